@@ -1,0 +1,17 @@
+"""The errors that a user can act on."""
+
+
+class GeneCanvasError(Exception):
+    """Something that a user can mend; its message says what was expected, what came, what to do."""
+
+
+class InputError(GeneCanvasError):
+    """What was given (a file, a name, a number) can't be used. The command line exits with 2."""
+
+
+class WeightsError(GeneCanvasError):
+    """Network weights are missing, damaged or of another architecture."""
+
+
+class Cancelled(GeneCanvasError):
+    """The user asked for the run to stop."""
