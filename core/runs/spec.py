@@ -1,0 +1,79 @@
+"""RunSpec: everything that decides a run; its hash is the run's identity."""
+
+import hashlib
+import json
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.data.prepare import PreparationSpec
+from core.errors import InputError
+from core.images.layout import LayoutSpec
+from core.models.spec import NetworkSpec
+from core.training.spec import TrainingSpec
+from core.training.splits import SplitSpec
+
+
+class RunSpec(BaseModel):
+    """One training, as asked for. Two runs with equal specs are the same run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the dataset's content.")
+    label: str = Field(description="Column of the samples that holds the class.")
+    group: str | None = Field(
+        None, description="Column that holds the patient; a patient is never torn apart."
+    )
+    where: dict[str, list[str]] = Field(
+        default_factory=dict, description="Keep only samples whose column has one of these values."
+    )
+    preparation: PreparationSpec = PreparationSpec()
+    layout: LayoutSpec = LayoutSpec()
+    network: NetworkSpec = NetworkSpec()
+    split: SplitSpec = SplitSpec()
+    training: TrainingSpec = TrainingSpec()
+    seed: int = Field(0, ge=0, lt=2**31, title="Seed")
+
+    @property
+    def id(self) -> str:
+        """The run's identity: 16 hexadecimal digits of the SHA-256 over the canonical JSON."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    def title(self) -> str:
+        """The run in one line, for lists."""
+        weights = self.network.weights.partition(":")[0]
+        return (
+            f"{self.network.backbone} ({weights}) · {self.split.title()} · {self.layout.name} · "
+            f"augmentation {self.training.augmentation} · seed {self.seed}"
+        )
+
+    def to_yaml(self) -> str:
+        """The spec as YAML that `from_yaml` reads back and a person can edit."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def from_yaml(cls, text: str) -> "RunSpec":
+        """Read a spec; raises InputError with one line for each wrong field."""
+        try:
+            document = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError(f"The run specification is not valid YAML: {error}") from None
+        if not isinstance(document, dict):
+            raise InputError("A run specification is a YAML mapping of fields such as dataset.")
+        return cls.parse(document)
+
+    @classmethod
+    def parse(cls, document: dict[str, Any]) -> "RunSpec":
+        """Validate a nested mapping; raises InputError with one line for each wrong field."""
+        try:
+            return cls.model_validate(document)
+        except ValidationError as error:
+            problems = [
+                f"{'.'.join(map(str, problem['loc']))}: "
+                + problem["msg"].removeprefix("Value error, ")
+                + f" (got {problem['input']!r})"
+                for problem in error.errors(include_url=False)
+            ]
+            raise InputError("The run can't be started: " + "; ".join(problems)) from None
