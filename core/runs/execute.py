@@ -1,0 +1,323 @@
+"""One run from its spec to its result: the one path of the data, fold by fold."""
+
+import platform
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.metrics import confusion_matrix
+
+from core.data.check import select_samples
+from core.data.prepare import Preprocessor
+from core.data.store import load_dataset
+from core.errors import Cancelled, InputError
+from core.evaluation.metrics import score
+from core.files import read_json, write_atomic, write_json
+from core.images.imager import GeneImager
+from core.images.layout import GeneLayout
+from core.images.layouts import fit_layout
+from core.models.baselines import BASELINES, fit_predict_proba
+from core.models.network import build_network, save_network
+from core.runs.result import RunResult
+from core.runs.spec import RunSpec
+from core.training.device import choose_device, choose_precision, describe_device
+from core.training.loop import FoldData, predict_proba, train
+from core.training.spec import AUGMENTATIONS
+from core.training.splits import Fold, make_folds
+
+
+class Reporter(Protocol):
+    """Who listens to a run: the store, or a terminal."""
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        """The share of the run that is done, and what happens now, in words."""
+
+    def epoch(self, fold: int, row: dict[str, float]) -> None:
+        """An epoch's measurements."""
+
+    def cancelled(self) -> bool:
+        """Whether the user wants the run to stop; asked after each batch."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """The samples of a run: expression with every gene, class numbers, and the folds."""
+
+    samples: np.ndarray
+    x: np.ndarray
+    genes: np.ndarray
+    scale: str
+    classes: list[str]
+    labels: np.ndarray
+    y: np.ndarray
+    folds: list[Fold]
+
+
+def open_study(spec: RunSpec) -> Study:
+    """Load a run's samples and divide them; raises InputError when the spec doesn't fit them."""
+    data = select_samples(load_dataset(spec.dataset), spec.where)
+    for role, column in (("label", spec.label), ("patient", spec.group)):
+        if column is not None and column not in data.obs:
+            known = ", ".join(data.obs.columns) or "none"
+            raise InputError(f"The dataset has no {role} column {column!r}. Columns: {known}.")
+    labels = data.obs[spec.label].astype(str).to_numpy()
+    unlabelled = data.obs_names[labels == ""]
+    if len(unlabelled):
+        raise InputError(
+            f"{len(unlabelled)} samples have no {spec.label}, for example {unlabelled[0]}. Fill "
+            "the column or leave these samples out."
+        )
+    groups = None if spec.group is None else data.obs[spec.group].astype(str).to_numpy()
+    folds = make_folds(labels, groups, spec.split, spec.seed)
+    classes, y = np.unique(labels, return_inverse=True)
+    return Study(
+        samples=data.obs_names.to_numpy().astype(str),
+        x=np.asarray(data.X, dtype=np.float32),
+        genes=data.var_names.to_numpy().astype(str),
+        scale=data.uns["scale"],
+        classes=classes.tolist(),
+        labels=labels,
+        y=y,
+        folds=folds,
+    )
+
+
+def fold_folder(run: Path, number: int) -> Path:
+    """Where a fold's fitted parts and its network stand."""
+    return run / "folds" / str(number)
+
+
+def execute(spec: RunSpec, folder: Path, reporter: Reporter) -> RunResult:
+    """Train and test every fold of `spec`, and write result.json and predictions.csv last.
+
+    Folds that are finished in `folder` are taken from there, and a fold that was interrupted goes
+    on from its last epoch, so that an interrupted run ends with the numbers of an undisturbed one.
+
+    Raises:
+        Cancelled: when the reporter says so, after at most one batch.
+        GeneCanvasError: the spec doesn't fit its dataset, weights are missing, the loss diverged.
+    """
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    write_json(folder / "spec.json", spec.model_dump(mode="json"))
+    reporter.progress(0, 1, "Reading the dataset")
+    study = open_study(spec)
+    for number in range(len(study.folds)):
+        if not (fold_folder(folder, number) / "fold.json").exists():
+            _run_fold(spec, study, number, folder, reporter)
+    return _gather(spec, study, folder)
+
+
+def _run_fold(spec: RunSpec, study: Study, number: int, folder: Path, reporter: Reporter) -> None:
+    """Fit, train, test one fold; its fold.json is written last and says that it is complete."""
+    started = time.perf_counter()
+    device = choose_device()
+    fold, place = study.folds[number], fold_folder(folder, number)
+    place.mkdir(parents=True, exist_ok=True)
+    watch = _Watch(reporter, number, len(study.folds), spec.training.epochs)
+
+    watch.say("painting gene-images")
+    prepared, layout = fit_images(spec, study, fold, place)
+    imager = GeneImager(layout, spec.network.image_size)
+    x = prepared.transform(study.x)
+    watch.say("plain baselines")
+    plain = {
+        baseline.name: fit_predict_proba(
+            baseline.name, x[fold.fitting], study.y[fold.fitting], x[fold.test],
+            len(study.classes), spec.seed,
+        )
+        for baseline in BASELINES
+    }  # fmt: skip
+
+    watch.say(f"building {spec.network.backbone}")
+    network, weights = build_network(spec.network, len(study.classes), seed=spec.seed)
+    history = train(
+        network,
+        imager,
+        FoldData(
+            x[fold.train], study.y[fold.train], x[fold.validation], study.y[fold.validation],
+            prepared.unit_sd, prepared.mean, len(study.classes),
+        ),
+        spec.training,
+        watch,
+        seed=spec.seed,
+        device=device,
+        checkpoint=place / "checkpoint.pt",
+    )  # fmt: skip
+    proba = predict_proba(network, imager, x[fold.test], device)
+    save_network(network, place / "model.safetensors")
+
+    names = np.array(study.classes)
+    table = pd.DataFrame(
+        {
+            "sample": study.samples[fold.test],
+            "fold": number,
+            "true": study.labels[fold.test],
+            "predicted": names[proba.argmax(axis=1)],
+            "logistic_regression": names[plain["logistic_regression"].argmax(axis=1)],
+            **{f"p_{name}": proba[:, k] for k, name in enumerate(study.classes)},
+        }
+    )
+    write_atomic(place / "predictions.csv", lambda path: table.to_csv(path, index=False))
+    earlier = sum(row["seconds"] for row in history) - watch.epoch_seconds
+    write_json(
+        place / "fold.json",
+        {
+            "metrics": score(study.y[fold.test], proba),
+            "best_epoch": min(history, key=lambda row: row["validation_loss"])["epoch"],
+            "epochs": len(history),
+            "history": history,
+            "plain": {name: values.tolist() for name, values in plain.items()},
+            "parts": {
+                part: study.samples[positions].tolist() for part, positions in vars(fold).items()
+            },
+            "weights": weights,
+            "parameters": sum(parameter.numel() for parameter in network.parameters()),
+            "device": describe_device(device),
+            "precision": choose_precision(spec.training.precision, device),
+            "seconds": time.perf_counter() - started + earlier,
+        },
+    )
+    (place / "checkpoint.pt").unlink(missing_ok=True)
+
+
+def fit_images(
+    spec: RunSpec, study: Study, fold: Fold, place: Path
+) -> tuple[Preprocessor, GeneLayout]:
+    """Fit preprocessor and layout on the fold's training samples and write them to `place`."""
+    fitting = study.x[fold.fitting]
+    prepared = Preprocessor.fit(fitting, study.genes, study.scale, spec.preparation)
+    layout = fit_layout(
+        prepared.transform(fitting), prepared.genes, spec.layout, spec.network.image_size, spec.seed
+    )
+    prepared.save(place / "preprocessor.npz")
+    layout.save(place / "layout.npz")
+    return prepared, layout
+
+
+def _gather(spec: RunSpec, study: Study, folder: Path) -> RunResult:
+    """Pool the finished folds into predictions.csv and, last, result.json."""
+    places = [fold_folder(folder, number) for number in range(len(study.folds))]
+    folds = [read_json(place / "fold.json") for place in places]
+    tests = [fold.test for fold in study.folds]
+    predictions = pd.concat(
+        [
+            pd.read_csv(
+                place / "predictions.csv", dtype={"sample": str, "true": str, "predicted": str},
+                keep_default_na=False,
+            )
+            for place in places
+        ]
+    )  # fmt: skip
+    write_atomic(folder / "predictions.csv", lambda path: predictions.to_csv(path, index=False))
+    y = study.y[np.concatenate(tests)]
+    proba = predictions[[f"p_{name}" for name in study.classes]].to_numpy(float)
+    first = folds[0]
+    result = RunResult(
+        run=spec.id,
+        classes=study.classes,
+        metrics=score(y, proba),
+        folds=[{**fold["metrics"], "best_epoch": fold["best_epoch"]} for fold in folds],
+        baselines={
+            baseline.name: score(
+                y, np.concatenate([fold["plain"][baseline.name] for fold in folds])
+            )
+            for baseline in BASELINES
+        },
+        n_train=len(study.folds[0].train),
+        n_validation=len(study.folds[0].validation),
+        n_test=len(y),
+        confusion=confusion_matrix(
+            y, proba.argmax(axis=1), labels=range(len(study.classes))
+        ).tolist(),
+        seconds=sum(fold["seconds"] for fold in folds),
+        weights=first["weights"],
+        parameters=first["parameters"],
+        device=first["device"],
+        precision=first["precision"],
+        versions={
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "torchvision", "numpy", "scikit-learn")},
+        },
+        notes=_explain_conditions(spec, first),
+    )
+    write_json(folder / "result.json", result.model_dump(mode="json"))
+    return result
+
+
+def _explain_conditions(spec: RunSpec, first: dict) -> list[str]:
+    """What a reader of the numbers must know, a sentence each."""
+    notes = [
+        "Gene filter, scaling and layout were fitted on the training samples only; the plain "
+        "baselines learned from training and validation samples together.",
+    ]
+    if spec.group is None:
+        notes.append(
+            "No patient column was given: if a patient has several samples, they may stand on both "
+            "sides of the split, and the accuracy is then too good."
+        )
+    if warning := AUGMENTATIONS[spec.training.augmentation].warning:
+        notes.append(warning)
+    if spec.split.kind == "kfold":
+        notes.append(
+            "Scores are pooled over the folds: each sample was predicted by the network that had "
+            "not seen it."
+        )
+    else:
+        notes.append("One split and one seed: another split would give other numbers.")
+    if first["epochs"] == spec.training.epochs and first["best_epoch"] == first["epochs"]:
+        notes.append("The last epoch was the best one: more epochs may help.")
+    return notes
+
+
+class _Watch:
+    """Turns a fold's batches and epochs into progress in words, and stops it when asked to."""
+
+    def __init__(self, reporter: Reporter, fold: int, folds: int, epochs: int) -> None:
+        self.reporter, self.fold, self.folds, self.epochs = reporter, fold, folds, epochs
+        self.epoch_seconds = 0.0
+        self._first: tuple[int, float] | None = None
+        self._reported = 0.0
+
+    def say(self, text: str) -> None:
+        """Report a step before training, and stop here if the user wants it."""
+        self._stop_if_asked()
+        self.reporter.progress(self.fold, self.folds, f"{self._fold_name()}{text}")
+
+    def on_batch(self, done: int, total: int) -> None:
+        """Report at most twice a second; raises Cancelled when the user wants the run to stop."""
+        self._stop_if_asked()
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (done, now)
+        if now - self._reported < 0.5 and done < total:
+            return
+        self._reported = now
+        text = f"{self._fold_name()}epoch {-(-done * self.epochs // total)} of {self.epochs}"
+        trained, seconds = done - self._first[0], now - self._first[1]
+        if trained and seconds > 2:
+            missing = (self.folds - self.fold) * total - done
+            text += f", at most {_say_duration(missing * seconds / trained)} left"
+        self.reporter.progress(self.fold * total + done, self.folds * total, text)
+
+    def on_epoch(self, row: dict[str, float]) -> None:
+        """Pass an epoch's measurements on."""
+        self.epoch_seconds += row["seconds"]
+        self.reporter.epoch(self.fold, row)
+
+    def _fold_name(self) -> str:
+        return f"Fold {self.fold + 1} of {self.folds}: " if self.folds > 1 else ""
+
+    def _stop_if_asked(self) -> None:
+        if self.reporter.cancelled():
+            raise Cancelled("Cancelled by the user.")
+
+
+def _say_duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,106 @@
+"""What a finished run leaves behind: result.json and predictions.csv, and how to read them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from core.errors import InputError
+from core.evaluation.metrics import interval, mcnemar
+from core.home import run_folder
+
+
+class RunResult(BaseModel):
+    """Scores of a run on the samples that it had not seen, beside plain models on the same."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str
+    classes: list[str]
+    metrics: dict[str, float]
+    """Scores over all held-out samples; with k folds, pooled over the folds."""
+    folds: list[dict[str, float]]
+    """The same scores on each fold's test samples, and its best epoch."""
+    baselines: dict[str, dict[str, float]]
+    """The same scores of plain models on the same genes, trained and tested on the same samples."""
+    n_train: int
+    n_validation: int
+    n_test: int
+    """Numbers of samples; with k folds, n_train and n_validation are the first fold's."""
+    confusion: list[list[int]]
+    """Rows: true class, columns: predicted class, in the order of `classes`."""
+    seconds: float
+    """Time that training and testing took, over all attempts."""
+    weights: str
+    """What the network started from, in one sentence."""
+    parameters: int
+    device: str
+    precision: str
+    versions: dict[str, str]
+    notes: list[str]
+
+    @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """95 % Wilson interval of the accuracy."""
+        return interval(round(self.metrics["accuracy"] * self.n_test), self.n_test)
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of always naming the most frequent class of the training samples."""
+        return self.baselines["majority"]["accuracy"]
+
+
+def result_path(run: str) -> Path:
+    """Where a run's result stands once it is finished."""
+    return run_folder(run) / "result.json"
+
+
+def load_result(run: str) -> RunResult:
+    """Read a finished run's result; raises InputError while there is none."""
+    path = result_path(run)
+    if not path.exists():
+        raise InputError(f"Run {run} has no result yet. See its state with `runs show {run}`.")
+    try:
+        return RunResult.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise InputError(f"The result file {path} can't be read: {error}") from None
+
+
+def load_predictions(run: str) -> pd.DataFrame:
+    """Held-out predictions: sample, fold, true, predicted, logistic_regression, p_<class>..."""
+    path = run_folder(run) / "predictions.csv"
+    if not path.exists():
+        raise InputError(f"Run {run} has no predictions yet.")
+    return pd.read_csv(path, dtype={"sample": str, "true": str, "predicted": str,
+                                    "logistic_regression": str}, keep_default_na=False)  # fmt: skip
+
+
+def headline(run: str) -> str:
+    """One honest sentence: the network's accuracy beside logistic regression's and chance."""
+    result, predictions = load_result(run), load_predictions(run)
+    low, high = result.accuracy_interval
+    network = result.metrics["accuracy"]
+    plain = result.baselines["logistic_regression"]["accuracy"]
+    truth = predictions["true"].to_numpy()
+    p = mcnemar(
+        (predictions["predicted"] == truth).to_numpy(),
+        (predictions["logistic_regression"] == truth).to_numpy(),
+    )
+    points = 100 * (network - plain)
+    if np.isclose(points, 0):
+        verdict = "the same as logistic regression on the same genes"
+    else:
+        verdict = (
+            f"{abs(points):.1f} points {'above' if points > 0 else 'below'} logistic regression on "
+            f"the same genes ({plain:.1%}); "
+            + (
+                f"the difference is more than luck (exact McNemar p = {p:.2g})"
+                if p < 0.05
+                else f"with these samples that can be luck (exact McNemar p = {p:.2g})"
+            )
+        )
+    return (
+        f"{network:.1%} of {result.n_test} held-out samples are right (95 % interval {low:.1%} to "
+        f"{high:.1%}): {verdict}. Always naming the largest class gives {result.chance:.1%}."
+    )
