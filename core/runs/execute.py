@@ -2,7 +2,6 @@
 
 import platform
 import time
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -12,10 +11,8 @@ import pandas as pd
 import torch
 from sklearn.metrics import confusion_matrix
 
-from core.data.check import select_samples
 from core.data.prepare import Preprocessor
-from core.data.store import load_dataset
-from core.errors import Cancelled, InputError
+from core.errors import Cancelled
 from core.evaluation.metrics import score
 from core.files import read_json, write_atomic, write_json
 from core.images.imager import GeneImager
@@ -25,10 +22,11 @@ from core.models.baselines import BASELINES, fit_predict_proba
 from core.models.network import build_network, save_network
 from core.runs.result import RunResult
 from core.runs.spec import RunSpec
+from core.runs.study import Study, open_study
 from core.training.device import choose_device, choose_precision, describe_device
 from core.training.loop import FoldData, predict_proba, train
 from core.training.spec import AUGMENTATIONS
-from core.training.splits import Fold, make_folds
+from core.training.splits import Fold
 
 
 class Reporter(Protocol):
@@ -42,49 +40,6 @@ class Reporter(Protocol):
 
     def cancelled(self) -> bool:
         """Whether the user wants the run to stop; asked after each batch."""
-
-
-@dataclass(frozen=True)
-class Study:
-    """The samples of a run: expression with every gene, class numbers, and the folds."""
-
-    samples: np.ndarray
-    x: np.ndarray
-    genes: np.ndarray
-    scale: str
-    classes: list[str]
-    labels: np.ndarray
-    y: np.ndarray
-    folds: list[Fold]
-
-
-def open_study(spec: RunSpec) -> Study:
-    """Load a run's samples and divide them; raises InputError when the spec doesn't fit them."""
-    data = select_samples(load_dataset(spec.dataset), spec.where)
-    for role, column in (("label", spec.label), ("patient", spec.group)):
-        if column is not None and column not in data.obs:
-            known = ", ".join(data.obs.columns) or "none"
-            raise InputError(f"The dataset has no {role} column {column!r}. Columns: {known}.")
-    labels = data.obs[spec.label].astype(str).to_numpy()
-    unlabelled = data.obs_names[labels == ""]
-    if len(unlabelled):
-        raise InputError(
-            f"{len(unlabelled)} samples have no {spec.label}, for example {unlabelled[0]}. Fill "
-            "the column or leave these samples out."
-        )
-    groups = None if spec.group is None else data.obs[spec.group].astype(str).to_numpy()
-    folds = make_folds(labels, groups, spec.split, spec.seed)
-    classes, y = np.unique(labels, return_inverse=True)
-    return Study(
-        samples=data.obs_names.to_numpy().astype(str),
-        x=np.asarray(data.X, dtype=np.float32),
-        genes=data.var_names.to_numpy().astype(str),
-        scale=data.uns["scale"],
-        classes=classes.tolist(),
-        labels=labels,
-        y=y,
-        folds=folds,
-    )
 
 
 def fold_folder(run: Path, number: int) -> Path:

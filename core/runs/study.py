@@ -1,0 +1,54 @@
+"""The samples of a run and how they are divided, without torch: what a page may check at once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.data.check import select_samples
+from core.data.store import load_dataset
+from core.errors import InputError
+from core.runs.spec import RunSpec
+from core.training.splits import Fold, make_folds
+
+
+@dataclass(frozen=True)
+class Study:
+    """The samples of a run: expression with every gene, class numbers, and the folds."""
+
+    samples: np.ndarray
+    x: np.ndarray
+    genes: np.ndarray
+    scale: str
+    classes: list[str]
+    labels: np.ndarray
+    y: np.ndarray
+    folds: list[Fold]
+
+
+def open_study(spec: RunSpec) -> Study:
+    """Load a run's samples and divide them; raises InputError when the spec doesn't fit them."""
+    data = select_samples(load_dataset(spec.dataset), spec.where)
+    for role, column in (("label", spec.label), ("patient", spec.group)):
+        if column is not None and column not in data.obs:
+            known = ", ".join(data.obs.columns) or "none"
+            raise InputError(f"The dataset has no {role} column {column!r}. Columns: {known}.")
+    labels = data.obs[spec.label].astype(str).to_numpy()
+    unlabelled = data.obs_names[labels == ""]
+    if len(unlabelled):
+        raise InputError(
+            f"{len(unlabelled)} samples have no {spec.label}, for example {unlabelled[0]}. Fill "
+            "the column or leave these samples out."
+        )
+    groups = None if spec.group is None else data.obs[spec.group].astype(str).to_numpy()
+    folds = make_folds(labels, groups, spec.split, spec.seed)
+    classes, y = np.unique(labels, return_inverse=True)
+    return Study(
+        samples=data.obs_names.to_numpy().astype(str),
+        x=np.asarray(data.X, dtype=np.float32),
+        genes=data.var_names.to_numpy().astype(str),
+        scale=data.uns["scale"],
+        classes=classes.tolist(),
+        labels=labels,
+        y=y,
+        folds=folds,
+    )
