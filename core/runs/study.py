@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+from anndata import AnnData
 
 from core.data.check import select_samples
 from core.data.store import load_dataset
 from core.errors import InputError
+from core.images.layout import canvas_side
+from core.models.spec import check_weights_source
 from core.runs.spec import RunSpec
 from core.training.splits import Fold, make_folds
 
@@ -25,9 +28,26 @@ class Study:
     folds: list[Fold]
 
 
-def open_study(spec: RunSpec) -> Study:
-    """Load a run's samples and divide them; raises InputError when the spec doesn't fit them."""
-    data = select_samples(load_dataset(spec.dataset), spec.where)
+def preflight(spec: RunSpec, data: AnnData | None = None) -> Study:
+    """Check, before a run is queued, all that can be checked without training.
+
+    Args:
+        spec: what shall be trained.
+        data: the dataset, where it is not stored yet.
+
+    Raises:
+        InputError: the spec doesn't fit its dataset, or the genes don't fit the image.
+        WeightsError: the weights file is missing or damaged.
+    """
+    study = open_study(spec, data)
+    canvas_side(min(spec.preparation.genes, study.x.shape[1]), spec.network.image_size)
+    check_weights_source(spec.network)
+    return study
+
+
+def open_study(spec: RunSpec, data: AnnData | None = None) -> Study:
+    """Take a run's samples and divide them; raises InputError when the spec doesn't fit them."""
+    data = select_samples(load_dataset(spec.dataset) if data is None else data, spec.where)
     for role, column in (("label", spec.label), ("patient", spec.group)):
         if column is not None and column not in data.obs:
             known = ", ".join(data.obs.columns) or "none"

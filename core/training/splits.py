@@ -77,7 +77,7 @@ def make_folds(
 
 
 def _take_share(y: np.ndarray, patients: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Positions of about `share` of each class, at least one sample, in whole patients.
+    """Positions of about `share` of each class, at least one patient, in whole patients.
 
     Patients come in random order; one is taken when that brings the number of samples per class
     nearer (in squares) to what is wanted.
@@ -86,7 +86,8 @@ def _take_share(y: np.ndarray, patients: np.ndarray, share: float, seed: int) ->
     names, patients = np.unique(patients, return_inverse=True)
     counts = np.zeros((len(names), y.max() + 1))
     np.add.at(counts, (patients, y), 1)
-    missing = np.maximum(share * counts.sum(axis=0), 1)
+    smallest = np.where(counts > 0, counts, np.inf).min(axis=0)
+    missing = np.maximum(share * counts.sum(axis=0), smallest)
     taken = np.zeros(len(names), dtype=bool)
     for patient in np.random.default_rng(seed).permutation(len(names)):
         after = missing - counts[patient]
@@ -99,7 +100,7 @@ def _take_share(y: np.ndarray, patients: np.ndarray, share: float, seed: int) ->
 def _check_classes(y: np.ndarray, patients: np.ndarray, spec: SplitSpec, noun: str) -> None:
     classes = np.unique(y)
     if len(classes) < 2:
-        found = f"only {classes[0]!r}" if len(classes) else "no samples"
+        found = f"only {str(classes[0])!r}" if len(classes) else "no samples"
         raise InputError(f"Training needs at least two classes, found {found}.")
     needed = 3 if spec.kind == "holdout" else max(spec.folds, 3)
     counts = {name: len(np.unique(patients[y == name])) for name in classes}

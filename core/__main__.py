@@ -1,0 +1,411 @@
+"""The command line: the same jobs as the pages, without a browser."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from core.data.check import check_dataset, select_samples
+from core.data.prepare import PreparationSpec, Preprocessor
+from core.data.read import read_dataset
+from core.data.simulate import simulate, write_simulated
+from core.data.store import add_dataset, find_dataset
+from core.errors import GeneCanvasError, InputError
+from core.explain.attribution import METHODS
+from core.files import write_atomic
+from core.images.layout import LayoutSpec
+from core.images.layouts import LAYOUTS, fit_layout
+from core.models.spec import NetworkSpec
+from core.runs.compare import compare_runs
+from core.runs.explain import class_genes, explain_run, load_attribution
+from core.runs.launch import ensure_worker
+from core.runs.result import headline, load_result
+from core.runs.spec import RunSpec
+from core.runs.store import RunRecord, RunState, RunStore
+from core.runs.study import preflight
+from core.training.spec import TrainingSpec
+from core.training.splits import SplitSpec
+
+PARTS = {
+    "preparation": PreparationSpec,
+    "layout": LayoutSpec,
+    "network": NetworkSpec,
+    "split": SplitSpec,
+    "training": TrainingSpec,
+}
+RENAMED = {("layout", "name"): "layout", ("split", "kind"): "split"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns 0 on success, 1 when a run failed, 2 on a user's mistake."""
+    parser = _build_parser()
+    options = parser.parse_args(arguments)
+    try:
+        return options.command(options)
+    except GeneCanvasError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m core", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    data = commands.add_parser("data", help="look at an expression file").add_subparsers(
+        required=True, metavar="COMMAND"
+    )
+    check = _add(data, "check", _check_data, "say what a file holds and what is wrong with it")
+    _add_data_options(check, label_required=False)
+
+    simulated = _add(commands, "simulate", _simulate, "write the simulated example dataset")
+    simulated.add_argument("--out", type=Path, required=True, help="CSV of the samples")
+    simulated.add_argument("--truth", type=Path, required=True, help="CSV of the planted genes")
+    simulated.add_argument("--samples", type=int, default=600)
+    simulated.add_argument("--genes", type=int, default=1000)
+    simulated.add_argument("--seed", type=int, default=0)
+
+    layout = _add(commands, "layout", _fit_layout, "lay genes out on a canvas, on all samples")
+    _add_data_options(layout, label_required=False)
+    layout.add_argument("--out", type=Path, required=True, help="npz with genes, row, col, shape")
+    _add_spec_options(layout, {"preparation", "layout"})
+    layout.add_argument("--image-size", type=int, default=NetworkSpec().image_size)
+    layout.add_argument("--seed", type=int, default=0)
+
+    run = _add(commands, "run", _run, "train and test a network; waits for the result")
+    run.add_argument("spec", nargs="?", type=Path, help="YAML; options below override it")
+    run.add_argument("--data", help="a file, or the id or name of a stored dataset")
+    _add_label_options(run)
+    _add_spec_options(run, set(PARTS))
+    run.add_argument("--seed", type=int)
+
+    runs = commands.add_parser("runs", help="list, show and manage runs").add_subparsers(
+        required=True, metavar="COMMAND"
+    )
+    _add(runs, "list", _list_runs, "all runs, the newest first")
+    for name, command, text in (
+        ("show", _show_run, "one run's state and result"),
+        ("cancel", _cancel_run, "stop a queued or running run"),
+        ("resume", _resume_run, "go on with a failed or cancelled run; waits for the result"),
+        ("delete", _delete_run, "delete a run with everything that belongs to it"),
+    ):
+        _add(runs, name, command, text).add_argument("run", help="a run's id, or its beginning")
+
+    explain = _add(commands, "explain", _explain, "carry a finished run back to genes")
+    explain.add_argument("run", help="a run's id, or its beginning")
+    explain.add_argument("--method", choices=METHODS.names, default="integrated_gradients")
+    explain.add_argument("--class", dest="cls", help="only this class's genes")
+    explain.add_argument("--out", type=Path, help="CSV of the gene table")
+
+    compare = _add(commands, "compare", _compare, "finished runs side by side")
+    compare.add_argument("runs", nargs="+", help="run ids, or their beginnings")
+    return parser
+
+
+def _add(commands: Any, name: str, command: Callable, text: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=command)
+    parser.add_argument("--json", action="store_true", help="one JSON document to stdout")
+    return parser
+
+
+def _add_data_options(parser: argparse.ArgumentParser, label_required: bool) -> None:
+    parser.add_argument("data", help="a file, or the id or name of a stored dataset")
+    _add_label_options(parser)
+
+
+def _add_label_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--labels", type=Path, help="a second table with labels by sample")
+    parser.add_argument("--label", help="column of the class")
+    parser.add_argument("--group", help="column of the patient")
+    parser.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE[,VALUE]",
+        help="keep only these samples; may be given several times",
+    )
+
+
+def _add_spec_options(parser: argparse.ArgumentParser, parts: set[str]) -> None:
+    """One option a field of the run's specification; names, bounds and defaults are the spec's."""
+    for part in PARTS:
+        if part not in parts:
+            continue
+        for name, field in PARTS[part].model_fields.items():
+            flag = RENAMED.get((part, name), name).replace("_", "-")
+            words = field.description or field.title or ""
+            parser.add_argument(
+                f"--{flag}",
+                dest=f"{part}.{name}",
+                help=f"{words} (default: {field.default})".replace("%", "%%").strip(),
+            )
+
+
+def _spec_options(options: argparse.Namespace) -> dict[str, dict[str, str]]:
+    given: dict[str, dict[str, str]] = {}
+    for name, value in vars(options).items():
+        part, _, field = name.partition(".")
+        if field and value is not None:
+            given.setdefault(part, {})[field] = value
+    return given
+
+
+def _where(options: argparse.Namespace) -> dict[str, list[str]]:
+    where = {}
+    for condition in options.where:
+        column, equals, values = condition.partition("=")
+        if not equals:
+            raise InputError(f"--where expects COLUMN=VALUE, got {condition!r}.")
+        where[column] = values.split(",")
+    return where
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _give(options: argparse.Namespace, document: dict[str, Any] | list, text: str) -> int:
+    """The command's answer: one JSON document, or text for a person."""
+    print(json.dumps(document, indent=1, ensure_ascii=False) if options.json else text)
+    return 0
+
+
+def _read(options: argparse.Namespace):
+    """A file's content or a stored dataset."""
+    from core.data.store import load_dataset
+
+    if Path(options.data).exists():
+        _say(f"reading {options.data}")
+        named = [name for name in (options.label, options.group) if name]
+        return read_dataset(Path(options.data), options.labels, metadata=named)
+    if "/" in options.data or "." in options.data:
+        raise InputError(f"There is no file {options.data}.")
+    return load_dataset(find_dataset(options.data).id)
+
+
+def _check_data(options: argparse.Namespace) -> int:
+    data = select_samples(_read(options), _where(options))
+    card = check_dataset(data, options.label, options.group)
+    lines = [f"{card.samples} samples x {card.genes} genes, {card.scale}"]
+    lines += [f"  {name}: {n}" for name, n in card.classes.items()]
+    lines += [f"{finding.severity}: {finding.message}" for finding in card.findings]
+    return _give(options, card.model_dump(mode="json"), "\n".join(lines))
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    data, truth = simulate(options.samples, options.genes, options.seed)
+    write_simulated(data, options.out)
+    write_atomic(options.truth, lambda path: truth.to_csv(path, index=False))
+    document = {
+        "out": str(options.out),
+        "truth": str(options.truth),
+        "samples": data.n_obs,
+        "genes": data.n_vars,
+        "planted": len(truth),
+    }
+    text = (
+        f"{data.n_obs} samples x {data.n_vars} genes in {options.out}, "
+        f"{len(truth)} planted genes in {options.truth}"
+    )
+    return _give(options, document, text)
+
+
+def _fit_layout(options: argparse.Namespace) -> int:
+    spec = _spec_options(options)
+    preparation = _parse(PreparationSpec, spec.get("preparation", {}))
+    chosen = _parse(LayoutSpec, spec.get("layout", {}))
+    data = select_samples(_read(options), _where(options))
+    prepared = Preprocessor.fit(data.X, data.var_names.to_numpy(), data.uns["scale"], preparation)
+    layout = fit_layout(
+        prepared.transform(data.X), prepared.genes, chosen, options.image_size, options.seed
+    )
+    layout.save(options.out)
+    document = {
+        "out": str(options.out),
+        "layout": chosen.name,
+        "genes": len(layout.genes),
+        "shape": list(layout.shape),
+        "samples": data.n_obs,
+        "learns": LAYOUTS[chosen.name].learns,
+    }
+    text = f"{len(layout.genes)} genes on {layout.shape[0]} x {layout.shape[1]} in {options.out}"
+    return _give(options, document, text)
+
+
+def _parse(model: type, fields: dict[str, str]):
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{name}: {message} (got {first['input']!r})") from None
+
+
+def _run(options: argparse.Namespace) -> int:
+    document: dict[str, Any] = {}
+    if options.spec:
+        if not options.spec.exists():
+            raise InputError(f"There is no file {options.spec}.")
+        document = RunSpec.from_yaml(options.spec.read_text()).model_dump(mode="json")
+    for part, fields in _spec_options(options).items():
+        document[part] = {**document.get(part, {}), **fields}
+    for name in ("label", "group", "seed"):
+        if getattr(options, name) is not None:
+            document[name] = getattr(options, name)
+    if options.where:
+        document["where"] = _where(options)
+    if options.data is None and "dataset" not in document:
+        raise InputError("Say which data to train on: --data FILE, or a SPEC.yaml with a dataset.")
+    if "label" not in document:
+        raise InputError("Say which column holds the class: --label COLUMN.")
+    data = None if options.data is None else _read(options)
+    placeholder = document.get("dataset", "0" * 64)
+    RunSpec.parse({**document, "dataset": placeholder})
+    if data is not None:
+        document["dataset"] = "0" * 64
+        preflight(RunSpec.parse(document), data)
+        document["dataset"] = add_dataset(data, Path(options.data).stem).id
+    else:
+        preflight(RunSpec.parse(document))
+    store = RunStore()
+    record, created = store.submit(RunSpec.parse(document))
+    if not created:
+        _say(f"run {record.id} exists already ({record.state}): the same question, the same run")
+    return _follow(options, store, record.id)
+
+
+def _follow(options: argparse.Namespace, store: RunStore, run: str) -> int:
+    """Show a run's progress until it ends, then its result."""
+    shown = ""
+    ensure_worker()
+    while not (record := store.get(run)).state.finished:
+        line = f"{record.state}: {record.message}" if record.message else str(record.state)
+        if line != shown:
+            _say(f"run {run} {line}")
+            shown = line
+        time.sleep(0.5)
+        store.reconcile()
+    if record.state != RunState.DONE:
+        _say(f"error: run {run} {record.state}: {record.reason}")
+        if options.json:
+            print(json.dumps(_describe(record), indent=1))
+        return 1
+    return _give(options, _describe(record), f"run {run}: {headline(run)}")
+
+
+def _describe(record: RunRecord) -> dict[str, Any]:
+    """A run as JSON: its record, and its result once there is one."""
+    document = {
+        "run": record.id,
+        "state": str(record.state),
+        "reason": record.reason,
+        "spec": record.spec.model_dump(mode="json"),
+    }
+    if record.state == RunState.DONE:
+        document |= load_result(record.id).model_dump(mode="json")
+        document["headline"] = headline(record.id)
+    return document
+
+
+def _list_runs(options: argparse.Namespace) -> int:
+    store = RunStore()
+    store.reconcile()
+    records = store.list()
+    lines = [f"{record.id}  {record.state:9}  {record.name}" for record in records]
+    document = {"runs": [_describe(record) for record in records]}
+    return _give(options, document, "\n".join(lines) or "no runs yet")
+
+
+def _show_run(options: argparse.Namespace) -> int:
+    store = RunStore()
+    store.reconcile()
+    record = store.find(options.run)
+    text = f"run {record.id} {record.state}: {record.reason or record.message}"
+    if record.state == RunState.DONE:
+        text = f"run {record.id}: {headline(record.id)}\n\n{record.spec.to_yaml()}"
+    return _give(options, _describe(record), text)
+
+
+def _cancel_run(options: argparse.Namespace) -> int:
+    store = RunStore()
+    run = store.find(options.run).id
+    store.cancel(run)
+    return _give(options, {"run": run, "state": str(store.get(run).state)}, f"run {run} cancelled")
+
+
+def _resume_run(options: argparse.Namespace) -> int:
+    store = RunStore()
+    store.reconcile()
+    run = store.find(options.run).id
+    store.resume(run)
+    return _follow(options, store, run)
+
+
+def _delete_run(options: argparse.Namespace) -> int:
+    store = RunStore()
+    run = store.find(options.run).id
+    store.delete(run)
+    return _give(options, {"run": run, "deleted": True}, f"run {run} deleted")
+
+
+def _explain(options: argparse.Namespace) -> int:
+    run = RunStore().find(options.run).id
+    shown = 0.0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal shown
+        if time.monotonic() - shown > 1 or done == total:
+            shown = time.monotonic()
+            _say(f"{options.method}: {done} of {total} samples (half of them are the control)")
+
+    explain_run(run, options.method, progress)
+    table = class_genes(run, options.method, options.cls)
+    if options.out:
+        write_atomic(options.out, lambda path: table.to_csv(path, index=False))
+    attribution = load_attribution(run, options.method)
+    top = table[table["rank"] <= 10]
+    document = {
+        "run": run,
+        "method": options.method,
+        "out": str(options.out) if options.out else None,
+        "samples": len(attribution.samples),
+        "completeness_error": (
+            None
+            if attribution.completeness is None
+            else float(abs(attribution.completeness).mean())
+        ),
+        "untrained_overlap": attribution.untrained_overlap,
+        "top_genes": {name: rows["gene"].tolist() for name, rows in top.groupby("class")},
+    }
+    lines = [f"{name}: {', '.join(genes)}" for name, genes in document["top_genes"].items()]
+    return _give(options, document, "\n".join(lines))
+
+
+def _compare(options: argparse.Namespace) -> int:
+    store = RunStore()
+    comparison = compare_runs([store.find(run).id for run in options.runs])
+    lines = [
+        f"{run.run}  {run.metrics['accuracy']:.1%}  (logistic regression "
+        f"{run.logistic_regression['accuracy']:.1%}, n = {run.n_test})  {run.title}"
+        for run in comparison.runs
+    ]
+    lines += [
+        f"{pair.a} - {pair.b}: "
+        + (f"{pair.points:+.1f} points, p = {pair.p:.2g}. " if pair.p is not None else "")
+        + pair.note
+        for pair in comparison.differences
+    ]
+    return _give(options, comparison.model_dump(mode="json"), "\n".join(lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
