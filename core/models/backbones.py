@@ -1,0 +1,172 @@
+"""The ImageNet networks on offer: one frozen record each, readable without importing torch."""
+
+import math
+from dataclasses import dataclass
+
+from core.records import Registry
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A run of layers that can be frozen or looked at together."""
+
+    name: str
+    layers: tuple[str, ...]
+    """Names of torchvision's modules, in the order in which the image passes them."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A torchvision network and the file of its ImageNet weights."""
+
+    name: str
+    title: str
+    help: str
+    reference: str
+    licence: str
+    url: str
+    """torchvision's own file; the 8 hexadecimal digits in its name begin its SHA-256."""
+    megabytes: float
+    """Size of that file in MiB, as torchvision states it."""
+    parameters: int
+    """Parameters with torchvision's classifier for 1 000 classes."""
+    blocks: tuple[Stage, ...]
+    """From the image to the head."""
+    head: tuple[str, ...]
+    """torchvision's modules after the last stage."""
+    classifier: str
+    """torchvision's last layer with weights: the one that names ImageNet's classes."""
+
+    @property
+    def file(self) -> str:
+        """Name of the weights file."""
+        return self.url.rpartition("/")[2]
+
+    @property
+    def sha256_prefix(self) -> str:
+        """The first 8 hexadecimal digits of the weights file's SHA-256."""
+        return self.file.removesuffix(".pth").rpartition("-")[2]
+
+    @property
+    def bytes(self) -> int:
+        """Size of the weights file, to about a kilobyte."""
+        return math.ceil(self.megabytes * 2**20)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages, from the image to the head."""
+        return tuple(stage.name for stage in self.blocks)
+
+
+_TORCHVISION = "https://download.pytorch.org/models/"
+_LICENCE = "BSD-3-Clause (torchvision); weights learned from ImageNet, research use"
+_VGG = "Simonyan and Zisserman 2015, arXiv:1409.1556"
+_RESNET = "He et al. 2016, doi:10.1109/CVPR.2016.90"
+
+
+def _vgg_stages(pools: tuple[int, ...]) -> tuple[Stage, ...]:
+    """Cut VGG's `features` before each pooling, so that a stage ends with its finest map."""
+    starts = (0, *pools[:-1])
+    return tuple(
+        Stage(f"block{number}", tuple(f"features.{i}" for i in range(start, stop)))
+        for number, (start, stop) in enumerate(zip(starts, pools, strict=True), 1)
+    )
+
+
+def _resnet_stages() -> tuple[Stage, ...]:
+    return (
+        Stage("stem", ("conv1", "bn1", "relu", "maxpool")),
+        *(Stage(f"layer{number}", (f"layer{number}",)) for number in range(1, 5)),
+    )
+
+
+def _squeezenet_stages() -> tuple[Stage, ...]:
+    cuts = {"stem": (0, 2), "fire2_3": (2, 5), "fire4_5": (5, 8), "fire6_9": (8, 13)}
+    return tuple(
+        Stage(name, tuple(f"features.{i}" for i in range(*cut))) for name, cut in cuts.items()
+    )
+
+
+BACKBONES: Registry[Backbone] = Registry(
+    "backbone",
+    [
+        Backbone(
+            name="vgg16",
+            title="VGG16",
+            help="16 layers without shortcuts; the best network of the paper. Large and slow.",
+            reference=_VGG,
+            licence=_LICENCE,
+            url=_TORCHVISION + "vgg16-397923af.pth",
+            megabytes=527.796,
+            parameters=138_357_544,
+            blocks=_vgg_stages((4, 9, 16, 23, 30)),
+            head=("features.30", "avgpool", "classifier"),
+            classifier="classifier.6",
+        ),
+        Backbone(
+            name="vgg19",
+            title="VGG19",
+            help="VGG16 with three more layers.",
+            reference=_VGG,
+            licence=_LICENCE,
+            url=_TORCHVISION + "vgg19-dcbb9e9d.pth",
+            megabytes=548.051,
+            parameters=143_667_240,
+            blocks=_vgg_stages((4, 9, 18, 27, 36)),
+            head=("features.36", "avgpool", "classifier"),
+            classifier="classifier.6",
+        ),
+        Backbone(
+            name="resnet50",
+            title="ResNet50",
+            help="50 layers with shortcuts and batch normalisation.",
+            reference=_RESNET,
+            licence=_LICENCE,
+            url=_TORCHVISION + "resnet50-0676ba61.pth",
+            megabytes=97.781,
+            parameters=25_557_032,
+            blocks=_resnet_stages(),
+            head=("avgpool", "fc"),
+            classifier="fc",
+        ),
+        Backbone(
+            name="resnet101",
+            title="ResNet101",
+            help="ResNet50 with a longer third stage: 101 layers.",
+            reference=_RESNET,
+            licence=_LICENCE,
+            url=_TORCHVISION + "resnet101-63fe2227.pth",
+            megabytes=170.511,
+            parameters=44_549_160,
+            blocks=_resnet_stages(),
+            head=("avgpool", "fc"),
+            classifier="fc",
+        ),
+        Backbone(
+            name="resnet152",
+            title="ResNet152",
+            help="The deepest: 152 layers.",
+            reference=_RESNET,
+            licence=_LICENCE,
+            url=_TORCHVISION + "resnet152-394f9c45.pth",
+            megabytes=230.434,
+            parameters=60_192_808,
+            blocks=_resnet_stages(),
+            head=("avgpool", "fc"),
+            classifier="fc",
+        ),
+        Backbone(
+            name="squeezenet1_1",
+            title="SqueezeNet 1.1",
+            help="A small, fast network that trains on a laptop in about a minute.",
+            reference="Iandola et al. 2016, arXiv:1602.07360",
+            licence=_LICENCE,
+            url=_TORCHVISION + "squeezenet1_1-b8a52dc0.pth",
+            megabytes=4.729,
+            parameters=1_235_496,
+            blocks=_squeezenet_stages(),
+            head=("classifier",),
+            classifier="classifier.1",
+        ),
+    ],
+)

@@ -1,0 +1,99 @@
+"""NetworkSpec: which network a run fine-tunes, and from where. Readable without importing torch."""
+
+import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from core.errors import InputError
+from core.models.backbones import BACKBONES, Backbone
+
+_WEIGHTS = re.compile(r"imagenet|scratch|file:.+|run:[0-9a-f]{16}")
+
+
+class NetworkSpec(BaseModel):
+    """A backbone, its initial weights, its head, and how much of it stays as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backbone: str = Field(
+        "squeezenet1_1", title="Network", description="The convolutional network that is trained."
+    )
+    weights: str = Field(
+        "scratch",
+        title="Initial weights",
+        description="imagenet (torchvision's file), file:PATH (a checkpoint of yours), run:ID "
+        "(a finished run), or scratch (random).",
+    )
+    head: Literal["position", "torchvision"] = Field(
+        "position",
+        title="Head",
+        description="position keeps where on the image something was seen; torchvision is the "
+        "network's own classifier, which in ResNet and SqueezeNet averages over all places. On a "
+        "gene-image a place is a gene.",
+    )
+    pool: int = Field(
+        6,
+        ge=1,
+        le=14,
+        title="Places a side",
+        description="The position head averages the last map to at most this many rows and "
+        "columns.",
+    )
+    freeze: str = Field(
+        "nothing",
+        title="Frozen part",
+        description="nothing, backbone (all but the head), or a stage: everything up to and "
+        "including it keeps its initial weights.",
+    )
+    image_size: int = Field(
+        96, ge=32, le=448, title="Image size", description="Pixels a side that the network sees."
+    )
+    dropout: float = Field(
+        0.2,
+        ge=0,
+        le=0.9,
+        title="Dropout",
+        description="Share of the head's inputs that is left out at random while it trains.",
+    )
+
+    @field_validator("backbone")
+    @classmethod
+    def _know_backbone(cls, backbone: str) -> str:
+        try:
+            return BACKBONES[backbone].name
+        except InputError as error:
+            raise ValueError(str(error)) from None
+
+    @field_validator("weights")
+    @classmethod
+    def _know_weights(cls, weights: str) -> str:
+        if not _WEIGHTS.fullmatch(weights):
+            raise ValueError(
+                f"Unknown weights {weights!r}. Known: imagenet, scratch, file:PATH (a checkpoint), "
+                "run:ID (16 hexadecimal digits of a finished run)."
+            )
+        return weights
+
+    @model_validator(mode="after")
+    def _know_stage(self) -> "NetworkSpec":
+        choices = ("nothing", "backbone", *self.record.stages)
+        if self.freeze not in choices:
+            raise ValueError(
+                f"Unknown part to freeze {self.freeze!r} for {self.backbone}. "
+                f"Known: {', '.join(choices)}."
+            )
+        return self
+
+    @property
+    def record(self) -> Backbone:
+        """The backbone's record."""
+        return BACKBONES[self.backbone]
+
+    @property
+    def frozen_stages(self) -> tuple[str, ...]:
+        """Names of the stages that keep their initial weights."""
+        stages = self.record.stages
+        if self.freeze == "nothing":
+            return ()
+        return stages if self.freeze == "backbone" else stages[: stages.index(self.freeze) + 1]
