@@ -1,4 +1,4 @@
-"""From measured expression to numbers in [0, 1]: gene filter, log, scaling, fitted on training samples."""
+"""Preparation: gene filter, log and scaling to [0, 1], fitted on training samples only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

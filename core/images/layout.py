@@ -1,0 +1,157 @@
+"""GeneLayout: which gene stands on which pixel of the canvas."""
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.errors import InputError
+from core.files import write_atomic
+
+VERSION = 1
+
+
+class LayoutSpec(BaseModel):
+    """Which layout, on how large a canvas."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field("pca_grid", title="Layout")
+    side: int | None = Field(
+        None,
+        ge=2,
+        le=448,
+        title="Canvas side",
+        description="Pixels a side; empty: the smallest canvas that holds the genes and divides "
+        "the image size.",
+    )
+
+
+@dataclass(frozen=True)
+class GeneLayout:
+    """A place for each gene on a canvas of `shape` (rows, columns)."""
+
+    name: str
+    genes: np.ndarray
+    """(genes,) ids"""
+    row: np.ndarray
+    """(genes,) int64"""
+    col: np.ndarray
+    """(genes,) int64"""
+    shape: tuple[int, int]
+
+    @cached_property
+    def _position(self) -> dict[str, int]:
+        return {gene: index for index, gene in enumerate(self.genes.tolist())}
+
+    def pixel_of(self, gene: str) -> tuple[int, int]:
+        """Row and column of a gene; raises InputError for a gene that is not on the canvas."""
+        if gene not in self._position:
+            raise InputError(f"Gene {gene!r} is not among the {len(self.genes)} genes painted.")
+        index = self._position[gene]
+        return int(self.row[index]), int(self.col[index])
+
+    def genes_at(self, row: int, col: int) -> list[str]:
+        """The genes on a pixel: one, none on a free pixel, several where the layout shares."""
+        return self.genes[(self.row == row) & (self.col == col)].tolist()
+
+    def shared_pixels(self) -> int:
+        """How many genes stand on a pixel that holds another gene as well."""
+        _, index, counts = np.unique(
+            self.row * self.shape[1] + self.col, return_inverse=True, return_counts=True
+        )
+        return int((counts[index] > 1).sum())
+
+    def image(self, values: np.ndarray) -> np.ndarray:
+        """Paint values (..., genes) on the canvas: (..., rows, columns) float32.
+
+        Free pixels are NaN; genes that share a pixel are averaged.
+        """
+        values = np.asarray(values, dtype=np.float32)
+        flat = np.zeros((*values.shape[:-1], self.shape[0] * self.shape[1]), dtype=np.float32)
+        pixel = self.row * self.shape[1] + self.col
+        count = np.bincount(pixel, minlength=flat.shape[-1])
+        if count.max(initial=0) > 1:
+            np.add.at(flat, (..., pixel), values)
+        else:
+            flat[..., pixel] = values
+        with np.errstate(invalid="ignore", divide="ignore"):
+            flat /= count.astype(np.float32)
+        return flat.reshape(*values.shape[:-1], *self.shape)
+
+    def reindex(self, genes: Sequence[str]) -> "GeneLayout":
+        """The same places with the genes in another order.
+
+        Raises InputError that names the genes of either side which the other lacks.
+        """
+        given = np.asarray(genes, dtype=str).tolist()
+        missing = [gene for gene in self.genes.tolist() if gene not in set(given)]
+        unknown = [gene for gene in given if gene not in self._position]
+        if missing or unknown or len(given) != len(self.genes):
+            raise InputError(
+                f"The layout has {len(self.genes)} genes, the data {len(given)}. "
+                f"Not in the data: {_list_some(missing)}. Not in the layout: {_list_some(unknown)}."
+            )
+        order = [self._position[gene] for gene in given]
+        return GeneLayout(
+            self.name, self.genes[order], self.row[order], self.col[order], self.shape
+        )
+
+    def save(self, path: Path) -> None:
+        """Write an npz file without pickle, atomically: genes, row, col, shape, name, version."""
+
+        def write(temporary: Path) -> None:
+            with temporary.open("wb") as file:
+                np.savez(
+                    file,
+                    genes=self.genes.astype(str),
+                    row=self.row,
+                    col=self.col,
+                    shape=np.array(self.shape),
+                    name=np.array(self.name),
+                    version=np.array(VERSION),
+                )
+
+        write_atomic(path, write)
+
+    @classmethod
+    def load(cls, path: Path) -> "GeneLayout":
+        """Read what `save` wrote; raises InputError for anything else."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            if int(arrays["version"]) != VERSION:
+                raise InputError(
+                    f"{path.name} is a layout of version {arrays['version']}, expected {VERSION}."
+                )
+            rows, columns = (int(side) for side in arrays["shape"])
+            return cls(
+                str(arrays["name"]), arrays["genes"], arrays["row"], arrays["col"], (rows, columns)
+            )
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path.name} is not a gene layout ({error}).") from None
+
+
+def canvas_side(genes: int, image_size: int) -> int:
+    """The smallest side that holds the genes and divides the image size.
+
+    Raises InputError when the image has fewer pixels than there are genes.
+    """
+    for side in range(1, image_size + 1):
+        if image_size % side == 0 and side * side >= genes:
+            return side
+    raise InputError(
+        f"{genes} genes don't fit on an image of {image_size} x {image_size} pixels: at most "
+        f"{image_size**2}. Choose a larger image or fewer genes."
+    )
+
+
+def _list_some(genes: list[str], most: int = 5) -> str:
+    if not genes:
+        return "none"
+    more = f" and {len(genes) - most} more" if len(genes) > most else ""
+    return ", ".join(genes[:most]) + more
