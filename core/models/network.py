@@ -1,5 +1,237 @@
 """The network that looks at gene-images: a torchvision backbone, cut into stages, and a head."""
 
-from core.models.spec import NetworkSpec
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
 
-__all__ = ["NetworkSpec"]
+import torch
+import torchvision
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torchvision.models.resnet import Bottleneck
+
+from core.errors import WeightsError
+from core.files import write_atomic
+from core.models.spec import NetworkSpec
+from core.models.weights import describe_differences, load_weights
+
+REDUCED = 128
+"""Channels of the position head: enough to tell classes apart, few enough for small data sets."""
+
+
+class GeneImageNetwork(nn.Module):
+    """A backbone's stages and a head: images (batch, 3, S, S) -> class scores (batch, classes).
+
+    Built with random weights drawn from `seed`; `build_network` loads others. Frozen stages take
+    no gradients, and stay in evaluation mode even while the network trains, so that their batch
+    normalisation keeps its statistics too.
+    """
+
+    def __init__(self, spec: NetworkSpec, classes: int, *, seed: int) -> None:
+        super().__init__()
+        record = spec.record
+        with torch.device("meta"):
+            model = torchvision.models.get_model(record.name, weights=None, num_classes=classes)
+            image = torch.empty(1, 3, spec.image_size, spec.image_size)
+        self.spec = spec
+        self.classes = classes
+        self.stages = nn.Sequential(
+            OrderedDict((stage.name, _take(model, stage.layers)) for stage in record.blocks)
+        )
+        channels, side = self.stages(image).shape[1:3]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.stages.to_empty(device="cpu")
+            if spec.head == "position":
+                self.head: nn.Module = PositionHead(
+                    channels, side, min(spec.pool, side), classes, spec.dropout
+                )
+            else:
+                self.head = _take_head(model, spec, side)
+            self._initialise()
+        for name in spec.frozen_stages:
+            self.stage_module(name).requires_grad_(False)
+        self.train(self.training)
+
+    def features(self, images: Tensor) -> Tensor:
+        """The last stage's feature maps (batch, channels, height, width)."""
+        return self.stages(images)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Class scores (batch, classes), before any softmax."""
+        return self.head(self.features(images))
+
+    def stage_module(self, name: str) -> nn.Module:
+        """The stage called `name`, for looking at its maps."""
+        return self.stages.get_submodule(name)
+
+    def train(self, mode: bool = True) -> "GeneImageNetwork":
+        """Switch training mode on or off; frozen stages stay in evaluation mode."""
+        super().train(mode)
+        for name in self.spec.frozen_stages:
+            self.stage_module(name).eval()
+        return self
+
+    def torchvision_names(self) -> dict[str, str]:
+        """Own name -> torchvision's name of every tensor that torchvision's network has too."""
+        names = {}
+        for name in self.state_dict():
+            if name.startswith("stages."):
+                _, _, layer, *rest = name.split(".")
+            elif self.spec.head == "torchvision":
+                _, layer, *rest = name.split(".")
+            else:
+                continue
+            names[name] = ".".join([layer.replace("_", "."), *rest])
+        return names
+
+    def _initialise(self) -> None:
+        """Draw weights: He's for convolutions (arXiv:1502.01852), small ones for linear layers.
+
+        The last layer is small, so that training starts from nearly equal class scores, and
+        ResNet's blocks start as their shortcuts alone (Goyal et al. 2017, arXiv:1706.02677):
+        otherwise the scores of an untrained ResNet152 grow to a million.
+        """
+        last = None
+        if self.spec.head == "torchvision":
+            last = self.head.get_submodule(self.spec.record.classifier)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.reset_parameters()
+            elif isinstance(module, nn.Conv2d) and module is not last:
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.normal_(module.weight, 0, 0.01)
+            if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+        for module in self.modules():
+            if isinstance(module, Bottleneck):
+                nn.init.zeros_(module.bn3.weight)
+
+
+class PositionHead(nn.Module):
+    """A classifier that keeps where on the map something was: on a gene-image, which genes.
+
+    Average to `places` x `places`, reduce the channels with a 1 x 1 convolution, normalise,
+    flatten, classify. Global average pooling would throw the place, and so the gene, away.
+    """
+
+    def __init__(self, channels: int, side: int, places: int, classes: int, dropout: float) -> None:
+        super().__init__()
+        self.pool = AveragePool(side, places)
+        self.reduce = nn.Conv2d(channels, REDUCED, 1, bias=False)
+        self.norm = nn.GroupNorm(8, REDUCED)
+        self.relu = nn.ReLU()
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(REDUCED * places * places, classes)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Feature maps (batch, channels, side, side) -> class scores (batch, classes)."""
+        reduced = self.relu(self.norm(self.reduce(self.pool(maps))))
+        return self.linear(self.dropout(reduced.flatten(1)))
+
+
+class AveragePool(nn.Module):
+    """torch's AdaptiveAvgPool2d from one fixed side to another, as two matrix products.
+
+    torch's own adds gradients in no fixed order on a GPU, so that two equal runs differ.
+    """
+
+    def __init__(self, side: int, places: int) -> None:
+        super().__init__()
+        matrix = torch.zeros(places, side)
+        for place in range(places):
+            start, stop = place * side // places, -(-(place + 1) * side // places)
+            matrix[place, start:stop] = 1 / (stop - start)
+        self.register_buffer("matrix", matrix, persistent=False)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(batch, channels, side, side) -> (batch, channels, places, places)."""
+        matrix = self.matrix.to(maps.dtype)
+        return matrix @ maps @ matrix.T
+
+
+def build_network(
+    spec: NetworkSpec,
+    classes: int,
+    *,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[GeneImageNetwork, str]:
+    """Build the network and load its initial weights, on the CPU.
+
+    Args:
+        seed: where random weights start; the same seed gives the same bits.
+        progress: called with bytes done and bytes in all while a file is downloaded.
+
+    Returns:
+        The network, and one sentence that says where its weights are from.
+
+    Raises:
+        WeightsError: the weights that `spec` names can't be had or don't fit.
+    """
+    network = GeneImageNetwork(spec, classes, seed=seed)
+    return network, load_weights(network, spec, progress=progress)
+
+
+def save_network(network: nn.Module, path: Path) -> None:
+    """Write the network's tensors as safetensors, atomically."""
+    tensors = {
+        name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
+    }
+    write_atomic(path, lambda temporary: save_file(tensors, temporary))
+
+
+def restore_network(network: nn.Module, path: Path) -> None:
+    """Load what `save_network` wrote; every tensor must be there and fit.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or of another architecture.
+    """
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(
+            f"The trained network {path} can't be read ({error}). Train the run again."
+        ) from None
+    if differences := describe_differences(network.state_dict(), tensors):
+        raise WeightsError(f"The trained network {path} is of another architecture: {differences}")
+    network.load_state_dict(tensors)
+
+
+def _take(model: nn.Module, layers: tuple[str, ...]) -> nn.Sequential:
+    """Layers of a torchvision model in a row, under torchvision's names with _ for each dot.
+
+    ReLUs that overwrite their input are made to keep it: attribution methods read it afterwards.
+    """
+    taken = nn.Sequential(
+        OrderedDict((name.replace(".", "_"), model.get_submodule(name)) for name in layers)
+    )
+    for module in taken.modules():
+        if isinstance(module, nn.ReLU):
+            module.inplace = False
+    return taken
+
+
+def _take_head(model: nn.Module, spec: NetworkSpec, side: int) -> nn.Sequential:
+    """torchvision's own layers after the last stage, with `spec.dropout` wherever they drop out.
+
+    ResNet's, which drop nothing out, get a dropout before their only layer.
+    """
+    head = _take(model, spec.record.head).to_empty(device="cpu")
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    for name, module in head.named_children():
+        if name == "fc":
+            parts["dropout"] = nn.Dropout()
+        parts[name] = module
+        if name == "avgpool":
+            if module.output_size == (7, 7):
+                parts[name] = AveragePool(side // 2, 7)
+            parts["flatten"] = nn.Flatten()
+    parts.setdefault("flatten", nn.Flatten())
+    taken = nn.Sequential(parts)
+    for module in taken.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = spec.dropout
+    return taken

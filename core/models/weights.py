@@ -1,0 +1,211 @@
+"""Where initial weights come from, and the check that they fit: never random silently."""
+
+import hashlib
+import http.client
+import os
+import pickle
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from core.errors import WeightsError
+from core.files import write_atomic
+from core.home import run_folder, weights_folder
+from core.models.backbones import Backbone
+from core.models.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    from core.models.network import GeneImageNetwork
+
+CHUNK = 2**20
+TIMEOUT = 30
+"""Seconds without an answer after which a download has failed."""
+COUNTER = "num_batches_tracked"
+"""Batch normalisation's counter, which old files lack and nothing here reads."""
+
+
+def load_weights(
+    network: "GeneImageNetwork",
+    spec: NetworkSpec,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> str:
+    """Load what `spec.weights` names into a network that has random weights so far.
+
+    Every stage must be in the file, with equal shapes. Of the head, the layers that fit are
+    loaded, save ImageNet's own classifier; the sentence names those that start at random.
+
+    Args:
+        progress: called with bytes done and bytes in all while a file is downloaded.
+
+    Returns:
+        One sentence on what was loaded.
+
+    Raises:
+        WeightsError: the file is missing, damaged or of another architecture.
+    """
+    kind, _, value = spec.weights.partition(":")
+    record = spec.record
+    if kind == "scratch":
+        stages = spec.frozen_stages
+        return "Random weights, trained from scratch." + (
+            f" {stages[-1].capitalize()} and everything before it is frozen and stays random."
+            if stages
+            else ""
+        )
+    if kind == "imagenet":
+        path, source = fetch_imagenet(record, progress), "torchvision's ImageNet weights"
+    elif kind == "file":
+        path, source = Path(value).expanduser(), "Weights"
+    else:
+        path = run_folder(value) / "folds" / "0" / "model.safetensors"
+        source = f"Weights of run {value}"
+        if not path.exists():
+            raise WeightsError(
+                f"Run {value} has no trained network to start from (expected {path}). "
+                "Choose a finished run."
+            )
+    left_out = _assign(network, spec, path)
+    sentence = f"{source} from {path.name}."
+    if left_out:
+        sentence += f" Random to begin with: {', '.join(left_out)}."
+    return sentence
+
+
+def fetch_imagenet(record: Backbone, progress: Callable[[int, int], None] | None = None) -> Path:
+    """The backbone's ImageNet file in the weights folder, downloaded if it isn't there yet.
+
+    The environment variable GENECANVAS_WEIGHTS_URL names another folder on the web to take it from.
+
+    Raises:
+        WeightsError: no network, a broken download, or a file whose SHA-256 is another; says
+            which file is needed, how large it is, and where to put it by hand.
+    """
+    path = weights_folder() / record.file
+    mirror = os.environ.get("GENECANVAS_WEIGHTS_URL")
+    url = f"{mirror.rstrip('/')}/{record.file}" if mirror else record.url
+    by_hand = (
+        f"Download {url} ({record.bytes / 1e6:.0f} MB) by other means, put it at {path} "
+        "and start the run again, or choose other initial weights."
+    )
+    if path.exists():
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if not digest.startswith(record.sha256_prefix):
+            raise WeightsError(
+                f"{path} is damaged or another file: expected a SHA-256 that begins with "
+                f"{record.sha256_prefix}, got {digest[:8]}. Delete it to have it downloaded again. "
+                + by_hand
+            )
+        return path
+    try:
+        write_atomic(path, lambda temporary: _download(url, temporary, record, progress))
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise WeightsError(
+            f"The ImageNet weights of {record.title} are not on this computer and can't be "
+            f"downloaded ({getattr(error, 'reason', error)}). {by_hand}"
+        ) from None
+    except _BrokenDownload as error:
+        raise WeightsError(f"{error} {by_hand}") from None
+    return path
+
+
+def describe_differences(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> str:
+    """The first tensors whose presence or shape differs, in words; empty if none does."""
+    found = [f"{name} is missing" for name in expected if name not in got and COUNTER not in name]
+    found += [
+        f"{name} has shape {tuple(got[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in got and got[name].shape != tensor.shape
+    ]
+    found += [f"{name} is not part of it" for name in got if name not in expected]
+    more = f", and {len(found) - 3} more" if len(found) > 3 else ""
+    return "; ".join(found[:3]) + more + "." if found else ""
+
+
+class _BrokenDownload(Exception):
+    """What arrived isn't the whole file."""
+
+
+def _download(
+    url: str,
+    path: Path,
+    record: Backbone,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Stream `url` to `path`; raises _BrokenDownload unless all of the right file arrives."""
+    digest, done = hashlib.sha256(), 0
+    request = urllib.request.Request(url, headers={"User-Agent": "GeneCanvas"})
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, path.open("wb") as file:
+        total = int(answer.headers.get("Content-Length") or record.bytes)
+        while chunk := answer.read(CHUNK):
+            file.write(chunk)
+            digest.update(chunk)
+            done += len(chunk)
+            if progress:
+                progress(done, total)
+    if "Content-Length" in answer.headers and done < total:
+        raise _BrokenDownload(f"The download of {url} ended after {done} of {total} bytes.")
+    if not digest.hexdigest().startswith(record.sha256_prefix):
+        raise _BrokenDownload(
+            f"What {url} sent is not torchvision's file: expected a SHA-256 that begins with "
+            f"{record.sha256_prefix}, got {digest.hexdigest()[:8]}."
+        )
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a state dict without running anything that the file may hold."""
+    if not path.is_file():
+        raise WeightsError(f"There is no weights file at {path}. Check the path.")
+    expected = "Expected a PyTorch state dict (.pth, .pt) or a .safetensors file."
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = (
+            "holds Python objects other than tensors, which are never opened here because they "
+            "can run code"
+            if "Unsupported" in str(error)
+            else "is damaged, cut short, or no weights file at all"
+        )
+        raise WeightsError(f"{path} {reason}. {expected}") from None
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+        raise WeightsError(f"{path} is damaged or cut short ({error}). {expected}") from None
+    if not isinstance(tensors, dict) or not all(
+        isinstance(tensor, Tensor) for tensor in tensors.values()
+    ):
+        raise WeightsError(f"{path} does not hold named tensors only. {expected}")
+    return tensors
+
+
+def _assign(network: "GeneImageNetwork", spec: NetworkSpec, path: Path) -> list[str]:
+    """Copy a file's tensors into the network; returns the head's layers that don't get any."""
+    tensors, record = _read_tensors(path), spec.record
+    own = network.state_dict()
+    if not any(name.startswith("stages.") for name in tensors):
+        last = f"{record.classifier}."
+        names = {theirs: mine for mine, theirs in network.torchvision_names().items()}
+        tensors = {
+            names.get(name, f"head.{name}" if name.startswith(record.head[-1]) else name): tensor
+            for name, tensor in tensors.items()
+            if not name.startswith(last)
+        }
+    stages = {name: tensor for name, tensor in own.items() if name.startswith("stages.")}
+    body = {name: tensor for name, tensor in tensors.items() if not name.startswith("head.")}
+    if differences := describe_differences(stages, body):
+        raise WeightsError(f"{path} does not hold the weights of {record.title}: {differences}")
+    fitting = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if name in own and own[name].shape == tensor.shape
+    }
+    network.load_state_dict(fitting, strict=False)
+    left_out = {name.rpartition(".")[0] for name in own if name not in fitting}
+    return sorted(name for name in left_out if name.startswith("head."))
