@@ -13,7 +13,7 @@ from core.records import Registry
 
 COMPONENTS = 50
 """Principal components that describe a gene."""
-ROUNDS = 6
+ROUNDS = 10
 """Smoothings of the grid for each radius."""
 SWAPS = 4
 """Drawings of pixel pairs for each smoothing."""
