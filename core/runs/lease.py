@@ -1,0 +1,64 @@
+"""Leases: a file lock that the system takes back when its holder dies, however it dies."""
+
+import errno
+import fcntl
+import os
+import time
+from pathlib import Path
+
+
+class Lease:
+    """An exclusive claim on a path, held until `release` or the end of the process.
+
+    POSIX record locks (fcntl.lockf) belong to the process: children don't inherit them, so a lease
+    is free the moment its holder is killed. The same rule has a trap: a process that opens and
+    closes the file a second time drops its own lock, so `is_held` must not be asked by the holder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: int | None = None
+
+    def acquire(self) -> bool:
+        """Take the lease; False when another process holds it.
+
+        Tries for a tenth of a second, because `is_held` of another process is in the way for a
+        moment.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        for _ in range(10):
+            if _lock(file, fcntl.LOCK_EX):
+                self._file = file
+                return True
+            time.sleep(0.01)
+        os.close(file)
+        return False
+
+    def release(self) -> None:
+        """Give the lease back; the file stays."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def is_held(path: Path) -> bool:
+    """Whether another process holds the lease at `path`."""
+    try:
+        file = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _lock(file, fcntl.LOCK_SH)
+    finally:
+        os.close(file)
+
+
+def _lock(file: int, kind: int) -> bool:
+    try:
+        fcntl.lockf(file, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            return False
+        raise
+    return True

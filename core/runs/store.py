@@ -1,0 +1,317 @@
+"""The store of runs: one SQLite file that pages, command lines and workers share."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from core.errors import InputError
+from core.home import home, run_folder
+from core.runs.lease import is_held
+from core.runs.spec import RunSpec
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY,
+    place INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    spec TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT,
+    created TEXT NOT NULL,
+    started TEXT,
+    finished TEXT,
+    done INTEGER NOT NULL DEFAULT 0,
+    total INTEGER NOT NULL DEFAULT 1,
+    message TEXT NOT NULL DEFAULT '',
+    cancel INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX runs_by_state ON runs (state, place);
+CREATE TABLE epochs (
+    run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    fold INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    row TEXT NOT NULL,
+    PRIMARY KEY (run, fold, epoch)
+);
+"""
+LOG_END = 1500
+"""Characters of the log that stand in the reason of a run whose worker died."""
+
+
+class RunState(StrEnum):
+    """Where a run is on its way."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self in (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
+
+
+class RunRecord(BaseModel):
+    """A run as the store knows it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+    spec: RunSpec
+    state: RunState
+    reason: str | None
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+    done: int
+    total: int
+    message: str
+
+
+class RunStore:
+    """Runs in SQLite (write-ahead log); every call is one short transaction."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or home() / "runs.sqlite"
+        with self._transaction() as db:
+            found = db.execute("PRAGMA user_version").fetchone()[0]
+            if found == 0:
+                for statement in SCHEMA.split(";"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            elif found != SCHEMA_VERSION:
+                raise InputError(
+                    f"{self.path} has store version {found}, this program reads {SCHEMA_VERSION}. "
+                    "Use the program that wrote it, or name another folder with GENECANVAS_HOME."
+                )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(sqlite3.connect(self.path, timeout=30, isolation_level=None)) as db:
+                db.row_factory = sqlite3.Row
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA foreign_keys = ON")
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield db
+                except BaseException:
+                    db.execute("ROLLBACK")
+                    raise
+                db.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            raise InputError(f"The store {self.path} can't be used: {error}.") from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(sqlite3.connect(self.path, timeout=30)) as db:
+                db.row_factory = sqlite3.Row
+                yield db
+        except sqlite3.DatabaseError as error:
+            raise InputError(f"The store {self.path} can't be used: {error}.") from error
+
+    def submit(self, spec: RunSpec, name: str | None = None) -> tuple[RunRecord, bool]:
+        """Queue a run; an equal spec that is known already is not queued again.
+
+        Returns:
+            The run's record, and whether it is new.
+        """
+        with self._transaction() as db:
+            cursor = db.execute(
+                "INSERT OR IGNORE INTO runs (id, place, name, spec, state, created) VALUES "
+                "(?, (SELECT 1 + coalesce(max(place), 0) FROM runs), ?, ?, ?, ?)",
+                (spec.id, name or spec.title(), spec.model_dump_json(), RunState.QUEUED, _now()),
+            )
+            created = cursor.rowcount == 1
+        return self.get(spec.id), created
+
+    def get(self, run: str) -> RunRecord:
+        """One run; raises InputError when it is unknown."""
+        with self._reading() as db:
+            row = db.execute("SELECT * FROM runs WHERE id = ?", (run,)).fetchone()
+        if row is None:
+            raise InputError(f"There is no run {run!r}. `runs list` shows those that exist.")
+        return _to_record(row)
+
+    def find(self, prefix: str) -> RunRecord:
+        """The one run whose id begins so; raises InputError for none or several."""
+        matches = [record for record in self.list() if record.id.startswith(prefix)]
+        if len(matches) != 1 or not prefix:
+            found = ", ".join(record.id for record in matches[:5]) or "none"
+            raise InputError(f"Expected one run whose id begins with {prefix!r}, found {found}.")
+        return matches[0]
+
+    def list(self) -> list[RunRecord]:
+        """All runs, the newest first."""
+        with self._reading() as db:
+            rows = db.execute("SELECT * FROM runs ORDER BY created DESC, place DESC").fetchall()
+        return [_to_record(row) for row in rows]
+
+    def claim(self) -> RunRecord | None:
+        """Take the first run of the queue and mark it as running; None when the queue is empty."""
+        with self._transaction() as db:
+            row = db.execute(
+                "UPDATE runs SET state = ?, started = ?, reason = NULL, message = 'Starting' "
+                "WHERE id = (SELECT id FROM runs WHERE state = ? ORDER BY place LIMIT 1) "
+                "RETURNING *",
+                (RunState.RUNNING, _now(), RunState.QUEUED),
+            ).fetchone()
+        return None if row is None else _to_record(row)
+
+    def set_progress(self, run: str, done: int, total: int, message: str) -> None:
+        """Say how far a running run is."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE runs SET done = ?, total = ?, message = ? WHERE id = ?",
+                (done, total, message, run),
+            )
+
+    def add_epoch(self, run: str, fold: int, row: dict[str, float]) -> None:
+        """Keep an epoch's measurements; an epoch that is trained again replaces itself."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?)",
+                (run, fold, int(row["epoch"]), json.dumps(row)),
+            )
+
+    def epochs(self, run: str) -> pd.DataFrame:
+        """All epochs of a run in order: fold and the columns of the training's history."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT fold, row FROM epochs WHERE run = ? ORDER BY fold, epoch", (run,)
+            ).fetchall()
+        return pd.DataFrame([{"fold": row["fold"], **json.loads(row["row"])} for row in rows])
+
+    def finish(self, run: str, state: RunState, reason: str | None = None) -> None:
+        """End a running run; one that has ended already stays as it is."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE runs SET state = ?, reason = ?, finished = ?, cancel = 0, message = '', "
+                "done = CASE WHEN ? THEN total ELSE done END WHERE id = ? AND state = ?",
+                (state, reason, _now(), state == RunState.DONE, run, RunState.RUNNING),
+            )
+
+    def cancel(self, run: str) -> None:
+        """Stop a run: at once while it is queued, after the batch at hand while it trains.
+
+        Raises InputError when it has ended already.
+        """
+        record = self.get(run)
+        with self._transaction() as db:
+            queued = db.execute(
+                "UPDATE runs SET state = ?, reason = ?, finished = ? WHERE id = ? AND state = ?",
+                (RunState.CANCELLED, "Cancelled by the user.", _now(), run, RunState.QUEUED),
+            ).rowcount
+            running = db.execute(
+                "UPDATE runs SET cancel = 1 WHERE id = ? AND state = ?", (run, RunState.RUNNING)
+            ).rowcount
+        if not queued and not running:
+            raise InputError(f"Run {run} is {record.state} and can't be cancelled any more.")
+
+    def cancel_requested(self, run: str) -> bool:
+        """Whether a running run shall stop; also when it is gone from the store."""
+        with self._reading() as db:
+            row = db.execute("SELECT cancel FROM runs WHERE id = ?", (run,)).fetchone()
+        return row is None or bool(row["cancel"])
+
+    def resume(self, run: str) -> None:
+        """Queue a failed or cancelled run again; it goes on from its last epoch.
+
+        Raises InputError in any other state.
+        """
+        record = self.get(run)
+        with self._transaction() as db:
+            changed = db.execute(
+                "UPDATE runs SET state = ?, reason = NULL, started = NULL, finished = NULL, "
+                "cancel = 0, message = '', place = (SELECT 1 + max(place) FROM runs) "
+                "WHERE id = ? AND state IN (?, ?)",
+                (RunState.QUEUED, run, RunState.FAILED, RunState.CANCELLED),
+            ).rowcount
+        if not changed:
+            raise InputError(
+                f"Run {run} is {record.state}; only a failed or cancelled run can be resumed."
+            )
+
+    def delete(self, run: str) -> None:
+        """Delete a run and its folder; raises InputError while it is running."""
+        folder = run_folder(self.get(run).id)
+        with self._transaction() as db:
+            changed = db.execute(
+                "DELETE FROM runs WHERE id = ? AND state != ?", (run, RunState.RUNNING)
+            ).rowcount
+        if not changed:
+            raise InputError(f"Run {run} is running. Cancel it first, then delete it.")
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def position(self, run: str) -> int:
+        """How many queued runs come before this one, itself included; 0 when it isn't queued."""
+        with self._reading() as db:
+            return db.execute(
+                "SELECT count(*) FROM runs WHERE state = 'queued' AND place <= "
+                "(SELECT place FROM runs WHERE id = ? AND state = 'queued')",
+                (run,),
+            ).fetchone()[0]
+
+    def reconcile(self) -> list[str]:
+        """Mark runs whose worker died as failed, with the end of their log; returns their ids.
+
+        A worker holds the run's lease from before the run is claimed until after it has ended, so
+        a running run whose lease is free has no worker.
+        """
+        died = []
+        with self._reading() as db:
+            running = db.execute(
+                "SELECT id FROM runs WHERE state = ?", (RunState.RUNNING,)
+            ).fetchall()
+        for (run,) in running:
+            if not is_held(lease_path(run)) and self.get(run).state == RunState.RUNNING:
+                self.finish(
+                    run,
+                    RunState.FAILED,
+                    "The worker process died. The run can be resumed from its last epoch. End of "
+                    f"its log:\n{read_log(run)[-LOG_END:]}",
+                )
+                died.append(run)
+        return died
+
+
+def lease_path(run: str) -> Path:
+    """The lock file that a run's worker holds."""
+    return run_folder(run) / "lease"
+
+
+def log_path(run: str) -> Path:
+    """Where a run's training writes what it prints."""
+    return run_folder(run) / "log.txt"
+
+
+def read_log(run: str, lines: int = 40) -> str:
+    """The last lines of a run's log; empty while there is none."""
+    path = log_path(run)
+    if not path.exists():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 200 * lines))
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+
+
+def _to_record(row: sqlite3.Row) -> RunRecord:
+    fields = {name: row[name] for name in row.keys() if name not in ("place", "cancel")}  # noqa: SIM118
+    return RunRecord(**{**fields, "spec": RunSpec.parse(json.loads(row["spec"]))})
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
