@@ -265,32 +265,33 @@ class RunStore:
                 (run,),
             ).fetchone()[0]
 
-    def reconcile(self) -> list[str]:
-        """Mark runs whose worker died as failed, with the end of their log; returns their ids.
+    def reconcile(self) -> None:
+        """End what a dead worker left: runs that are running while nobody holds the worker's lease.
 
-        A worker holds the run's lease from before the run is claimed until after it has ended, so
-        a running run whose lease is free has no worker.
+        The worker holds its lease from before it claims its first run, so this can't hit a living
+        one. Not for the worker itself, which calls `fail_running` when it takes over.
         """
-        died = []
+        if not is_held(self.lease_path):
+            self.fail_running()
+
+    def fail_running(self) -> None:
+        """Mark every running run as failed because its worker died, with the end of its log."""
         with self._reading() as db:
             running = db.execute(
                 "SELECT id FROM runs WHERE state = ?", (RunState.RUNNING,)
             ).fetchall()
         for (run,) in running:
-            if not is_held(lease_path(run)) and self.get(run).state == RunState.RUNNING:
-                self.finish(
-                    run,
-                    RunState.FAILED,
-                    "The worker process died. The run can be resumed from its last epoch. End of "
-                    f"its log:\n{read_log(run)[-LOG_END:]}",
-                )
-                died.append(run)
-        return died
+            self.finish(
+                run,
+                RunState.FAILED,
+                "The worker process died. The run can be resumed from its last epoch. End of its "
+                f"log:\n{read_log(run)[-LOG_END:]}",
+            )
 
-
-def lease_path(run: str) -> Path:
-    """The lock file that a run's worker holds."""
-    return run_folder(run) / "lease"
+    @property
+    def lease_path(self) -> Path:
+        """The lock file that the worker of this store holds."""
+        return self.path.with_name("worker.lease")
 
 
 def log_path(run: str) -> Path:

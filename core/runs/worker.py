@@ -1,0 +1,139 @@
+"""The worker: a process of its own that trains queued runs, one after the other, until none is left.
+
+Started by `core.runs.launch`, or by hand with `python -m core.runs.worker`.
+"""
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from core.errors import Cancelled, GeneCanvasError
+from core.home import run_folder
+from core.runs.execute import execute
+from core.runs.lease import Lease
+from core.runs.store import RunRecord, RunState, RunStore, log_path
+
+CANCEL_POLL = 0.2
+"""Seconds between two looks at the store for a wish to cancel."""
+
+
+class StoreReporter:
+    """Tells the store how a run goes, and the run whether it shall stop."""
+
+    def __init__(self, store: RunStore, run: str) -> None:
+        self.store, self.run = store, run
+        self.terminated = False
+        self._asked, self._cancelled = 0.0, False
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        """Write progress to the store and, on a line of its own, to the log."""
+        self.store.set_progress(self.run, done, total, text)
+        print(text, flush=True)
+
+    def epoch(self, fold: int, row: dict[str, float]) -> None:
+        """Write an epoch's measurements to the store."""
+        self.store.add_epoch(self.run, fold, row)
+
+    def cancelled(self) -> bool:
+        """Whether the user or the system wants the run to stop."""
+        if time.monotonic() - self._asked > CANCEL_POLL:
+            self._asked = time.monotonic()
+            self._cancelled = self.store.cancel_requested(self.run)
+        return self._cancelled or self.terminated
+
+
+def main() -> None:
+    """Train queued runs until there are none; return at once when another worker is at it.
+
+    After giving the lease back the queue is looked at once more: a run that was queued in that
+    moment found the lease held, and nobody else would come for it.
+    """
+    store = RunStore()
+    lease = Lease(store.lease_path)
+    torch.set_num_threads(count_idle_cores())
+    while lease.acquire():
+        store.fail_running()
+        while record := store.claim():
+            if not train_one(store, record):
+                return
+        lease.release()
+        if not any(record.state == RunState.QUEUED for record in store.list()):
+            return
+
+
+def train_one(store: RunStore, record: RunRecord) -> bool:
+    """Train a claimed run and write down how it ended; False when the system wants to stop."""
+    reporter = StoreReporter(store, record.id)
+
+    def terminate(*_: object) -> None:
+        reporter.terminated = True
+
+    signal.signal(signal.SIGTERM, terminate)
+    state, reason = RunState.DONE, None
+    with print_to(log_path(record.id)):
+        print(f"worker {os.getpid()}: run {record.id}, {record.name}", flush=True)
+        try:
+            execute(record.spec, run_folder(record.id), reporter)
+        except Cancelled as error:
+            state, reason = RunState.CANCELLED, str(error)
+            if reporter.terminated:
+                reason = "The worker was told to stop. Resume the run to go on from its last epoch."
+        except GeneCanvasError as error:
+            state, reason = RunState.FAILED, str(error)
+        except Exception as error:
+            traceback.print_exc()
+            state, reason = RunState.FAILED, explain_failure(error)
+        print(f"{state}: {reason or 'finished'}", flush=True)
+    store.finish(record.id, state, reason)
+    return not reporter.terminated
+
+
+def explain_failure(error: Exception) -> str:
+    """Words for a failure that is not the user's: what happened, and what may help."""
+    text = str(error)
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate" in text:
+        return (
+            "Out of memory. Take a smaller batch size or image size, or a smaller network, then "
+            f"start again. ({text})"
+        )
+    if isinstance(error, OSError):
+        return f"Reading or writing failed: {error}. Is the disk full? The run can be resumed."
+    return f"Unexpected {type(error).__name__}: {text}. The log has the details."
+
+
+def count_idle_cores() -> int:
+    """Cores that nobody used during the last minute, at least one.
+
+    Two threads that share a core with somebody else's work wait for each other at every layer and
+    are many times slower than one thread.
+    """
+    return max(1, (os.cpu_count() or 1) - round(os.getloadavg()[0]))
+
+
+@contextmanager
+def print_to(path: Path) -> Iterator[None]:
+    """Send everything that the process prints, also from C, to the end of a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = os.dup(1), os.dup(2)
+    with path.open("ab") as log:
+        for stream in (1, 2):
+            os.dup2(log.fileno(), stream)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for stream, original in zip((1, 2), kept, strict=True):
+            os.dup2(original, stream)
+            os.close(original)
+
+
+if __name__ == "__main__":
+    main()
