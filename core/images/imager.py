@@ -28,6 +28,7 @@ class GeneImager(nn.Module):
                 f"A canvas of {rows} x {columns} can't be enlarged to {image_size} x {image_size} "
                 "by a whole factor."
             )
+        self.layout = layout
         self.shape, self.factor = layout.shape, image_size // rows
         pixel = torch.as_tensor(layout.row * columns + layout.col)
         count = torch.bincount(pixel, minlength=rows * columns)
