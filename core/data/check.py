@@ -186,13 +186,22 @@ def _find_floor(x: np.ndarray, scale: str, labels: pd.Series | None) -> list[Fin
         f"{negative.sum()} log2 values are below 0 (lowest {lowest:.3g}). They become 0 for all "
         "samples alike."
     )
-    where = _name_concentrated(negative, labels)
+    where = _name_lower_floor(x, labels)
     if where:
         text += (
-            f" They stand in {where} only, which were processed in another way: without this "
-            "common floor a model could tell the class by the processing."
+            f" In {where} they reach much lower than elsewhere, a sign of another processing: "
+            "without this common floor a model could tell the class by the processing."
         )
     return [Finding(severity="warning" if where else "info", code="below_zero", message=text)]
+
+
+def _name_lower_floor(x: np.ndarray, labels: pd.Series | None) -> str | None:
+    """The classes whose lowest value is more than 1 (a factor of 2) below the median class's."""
+    if labels is None or labels.nunique() < 3:
+        return None
+    lowest = pd.Series(np.nanmin(x, axis=1), index=labels.index).groupby(labels).min()
+    lower = lowest.index[lowest < lowest.median() - 1]
+    return " and ".join(sorted(lower)) if len(lower) else None
 
 
 def _name_concentrated(counts: np.ndarray, labels: pd.Series | None) -> str | None:

@@ -353,7 +353,7 @@ def _check_ids(samples: np.ndarray, source: str) -> None:
 def _merge_genes(
     x: np.ndarray, genes: np.ndarray, notes: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Make gene ids unique: counts and linear values are summed, of log2 values the highest kept."""
+    """Make gene ids unique: sum counts and linear values, keep the most expressed of log2."""
     unique, first, inverse = np.unique(genes, return_index=True, return_inverse=True)
     if len(unique) == len(genes):
         return x, genes
@@ -397,7 +397,8 @@ def _join(data: AnnData, description: Table, notes: list[str]) -> AnnData:
     if not kept.all():
         some = ", ".join(data.obs_names[~kept][:3])
         notes.append(
-            f"{(~kept).sum()} samples have no row in {description.source} and were left out: {some}."
+            f"{(~kept).sum()} samples have no row in {description.source} and were left out: "
+            f"{some}."
         )
     absent = len(table) - int(kept.sum())
     if absent:
