@@ -25,8 +25,8 @@ class Baseline:
 
 
 def _build_logistic_regression(seed: int) -> ClassifierMixin:
-    """Ridge-penalised; with more genes than samples a strong penalty generalises best."""
-    model = LogisticRegression(C=0.01, max_iter=2000, random_state=seed)
+    """Ridge-penalised; 0.1 was near the best on real cohorts of 30 and of 1 024 genes."""
+    model = LogisticRegression(C=0.1, max_iter=2000, random_state=seed)
     return make_pipeline(StandardScaler(), model)
 
 

@@ -39,7 +39,7 @@ class GeneImageNetwork(nn.Module):
         self.stages = nn.Sequential(
             OrderedDict((stage.name, _take(model, stage.layers)) for stage in record.blocks)
         )
-        channels, side = self.stages(image).shape[1:3]
+        channels, side = self.stages.eval()(image).shape[1:3]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.stages.to_empty(device="cpu")
