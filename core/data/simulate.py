@@ -18,7 +18,7 @@ BATCHES = 4
 GENES_A_MODULE = 20
 SECOND_SAMPLES = 0.1
 """Share of the samples that are a second one of a patient."""
-MIXED = 0.05
+MIXED = 0.09
 """Share of the samples with much tissue of another tumour type in them: what keeps it hard."""
 
 
