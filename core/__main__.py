@@ -22,10 +22,10 @@ from core.models.spec import NetworkSpec
 from core.runs.compare import compare_runs
 from core.runs.explain import class_genes, explain_run, load_attribution
 from core.runs.launch import ensure_worker
+from core.runs.preflight import preflight
 from core.runs.result import headline, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunState, RunStore
-from core.runs.study import preflight
 from core.training.spec import TrainingSpec
 from core.training.splits import SplitSpec
 

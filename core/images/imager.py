@@ -29,7 +29,7 @@ class GeneImager(nn.Module):
                 "by a whole factor."
             )
         self.layout = layout
-        self.shape, self.factor = layout.shape, image_size // rows
+        self.layout, self.factor = layout, image_size // rows
         pixel = torch.as_tensor(layout.row * columns + layout.col)
         count = torch.bincount(pixel, minlength=rows * columns)
         self.register_buffer("pixel", pixel)
@@ -40,8 +40,10 @@ class GeneImager(nn.Module):
 
     def pixels(self, x: Tensor) -> Tensor:
         """Paint (batch, genes) on the canvas: (batch, rows, columns), free pixels 0."""
-        canvas = x.new_zeros(len(x), self.shape[0] * self.shape[1])
-        return canvas.index_add(1, self.pixel, x * self.share.to(x)).view(len(x), *self.shape)
+        canvas = x.new_zeros(len(x), self.layout.shape[0] * self.layout.shape[1])
+        return canvas.index_add(1, self.pixel, x * self.share.to(x)).view(
+            len(x), *self.layout.shape
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Turn (batch, genes) in [0, 1] into (batch, 3, image_size, image_size)."""

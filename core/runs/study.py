@@ -8,8 +8,6 @@ from anndata import AnnData
 from core.data.check import select_samples
 from core.data.store import load_dataset
 from core.errors import InputError
-from core.images.layout import canvas_side
-from core.models.spec import check_weights_source
 from core.runs.spec import RunSpec
 from core.training.splits import Fold, make_folds
 
@@ -26,23 +24,6 @@ class Study:
     labels: np.ndarray
     y: np.ndarray
     folds: list[Fold]
-
-
-def preflight(spec: RunSpec, data: AnnData | None = None) -> Study:
-    """Check, before a run is queued, all that can be checked without training.
-
-    Args:
-        spec: what shall be trained.
-        data: the dataset, where it is not stored yet.
-
-    Raises:
-        InputError: the spec doesn't fit its dataset, or the genes don't fit the image.
-        WeightsError: the weights file is missing or damaged.
-    """
-    study = open_study(spec, data)
-    canvas_side(min(spec.preparation.genes, study.x.shape[1]), spec.network.image_size)
-    check_weights_source(spec.network)
-    return study
 
 
 def open_study(spec: RunSpec, data: AnnData | None = None) -> Study:

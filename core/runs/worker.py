@@ -1,4 +1,4 @@
-"""The worker: a process of its own that trains queued runs, one after the other, until none is left.
+"""The worker: a process of its own that trains queued runs one by one until none is left.
 
 Started by `core.runs.launch`, or by hand with `python -m core.runs.worker`.
 """

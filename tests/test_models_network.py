@@ -1,0 +1,215 @@
+"""Every network on offer: shapes, heads, freezing, initial weights, saving."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from pydantic import ValidationError
+from torch import nn
+
+from core.errors import WeightsError
+from core.models.backbones import BACKBONES
+from core.models.network import (
+    AveragePool,
+    GeneImageNetwork,
+    build_network,
+    restore_network,
+    save_network,
+)
+from core.models.spec import NetworkSpec
+
+HEADS = ("position", "torchvision")
+LIGHT = NetworkSpec(backbone="squeezenet1_1", image_size=64)
+
+
+def build(spec: NetworkSpec, classes: int = 3, seed: int = 0) -> GeneImageNetwork:
+    return build_network(spec, classes, seed=seed)[0]
+
+
+def test_the_spec_is_read_without_torch() -> None:
+    code = (
+        "import sys, core.models.spec, core.models.backbones, core.explain.attribution; "
+        "sys.exit('torch' in sys.modules or 'captum' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", BACKBONES.names)
+def test_records_agree_with_torchvision(name: str) -> None:
+    record = BACKBONES[name]
+    weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
+    assert record.url == weights.url
+    assert record.megabytes == weights.meta["_file_size"]
+    assert record.parameters == weights.meta["num_params"]
+    assert len(record.sha256_prefix) == 8
+    assert set(record.sha256_prefix) <= set("0123456789abcdef")
+    assert record.help.endswith(".")
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("name", BACKBONES.names)
+def test_every_network_builds_and_answers(name: str, head: str) -> None:
+    record = BACKBONES[name]
+    network = build(NetworkSpec(backbone=name, head=head, image_size=64), classes=3).eval()
+    with torch.no_grad():
+        scores = network(torch.randn(2, 3, 64, 64))
+    assert scores.shape == (2, 3)
+    assert scores.std() > 0
+    assert scores.abs().max() < 10
+    assert tuple(dict(network.stages.named_children())) == record.stages
+    assert not any(isinstance(m, nn.ReLU) and m.inplace for m in network.modules())
+    assert all(torch.isfinite(tensor).all() for tensor in network.state_dict().values())
+    if head == "torchvision":
+        with torch.device("meta"):
+            model = torchvision.models.get_model(name, weights=None, num_classes=3)
+        theirs = {key: value.shape for key, value in model.state_dict().items()}
+        own = network.state_dict()
+        assert {t: own[o].shape for o, t in network.torchvision_names().items()} == theirs
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "vgg16", "resnet50"])
+def test_the_smallest_image_is_large_enough(name: str) -> None:
+    network = build(NetworkSpec(backbone=name, image_size=32)).eval()
+    with torch.no_grad():
+        assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "vgg16", "resnet50"])
+def test_torchvision_head_computes_what_torchvision_computes(name: str) -> None:
+    network = build(NetworkSpec(backbone=name, head="torchvision", image_size=64)).eval()
+    with torch.device("meta"):
+        model = torchvision.models.get_model(name, weights=None, num_classes=3)
+    names, own = network.torchvision_names(), network.state_dict()
+    model.load_state_dict({names[key]: own[key] for key in own}, assign=True)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(network(images), model.eval()(images), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("side", "places"), [(7, 7), (5, 3), (2, 7), (6, 4), (1, 1)])
+def test_average_pool_is_torchs(side: int, places: int) -> None:
+    maps = torch.randn(2, 3, side, side)
+    expected = nn.AdaptiveAvgPool2d(places)(maps)
+    torch.testing.assert_close(AveragePool(side, places)(maps), expected)
+
+
+def test_position_head_sees_where_and_torchvisions_does_not() -> None:
+    """Two maps that differ by a shift only: one head tells them apart, the other can't."""
+    maps = torch.zeros(2, 512, 3, 3)
+    maps[0, :, 0, 0] = maps[1, :, 2, 2] = torch.rand(512)
+    with torch.no_grad():
+        position = build(LIGHT).eval().head(maps)
+        pooled = build(LIGHT.model_copy(update={"head": "torchvision"})).eval().head(maps)
+    assert (position[0] - position[1]).abs().max() > 1e-3
+    torch.testing.assert_close(pooled[0], pooled[1])
+
+
+def test_same_seed_same_bits_and_global_random_state_untouched() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    first = build(LIGHT, seed=1).state_dict()
+    assert torch.equal(torch.rand(1), expected)
+    second, other = build(LIGHT, seed=1).state_dict(), build(LIGHT, seed=2).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["head.linear.weight"], other["head.linear.weight"])
+
+
+@pytest.mark.parametrize("freeze", ["nothing", "stem", "layer2", "backbone"])
+def test_frozen_stages_stay_bit_identical(freeze: str) -> None:
+    spec = NetworkSpec(backbone="resnet50", image_size=32, freeze=freeze)
+    network = build(spec)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network.train()
+    trained = [p for p in network.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=0.01, weight_decay=0.1)
+    for _ in range(2):  # the blocks' zero start lets some layers move only from the second step
+        loss = nn.functional.cross_entropy(network(torch.randn(4, 3, 32, 32)), torch.arange(4) % 3)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    frozen = {f"stages.{stage}." for stage in spec.frozen_stages}
+    assert len(frozen) == {"nothing": 0, "stem": 1, "layer2": 3, "backbone": 5}[freeze]
+    for name, value in network.state_dict().items():
+        kept = any(name.startswith(stage) for stage in frozen)
+        assert torch.equal(value, before[name]) == kept, name
+
+
+def test_frozen_stages_stay_in_evaluation_mode() -> None:
+    network = build(LIGHT.model_copy(update={"freeze": "fire2_3"})).train()
+    assert not network.stage_module("stem").training
+    assert not network.stage_module("fire2_3").training
+    assert network.stage_module("fire4_5").training
+    assert network.head.training
+
+
+def test_dropout_reaches_every_head() -> None:
+    for name in ("vgg16", "resnet50", "squeezenet1_1"):
+        for head in HEADS:
+            spec = NetworkSpec(backbone=name, head=head, dropout=0.7, image_size=32)
+            rates = {m.p for m in build(spec).head.modules() if isinstance(m, nn.Dropout)}
+            assert rates == {0.7}
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"backbone": "alexnet"}, ["alexnet", "vgg16", "squeezenet1_1"]),
+        ({"freeze": "layer1"}, ["layer1", "fire2_3", "backbone"]),
+        ({"weights": "imagnet"}, ["imagnet", "imagenet", "file:PATH"]),
+        ({"weights": "run:../../etc"}, ["run:ID"]),
+        ({"image_size": 20}, ["32"]),
+        ({"pools": 3}, ["pools"]),
+    ],
+)
+def test_a_wrong_spec_says_what_is_known(fields: dict, words: list[str]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        NetworkSpec(**fields)
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_save_and_restore(tmp_path: Path) -> None:
+    spec = NetworkSpec(backbone="resnet50", image_size=32)
+    network = build(spec).to(memory_format=torch.channels_last)
+    network(torch.randn(4, 3, 32, 32))  # moves the statistics of batch normalisation
+    save_network(network, tmp_path / "model.safetensors")
+    other = build(spec, seed=9)
+    restore_network(other, tmp_path / "model.safetensors")
+    expected = network.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in other.state_dict().items())
+    assert [path.name for path in tmp_path.glob("*")] == ["model.safetensors"] or (
+        tmp_path / "home"
+    ).exists()
+
+
+def test_restoring_refuses_other_architectures_and_damage(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_network(build(LIGHT, classes=3), path)
+    with pytest.raises(WeightsError, match=r"head.linear.weight has shape \(3, 1152\)"):
+        restore_network(build(LIGHT, classes=4), path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(WeightsError, match="can't be read"):
+        restore_network(build(LIGHT), path)
+    with pytest.raises(WeightsError, match=r"missing\.safetensors"):
+        restore_network(build(LIGHT), tmp_path / "missing.safetensors")
+
+
+@pytest.mark.parametrize("name", ["vgg16", "vgg19"])
+def test_vgg_without_batch_norm_learns_from_scratch(name: str) -> None:
+    """32 random gene-images by heart; the loss of a network that learns nothing stays at 1.39."""
+    torch.manual_seed(0)
+    network = build(NetworkSpec(backbone=name, image_size=32, dropout=0), classes=4).train()
+    coarse = torch.randn(32, 1, 8, 8)
+    images = nn.functional.interpolate(coarse, scale_factor=4).expand(-1, 3, -1, -1)
+    labels = torch.arange(32) % 4
+    optimiser = torch.optim.AdamW(network.parameters(), lr=5e-4)
+    for _ in range(15):
+        loss = nn.functional.cross_entropy(network(images), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+    assert float(loss) < 0.5
