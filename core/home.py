@@ -1,4 +1,4 @@
-"""Where everything is kept: one folder, named by GENECANVAS_HOME or the platform's user data folder."""
+"""Where everything is kept: in one folder, GENECANVAS_HOME or the platform's user data folder."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Checks before a run is queued, so that a spec that can't work is refused and nothing is stored."""
+"""Checks before a run is queued: a spec that can't work is refused and nothing is stored."""
 
 import subprocess
 import sys

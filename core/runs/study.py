@@ -33,14 +33,14 @@ def open_study(spec: RunSpec, data: AnnData | None = None) -> Study:
         if column is not None and column not in data.obs:
             known = ", ".join(data.obs.columns) or "none"
             raise InputError(f"The dataset has no {role} column {column!r}. Columns: {known}.")
-    labels = data.obs[spec.label].astype(str).to_numpy()
+    labels = data.obs[spec.label].to_numpy().astype(str)
     unlabelled = data.obs_names[labels == ""]
     if len(unlabelled):
         raise InputError(
             f"{len(unlabelled)} samples have no {spec.label}, for example {unlabelled[0]}. Fill "
             "the column or leave these samples out."
         )
-    groups = None if spec.group is None else data.obs[spec.group].astype(str).to_numpy()
+    groups = None if spec.group is None else data.obs[spec.group].to_numpy().astype(str)
     folds = make_folds(labels, groups, spec.split, spec.seed)
     classes, y = np.unique(labels, return_inverse=True)
     return Study(
