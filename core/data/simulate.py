@@ -105,6 +105,89 @@ def write_simulated(data: AnnData, path: Path) -> None:
     write_atomic(path, lambda temporary: table.to_csv(temporary))
 
 
+def simulate(samples: int = 600, genes: int = 1000, seed: int = 0) -> tuple[AnnData, pd.DataFrame]:
+    """Draw counts of five tumour types, deterministic in all three arguments.
+
+    Genes belong to modules that rise and fall together. Each type has planted genes, two thirds of
+    them higher and one third lower in it, by 0.5 to 1.5 in log2; in its other samples each gene
+    varies by as much, so that no single gene tells the type. Counts are negative binomial with
+    dispersion falling with the mean, on top of library size (a factor of about 2), a batch effect
+    on every gene, and a few samples that are mixtures of two types.
+
+    Args:
+        samples: how many samples, at least 50.
+        genes: how many genes, 200 to 5000.
+        seed: where random numbers start.
+
+    Returns:
+        The dataset with the columns tumour_type, patient and batch, and a table of the planted
+        genes: gene, class, direction (up or down), effect (log2 fold change).
+
+    Raises:
+        InputError: a number out of its bounds.
+    """
+    symbols = read_symbols()
+    if not 50 <= samples <= 20_000:
+        raise InputError(f"samples must be between 50 and 20000, got {samples}.")
+    if not 200 <= genes <= len(symbols):
+        raise InputError(f"genes must be between 200 and {len(symbols)}, got {genes}.")
+    rng = np.random.default_rng([seed, samples, genes])
+    names = _choose_symbols(symbols, genes, rng)
+
+    y = _draw_types(samples, rng)
+    patient = _draw_patients(y, rng)
+    batch = rng.integers(BATCHES, size=samples)
+    effects = _plant(names, rng)
+
+    module = rng.integers(max(2, genes // GENES_A_MODULE), size=genes)
+    activity = rng.normal(size=(samples, module.max() + 1))
+    loading = rng.uniform(0.3, 0.9, genes)
+    log2 = rng.uniform(3, 9, genes) + activity[:, module] * loading
+    log2 += rng.normal(scale=0.6, size=(samples, genes))
+    log2 += rng.normal(scale=0.3, size=(BATCHES, genes))[batch]
+    share = np.eye(len(TYPES))[y]
+    mixed = rng.random(samples) < MIXED
+    other = (y + rng.integers(1, len(TYPES), samples)) % len(TYPES)
+    part = rng.uniform(0.3, 0.65, samples)[:, None]
+    share[mixed] = ((1 - part) * share + part * np.eye(len(TYPES))[other])[mixed]
+    log2 += share @ effects
+
+    expected = 2.0**log2
+    library = rng.lognormal(np.log(1e6 * genes / 5000), 0.35, samples)
+    expected *= (library / expected.sum(axis=1))[:, None]
+    dispersion = 0.05 + 1 / np.maximum(expected, 1)
+    counts = rng.poisson(rng.gamma(1 / dispersion, expected * dispersion)).astype(np.float32)
+
+    classes = np.array(list(TYPES))
+    data = AnnData(
+        counts,
+        obs=pd.DataFrame(
+            {
+                "tumour_type": classes[y],
+                "patient": patient,
+                "batch": [f"batch {number + 1}" for number in batch],
+            },
+            index=pd.Index([f"S{number + 1:04d}" for number in range(samples)]),
+        ),
+        var=pd.DataFrame(index=pd.Index(names)),
+    )
+    data.uns = {
+        "scale": "counts",
+        "source": "simulated",
+        "notes": [
+            f"Simulated counts with {np.count_nonzero(effects)} planted marker genes (seed {seed})."
+        ],
+    }
+    return data, _describe_effects(effects, names)
+
+
+def write_simulated(data: AnnData, path: Path) -> None:
+    """Write a simulated dataset as CSV: sample, tumour_type, patient, batch, then counts."""
+    counts = pd.DataFrame(data.X.astype(int), index=data.obs_names, columns=data.var_names)
+    table = pd.concat([data.obs, counts], axis=1).rename_axis("sample")
+    write_atomic(path, lambda temporary: table.to_csv(temporary))
+
+
 @cache
 def read_symbols() -> list[str]:
     """Gene symbols that simulated genes are named after; markers of the five types first."""
