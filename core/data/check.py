@@ -1,7 +1,6 @@
-"""What is in a dataset and what is wrong with it, before anything is trained."""
+"""Checks of a dataset before anything is trained: what it is, what is wrong with it, what to do."""
 
-import hashlib
-from collections.abc import Sequence
+import re
 from typing import Literal
 
 import numpy as np
@@ -9,19 +8,20 @@ import pandas as pd
 from anndata import AnnData
 from pydantic import BaseModel, ConfigDict
 
-from core.data.names import GROUP_NAMES, LABEL_NAMES, OTHER_NAMES, TCGA_BARCODE
 from core.errors import InputError
 
-HIGHEST_LOG2 = 30.0
-"""Without a value above this (and without counts), values are taken for logarithms."""
-FEW = 10
-"""A class with fewer samples gets a warning."""
+LABEL_NAMES = ("tumour_type", "tumor_type", "cancer_type", "class", "label", "type", "acronym",
+               "diagnosis", "disease", "subtype", "group", "condition")  # fmt: skip
+GROUP_NAMES = ("patient", "patient_id", "case", "case_id", "donor", "donor_id", "subject",
+               "subject_id", "individual", "participant")  # fmt: skip
+TCGA = re.compile(r"TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}", re.IGNORECASE)
+SMALL_CLASS = 10
 
 
 class Finding(BaseModel):
-    """One thing that a user should know; `code` is stable, `message` says what to do."""
+    """One thing that a user should know about the data."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     severity: Literal["error", "warning", "info"]
     code: str
@@ -29,343 +29,213 @@ class Finding(BaseModel):
 
 
 class DataCard(BaseModel):
-    """A dataset at a glance."""
+    """What a dataset is, and what was found about it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     samples: int
     genes: int
-    classes: dict[str, int]
-    """Samples by class, the largest first; empty without a label column."""
     label: str | None
     group: str | None
+    classes: dict[str, int]
+    """Class -> samples; empty without a label column."""
     scale: str
     findings: list[Finding]
 
 
-def detect_scale(x: np.ndarray) -> Literal["counts", "linear", "log2"]:
-    """Tell counts, linear values (TPM, FPKM) and logarithms apart by their size and form.
+def detect_scale(x: np.ndarray) -> str:
+    """Tell counts, linear values (TPM, FPKM) and log2 values apart by their range.
 
-    Counts: at least 90 % of the values above 0 are whole numbers and none is below 0. log2: some
-    value is below 0 or none is above 30. Otherwise linear.
+    Whole non-negative numbers are counts. Of the rest, values up to 50 are log2 (log2 of a 16-bit
+    number is 16), larger ones linear. NaN is ignored.
     """
     finite = x[np.isfinite(x)]
-    if not finite.size:
-        return "log2"
-    if finite.min() < 0:
-        return "log2"
-    positive = finite[finite > 0]
-    if positive.size and (positive == np.round(positive)).mean() >= 0.9:
+    if (finite >= 0).all() and (finite == np.round(finite)).all():
         return "counts"
-    return "log2" if finite.max() <= HIGHEST_LOG2 else "linear"
-
-
-def suggest_label(data: AnnData) -> str | None:
-    """The column that most likely holds the classes: by name, else by its number of values."""
-    fitting = [
-        column
-        for column in data.obs.columns
-        if 2 <= data.obs[column].nunique() <= min(60, max(2, data.n_obs // 2))
-    ]
-    by_name = _first_named(fitting, LABEL_NAMES)
-    others = [c for c in fitting if _plain(c) not in (*GROUP_NAMES, *OTHER_NAMES)]
-    return by_name or (others[0] if others else None)
-
-
-def suggest_group(data: AnnData) -> str | None:
-    """The column that most likely holds patient ids."""
-    fitting = [column for column in data.obs.columns if data.obs[column].nunique() >= 2]
-    return _first_named(fitting, GROUP_NAMES)
+    return "log2" if finite.max(initial=0) <= 50 else "linear"
 
 
 def select_samples(data: AnnData, where: dict[str, list[str]]) -> AnnData:
-    """Keep the samples whose columns have one of the values given.
+    """Keep the samples whose column has one of the given values, for every column given.
 
-    Raises:
-        InputError: an unknown column or value, with those that exist; or no sample is left.
+    Raises InputError for an unknown column or value, naming those that exist.
     """
     keep = np.ones(data.n_obs, dtype=bool)
     for column, values in where.items():
-        _require_column(data, column, "choose samples by")
-        present = data.obs[column].astype(str)
-        for value in values:
-            if not (present == value).any():
-                known = ", ".join(sorted(present.unique())[:20])
-                raise InputError(f"No sample has {column} = {value!r}. Values: {known}.")
-        keep &= present.isin(values).to_numpy()
+        if column not in data.obs:
+            known = ", ".join(data.obs.columns) or "none"
+            raise InputError(f"There is no sample column {column!r} to choose by. Known: {known}.")
+        found = data.obs[column].astype(str)
+        unknown = sorted(set(values) - set(found))
+        if unknown:
+            known = ", ".join(sorted(set(found))[:20])
+            raise InputError(f"Column {column!r} has no value {unknown[0]!r}. Known: {known}.")
+        keep &= found.isin(values).to_numpy()
     if not keep.any():
-        raise InputError("No sample is left: no sample meets all the conditions at once.")
+        raise InputError("No sample fulfils all conditions at once. Choose other values.")
     return data if keep.all() else data[keep].copy()
 
 
+def suggest_label(data: AnnData) -> str | None:
+    """The column that most likely holds the class: by its name, else by its few values."""
+    sizes = {column: data.obs[column].nunique() for column in data.obs.columns}
+    fitting = [column for column, n in sizes.items() if 2 <= n <= min(60, data.n_obs // 2)]
+    named = [column for name in LABEL_NAMES for column in fitting if column.lower() == name]
+    groups = suggest_group(data)
+    return next(iter(named + [column for column in fitting if column != groups]), None)
+
+
+def suggest_group(data: AnnData) -> str | None:
+    """The column that most likely holds the patient, by its name."""
+    return next((c for name in GROUP_NAMES for c in data.obs.columns if c.lower() == name), None)
+
+
 def check_dataset(data: AnnData, label: str | None = None, group: str | None = None) -> DataCard:
-    """Look for what would spoil a training or its result.
-
-    Args:
-        data: a dataset as read.
-        label: column of the classes; without it the likeliest one is taken, and said.
-        group: column of the patients, whose samples must stay on one side of a split.
-
-    Raises:
-        InputError: an unknown column.
-    """
+    """Look through a dataset; raises InputError for a label or patient column that isn't there."""
+    for role, column in (("label", label), ("patient", group)):
+        if column is not None and column not in data.obs:
+            known = ", ".join(data.obs.columns) or "none"
+            raise InputError(f"There is no {role} column {column!r}. Columns: {known}.")
+    x = np.asarray(data.X)
+    scale = str(data.uns["scale"])
+    labels = None if label is None else data.obs[label].astype(str)
+    classes = {} if labels is None else labels.value_counts().sort_index().to_dict()
     findings = [
-        Finding(severity="info", code="reading", message=note) for note in data.uns.get("notes", [])
+        *_find_class_problems(classes, label),
+        *_find_patient_problems(data, group),
+        *_find_missing(x, labels),
+        *_find_floor(x, scale, labels),
+        *_find_constant(x, data),
+        *_find_copies(x, data),
     ]
-    for column in (label, group):
-        if column is not None:
-            _require_column(data, column, "use")
-    if label is None:
-        label = suggest_label(data)
-        findings.append(_say_label(label))
-    classes: dict[str, int] = {}
-    names = None
-    if label is not None:
-        names = data.obs[label].astype(str).to_numpy()
-        counts = pd.Series(names[names != ""]).value_counts()
-        classes = {str(name): int(count) for name, count in counts.items()}
-        findings += _check_classes(label, names, classes)
-    findings += _check_groups(data, group)
-    findings += _check_values(data, names)
-    findings += _check_identical(data)
     order = {"error": 0, "warning": 1, "info": 2}
     return DataCard(
         samples=data.n_obs,
         genes=data.n_vars,
-        classes=classes,
         label=label,
         group=group,
-        scale=str(data.uns["scale"]),
+        classes=classes,
+        scale=scale,
         findings=sorted(findings, key=lambda finding: order[finding.severity]),
     )
 
 
-def _plain(name: str) -> str:
-    return name.lower().replace(" ", "_")
-
-
-def _first_named(columns: Sequence[str], names: Sequence[str]) -> str | None:
-    """The column whose name comes first in `names`."""
-    ranked = [(names.index(_plain(c)), c) for c in columns if _plain(c) in names]
-    return min(ranked)[1] if ranked else None
-
-
-def _require_column(data: AnnData, column: str, purpose: str) -> None:
-    if column not in data.obs:
-        known = ", ".join(data.obs.columns) or "none"
-        raise InputError(f"There is no column {column!r} to {purpose}. Columns: {known}.")
-
-
-def _some(names: Sequence[str]) -> str:
-    """Up to five names, and how many more there are."""
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(map(str, names[:5])) + more
-
-
-def _say_label(label: str | None) -> Finding:
+def _find_class_problems(classes: dict[str, int], label: str | None) -> list[Finding]:
     if label is None:
-        message = "No column holds classes. Add a labels file to train on this dataset."
-        return Finding(severity="warning", code="no_label", message=message)
-    message = f"Column {label!r} was taken for the classes. Choose another if that's wrong."
-    return Finding(severity="info", code="label_suggested", message=message)
-
-
-def _check_classes(label: str, names: np.ndarray, classes: dict[str, int]) -> list[Finding]:
-    findings = []
+        text = "No label column is chosen, so nothing can be trained yet."
+        return [Finding(severity="warning", code="no_label", message=text)]
+    found = []
+    if "" in classes:
+        text = f"{classes['']} samples have no {label}: fill the column or leave them out."
+        found.append(Finding(severity="error", code="unlabelled", message=text))
     if len(classes) < 2:
-        only = f" ({next(iter(classes))})" if classes else ""
-        findings.append(
-            Finding(
-                severity="error",
-                code="one_class",
-                message=f"Column {label!r} has {len(classes)} class{only}. Training needs at "
-                "least 2 classes: choose another column or add samples.",
-            )
+        text = f"All samples are {next(iter(classes))!r}: training needs at least two classes."
+        found.append(Finding(severity="error", code="one_class", message=text))
+    small = {name: n for name, n in classes.items() if n < SMALL_CLASS}
+    if small:
+        listed = ", ".join(f"{name} ({n})" for name, n in small.items())
+        text = (
+            f"Very few samples in {listed}: their scores will hang on single samples, and some "
+            "splits are impossible."
         )
-    empty = int((names == "").sum())
-    if empty:
-        findings.append(
-            Finding(
-                severity="error",
-                code="unlabelled",
-                message=f"{empty} samples have no value in {label!r}. Fill the column, or leave "
-                "these samples out.",
-            )
-        )
-    few = [f"{name} ({count})" for name, count in classes.items() if count < FEW]
-    if few:
-        findings.append(
-            Finding(
-                severity="warning",
-                code="small_classes",
-                message=f"Fewer than {FEW} samples: {_some(few)}. Too few to test reliably.",
-            )
-        )
-    return findings
+        found.append(Finding(severity="warning", code="small_class", message=text))
+    return found
 
 
-def _check_groups(data: AnnData, group: str | None) -> list[Finding]:
-    findings = []
-    suggested = suggest_group(data)
-    if group is None and suggested is None:
-        findings.append(
-            Finding(
-                severity="warning",
-                code="no_patients",
-                message="There are no patient ids, so samples can't be grouped. If a patient has "
-                "several samples, test results will look better than they are.",
-            )
-        )
-    column = group or suggested
-    if column is not None:
-        patients = data.obs[column].astype(str)
-        missing = int((patients == "").sum())
-        if missing:
-            findings.append(
-                Finding(
-                    severity="warning",
-                    code="missing_patients",
-                    message=f"{missing} samples have no {column}; they count as one patient.",
-                )
-            )
-        several = int((patients[patients != ""].value_counts() > 1).sum())
-        if several:
-            message = f"{several} patients in {column!r} have several samples"
-            findings.append(
-                Finding(severity="info", code="repeated_patients", message=f"{message}.")
-                if group
-                else Finding(
-                    severity="warning",
-                    code="ungrouped_patients",
-                    message=f"{message}. Choose it as the patient column, so that they stay on "
-                    "one side of a split.",
-                )
-            )
-    types = [TCGA_BARCODE.fullmatch(name) for name in data.obs_names]
-    codes = [match[1] for match in types if match and match[1]]
-    normal = sum(code.startswith("1") for code in codes)
-    if normal:
-        findings.append(
-            Finding(
-                severity="warning" if normal < len(codes) else "info",
-                code="normal_tissue",
-                message=f"{normal} of {data.n_obs} samples are normal tissue by their TCGA "
-                "barcodes (10 to 19). To learn tumour types, keep the tumours only.",
-            )
-        )
-    return findings
-
-
-def _check_values(data: AnnData, names: np.ndarray | None) -> list[Finding]:
-    x = data.X
-    findings = []
-    missing = np.isnan(x).sum(axis=1)
-    if missing.any():
-        total = int(missing.sum())
-        message = f"{total} values are missing ({_percent(total / x.size)})"
-        where = _concentrated(missing, names)
-        findings.append(
-            Finding(
-                severity="warning",
-                code="missing_values_by_class",
-                message=f"{message}, {where}: other processing can give a class away. They are "
-                "filled with the gene's training median for all classes alike.",
-            )
-            if where
-            else Finding(
-                severity="info",
-                code="missing_values",
-                message=f"{message}. They are filled with the gene's training median.",
-            )
-        )
-    below = (x < 0).sum(axis=1)
-    if below.any():
-        total = int(below.sum())
-        share = total / x.size
-        message = f"{total} values are below 0 ({_percent(share)})"
-        where = _concentrated(below, names)
-        if share > 0.2:
-            findings.append(
-                Finding(
-                    severity="warning",
-                    code="centred_values",
-                    message=f"{message}: the genes look centred or z-scored already. Values below "
-                    "0 become 0 here, so use the matrix from before that step.",
-                )
-            )
-        elif where:
-            findings.append(
-                Finding(
-                    severity="warning",
-                    code="negative_values_by_class",
-                    message=f"{message}, {where}: other processing can give a class away. They "
-                    "become 0 for all classes alike.",
-                )
-            )
-        else:
-            findings.append(
-                Finding(
-                    severity="info",
-                    code="negative_values",
-                    message=f"{message}. They become 0.",
-                )
-            )
-    with np.errstate(invalid="ignore"):
-        high = np.fmax.reduce(x, axis=0)
-        low = np.fmin.reduce(x, axis=0)
-    constant = int((~(high > low)).sum())
-    if constant:
-        findings.append(
-            Finding(
-                severity="info",
-                code="constant_genes",
-                message=f"{constant} genes have the same value in all samples and are left out "
-                "when the data are prepared.",
-            )
-        )
-    return findings
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1%}" if share >= 0.001 else "under 0.1 %"
-
-
-def _concentrated(events: np.ndarray, names: np.ndarray | None) -> str | None:
-    """In words, the few classes that have nearly all events, or None.
-
-    The fewest classes with at least 90 % of all events are named if an event is at least five
-    times as frequent in their samples as in the others.
-    """
-    if names is None or events.sum() < 10:
-        return None
-    table = pd.DataFrame({"events": events, "samples": 1}).groupby(names).sum()
-    rate = table["events"] / table["samples"]
-    table = table.loc[rate.sort_values(ascending=False, kind="stable").index]
-    share = table["events"].cumsum() / events.sum()
-    count = int((share < 0.9).sum()) + 1
-    inside, outside = table.iloc[:count], table.iloc[count:]
-    if outside.empty:
-        return None
-    rate_inside = inside["events"].sum() / inside["samples"].sum()
-    rate_outside = outside["events"].sum() / outside["samples"].sum()
-    if rate_inside < 5 * rate_outside:
-        return None
-    only = "only in" if not outside["events"].any() else "nearly all in"
-    return f"{only} {' and '.join(sorted(map(str, inside.index)))}"
-
-
-def _check_identical(data: AnnData) -> list[Finding]:
-    first: dict[bytes, str] = {}
-    pairs = []
-    for name, row in zip(data.obs_names, np.ascontiguousarray(data.X), strict=True):
-        key = hashlib.sha256(row.tobytes()).digest()
-        if key in first:
-            pairs.append(f"{name} = {first[key]}")
-        first.setdefault(key, str(name))
-    if not pairs:
-        return []
-    message = (
-        f"{len(pairs)} samples have exactly the values of another one: {_some(pairs)}. Remove the "
-        "copies, or the test will contain training samples."
+def _find_patient_problems(data: AnnData, group: str | None) -> list[Finding]:
+    if group is not None:
+        patients = data.obs[group].astype(str)
+        several = int((patients.value_counts() > 1).sum())
+        text = f"{patients.nunique()} patients, {several} of them with several samples."
+        return [Finding(severity="info", code="patients", message=text)]
+    text = (
+        "Without a patient column samples can't be grouped: two samples of one patient may stand "
+        "on both sides of a split and make results look better than they are."
     )
-    return [Finding(severity="warning", code="identical_samples", message=message)]
+    barcodes = [TCGA.match(name) for name in data.obs_names]
+    if all(barcodes) and len({match.group() for match in barcodes}) < len(barcodes):
+        text += " The TCGA barcodes show that there are patients with several samples."
+    return [Finding(severity="warning", code="no_patients", message=text)]
+
+
+def _find_missing(x: np.ndarray, labels: pd.Series | None) -> list[Finding]:
+    missing = np.isnan(x).sum(axis=1)
+    if not missing.any():
+        return []
+    text = (
+        f"{missing.sum()} values are missing. They are filled with the gene's median over the "
+        "training samples."
+    )
+    where = _name_concentrated(missing, labels)
+    if where:
+        text += f" They stand in {where} only: how they are filled may give the class away."
+    severity = "warning" if where else "info"
+    return [Finding(severity=severity, code="missing_values", message=text)]
+
+
+def _find_floor(x: np.ndarray, scale: str, labels: pd.Series | None) -> list[Finding]:
+    with np.errstate(invalid="ignore"):
+        negative = (x < 0).sum(axis=1)
+    if not negative.any():
+        return []
+    lowest = np.nanmin(x)
+    if scale != "log2":
+        text = f"{negative.sum()} values are below 0, which {scale} can't be. They count as 0."
+        return [Finding(severity="warning", code="below_zero", message=text)]
+    text = (
+        f"{negative.sum()} log2 values are below 0 (lowest {lowest:.3g}). They become 0 for all "
+        "samples alike."
+    )
+    where = _name_lower_floor(x, labels)
+    if where:
+        text += (
+            f" In {where} they reach much lower than elsewhere, a sign of another processing: "
+            "without this common floor a model could tell the class by the processing."
+        )
+    return [Finding(severity="warning" if where else "info", code="below_zero", message=text)]
+
+
+def _name_lower_floor(x: np.ndarray, labels: pd.Series | None) -> str | None:
+    """The classes whose lowest value is more than 1 (a factor of 2) below the median class's."""
+    if labels is None or labels.nunique() < 3:
+        return None
+    lowest = pd.Series(np.nanmin(x, axis=1), index=labels.index).groupby(labels).min()
+    lower = lowest.index[lowest < lowest.median() - 1]
+    return " and ".join(sorted(lower)) if len(lower) else None
+
+
+def _name_concentrated(counts: np.ndarray, labels: pd.Series | None) -> str | None:
+    """The classes that hold at least 95 % of the counted values, unless these are most classes."""
+    if labels is None:
+        return None
+    by_class = pd.Series(counts, index=labels.index).groupby(labels).sum()
+    by_class = by_class.sort_values(ascending=False, kind="stable")
+    needed = int((by_class.cumsum() < 0.95 * by_class.sum()).sum()) + 1
+    if needed > max(1, len(by_class) // 3) or len(by_class) < 2:
+        return None
+    return " and ".join(sorted(by_class.index[:needed]))
+
+
+def _find_constant(x: np.ndarray, data: AnnData) -> list[Finding]:
+    with np.errstate(invalid="ignore"):
+        constant = np.nanmax(x, axis=0) == np.nanmin(x, axis=0)
+    if not constant.any():
+        return []
+    names = ", ".join(data.var_names[constant][:3])
+    text = f"{constant.sum()} genes have the same value in all samples (such as {names}); they are "
+    return [Finding(severity="info", code="constant_genes", message=text + "left out.")]
+
+
+def _find_copies(x: np.ndarray, data: AnnData) -> list[Finding]:
+    hashes = pd.util.hash_array(
+        np.array([row.tobytes() for row in np.ascontiguousarray(x)], object)
+    )
+    copies = pd.Series(hashes).duplicated(keep=False).to_numpy()
+    if not copies.any():
+        return []
+    names = ", ".join(data.obs_names[copies][:4])
+    text = (
+        f"{copies.sum()} samples are copies of one another (such as {names}). On two sides of a "
+        "split they make results look better than they are: remove all but one."
+    )
+    return [Finding(severity="warning", code="identical_samples", message=text)]

@@ -1,8 +1,6 @@
-"""Stored datasets: one folder each, named by the hash of the content, there whole or not at all."""
+"""The datasets that this installation keeps, each once, in a folder named after its content."""
 
 import hashlib
-import json
-import os
 import shutil
 import tempfile
 from datetime import UTC, datetime
@@ -10,189 +8,132 @@ from pathlib import Path
 
 import anndata
 import numpy as np
-import pandas as pd
 from anndata import AnnData
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from core.data.limits import refuse_large
 from core.errors import InputError
-from core.files import read_json
+from core.files import write_json
 from core.home import DATASET_ID, dataset_folder, home
 
-MOST_VALUES = 60
-"""Columns with more different values (ids, ages) aren't summarised in the record."""
+COUNTED_VALUES = 60
+"""Columns with more different values than this are not counted in a record."""
 
 
 class DatasetRecord(BaseModel):
-    """What pages show of a dataset without opening its matrix."""
+    """What a page shows of a dataset without reading its matrix."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     id: str
-    """SHA-256 of the content."""
     name: str
     source: str
-    """Name of the file it was read from."""
     samples: int
     genes: int
     scale: str
     columns: dict[str, dict[str, int]]
-    """Samples by value, for each column about the samples that has at most 60 values."""
+    """Sample column -> samples by value; empty for a column with very many values."""
     added: str
-    """ISO 8601, UTC."""
     bytes: int
-    """Size on disk of the stored matrix."""
     notes: list[str]
 
 
 def content_hash(data: AnnData) -> str:
-    """SHA-256 in hex of all that can change a result: values, scale, gene and sample ids, obs."""
+    """SHA-256 over expression, gene ids, sample ids, sample columns and scale."""
     digest = hashlib.sha256()
-    names = [
-        str(data.uns["scale"]),
-        list(map(str, data.var_names)),
-        list(map(str, data.obs_names)),
-        {str(name): list(map(str, column)) for name, column in data.obs.items()},
-    ]
-    digest.update(json.dumps(names, ensure_ascii=False).encode())
-    for row in np.asarray(data.X, dtype="<f4"):
-        digest.update(np.where(np.isnan(row), np.float32(np.nan), row).astype("<f4").tobytes())
+    parts = [data.obs_names, data.var_names, data.obs.columns]
+    parts += [data.obs[column] for column in data.obs.columns]
+    for part in parts:
+        text = "\x1f".join(map(str, part)).encode()
+        digest.update(len(text).to_bytes(8, "little") + text)
+    digest.update(str(data.uns["scale"]).encode())
+    digest.update(np.ascontiguousarray(data.X, dtype="<f4").data)
     return digest.hexdigest()
 
 
 def add_dataset(data: AnnData, name: str) -> DatasetRecord:
-    """Store a dataset; what is stored already, under whatever name, is not stored again.
+    """Keep a dataset; one that is kept already is only given back.
 
-    Args:
-        data: a dataset as read or simulated.
-        name: what pages call it.
-
-    Raises:
-        InputError: the name is empty, or the matrix is too large.
+    Everything is written to a temporary folder that is renamed into place last, so that a dataset
+    is there as a whole or not at all.
     """
-    name = " ".join(name.split())[:100]
-    if not name:
-        raise InputError("A dataset needs a name.")
-    refuse_large(data.n_obs, data.n_vars, name)
-    identity = content_hash(data)
-    folder = dataset_folder(identity)
-    if folder.exists():
-        return get_record(identity)
+    dataset = content_hash(data)
+    folder = dataset_folder(dataset)
+    if (folder / "record.json").exists():
+        return get_record(dataset)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".adding-"))
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix="."))
     try:
-        matrix = temporary / "data.h5ad"
-        _plain_copy(data).write_h5ad(matrix)
+        path = temporary / "data.h5ad"
+        data.write_h5ad(path)
+        columns = {}
+        for column in data.obs.columns:
+            counts = data.obs[column].astype(str).value_counts().sort_index()
+            columns[column] = counts.to_dict() if len(counts) <= COUNTED_VALUES else {}
         record = DatasetRecord(
-            id=identity,
+            id=dataset,
             name=name,
-            source=str(data.uns.get("source", "")),
+            source=str(data.uns.get("source", name)),
             samples=data.n_obs,
             genes=data.n_vars,
             scale=str(data.uns["scale"]),
-            columns=_summarise(data.obs),
-            added=datetime.now(UTC).isoformat(timespec="microseconds"),
-            bytes=matrix.stat().st_size,
+            columns=columns,
+            added=datetime.now(UTC).isoformat(),
+            bytes=path.stat().st_size,
             notes=[str(note) for note in data.uns.get("notes", [])],
         )
-        (temporary / "record.json").write_text(record.model_dump_json(indent=1), encoding="utf-8")
-        for file in temporary.iterdir():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
-        try:
-            temporary.rename(folder)
-        except OSError:
-            if not folder.exists():
-                raise
-            return get_record(identity)  # another process has just stored the same
-        return record
+        write_json(temporary / "record.json", record.model_dump(mode="json"))
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    return record
 
 
 def list_datasets() -> list[DatasetRecord]:
-    """All stored datasets, the newest first."""
-    folder = home() / "datasets"
-    names = [path.name for path in folder.iterdir()] if folder.exists() else []
-    records = [get_record(name) for name in names if DATASET_ID.fullmatch(name)]
-    return sorted(records, key=lambda record: (record.added, record.id), reverse=True)
+    """All kept datasets, the newest first."""
+    folders = home().glob("datasets/*/record.json")
+    records = [
+        get_record(path.parent.name) for path in folders if DATASET_ID.fullmatch(path.parent.name)
+    ]
+    return sorted(records, key=lambda record: record.added, reverse=True)
 
 
 def get_record(dataset: str) -> DatasetRecord:
-    """The record of a stored dataset.
-
-    Raises:
-        InputError: `dataset` isn't an id, or nothing is stored under it, or its record is damaged.
-    """
+    """A dataset's record; raises InputError when it is unknown or damaged."""
     path = dataset_folder(dataset) / "record.json"
+    if not path.exists():
+        raise InputError(f"There is no dataset {dataset[:12]}… any more. Add its file again.")
     try:
-        return DatasetRecord.model_validate(read_json(path))
-    except FileNotFoundError:
-        raise InputError(f"No dataset {dataset[:12]} is stored. Add its file again.") from None
-    except (ValidationError, ValueError) as error:
+        return DatasetRecord.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise InputError(f"The record {path} is damaged: {error}") from None
+
+
+def find_dataset(text: str) -> DatasetRecord:
+    """The one dataset of that name, or whose id begins so; raises InputError otherwise."""
+    records = list_datasets()
+    matches = [record for record in records if text in (record.name, record.id)]
+    matches = matches or [record for record in records if text and record.id.startswith(text)]
+    if len(matches) != 1:
+        known = ", ".join(f"{record.name} ({record.id[:12]})" for record in records) or "none"
         raise InputError(
-            f"The record of dataset {dataset[:12]} is damaged. Delete the folder {path.parent} and "
-            "add the file again."
-        ) from error
+            f"Expected one file or stored dataset {text!r}, found {len(matches)}. Stored: {known}."
+        )
+    return matches[0]
 
 
 def load_dataset(dataset: str) -> AnnData:
-    """A stored dataset as it was added; raises InputError when there is none or it is damaged."""
-    record = get_record(dataset)
+    """Read a kept dataset; raises InputError when it is unknown or its file is damaged."""
+    get_record(dataset)
     path = dataset_folder(dataset) / "data.h5ad"
     try:
-        data = anndata.read_h5ad(path)
-    except Exception as error:
-        raise InputError(
-            f"The stored matrix of {record.name!r} can't be read ({type(error).__name__}). Delete "
-            "the dataset and add its file again."
-        ) from error
-    data.obs = data.obs.astype(str).astype(object)
-    data.uns = {"scale": record.scale, "source": record.source, "notes": list(record.notes)}
-    return data
-
-
-def find_dataset(name: str) -> DatasetRecord:
-    """The dataset with this id, beginning of an id, or name.
-
-    Raises:
-        InputError: none or several fit, with what is there.
-    """
-    records = list_datasets()
-    fitting = [record for record in records if record.name == name]
-    if not fitting and len(name) >= 4:
-        fitting = [record for record in records if record.id.startswith(name)]
-    if len(fitting) == 1:
-        return fitting[0]
-    shown = ", ".join(f"{record.name} ({record.id[:12]})" for record in fitting or records)
-    if fitting:
-        raise InputError(f"{name!r} fits {len(fitting)} datasets: {shown}. Give the id.")
-    raise InputError(f"There is no dataset {name!r}. Stored: {shown or 'none'}.")
+        return anndata.read_h5ad(path)
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"The dataset file {path} can't be read: {error}") from None
 
 
 def delete_dataset(dataset: str) -> None:
-    """Delete a stored dataset; raises InputError when there is none."""
-    folder = dataset_folder(dataset)
-    if not folder.exists():
-        raise InputError(f"No dataset {dataset[:12]} is stored.")
-    doomed = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".deleting-"))
-    folder.rename(doomed / dataset)
-    shutil.rmtree(doomed)
-
-
-def _plain_copy(data: AnnData) -> AnnData:
-    """Only what is part of the content, so that nothing else can spoil the writing."""
-    return AnnData(
-        np.asarray(data.X, dtype=np.float32),
-        obs=data.obs.astype(str),
-        var=pd.DataFrame(index=data.var_names.astype(str)),
-    )
-
-
-def _summarise(obs: pd.DataFrame) -> dict[str, dict[str, int]]:
-    counts = {str(name): column.astype(str).value_counts() for name, column in obs.items()}
-    return {
-        name: {str(value): int(count) for value, count in values.items()}
-        for name, values in counts.items()
-        if len(values) <= MOST_VALUES
-    }
+    """Delete a dataset's folder; runs that used it keep their results but can't go on."""
+    get_record(dataset)
+    shutil.rmtree(dataset_folder(dataset))
