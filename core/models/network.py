@@ -100,7 +100,7 @@ class GeneImageNetwork(nn.Module):
             if isinstance(module, nn.BatchNorm2d):
                 module.reset_parameters()
             elif isinstance(module, nn.Conv2d) and module is not last:
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             elif isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.normal_(module.weight, 0, 0.01)
             if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
@@ -113,15 +113,17 @@ class GeneImageNetwork(nn.Module):
 class PositionHead(nn.Module):
     """A classifier that keeps where on the map something was: on a gene-image, which genes.
 
-    Average to `places` x `places`, reduce the channels with a 1 x 1 convolution, normalise,
-    flatten, classify. Global average pooling would throw the place, and so the gene, away.
+    Average to `places` x `places`, reduce the channels with a 1 x 1 convolution, normalise over
+    the batch, flatten, classify. Global average pooling would throw the place, and so the gene,
+    away. Without the normalisation an untrained VGG hardly learns: after 16 layers its maps of any
+    two samples are alike (correlation .95).
     """
 
     def __init__(self, channels: int, side: int, places: int, classes: int, dropout: float) -> None:
         super().__init__()
         self.pool = AveragePool(side, places)
         self.reduce = nn.Conv2d(channels, REDUCED, 1, bias=False)
-        self.norm = nn.GroupNorm(8, REDUCED)
+        self.norm = nn.BatchNorm2d(REDUCED)
         self.relu = nn.ReLU()
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(REDUCED * places * places, classes)

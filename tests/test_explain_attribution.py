@@ -1,0 +1,239 @@
+"""Attribution methods on networks whose exact answer is worked out by hand."""
+
+import captum.attr
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from torch import Tensor, nn
+
+from core.errors import InputError
+from core.explain.attribution import METHODS, attribute, back_project
+from core.images.imager import IMAGENET_MEAN, IMAGENET_SD, GeneImager
+from core.images.layout import GeneLayout
+from core.models.network import build_network
+from core.models.spec import NetworkSpec
+
+
+def make_layout(places: list[tuple[int, int]], side: int) -> GeneLayout:
+    """Genes g0, g1, ... on the places given."""
+    row, col = np.array(places).T
+    return GeneLayout("order", np.array([f"g{i}" for i in range(len(row))]), row, col, (side, side))
+
+
+class Linear(nn.Module):
+    """Class scores that are weighted sums of the image's values; the maps are the image."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.stages = nn.Identity()
+        self.weight = nn.Parameter(weight)
+        """(classes, 3, S, S)"""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.einsum("bchw,kchw->bk", self.stages(images), self.weight)
+
+
+class TwoMaps(nn.Module):
+    """Two feature maps, v and v / 2 for pixel values v in [0, 1], and a linear layer on them."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.stages = nn.Conv2d(3, 2, 1)
+        undo = torch.tensor(IMAGENET_SD) / 3
+        shift = sum(IMAGENET_MEAN) / 3
+        self.stages.weight = nn.Parameter(torch.stack([undo, undo / 2])[:, :, None, None])
+        self.stages.bias = nn.Parameter(torch.tensor([shift, shift / 2]))
+        self.head = nn.Linear(8, 2, bias=False)
+        self.head.weight = nn.Parameter(weight.reshape(2, 8))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.stages(images).flatten(1))
+
+
+@pytest.fixture
+def squeezenet() -> tuple[nn.Module, GeneImager, np.ndarray]:
+    """A real network with random weights, its imager, and 5 samples of 250 genes."""
+    rng = np.random.default_rng(0)
+    places = rng.permutation(256)[:250]
+    layout = make_layout(list(zip(places // 16, places % 16, strict=True)), 16)
+    network = build_network(NetworkSpec(image_size=64), 3, seed=0)[0]
+    return network, GeneImager(layout, 64), rng.random((5, 250), dtype=np.float32)
+
+
+def test_integrated_gradients_of_a_linear_network_by_hand() -> None:
+    """Three genes on a canvas of 2 x 2, each painted on 2 x 2 pixels of the image.
+
+    Let w be a class's weight, equal in all pixels and channels of a gene. A change d of the gene
+    changes 4 pixels of channel c by d / SD_c each, so the class score by 4 w d (1/.229 + 1/.224 +
+    1/.225) = 4 w d 13.2755.
+    """
+    imager = GeneImager(make_layout([(0, 0), (0, 1), (1, 1)], 2), 4)
+    canvas = torch.tensor([[[1.0, -2.0], [50.0, 0.5]], [[0.0, 3.0], [50.0, -1.0]]])
+    weight = canvas.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, None].repeat(1, 3, 1, 1)
+    x = np.array([[0.9, 0.5, 0.1], [0.2, 0.2, 0.2]], dtype=np.float32)
+    baseline = np.array([0.5, 0.4, 0.3], dtype=np.float32)
+    unit = 4 * (1 / 0.229 + 1 / 0.224 + 1 / 0.225)
+    by_hand = unit * np.array([[0.4 * 1, 0.1 * -2, -0.2 * 0.5], [-0.3 * 0, -0.2 * 3, -0.1 * -1]])
+    found = attribute(
+        "integrated_gradients", Linear(weight), imager, x, np.array([0, 1]), baseline, device="cpu"
+    )
+    np.testing.assert_allclose(found.scores, by_hand, rtol=1e-5, atol=1e-5)
+    assert found.scores.dtype == np.float32
+    assert found.maps is None
+    assert found.completeness.max() < 1e-4
+
+    saliency = attribute(
+        "saliency", Linear(weight), imager, x, np.array([0, 1]), baseline, device="cpu"
+    )
+    np.testing.assert_allclose(
+        saliency.scores, unit * np.array([[1, 2, 0.5], [0, 3, 1]]), rtol=1e-5
+    )
+    assert saliency.completeness is None
+
+
+def test_gradcam_and_hirescam_by_hand() -> None:
+    """Maps A1 = v and A2 = v / 2, class 0 weighs the places of A1 [4 0; 0 0], of A2 [-1 -1; 0 0].
+
+    Grad-CAM averages the weights over places: 1 and -1/2, so its map is v - v/4 = 3v/4, bright
+    even in the lower row, which the network ignores. HiResCAM multiplies place by place:
+    4 v - v/2 in the first place, -v/2 in the second, 0 below. Class 1 has the negative weights:
+    Grad-CAM's map is empty.
+    """
+    imager = GeneImager(make_layout([(0, 0), (0, 1), (1, 0)], 2), 2)
+    own = torch.tensor([[[4.0, 0], [0, 0]], [[-1, -1], [0, 0]]])
+    network = TwoMaps(torch.stack([own, -own]))
+    x = np.array([[0.5, 0.2, 0.8]] * 2, dtype=np.float32)
+    free = sum(IMAGENET_MEAN) / 3  # what a free pixel, 0 for the network, is worth as v
+    v = np.array([[0.5, 0.2], [0.8, free]])
+    targets, baseline = np.array([0, 1]), np.zeros(3, np.float32)
+
+    found = attribute("gradcam", network, imager, x, targets, baseline, device="cpu")
+    np.testing.assert_allclose(found.maps, [0.75 * v, 0 * v], atol=1e-6)
+    np.testing.assert_allclose(found.scores, [[0.375, 0.15, 0.6], [0, 0, 0]], atol=1e-6)
+
+    found = attribute("hirescam", network, imager, x, targets, baseline, device="cpu")
+    by_hand = np.array([[1.75, -0.1], [0, 0]])
+    np.testing.assert_allclose(found.maps, [by_hand, -by_hand], atol=1e-6)
+    np.testing.assert_allclose(found.scores, [[1.75, -0.1, 0], [-1.75, 0.1, 0]], atol=1e-6)
+
+
+def test_integrated_gradients_are_captums_and_complete(
+    squeezenet: tuple[nn.Module, GeneImager, np.ndarray],
+) -> None:
+    network, imager, x = squeezenet
+    targets, baseline = np.array([0, 1, 2, 1, 0]), x.mean(axis=0)
+    calls: list[tuple[int, int]] = []
+    found = attribute(
+        "integrated_gradients",
+        network,
+        imager,
+        x,
+        targets,
+        baseline,
+        device="cpu",
+        batch_size=2,
+        steps=64,
+        progress=lambda *row: calls.append(row),
+    )
+    expected = captum.attr.IntegratedGradients(nn.Sequential(imager, network).eval()).attribute(
+        torch.tensor(x), torch.tensor(baseline)[None], torch.tensor(targets), n_steps=64
+    )
+    np.testing.assert_allclose(found.scores, expected.detach().numpy(), rtol=1e-3, atol=1e-6)
+    assert found.completeness.shape == (5,)
+    assert np.median(found.completeness) < 0.05
+    assert calls == [(2, 5), (4, 5), (5, 5)]
+
+
+@pytest.mark.parametrize("method", METHODS.names)
+def test_every_method_leaves_the_network_as_it_was(
+    method: str, squeezenet: tuple[nn.Module, GeneImager, np.ndarray]
+) -> None:
+    _, imager, x = squeezenet
+    spec = NetworkSpec(backbone="resnet50", image_size=64, freeze="backbone")
+    network = build_network(spec, 3, seed=0)[0].train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    modes = [module.training for module in network.modules()]
+    first, again = (
+        attribute(
+            method, network, imager, x[:2], np.array([0, 2]), x.mean(axis=0), device="cpu", steps=4
+        )
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first.scores, again.scores)  # no dropout
+    assert np.abs(first.scores).max() > 0
+    assert [module.training for module in network.modules()] == modes
+    assert all(torch.equal(value, before[n]) for n, value in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())
+    record = METHODS[method]
+    assert first.scores.shape == (2, 250)
+    assert (first.maps is not None) == (record.unit == "region")
+    assert (first.completeness is not None) == record.complete
+    assert record.signed or first.scores.min() >= 0
+
+
+def test_modes_come_back_after_an_error(
+    squeezenet: tuple[nn.Module, GeneImager, np.ndarray],
+) -> None:
+    network, imager, x = squeezenet
+    network.train()
+    with pytest.raises(RuntimeError):  # there is no class 9
+        attribute("gradcam", network, imager, x, np.full(5, 9), x[0], device="cpu")
+    assert network.head.training
+
+
+def test_an_unknown_method_lists_the_known(
+    squeezenet: tuple[nn.Module, GeneImager, np.ndarray],
+) -> None:
+    network, imager, x = squeezenet
+    with pytest.raises(InputError, match=r"'lime'.*integrated_gradients, saliency, gradcam"):
+        attribute("lime", network, imager, x, np.zeros(5, int), x[0], device="cpu")
+
+
+def test_back_projection_by_hand() -> None:
+    """2 x 2 cells over 3 x 3 pixels: a corner pixel has 4/9 of a cell, the centre 1/9 of each."""
+    layout = make_layout([(0, 0), (1, 1), (0, 1), (2, 2), (2, 2)], 3)
+    maps = np.array([[[9.0, 18], [27, 36]]], dtype=np.float32)
+    expected = [[4, 1 + 2 + 3 + 4, 2 + 4, 16 / 2, 16 / 2]]
+    np.testing.assert_allclose(back_project(maps, layout), expected)
+
+
+@given(
+    maps=arrays(
+        np.float32, st.tuples(st.just(2), st.integers(1, 9), st.integers(1, 9)),
+        elements=st.floats(-4, 4, width=16),
+    ),
+    side=st.integers(1, 12),
+    data=st.data(),
+)  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_back_projection_conserves_the_sum(
+    maps: np.ndarray, side: int, data: st.DataObject
+) -> None:
+    genes = data.draw(
+        st.lists(st.tuples(st.integers(0, side - 1), st.integers(0, side - 1)), min_size=1)
+    )
+    taken = set(genes)
+    free = [(r, c) for r in range(side) for c in range(side) if (r, c) not in taken]
+    scores = back_project(maps, make_layout(genes + free, side))
+    np.testing.assert_allclose(scores.sum(axis=1), maps.sum(axis=(1, 2)), atol=1e-2)
+    only_genes = back_project(maps, make_layout(genes, side))
+    np.testing.assert_allclose(only_genes, scores[:, : len(genes)], atol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("method", METHODS.names)
+def test_gpu_and_cpu_agree(
+    method: str, squeezenet: tuple[nn.Module, GeneImager, np.ndarray]
+) -> None:
+    network, imager, x = squeezenet
+    found = {
+        device: attribute(
+            method, network, imager, x, np.zeros(5, int), x.mean(axis=0), device=device
+        )
+        for device in ("cpu", "cuda")
+    }
+    scale = np.abs(found["cpu"].scores).max()
+    np.testing.assert_allclose(found["cuda"].scores, found["cpu"].scores, atol=1e-3 * scale)

@@ -1,0 +1,52 @@
+"""The plain models beside the networks."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from core.errors import InputError
+from core.models.baselines import BASELINES, fit_predict_proba
+
+
+def make_samples(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Three classes that differ in 5 of 60 genes each; one gene never varies."""
+    y = np.arange(n) % 3
+    x = rng.normal(0.5, 0.1, (n, 60)).astype(np.float32)
+    for k in range(3):
+        x[y == k, 5 * k : 5 * k + 5] += 0.15
+    x[:, 59] = 0.5
+    return x, y
+
+
+@pytest.mark.parametrize("name", BASELINES.names)
+def test_probabilities_add_up_and_nothing_warns(name: str) -> None:
+    rng = np.random.default_rng(0)
+    x, y = make_samples(90, rng)
+    test, truth = make_samples(60, rng)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        proba = fit_predict_proba(name, x, y, test, 3, 0)
+        again = fit_predict_proba(name, x, y, test, 3, 0)
+    np.testing.assert_array_equal(proba, again)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    expected = {"majority": 1 / 3, "logistic_regression": 0.95}[name]
+    assert (proba.argmax(axis=1) == truth).mean() >= expected
+
+
+def test_majority_answers_with_the_shares_of_the_classes() -> None:
+    proba = fit_predict_proba("majority", np.zeros((4, 2)), np.array([0, 1, 1, 1]), np.ones((1, 2)),
+                              2, 0)  # fmt: skip
+    np.testing.assert_allclose(proba, [[0.25, 0.75]])
+
+
+def test_a_class_that_training_lacks_gets_probability_zero() -> None:
+    x, y = make_samples(30, np.random.default_rng(0))
+    proba = fit_predict_proba("logistic_regression", x[y != 1], y[y != 1], x, 4, 0)
+    assert proba.shape == (30, 4)
+    assert (proba[:, [1, 3]] == 0).all()
+
+
+def test_an_unknown_baseline_lists_the_known() -> None:
+    with pytest.raises(InputError, match="majority, logistic_regression"):
+        fit_predict_proba("magic", np.zeros((2, 1)), np.array([0, 1]), np.zeros((1, 1)), 2, 0)
