@@ -18,7 +18,7 @@ BATCHES = 4
 GENES_A_MODULE = 20
 SECOND_SAMPLES = 0.1
 """Share of the samples that are a second one of a patient."""
-MIXED = 0.05
+MIXED = 0.08
 """Share of the samples with much tissue of another tumour type in them: what keeps it hard."""
 
 
@@ -63,7 +63,7 @@ def simulate(samples: int = 600, genes: int = 1000, seed: int = 0) -> tuple[AnnD
     log2 += rng.normal(scale=0.6, size=(samples, genes))
     log2 += rng.normal(scale=0.3, size=(BATCHES, genes))[batch]
     share = np.eye(len(TYPES))[y]
-    mixed = rng.random(samples) < MIXED
+    mixed = rng.permutation(samples) < round(MIXED * samples)
     other = (y + rng.integers(1, len(TYPES), samples)) % len(TYPES)
     part = rng.uniform(0.3, 0.65, samples)[:, None]
     share[mixed] = ((1 - part) * share + part * np.eye(len(TYPES))[other])[mixed]
