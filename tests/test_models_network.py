@@ -180,9 +180,6 @@ def test_save_and_restore(tmp_path: Path) -> None:
     restore_network(other, tmp_path / "model.safetensors")
     expected = network.state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in other.state_dict().items())
-    assert [path.name for path in tmp_path.glob("*")] == ["model.safetensors"] or (
-        tmp_path / "home"
-    ).exists()
 
 
 def test_restoring_refuses_other_architectures_and_damage(tmp_path: Path) -> None:

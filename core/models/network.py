@@ -35,7 +35,6 @@ class GeneImageNetwork(nn.Module):
             model = torchvision.models.get_model(record.name, weights=None, num_classes=classes)
             image = torch.empty(1, 3, spec.image_size, spec.image_size)
         self.spec = spec
-        self.classes = classes
         self.stages = nn.Sequential(
             OrderedDict((stage.name, _take(model, stage.layers)) for stage in record.blocks)
         )

@@ -55,7 +55,7 @@ def load_weights(
     if kind == "scratch":
         stages = spec.frozen_stages
         return "Random weights, trained from scratch." + (
-            f" {stages[-1].capitalize()} and everything before it is frozen and stays random."
+            f" Frozen layers stay random: everything up to and including {stages[-1]}."
             if stages
             else ""
         )
