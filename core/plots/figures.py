@@ -1,0 +1,270 @@
+"""plotly figures out of plain arrays and frames; backgrounds are transparent, for light and dark."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from core.images.layout import GeneLayout
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#6A51A3",
+           "#B2182B", "#4D4D4D", "#1B7837")  # fmt: skip
+"""Okabe and Ito's colour-blind-safe palette (jfly.uni-koeln.de/color), and more for many classes."""
+SEQUENTIAL = "Cividis"
+DIVERGING = "RdBu_r"
+FREE = "rgba(140,140,140,0.25)"
+"""Free pixels: a grey that no colour scale holds."""
+
+
+def gene_image(
+    layout: GeneLayout,
+    values: np.ndarray,
+    *,
+    name: str = "value",
+    diverging: bool = False,
+    limits: tuple[float, float] | None = None,
+    marked: Sequence[str] = (),
+) -> go.Figure:
+    """One gene-image with the gene under the pointer.
+
+    A click on a heat map gives nothing back in Streamlit, so invisible square markers, one a gene
+    in the order of the layout, lie over it and carry the names.
+
+    Args:
+        layout: where each gene stands.
+        values: (genes,) in the order of the layout.
+        name: what the values are.
+        diverging: centre the colours on 0.
+        limits: the lowest and highest colour; by default those of the values.
+        marked: genes to circle.
+    """
+    low, high = limits or _limits(values, diverging)
+    rows, columns = layout.shape
+    figure = go.Figure()
+    figure.add_heatmap(
+        z=layout.image(values),
+        zmin=low,
+        zmax=high,
+        colorscale=DIVERGING if diverging else SEQUENTIAL,
+        colorbar={"title": {"text": name, "side": "right"}, "thickness": 12},
+        hoverinfo="skip",
+    )
+    figure.add_scattergl(
+        x=layout.col,
+        y=layout.row,
+        mode="markers",
+        marker={"symbol": "square", "size": max(4, 480 / rows), "opacity": 0},
+        text=layout.genes,
+        customdata=np.asarray(values, dtype=float),
+        hovertemplate="<b>%{text}</b><br>" + name + " %{customdata:.3g}<extra></extra>",
+        showlegend=False,
+    )
+    found = [gene for gene in marked if gene in set(layout.genes.tolist())]
+    if found:
+        places = [layout.pixel_of(gene) for gene in found]
+        figure.add_scatter(
+            x=[col for _, col in places],
+            y=[row for row, _ in places],
+            mode="markers+text",
+            text=found,
+            textposition="top center",
+            marker={"symbol": "circle-open", "size": 18, "color": COLOURS[1], "line": {"width": 3}},
+            textfont={"color": COLOURS[1], "size": 14},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    free = rows * columns - len(np.unique(layout.row * columns + layout.col))
+    _lay_out_image(figure, rows, columns)
+    if free:
+        figure.update_layout(plot_bgcolor=FREE)
+        figure.add_annotation(
+            text=f"grey: {free} free pixels, no gene", showarrow=False, x=0, y=-0.04,
+            xref="paper", yref="paper", xanchor="left", font={"size": 12},
+        )  # fmt: skip
+    return figure
+
+
+def image_grid(
+    layout: GeneLayout,
+    values: np.ndarray,
+    titles: Sequence[str],
+    *,
+    name: str = "value",
+    diverging: bool = False,
+    columns: int = 4,
+) -> go.Figure:
+    """Several gene-images (images, genes) on one colour scale, so that they can be compared."""
+    low, high = _limits(values, diverging)
+    rows = -(-len(titles) // columns)
+    figure = make_subplots(
+        rows, columns, subplot_titles=list(titles), horizontal_spacing=0.02,
+        vertical_spacing=0.12 / max(rows, 1),
+    )  # fmt: skip
+    genes = layout.image(np.arange(len(layout.genes)))
+    names = np.where(
+        np.isnan(genes), "free pixel", layout.genes[np.nan_to_num(genes).round().astype(int)]
+    )
+    for index, image in enumerate(layout.image(values)):
+        figure.add_heatmap(
+            z=image, text=names, coloraxis="coloraxis",
+            hovertemplate="<b>%{text}</b><br>" + name + " %{z:.3g}<extra></extra>",
+            row=index // columns + 1, col=index % columns + 1,
+        )  # fmt: skip
+    figure.update_xaxes(visible=False, constrain="domain")
+    figure.update_yaxes(visible=False, autorange="reversed")
+    for index in range(len(titles)):
+        axis = "" if index == 0 else str(index + 1)
+        figure.update_layout({f"yaxis{axis}": {"scaleanchor": f"x{axis}", "constrain": "domain"}})
+    figure.update_layout(
+        coloraxis={
+            "cmin": low, "cmax": high, "colorscale": DIVERGING if diverging else SEQUENTIAL,
+            "colorbar": {"title": {"text": name, "side": "right"}, "thickness": 12},
+        },
+        height=60 + 260 * rows,
+        plot_bgcolor=FREE,
+    )  # fmt: skip
+    return _finish(figure, 40)
+
+
+def region_map(image: np.ndarray, *, name: str, diverging: bool) -> go.Figure:
+    """A coarse map (rows, columns) as it was computed, over the whole image."""
+    low, high = _limits(image, diverging)
+    figure = go.Figure(
+        go.Heatmap(
+            z=image, zmin=low, zmax=high, colorscale=DIVERGING if diverging else SEQUENTIAL,
+            colorbar={"title": {"text": name, "side": "right"}, "thickness": 12},
+            hovertemplate="row %{y}, column %{x}: %{z:.3g}<extra></extra>",
+        )
+    )  # fmt: skip
+    _lay_out_image(figure, *image.shape)
+    return figure
+
+
+def learning_curves(epochs: pd.DataFrame) -> go.Figure:
+    """Loss and validation scores by epoch, one line a fold."""
+    figure = make_subplots(
+        1, 2, subplot_titles=["Loss", "On validation samples"], horizontal_spacing=0.1
+    )
+    lines = (
+        ("train_loss", "training", COLOURS[0], "solid", 1),
+        ("validation_loss", "validation", COLOURS[1], "solid", 1),
+        ("validation_accuracy", "accuracy", COLOURS[2], "solid", 2),
+        ("validation_macro_f1", "macro F1", COLOURS[3], "dot", 2),
+    )
+    for number, (_, fold) in enumerate(epochs.groupby("fold")):
+        for column, title, colour, dash, place in lines:
+            figure.add_scatter(
+                x=fold["epoch"], y=fold[column], name=title, legendgroup=title,
+                showlegend=number == 0, mode="lines+markers" if len(fold) < 3 else "lines",
+                line={"color": colour, "dash": dash}, row=1, col=place,
+            )  # fmt: skip
+    figure.update_xaxes(title_text="epoch", rangemode="tozero")
+    figure.update_yaxes(rangemode="tozero", col=1)
+    figure.update_yaxes(range=[0, 1.02], tickformat=".0%", col=2)
+    figure.update_layout(height=320, legend={"orientation": "h", "y": -0.25})
+    return _finish(figure, 40)
+
+
+def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> go.Figure:
+    """Counts, coloured by the share of the true class (rows)."""
+    matrix = np.asarray(matrix)
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    figure = go.Figure(
+        go.Heatmap(
+            z=share, x=list(classes), y=list(classes), zmin=0, zmax=1, colorscale="Blues",
+            text=matrix, texttemplate="%{text}", showscale=False, xgap=1, ygap=1,
+            hovertemplate="true %{y}, predicted %{x}: %{text} (%{z:.0%})<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_yaxes(autorange="reversed", title_text="true")
+    figure.update_xaxes(title_text="predicted", side="bottom")
+    figure.update_layout(height=140 + 32 * len(classes))
+    return _finish(figure, 10)
+
+
+def accuracy_dots(table: pd.DataFrame) -> go.Figure:
+    """Accuracy with its 95 % interval, a row a model.
+
+    Args:
+        table: columns model, kind (network, baseline or chance), accuracy, low, high.
+    """
+    figure = go.Figure()
+    styles = {"network": (COLOURS[0], "circle"), "baseline": (COLOURS[1], "diamond"),
+              "chance": ("#888888", "x")}  # fmt: skip
+    for kind, rows in table.groupby("kind", sort=False):
+        colour, symbol = styles[kind]
+        figure.add_scatter(
+            x=rows["accuracy"], y=rows["model"], name=kind, mode="markers",
+            marker={"color": colour, "symbol": symbol, "size": 11},
+            error_x={
+                "type": "data", "symmetric": False, "array": rows["high"] - rows["accuracy"],
+                "arrayminus": rows["accuracy"] - rows["low"], "thickness": 1.5,
+            },
+            hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(range=[0, 1.02], tickformat=".0%", title_text="accuracy, 95 % interval")
+    figure.update_yaxes(
+        autorange="reversed", automargin=True, categoryorder="array",
+        categoryarray=table["model"].tolist(),
+    )  # fmt: skip
+    figure.update_layout(height=120 + 34 * len(table), legend={"orientation": "h", "y": 1.15})
+    return _finish(figure, 30)
+
+
+def class_sizes(counts: dict[str, int]) -> go.Figure:
+    """Samples in each class."""
+    figure = go.Figure(
+        go.Bar(
+            x=list(counts.values()), y=list(counts), orientation="h", marker_color=COLOURS[0],
+            text=list(counts.values()), hovertemplate="%{y}: %{x} samples<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    figure.update_xaxes(title_text="samples")
+    figure.update_layout(height=90 + 28 * len(counts))
+    return _finish(figure, 10)
+
+
+def expression_by_class(values: np.ndarray, labels: np.ndarray, gene: str) -> go.Figure:
+    """A gene's log2 expression (samples,) in each class, every sample a point."""
+    figure = go.Figure()
+    for number, name in enumerate(np.unique(labels)):
+        figure.add_box(
+            y=values[labels == name], name=str(name), boxpoints="all", jitter=0.5, pointpos=0,
+            marker={"size": 4, "opacity": 0.55, "color": COLOURS[number % len(COLOURS)]},
+            line={"width": 1.2},
+        )  # fmt: skip
+    figure.update_yaxes(title_text=f"{gene}, log2 expression")
+    figure.update_layout(height=340, showlegend=False)
+    return _finish(figure, 10)
+
+
+def _limits(values: np.ndarray, diverging: bool) -> tuple[float, float]:
+    finite = np.asarray(values)[np.isfinite(values)]
+    if not finite.size:
+        return 0.0, 1.0
+    if diverging:
+        reach = float(np.quantile(np.abs(finite), 0.999)) or 1.0
+        return -reach, reach
+    low, high = float(finite.min()), float(finite.max())
+    return low, high if high > low else low + 1.0
+
+
+def _lay_out_image(figure: go.Figure, rows: int, columns: int) -> None:
+    figure.update_xaxes(visible=False, range=[-0.5, columns - 0.5], constrain="domain")
+    figure.update_yaxes(
+        visible=False, range=[rows - 0.5, -0.5], scaleanchor="x", constrain="domain"
+    )
+    figure.update_layout(height=560, dragmode="zoom")
+    _finish(figure, 10)
+
+
+def _finish(figure: go.Figure, top: int) -> go.Figure:
+    figure.update_layout(
+        margin={"l": 10, "r": 10, "t": top, "b": 30}, paper_bgcolor="rgba(0,0,0,0)"
+    )
+    if figure.layout.plot_bgcolor is None:
+        figure.update_layout(plot_bgcolor="rgba(0,0,0,0)")
+    return figure
