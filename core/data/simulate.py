@@ -62,12 +62,7 @@ def simulate(samples: int = 600, genes: int = 1000, seed: int = 0) -> tuple[AnnD
     log2 = rng.uniform(3, 9, genes) + activity[:, module] * loading
     log2 += rng.normal(scale=0.6, size=(samples, genes))
     log2 += rng.normal(scale=0.3, size=(BATCHES, genes))[batch]
-    share = np.eye(len(TYPES))[y]
-    mixed = rng.permutation(samples) < round(MIXED * samples)
-    other = (y + rng.integers(1, len(TYPES), samples)) % len(TYPES)
-    part = rng.uniform(0.3, 0.65, samples)[:, None]
-    share[mixed] = ((1 - part) * share + part * np.eye(len(TYPES))[other])[mixed]
-    log2 += share @ effects
+    log2 += _draw_shares(y, rng) @ effects
 
     expected = 2.0**log2
     library = rng.lognormal(np.log(1e6 * genes / 5000), 0.35, samples)
@@ -135,6 +130,21 @@ def _draw_patients(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         pairs = int(SECOND_SAMPLES * len(members))
         patient[members[:pairs]] = patient[members[pairs : 2 * pairs]]
     return np.array([f"P{number:04d}" for number in patient])
+
+
+def _draw_shares(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(samples, types) shares of the tissues in each sample; the mixed ones are spread evenly.
+
+    Every type has its share of mixed samples, and parts of other tissue run evenly from little to
+    more than half, so that all seeds are about equally hard.
+    """
+    share = np.eye(len(TYPES))[y]
+    by_type = np.lexsort((rng.random(len(y)), y))
+    mixed = by_type[np.linspace(0, len(y) - 1, round(MIXED * len(y))).round().astype(int)]
+    other = (y[mixed] + rng.integers(1, len(TYPES), len(mixed))) % len(TYPES)
+    part = rng.permutation(np.linspace(0.3, 0.65, len(mixed)))[:, None]
+    share[mixed] = (1 - part) * share[mixed] + part * np.eye(len(TYPES))[other]
+    return share
 
 
 def _plant(names: np.ndarray, rng: np.random.Generator) -> np.ndarray:
