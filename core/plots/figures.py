@@ -1,4 +1,4 @@
-"""plotly figures out of plain arrays and frames; backgrounds are transparent, for light and dark."""
+"""plotly figures out of plain arrays and frames; transparent, for light and dark pages."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from core.images.layout import GeneLayout
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#6A51A3",
            "#B2182B", "#4D4D4D", "#1B7837")  # fmt: skip
-"""Okabe and Ito's colour-blind-safe palette (jfly.uni-koeln.de/color), and more for many classes."""
+"""Okabe and Ito's colour-blind-safe palette (jfly.uni-koeln.de/color), and more for many."""
 SEQUENTIAL = "Cividis"
 DIVERGING = "RdBu_r"
 FREE = "rgba(140,140,140,0.25)"

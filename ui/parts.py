@@ -1,0 +1,156 @@
+"""Pieces that several pages are made of: pickers, figures with downloads, errors, empty states."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from anndata import AnnData
+
+from core.data.store import DatasetRecord, list_datasets, load_dataset
+from core.errors import GeneCanvasError
+from core.runs.store import RunRecord, RunStore
+
+FORMULA = ("=", "+", "-", "@")
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """Show what goes wrong inside as one message; what nobody foresaw goes to the server's log."""
+    try:
+        yield
+    except GeneCanvasError as error:
+        st.error(str(error))
+    except Exception as error:
+        if type(error).__module__.startswith("streamlit"):
+            raise
+        logging.getLogger("genecanvas").exception("A page failed")
+        st.error(
+            f"Something unforeseen happened ({type(error).__name__}). Nothing is lost; the "
+            "server's log has the details. Reload the page to go on."
+        )
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the dataset")
+def open_dataset(dataset: str) -> AnnData:
+    """A stored dataset, kept in memory while it is among the last two looked at."""
+    return load_dataset(dataset)
+
+
+def pick_dataset(*, key: str = "dataset") -> DatasetRecord | None:
+    """A select box of the stored datasets, kept in the link; None (and a way out) if there is none."""
+    records = {record.id[:12]: record for record in list_datasets()}
+    if not records:
+        show_empty("There is no dataset yet.", "Bring data", "pages/data.py")
+        return None
+    chosen = _pick("Dataset", list(records), lambda name: records[name].name, key)
+    return records[chosen]
+
+
+def pick_run(records: list[RunRecord], *, key: str = "run") -> RunRecord:
+    """A select box of runs, kept in the link."""
+    by_id = {record.id: record for record in records}
+    return by_id[_pick("Run", list(by_id), lambda run: name_run(by_id[run]), key)]
+
+
+def _pick(label: str, options: list[str], words, key: str) -> str:
+    """A select box whose value stands in the link and survives a change of page and a reload."""
+    wanted = st.query_params.get(key, st.session_state.get(f"last {key}"))
+    if wanted is not None and wanted not in options:
+        st.warning(f"The link names a {label.lower()} that is not here ({wanted[:20]}).")
+    index = options.index(wanted) if wanted in options else 0
+    chosen = st.selectbox(
+        label, options, index=index, format_func=words, key=f"pick {key} {wanted}"
+    )
+    st.session_state[f"last {key}"] = chosen
+    if st.query_params.get(key) != chosen:
+        st.query_params[key] = chosen
+    return chosen
+
+
+def name_run(record: RunRecord) -> str:
+    """A run in a list: its state, name, and id to tell equal names apart."""
+    return f"{record.name} · {record.state} · {record.id[:6]}"
+
+
+def finished_runs() -> list[RunRecord]:
+    """Runs that have a result, the newest first."""
+    return [record for record in RunStore().list() if record.state == "done"]
+
+
+def show_empty(text: str, button: str, page: str) -> None:
+    """Say what to do first, with the button for it."""
+    with st.container(border=True):
+        st.markdown(f"#### {text}")
+        if st.button(button, type="primary", key=f"empty {page}"):
+            st.switch_page(page)
+
+
+def show_figure(
+    figure: go.Figure,
+    data: pd.DataFrame,
+    name: str,
+    *,
+    alt: str,
+    key: str | None = None,
+    select: bool = False,
+) -> list[dict]:
+    """A chart with its image as SVG or PNG and its numbers as CSV.
+
+    Args:
+        figure: the chart.
+        data: the numbers that it shows.
+        name: the name of the files, without ending.
+        alt: the chart in words.
+        key: the widget's key, by default `name`.
+        select: whether clicked points are given back.
+
+    Returns:
+        The selected points.
+    """
+    key = key or name
+    chart, tools = st.container(), st.container(horizontal=True, horizontal_alignment="right")
+    with tools:
+        form = st.segmented_control(
+            "Image format", ["SVG", "PNG"], default="SVG", key=f"{key} format",
+            label_visibility="collapsed", help="The camera above the chart saves it in this format.",
+        )  # fmt: skip
+        download_table(data, name, "CSV", key=f"{key} csv")
+    image = {"format": (form or "SVG").lower(), "filename": name, "scale": 2}
+    event = chart.plotly_chart(
+        figure,
+        key=key,
+        alt=alt,
+        on_select="rerun" if select else "ignore",
+        selection_mode="points",
+        config={
+            "displaylogo": False,
+            "displayModeBar": True,
+            "toImageButtonOptions": image,
+            "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+        },
+    )
+    return event["selection"]["points"] if select else []
+
+
+def download_table(table: pd.DataFrame, name: str, label: str, *, key: str) -> None:
+    """A button that saves a table as CSV, safe to open in a spreadsheet."""
+    st.download_button(
+        label,
+        lambda: escape_formulas(table).to_csv(index=False).encode(),
+        file_name=f"{name}.csv",
+        mime="text/csv",
+        on_click="ignore",
+        key=key,
+    )
+
+
+def escape_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """Put an apostrophe before texts that a spreadsheet would take for a formula."""
+    table = table.copy()
+    for column in table.select_dtypes(["object", "string"]):
+        texts = table[column].astype(str)
+        table[column] = texts.where(~texts.str.startswith(FORMULA), "'" + texts)
+    return table
