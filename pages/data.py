@@ -12,7 +12,7 @@ from core.data.simulate import simulate
 from core.data.store import DatasetRecord, add_dataset, delete_dataset, list_datasets
 from core.home import dataset_folder
 from core.plots.figures import class_sizes
-from ui.parts import errors, open_dataset, pick_dataset, show_figure
+from ui.parts import errors, go_to, open_dataset, pick_dataset, show_figure
 
 ICONS = {
     "error": ":red-badge[error]",
@@ -117,7 +117,7 @@ def show_dataset(record: DatasetRecord) -> None:
         and label
         and st.button("See gene-images →", type="primary")
     ):
-        st.switch_page("pages/images.py")
+        go_to("images")
 
     left, right = st.columns([2, 3], gap="large")
     with left:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -14,6 +15,7 @@ from core.errors import GeneCanvasError
 from core.runs.store import RunRecord, RunStore
 
 FORMULA = ("=", "+", "-", "@")
+PAGES = Path(__file__).parents[1] / "pages"
 
 
 @contextmanager
@@ -40,10 +42,10 @@ def open_dataset(dataset: str) -> AnnData:
 
 
 def pick_dataset(*, key: str = "dataset") -> DatasetRecord | None:
-    """A select box of the stored datasets, kept in the link; None (and a way out) if there is none."""
+    """A select box of the stored datasets, kept in the link; None, and a way out, without any."""
     records = {record.id[:12]: record for record in list_datasets()}
     if not records:
-        show_empty("There is no dataset yet.", "Bring data", "pages/data.py")
+        show_empty("There is no dataset yet.", "Bring data", "data")
         return None
     chosen = _pick("Dataset", list(records), lambda name: records[name].name, key)
     return records[chosen]
@@ -81,11 +83,16 @@ def finished_runs() -> list[RunRecord]:
 
 
 def show_empty(text: str, button: str, page: str) -> None:
-    """Say what to do first, with the button for it."""
+    """Say what to do first, with the button that leads to that page."""
     with st.container(border=True):
         st.markdown(f"#### {text}")
         if st.button(button, type="primary", key=f"empty {page}"):
-            st.switch_page(page)
+            go_to(page)
+
+
+def go_to(page: str) -> None:
+    """Change to another page, keeping what is chosen."""
+    st.switch_page(PAGES / f"{page}.py")
 
 
 def show_figure(

@@ -101,20 +101,23 @@ class GeneLayout:
             self.name, self.genes[order], self.row[order], self.col[order], self.shape
         )
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What a saved layout holds: genes, row, col, shape, name, version."""
+        return {
+            "genes": self.genes.astype(str),
+            "row": self.row,
+            "col": self.col,
+            "shape": np.array(self.shape),
+            "name": np.array(self.name),
+            "version": np.array(VERSION),
+        }
+
     def save(self, path: Path) -> None:
-        """Write an npz file without pickle, atomically: genes, row, col, shape, name, version."""
+        """Write an npz file without pickle, atomically."""
 
         def write(temporary: Path) -> None:
             with temporary.open("wb") as file:
-                np.savez(
-                    file,
-                    genes=self.genes.astype(str),
-                    row=self.row,
-                    col=self.col,
-                    shape=np.array(self.shape),
-                    name=np.array(self.name),
-                    version=np.array(VERSION),
-                )
+                np.savez(file, **self.arrays())
 
         write_atomic(path, write)
 

@@ -1,0 +1,79 @@
+"""Inputs made from the fields of a specification: their titles, help, defaults and bounds."""
+
+from typing import Any, Literal, get_args, get_origin
+
+import annotated_types
+import streamlit as st
+from pydantic import BaseModel
+
+from core.records import Registry
+
+
+def ask_field(model: type[BaseModel], name: str, *, key: str, default: Any = None) -> Any:
+    """A number input, switch or select box for one field.
+
+    Args:
+        model: the specification.
+        name: the field.
+        key: the widget's key.
+        default: what it starts with, if not the field's own default.
+    """
+    field = model.model_fields[name]
+    title = field.title or name
+    value = field.default if default is None else default
+    kind = field.annotation
+    if get_origin(kind) is Literal:
+        options = list(get_args(kind))
+        return st.selectbox(
+            title, options, index=options.index(value), help=field.description, key=key
+        )
+    if kind is bool:
+        return st.checkbox(title, value, help=field.description, key=key)
+    low = high = None
+    for bound in field.metadata:
+        if isinstance(bound, annotated_types.Ge):
+            low = kind(bound.ge)
+        elif isinstance(bound, annotated_types.Gt):
+            low = kind(bound.gt) if kind is int else 1e-6
+        elif isinstance(bound, annotated_types.Le):
+            high = kind(bound.le)
+        elif isinstance(bound, annotated_types.Lt):
+            high = kind(bound.lt) - (1 if kind is int else 0.01)
+    if kind is float:
+        small = value and value < 0.01
+        return st.number_input(
+            title, low, high, value, step=value / 5 if small else 0.05,
+            format="%.5f" if small else "%.2f", help=field.description, key=key,
+        )  # fmt: skip
+    return st.number_input(title, low, high, value, step=1, help=field.description, key=key)
+
+
+def ask_record(registry: Registry, label: str, *, key: str, default: str | None = None) -> str:
+    """A select box over a registry; the chosen record's help stands below it."""
+    names = registry.names
+    name = st.selectbox(
+        label,
+        names,
+        index=names.index(default) if default else 0,
+        format_func=lambda name: registry[name].title,
+        key=key,
+    )
+    st.caption(registry[name].help)
+    return name
+
+
+def ask_where(columns: dict[str, dict[str, int]], label: str, *, key: str) -> dict[str, list[str]]:
+    """Which samples to keep: values of a column, or all."""
+    choices = [name for name, counts in columns.items() if 1 < len(counts) <= 60]
+    column = st.selectbox(
+        "Keep only some samples",
+        [None, *choices],
+        format_func=lambda name: "no, keep all" if name is None else f"by {name}",
+        key=f"{key} column",
+    )
+    if column is None:
+        return {}
+    values = st.multiselect(
+        f"{column} is", list(columns[column]), default=list(columns[column]), key=f"{key} {column}"
+    )
+    return {column: sorted(values)} if len(values) < len(columns[column]) else {}
