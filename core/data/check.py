@@ -15,6 +15,8 @@ LABEL_NAMES = ("tumour_type", "tumor_type", "cancer_type", "class", "label", "ty
 GROUP_NAMES = ("patient", "patient_id", "case", "case_id", "donor", "donor_id", "subject",
                "subject_id", "individual", "participant")  # fmt: skip
 TCGA = re.compile(r"TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}", re.IGNORECASE)
+TCGA_NORMAL = re.compile(TCGA.pattern + "-1[0-9]", re.IGNORECASE)
+"""Barcodes of normal tissue: the sample type is 10 to 19."""
 SMALL_CLASS = 10
 
 
@@ -101,8 +103,9 @@ def check_dataset(data: AnnData, label: str | None = None, group: str | None = N
     labels = None if label is None else data.obs[label].astype(str)
     classes = {} if labels is None else labels.value_counts().sort_index().to_dict()
     findings = [
-        *_find_class_problems(classes, label),
+        *(_find_class_problems(classes, label) if label else _find_label_problems(data)),
         *_find_patient_problems(data, group),
+        *_find_normal_tissue(data),
         *_find_missing(x, labels),
         *_find_floor(x, scale, labels),
         *_find_constant(x, data),
@@ -120,16 +123,28 @@ def check_dataset(data: AnnData, label: str | None = None, group: str | None = N
     )
 
 
-def _find_class_problems(classes: dict[str, int], label: str | None) -> list[Finding]:
-    if label is None:
-        text = "No label column is chosen, so nothing can be trained yet."
+def _find_label_problems(data: AnnData) -> list[Finding]:
+    """What to say when no label column is chosen."""
+    suggested = suggest_label(data)
+    if suggested:
+        text = f"No label column is chosen; {suggested!r} looks like one."
         return [Finding(severity="warning", code="no_label", message=text)]
+    for name in LABEL_NAMES:
+        for column in data.obs.columns:
+            if column.lower() == name and data.obs[column].nunique() == 1:
+                return _find_class_problems({data.obs[column].iloc[0]: data.n_obs}, column)
+    text = "There is no column of classes, so nothing can be trained. Add a table of labels."
+    return [Finding(severity="warning", code="no_label", message=text)]
+
+
+def _find_class_problems(classes: dict[str, int], label: str) -> list[Finding]:
     found = []
     if "" in classes:
         text = f"{classes['']} samples have no {label}: fill the column or leave them out."
         found.append(Finding(severity="error", code="unlabelled", message=text))
-    if len(classes) < 2:
-        text = f"All samples are {next(iter(classes))!r}: training needs at least two classes."
+    if len(classes.keys() - {""}) < 2:
+        only = ", ".join(repr(name) for name in classes if name) or "without a class"
+        text = f"All samples are {only}: training needs at least two classes."
         found.append(Finding(severity="error", code="one_class", message=text))
     small = {name: n for name, n in classes.items() if n < SMALL_CLASS}
     if small:
@@ -147,15 +162,33 @@ def _find_patient_problems(data: AnnData, group: str | None) -> list[Finding]:
         patients = data.obs[group].astype(str)
         several = int((patients.value_counts() > 1).sum())
         text = f"{patients.nunique()} patients, {several} of them with several samples."
-        return [Finding(severity="info", code="patients", message=text)]
+        found = [Finding(severity="info", code="patients", message=text)]
+        unknown = int((patients == "").sum())
+        if unknown:
+            text = f"{unknown} samples have no {group}; they count as one patient."
+            found.append(Finding(severity="warning", code="missing_patients", message=text))
+        return found
     text = (
         "Without a patient column samples can't be grouped: two samples of one patient may stand "
         "on both sides of a split and make results look better than they are."
     )
-    barcodes = [TCGA.match(name) for name in data.obs_names]
-    if all(barcodes) and len({match.group() for match in barcodes}) < len(barcodes):
-        text += " The TCGA barcodes show that there are patients with several samples."
+    if suggested := suggest_group(data):
+        several = int((data.obs[suggested].astype(str).value_counts() > 1).sum())
+        text += f" Column {suggested!r} looks like patients; {several} have several samples."
+        return [Finding(severity="warning", code="no_patients", message=text)]
+    text += " There are no patient ids that could be used."
     return [Finding(severity="warning", code="no_patients", message=text)]
+
+
+def _find_normal_tissue(data: AnnData) -> list[Finding]:
+    normal = sum(bool(TCGA_NORMAL.match(name)) for name in data.obs_names)
+    if not normal:
+        return []
+    text = (
+        f"{normal} of {data.n_obs} samples are normal tissue by their TCGA barcodes. To learn "
+        "tumour types, choose the tumours only."
+    )
+    return [Finding(severity="warning", code="normal_tissue", message=text)]
 
 
 def _find_missing(x: np.ndarray, labels: pd.Series | None) -> list[Finding]:
@@ -182,6 +215,13 @@ def _find_floor(x: np.ndarray, scale: str, labels: pd.Series | None) -> list[Fin
     if scale != "log2":
         text = f"{negative.sum()} values are below 0, which {scale} can't be. They count as 0."
         return [Finding(severity="warning", code="below_zero", message=text)]
+    share = negative.sum() / np.isfinite(x).sum()
+    if share > 0.2:
+        text = (
+            f"{share:.0%} of the values are below 0: the genes look centred or z-scored. Values "
+            "below 0 become 0 here, so use the matrix from before that step."
+        )
+        return [Finding(severity="warning", code="centred", message=text)]
     text = (
         f"{negative.sum()} log2 values are below 0 (lowest {lowest:.3g}). They become 0 for all "
         "samples alike."

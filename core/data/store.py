@@ -1,6 +1,8 @@
 """The datasets that this installation keeps, each once, in a folder named after its content."""
 
+import contextlib
 import hashlib
+import os
 import shutil
 import tempfile
 from datetime import UTC, datetime
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import anndata
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -46,7 +49,8 @@ def content_hash(data: AnnData) -> str:
         text = "\x1f".join(map(str, part)).encode()
         digest.update(len(text).to_bytes(8, "little") + text)
     digest.update(str(data.uns["scale"]).encode())
-    digest.update(np.ascontiguousarray(data.X, dtype="<f4").data)
+    for row in np.asarray(data.X, dtype="<f4"):
+        digest.update(np.where(np.isnan(row), np.float32(np.nan), row).tobytes())
     return digest.hexdigest()
 
 
@@ -55,16 +59,24 @@ def add_dataset(data: AnnData, name: str) -> DatasetRecord:
 
     Everything is written to a temporary folder that is renamed into place last, so that a dataset
     is there as a whole or not at all.
+
+    Raises:
+        InputError: the name is blank.
     """
+    name = " ".join(name.split())
+    if not name:
+        raise InputError("Expected a name for the dataset, got none.")
     dataset = content_hash(data)
     folder = dataset_folder(dataset)
-    if (folder / "record.json").exists():
-        return get_record(dataset)
+    if folder.exists():
+        with contextlib.suppress(InputError):
+            return get_record(dataset)
+        shutil.rmtree(folder)  # damaged; now it is added again
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix="."))
     try:
         path = temporary / "data.h5ad"
-        data.write_h5ad(path)
+        _take_content(data).write_h5ad(path)
         columns = {}
         for column in data.obs.columns:
             counts = data.obs[column].astype(str).value_counts().sort_index()
@@ -82,12 +94,27 @@ def add_dataset(data: AnnData, name: str) -> DatasetRecord:
             notes=[str(note) for note in data.uns.get("notes", [])],
         )
         write_json(temporary / "record.json", record.model_dump(mode="json"))
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.rename(folder)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        try:
+            temporary.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+            return get_record(dataset)  # another process has kept the same at the same moment
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return record
+
+
+def _take_content(data: AnnData) -> AnnData:
+    """Only what belongs to a dataset; writing changes its argument, and this isn't the caller's."""
+    return AnnData(
+        np.asarray(data.X, dtype=np.float32),
+        obs=data.obs.astype(str),
+        var=pd.DataFrame(index=data.var_names.astype(str)),
+        uns={"scale": data.uns["scale"], "source": data.uns.get("source", "")},
+    )
 
 
 def list_datasets() -> list[DatasetRecord]:
@@ -125,15 +152,25 @@ def find_dataset(text: str) -> DatasetRecord:
 
 def load_dataset(dataset: str) -> AnnData:
     """Read a kept dataset; raises InputError when it is unknown or its file is damaged."""
-    get_record(dataset)
+    record = get_record(dataset)
     path = dataset_folder(dataset) / "data.h5ad"
     try:
-        return anndata.read_h5ad(path)
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"The dataset file {path} can't be read: {error}") from None
+        data = anndata.read_h5ad(path)
+    except Exception as error:  # a damaged file can fail in any way
+        raise InputError(
+            f"The stored matrix of {record.name!r} can't be read ({error}). Delete the dataset and "
+            "add its file again."
+        ) from None
+    data.obs = data.obs.astype(str).astype(object)
+    data.uns = {"scale": record.scale, "source": record.source, "notes": list(record.notes)}
+    return data
 
 
 def delete_dataset(dataset: str) -> None:
     """Delete a dataset's folder; runs that used it keep their results but can't go on."""
-    get_record(dataset)
-    shutil.rmtree(dataset_folder(dataset))
+    folder = dataset_folder(dataset)
+    if not folder.exists():
+        raise InputError(f"There is no dataset {dataset[:12]}… any more.")
+    doomed = Path(tempfile.mkdtemp(dir=folder.parent, prefix="."))
+    folder.rename(doomed / dataset)
+    shutil.rmtree(doomed)
