@@ -12,6 +12,9 @@ from anndata import AnnData
 
 from core.data.store import DatasetRecord, list_datasets, load_dataset
 from core.errors import GeneCanvasError
+from core.evaluation.metrics import METRICS
+from core.models.baselines import BASELINES
+from core.runs.result import RunResult
 from core.runs.store import RunRecord, RunStore
 
 FORMULA = ("=", "+", "-", "@")
@@ -161,3 +164,11 @@ def escape_formulas(table: pd.DataFrame) -> pd.DataFrame:
         texts = table[column].astype(str)
         table[column] = texts.where(~texts.str.startswith(FORMULA), "'" + texts)
     return table
+
+
+def scores_table(result: RunResult) -> pd.DataFrame:
+    """A run's scores beside those of the plain baselines: models x metrics."""
+    models = {"network": result.metrics}
+    models |= {BASELINES[name].title: scores for name, scores in result.baselines.items()}
+    table = pd.DataFrame(models).T.rename_axis("model")
+    return table[METRICS.names].rename(columns={m.name: m.title for m in METRICS})
