@@ -7,7 +7,6 @@ from core.data.check import suggest_group, suggest_label
 from core.data.prepare import PreparationSpec
 from core.data.store import DatasetRecord, list_datasets
 from core.home import weights_folder
-from core.images.layout import LayoutSpec
 from core.images.layouts import LAYOUTS
 from core.models.backbones import BACKBONES
 from core.models.spec import NetworkSpec

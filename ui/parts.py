@@ -125,7 +125,7 @@ def show_figure(
     with tools:
         form = st.segmented_control(
             "Image format", ["SVG", "PNG"], default="SVG", key=f"{key} format",
-            label_visibility="collapsed", help="The camera above the chart saves it in this format.",
+            label_visibility="collapsed", help="The camera above the chart saves it so.",
         )  # fmt: skip
         download_table(data, name, "CSV", key=f"{key} csv")
     image = {"format": (form or "SVG").lower(), "filename": name, "scale": 2}

@@ -11,13 +11,18 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 
+from core.data.check import select_samples
+from core.data.prepare import Preprocessor
 from core.errors import InputError
 from core.explain.attribution import METHODS
 from core.files import read_json, write_atomic, write_json
 from core.home import run_folder
+from core.images.layout import GeneLayout
 from core.runs.lease import Lease, is_held
 from core.runs.result import load_result
+from core.runs.spec import RunSpec
 
 SAMPLES_PER_CLASS = 40
 """At most so many held-out samples of a class are explained, so that a class mean stays quick."""
@@ -169,3 +174,30 @@ def explanation_state(run: str, method: str, patience: float = 60) -> Explanatio
         tail = log.read_text(errors="replace")[-500:] if log.exists() else ""
         return ExplanationState("failed", 0.0, f"The computation died. {tail}".strip())
     return ExplanationState("working", progress["done"] / max(progress["total"], 1), "")
+
+
+def fold_layout(run: str, fold: int) -> GeneLayout:
+    """The layout that a fold of a finished run was trained with."""
+    return GeneLayout.load(run_folder(run) / "folds" / str(fold) / "layout.npz")
+
+
+def gene_expression(spec: RunSpec, data: AnnData, gene: str) -> pd.DataFrame:
+    """log2 expression of a gene in the run's samples: sample, class, log2_expression.
+
+    Taken through the first fold's preparation whose image has the gene; raises InputError when
+    none has it.
+    """
+    data = select_samples(data, spec.where)
+    for place in sorted((run_folder(spec.id) / "folds").iterdir()):
+        prepared = Preprocessor.load(place / "preprocessor.npz")
+        column = np.flatnonzero(prepared.genes == gene)
+        if len(column):
+            values = prepared.log_expression(np.asarray(data.X))[:, column[0]]
+            return pd.DataFrame(
+                {
+                    "sample": data.obs_names,
+                    "class": data.obs[spec.label].to_numpy().astype(str),
+                    "log2_expression": values,
+                }
+            )
+    raise InputError(f"Gene {gene!r} was not on the images of run {spec.id}.")
