@@ -109,12 +109,13 @@ def show_page() -> None:
         if what in ("One class", "Difference", None):
             chosen = st.selectbox("Class shown", classes, key="class shown")
             values = means[classes.tolist().index(chosen)]
+            low, high = np.quantile(means, [0.005, 0.995])
             if what == "Difference":
                 values = values - unit[labels != chosen].mean(axis=0)
             figure = gene_image(
                 layout, values, marked=marked, diverging=what == "Difference",
                 name=f"{chosen} minus all others" if what == "Difference" else f"mean of {chosen}",
-                limits=None if what == "Difference" else (0, 1),
+                limits=None if what == "Difference" else (low, high),
             )  # fmt: skip
             table = pd.DataFrame({"gene": layout.genes, "row": layout.row, "column": layout.col,
                                   "value": values})  # fmt: skip

@@ -81,7 +81,7 @@ def ask_split() -> dict:
     )  # fmt: skip
     if ratio == "k-fold":
         return {"kind": "kfold", "folds": int(ask_field(SplitSpec, "folds", key="folds"))}
-    return {"test_size": RATIOS[ratio or "70/30"]}
+    return {"test_size": RATIOS[ratio]}
 
 
 def ask_spec(record: DatasetRecord) -> RunSpec:

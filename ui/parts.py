@@ -62,7 +62,7 @@ def pick_run(records: list[RunRecord], *, key: str = "run") -> RunRecord:
 
 def _pick(label: str, options: list[str], words, key: str) -> str:
     """A select box whose value stands in the link and survives a change of page and a reload."""
-    wanted = st.query_params.get(key, st.session_state.get(f"last {key}"))
+    wanted = st.query_params.get(key) or st.session_state.get(f"last {key}")
     if wanted is not None and wanted not in options:
         st.warning(f"The link names a {label.lower()} that is not here ({wanted[:20]}).")
     index = options.index(wanted) if wanted in options else 0

@@ -12,10 +12,10 @@ from core.images.layout import GeneLayout
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#6A51A3",
            "#B2182B", "#4D4D4D", "#1B7837")  # fmt: skip
 """Okabe and Ito's colour-blind-safe palette (jfly.uni-koeln.de/color), and more for many."""
-SEQUENTIAL = "Cividis"
+SEQUENTIAL = "Viridis"
 DIVERGING = "RdBu_r"
 FREE = "rgba(140,140,140,0.25)"
-"""Free pixels: a grey that no colour scale holds."""
+"""Free pixels: a grey that no colour scale here holds."""
 
 
 def gene_image(
@@ -163,8 +163,8 @@ def learning_curves(epochs: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(title_text="epoch", rangemode="tozero")
     figure.update_yaxes(rangemode="tozero", col=1)
     figure.update_yaxes(range=[0, 1.02], tickformat=".0%", col=2)
-    figure.update_layout(height=320, legend={"orientation": "h", "y": -0.25})
-    return _finish(figure, 40)
+    figure.update_layout(height=340, legend={"orientation": "h", "y": -0.25})
+    return _finish(figure, 56)
 
 
 def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> go.Figure:
@@ -180,8 +180,8 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> go.Figure:
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed", title_text="true")
     figure.update_xaxes(title_text="predicted", side="bottom")
-    figure.update_layout(height=140 + 32 * len(classes))
-    return _finish(figure, 10)
+    figure.update_layout(height=166 + 32 * len(classes))
+    return _finish(figure, 36)
 
 
 def accuracy_dots(table: pd.DataFrame) -> go.Figure:
@@ -223,8 +223,8 @@ def class_sizes(counts: dict[str, int]) -> go.Figure:
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed", automargin=True)
     figure.update_xaxes(title_text="samples")
-    figure.update_layout(height=90 + 28 * len(counts))
-    return _finish(figure, 10)
+    figure.update_layout(height=116 + 28 * len(counts))
+    return _finish(figure, 36)
 
 
 def expression_by_class(values: np.ndarray, labels: np.ndarray, gene: str) -> go.Figure:
@@ -237,8 +237,8 @@ def expression_by_class(values: np.ndarray, labels: np.ndarray, gene: str) -> go
             line={"width": 1.2},
         )  # fmt: skip
     figure.update_yaxes(title_text=f"{gene}, log2 expression")
-    figure.update_layout(height=340, showlegend=False)
-    return _finish(figure, 10)
+    figure.update_layout(height=366, showlegend=False)
+    return _finish(figure, 36)
 
 
 def _limits(values: np.ndarray, diverging: bool) -> tuple[float, float]:
@@ -257,8 +257,8 @@ def _lay_out_image(figure: go.Figure, rows: int, columns: int) -> None:
     figure.update_yaxes(
         visible=False, range=[rows - 0.5, -0.5], scaleanchor="x", constrain="domain"
     )
-    figure.update_layout(height=560, dragmode="zoom")
-    _finish(figure, 10)
+    figure.update_layout(height=580, dragmode="zoom")
+    _finish(figure, 36)
 
 
 def _finish(figure: go.Figure, top: int) -> go.Figure:
