@@ -40,6 +40,8 @@ METADATA_NAMES = {*LABEL_NAMES, *GROUP_NAMES, "batch", "site", "center", "centre
 GENE_ID = re.compile(r"ENS[A-Z]*G\d{6,}(\.\d+)?")
 NOT_GENES = re.compile(r"__\w+|N_(unmapped|multimapping|noFeature|ambiguous)")
 """Rows in which counting tools put reads without a gene."""
+WITH_COMMA = re.compile(r"-?\d+(,\d+)+(\.\d+)?")
+"""1,234 or 0,5: meant as a number, but which one isn't sure."""
 HEAD_LINES = 50
 """Lines at the beginning in which rows about the samples are looked for."""
 
@@ -262,12 +264,19 @@ def _count_rows_above(rows: list[list[str]], decimal: str, metadata: Collection[
     numeric = [place for place, cell in enumerate(rows[-1]) if place and _is_number(cell, decimal)]
     for count, row in enumerate(rows[:-1]):
         cells = [row[place] for place in numeric if place < len(row)]
-        words = [cell for cell in cells if cell not in MISSING and not _is_number(cell, decimal)]
+        words = [cell for cell in cells if _is_word(cell, decimal)]
         name = row[0].strip().lower()
         known = name in METADATA_NAMES or name in metadata
         if not cells or not (known or len(words) > len(cells) / 2):
             return count
     return 0
+
+
+def _is_word(cell: str, decimal: str) -> bool:
+    """Whether a cell holds a letter, and neither a number like 1e6 nor a word for missing."""
+    return (
+        bool(re.search(r"[^\W\d_]", cell)) and cell not in MISSING and not _is_number(cell, decimal)
+    )
 
 
 def _is_number(cell: str, decimal: str) -> bool:
@@ -477,7 +486,8 @@ def _refuse_stray_text(texts: np.ndarray, name: str, rows: np.ndarray, table: Ta
     missing = np.isin(texts, MISSING)
     numbers = pd.to_numeric(pd.Series(texts), errors="coerce").notna().to_numpy()
     strays = np.flatnonzero(~numbers & ~missing)
-    if len(strays) and numbers.sum() > len(texts) / 2:
+    meant = numbers | [bool(WITH_COMMA.fullmatch(text)) for text in texts]
+    if len(strays) and meant.sum() > len(texts) / 2:
         row = int(strays[0])
         raise InputError(
             f"{table.source}, line {row + table.first_line} ({rows[row]}), column {name}: expected "
