@@ -1,26 +1,30 @@
-"""The frame around every page: title, navigation."""
+"""The frame around every page: title, logo, navigation."""
 
 from pathlib import Path
 
 import streamlit as st
 
 ROOT = Path(__file__).parents[2]
-PAGES = (
-    ("data", "Data", ":material/table:"),
-    ("images", "Gene images", ":material/grid_on:"),
-    ("train", "Train", ":material/play_circle:"),
-    ("compare", "Compare", ":material/leaderboard:"),
-    ("explain", "Explain", ":material/biotech:"),
-)
+PAGES = {
+    "data": "Data",
+    "images": "Gene images",
+    "train": "Train",
+    "compare": "Compare",
+    "explain": "Explain",
+}
+
+
+def open_first_page() -> None:
+    """Lead from the bare address to the Data page, which so keeps a link of its own."""
+    st.switch_page(pages["data"], query_params=st.query_params.to_dict())
+
 
 st.set_page_config(page_title="GeneCanvas", page_icon=str(ROOT / "assets/icon.svg"), layout="wide")
 st.logo(str(ROOT / "assets/logo.svg"), size="large")
 st.html(ROOT / "assets/style.css")
-page = st.navigation(
-    [
-        st.Page(ROOT / f"pages/{name}.py", title=title, url_path=name, default=name == "data")
-        for name, title, _ in PAGES
-    ],
-    position="top",
-)
-page.run()
+pages = {
+    name: st.Page(ROOT / f"pages/{name}.py", title=title, url_path=name)
+    for name, title in PAGES.items()
+}
+start = st.Page(open_first_page, title="GeneCanvas", default=True, visibility="hidden")
+st.navigation([start, *pages.values()], position="top").run()
