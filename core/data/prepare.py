@@ -13,6 +13,8 @@ from core.files import write_atomic
 
 Z_LIMIT = 4.0
 """z scores are clipped at this many SD on either side before they become [0, 1]."""
+SMALLEST_SD = 1e-4
+"""Genes whose log2 expression varies less are constant: float32 couldn't divide by their range."""
 
 
 class PreparationSpec(BaseModel):
@@ -75,7 +77,7 @@ class Preprocessor:
         log = np.where(np.isnan(log), fill, log)
         variance = log.var(axis=0, dtype=np.float64)
         order = np.lexsort((np.asarray(genes, dtype=str), -variance))
-        index = np.sort(order[: min(spec.genes, int((variance > 0).sum()))])
+        index = np.sort(order[: min(spec.genes, int((variance > SMALLEST_SD**2).sum()))])
         if len(index) < 2:
             raise InputError(
                 f"Only {len(index)} genes vary between the training samples; at least 2 are needed."

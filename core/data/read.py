@@ -2,10 +2,9 @@
 
 import csv
 import gzip
-import io
 import re
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -215,14 +214,19 @@ def _decode(content: bytes, name: str) -> str:
         return content.decode("latin-1")
 
 
+def _iterate_lines(text: str) -> Iterator[str]:
+    """Line by line, with any system's line ends, without a copy of the whole text."""
+    return (match[1] for match in re.finditer(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)", text))
+
+
 def _find_form(text: str, name: str, metadata: Collection[str]) -> TextForm:
     lines = []
-    reader = io.StringIO(text, newline=None)
+    rest = _iterate_lines(text)
     skip = 0
-    for line in reader:
+    for line in rest:
         if not lines and (not line.strip() or line.startswith("#")):
             if line.startswith("#1.2"):  # GCT: a line with the numbers of rows and columns follows
-                reader.readline()
+                next(rest, None)
                 skip += 1
             skip += 1
             continue
@@ -289,7 +293,7 @@ def _is_number(cell: str, decimal: str) -> bool:
 
 def _find_bad_line(text: str, form: TextForm, name: str, reason: str) -> InputError:
     """Say which line has another number of columns than the header."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=form.delimiter)
+    reader = csv.reader(_iterate_lines(text), delimiter=form.delimiter)
     for row in reader:
         if reader.line_num > form.header_line and row and len(row) != len(form.names):
             return InputError(
