@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -18,7 +19,18 @@ from core.runs.result import RunResult
 from core.runs.store import RunRecord, RunStore
 
 FORMULA = ("=", "+", "-", "@")
-PAGES = Path(__file__).parents[1] / "pages"
+ROOT = Path(__file__).parents[1]
+PAGES = ROOT / "pages"
+SAVE_IMAGE = st.components.v2.component(
+    "genecanvas_save_image",
+    html="<div>"
+    '<button data-format="svg" title="For papers: sharp at any size">Save SVG</button>'
+    '<button data-format="png" title="For slides: pixels, twice the size">Save PNG</button>'
+    "</div>",
+    css=(ROOT / "assets/save_image.css").read_text(encoding="utf-8"),
+    js=(ROOT / "assets/save_image.js").read_text(encoding="utf-8"),
+)
+"""Two buttons that save the chart beside them; plotly draws the file in the browser."""
 
 
 @contextmanager
@@ -107,7 +119,7 @@ def show_figure(
     key: str | None = None,
     select: bool = False,
 ) -> list[dict]:
-    """A chart with its image as SVG or PNG and its numbers as CSV.
+    """A chart with, below it, its image as SVG or PNG and its numbers as CSV.
 
     Args:
         figure: the chart.
@@ -121,31 +133,36 @@ def show_figure(
         The selected points.
     """
     key = key or name
-    chart, tools = st.container(), st.container(horizontal=True, horizontal_alignment="right")
-    with tools:
-        form = st.segmented_control(
-            "Image format", ["SVG", "PNG"], default="SVG", key=f"{key} format",
-            label_visibility="collapsed", help="The camera above the chart saves it so.",
-        )  # fmt: skip
-        download_table(data, name, "CSV", key=f"{key} csv")
-    image = {"format": (form or "SVG").lower(), "filename": name, "scale": 2}
-    event = chart.plotly_chart(
-        figure,
-        key=key,
-        alt=alt,
-        on_select="rerun" if select else "ignore",
-        selection_mode="points",
-        config={
-            "displaylogo": False,
-            "displayModeBar": True,
-            "toImageButtonOptions": image,
-            "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
-        },
-    )
+    figure.update_layout(modebar_bgcolor="rgba(0,0,0,0)")
+    with st.container(gap="xsmall"):
+        event = st.plotly_chart(
+            figure,
+            key=key,
+            alt=alt,
+            on_select="rerun" if select else "ignore",
+            selection_mode="points",
+            config={
+                "displaylogo": False,
+                "toImageButtonOptions": {"format": "svg", "filename": name, "scale": 2},
+                "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+            },
+        )
+        with st.container(
+            horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap=None
+        ):
+            SAVE_IMAGE(key=f"{key} image", width="content")
+            download_table(data, name, "Save CSV", key=f"{key} csv", type="tertiary")
     return event["selection"]["points"] if select else []
 
 
-def download_table(table: pd.DataFrame, name: str, label: str, *, key: str) -> None:
+def download_table(
+    table: pd.DataFrame,
+    name: str,
+    label: str,
+    *,
+    key: str,
+    type: Literal["secondary", "tertiary"] = "secondary",
+) -> None:
     """A button that saves a table as CSV, safe to open in a spreadsheet."""
     st.download_button(
         label,
@@ -154,6 +171,7 @@ def download_table(table: pd.DataFrame, name: str, label: str, *, key: str) -> N
         mime="text/csv",
         on_click="ignore",
         key=key,
+        type=type,
     )
 
 
