@@ -5,19 +5,34 @@ from pathlib import Path
 
 import pandas as pd
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from core.data.check import check_dataset, suggest_group, suggest_label
+from core.data.check import DataCard, check_dataset, suggest_group
 from core.data.read import read_dataset
 from core.data.simulate import simulate
 from core.data.store import DatasetRecord, add_dataset, delete_dataset, list_datasets
 from core.home import dataset_folder
 from core.plots.figures import class_sizes
-from ui.parts import errors, go_to, open_dataset, pick_dataset, show_figure
+from ui.parts import (
+    download_table,
+    errors,
+    escape_markdown,
+    go_to,
+    open_dataset,
+    pick_dataset,
+    pick_label,
+    show_figure,
+)
 
-ICONS = {
-    "error": ":red-badge[error]",
-    "warning": ":orange-badge[warning]",
-    "info": ":blue-badge[note]",
+BADGES = {
+    "error": ":red-badge[:material/block: put right first]",
+    "warning": ":orange-badge[:material/warning: look out]",
+    "info": ":blue-badge[:material/info: good to know]",
+}
+SCALES = {
+    "counts": ("counts", "Whole numbers: reads per gene."),
+    "linear": ("TPM-like", "Not whole, large values: TPM, FPKM or the like, not yet logged."),
+    "log2": ("log2", "Small values: taken for log2 of the expression."),
 }
 ORIENTATIONS = {
     "auto": "Find out",
@@ -33,7 +48,7 @@ def bring_example() -> None:
         keep(add_dataset(data, "Example: five simulated tumour types"))
 
 
-def bring_file(matrix, labels, orientation: str) -> None:
+def bring_file(matrix: UploadedFile, labels: UploadedFile | None, orientation: str) -> None:
     """Read an upload and keep it; nothing is kept when it can't be read."""
     with tempfile.TemporaryDirectory() as folder, st.spinner(f"Reading {matrix.name}"):
         paths = []
@@ -54,7 +69,7 @@ def keep(record: DatasetRecord) -> None:
 
 
 @st.cache_data(max_entries=20, show_spinner="Checking the data")
-def examine(dataset: str, label: str | None, group: str | None):
+def examine(dataset: str, label: str | None, group: str | None) -> DataCard:
     """The data card of a stored dataset."""
     return check_dataset(open_dataset(dataset), label, group)
 
@@ -65,14 +80,15 @@ def show_upload() -> None:
         left, right = st.columns(2)
         matrix = left.file_uploader(
             "Expression matrix",
-            help="CSV, TSV (also .gz), Parquet or h5ad. Samples in rows or in columns.",
+            help="CSV, TSV (also .gz), Parquet or h5ad. Samples in rows or in columns; counts, "
+            "TPM or log2.",
         )
         labels = right.file_uploader(
-            "Labels (if they are in a second file)",
-            help="A table with the sample ids in one column, and tumour type, patient, …",
+            "Labels, if they are in a second file",
+            help="A table with the sample ids in one column; others hold tumour type, patient, …",
         )
         orientation = st.segmented_control(
-            "Where are the samples?", ORIENTATIONS, default="auto",
+            "Where are the samples?", ORIENTATIONS, default="auto", required=True,
             format_func=ORIENTATIONS.get,
         )  # fmt: skip
         if st.form_submit_button("Read this file", type="primary"):
@@ -80,8 +96,39 @@ def show_upload() -> None:
                 st.error("Choose an expression matrix first.")
             else:
                 with errors():
-                    bring_file(matrix, labels, orientation or "auto")
+                    bring_file(matrix, labels, orientation)
                     st.rerun()
+    st.caption("Files stay on the computer that runs this app. Nothing is sent anywhere.")
+
+
+def show_welcome() -> None:
+    """What the app does, the example first, then one's own file."""
+    st.markdown(
+        "GeneCanvas paints each RNA-Seq profile as an image, fine-tunes a network on the images, "
+        "and shows **which genes** tell one tumour type from another."
+    )
+    with st.container(border=True):
+        st.markdown("#### Start with the example")
+        st.markdown(
+            "600 simulated tumours of five types, with marker genes that are known, so that "
+            "every later answer can be checked. It takes a few seconds."
+        )
+        if st.button("Load the example", type="primary"):
+            bring_example()
+            st.rerun()
+    with st.container(border=True):
+        st.markdown("#### Or bring your own data")
+        show_upload()
+
+
+@st.dialog("Add a dataset", width="large")
+def ask_for_more() -> None:
+    """The form again, over the page, when there are datasets already."""
+    show_upload()
+    if st.button("Load the example", type="tertiary"):
+        with errors():
+            bring_example()
+            st.rerun()
 
 
 def show_dataset(record: DatasetRecord) -> None:
@@ -89,11 +136,8 @@ def show_dataset(record: DatasetRecord) -> None:
     data = open_dataset(record.id)
     columns = list(data.obs.columns)
     left, right = st.columns(2)
-    guess = suggest_label(data)
-    label = left.selectbox(
-        "Class (tumour type)", columns, index=columns.index(guess) if guess else None,
-        key=f"label {record.id}", placeholder="choose the column",
-    )  # fmt: skip
+    with left:
+        label = pick_label(record)
     guess = suggest_group(data)
     group = right.selectbox(
         "Patient", [None, *columns], index=1 + columns.index(guess) if guess else 0,
@@ -101,41 +145,58 @@ def show_dataset(record: DatasetRecord) -> None:
         key=f"group {record.id}", help="A patient is never on both sides of a split.",
     )  # fmt: skip
     card = examine(record.id, label, group)
-    numbers = st.columns(4)
-    numbers[0].metric("Samples", f"{card.samples:,}")
-    numbers[1].metric("Genes", f"{card.genes:,}")
-    numbers[2].metric("Classes", len(card.classes) or "–")
-    scales = {"counts": "counts", "linear": "TPM-like", "log2": "log2"}
-    numbers[3].metric("Scale", scales[card.scale], help="Found from the values' range.")
-    for note in record.notes:
-        st.caption(note)
-    for finding in card.findings:
-        st.markdown(f"{ICONS[finding.severity]} {finding.message}")
-    st.space("small")
-    if (
-        not any(finding.severity == "error" for finding in card.findings)
-        and label
-        and st.button("See gene-images →", type="primary")
-    ):
-        go_to("images")
-
-    left, right = st.columns([2, 3], gap="large")
-    with left:
+    understood, sizes = st.columns([3, 2], gap="large")
+    with understood:
+        show_card(record, card)
+    with sizes:
         st.markdown("#### Class sizes")
         if card.classes:
             table = pd.DataFrame({"class": card.classes.keys(), "samples": card.classes.values()})
             show_figure(class_sizes(card.classes), table, "class_sizes", alt="Samples by class")
-    with right:
-        st.markdown("#### A corner of the matrix")
-        corner = pd.DataFrame(data.X[:8, :10], data.obs_names[:8], data.var_names[:10])
-        st.dataframe(pd.concat([data.obs[:8], corner], axis=1), height="content")
+        else:
+            st.caption("Choose the column that holds the class.")
+    st.markdown("#### A corner of the matrix")
+    corner = pd.DataFrame(data.X[:6, :12], data.obs_names[:6], data.var_names[:12])
+    st.dataframe(pd.concat([data.obs[:6], corner], axis=1), height="content")
+    show_keeping(record)
 
+
+def show_card(record: DatasetRecord, card: DataCard) -> None:
+    """Its size, what reading did and found, and the way on when nothing stands in it."""
+    numbers = st.columns(4)
+    numbers[0].metric("Samples", f"{card.samples:,}")
+    numbers[1].metric("Genes", f"{card.genes:,}")
+    numbers[2].metric("Classes", len(card.classes) or "–")
+    scale, meaning = SCALES[card.scale]
+    numbers[3].metric("Scale", scale, help=f"{meaning} Found from the values.")
+    st.markdown("#### What was understood")
+    for note in record.notes:
+        st.markdown(f":gray-badge[:material/description: reading] {escape_markdown(note)}")
+    for finding in card.findings:
+        st.markdown(f"{BADGES[finding.severity]} {escape_markdown(finding.message)}")
+    st.space("small")
+    wrong = any(finding.severity == "error" for finding in card.findings)
+    if wrong or not card.label:
+        st.caption("Once a class column is chosen and nothing stands in the way, go on from here.")
+    if st.button("See gene-images →", type="primary", disabled=wrong or not card.label):
+        go_to("images")
+
+
+def show_keeping(record: DatasetRecord) -> None:
+    """Where a dataset is kept, and how to delete it."""
     with st.expander("Where this dataset is kept, and how to delete it"):
         st.markdown(
             f"`{dataset_folder(record.id)}` · {record.bytes / 1e6:.1f} MB · added "
             f"{record.added[:16].replace('T', ' ')} UTC"
         )
-        sure = st.checkbox("Yes, delete this dataset", key=f"sure {record.id}")
+        if record.source == "simulated":
+            download_table(
+                lambda: simulate()[1], "planted_genes", "Planted marker genes (CSV)", key="truth"
+            )
+        sure = st.checkbox(
+            "Yes, delete this dataset. Runs that used it keep their results, but can't go on.",
+            key=f"sure {record.id}",
+        )
         if st.button("Delete dataset", disabled=not sure):
             delete_dataset(record.id)
             st.session_state.pop("last dataset", None)
@@ -146,27 +207,12 @@ def show_dataset(record: DatasetRecord) -> None:
 st.title("Data")
 with errors():
     if not list_datasets():
-        st.markdown(
-            "GeneCanvas paints each RNA-Seq profile as an image, fine-tunes a network on the "
-            "images, and shows **which genes** tell one tumour type from another."
-        )
-        with st.container(border=True):
-            st.markdown("#### Start with the example")
-            st.markdown(
-                "600 simulated tumours of five types, with marker genes that are known, so that "
-                "every later answer can be checked."
-            )
-            if st.button("Load the example", type="primary"):
-                bring_example()
-                st.rerun()
-        with st.container(border=True):
-            st.markdown("#### Or bring your own data")
-            show_upload()
+        show_welcome()
     else:
-        with st.expander("Bring more data"):
-            if st.button("Load the example"):
-                bring_example()
-                st.rerun()
-            show_upload()
-        if record := pick_dataset():
+        chosen, more = st.columns([4, 1], vertical_alignment="bottom")
+        with chosen:
+            record = pick_dataset()
+        if more.button("Add a dataset", icon=":material/add:", width="stretch"):
+            ask_for_more()
+        if record:
             show_dataset(record)

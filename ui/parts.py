@@ -1,7 +1,8 @@
 """Pieces that several pages are made of: pickers, figures with downloads, errors, empty states."""
 
 import logging
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from anndata import AnnData
 
+from core.data.check import suggest_label
 from core.data.store import DatasetRecord, list_datasets, load_dataset
 from core.errors import GeneCanvasError
 from core.evaluation.metrics import METRICS
@@ -39,7 +41,7 @@ def errors() -> Iterator[None]:
     try:
         yield
     except GeneCanvasError as error:
-        st.error(str(error))
+        st.error(escape_markdown(str(error)))
     except Exception as error:
         if type(error).__module__.startswith("streamlit"):
             raise
@@ -85,6 +87,17 @@ def _pick(label: str, options: list[str], words, key: str) -> str:
     if st.query_params.get(key) != chosen:
         st.query_params[key] = chosen
     return chosen
+
+
+def pick_label(record: DatasetRecord) -> str | None:
+    """A select box of the columns that can be classes; the choice holds on all pages."""
+    columns = [name for name, counts in record.columns.items() if len(counts) > 1]
+    guess = suggest_label(open_dataset(record.id))
+    return st.selectbox(
+        "Class", columns, index=columns.index(guess) if guess in columns else None,
+        key=f"label {record.id[:12]}", persist_state="session", placeholder="choose the column",
+        help="The column that says what each sample is, such as the tumour type.",
+    )  # fmt: skip
 
 
 def name_run(record: RunRecord) -> str:
@@ -156,17 +169,17 @@ def show_figure(
 
 
 def download_table(
-    table: pd.DataFrame,
+    table: pd.DataFrame | Callable[[], pd.DataFrame],
     name: str,
     label: str,
     *,
     key: str,
     type: Literal["secondary", "tertiary"] = "secondary",
 ) -> None:
-    """A button that saves a table as CSV, safe to open in a spreadsheet."""
+    """A button that saves a table, or what makes it, as CSV that is safe in a spreadsheet."""
     st.download_button(
         label,
-        lambda: escape_formulas(table).to_csv(index=False).encode(),
+        lambda: escape_formulas(table() if callable(table) else table).to_csv(index=False).encode(),
         file_name=f"{name}.csv",
         mime="text/csv",
         on_click="ignore",
@@ -190,3 +203,8 @@ def scores_table(result: RunResult) -> pd.DataFrame:
     models |= {BASELINES[name].title: scores for name, scores in result.baselines.items()}
     table = pd.DataFrame(models).T.rename_axis("model")
     return table[METRICS.names].rename(columns={m.name: m.title for m in METRICS})
+
+
+def escape_markdown(text: str) -> str:
+    """Text that markdown shows as it is: names from a file may hold stars, dollars or brackets."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+|~$:!-])", r"\\\1", text)
