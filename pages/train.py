@@ -74,8 +74,8 @@ def ask_weights(backbone: str) -> str:
 def ask_split() -> dict:
     """How samples are divided."""
     choices = [*RATIOS, "k-fold"]
-    ratio = st.segmented_control(
-        "Training / test", choices, default="70/30", key="ratio",
+    ratio = st.selectbox(
+        "Training / test", choices, index=1, key="ratio",
         help="The paper names four ratios without their values; these are our reading of it. "
         "k-fold holds every sample out once and trains a network for each fold.",
     )  # fmt: skip

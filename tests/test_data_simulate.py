@@ -50,7 +50,7 @@ def test_planted_genes_have_the_planted_fold_change_and_others_none() -> None:
         change = log[inside].mean() - log[~inside].mean()
         effect = planted.set_index("gene")["effect"]
         assert np.corrcoef(change[effect.index], effect)[0, 1] > 0.9
-        assert change.drop(truth["gene"]).abs().max() < 0.4
+        assert change.drop(truth["gene"]).abs().max() < 0.5  # shares add up to one: all shift
 
 
 def test_genes_of_a_module_rise_and_fall_together() -> None:

@@ -18,18 +18,22 @@ BATCHES = 4
 GENES_A_MODULE = 20
 SECOND_SAMPLES = 0.1
 """Share of the samples that are a second one of a patient."""
-MIXED = 0.08
+MIXED = 0.1
 """Share of the samples with much tissue of another tumour type in them: what keeps it hard."""
+PLANTED = 0.04
+"""Share of all genes that mark one type."""
+PROGRAMS = 3
+"""Groups in which a type's planted genes are switched on together."""
 
 
 def simulate(samples: int = 600, genes: int = 1000, seed: int = 0) -> tuple[AnnData, pd.DataFrame]:
     """Draw counts of five tumour types, deterministic in all three arguments.
 
-    Genes belong to modules that rise and fall together. Each type has planted genes, two thirds of
-    them higher and one third lower in it, by 0.5 to 1.5 in log2; in its other samples each gene
-    varies by as much, so that no single gene tells the type. Counts are negative binomial with
-    dispersion falling with the mean, on top of library size (a factor of about 2), a batch effect
-    on every gene, and a few samples that are mixtures of two types.
+    Genes belong to modules that rise and fall together. Each type has planted genes in three
+    programs, as a tissue has its markers: two thirds of them higher and one third lower in it, by
+    1 to 3 in log2 on average, a program more strongly in one sample than in another. Counts are
+    negative binomial with dispersion falling with the mean, on top of library size (a factor of
+    about 2), a batch effect on every gene, and a few samples that are mixtures of two types.
 
     Args:
         samples: how many samples, at least 50.
@@ -54,7 +58,7 @@ def simulate(samples: int = 600, genes: int = 1000, seed: int = 0) -> tuple[AnnD
     y = _draw_types(samples, rng)
     patient = _draw_patients(y, rng)
     batch = rng.integers(BATCHES, size=samples)
-    effects = _plant(names, rng)
+    effects, programs = _plant(names, rng)
 
     module = rng.integers(max(2, genes // GENES_A_MODULE), size=genes)
     activity = rng.normal(size=(samples, module.max() + 1))
@@ -62,7 +66,10 @@ def simulate(samples: int = 600, genes: int = 1000, seed: int = 0) -> tuple[AnnD
     log2 = rng.uniform(3, 9, genes) + activity[:, module] * loading
     log2 += rng.normal(scale=0.6, size=(samples, genes))
     log2 += rng.normal(scale=0.3, size=(BATCHES, genes))[batch]
-    log2 += _draw_shares(y, rng) @ effects
+    share = _draw_shares(y, rng)
+    strength = rng.gamma(8, 1 / 8, (samples, PROGRAMS))
+    for program in range(PROGRAMS):
+        log2 += strength[:, [program]] * (share @ (effects * (programs == program)))
 
     expected = 2.0**log2
     library = rng.lognormal(np.log(1e6 * genes / 5000), 0.35, samples)
@@ -142,28 +149,29 @@ def _draw_shares(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     by_type = np.lexsort((rng.random(len(y)), y))
     mixed = by_type[np.linspace(0, len(y) - 1, round(MIXED * len(y))).round().astype(int)]
     other = (y[mixed] + rng.integers(1, len(TYPES), len(mixed))) % len(TYPES)
-    part = rng.permutation(np.linspace(0.3, 0.65, len(mixed)))[:, None]
+    part = rng.permutation(np.linspace(0.3, 0.7, len(mixed)))[:, None]
     share[mixed] = (1 - part) * share[mixed] + part * np.eye(len(TYPES))[other]
     return share
 
 
-def _plant(names: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Effects (types, genes) in log2; 0 for genes that don't mark a type.
+def _plant(names: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Mean effects (types, genes) in log2, 0 for genes that don't mark a type; and programs.
 
-    A type's planted genes are its known markers and as many others, together 3 % of all genes.
+    A type's planted genes are its known markers and as many others as are wanted. The programs
+    (genes,) say which of the groups of a type a gene belongs to.
     """
     markers = np.array(read_symbols()[: MARKERS * len(TYPES)]).reshape(len(TYPES), MARKERS)
     free = rng.permutation(np.flatnonzero(~np.isin(names, markers)))
-    wanted = max(2, round(0.03 * len(names)))
+    wanted = max(2, round(PLANTED * len(names)))
     effects = np.zeros((len(TYPES), len(names)))
     for k in range(len(TYPES)):
         own = rng.permutation(np.flatnonzero(np.isin(names, markers[k])))[:wanted]
         others, free = free[: wanted - len(own)], free[wanted - len(own) :]
         chosen = np.concatenate([own, others])
-        size = rng.uniform(0.5, 1.5, len(chosen))
+        size = rng.uniform(1, 3, len(chosen))
         down = np.arange(len(chosen)) % 3 == 2
         effects[k, chosen] = np.where(down, -size, size)
-    return effects
+    return effects, rng.integers(PROGRAMS, size=len(names))
 
 
 def _describe_effects(effects: np.ndarray, names: np.ndarray) -> pd.DataFrame:

@@ -1,0 +1,88 @@
+"""The real app in a real browser: what the browser tests start and how they wait."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+ROOT = Path(__file__).parents[1]
+
+
+def find_browser() -> str | None:
+    """Path of an installed Chromium; None lets Playwright take its own."""
+    return shutil.which("chromium") or shutil.which("google-chrome")
+
+
+class Server:
+    """The app on a free port of the loopback address, with a home of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)],
+            cwd=ROOT,
+            env={**os.environ, "GENECANVAS_HOME": str(self.home), "OMP_NUM_THREADS": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for _ in range(300):
+            try:
+                with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1) as answer:
+                    if answer.status == 200:
+                        return
+            except OSError:
+                time.sleep(0.2)
+        raise RuntimeError("The app did not start within a minute.")
+
+    def kill(self) -> None:
+        """End the server as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+
+
+def settle(page: Page) -> None:
+    """Wait until the page's script has run."""
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=60_000)
+    page.wait_for_timeout(300)
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=60_000)
+
+
+def open_page(page: Page, url: str) -> None:
+    """Go to an address and wait for the page."""
+    page.goto(url)
+    settle(page)
+
+
+def press(page: Page, name: str) -> None:
+    """Press the button of that exact name."""
+    page.get_by_role("button", name=name, exact=True).first.click()
+    settle(page)
+
+
+def set_number(page: Page, label: str, value: int | float) -> None:
+    """Type into a number input."""
+    field = page.get_by_label(label, exact=True).first
+    field.fill(str(value))
+    field.press("Enter")
+    settle(page)
+
+
+def expect_no_failure(page: Page) -> None:
+    """No traceback and no red box stands on the page."""
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)

@@ -1,0 +1,175 @@
+"""What a biologist does, in a browser: from the example to its genes, and when things go wrong."""
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.browser import (
+    Server,
+    expect_no_failure,
+    find_browser,
+    open_page,
+    press,
+    set_number,
+    settle,
+)
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=find_browser(),
+            args=["--no-sandbox", "--use-gl=swiftshader", "--enable-unsafe-swiftshader",
+                  "--disable-background-networking"],
+        )  # fmt: skip
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("app"))
+    yield server
+    server.kill()
+    for pid in worker_pids(server.home):
+        os.kill(pid, signal.SIGTERM)
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    context.set_default_timeout(30_000)
+    yield context.new_page()
+    context.close()
+
+
+def worker_pids(home: Path) -> list[int]:
+    """The workers of this home, from the first line of each run's log."""
+    logs = home.glob("runs/*/log.txt")
+    found = {int(n) for log in logs for n in re.findall(r"^worker (\d+):", log.read_text(), re.M)}
+    return [pid for pid in found if is_worker(pid)]
+
+
+def is_worker(pid: int) -> bool:
+    command = subprocess.run(
+        ["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return "core.runs.worker" in command.stdout
+
+
+def state_of(home: Path, run: str) -> str:
+    with sqlite3.connect(home / "runs.sqlite") as db:
+        return db.execute("SELECT state FROM runs WHERE id = ?", (run,)).fetchone()[0]
+
+
+def start_run(page: Page, server: Server, *, epochs: int, seed: int) -> str:
+    """Start a small run on the Train page; gives back its id from the link."""
+    open_page(page, f"{server.url}/train")
+    set_number(page, "Image size", 64)
+    set_number(page, "Epochs", epochs)
+    page.get_by_text("More settings", exact=True).click()
+    set_number(page, "Seed", seed)
+    press(page, "Start training")
+    page.wait_for_url(re.compile(r"run=[0-9a-f]{16}"))
+    settle(page)
+    return re.search(r"run=([0-9a-f]{16})", page.url)[1]
+
+
+def test_a_deep_link_on_a_cold_server_opens_the_right_page(server: Server, page: Page) -> None:
+    open_page(page, f"{server.url}/train")
+    expect(page.get_by_role("heading", name="Train", exact=True)).to_be_visible()
+    expect(page.get_by_text("Training needs a dataset.")).to_be_visible()
+    for name in ("compare", "explain", "images"):
+        open_page(page, f"{server.url}/{name}")
+        expect(page.get_by_test_id("stBaseButton-primary")).to_be_visible()
+        expect_no_failure(page)
+
+
+def test_a_bad_upload_says_what_is_wrong_and_stores_nothing(server: Server, page: Page) -> None:
+    open_page(page, server.url)
+    chooser = page.locator("input[type=file]").first
+    chooser.set_input_files(
+        {"name": "letter.csv", "mimeType": "text/csv", "buffer": b"Dear colleague\nno numbers\n"}
+    )
+    settle(page)
+    press(page, "Read this file")
+    expect(page.get_by_test_id("stAlertContentError")).to_have_count(1)
+    expect(page.get_by_test_id("stAlertContentError")).to_contain_text("letter.csv")
+    assert not list(server.home.glob("datasets/*"))
+
+
+def test_from_the_example_to_its_genes(server: Server, page: Page) -> None:
+    open_page(page, server.url)
+    press(page, "Load the example")
+    expect(page.get_by_text("600", exact=True)).to_be_visible()
+    press(page, "See gene-images →")
+    expect(page.get_by_text("1,000 genes on 32 x 32 pixels")).to_be_visible()
+    expect_no_failure(page)
+
+    run = start_run(page, server, epochs=2, seed=1)
+    expect(page.get_by_text("held-out samples are right").first).to_be_visible(timeout=180_000)
+    expect_no_failure(page)
+    page.reload()
+    settle(page)
+    expect(page.get_by_text("held-out samples are right").first).to_be_visible()
+
+    press(page, "Which genes decided? →")
+    assert f"run={run}" in page.url
+    press(page, "Compute Integrated gradients")
+    expect(page.get_by_text("Genes that spoke for BRCA")).to_be_visible(timeout=180_000)
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    expect_no_failure(page)
+    with page.expect_download() as download:
+        press(page, "Genes (CSV)")
+    table = Path(download.value.path()).read_text().splitlines()
+    assert table[0].startswith("gene,class,score,rank,log2fc,fdr")
+    assert len(table) > 900
+
+    open_page(page, f"{server.url}/compare?runs={run}")
+    expect(page.get_by_text("Best of these single runs")).to_be_visible()
+    expect_no_failure(page)
+
+
+def test_a_run_outlives_the_page_and_can_be_cancelled_and_resumed(
+    server: Server, page: Page
+) -> None:
+    run = start_run(page, server, epochs=300, seed=2)
+    expect(page.get_by_text(re.compile(r"epoch \d+ of 300"))).to_be_visible(timeout=120_000)
+    page.reload()
+    settle(page)
+    expect(page.get_by_text(re.compile(r"epoch \d+ of 300"))).to_be_visible()
+    press(page, "Cancel")
+    expect(page.get_by_text("Cancelled by the user.")).to_be_visible(timeout=60_000)
+    assert state_of(server.home, run) == "cancelled"
+    press(page, "Resume")
+    expect(page.get_by_text(re.compile(r"epoch \d+ of 300"))).to_be_visible(timeout=120_000)
+    press(page, "Cancel")
+    expect(page.get_by_text("Cancelled by the user.")).to_be_visible(timeout=60_000)
+
+
+def test_a_killed_worker_and_a_killed_server(server: Server, page: Page) -> None:
+    run = start_run(page, server, epochs=300, seed=3)
+    expect(page.get_by_text(re.compile(r"epoch \d+ of 300"))).to_be_visible(timeout=120_000)
+    server.kill()
+    assert state_of(server.home, run) == "running"
+    server.start()
+    open_page(page, f"{server.url}/train?run={run}")
+    expect(page.get_by_text(re.compile(r"epoch \d+ of 300"))).to_be_visible()
+    for pid in worker_pids(server.home):
+        os.kill(pid, signal.SIGKILL)
+    expect(page.get_by_text("The worker process died.")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("button", name="Resume", exact=True)).to_be_visible()
+    press(page, "Resume")
+    expect(page.get_by_text(re.compile(r"epoch \d+ of 300"))).to_be_visible(timeout=120_000)
+    press(page, "Cancel")
+    expect(page.get_by_text("Cancelled by the user.")).to_be_visible(timeout=60_000)
