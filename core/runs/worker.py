@@ -57,7 +57,7 @@ def main() -> None:
     """
     store = RunStore()
     lease = Lease(store.lease_path)
-    torch.set_num_threads(count_idle_cores())
+    torch.set_num_threads(choose_threads())
     while lease.acquire():
         store.fail_running()
         while record := store.claim():
@@ -108,13 +108,31 @@ def explain_failure(error: Exception) -> str:
     return f"Unexpected {type(error).__name__}: {text}. The log has the details."
 
 
-def count_idle_cores() -> int:
-    """Cores that nobody used during the last minute, at least one.
+def choose_threads() -> int:
+    """Threads for the CPU part of training: OMP_NUM_THREADS, or what is fastest right now.
 
-    Two threads that share a core with somebody else's work wait for each other at every layer and
-    are many times slower than one thread.
+    Threads wait for each other at every layer, so that two on a core that somebody else uses are
+    many times slower than one. A small convolution is timed with all cores and with one thread;
+    one thread is kept unless more are clearly faster.
     """
-    return max(1, (os.cpu_count() or 1) - round(os.getloadavg()[0]))
+    if os.environ.get("OMP_NUM_THREADS"):
+        return torch.get_num_threads()
+    cores = os.cpu_count() or 1
+    seconds = {}
+    for threads in {1, cores}:
+        torch.set_num_threads(threads)
+        seconds[threads] = _time_convolution()
+    return cores if seconds[cores] < 0.8 * seconds[1] else 1
+
+
+def _time_convolution() -> float:
+    images, weights = torch.ones(16, 32, 32, 32), torch.ones(32, 32, 3, 3, requires_grad=True)
+    started = 0.0
+    for round_ in range(21):
+        if round_ == 1:  # the first round sets things up
+            started = time.perf_counter()
+        torch.nn.functional.conv2d(images, weights, padding=1).sum().backward()
+    return time.perf_counter() - started
 
 
 @contextmanager

@@ -1,0 +1,187 @@
+"""The store: one queue for many processes, states that only move forward."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.errors import InputError
+from core.home import run_folder
+from core.runs.lease import Lease, is_held
+from core.runs.spec import RunSpec
+from core.runs.store import RunState, RunStore, log_path
+
+
+def spec(seed: int = 0) -> RunSpec:
+    return RunSpec(dataset="0" * 64, label="tumour_type", seed=seed)
+
+
+def test_the_same_question_is_the_same_run() -> None:
+    store = RunStore()
+    first, created = store.submit(spec())
+    again, created_again = store.submit(RunSpec.from_yaml(spec().to_yaml()))
+    other, _ = store.submit(spec(seed=1))
+    assert created
+    assert not created_again
+    assert first == again
+    assert other.id != first.id
+
+
+def test_runs_are_claimed_once_in_order_of_submission() -> None:
+    store = RunStore()
+    runs = [store.submit(spec(seed))[0].id for seed in range(3)]
+    assert [store.position(run) for run in runs] == [1, 2, 3]
+    assert [store.claim().id for _ in runs] == runs
+    assert store.claim() is None
+    assert store.get(runs[0]).state == RunState.RUNNING
+
+
+def test_two_processes_never_claim_the_same_run(home: Path) -> None:
+    store = RunStore()
+    for seed in range(20):
+        store.submit(spec(seed))
+    code = (
+        "from core.runs.store import RunStore\nstore = RunStore()\n"
+        "while record := store.claim(): print(record.id)"
+    )
+    workers = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    claimed = [line for worker in workers for line in worker.communicate()[0].split()]
+    assert len(claimed) == 20
+    assert len(set(claimed)) == 20
+
+
+def test_cancelling_a_queued_run_ends_it_and_a_running_one_asks_it_to_stop() -> None:
+    store = RunStore()
+    running, queued = (store.submit(spec(seed))[0].id for seed in range(2))
+    store.claim()
+    store.cancel(queued)
+    store.cancel(running)
+    assert store.get(queued).state == RunState.CANCELLED
+    assert store.get(running).state == RunState.RUNNING
+    assert store.cancel_requested(running)
+    store.finish(running, RunState.CANCELLED, "Cancelled by the user.")
+    with pytest.raises(InputError, match="is cancelled and can't be cancelled any more"):
+        store.cancel(running)
+
+
+def test_resuming_puts_a_run_at_the_end_of_the_queue() -> None:
+    store = RunStore()
+    first, second = (store.submit(spec(seed))[0].id for seed in range(2))
+    with pytest.raises(InputError, match="only a failed or cancelled run can be resumed"):
+        store.resume(first)
+    store.cancel(first)
+    store.resume(first)
+    assert [store.claim().id for _ in range(2)] == [second, first]
+
+
+def test_a_finished_run_stays_as_it_ended() -> None:
+    store = RunStore()
+    run = store.submit(spec())[0].id
+    store.claim()
+    store.finish(run, RunState.DONE)
+    store.finish(run, RunState.FAILED, "too late")
+    assert store.get(run).state == RunState.DONE
+
+
+def test_deleting_removes_the_folder_but_never_under_a_running_run() -> None:
+    store = RunStore()
+    run = store.submit(spec())[0].id
+    run_folder(run).mkdir(parents=True)
+    store.add_epoch(run, 0, {"epoch": 1, "train_loss": 1.0})
+    store.claim()
+    with pytest.raises(InputError, match="Cancel it first"):
+        store.delete(run)
+    store.finish(run, RunState.DONE)
+    store.delete(run)
+    assert not run_folder(run).exists()
+    assert store.epochs(run).empty
+    with pytest.raises(InputError, match="There is no run"):
+        store.get(run)
+
+
+def test_an_epoch_that_is_trained_again_replaces_itself() -> None:
+    store = RunStore()
+    run = store.submit(spec())[0].id
+    for loss in (2.0, 1.0):
+        store.add_epoch(run, 0, {"epoch": 1, "train_loss": loss})
+    assert store.epochs(run)["train_loss"].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("run", ["../../etc", "x", "0" * 15, "0" * 16 + "/.."])
+def test_ids_are_never_paths(run: str) -> None:
+    with pytest.raises(InputError, match="run id of 16 hexadecimal digits"):
+        run_folder(run)
+
+
+def test_a_store_of_another_version_or_kind_is_refused(home: Path) -> None:
+    RunStore()
+    with sqlite3.connect(home / "runs.sqlite") as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(InputError, match="store version 99"):
+        RunStore()
+    foreign = home / "foreign.sqlite"
+    foreign.write_bytes(b"not a database, but long enough to be read as one" * 50)
+    with pytest.raises(InputError, match="can't be used"):
+        RunStore(foreign)
+
+
+def test_a_lease_is_free_as_soon_as_its_holder_is_killed(home: Path) -> None:
+    path = home / "a.lease"
+    assert not is_held(path)
+    code = (
+        "import os, sys, time; from pathlib import Path; from core.runs.lease import Lease\n"
+        "lease = Lease(Path(sys.argv[1])); assert lease.acquire()\n"
+        "if os.fork() == 0: time.sleep(60)\n"  # a child that lives on holds nothing
+        "print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        holder.stdout.readline()
+        assert is_held(path)
+        assert not Lease(path).acquire()
+        holder.kill()
+        holder.wait()
+        assert not is_held(path)
+        assert Lease(path).acquire()
+    finally:
+        os.killpg(holder.pid, signal.SIGKILL)
+
+
+def test_a_run_without_a_worker_is_found_dead_with_the_end_of_its_log() -> None:
+    store = RunStore()
+    run = store.submit(spec())[0].id
+    store.claim()
+    log_path(run).parent.mkdir(parents=True)
+    log_path(run).write_text("epoch 7 of 40\n")
+    store.reconcile()
+    record = store.get(run)
+    assert record.state == RunState.FAILED
+    assert "The worker process died" in record.reason
+    assert "epoch 7 of 40" in record.reason
+
+
+def test_a_locked_store_is_waited_for(home: Path) -> None:
+    RunStore()
+    code = (
+        "import sqlite3, sys, time; db = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "db.execute('BEGIN IMMEDIATE'); print('locked', flush=True); time.sleep(1)\n"
+        "db.execute('COMMIT')"
+    )
+    locker = subprocess.Popen(
+        [sys.executable, "-c", code, str(home / "runs.sqlite")], stdout=subprocess.PIPE
+    )
+    locker.stdout.readline()
+    record, created = RunStore().submit(spec())
+    assert created
+    assert json.loads(record.spec.model_dump_json())["seed"] == 0
+    locker.wait()
