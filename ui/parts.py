@@ -130,7 +130,7 @@ def show_figure(
     *,
     alt: str,
     key: str | None = None,
-    select: bool = False,
+    select: bool | Callable[[], None] = False,
 ) -> list[dict]:
     """A chart with, below it, its image as SVG or PNG and its numbers as CSV.
 
@@ -140,7 +140,8 @@ def show_figure(
         name: the name of the files, without ending.
         alt: the chart in words.
         key: the widget's key, by default `name`.
-        select: whether clicked points are given back.
+        select: whether clicked points are given back, or what to do at once on a click; `key` in
+            the session state then holds the event.
 
     Returns:
         The selected points.
@@ -152,7 +153,7 @@ def show_figure(
             figure,
             key=key,
             alt=alt,
-            on_select="rerun" if select else "ignore",
+            on_select=select if callable(select) else "rerun" if select else "ignore",
             selection_mode="points",
             config={
                 "displaylogo": False,

@@ -16,6 +16,8 @@ SEQUENTIAL = "Viridis"
 DIVERGING = "RdBu_r"
 FREE = "rgba(140,140,140,0.25)"
 """Free pixels: a grey that no colour scale here holds."""
+INK, PAPER = "#1B262C", "#FFFFFF"
+"""What marks a gene: dark with a light rim, so that it shows on every colour."""
 
 
 def gene_image(
@@ -38,7 +40,7 @@ def gene_image(
         name: what the values are.
         diverging: centre the colours on 0.
         limits: the lowest and highest colour; by default those of the values.
-        marked: genes to circle.
+        marked: genes to circle; those that the layout lacks are left out.
     """
     low, high = limits or _limits(values, diverging)
     rows, columns = layout.shape
@@ -61,20 +63,13 @@ def gene_image(
         hovertemplate="<b>%{text}</b><br>" + name + " %{customdata:.3g}<extra></extra>",
         showlegend=False,
     )
-    found = [gene for gene in marked if gene in set(layout.genes.tolist())]
-    if found:
-        places = [layout.pixel_of(gene) for gene in found]
-        figure.add_scatter(
-            x=[col for _, col in places],
-            y=[row for row, _ in places],
-            mode="markers+text",
-            text=found,
-            textposition="top center",
-            marker={"symbol": "circle-open", "size": 18, "color": COLOURS[1], "line": {"width": 3}},
-            textfont={"color": COLOURS[1], "size": 14},
-            hoverinfo="skip",
-            showlegend=False,
-        )
+    for gene in _painted(layout, marked):
+        row, col = layout.pixel_of(gene)
+        _circle(figure, row, col)
+        figure.add_annotation(
+            x=col, y=row, text=gene, ax=0, ay=-34 if row > 2 else 34, arrowhead=0, standoff=9,
+            arrowcolor=INK, font={"color": INK, "size": 14}, bgcolor=PAPER, bordercolor=INK,
+        )  # fmt: skip
     free = rows * columns - len(np.unique(layout.row * columns + layout.col))
     _lay_out_image(figure, rows, columns)
     if free:
@@ -93,10 +88,15 @@ def image_grid(
     *,
     name: str = "value",
     diverging: bool = False,
+    limits: tuple[float, float] | None = None,
+    marked: Sequence[str] = (),
     columns: int = 4,
 ) -> go.Figure:
-    """Several gene-images (images, genes) on one colour scale, so that they can be compared."""
-    low, high = _limits(values, diverging)
+    """Several gene-images (images, genes) on one colour scale, so that they can be compared.
+
+    The arguments are those of `gene_image`.
+    """
+    low, high = limits or _limits(values, diverging)
     rows = -(-len(titles) // columns)
     figure = make_subplots(
         rows, columns, subplot_titles=list(titles), horizontal_spacing=0.02,
@@ -112,6 +112,9 @@ def image_grid(
             hovertemplate="<b>%{text}</b><br>" + name + " %{z:.3g}<extra></extra>",
             row=index // columns + 1, col=index % columns + 1,
         )  # fmt: skip
+        for gene in _painted(layout, marked):
+            row, col = layout.pixel_of(gene)
+            _circle(figure, row, col, row=index // columns + 1, col=index % columns + 1)
     figure.update_xaxes(visible=False, constrain="domain")
     figure.update_yaxes(visible=False, autorange="reversed")
     for index in range(len(titles)):
@@ -123,6 +126,7 @@ def image_grid(
             "colorbar": {"title": {"text": name, "side": "right"}, "thickness": 12},
         },
         height=60 + 260 * rows,
+        margin_pad=0,
         plot_bgcolor=FREE,
     )  # fmt: skip
     return _finish(figure, 40)
@@ -228,11 +232,12 @@ def class_sizes(counts: dict[str, int]) -> go.Figure:
 
 
 def expression_by_class(values: np.ndarray, labels: np.ndarray, gene: str) -> go.Figure:
-    """A gene's log2 expression (samples,) in each class, every sample a point."""
+    """A gene's log2 expression (samples,) in each class; up to 3000 samples each a point."""
     figure = go.Figure()
     for number, name in enumerate(np.unique(labels)):
         figure.add_box(
-            y=values[labels == name], name=str(name), boxpoints="all", jitter=0.5, pointpos=0,
+            y=values[labels == name], name=str(name), jitter=0.5, pointpos=0,
+            boxpoints="all" if len(values) <= 3000 else "outliers",
             marker={"size": 4, "opacity": 0.55, "color": COLOURS[number % len(COLOURS)]},
             line={"width": 1.2},
         )  # fmt: skip
@@ -252,12 +257,26 @@ def _limits(values: np.ndarray, diverging: bool) -> tuple[float, float]:
     return low, high if high > low else low + 1.0
 
 
+def _painted(layout: GeneLayout, genes: Sequence[str]) -> list[str]:
+    known = set(layout.genes.tolist())
+    return [gene for gene in genes if gene in known]
+
+
+def _circle(figure: go.Figure, y: int, x: int, **subplot: int) -> None:
+    for colour, width in ((PAPER, 6), (INK, 2.5)):
+        figure.add_scatter(
+            x=[x], y=[y], mode="markers", hoverinfo="skip", showlegend=False,
+            marker={"symbol": "circle-open", "size": 18, "color": colour, "line": {"width": width}},
+            **subplot,
+        )  # fmt: skip
+
+
 def _lay_out_image(figure: go.Figure, rows: int, columns: int) -> None:
     figure.update_xaxes(visible=False, range=[-0.5, columns - 0.5], constrain="domain")
     figure.update_yaxes(
         visible=False, range=[rows - 0.5, -0.5], scaleanchor="x", constrain="domain"
     )
-    figure.update_layout(height=580, dragmode="zoom")
+    figure.update_layout(height=580, dragmode="zoom", margin_pad=0)
     _finish(figure, 36)
 
 
