@@ -105,7 +105,7 @@ class TrainingSpec(BaseModel):
     )
     batch_size: int = Field(32, ge=2, le=1024, title="Batch size")
     learning_rate: float = Field(
-        5e-4, gt=0, le=1, title="Learning rate", description="Peak rate of AdamW."
+        1e-3, gt=0, le=1, title="Learning rate", description="Peak rate of AdamW."
     )
     weight_decay: float = Field(0.01, ge=0, le=1, title="Weight decay")
     label_smoothing: float = Field(0.1, ge=0, lt=1, title="Label smoothing")

@@ -1,0 +1,36 @@
+"""Pages without a browser: Streamlit's AppTest, from the main script as the server runs it."""
+
+from pathlib import Path
+
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+MAIN = Path(__file__).parents[1] / "ui/entry/main.py"
+
+
+def open_page(name: str, **query: str) -> AppTest:
+    """A new session on a page, with nothing left in the caches of the one before."""
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    app = AppTest.from_file(str(MAIN), default_timeout=60)
+    for key, value in query.items():
+        app.query_params[key] = value
+    return app.switch_page(f"../../pages/{name}.py").run()
+
+
+def button(app: AppTest, label: str):
+    """The one button of that label."""
+    found = [widget for widget in app.button if widget.label == label]
+    assert len(found) == 1, [widget.label for widget in app.button]
+    return found[0]
+
+
+def words(app: AppTest) -> str:
+    """Everything that stands on the page as text."""
+    kinds = (app.title, app.markdown, app.caption, app.error, app.warning, app.info)
+    return "\n".join(element.value for elements in kinds for element in elements)
+
+
+def charts(app: AppTest) -> int:
+    """How many charts stand on the page."""
+    return len(app.get("plotly_chart"))

@@ -1,0 +1,188 @@
+"""Runs from queue to result with a real worker process: whole, cancelled, killed, resumed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.data.simulate import simulate
+from core.data.store import add_dataset
+from core.errors import InputError
+from core.files import read_json
+from core.home import run_folder
+from core.runs.compare import compare_runs
+from core.runs.explain import class_genes, explain_run, explanation_state, load_attribution
+from core.runs.launch import ensure_worker
+from core.runs.result import headline, load_predictions, load_result
+from core.runs.spec import RunSpec
+from core.runs.store import RunState, RunStore, read_log
+
+TINY = {
+    "label": "tumour_type",
+    "group": "patient",
+    "preparation": {"genes": 60},
+    "network": {"image_size": 32, "pool": 2},
+    "training": {"epochs": 2, "batch_size": 16, "precision": "float32"},
+}
+
+
+@pytest.fixture
+def dataset(home: Path) -> str:
+    return add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
+
+
+def make_spec(dataset: str, **parts: dict) -> RunSpec:
+    merged = {name: {**TINY.get(name, {}), **fields} for name, fields in parts.items()}
+    return RunSpec.parse({**TINY, **merged, "dataset": dataset})
+
+
+def start_worker() -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "core.runs.worker"], env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_a_queue_is_trained_and_the_worker_ends(dataset: str) -> None:
+    store = RunStore()
+    runs = [store.submit(make_spec(dataset, split={"test_size": s}))[0].id for s in (0.3, 0.4)]
+    workers = [start_worker(), start_worker()]
+    assert [worker.wait(120) for worker in workers] == [0, 0]
+    for run in runs:
+        record, result = store.get(run), load_result(run)
+        assert record.state == RunState.DONE, record.reason
+        assert (record.done, record.finished is not None) == (record.total, True)
+        assert len(store.epochs(run)) == 2
+        assert result.n_train + result.n_validation + result.n_test == 90
+        assert sum(map(sum, result.confusion)) == result.n_test
+        predictions = load_predictions(run)
+        right = (predictions["true"] == predictions["predicted"]).mean()
+        assert right == pytest.approx(result.metrics["accuracy"])
+        assert "held-out samples are right" in headline(run)
+        assert "epoch 2 of 2" in read_log(run)
+    comparison = compare_runs(runs)
+    assert comparison.runs[0].settings == {"split.test_size": 0.3}
+    assert comparison.differences[0].p is None
+
+
+def test_k_folds_hold_every_sample_out_once(dataset: str) -> None:
+    store = RunStore()
+    run = store.submit(make_spec(dataset, split={"kind": "kfold", "folds": 3}))[0].id
+    assert start_worker().wait(120) == 0
+    predictions = load_predictions(run)
+    assert len(predictions) == predictions["sample"].nunique() == 90
+    assert len(load_result(run).folds) == 3
+    explain_run(run, "saliency", lambda *_: None)
+    found = load_attribution(run, "saliency")
+    assert set(found.folds) == {0, 1, 2}
+    fold_of = predictions.set_index("sample")["fold"]
+    assert (fold_of[found.samples].to_numpy() == found.folds).all()
+
+
+def test_a_killed_run_is_found_dead_and_resumes_to_the_same_numbers(dataset: str) -> None:
+    store = RunStore()
+    spec = make_spec(dataset, training={"epochs": 6})
+    run = store.submit(spec)[0].id
+    worker = start_worker()
+    wait_until(lambda: len(store.epochs(run)) >= 2)
+    worker.kill()
+    worker.wait()
+    store.reconcile()
+    record = store.get(run)
+    assert record.state == RunState.FAILED
+    assert "The worker process died" in record.reason
+    assert "epoch" in record.reason
+    store.resume(run)
+    assert start_worker().wait(120) == 0
+    resumed = load_predictions(run)
+    assert store.get(run).state == RunState.DONE
+    assert "epoch 1 of 6" not in read_log(run).partition("worker")[2].rpartition("worker")[2]
+
+    store.delete(run)
+    store.submit(spec)
+    assert start_worker().wait(120) == 0
+    undisturbed = load_predictions(run)
+    numbers = [name for name in resumed if name.startswith("p_")]
+    assert np.array_equal(resumed[numbers], undisturbed[numbers])
+
+
+def test_a_running_run_is_cancelled_and_a_stopped_worker_says_so(dataset: str) -> None:
+    store = RunStore()
+    cancelled, stopped = (
+        store.submit(make_spec(dataset, training={"epochs": epochs}))[0].id for epochs in (900, 901)
+    )
+    worker = start_worker()
+    wait_until(lambda: len(store.epochs(cancelled)) >= 1)
+    store.cancel(cancelled)
+    wait_until(lambda: store.get(cancelled).state == RunState.CANCELLED)
+    wait_until(lambda: len(store.epochs(stopped)) >= 1)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(30) == 0
+    assert store.get(stopped).state == RunState.CANCELLED
+    assert "told to stop" in store.get(stopped).reason
+
+
+def test_a_run_that_fails_says_why_and_the_next_one_is_trained(dataset: str) -> None:
+    store = RunStore()
+    missing = store.submit(make_spec(dataset, network={"weights": "file:/nowhere/net.pth"}))[0].id
+    good = store.submit(make_spec(dataset))[0].id
+    assert start_worker().wait(120) == 0
+    assert store.get(missing).state == RunState.FAILED
+    assert "/nowhere/net.pth" in store.get(missing).reason
+    assert store.get(good).state == RunState.DONE
+
+
+def test_a_worker_started_by_the_app_trains_in_the_background(dataset: str) -> None:
+    store = RunStore()
+    run = store.submit(make_spec(dataset))[0].id
+    ensure_worker()
+    ensure_worker()
+    wait_until(lambda: store.get(run).state.finished)
+    assert store.get(run).state == RunState.DONE, store.get(run).reason
+
+
+def test_explaining_gives_every_class_its_genes(dataset: str) -> None:
+    store = RunStore()
+    run = store.submit(make_spec(dataset))[0].id
+    with pytest.raises(InputError, match="has no result yet"):
+        explain_run(run, "integrated_gradients", lambda *_: None)
+    assert start_worker().wait(120) == 0
+    assert explanation_state(run, "integrated_gradients").state == "missing"
+    seen: list[tuple[int, int]] = []
+    explain_run(run, "integrated_gradients", lambda *step: seen.append(step))
+    assert seen[-1][0] == seen[-1][1]
+    assert explanation_state(run, "integrated_gradients").state == "done"
+    table = class_genes(run, "integrated_gradients", "KIRC")
+    assert table["rank"].tolist() == list(range(1, 61))
+    assert table["score"].is_monotonic_decreasing
+    assert {"gene", "class", "score", "rank", "log2fc", "fdr"} <= set(table)
+    found = load_attribution(run, "integrated_gradients")
+    assert np.median(found.completeness) < 0.05
+    parts = read_json(run_folder(run) / "folds/0/fold.json")["parts"]
+    assert set(found.samples) <= set(parts["test"])
+    with pytest.raises(InputError, match="no class 'PRAD'"):
+        class_genes(run, "integrated_gradients", "PRAD")
+
+
+def test_a_computation_that_died_is_shown_as_failed(dataset: str) -> None:
+    store = RunStore()
+    run = store.submit(make_spec(dataset))[0].id
+    place = run_folder(run) / "attributions"
+    place.mkdir(parents=True)
+    (place / "gradcam.progress.json").write_text('{"done": 1, "total": 4}')
+    assert explanation_state(run, "gradcam").state == "working"
+    state = explanation_state(run, "gradcam", patience=-1)
+    assert state.state == "failed"
+    assert "died" in state.message

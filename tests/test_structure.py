@@ -1,0 +1,84 @@
+"""Promises about the whole: no leak, no Streamlit in core, no torch in pages."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.data.simulate import simulate
+from core.files import write_atomic
+from core.images.layouts import LAYOUTS
+from core.runs.execute import fit_images
+from core.runs.spec import RunSpec
+from core.runs.study import open_study
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.names)
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 2**31 - 1))
+def test_nothing_fitted_has_seen_a_test_sample(
+    layout: str, seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    data, _ = simulate(120, 200)
+    spec = RunSpec.parse(
+        {"dataset": "0" * 64, "label": "tumour_type", "group": "patient", "seed": 1,
+         "preparation": {"genes": 100}, "layout": {"name": layout}}
+    )  # fmt: skip
+    fitted = []
+    for changed in (False, True):
+        study = open_study(spec, data)
+        if changed:
+            rng = np.random.default_rng(seed)
+            test = study.folds[0].test
+            study.x[test] = rng.integers(0, 10_000, (len(test), study.x.shape[1]))
+        place = tmp_path_factory.mktemp("fold")
+        fit_images(spec, study, study.folds[0], place)
+        with np.load(place / "preprocessor.npz") as one, np.load(place / "layout.npz") as two:
+            fitted.append({**one, **two})
+    assert fitted[0].keys() == fitted[1].keys()
+    for name, value in fitted[0].items():
+        assert value.tobytes() == fitted[1][name].tobytes(), name
+
+
+def imports_of(path: Path) -> set[str]:
+    """Modules of core that a file imports."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    found = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    return {name for name in found if name.startswith("core.")}
+
+
+def test_what_pages_import_does_not_load_torch() -> None:
+    files = [*ROOT.glob("pages/*.py"), *ROOT.glob("ui/**/*.py"), ROOT / "app.py"]
+    modules = sorted(set().union(*map(imports_of, files)))
+    assert modules
+    code = f"import sys, {', '.join(modules)}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_core_imports_without_streamlit() -> None:
+    files = sorted((ROOT / "core").rglob("*.py"))
+    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files]
+    names = ", ".join(name.removesuffix(".__init__") for name in modules)
+    code = f"import sys; sys.modules['streamlit'] = None; import {names}"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_failed_write_leaves_the_old_content(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def fail(temporary: Path) -> None:
+        temporary.write_text("half of the n")
+        raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        write_atomic(path, fail)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
