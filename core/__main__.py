@@ -16,8 +16,7 @@ from core.data.store import add_dataset, find_dataset
 from core.errors import GeneCanvasError, InputError
 from core.explain.attribution import METHODS
 from core.files import write_atomic
-from core.images.layout import LayoutSpec
-from core.images.layouts import LAYOUTS, fit_layout
+from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
 from core.models.spec import NetworkSpec
 from core.runs.compare import compare_runs
 from core.runs.explain import class_genes, explain_run, load_attribution

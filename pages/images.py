@@ -11,8 +11,8 @@ import streamlit as st
 from core.data.check import select_samples
 from core.data.prepare import Z_LIMIT, PreparationSpec, Preprocessor
 from core.data.store import DatasetRecord
-from core.images.layout import GeneLayout, LayoutSpec
-from core.images.layouts import LAYOUTS, fit_layout
+from core.images.layout import GeneLayout
+from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
 from core.models.spec import NetworkSpec
 from core.plots.figures import expression_by_class, gene_image, image_grid
 from ui.forms import ask_field, ask_record, ask_where

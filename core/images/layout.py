@@ -7,28 +7,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import InputError
 from core.files import write_atomic
 
 VERSION = 1
-
-
-class LayoutSpec(BaseModel):
-    """Which layout, on how large a canvas."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field("pca_grid", title="Layout")
-    side: int | None = Field(
-        None,
-        ge=2,
-        le=448,
-        title="Canvas side",
-        description="Pixels a side; empty: the smallest canvas that holds the genes and divides "
-        "the image size.",
-    )
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from scipy.ndimage import uniform_filter
 from threadpoolctl import threadpool_limits
 
 from core.errors import InputError
-from core.images.layout import GeneLayout, LayoutSpec, canvas_side
+from core.images.layout import GeneLayout, canvas_side
 from core.records import Registry
 
 COMPONENTS = 50
@@ -19,6 +20,30 @@ SWAPS = 4
 """Drawings of pixel pairs for each smoothing."""
 
 Places = tuple[np.ndarray, np.ndarray]
+
+
+class LayoutSpec(BaseModel):
+    """Which layout, on how large a canvas."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field("pca_grid", title="Layout")
+    side: int | None = Field(
+        None,
+        ge=2,
+        le=448,
+        title="Canvas side",
+        description="Pixels a side; empty: the smallest canvas that holds the genes and divides "
+        "the image size.",
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _known_layout(cls, name: str) -> str:
+        try:
+            return LAYOUTS[name].name
+        except InputError as error:
+            raise ValueError(str(error)) from None
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,7 @@ def gene_image(
         figure.add_annotation(
             x=col, y=row, text=gene, ax=0, ay=-34 if row > 2 else 34, arrowhead=0, standoff=9,
             arrowcolor=INK, font={"color": INK, "size": 14}, bgcolor=PAPER, bordercolor=INK,
+            borderpad=3,
         )  # fmt: skip
     free = rows * columns - len(np.unique(layout.row * columns + layout.col))
     _lay_out_image(figure, rows, columns)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.data.prepare import PreparationSpec
 from core.errors import InputError
-from core.images.layout import LayoutSpec
+from core.images.layouts import LayoutSpec
 from core.models.spec import NetworkSpec
 from core.training.spec import TrainingSpec
 from core.training.splits import SplitSpec

@@ -1,0 +1,198 @@
+"""The command line: documents with stable keys, and one clear message for every mistake."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from core.__main__ import main
+from core.data.store import list_datasets
+from core.runs.store import RunStore
+
+TINY = ["--image-size", "32", "--genes", "60", "--epochs", "1", "--pool", "2"]
+METRICS = {"accuracy", "balanced_accuracy", "macro_f1", "mcc", "macro_auroc"}
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Path:
+    path = tmp_path / "cohort.csv"
+    arguments = ["simulate", "--out", str(path), "--truth", str(tmp_path / "truth.csv")]
+    assert main([*arguments, "--samples", "90", "--genes", "200"]) == 0
+    return path
+
+
+def fail(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run a command that must be refused; gives back its one line."""
+    capsys.readouterr()
+    assert main(list(arguments)) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = [line for line in captured.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def document(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict:
+    capsys.readouterr()
+    assert main([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_simulate_and_check(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header = cohort.read_text().partition("\n")[0].split(",")
+    assert header[:4] == ["sample", "tumour_type", "patient", "batch"]
+    assert len(header) == 204
+    truth = pd.read_csv(tmp_path / "truth.csv")
+    assert list(truth) == ["gene", "class", "direction", "effect"]
+    card = document(
+        capsys, "data", "check", str(cohort), "--label", "tumour_type", "--group", "patient"
+    )
+    assert {"samples", "genes", "classes", "scale", "findings"} <= set(card)
+    assert (card["samples"], card["genes"], card["scale"]) == (90, 200, "counts")
+    assert sum(card["classes"].values()) == 90
+    assert all({"severity", "code", "message"} == set(finding) for finding in card["findings"])
+
+
+@pytest.mark.parametrize("layout", ["order", "random", "pca_grid"])
+def test_layout(
+    layout: str, cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "layout.npz"
+    made = document(capsys, "layout", str(cohort), "--layout", layout, "--out", str(out))
+    with np.load(out, allow_pickle=False) as file:
+        assert {"genes", "row", "col", "shape"} <= set(file.files)
+        assert len(file["genes"]) == len(file["row"]) == len(file["col"]) == made["genes"]
+        assert file["shape"].tolist() == made["shape"]
+
+
+def test_the_whole_job(cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start = ["run", "--data", str(cohort), "--label", "tumour_type", "--group", "patient", *TINY]
+    run = document(capsys, *start)
+    assert {"run", "state", "spec", "metrics", "baselines", "seconds"} <= set(run)
+    assert run["state"] == "done"
+    assert set(run["metrics"]) == METRICS
+    assert set(run["baselines"]["logistic_regression"]) == METRICS
+    again = document(capsys, *start)
+    assert again == run
+
+    spec = tmp_path / "run.yaml"
+    spec.write_text(json.dumps(run["spec"]))
+    other = document(capsys, "run", str(spec), "--seed", "1")
+    assert other["run"] != run["run"]
+
+    out = tmp_path / "genes.csv"
+    found = document(capsys, "explain", run["run"][:8], "--class", "KIRC", "--out", str(out))
+    assert list(found["top_genes"]) == ["KIRC"]
+    table = pd.read_csv(out)
+    assert {"gene", "class", "score", "rank", "log2fc", "fdr"} <= set(table)
+    assert len(table) == 60
+
+    compared = document(capsys, "compare", run["run"], other["run"])
+    assert [row["settings"] for row in compared["runs"]] == [{"seed": 0}, {"seed": 1}]
+    assert len(document(capsys, "runs", "list")["runs"]) == 2
+    assert document(capsys, "runs", "show", run["run"])["metrics"] == run["metrics"]
+    assert "is done and can't be cancelled" in fail(capsys, "runs", "cancel", run["run"])
+    assert "can be resumed" in fail(capsys, "runs", "resume", run["run"])
+    assert document(capsys, "runs", "delete", run["run"])["deleted"]
+    assert "found none" in fail(capsys, "runs", "show", run["run"])
+
+
+def write(path: Path, text: str) -> str:
+    path.write_text(text)
+    return str(path)
+
+
+def test_bad_files_are_refused_and_nothing_is_stored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {
+        "empty.csv": ("", "is empty"),
+        "letter.csv": ("Dear colleague,\nwe regret to say\nthat there is no table\n", "letter.csv"),
+        "words.csv": ("sample,A,B\ns1,x,y\ns2,z,w\n", "number"),
+        "twice.csv": ("sample,tumour_type,TP53,KLK3\ns1,a,1,2\ns1,b,3,4\n", "s1"),
+        "one.csv": (
+            "sample,tumour_type,TP53,KLK3\n" + "".join(f"s{i},a,{i},2.5\n" for i in range(9)),
+            "at least two classes",
+        ),
+        "small.csv": (
+            "sample,tumour_type,TP53,KLK3\n"
+            + "".join(f"s{i},{'a' if i else 'b'},{i},2.{i}\n" for i in range(9)),
+            "at least 3 samples",
+        ),
+    }
+    for name, (text, expected) in files.items():
+        path = write(tmp_path / name, text)
+        assert expected in fail(capsys, "run", "--data", path, "--label", "tumour_type", *TINY), (
+            name
+        )
+    assert list_datasets() == []
+    assert RunStore().list() == []
+
+
+def test_labels_of_other_samples_are_refused(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = write(tmp_path / "labels.csv", "sample,kind\nX1,a\nX2,b\n")
+    error = fail(capsys, "data", "check", str(cohort), "--labels", labels, "--label", "kind")
+    assert "labels.csv" in error
+    assert "S0001" in error
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--backbone", "vgg99", "Known: vgg16, vgg19, resnet50, resnet101, resnet152"),
+        ("--layout", "spiral", "Known: pca_grid, order, random"),
+        ("--augmentation", "magic", "Known: expression, geometric, none"),
+        ("--freeze", "stage9", "Known: nothing, backbone"),
+        ("--epochs", "0", "greater than or equal to 1"),
+        ("--epochs", "many", "valid integer"),
+        ("--genes", "3", "greater than or equal to 4"),
+        ("--label", "grade", "no label column 'grade'"),
+        ("--group", "donor", "no patient column 'donor'"),
+        ("--where", "batch=batch 9", "has no value 'batch 9'"),
+        ("--weights", "file:/nowhere/net.pth", "/nowhere/net.pth"),
+        ("--weights", "best", "Known: imagenet, scratch"),
+    ],
+)
+def test_a_wrong_option_is_named_and_nothing_is_stored(
+    option: str, value: str, expected: str, cohort: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = ["run", "--data", str(cohort), "--label", "tumour_type", *TINY, option, value]
+    assert expected in fail(capsys, *start)
+    assert list_datasets() == []
+    assert RunStore().list() == []
+
+
+def test_a_truncated_checkpoint_is_refused(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "net.pth"
+    torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, path)
+    path.write_bytes(path.read_bytes()[:900])
+    start = ["run", "--data", str(cohort), "--label", "tumour_type", *TINY]
+    assert "cut short" in fail(capsys, *start, "--weights", f"file:{path}")
+    assert RunStore().list() == []
+
+
+def test_the_program_exits_with_2_on_a_mistake(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "core",
+        "data",
+        "check",
+        str(tmp_path / "missing.csv"),
+        "--json",
+    ]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert "missing.csv" in answer.stderr
