@@ -15,7 +15,7 @@ from core.images.layout import GeneLayout
 from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
 from core.models.spec import NetworkSpec
 from core.plots.figures import expression_by_class, gene_image, image_grid
-from ui.forms import ask_field, ask_record, ask_where
+from ui.forms import ask_field, ask_genes, ask_record, ask_where
 from ui.parts import (
     download_table,
     errors,
@@ -107,8 +107,7 @@ def ask_settings(record: DatasetRecord) -> tuple[Settings, str | None]:
     label = pick_label(record)
     where = ask_where(record.columns, label, key="where")
     layout = ask_record(LAYOUTS, "Layout", key="layout")
-    most = min(record.genes, PreparationSpec.model_fields["genes"].default)
-    genes = ask_field(PreparationSpec, "genes", key=f"genes {record.id[:12]}", default=most)
+    genes = ask_genes(record)
     scaling = ask_field(PreparationSpec, "scaling", key="scaling")
     size = ask_field(NetworkSpec, "image_size", key="image size")
     st.caption(

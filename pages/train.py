@@ -3,9 +3,10 @@
 import pandas as pd
 import streamlit as st
 
-from core.data.check import suggest_group, suggest_label
+from core.data.check import suggest_group
 from core.data.prepare import PreparationSpec
 from core.data.store import DatasetRecord, list_datasets
+from core.errors import InputError
 from core.home import weights_folder
 from core.images.layouts import LAYOUTS
 from core.models.backbones import BACKBONES
@@ -18,7 +19,7 @@ from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunState, RunStore, read_log
 from core.training.spec import AUGMENTATIONS, TrainingSpec
 from core.training.splits import SplitSpec
-from ui.forms import ask_field, ask_record, ask_where
+from ui.forms import ask_field, ask_genes, ask_record, ask_where
 from ui.parts import (
     download_table,
     errors,
@@ -27,6 +28,7 @@ from ui.parts import (
     name_run,
     open_dataset,
     pick_dataset,
+    pick_label,
     pick_run,
     scores_table,
     show_empty,
@@ -91,16 +93,15 @@ def ask_spec(record: DatasetRecord) -> RunSpec:
     what, network_column, how = st.columns(3, gap="large")
     with what:
         st.markdown("##### What")
-        guess = suggest_label(data)
-        label = st.selectbox(
-            "Class", columns, index=columns.index(guess) if guess else 0, key="train label"
-        )
+        label = pick_label(record)
+        if label is None:
+            raise InputError("Choose the column that holds the class.")
         guess = suggest_group(data)
         group = st.selectbox(
             "Patient", [None, *columns], index=1 + columns.index(guess) if guess else 0,
             format_func=lambda name: name or "none: samples can't be grouped", key="train group",
         )  # fmt: skip
-        where = ask_where(record.columns, label, key="train where")
+        where = ask_where(record.columns, label, key="where")
         split = ask_split()
     with network_column:
         st.markdown("##### Network")
@@ -115,17 +116,17 @@ def ask_spec(record: DatasetRecord) -> RunSpec:
         )  # fmt: skip
     with how:
         st.markdown("##### Gene-images and training")
-        layout = ask_record(LAYOUTS, "Layout", key="train layout")
+        layout = ask_record(LAYOUTS, "Layout", key="layout")
         augmentation = ask_record(AUGMENTATIONS, "Augmentation", key="augmentation")
         if warning := AUGMENTATIONS[augmentation].warning:
             st.warning(warning)
-        image_size = ask_field(NetworkSpec, "image_size", key="train image size")
+        image_size = ask_field(NetworkSpec, "image_size", key="image size")
         epochs = ask_field(TrainingSpec, "epochs", key="epochs")
     with st.expander("More settings"):
         first, second, third, fourth = st.columns(4)
         with first:
-            genes = ask_field(PreparationSpec, "genes", key="train genes")
-            scaling = ask_field(PreparationSpec, "scaling", key="train scaling")
+            genes = ask_genes(record)
+            scaling = ask_field(PreparationSpec, "scaling", key="scaling")
             seed = ask_field(RunSpec, "seed", key="seed")
         with second:
             pool = ask_field(NetworkSpec, "pool", key="pool")

@@ -149,14 +149,3 @@ def test_link_to_a_dataset_that_is_gone_says_so() -> None:
     assert not app.exception
     assert "not here" in app.warning[0].value
     assert app.metric[0].value == "60"
-
-
-def test_more_data_beside_the_first() -> None:
-    data, _ = simulate(60, 200)
-    add_dataset(data, "small")
-    app = button(open_page("data"), "Add a dataset").click().run()
-    app.file_uploader[0].upload("mine.csv", table().to_csv(index=False).encode())
-    app = button(app, "Read this file").click().run()
-    assert not app.error
-    assert {record.name for record in list_datasets()} == {"small", "mine.csv"}
-    assert app.metric[0].value == "24"

@@ -59,7 +59,6 @@ def test_a_gene_is_found_and_its_expression_shown(dataset: DatasetRecord) -> Non
     assert charts(app) == 2
     assert f"#### {gene}" in words(app).replace("\\", "")
     assert "Neighbours" in words(app)
-    assert app.query_params["gene"] == [gene]
 
 
 def test_a_link_restores_the_gene_and_an_unknown_one_does_no_harm(dataset: DatasetRecord) -> None:
@@ -99,12 +98,3 @@ def test_without_a_class_column_all_samples_are_shown() -> None:
     assert not app.exception
     assert not app.error
     assert "60 samples" in words(app)
-
-
-def test_the_class_chosen_on_the_data_page_holds_here(dataset: DatasetRecord) -> None:
-    app = open_page("data")
-    key = f"label {dataset.id[:12]}"
-    app.selectbox(key=key).select("batch").run()
-    app = app.switch_page("../../pages/images.py").run()
-    assert app.selectbox(key=key).value == "batch"
-    assert app.selectbox(key="class shown").options[0] == "batch 1"

@@ -1,4 +1,7 @@
-"""Inputs made from the fields of a specification: their titles, help, defaults and bounds."""
+"""Inputs made from the fields of a specification: their titles, help, defaults and bounds.
+
+What is entered holds for the session; pages that ask for a field under the same key share it.
+"""
 
 from typing import Any, Literal, get_args, get_origin
 
@@ -6,6 +9,8 @@ import annotated_types
 import streamlit as st
 from pydantic import BaseModel
 
+from core.data.prepare import PreparationSpec
+from core.data.store import DatasetRecord
 from core.records import Registry
 
 
@@ -25,10 +30,11 @@ def ask_field(model: type[BaseModel], name: str, *, key: str, default: Any = Non
     if get_origin(kind) is Literal:
         options = list(get_args(kind))
         return st.selectbox(
-            title, options, index=options.index(value), help=field.description, key=key
-        )
+            title, options, index=options.index(value), help=field.description, key=key,
+            persist_state="session",
+        )  # fmt: skip
     if kind is bool:
-        return st.checkbox(title, value, help=field.description, key=key)
+        return st.checkbox(title, value, help=field.description, key=key, persist_state="session")
     low = high = None
     for bound in field.metadata:
         if isinstance(bound, annotated_types.Ge):
@@ -44,8 +50,17 @@ def ask_field(model: type[BaseModel], name: str, *, key: str, default: Any = Non
         return st.number_input(
             title, low, high, value, step=value / 5 if small else 0.05,
             format="%.5f" if small else "%.2f", help=field.description, key=key,
+            persist_state="session",
         )  # fmt: skip
-    return st.number_input(title, low, high, value, step=1, help=field.description, key=key)
+    return st.number_input(
+        title, low, high, value, step=1, help=field.description, key=key, persist_state="session"
+    )
+
+
+def ask_genes(record: DatasetRecord) -> int:
+    """How many genes are painted: by default all of them, up to the field's own default."""
+    most = min(record.genes, PreparationSpec.model_fields["genes"].default)
+    return ask_field(PreparationSpec, "genes", key=f"genes {record.id[:12]}", default=most)
 
 
 def ask_record(registry: Registry, label: str, *, key: str, default: str | None = None) -> str:
@@ -57,6 +72,7 @@ def ask_record(registry: Registry, label: str, *, key: str, default: str | None 
         index=names.index(default) if default else 0,
         format_func=lambda name: registry[name].title,
         key=key,
+        persist_state="session",
     )
     st.caption(registry[name].help)
     return name
@@ -70,10 +86,12 @@ def ask_where(columns: dict[str, dict[str, int]], label: str, *, key: str) -> di
         [None, *choices],
         format_func=lambda name: "no, keep all" if name is None else f"by {name}",
         key=f"{key} column",
+        persist_state="session",
     )
     if column is None:
         return {}
     values = st.multiselect(
-        f"{column} is", list(columns[column]), default=list(columns[column]), key=f"{key} {column}"
-    )
+        f"{column} is", list(columns[column]), default=list(columns[column]), key=f"{key} {column}",
+        persist_state="session",
+    )  # fmt: skip
     return {column: sorted(values)} if len(values) < len(columns[column]) else {}
