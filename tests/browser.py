@@ -1,15 +1,19 @@
 """The real app in a real browser: what the browser tests start and how they wait."""
 
 import os
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 
@@ -86,3 +90,46 @@ def expect_no_failure(page: Page) -> None:
     """No traceback and no red box stands on the page."""
     expect(page.get_by_test_id("stException")).to_have_count(0)
     expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=find_browser(),
+            args=["--no-sandbox", "--use-gl=swiftshader", "--enable-unsafe-swiftshader",
+                  "--disable-background-networking"],
+        )  # fmt: skip
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("app"))
+    yield server
+    server.kill()
+    for pid in worker_pids(server.home):
+        os.kill(pid, signal.SIGTERM)
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    context.set_default_timeout(30_000)
+    yield context.new_page()
+    context.close()
+
+
+def worker_pids(home: Path) -> list[int]:
+    """The workers of this home, from the first line of each run's log."""
+    logs = home.glob("runs/*/log.txt")
+    found = {int(n) for log in logs for n in re.findall(r"^worker (\d+):", log.read_text(), re.M)}
+    return [pid for pid in found if is_worker(pid)]
+
+
+def is_worker(pid: int) -> bool:
+    command = subprocess.run(
+        ["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return "core.runs.worker" in command.stdout

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.browser import browser, page, server  # noqa: F401
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
 

@@ -4,67 +4,22 @@ import os
 import re
 import signal
 import sqlite3
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from tests.browser import (
     Server,
     expect_no_failure,
-    find_browser,
     open_page,
     press,
     set_number,
     settle,
+    worker_pids,
 )
 
 pytestmark = pytest.mark.timeout(400)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=find_browser(),
-            args=["--no-sandbox", "--use-gl=swiftshader", "--enable-unsafe-swiftshader",
-                  "--disable-background-networking"],
-        )  # fmt: skip
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("app"))
-    yield server
-    server.kill()
-    for pid in worker_pids(server.home):
-        os.kill(pid, signal.SIGTERM)
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    context.set_default_timeout(30_000)
-    yield context.new_page()
-    context.close()
-
-
-def worker_pids(home: Path) -> list[int]:
-    """The workers of this home, from the first line of each run's log."""
-    logs = home.glob("runs/*/log.txt")
-    found = {int(n) for log in logs for n in re.findall(r"^worker (\d+):", log.read_text(), re.M)}
-    return [pid for pid in found if is_worker(pid)]
-
-
-def is_worker(pid: int) -> bool:
-    command = subprocess.run(
-        ["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return "core.runs.worker" in command.stdout
 
 
 def state_of(home: Path, run: str) -> str:

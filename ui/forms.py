@@ -83,8 +83,10 @@ def ask_where(columns: dict[str, dict[str, int]], label: str, *, key: str) -> di
     choices = [name for name, counts in columns.items() if 1 < len(counts) <= 60]
     column = st.selectbox(
         "Keep only some samples",
-        [None, *choices],
-        format_func=lambda name: "no, keep all" if name is None else f"by {name}",
+        choices,
+        index=None,
+        format_func=lambda name: f"by {name}",
+        placeholder="no, keep all",
         key=f"{key} column",
         persist_state="session",
     )

@@ -1,0 +1,151 @@
+"""The frame in a browser: links, themes, downloads, what is chosen stays chosen."""
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from core.data.simulate import simulate, write_simulated
+from tests.browser import Server, expect_no_failure, open_page, press, settle
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """Choose an option of a select box."""
+    box = page.get_by_test_id("stSelectbox").filter(has_text=label).first
+    box.locator("input").click()
+    page.get_by_role("option", name=option, exact=True).click()
+    settle(page)
+
+
+def click_gene(page: Page) -> str:
+    """Click near the middle of the large image; gives back the gene under the pointer."""
+    canvas = page.locator(".nsewdrag").first
+    canvas.hover()
+    page.wait_for_timeout(700)
+    box = canvas.bounding_box()
+    x, y = box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.2
+    page.mouse.move(x, y)
+    label = page.locator(".hoverlayer .hovertext").first
+    expect(label).to_be_attached()
+    page.mouse.click(x, y)
+    page.wait_for_url(re.compile(r"gene="))
+    settle(page)
+    return re.search(r"gene=([^&]+)", page.url)[1]
+
+
+def test_deep_links_on_a_cold_server(server: Server, page: Page) -> None:
+    for name, title in (("train", "Train"), ("images", "Gene images"), ("data", "Data")):
+        open_page(page, f"{server.url}/{name}")
+        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
+        expect(page.get_by_text("Page not found")).to_have_count(0)
+        expect(page.get_by_alt_text("Logo")).to_be_visible()
+        expect_no_failure(page)
+
+
+def test_the_bare_address_leads_to_data(server: Server, page: Page) -> None:
+    open_page(page, server.url)
+    page.wait_for_url(f"{server.url}/data")
+    expect(page.get_by_role("button", name="Load the example")).to_be_visible()
+
+
+def test_nothing_is_fetched_from_elsewhere(server: Server, page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_page(page, f"{server.url}/data")
+    own = (server.url, server.url.replace("http", "ws"), "data:", "blob:")
+    assert [url for url in asked if not url.startswith(own)] == []
+
+
+@pytest.mark.parametrize(
+    ("scheme", "background"), [("light", "rgb(255, 255, 255)"), ("dark", "rgb(17, 24, 28)")]
+)
+def test_light_and_dark_follow_the_system(
+    server: Server, browser: Browser, scheme: str, background: str
+) -> None:
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    open_page(page, f"{server.url}/data")
+    expect(page.get_by_test_id("stApp")).to_have_css("background-color", background)
+    context.close()
+
+
+def test_a_bad_upload_then_a_good_one(server: Server, page: Page, tmp_path: Path) -> None:
+    open_page(page, f"{server.url}/data")
+    chooser = page.locator("input[type=file]").first
+    chooser.set_input_files({"name": "empty.csv", "mimeType": "text/csv", "buffer": b""})
+    settle(page)
+    press(page, "Read this file")
+    expect(page.get_by_test_id("stAlertContentError")).to_have_count(1)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    assert not list(server.home.glob("datasets/*"))
+
+    good = tmp_path / "cohort.csv"
+    write_simulated(simulate(80, 300)[0], good)
+    chooser.set_input_files(good)
+    settle(page)
+    press(page, "Read this file")
+    expect(page.get_by_text("Class sizes")).to_be_visible()
+    expect_no_failure(page)
+    assert len(list(server.home.glob("datasets/*/record.json"))) == 1
+
+
+def test_more_data_in_a_dialog(server: Server, page: Page) -> None:
+    open_page(page, f"{server.url}/data")
+    press(page, "Add a dataset")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Expression matrix", exact=True)).to_be_visible()
+    dialog.locator("input[type=file]").first.set_input_files(
+        {"name": "words.csv", "mimeType": "text/csv", "buffer": b"a,b\nx,y\n"}
+    )
+    settle(page)
+    press(page, "Read this file")
+    expect(dialog.get_by_test_id("stAlertContentError")).to_have_count(1)
+    press(page, "Load the example")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_text("1,000", exact=True)).to_be_visible()
+    assert len(list(server.home.glob("datasets/*/record.json"))) == 2
+
+
+def test_a_clicked_pixel_is_a_gene_in_the_link(server: Server, page: Page) -> None:
+    open_page(page, f"{server.url}/images")
+    gene = click_gene(page)
+    expect(page.get_by_role("heading", name=gene, exact=True)).to_be_visible()
+    expect(page.get_by_text("Neighbours:")).to_be_visible()
+    page.reload()
+    settle(page)
+    expect(page.get_by_role("heading", name=gene, exact=True)).to_be_visible()
+    expect_no_failure(page)
+
+
+def test_figures_come_as_svg_png_and_csv(server: Server, page: Page) -> None:
+    open_page(page, f"{server.url}/images")
+    expect(page.locator(".nsewdrag").first).to_be_visible()
+    starts = {"Save SVG": b"<svg", "Save PNG": b"\x89PNG", "Save CSV": b"gene,row,column"}
+    for name, start in starts.items():
+        with page.expect_download() as download:
+            page.get_by_role("button", name=name, exact=True).first.click()
+        assert Path(download.value.path()).read_bytes().startswith(start)
+        assert download.value.suggested_filename.endswith(name[-3:].lower())
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Gene coordinates (CSV)").click()
+    with Path(download.value.path()).open() as file:
+        rows = list(csv.DictReader(file))
+    assert len({(row["row"], row["column"]) for row in rows}) == len(rows) > 100
+
+
+def test_what_is_chosen_goes_along(server: Server, page: Page) -> None:
+    open_page(page, f"{server.url}/data")
+    choose(page, "Class", "batch")
+    page.get_by_role("link", name="Gene images").click()
+    settle(page)
+    choose(page, "Layout", "Random (control)")
+    press(page, "Train on these →")
+    expect(page.get_by_role("heading", name="Train", exact=True)).to_be_visible()
+    page.get_by_text("This run as YAML, for the command line").click()
+    yaml = page.get_by_test_id("stCode")
+    expect(yaml).to_contain_text("label: batch")
+    expect(yaml).to_contain_text("name: random")
