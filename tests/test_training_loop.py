@@ -65,15 +65,20 @@ def fold() -> FoldData:
 
 
 def run(
-    fold: FoldData, path: Path, watch: Watch | None = None, seed: int = 0, **fields: object
+    fold: FoldData,
+    path: Path,
+    watch: Watch | None = None,
+    seed: int = 0,
+    learning_rate: float = 0.01,
+    **fields: object,
 ) -> tuple[nn.Module, list[dict[str, float]]]:
     spec = TrainingSpec.model_validate(
-        {"epochs": 4, "batch_size": 10, "learning_rate": 0.01, "precision": "float32", **fields}
+        {"epochs": 4, "batch_size": 10, "precision": "float32", **fields}
     )
     network = small_network()
     history = train(
-        network, Painter(), fold, spec, watch or Watch(), seed=seed, device=CPU,
-        checkpoint=path / "checkpoint.pt",
+        network, Painter(), fold, spec, watch or Watch(), learning_rate=learning_rate, seed=seed,
+        device=CPU, checkpoint=path / "checkpoint.pt",
     )  # fmt: skip
     return network, history
 

@@ -27,6 +27,11 @@ def ask_field(model: type[BaseModel], name: str, *, key: str, default: Any = Non
     title = field.title or name
     value = field.default if default is None else default
     kind = field.annotation
+    if type(None) in get_args(kind):
+        return st.number_input(
+            title, value=value, format="%.5f", placeholder="automatic", help=field.description,
+            key=key, min_value=0.0,
+        )  # fmt: skip
     if get_origin(kind) is Literal:
         options = list(get_args(kind))
         return st.selectbox(

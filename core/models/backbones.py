@@ -30,6 +30,8 @@ class Backbone:
     """Size of that file in MiB, as torchvision states it."""
     parameters: int
     """Parameters with torchvision's classifier for 1 000 classes."""
+    learning_rate: float
+    """Peak rate at which the network learns gene-images from scratch."""
     blocks: tuple[Stage, ...]
     """From the image to the head."""
     head: tuple[str, ...]
@@ -99,6 +101,7 @@ BACKBONES: Registry[Backbone] = Registry(
             url=_TORCHVISION + "vgg16-397923af.pth",
             megabytes=527.796,
             parameters=138_357_544,
+            learning_rate=2e-4,
             blocks=_vgg_stages((4, 9, 16, 23, 30)),
             head=("features.30", "avgpool", "classifier"),
             classifier="classifier.6",
@@ -112,6 +115,7 @@ BACKBONES: Registry[Backbone] = Registry(
             url=_TORCHVISION + "vgg19-dcbb9e9d.pth",
             megabytes=548.051,
             parameters=143_667_240,
+            learning_rate=2e-4,
             blocks=_vgg_stages((4, 9, 18, 27, 36)),
             head=("features.36", "avgpool", "classifier"),
             classifier="classifier.6",
@@ -125,6 +129,7 @@ BACKBONES: Registry[Backbone] = Registry(
             url=_TORCHVISION + "resnet50-0676ba61.pth",
             megabytes=97.781,
             parameters=25_557_032,
+            learning_rate=1e-3,
             blocks=_resnet_stages(),
             head=("avgpool", "fc"),
             classifier="fc",
@@ -138,6 +143,7 @@ BACKBONES: Registry[Backbone] = Registry(
             url=_TORCHVISION + "resnet101-63fe2227.pth",
             megabytes=170.511,
             parameters=44_549_160,
+            learning_rate=1e-3,
             blocks=_resnet_stages(),
             head=("avgpool", "fc"),
             classifier="fc",
@@ -151,6 +157,7 @@ BACKBONES: Registry[Backbone] = Registry(
             url=_TORCHVISION + "resnet152-394f9c45.pth",
             megabytes=230.434,
             parameters=60_192_808,
+            learning_rate=1e-3,
             blocks=_resnet_stages(),
             head=("avgpool", "fc"),
             classifier="fc",
@@ -164,6 +171,7 @@ BACKBONES: Registry[Backbone] = Registry(
             url=_TORCHVISION + "squeezenet1_1-b8a52dc0.pth",
             megabytes=4.729,
             parameters=1_235_496,
+            learning_rate=2e-3,
             blocks=_squeezenet_stages(),
             head=("classifier",),
             classifier="classifier.1",

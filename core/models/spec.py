@@ -47,7 +47,7 @@ class NetworkSpec(BaseModel):
         "including it keeps its initial weights.",
     )
     image_size: int = Field(
-        96, ge=32, le=448, title="Image size", description="Pixels a side that the network sees."
+        64, ge=32, le=448, title="Image size", description="Pixels a side that the network sees."
     )
     dropout: float = Field(
         0.2,

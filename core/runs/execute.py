@@ -99,6 +99,7 @@ def _run_fold(spec: RunSpec, study: Study, number: int, folder: Path, reporter: 
         ),
         spec.training,
         watch,
+        learning_rate=spec.learning_rate,
         seed=spec.seed,
         device=device,
         checkpoint=place / "checkpoint.pt",

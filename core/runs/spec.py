@@ -41,6 +41,14 @@ class RunSpec(BaseModel):
         canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
+    @property
+    def learning_rate(self) -> float:
+        """Peak rate: the one asked for, else the network's own, a quarter of it for trained weights."""
+        if self.training.learning_rate is not None:
+            return self.training.learning_rate
+        own = self.network.record.learning_rate
+        return own if self.network.weights == "scratch" else own / 4
+
     def title(self) -> str:
         """The run in one line, for lists."""
         weights = self.network.weights.partition(":")[0]

@@ -54,6 +54,7 @@ def train(
     spec: TrainingSpec,
     callback: Callback,
     *,
+    learning_rate: float,
     seed: int,
     device: torch.device,
     checkpoint: Path,
@@ -95,7 +96,7 @@ def train(
 
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(
-        parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True
+        parameters, lr=learning_rate, weight_decay=spec.weight_decay, fused=True
     )
     batches = len(_cut_batches(len(x_train), spec.batch_size, device))
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -140,7 +141,7 @@ def train(
         if not math.isfinite(train_loss):
             raise DivergedError(
                 f"The training loss is no longer a number in epoch {epoch + 1}. "
-                f"Lower the learning rate (now {spec.learning_rate:g}) or use float32."
+                f"Lower the learning rate (now {learning_rate:g}) or use float32."
             )
         training_seconds = time.perf_counter() - started
 

@@ -104,8 +104,13 @@ class TrainingSpec(BaseModel):
         40, ge=1, le=1000, title="Epochs", description="Passes over the training samples, at most."
     )
     batch_size: int = Field(32, ge=2, le=1024, title="Batch size")
-    learning_rate: float = Field(
-        1e-3, gt=0, le=1, title="Learning rate", description="Peak rate of AdamW."
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        title="Learning rate",
+        description="Peak rate of AdamW; empty: what suits the network, a quarter of it when it "
+        "starts from trained weights.",
     )
     weight_decay: float = Field(0.01, ge=0, le=1, title="Weight decay")
     label_smoothing: float = Field(0.1, ge=0, lt=1, title="Label smoothing")
