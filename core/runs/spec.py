@@ -43,7 +43,7 @@ class RunSpec(BaseModel):
 
     @property
     def learning_rate(self) -> float:
-        """Peak rate: the one asked for, else the network's own, a quarter of it for trained weights."""
+        """Peak rate: the one asked for, else the network's own (a quarter for trained weights)."""
         if self.training.learning_rate is not None:
             return self.training.learning_rate
         own = self.network.record.learning_rate
