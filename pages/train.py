@@ -218,15 +218,15 @@ def watch(run: str, live: bool) -> None:
         elif record.state == RunState.RUNNING:
             text = f"{record.message.capitalize()}. It is safe to close this tab."
             st.progress(min(record.done / max(record.total, 1), 1.0), text)
+        if live and st.button("Cancel", key="cancel"):
+            store.cancel(run)
+            st.rerun(scope="fragment")
         epochs = store.epochs(run)
         if len(epochs):
             show_figure(
                 learning_curves(epochs), epochs, "learning_curves",
                 alt="Loss and validation scores by epoch", key="curves",
             )  # fmt: skip
-        if live and st.button("Cancel", key="cancel"):
-            store.cancel(run)
-            st.rerun(scope="fragment")
         with st.expander("Log"):
             st.code(read_log(run) or "nothing yet", language=None)
 

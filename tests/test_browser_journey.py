@@ -40,29 +40,6 @@ def start_run(page: Page, server: Server, *, epochs: int, seed: int) -> str:
     return re.search(r"run=([0-9a-f]{16})", page.url)[1]
 
 
-def test_a_deep_link_on_a_cold_server_opens_the_right_page(server: Server, page: Page) -> None:
-    open_page(page, f"{server.url}/train")
-    expect(page.get_by_role("heading", name="Train", exact=True)).to_be_visible()
-    expect(page.get_by_text("Training needs a dataset.")).to_be_visible()
-    for name in ("compare", "explain", "images"):
-        open_page(page, f"{server.url}/{name}")
-        expect(page.get_by_test_id("stBaseButton-primary")).to_be_visible()
-        expect_no_failure(page)
-
-
-def test_a_bad_upload_says_what_is_wrong_and_stores_nothing(server: Server, page: Page) -> None:
-    open_page(page, server.url)
-    chooser = page.locator("input[type=file]").first
-    chooser.set_input_files(
-        {"name": "letter.csv", "mimeType": "text/csv", "buffer": b"Dear colleague\nno numbers\n"}
-    )
-    settle(page)
-    press(page, "Read this file")
-    expect(page.get_by_test_id("stAlertContentError")).to_have_count(1)
-    expect(page.get_by_test_id("stAlertContentError")).to_contain_text("letter.csv")
-    assert not list(server.home.glob("datasets/*"))
-
-
 def test_from_the_example_to_its_genes(server: Server, page: Page) -> None:
     open_page(page, server.url)
     press(page, "Load the example")
