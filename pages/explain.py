@@ -212,7 +212,7 @@ def show_page() -> None:
                 st.code("\n".join(table["gene"][: int(count)]), language=None, height=300)
     with left:
         exact = [gene for gene in table["gene"] if gene.lower() == search.strip().lower()]
-        marked = exact or ([selected] if selected else list(table["gene"][:3]))
+        marked = exact or ([selected] if selected else [str(table["gene"][0])])
         clicked = show_map(record, found, method, cls, marked)
     gene = selected or clicked or (exact[0] if exact else str(table["gene"][0]))
     show_gene(record, gene, table)

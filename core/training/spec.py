@@ -20,8 +20,7 @@ def mix_expression(x: "Tensor", targets: "Tensor", unit_sd: "Tensor", mean: "Ten
 
     Three steps: mixup of pairs of profiles and of their targets with weights from Beta(.4, .4)
     (Zhang et al. 2018, arXiv:1710.09412), 30 % of the genes set to their training mean (dropout of
-    genes), and Gaussian noise of .7 training SD per gene. The strengths are those of the
-    experiments in docs/recipes.md.
+    genes), and Gaussian noise of .7 training SD per gene.
 
     Args:
         x: (batch, genes) prepared expression in [0, 1].
