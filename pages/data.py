@@ -157,7 +157,11 @@ def show_dataset(record: DatasetRecord) -> None:
             st.caption("Choose the column that holds the class.")
     st.markdown("#### A corner of the matrix")
     corner = pd.DataFrame(data.X[:6, :12], data.obs_names[:6], data.var_names[:12])
-    st.dataframe(pd.concat([data.obs[:6], corner], axis=1), height="content")
+    known = data.obs[:6].drop(columns=corner.columns, errors="ignore")
+    st.dataframe(
+        pd.concat([known, corner], axis=1), height="content",
+        column_config={"_index": st.column_config.TextColumn("sample", width="medium")},
+    )  # fmt: skip
     show_keeping(record)
 
 

@@ -186,7 +186,8 @@ def show_gene(painting: Painting, gene: str | None, labels: np.ndarray) -> None:
     """A gene's expression in each class, and its neighbours on the canvas."""
     if gene is None:
         st.markdown("#### One gene")
-        st.caption("Click a pixel, or type a gene above: its expression in each class stands here.")
+        st.caption("Find a gene above, or click a pixel of a large image (Class mean, Class "
+                   "against the rest): its expression in each class stands here.")  # fmt: skip
         return
     layout = painting.layout
     row, col = layout.pixel_of(gene)
