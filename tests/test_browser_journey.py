@@ -76,32 +76,32 @@ def test_a_run_outlives_the_page_and_can_be_cancelled_and_resumed(
     server: Server, page: Page
 ) -> None:
     run = start_run(page, server, epochs=300, seed=2)
-    expect(page.get_by_text(re.compile(r"epoch \d+ of 300"))).to_be_visible(timeout=120_000)
+    expect(page.get_by_text(re.compile(r"Epoch \d+ of 300"))).to_be_visible(timeout=120_000)
     page.reload()
     settle(page)
-    expect(page.get_by_text(re.compile(r"epoch \d+ of 300"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Epoch \d+ of 300"))).to_be_visible()
     press(page, "Cancel")
     expect(page.get_by_text("Cancelled by the user.")).to_be_visible(timeout=60_000)
     assert state_of(server.home, run) == "cancelled"
     press(page, "Resume")
-    expect(page.get_by_text(re.compile(r"epoch \d+ of 300"))).to_be_visible(timeout=120_000)
+    expect(page.get_by_text(re.compile(r"Epoch \d+ of 300"))).to_be_visible(timeout=120_000)
     press(page, "Cancel")
     expect(page.get_by_text("Cancelled by the user.")).to_be_visible(timeout=60_000)
 
 
 def test_a_killed_worker_and_a_killed_server(server: Server, page: Page) -> None:
     run = start_run(page, server, epochs=300, seed=3)
-    expect(page.get_by_text(re.compile(r"epoch \d+ of 300"))).to_be_visible(timeout=120_000)
+    expect(page.get_by_text(re.compile(r"Epoch \d+ of 300"))).to_be_visible(timeout=120_000)
     server.kill()
     assert state_of(server.home, run) == "running"
     server.start()
     open_page(page, f"{server.url}/train?run={run}")
-    expect(page.get_by_text(re.compile(r"epoch \d+ of 300"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Epoch \d+ of 300"))).to_be_visible()
     for pid in worker_pids(server.home):
         os.kill(pid, signal.SIGKILL)
     expect(page.get_by_text("The worker process died.")).to_be_visible(timeout=30_000)
     expect(page.get_by_role("button", name="Resume", exact=True)).to_be_visible()
     press(page, "Resume")
-    expect(page.get_by_text(re.compile(r"epoch \d+ of 300"))).to_be_visible(timeout=120_000)
+    expect(page.get_by_text(re.compile(r"Epoch \d+ of 300"))).to_be_visible(timeout=120_000)
     press(page, "Cancel")
     expect(page.get_by_text("Cancelled by the user.")).to_be_visible(timeout=60_000)

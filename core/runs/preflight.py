@@ -25,18 +25,21 @@ def preflight(spec: RunSpec, data: AnnData | None = None) -> None:
     """
     study = open_study(spec, data)
     canvas_side(min(spec.preparation.genes, study.x.shape[1]), spec.network.image_size)
-    if spec.network.weights.startswith(("file:", "run:")):
+    if _needs_torch(spec):
         from core.models.network import build_network
 
         build_network(spec.network, len(study.classes), seed=spec.seed)
 
 
 def preflight_apart(spec: RunSpec) -> None:
-    """`preflight` in a process of its own, for callers that must not load torch.
+    """`preflight` for callers that must not load torch: what needs it runs in another process.
 
     Raises:
         InputError: with the message of the error found there.
     """
+    if not _needs_torch(spec):
+        preflight(spec)
+        return
     answer = subprocess.run(
         [sys.executable, "-m", "core.runs.preflight"],
         cwd=Path(__file__).parents[2],
@@ -47,6 +50,10 @@ def preflight_apart(spec: RunSpec) -> None:
     )
     if answer.returncode:
         raise InputError(answer.stderr.strip().splitlines()[-1])
+
+
+def _needs_torch(spec: RunSpec) -> bool:
+    return spec.network.weights.startswith(("file:", "run:"))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,146 @@
+"""Train, Compare and Explain: empty, refused, running, finished, failed; without a browser."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.data.simulate import simulate
+from core.data.store import add_dataset
+from core.runs.explain import explain_run
+from core.runs.spec import RunSpec
+from core.runs.store import RunState, RunStore, log_path
+from tests.pages import button, charts, open_page, words
+
+
+@pytest.fixture
+def dataset(home: Path) -> str:
+    return add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
+
+
+def queue_run(dataset: str, **fields: object) -> str:
+    document = {
+        "dataset": dataset,
+        "label": "tumour_type",
+        "group": "patient",
+        "preparation": {"genes": 60},
+        "network": {"image_size": 32},
+        "training": {"epochs": 1, "batch_size": 16},
+        **fields,
+    }
+    return RunStore().submit(RunSpec.parse(document))[0].id
+
+
+def train_queue() -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-m", "core.runs.worker"], env=environment, check=True)
+
+
+@pytest.mark.parametrize(
+    ("page", "label", "target"),
+    [
+        ("train", "Bring data", "Data"),
+        ("compare", "Train a network", "Train"),
+        ("explain", "Train a network", "Train"),
+    ],
+)
+def test_an_empty_page_leads_on(page: str, label: str, target: str) -> None:
+    app = open_page(page)
+    assert not app.exception
+    app = button(app, label).click().run()
+    assert app.title[0].value == target
+
+
+def test_an_impossible_split_is_refused_and_nothing_is_queued(home: Path) -> None:
+    data, _ = simulate(90, 200)
+    surplus = data.obs_names[data.obs["tumour_type"] == "LUAD"][2:]
+    add_dataset(data[~data.obs_names.isin(surplus)].copy(), "one class too small")
+    app = open_page("train")
+    app = button(app, "Start training").click().run()
+    assert not app.exception
+    assert "LUAD has" in app.error[0].value
+    assert RunStore().list() == []
+
+
+def test_a_weights_file_that_is_not_there_is_refused(dataset: str) -> None:
+    app = open_page("train")
+    app.selectbox(key="weights kind").select("file").run()
+    app.text_input(key="weights path").input("/nowhere/net.pth").run()
+    app = button(app, "Start training").click().run()
+    assert "/nowhere/net.pth" in app.error[0].value
+    assert RunStore().list() == []
+
+
+def test_geometric_augmentation_comes_with_its_warning(dataset: str) -> None:
+    app = open_page("train")
+    app.selectbox(key="augmentation").select("geometric").run()
+    assert any("a gene is its position" in warning.value for warning in app.warning)
+
+
+def test_a_queued_a_running_and_a_dead_run(dataset: str) -> None:
+    store = RunStore()
+    run = queue_run(dataset)
+    store.claim()
+    log_path(run).parent.mkdir(parents=True)
+    log_path(run).write_text("epoch 3 of 40\n")
+    app = open_page("train", run=run)
+    assert not app.exception
+    assert store.get(run).state == RunState.FAILED
+    assert "The worker process died" in app.error[0].value
+    assert any("epoch 3 of 40" in code.value for code in app.code)
+    assert button(app, "Resume")
+
+
+def test_an_unknown_run_in_the_link_is_said(dataset: str) -> None:
+    queue_run(dataset)
+    RunStore().cancel(RunStore().list()[0].id)
+    app = open_page("train", run="../../etc/passwd")
+    assert not app.exception
+    assert any("not here" in warning.value for warning in app.warning)
+
+
+def test_finished_runs_on_all_three_pages(dataset: str) -> None:
+    first, second = queue_run(dataset), queue_run(dataset, seed=1)
+    train_queue()
+
+    app = open_page("train", run=first)
+    assert not app.exception
+    assert not app.error
+    assert "held-out samples are right" in words(app)
+    assert "Logistic regression" in app.dataframe[0].value.index
+    assert charts(app) == 2
+
+    app = open_page("compare", runs=f"{first},{second}")
+    assert not app.exception
+    assert not app.error
+    assert charts(app) == 1
+    assert app.dataframe[0].value["seed"].tolist() == ["0", "1"]
+
+    app = open_page("explain", run=first)
+    assert not app.exception
+    assert "has not been computed for this run yet" in words(app)
+    explain_run(first, "integrated_gradients", lambda *_: None)
+    explain_run(first, "gradcam", lambda *_: None)
+    app = open_page("explain", run=first)
+    assert not app.exception
+    assert not app.error
+    assert "Completeness" in words(app)
+    assert charts(app) == 2
+    assert len(app.dataframe[0].value) == 60
+    app.selectbox(key="method").select("gradcam").run()
+    assert not app.exception
+    assert any("Region view" in warning.value for warning in app.warning)
+
+
+def test_a_computation_that_failed_is_said(dataset: str, home: Path) -> None:
+    run = queue_run(dataset)
+    train_queue()
+    place = home / "runs" / run / "attributions"
+    place.mkdir()
+    (place / "integrated_gradients.progress.json").write_text('{"error": "the disk is full"}')
+    app = open_page("explain", run=run)
+    assert not app.exception
+    assert "the disk is full" in app.error[0].value
+    assert button(app, "Compute Integrated gradients")
