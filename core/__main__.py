@@ -285,12 +285,13 @@ def _run(options: argparse.Namespace) -> int:
 def _follow(options: argparse.Namespace, store: RunStore, run: str) -> int:
     """Show a run's progress until it ends, then its result."""
     shown = ""
-    ensure_worker()
     while not (record := store.get(run)).state.finished:
         line = f"{record.state}: {record.message}" if record.message else str(record.state)
         if line != shown:
             _say(f"run {run} {line}")
             shown = line
+        if record.state == RunState.QUEUED:
+            ensure_worker()
         time.sleep(0.5)
         store.reconcile()
     if record.state != RunState.DONE:

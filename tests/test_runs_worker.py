@@ -16,6 +16,7 @@ from core.data.store import add_dataset
 from core.errors import InputError
 from core.files import read_json
 from core.home import run_folder
+from core.runs import launch
 from core.runs.compare import compare_runs
 from core.runs.explain import class_genes, explain_run, explanation_state, load_attribution
 from core.runs.launch import ensure_worker
@@ -147,8 +148,11 @@ def test_a_run_that_fails_says_why_and_the_next_one_is_trained(dataset: str) -> 
 def test_a_worker_started_by_the_app_trains_in_the_background(dataset: str) -> None:
     store = RunStore()
     run = store.submit(make_spec(dataset))[0].id
-    ensure_worker()
-    ensure_worker()
+    started = []
+    for _ in range(3):  # as a page that asks every second while the worker still starts
+        ensure_worker()
+        started.append(launch._started[store.path].pid)
+    assert len(set(started)) == 1
     wait_until(lambda: store.get(run).state.finished)
     assert store.get(run).state == RunState.DONE, store.get(run).reason
 

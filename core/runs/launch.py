@@ -8,17 +8,23 @@ from pathlib import Path
 from core.runs.lease import is_held
 from core.runs.store import RunStore
 
+_started: dict[Path, subprocess.Popen] = {}
+"""The last worker that this process started for each store."""
+
 
 def ensure_worker() -> None:
-    """Start a detached worker unless one is running.
+    """Start a detached worker unless one is running or on its way.
 
-    Two callers at once may both start one; the second worker finds the lease taken and ends.
+    A worker needs seconds until it holds its lease, and a page asks every second: as long as the
+    worker that this process started is alive, it starts no other. Two processes may both start
+    one; the second worker finds the lease taken and ends.
     """
     store = RunStore()
-    if is_held(store.lease_path):
+    child = _started.get(store.path)
+    if (child is not None and child.poll() is None) or is_held(store.lease_path):
         return
     with store.path.with_name("worker.log").open("ab") as log:
-        subprocess.Popen(
+        _started[store.path] = subprocess.Popen(
             [sys.executable, "-m", "core.runs.worker"],
             cwd=Path(__file__).parents[2],
             env={**os.environ, "OMP_WAIT_POLICY": "passive"},
