@@ -40,6 +40,12 @@ def start_run(page: Page, server: Server, *, epochs: int, seed: int) -> str:
     return re.search(r"run=([0-9a-f]{16})", page.url)[1]
 
 
+def expect_alert(page: Page, kind: str, text: str) -> None:
+    """A coloured box of that kind says so (the log may hold the same words)."""
+    box = page.get_by_test_id(f"stAlertContent{kind}")
+    expect(box).to_contain_text(text, timeout=60_000)
+
+
 def test_from_the_example_to_its_genes(server: Server, page: Page) -> None:
     open_page(page, server.url)
     press(page, "Load the example")
@@ -81,12 +87,12 @@ def test_a_run_outlives_the_page_and_can_be_cancelled_and_resumed(
     settle(page)
     expect(page.get_by_text(re.compile(r"Epoch \d+ of 300"))).to_be_visible()
     press(page, "Cancel")
-    expect(page.get_by_text("Cancelled by the user.")).to_be_visible(timeout=60_000)
+    expect_alert(page, "Info", "Cancelled by the user.")
     assert state_of(server.home, run) == "cancelled"
     press(page, "Resume")
     expect(page.get_by_text(re.compile(r"Epoch \d+ of 300"))).to_be_visible(timeout=120_000)
     press(page, "Cancel")
-    expect(page.get_by_text("Cancelled by the user.")).to_be_visible(timeout=60_000)
+    expect_alert(page, "Info", "Cancelled by the user.")
 
 
 def test_a_killed_worker_and_a_killed_server(server: Server, page: Page) -> None:
@@ -99,9 +105,9 @@ def test_a_killed_worker_and_a_killed_server(server: Server, page: Page) -> None
     expect(page.get_by_text(re.compile(r"Epoch \d+ of 300"))).to_be_visible()
     for pid in worker_pids(server.home):
         os.kill(pid, signal.SIGKILL)
-    expect(page.get_by_text("The worker process died.")).to_be_visible(timeout=30_000)
+    expect_alert(page, "Error", "The worker process died.")
     expect(page.get_by_role("button", name="Resume", exact=True)).to_be_visible()
     press(page, "Resume")
     expect(page.get_by_text(re.compile(r"Epoch \d+ of 300"))).to_be_visible(timeout=120_000)
     press(page, "Cancel")
-    expect(page.get_by_text("Cancelled by the user.")).to_be_visible(timeout=60_000)
+    expect_alert(page, "Info", "Cancelled by the user.")
