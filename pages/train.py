@@ -197,7 +197,8 @@ def show_runs() -> None:
         return
     record = pick_run(records)
     live = not record.state.finished
-    st.fragment(watch, run_every=1 if live else None)(record.id, live)
+    with st.container():  # of its own: a fragment that grows would draw over what follows it
+        st.fragment(watch, run_every=1 if live else None)(record.id, live)
     if not live:
         show_ended(record)
 
