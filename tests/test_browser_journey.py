@@ -62,7 +62,8 @@ def test_from_the_example_to_its_genes(server: Server, page: Page) -> None:
     expect(page.get_by_text("held-out samples are right").first).to_be_visible()
 
     press(page, "Which genes decided? →")
-    assert f"run={run}" in page.url
+    page.wait_for_url(re.compile(rf"/explain.*run={run}"))
+    settle(page)
     press(page, "Compute Integrated gradients")
     expect(page.get_by_text("Genes that spoke for BRCA")).to_be_visible(timeout=180_000)
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()
