@@ -9,6 +9,8 @@ import pytest
 from anndata import AnnData
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.io import savemat
+from scipy.sparse import csr_matrix
 
 from core.data.read import read_dataset
 from core.data.simulate import read_symbols, simulate, write_simulated
@@ -157,7 +159,7 @@ def test_real_matrix_and_labels(real_data: Path) -> None:
     assert data.obs["patient"].nunique() == 602
     small = read_dataset(real_data / "tcga5_30genes.csv.gz")
     assert small.shape == (2574, 30)
-    assert list(small.obs.columns) == ["patient_id", "acronym", "sample_type"]
+    assert list(small.obs.columns) == ["patient_id", "acronym", "sample_type", "site"]
 
 
 def test_simulated_data_are_read_back_equal(tmp_path: Path) -> None:
@@ -190,25 +192,43 @@ def matrices(draw: st.DrawFn) -> pd.DataFrame:
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:
-    if path.suffix == ".parquet":
+    name = path.name
+    if name.endswith(".parquet"):
         frame.to_parquet(path)
-    elif path.suffix == ".h5ad":
+    elif name.endswith(".feather"):
+        frame.reset_index(names="id").to_feather(path)
+    elif name.endswith(".xlsx"):
+        frame.to_excel(path)
+    elif name.endswith(".sparse.h5ad"):
+        AnnData(csr_matrix(frame.to_numpy()), frame[[]], frame.T[[]]).write_h5ad(path)
+    elif name.endswith(".h5ad"):
         AnnData(frame).write_h5ad(path)
+    elif name.endswith(".mat"):
+        names = {"samples": np.array(frame.index, object), "gene": np.array(frame.columns, object)}
+        savemat(path, {"x": frame.to_numpy(), **names})
     else:
-        frame.to_csv(path, sep="\t" if ".tsv" in path.name else ",", na_rep="NA")
+        separators = {".tsv": "\t", ".txt": " "}
+        separator = next((sep for end, sep in separators.items() if end in name), ",")
+        frame.to_csv(path, sep=separator, na_rep="NA", index_label="id")
 
 
-@pytest.mark.parametrize("ending", ["csv", "tsv", "csv.gz", "tsv.gz", "parquet", "h5ad"])
+ENDINGS = ["csv", "tsv", "txt", "csv.gz", "tsv.bz2", "csv.xz", "csv.zst", "csv.zip", "csv.tar.gz",
+           "parquet", "feather", "xlsx", "h5ad", "sparse.h5ad", "mat"]  # fmt: skip
+NAMED = {"h5ad", "sparse.h5ad", "mat"}
+"""Formats that say themselves where the samples stand."""
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("orientation", ["samples_in_rows", "genes_in_rows"])
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(frame=matrices())
 def test_what_was_written_is_read_back_equal(
     tmp_path: Path, ending: str, orientation: str, frame: pd.DataFrame
 ) -> None:
     path = tmp_path / f"m.{ending}"
-    turned = orientation == "genes_in_rows" and ending != "h5ad"
+    turned = orientation == "genes_in_rows" and ending not in NAMED
     write_table(frame.T if turned else frame, path)
     for asked in ("auto", orientation):
         data = read_dataset(path, orientation=asked)

@@ -1,0 +1,653 @@
+"""One reader a file format; what a file is, is told from its content and not from its name."""
+
+import csv
+import re
+import shutil
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import anndata
+import h5py
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet
+import python_calamine
+import scipy.io
+import scipy.sparse
+
+from core.data.text import GENE_ID_NAMES, MAX_VALUES, Table, read_text
+from core.data.unpack import (
+    MAX_TEXT,
+    PACKED_ENDINGS,
+    UNPACKING,
+    Progress,
+    extract,
+    list_members,
+    open_content,
+    read_start,
+)
+from core.errors import InputError
+
+MAX_CELLS = 20_000_000
+"""Largest Excel sheet."""
+COLUMNS_AT_A_TIME = 500
+TABLE_ENDINGS = {"csv", "tsv", "txt", "tab", "gct", "xlsx", "xls", "parquet", "feather", "h5ad",
+                 "mat", "sf", "results", "counts", "count"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """What a format says by itself: expression with its samples and genes."""
+
+    x: np.ndarray
+    """(samples, genes) float32, NaN where nothing stands."""
+    samples: np.ndarray
+    genes: np.ndarray
+    obs: pd.DataFrame
+    notes: list[str]
+
+
+def detect_format(path: Path) -> str:
+    """What a file is: parquet, feather, h5ad, matlab, excel, archive or text.
+
+    Raises InputError when there is no file, or nothing in it.
+    """
+    start = read_start(path)
+    if start.startswith(b"PAR1"):
+        return "parquet"
+    if start.startswith((b"ARROW1", b"FEA1")):
+        return "feather"
+    if start.startswith(b"\x89HDF\r\n\x1a\n"):
+        return "h5ad"
+    if start.startswith(b"MATLAB 5.0 MAT-file"):
+        return "matlab"
+    if start.startswith(b"MATLAB 7.3 MAT-file"):
+        raise InputError(
+            f"{path.name} is a MATLAB 7.3 file. Save it once more in MATLAB with "
+            "save(…, '-v7') and add it again."
+        )
+    if start.startswith(b"\xd0\xcf\x11\xe0"):
+        return "excel"
+    if start.startswith(b"PK"):
+        names = list_members(path)
+        return "excel" if any(name.startswith("xl/") for name in names) else "archive"
+    if start.startswith(b"%%MatrixMarket"):
+        raise InputError(
+            f"{path.name} is a Matrix Market file without names. Put it into one zip file together "
+            "with its features.tsv (or genes.tsv) and barcodes.tsv."
+        )
+    return "archive" if _is_tar(path) else "text"
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(path)
+    except UNPACKING:
+        return False
+
+
+def list_parts(path: Path) -> list[str]:
+    """What can be chosen in a file that holds several tables; empty when there is no choice.
+
+    Sheets of a workbook, layers of an h5ad file, matrices of a MATLAB file, files of an archive.
+    """
+    return READERS[detect_format(path)].list_parts(path)
+
+
+def read_any(
+    path: Path,
+    part: str | None = None,
+    *,
+    metadata: Collection[str] = (),
+    progress: Progress | None = None,
+) -> Table | Matrix:
+    """Read a file of any known format.
+
+    Args:
+        path: the file.
+        part: which of its parts, as `list_parts` names them; without it the largest or only one.
+        metadata: lower-case names of columns that are texts even when they look like numbers.
+        progress: told the share that is read.
+
+    Raises:
+        InputError: what is wrong, where, and what to change.
+    """
+    parts = list_parts(path)
+    if part is not None and part not in parts:
+        known = ", ".join(parts[:10]) or "none"
+        raise InputError(f"{path.name} has no part {part!r}. Parts: {known}.")
+    return READERS[detect_format(path)].read(path, part, metadata, progress)
+
+
+def read_description(path: Path) -> Table:
+    """Read a table about samples: every column as text, whatever the format."""
+    if detect_format(path) == "text":
+        return read_text(path, all_text=True)
+    if detect_format(path) == "excel":
+        with _sheet_as_text(path, None) as (place, name):
+            return read_text(place, name=name, all_text=True)
+    table = read_any(path)
+    if isinstance(table, Matrix):
+        raise InputError(f"{path.name} is an expression matrix, not a table about samples.")
+    return table
+
+
+# --- Parquet and Feather ---------------------------------------------------------------------
+
+
+def _read_parquet(
+    path: Path, part: str | None, metadata: Collection[str], progress: Progress | None
+) -> Table:
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+        return _read_columns(
+            path, file.schema_arrow, file.metadata.num_rows,
+            lambda columns: file.read(columns=columns), metadata, progress,
+        )  # fmt: skip
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path.name} is not a Parquet file: {error}") from None
+
+
+def _read_feather(
+    path: Path, part: str | None, metadata: Collection[str], progress: Progress | None
+) -> Table:
+    try:
+        whole = pyarrow.feather.read_table(path, memory_map=True)
+        return _read_columns(
+            path, whole.schema, whole.num_rows, whole.select, metadata, progress
+        )  # fmt: skip
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path.name} is not a Feather file: {error}") from None
+
+
+def _read_columns(
+    path: Path,
+    schema: pa.Schema,
+    rows: int,
+    read: Callable[[list[str]], pa.Table],
+    metadata: Collection[str],
+    progress: Progress | None,
+) -> Table:
+    """Take a columnar file over a few columns at a time, numbers as float32."""
+    names = [str(name) for name in schema.names]
+    check_size(rows, len(names), path.name)
+    if not rows:
+        raise InputError(f"{path.name} has a header but no rows.")
+    kinds = [field.type for field in schema]
+    numeric = [
+        column for column, kind in enumerate(kinds)
+        if (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind))
+        and names[column].strip().lower() not in metadata
+    ]  # fmt: skip
+    numbers = np.empty((rows, len(numeric)), dtype=np.float32)
+    for start in range(0, len(numeric), COLUMNS_AT_A_TIME):
+        chosen = numeric[start : start + COLUMNS_AT_A_TIME]
+        table = read([names[column] for column in chosen])
+        for place in range(len(chosen)):
+            numbers[:, start + place] = table.column(place).to_numpy()
+        if progress:
+            progress(min(1.0, (start + len(chosen)) / len(numeric)))
+    texts = [column for column in range(len(names)) if column not in set(numeric)]
+    table = read([names[column] for column in texts]) if texts else None
+    described = (schema.pandas_metadata or {}).get("index_columns", [])
+    indices = [names.index(name) for name in described if isinstance(name, str) and name in names]
+    return Table(
+        names=[name.strip() for name in names],
+        source=path.name,
+        rows=rows,
+        numbers=numbers,
+        number_at={column: place for place, column in enumerate(numeric)},
+        text_at={
+            column: as_texts(table.column(place).to_pandas()).str.strip().to_numpy(dtype=object)
+            for place, column in enumerate(texts)
+        },
+        index=indices[0] if indices else None,
+    )
+
+
+# --- Excel -----------------------------------------------------------------------------------
+
+
+def _list_sheets(path: Path) -> list[str]:
+    names = _open_workbook(path).sheet_names
+    return names if len(names) > 1 else []
+
+
+def _open_workbook(path: Path) -> python_calamine.CalamineWorkbook:
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                size = sum(info.file_size for info in archive.infolist())
+            if size > MAX_TEXT // 4:
+                raise InputError(
+                    f"{path.name} holds {size / 1e9:.1f} GB once it is unpacked. Save the sheet as "
+                    "CSV."
+                )
+        return python_calamine.CalamineWorkbook.from_path(path)
+    except (python_calamine.CalamineError, *UNPACKING) as error:
+        raise InputError(f"{path.name} is not an Excel file that can be read: {error}") from None
+
+
+@contextmanager
+def _sheet_as_text(path: Path, part: str | None) -> Iterator[tuple[Path, str]]:
+    """A sheet as a temporary CSV file, so that every table is understood in the same way."""
+    book = _open_workbook(path)
+    try:
+        sheets = [book.get_sheet_by_name(name) for name in ([part] if part else book.sheet_names)]
+        sheet = max(sheets, key=lambda sheet: sheet.height * sheet.width)
+        if sheet.height * sheet.width > MAX_CELLS:
+            raise InputError(
+                f"{path.name}, sheet {sheet.name} has more than {MAX_CELLS:,} cells. Save it as "
+                "CSV."
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / "sheet.csv"
+            with place.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                for row in sheet.iter_rows():
+                    writer.writerow([_write_cell(cell) for cell in row])
+            yield place, f"{path.name} [{sheet.name}]" if part or len(sheets) > 1 else path.name
+    except python_calamine.CalamineError as error:
+        raise InputError(f"{path.name} can't be read: {error}") from None
+
+
+def _write_cell(cell: Any) -> str:
+    """A cell as text: whole numbers without a point, dates as Excel shows what was a gene."""
+    if isinstance(cell, bool):
+        return str(cell).upper()
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else repr(cell)
+    if isinstance(cell, datetime | date):
+        return f"{cell.day}-{cell:%b}"
+    return str(cell)
+
+
+def _read_excel(
+    path: Path, part: str | None, metadata: Collection[str], progress: Progress | None
+) -> Table:
+    with _sheet_as_text(path, part) as (place, name):
+        return read_text(place, name=name, metadata=metadata, progress=progress)
+
+
+# --- h5ad ------------------------------------------------------------------------------------
+
+
+def _list_layers(path: Path) -> list[str]:
+    try:
+        with h5py.File(path) as file:
+            parts = ["X"] if "X" in file else []
+            parts += [f"layers/{name}" for name in file.get("layers", {})]
+            parts += ["raw"] if "raw/X" in file else []
+    except OSError as error:
+        raise InputError(f"{path.name} is not an h5ad file: {error}") from None
+    return parts if len(parts) > 1 else []
+
+
+def _read_h5ad(
+    path: Path, part: str | None, metadata: Collection[str], progress: Progress | None
+) -> Matrix:
+    place = {None: "X", "raw": "raw/X"}.get(part, part)
+    try:
+        with h5py.File(path) as file:
+            x = file[place]
+            check_size(*(x.attrs["shape"] if isinstance(x, h5py.Group) else x.shape), path.name)
+            x = anndata.io.read_elem(x)
+            obs = anndata.io.read_elem(file["obs"])
+            var = anndata.io.read_elem(file["raw/var" if part == "raw" else "var"])
+        x = x.toarray() if scipy.sparse.issparse(x) else np.asarray(x)
+        x = x.astype(np.float32, copy=False)
+        if x.shape != (len(obs), len(var)):
+            raise ValueError(f"{place} is {x.shape}, obs and var are {len(obs)} and {len(var)}")
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file can fail in any way
+        raise InputError(
+            f"{path.name} is not an h5ad file with samples x genes in {place}: {error}"
+        ) from None
+    texts = pd.DataFrame(
+        {str(name): as_texts(column) for name, column in obs.items()}, index=obs.index
+    )
+    names = (index.to_numpy().astype(str) for index in (obs.index, var.index))
+    notes = [] if part is None else [f"Expression was taken from {part}."]
+    return Matrix(x, *names, texts, notes)
+
+
+# --- MATLAB ----------------------------------------------------------------------------------
+
+
+def _matlab_matrices(path: Path) -> dict[str, tuple[int, ...]]:
+    """Numeric tables of a MATLAB file with at least two rows and columns, the largest first."""
+    try:
+        found = scipy.io.whosmat(path)
+    except Exception as error:  # a damaged file can fail in any way
+        raise InputError(f"{path.name} is not a MATLAB file that can be read: {error}") from None
+    tables = {
+        name: shape for name, shape, kind in found
+        if kind in ("double", "single", "sparse") or re.fullmatch(r"u?int\d+", kind)
+        if len(shape) == 2 and min(shape) > 1
+    }  # fmt: skip
+    return dict(sorted(tables.items(), key=lambda item: -np.prod(item[1], dtype=float)))
+
+
+def _list_matrices(path: Path) -> list[str]:
+    names = list(_matlab_matrices(path))
+    return names if len(names) > 1 else []
+
+
+def _read_matlab(
+    path: Path, part: str | None, metadata: Collection[str], progress: Progress | None
+) -> Matrix:
+    tables = _matlab_matrices(path)
+    if not tables:
+        raise InputError(f"{path.name} has no matrix of numbers. Expected samples x genes.")
+    name = part or next(iter(tables))
+    check_size(*tables[name], path.name)
+    try:
+        content = scipy.io.loadmat(path, struct_as_record=True)
+        x = content.pop(name)
+        x = (x.toarray() if scipy.sparse.issparse(x) else np.asarray(x)).astype(np.float32)
+        vectors = {
+            key: _as_vector(value) for key, value in content.items() if not key.startswith("__")
+        }
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file can fail in any way
+        raise InputError(f"{path.name} can't be read: {error}") from None
+    return _name_matlab(x, name, {k: v for k, v in vectors.items() if v is not None})
+
+
+def _as_vector(value: Any) -> np.ndarray | None:
+    """A MATLAB vector of numbers, cell array of texts, or char matrix as texts; None for others."""
+    value = np.asarray(value)
+    if value.dtype.kind in "US":
+        return np.char.strip(value.astype(str)).ravel()
+    if value.dtype == object and value.size and 1 in value.shape:
+        cells = [np.asarray(cell).ravel() for cell in value.ravel()]
+        if all(len(cell) == 1 for cell in cells):
+            return np.array([str(cell[0]).strip() for cell in cells])
+        return None
+    if value.dtype.kind in "iufb" and value.size > 1 and 1 in value.shape:
+        return as_texts(pd.Series(value.ravel())).to_numpy(dtype=str)
+    return None
+
+
+def _name_matlab(x: np.ndarray, name: str, vectors: dict[str, np.ndarray]) -> Matrix:
+    """Find genes, samples and classes among the vectors, by their lengths and their contents."""
+    notes = [f"Expression was taken from the MATLAB variable {name}."]
+    rows, columns = x.shape
+    several = {key: texts for key, texts in vectors.items() if len(texts) in (rows, columns)}
+    distinct = {key: len(set(texts)) == len(texts) for key, texts in several.items()}
+    genes = next(
+        (k for k in several if distinct[k] and (k.lower() in GENE_ID_NAMES or "gene" in k.lower())),
+        None,
+    ) or next((k for k in several if distinct[k] and len(several[k]) == columns), None)
+    if genes is not None and rows != columns and len(several[genes]) == rows:
+        x = np.ascontiguousarray(x.T)
+        rows, columns = columns, rows
+        notes.append(f"Genes are in rows: {genes} names the rows.")
+    ids = next((k for k in several if k != genes and distinct[k] and len(several[k]) == rows), None)
+    obs = {
+        key: texts for key, texts in several.items()
+        if key not in (genes, ids) and len(texts) == rows and rows != columns
+    }  # fmt: skip
+    if not obs and genes is None:
+        x, label = _split_label(x)
+        if label is not None:
+            obs["label"] = label
+            notes.append("The last column holds whole numbers of few kinds: taken as the class.")
+    if genes is None:
+        names = np.array([f"gene_{number + 1}" for number in range(x.shape[1])])
+        notes.append("The file names no genes; they are numbered by their column.")
+    else:
+        names = several[genes]
+        notes.append(f"Names of genes were taken from {genes}.")
+    if ids is None:
+        samples = np.array([f"sample {number + 1}" for number in range(rows)])
+        notes.append("The file names no samples; they are numbered by their row.")
+    else:
+        samples = several[ids]
+    return Matrix(x, samples, names, pd.DataFrame(obs, index=samples), notes)
+
+
+def _split_label(x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Part the last column from the others when it alone holds a few whole numbers."""
+    last, others = x[:, -1], x[:, :-1]
+    whole = bool((last == np.round(last)).all()) and 2 <= len(np.unique(last)) <= 60
+    if not whole or bool((others == np.round(others)).all()):
+        return x, None
+    return np.ascontiguousarray(others), last.astype(int).astype(str)
+
+
+# --- Archives: one table, a 10x-style folder, or one table a sample ---------------------------
+
+
+@dataclass(frozen=True)
+class SampleTable:
+    """What a tool writes for one sample."""
+
+    title: str
+    needs: frozenset[str]
+    """Lower-case columns by which it is known."""
+    gene: str
+    value: str
+    """The column that is taken: counts where they are whole numbers, else TPM."""
+
+
+SAMPLE_TABLES = [
+    SampleTable("GDC STAR counts", frozenset({"gene_id", "unstranded", "stranded_first"}),
+                "gene_id", "unstranded"),
+    SampleTable("RSEM", frozenset({"expected_count", "tpm", "effective_length"}),
+                "gene_id", "tpm"),
+    SampleTable("salmon", frozenset({"name", "effectivelength", "tpm", "numreads"}),
+                "name", "tpm"),
+    SampleTable("kallisto", frozenset({"target_id", "eff_length", "est_counts", "tpm"}),
+                "target_id", "tpm"),
+    SampleTable("a table of counts without header", frozenset({"gene", "column 2"}),
+                "gene", "column 2"),
+]  # fmt: skip
+
+
+def take_sample_table(table: Table) -> tuple[SampleTable, np.ndarray, np.ndarray] | None:
+    """The genes and values of a table that a tool wrote for one sample, or None."""
+    lower = [name.lower() for name in table.names]
+    for kind in SAMPLE_TABLES:
+        if kind.needs <= set(lower):
+            genes = table.texts(lower.index(kind.gene))
+            return kind, genes, table.values([lower.index(kind.value)])[:, 0]
+    return None
+
+
+def _list_tables(path: Path) -> list[str]:
+    names = _list_data_members(path)
+    several = len(names) > 1 and not _find_mtx(names) and not _is_bundle(path, names)
+    return names if several else []
+
+
+def _list_data_members(path: Path) -> list[str]:
+    names = list_members(path)
+    fitting = [
+        name for name in names
+        if PACKED_ENDINGS.sub("", name).rpartition(".")[2].lower() in TABLE_ENDINGS
+        and not re.search(r"(?i)manifest|readme|annotations\.txt|md5", PurePosixPath(name).name)
+    ]  # fmt: skip
+    found = _find_mtx(names)
+    return [*found.values()] if found else fitting or names
+
+
+def _find_mtx(names: list[str]) -> dict[str, str]:
+    """The three files of a 10x-style folder; empty unless all are there."""
+    wanted = {
+        "matrix": r"matrix\.mtx",
+        "genes": r"(features|genes)\.tsv",
+        "cells": r"barcodes\.tsv",
+    }
+    found = {
+        role: next((n for n in names if re.search(pattern + r"(\.gz)?$", n)), "")
+        for role, pattern in wanted.items()
+    }
+    return found if all(found.values()) else {}
+
+
+def _is_bundle(path: Path, names: list[str]) -> bool:
+    """Whether an archive holds one table a sample, judged by its first two."""
+    if len(names) < 2:
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return all(
+                take_sample_table(read_text(extract(path, name, Path(folder)))) is not None
+                for name in names[:2]
+            )
+        except InputError:
+            return False
+
+
+def _read_archive(
+    path: Path, part: str | None, metadata: Collection[str], progress: Progress | None
+) -> Table | Matrix:
+    names = _list_data_members(path)
+    if not names:
+        raise InputError(f"{path.name} holds no file. Expected one table of samples and genes.")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        if found := _find_mtx(names):
+            return _read_mtx(path, found, folder)
+        if part is None and _is_bundle(path, names):
+            return _read_bundle(path, names, folder, progress)
+        if part is None and len(names) > 1:
+            listed = ", ".join(names[:5])
+            raise InputError(
+                f"{path.name} holds {len(names)} files ({listed}). Choose one, or leave only the "
+                "table of expression in it."
+            )
+        member = extract(path, part or names[0], folder)
+        if detect_format(member) == "archive":
+            raise InputError(f"{path.name} holds another archive. Unpack that one first.")
+        return read_any(member, metadata=metadata, progress=progress)
+
+
+def _read_bundle(path: Path, names: list[str], folder: Path, progress: Progress | None) -> Matrix:
+    """One table a sample, side by side; every one must hold the same genes."""
+    genes: np.ndarray | None = None
+    samples, columns = _name_samples(names), []
+    for number, name in enumerate(names):
+        place = extract(path, name, folder)
+        found = take_sample_table(read_text(place, name=f"{path.name}, {name}"))
+        place.unlink()
+        if found is None:
+            raise InputError(
+                f"{path.name}: {name} is not a table of one sample like {names[0]}. Remove it."
+            )
+        kind, these, values = found
+        if genes is None:
+            genes = these
+            check_size(len(names), len(genes), path.name)
+        if not np.array_equal(genes, these):
+            other = sorted(set(these) ^ set(genes))
+            raise InputError(
+                f"{path.name}: {name} has other genes than {names[0]} "
+                f"({', '.join(other[:3]) or 'in another order'}). Use one annotation for all."
+            )
+        columns.append(values)
+        if progress:
+            progress((number + 1) / len(names))
+    note = f"{len(names)} files of {kind.title}, one a sample; the column {kind.value} was taken."
+    return Matrix(
+        np.stack(columns), samples, np.asarray(genes), pd.DataFrame(index=samples), [note]
+    )
+
+
+def _name_samples(names: list[str]) -> np.ndarray:
+    """Sample ids out of file names; out of the folders when all files are called the same."""
+    paths = [PurePosixPath(name) for name in names]
+    if len({path.name for path in paths}) < len(paths):
+        return np.array([path.parent.name for path in paths])
+    stems = [PACKED_ENDINGS.sub("", path.name) for path in paths]
+    common = re.compile(
+        r"(\.rna_seq\.augmented_star_gene_counts)?(ReadsPerGene\.out)?(\.(genes|isoforms))?"
+        r"(\.htseq)?(\.counts?)?(\.(tsv|csv|txt|tab|sf|results|counts?))?$"
+    )
+    return np.array([common.sub("", stem) or stem for stem in stems])
+
+
+def _read_mtx(path: Path, found: dict[str, str], folder: Path) -> Matrix:
+    """A 10x-style folder: genes x cells as Matrix Market, with two lists of names."""
+    texts = {role: extract(path, name, folder) for role, name in found.items()}
+    try:
+        with open_content(texts["matrix"]) as stream:
+            plain = folder / "matrix"
+            with plain.open("wb") as out:
+                shutil.copyfileobj(stream, out)
+        rows, columns, *_ = scipy.io.mminfo(plain)
+        check_size(rows, columns, path.name)
+        x = scipy.io.mmread(plain, spmatrix=False)
+        x = x.toarray() if scipy.sparse.issparse(x) else np.asarray(x)
+    except (ValueError, OverflowError, OSError) as error:
+        raise InputError(f"{path.name}: {found['matrix']} is not a matrix: {error}") from None
+    lists = {}
+    for role in ("genes", "cells"):
+        with open_content(texts[role]) as stream:
+            lists[role] = [line.split("\t") for line in stream.read().decode().splitlines()]
+    if x.shape != (len(lists["genes"]), len(lists["cells"])):
+        raise InputError(
+            f"{path.name}: the matrix is {x.shape[0]} x {x.shape[1]}, but there are "
+            f"{len(lists['genes'])} genes and {len(lists['cells'])} barcodes."
+        )
+    genes = np.array([row[1] if len(row) > 1 and row[1] else row[0] for row in lists["genes"]])
+    samples = np.array([row[0] for row in lists["cells"]])
+    note = "A folder of Matrix Market with its features and barcodes; gene names were taken."
+    x = np.ascontiguousarray(x.T, dtype=np.float32)
+    return Matrix(x, samples, genes, pd.DataFrame(index=samples), [note])
+
+
+# --- text, and the registry ------------------------------------------------------------------
+
+
+def _read_text(
+    path: Path, part: str | None, metadata: Collection[str], progress: Progress | None
+) -> Table:
+    return read_text(path, metadata=metadata, progress=progress)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How one format is read, and what can be chosen in it."""
+
+    read: Callable[[Path, str | None, Collection[str], Progress | None], Table | Matrix]
+    list_parts: Callable[[Path], list[str]] = lambda path: []
+
+
+READERS = {
+    "text": Reader(_read_text),
+    "parquet": Reader(_read_parquet),
+    "feather": Reader(_read_feather),
+    "excel": Reader(_read_excel, _list_sheets),
+    "h5ad": Reader(_read_h5ad, _list_layers),
+    "matlab": Reader(_read_matlab, _list_matrices),
+    "archive": Reader(_read_archive, _list_tables),
+}
+
+
+def as_texts(column: pd.Series) -> pd.Series:
+    """Words for a column of any type; whole numbers without a decimal point."""
+    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
+        column = column.astype("Int64")
+    return column.astype("string").fillna("")
+
+
+def check_size(rows: int, columns: int, source: str) -> None:
+    """Refuse a matrix with more values than can be worked with."""
+    if int(rows) * int(columns) > MAX_VALUES:
+        raise InputError(
+            f"{source}: {rows} x {columns} are more than {MAX_VALUES:,} values. Keep fewer genes "
+            "or samples."
+        )
