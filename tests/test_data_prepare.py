@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from core.data.prepare import PreparationSpec, Preprocessor
+from core.data.prepare import PreparationSpec, Preprocessor, _tmm_factor
 from core.data.simulate import simulate
 from core.errors import InputError
 
@@ -83,16 +83,133 @@ def test_a_gene_that_varies_by_rounding_only_is_constant() -> None:
     assert "b" not in fit(x, genes=5).genes
 
 
+def test_the_floor_is_the_same_for_all_samples() -> None:
+    low = np.array([[-9, 1, 2, 3, 4], [-1, 1, 2, 3, 4]], dtype=np.float32)
+    np.testing.assert_array_equal(fit(floor=-2).log_expression(low)[:, 0], [-2, -1])
+    np.testing.assert_array_equal(fit().log_expression(low)[:, 0], [0, 0])
+
+
+def test_missing_values_become_the_floor_or_their_genes_are_dropped() -> None:
+    floored = fit(missing="floor", floor=0.5)
+    assert floored.log_expression(X)[2, list(floored.genes).index("d")] == 0.5
+    assert "d" not in fit(missing="drop").genes
+    test = X.copy()
+    test[0, 0] = np.nan  # a hole in a test sample is filled all the same
+    assert fit(missing="drop").log_expression(test)[0, 0] == 3
+
+
+def test_a_robust_scale_isnt_moved_by_one_outlier() -> None:
+    x = np.stack([[1, 2, 3, 4, 1000], [5, 6, 7, 8, 9]], axis=1).astype(np.float32)
+    prepared = Preprocessor.fit(x, ["a", "b"], "log2", PreparationSpec(scaling="robust"))
+    unit = prepared.transform(x)
+    np.testing.assert_allclose(unit[:4, 0], 0.5 + np.array([-2, -1, 0, 1]) / 1.4826 / 8, rtol=1e-5)
+    assert unit[4, 0] == 1
+
+
+def test_a_rank_scale_is_the_share_of_training_values_below() -> None:
+    x = np.stack([np.arange(101), np.arange(101) ** 2 / 100], axis=1).astype(np.float32)
+    prepared = Preprocessor.fit(x, ["a", "b"], "log2", PreparationSpec(scaling="rank"))
+    unit = prepared.transform(np.array([[0, 0], [50, 25], [100, 100], [900, 900]], np.float32))
+    np.testing.assert_allclose(unit, [[0, 0], [0.5, 0.5], [1, 1], [1, 1]], atol=1e-6)
+
+
+def test_quantiles_give_every_sample_the_mean_training_profile() -> None:
+    # Bolstad et al. 2003: sort each sample, average, put back. (1,3,2) and (4,8,6) -> 2.5, 4, 5.5
+    x = np.array([[1, 3, 2], [4, 8, 6]], dtype=np.float32)
+    spec = PreparationSpec(across="quantile", scaling="minmax")
+    with pytest.raises(InputError, match="0 genes"):  # afterwards these two samples are the same
+        Preprocessor.fit(x, ["a", "b", "c"], "log2", spec)
+    x = np.array([[1, 3, 2], [8, 4, 6]], dtype=np.float32)
+    prepared = Preprocessor.fit(x, ["a", "b", "c"], "log2", spec)
+    np.testing.assert_array_equal(prepared.distribution, [2.5, 4, 5.5])
+    assert list(prepared.genes) == ["a", "b"]  # c is 4 in both
+    np.testing.assert_array_equal(prepared.transform(x), [[0, 1], [1, 0]])
+
+
+def test_ranks_ignore_any_rising_change_of_a_sample() -> None:
+    data = simulate(60, 200)[0]
+    spec = PreparationSpec(across="rank", genes=50)
+    prepared = Preprocessor.fit(data.X, data.var_names, "counts", spec)
+    np.testing.assert_allclose(
+        prepared.transform(data.X * 3), prepared.transform(data.X), atol=1e-6
+    )
+
+
+def test_tmm_isnt_fooled_by_a_few_very_active_genes() -> None:
+    rng = np.random.default_rng(0)
+    base = rng.integers(50, 500, 200).astype(np.float32)
+    active = base.copy()
+    active[:10] *= 100  # the other 190 genes are the same, but a smaller share of all reads
+    x = np.stack([base, base * 2, active])
+    genes = [f"g{n}" for n in range(200)]
+    for library, same in (("cpm", False), ("tmm", True)):
+        spec = PreparationSpec(library=library, genes=200)
+        prepared = Preprocessor.fit(x, genes, "counts", spec)
+        log = prepared._columns(x).take(np.arange(10, 200))
+        assert np.allclose(log[0], log[1], atol=1e-3)  # twice the reads change nothing
+        assert np.allclose(log[0], log[2], atol=0.02) == same
+    assert 2**prepared.log_library == pytest.approx(
+        np.prod([_tmm_factor(row, prepared.reference) for row in x]) ** (1 / 3)
+    )
+
+
+def test_only_listed_genes_are_painted() -> None:
+    assert list(fit(gene_list=("e", "a", "unknown")).genes) == ["a", "e"]
+    with pytest.raises(InputError, match="of the list's 2"):
+        fit(gene_list=("b", "a"))
+
+
+def test_dispersion_compares_genes_of_similar_mean() -> None:
+    rng = np.random.default_rng(0)
+    mean = np.repeat([2.0, 12.0], 20)
+    sd = np.repeat([0.2, 2.0], 20)
+    sd[3] = 0.8  # much for its mean, yet less than any gene of the other half
+    x = (mean + sd * rng.normal(size=(400, 40))).astype(np.float32)
+    genes = [f"g{n:02d}" for n in range(40)]
+
+    def chosen(by: str) -> list[str]:
+        spec = PreparationSpec(choose=by, genes=4)
+        return Preprocessor.fit(x, genes, "log2", spec).genes.tolist()
+
+    assert "g03" not in chosen("variance")
+    assert "g03" in chosen("dispersion")
+
+
+def test_the_scale_can_be_corrected() -> None:
+    corrected = Preprocessor.fit(X, GENES, "counts", PreparationSpec(scale="log2"))
+    np.testing.assert_array_equal(corrected.transform(X), fit(X, "log2").transform(X))
+
+
+def test_the_steps_are_told_in_their_order() -> None:
+    spec = PreparationSpec(library="tmm", across="rank", gene_list=("a",), scaling="robust")
+    told = spec.describe("counts")
+    assert told[0] == "log2 of TMM-scaled counts per million + 1"
+    assert [step.split()[0] for step in told] == [
+        "log2", "values", "missing", "values", "of", "the", "each",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"scaling": "minmax"},
+        {"scaling": "robust", "missing": "floor"},
+        {"scaling": "rank", "choose": "dispersion"},
+        {"library": "tmm", "missing": "drop"},
+        {"across": "quantile"},
+        {"across": "rank", "floor": -1.0},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("scale", ["counts", "linear", "log2"])
-@pytest.mark.parametrize("scaling", ["zscore", "minmax"])
-def test_nothing_is_learned_from_test_samples(tmp_path: Path, scale: str, scaling: str) -> None:
+def test_nothing_is_learned_from_test_samples(tmp_path: Path, scale: str, choices: dict) -> None:
     data = simulate(80, 200)[0]
     x = data.X if scale == "counts" else np.log2(data.X + 1)
     train, test = np.arange(0, 50), np.arange(50, 80)
     changed = x.copy()
     changed[test] = np.random.default_rng(1).permutation(changed[test].ravel()).reshape(30, -1) * 3
     changed[test[0], :40] = np.nan
-    spec = PreparationSpec(genes=100, scaling=scaling)
+    spec = PreparationSpec(genes=100, **choices)
     files = []
     for number, matrix in enumerate((x, changed)):
         prepared = Preprocessor.fit(matrix[train], data.var_names, scale, spec)
@@ -103,6 +220,8 @@ def test_nothing_is_learned_from_test_samples(tmp_path: Path, scale: str, scalin
     together = prepared.transform(changed)
     alone = np.concatenate([prepared.transform(changed[[n]]) for n in range(80)])
     np.testing.assert_array_equal(together, alone)
+    assert together.dtype == np.float32
+    assert 0 <= together.min() <= together.max() <= 1
 
 
 def test_values_stay_between_0_and_1_as_float32() -> None:
@@ -116,10 +235,10 @@ def test_values_stay_between_0_and_1_as_float32() -> None:
 
 
 def test_saved_and_loaded_it_does_the_same(tmp_path: Path) -> None:
-    prepared = fit(scaling="minmax")
+    prepared = fit(scaling="minmax", across="quantile", gene_list=("a", "d", "e"))
     prepared.save(tmp_path / "p.npz")
     again = Preprocessor.load(tmp_path / "p.npz")
-    assert (again.scale, again.scaling) == ("log2", "minmax")
+    assert (again.scale, again.spec.scaling) == ("log2", "minmax")
     np.testing.assert_array_equal(again.genes, prepared.genes)
     np.testing.assert_array_equal(again.transform(X), prepared.transform(X))
     assert again.transform(X).dtype == np.float32

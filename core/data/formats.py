@@ -204,7 +204,7 @@ def _read_columns(
         names=[name.strip() for name in names],
         source=path.name,
         rows=rows,
-        numbers=numbers,
+        numbers=[numbers],
         number_at={column: place for place, column in enumerate(numeric)},
         text_at={
             column: as_texts(table.column(place).to_pandas()).str.strip().to_numpy(dtype=object)

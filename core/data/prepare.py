@@ -1,7 +1,13 @@
-"""Preparation: gene filter, log and scaling to [0, 1], fitted on training samples only."""
+"""Preparation: from measured expression to one value in [0, 1] a gene, fitted on training samples.
+
+The steps and their order: counts to log2 of a library-size scaled count; a common floor; missing
+values; across the genes of a sample; which genes; the scale of each gene. The order is fixed, since
+every other one is a mistake (a filter on unscaled counts, a floor after scaling); what each step
+does is chosen in `PreparationSpec`.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -15,44 +21,143 @@ Z_LIMIT = 4.0
 """z scores are clipped at this many SD on either side before they become [0, 1]."""
 SMALLEST_SD = 1e-4
 """Genes whose log2 expression varies less are constant: float32 couldn't divide by their range."""
+MAD_TO_SD = 1.4826
+"""A normal distribution's SD over its median absolute deviation."""
+RANK_STEPS = 101
+"""Training quantiles by which a value's rank is found."""
+GENES_AT_A_TIME = 2000
 
 
 class PreparationSpec(BaseModel):
-    """Which genes are kept and how each is scaled."""
+    """What each step of the preparation does."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    scale: Literal["auto", "counts", "linear", "log2"] = Field(
+        "auto",
+        title="Scale of the values",
+        description="auto: as found when the file was read. counts: reads per gene. linear: TPM or "
+        "FPKM. log2: logarithms already.",
+    )
+    library: Literal["cpm", "tmm"] = Field(
+        "cpm",
+        title="Library size of counts",
+        description="cpm: counts per million. tmm: per million of a library size that a few very "
+        "active genes can't distort (trimmed mean of M values, Robinson & Oshlack 2010).",
+    )
+    floor: float = Field(
+        0.0,
+        ge=-20,
+        le=20,
+        title="Floor",
+        description="Lower log2 values become this one, for all samples alike: a floor that "
+        "differs between laboratories gives the class away.",
+    )
+    missing: Literal["median", "floor", "drop"] = Field(
+        "median",
+        title="Missing values",
+        description="median: the gene's median over the training samples. floor: the floor. drop: "
+        "genes with a missing training value are left out.",
+    )
+    across: Literal["none", "quantile", "rank"] = Field(
+        "none",
+        title="Across the genes of a sample",
+        description="quantile: every sample gets the training samples' mean distribution (Bolstad "
+        "et al. 2003). rank: a gene's rank within its sample replaces its value. Both remove "
+        "differences between platforms.",
+    )
+    gene_list: tuple[str, ...] = Field(
+        (),
+        title="Gene list",
+        description="Only these genes, as far as the dataset has them; empty: all.",
+    )
+    choose: Literal["variance", "dispersion"] = Field(
+        "variance",
+        title="Genes are chosen by",
+        description="variance of the log2 values, or dispersion: variance beyond that of genes "
+        "with a similar mean, in SD. On the training samples.",
+    )
     genes: int = Field(
         1024,
         ge=4,
         le=20000,
         title="Genes",
-        description="The most variable genes on the training samples are painted.",
+        description="So many genes are painted, those with the highest variance or dispersion on "
+        "the training samples.",
     )
-    scaling: Literal["zscore", "minmax"] = Field(
+    scaling: Literal["zscore", "robust", "minmax", "rank"] = Field(
         "zscore",
         title="Scaling of each gene",
-        description="zscore: distance from the training mean in SD, clipped at 4. minmax: from the "
-        "lowest to the highest training value.",
+        description="zscore: distance from the training mean in SD, clipped at 4. robust: distance "
+        "from the training median in scaled absolute deviations, clipped at 4. minmax: from the "
+        "lowest to the highest training value. rank: the share of training values below it.",
     )
+
+    def describe(self, scale: str) -> list[str]:
+        """The steps in words, in their order.
+
+        Args:
+            scale: the scale that was found when the dataset was read.
+        """
+        scale = scale if self.scale == "auto" else self.scale
+        library = "counts per million" if self.library == "cpm" else "TMM-scaled counts per million"
+        steps = {
+            "counts": [f"log2 of {library} + 1"],
+            "linear": ["log2 of the values + 1"],
+            "log2": ["log2 values as they are"],
+        }[scale]
+        steps.append(f"values below {self.floor:g} become {self.floor:g}")
+        steps.append(
+            {
+                "median": "missing values become the gene's training median",
+                "floor": f"missing values become {self.floor:g}",
+                "drop": "genes with a missing training value are left out",
+            }[self.missing]
+        )
+        if self.across == "quantile":
+            steps.append("every sample gets the training samples' mean distribution")
+        if self.across == "rank":
+            steps.append("values become ranks within their sample")
+        if self.gene_list:
+            steps.append(f"of a list of {len(self.gene_list):,} genes, those in the dataset")
+        steps.append(f"the {self.genes:,} genes of highest {self.choose} on the training samples")
+        steps.append(
+            {
+                "zscore": "each gene in SD from its training mean, clipped at 4",
+                "robust": "each gene in scaled absolute deviations from its training median, "
+                "clipped at 4",
+                "minmax": "each gene from its lowest (0) to its highest (1) training value",
+                "rank": "each gene as the share of training values below it",
+            }[self.scaling]
+        )
+        return steps
 
 
 @dataclass(frozen=True)
 class Preprocessor:
     """What was learned from training samples; applied alike to every sample."""
 
+    spec: PreparationSpec
+    scale: str
+    """counts, linear or log2."""
     all_genes: np.ndarray
     """Gene ids of the matrix that it was fitted on, in order."""
     index: np.ndarray
     """(genes,) positions of the kept genes in `all_genes`, in the order of the matrix."""
-    scale: str
-    scaling: str
+    reference: np.ndarray
+    """(all genes,) counts of the TMM reference sample; empty unless TMM is asked for."""
+    log_library: float
+    """Training mean of the log of the TMM factors, so that these average to 1."""
     fill: np.ndarray
-    """(genes,) training median of the log expression, put where a value is missing."""
+    """(all genes,) log2 expression put where a value is missing."""
+    distribution: np.ndarray
+    """(all genes,) sorted mean training profile; empty unless quantiles are asked for."""
     low: np.ndarray
-    """(genes,) log expression that becomes 0."""
+    """(genes,) value that becomes 0."""
     high: np.ndarray
-    """(genes,) log expression that becomes 1."""
+    """(genes,) value that becomes 1."""
+    steps: np.ndarray
+    """(RANK_STEPS, genes) training quantiles; empty unless genes are scaled by rank."""
     mean: np.ndarray
     """(genes,) training mean of the transformed values."""
     unit_sd: np.ndarray
@@ -67,38 +172,68 @@ class Preprocessor:
         Args:
             x: (samples, genes) float32 expression as it was measured; NaN where it is missing.
             genes: gene ids of the columns.
-            scale: counts, linear or log2.
-            spec: how many genes to keep and how to scale them. Constant genes are never kept.
+            scale: counts, linear or log2, as found in the data; `spec.scale` may say otherwise.
+            spec: what each step does. Constant genes are never kept.
+
+        Raises:
+            InputError: fewer than two genes are left.
         """
-        log = _to_log2(np.asarray(x, dtype=np.float32), scale)
-        with np.errstate(invalid="ignore"):
-            empty = np.isnan(log).all(axis=0)
-            fill = np.nanmedian(np.where(empty, 0, log), axis=0)
-        log = np.where(np.isnan(log), fill, log)
-        variance = log.var(axis=0, dtype=np.float64)
-        order = np.lexsort((np.asarray(genes, dtype=str), -variance))
-        index = np.sort(order[: min(spec.genes, int((variance > SMALLEST_SD**2).sum()))])
+        x = np.asarray(x, dtype=np.float32)
+        names = np.asarray(genes, dtype=str)
+        scale = scale if spec.scale == "auto" else spec.scale
+        reference, log_library = np.empty(0, np.float32), 0.0
+        if scale == "counts" and spec.library == "tmm":
+            reference = _choose_reference(x)
+            log_library = float(np.mean(np.log2([_tmm_factor(row, reference) for row in x])))
+        columns = _Columns(x, scale, spec, reference, log_library)
+
+        fill = np.empty(len(names), np.float32)
+        for part in columns.parts():
+            fill[part] = _fill_values(columns.take(part), spec)
+        usable = np.isin(names, spec.gene_list) if spec.gene_list else np.ones(len(names), bool)
+        if spec.missing == "drop":
+            usable &= ~np.isnan(x).any(axis=0)
+        distribution = np.empty(0, np.float32)
+        across = None
+        if spec.across != "none":
+            whole = columns.filled(np.arange(len(names)), fill)
+            if spec.across == "quantile":
+                distribution = np.sort(whole, axis=1).mean(axis=0, dtype=np.float64)
+                distribution = distribution.astype(np.float32)
+            across = _across(whole, spec.across, distribution)
+
+        variance, mean = np.empty(len(names)), np.empty(len(names))
+        for part in columns.parts():
+            values = columns.filled(part, fill) if across is None else across[:, part]
+            variance[part] = values.var(axis=0, dtype=np.float64)
+            mean[part] = values.mean(axis=0, dtype=np.float64)
+        usable &= variance > (SMALLEST_SD if spec.across != "rank" else 0) ** 2
+        score = variance if spec.choose == "variance" else _dispersion(mean, variance, usable)
+        order = np.lexsort((names, -np.where(usable, score, -np.inf)))
+        index = np.sort(order[: min(spec.genes, int(usable.sum()))])
         if len(index) < 2:
+            of = f" of the list's {len(spec.gene_list)}" if spec.gene_list else ""
             raise InputError(
-                f"Only {len(index)} genes vary between the training samples; at least 2 are needed."
+                f"Only {len(index)} genes{of} vary between the training samples; at least 2 are "
+                "needed."
             )
-        kept = log[:, index].astype(np.float64)
-        if spec.scaling == "zscore":
-            mean, sd = kept.mean(axis=0), kept.std(axis=0)
-            low, high = mean - Z_LIMIT * sd, mean + Z_LIMIT * sd
-        else:
-            low, high = kept.min(axis=0), kept.max(axis=0)
-        unit = np.clip((kept - low) / (high - low), 0, 1)
+        kept = columns.filled(index, fill) if across is None else across[:, index]
+        low, high, steps = _fit_scaling(kept.astype(np.float64), spec.scaling)
+        unit = _to_unit(kept, spec.scaling, low, high, steps)
         return cls(
-            all_genes=np.asarray(genes, dtype=str),
-            index=index,
+            spec=spec,
             scale=scale,
-            scaling=spec.scaling,
-            fill=fill[index].astype(np.float32),
-            low=low.astype(np.float32),
-            high=high.astype(np.float32),
-            mean=unit.mean(axis=0).astype(np.float32),
-            unit_sd=unit.std(axis=0).astype(np.float32),
+            all_genes=names,
+            index=index,
+            reference=reference,
+            log_library=log_library,
+            fill=fill,
+            distribution=distribution,
+            low=low,
+            high=high,
+            steps=steps,
+            mean=unit.mean(axis=0, dtype=np.float64).astype(np.float32),
+            unit_sd=unit.std(axis=0, dtype=np.float64).astype(np.float32),
         )
 
     @property
@@ -109,32 +244,38 @@ class Preprocessor:
     def log_expression(self, x: np.ndarray) -> np.ndarray:
         """log2 expression (samples, kept genes) float32 of a matrix with all genes.
 
-        Counts become log2(counts per million + 1), linear values log2(x + 1); log2 values keep
-        their scale. Values below 0 on the log scale become 0 for all samples alike, because a
-        floor that differs between laboratories would give the class away. Missing values become
-        the gene's training median.
+        After the floor and with missing values filled, before anything across genes or per gene.
 
         Raises:
             InputError: another number of genes than the preprocessor was fitted on.
         """
+        return self._columns(x).filled(self.index, self.fill)
+
+    def transform(self, x: np.ndarray) -> np.ndarray:
+        """Values in [0, 1], (samples, kept genes) float32, of a matrix with all genes."""
+        columns = self._columns(x)
+        if self.spec.across == "none":
+            values = columns.filled(self.index, self.fill)
+        else:
+            whole = columns.filled(np.arange(len(self.all_genes)), self.fill)
+            values = _across(whole, self.spec.across, self.distribution)[:, self.index]
+        return _to_unit(values, self.spec.scaling, self.low, self.high, self.steps)
+
+    def _columns(self, x: np.ndarray) -> "_Columns":
         if x.shape[1] != len(self.all_genes):
             raise InputError(
                 f"Expected {len(self.all_genes)} genes as in training, got {x.shape[1]}."
             )
-        log = _to_log2(np.asarray(x, dtype=np.float32), self.scale)[:, self.index]
-        return np.where(np.isnan(log), self.fill, log)
-
-    def transform(self, x: np.ndarray) -> np.ndarray:
-        """Values in [0, 1], (samples, kept genes) float32, of a matrix with all genes."""
-        unit = (self.log_expression(x) - self.low) / (self.high - self.low)
-        return np.clip(unit, 0, 1).astype(np.float32)
+        x = np.asarray(x, dtype=np.float32)
+        return _Columns(x, self.scale, self.spec, self.reference, self.log_library)
 
     def save(self, path: Path) -> None:
         """Write everything to an npz file without pickle, atomically."""
+        content = {**vars(self), "spec": self.spec.model_dump_json()}
 
         def write(temporary: Path) -> None:
             with temporary.open("wb") as file:
-                np.savez(file, **vars(self))
+                np.savez(file, **content)
 
         write_atomic(path, write)
 
@@ -142,22 +283,166 @@ class Preprocessor:
     def load(cls, path: Path) -> "Preprocessor":
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        return cls(
-            **{
-                name: str(value) if name in ("scale", "scaling") else value
-                for name, value in arrays.items()
-            }
-        )
+            content = {field.name: file[field.name] for field in fields(cls)}
+        content["spec"] = PreparationSpec.model_validate_json(str(content["spec"]))
+        content["scale"] = str(content["scale"])
+        content["log_library"] = float(content["log_library"])
+        return cls(**content)
 
 
-def _to_log2(x: np.ndarray, scale: str) -> np.ndarray:
-    """log2 expression of all genes; the library size of counts is a sample's sum over all genes."""
-    if scale == "counts":
-        library = np.nansum(x, axis=1, keepdims=True, dtype=np.float64)
-        return np.log2(x * (1e6 / np.maximum(library, 1)).astype(np.float32) + 1)
-    if scale == "linear":
-        return np.log2(np.maximum(x, 0) + 1)
-    if scale == "log2":
-        return np.maximum(x, 0)
-    raise InputError(f"Unknown scale {scale!r}. Known: counts, linear, log2.")
+class _Columns:
+    """log2 expression of a matrix, some genes at a time, so that no second matrix is needed."""
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        scale: str,
+        spec: PreparationSpec,
+        reference: np.ndarray,
+        log_library: float,
+    ) -> None:
+        if scale not in ("counts", "linear", "log2"):
+            raise InputError(f"Unknown scale {scale!r}. Known: counts, linear, log2.")
+        self.x, self.scale, self.floor = x, scale, np.float32(spec.floor)
+        self.per_million = np.ones((len(x), 1), np.float32)
+        if scale == "counts":
+            library = np.nansum(x, axis=1, keepdims=True, dtype=np.float64)
+            if len(reference):
+                factors = np.array([[_tmm_factor(row, reference)] for row in x])
+                library *= factors / 2**log_library
+            self.per_million = (1e6 / np.maximum(library, 1)).astype(np.float32)
+
+    def parts(self) -> list[np.ndarray]:
+        """All genes, cut into parts that fit into memory beside the matrix."""
+        genes = np.arange(self.x.shape[1])
+        return np.array_split(genes, max(1, -(-len(genes) // GENES_AT_A_TIME)))
+
+    def take(self, genes: np.ndarray) -> np.ndarray:
+        """log2 expression (samples, len(genes)) with the floor; NaN where it is missing."""
+        x = self.x[:, genes]
+        if self.scale == "counts":
+            x = np.log2(x * self.per_million + 1)
+        elif self.scale == "linear":
+            x = np.log2(np.maximum(x, 0) + 1)
+        return np.maximum(x, self.floor)
+
+    def filled(self, genes: np.ndarray, fill: np.ndarray) -> np.ndarray:
+        """The same, with `fill` (all genes,) where a value is missing."""
+        log = self.take(genes)
+        return np.where(np.isnan(log), fill[genes], log)
+
+
+def _fill_values(log: np.ndarray, spec: PreparationSpec) -> np.ndarray:
+    """What replaces a missing value of each gene."""
+    if spec.missing == "floor":
+        return np.full(log.shape[1], spec.floor, np.float32)
+    holes = np.isnan(log)
+    if not holes.any():
+        return np.median(log, axis=0)
+    empty = holes.all(axis=0)
+    return np.nanmedian(np.where(empty, np.float32(spec.floor), log), axis=0)
+
+
+def _choose_reference(x: np.ndarray) -> np.ndarray:
+    """The sample whose upper quartile, over its library size, is nearest to the mean of all."""
+    x = np.nan_to_num(x)
+    library = np.maximum(x.sum(axis=1, dtype=np.float64), 1)
+    upper = np.array([np.percentile(row[row > 0], 75) if (row > 0).any() else 0 for row in x])
+    share = upper / library
+    return x[int(np.abs(share - share.mean()).argmin())].copy()
+
+
+def _tmm_factor(counts: np.ndarray, reference: np.ndarray) -> float:
+    """Trimmed mean of M values of one sample (Robinson & Oshlack 2010, Genome Biol. 11:R25).
+
+    30 % of the log ratios and 5 % of the mean intensities are trimmed on either side; the rest is
+    weighted by the inverse of its asymptotic variance.
+    """
+    own, other = np.nan_to_num(counts).astype(np.float64), reference.astype(np.float64)
+    n_own, n_other = own.sum(), other.sum()
+    both = (own > 0) & (other > 0)
+    if not both.any():
+        return 1.0
+    own, other = own[both], other[both]
+    ratio = np.log2((own / n_own) / (other / n_other))
+    intensity = 0.5 * np.log2((own / n_own) * (other / n_other))
+    if np.abs(ratio).max() < 1e-6:
+        return 1.0
+    n = len(ratio)
+    keep = np.ones(n, bool)
+    for values, share in ((ratio, 0.3), (intensity, 0.05)):
+        cut = int(n * share)
+        rank = values.argsort(kind="stable").argsort(kind="stable")
+        keep &= (rank >= cut) & (rank < n - cut)
+    if not keep.any():
+        return 1.0
+    weight = 1 / ((n_own - own) / (n_own * own) + (n_other - other) / (n_other * other))
+    return float(2 ** np.average(ratio[keep], weights=weight[keep]))
+
+
+def _across(x: np.ndarray, how: str, distribution: np.ndarray) -> np.ndarray:
+    """Replace each sample's values by their ranks, or by the distribution at these ranks.
+
+    Equal values get the mean of what their ranks get.
+    """
+    target = distribution if how == "quantile" else np.arange(x.shape[1], dtype=np.float32)
+    if how == "rank":
+        target = target / np.float32(max(x.shape[1] - 1, 1))
+    sums = np.concatenate([[0], np.cumsum(target, dtype=np.float64)])
+    out = np.empty_like(x)
+    for row, values in enumerate(x):
+        _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+        ends = np.cumsum(counts)
+        out[row] = ((sums[ends] - sums[ends - counts]) / counts)[inverse]
+    return out
+
+
+def _dispersion(mean: np.ndarray, variance: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Variance in SD above that of genes with a similar mean, in twenty groups of equal size.
+
+    As Seurat's mean.var.plot (Satija et al. 2015), on the log scale.
+    """
+    score = np.full(len(mean), -np.inf)
+    order = np.flatnonzero(usable)[np.argsort(mean[usable], kind="stable")]
+    for group in np.array_split(order, min(20, max(1, len(order) // 10))):
+        log = np.log(variance[group])
+        score[group] = (log - log.mean()) / max(log.std(), 1e-9)
+    return score
+
+
+def _fit_scaling(kept: np.ndarray, scaling: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values that become 0 and 1 for each gene, and the quantiles by which ranks are found."""
+    steps = np.empty((0, kept.shape[1]), np.float32)
+    if scaling == "zscore":
+        centre, spread = kept.mean(axis=0), kept.std(axis=0)
+    elif scaling == "robust":
+        centre = np.median(kept, axis=0)
+        spread = MAD_TO_SD * np.median(np.abs(kept - centre), axis=0)
+        spread = np.where(spread > SMALLEST_SD, spread, kept.std(axis=0))
+    if scaling in ("zscore", "robust"):
+        low, high = centre - Z_LIMIT * spread, centre + Z_LIMIT * spread
+    else:
+        low, high = kept.min(axis=0), kept.max(axis=0)
+    if scaling == "rank":
+        steps = np.quantile(kept, np.linspace(0, 1, RANK_STEPS), axis=0).astype(np.float32)
+    return low.astype(np.float32), high.astype(np.float32), steps
+
+
+def _to_unit(
+    values: np.ndarray, scaling: str, low: np.ndarray, high: np.ndarray, steps: np.ndarray
+) -> np.ndarray:
+    """Values (samples, genes) as [0, 1] float32."""
+    if scaling != "rank":
+        return np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
+    unit = np.empty(values.shape, np.float32)
+    share = np.linspace(0, 1, len(steps))
+    for gene in range(values.shape[1]):
+        below = np.interp(values[:, gene], *_first_of_equals(steps[:, gene], share))
+        unit[:, gene] = below
+    return unit
+
+
+def _first_of_equals(steps: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Quantiles without repeats, each with the mean of the shares that it stands for."""
+    values, inverse = np.unique(steps, return_inverse=True)
+    return values, np.bincount(inverse, weights=share) / np.bincount(inverse)

@@ -223,7 +223,7 @@ def _take_genes_in_rows(
     obs = {name: np.array([row[i] for i in samples]) for name, row in table.above.items()}
     if obs:
         notes.append(f"Rows that describe samples: {', '.join(obs)}.")
-    x = np.ascontiguousarray(table.values(samples).T)
+    x = table.values(samples, turned=True)
     return x, np.array([table.names[index] for index in samples]), genes, obs
 
 

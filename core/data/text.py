@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from core.data.check import GROUP_NAMES, LABEL_NAMES
-from core.data.unpack import Progress, iterate_blocks, open_content
+from core.data.unpack import Progress, iterate_blocks, open_content, read_ahead
 from core.errors import InputError
 
 MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "#N/A", "."]
@@ -49,8 +49,8 @@ class Table:
     """Column names, not always unique."""
     source: str
     rows: int
-    numbers: np.ndarray
-    """(rows, columns of numbers) float32, NaN where nothing stands."""
+    numbers: list[np.ndarray]
+    """Blocks of rows, each (some rows, columns of numbers) float32, NaN where nothing stands."""
     number_at: dict[int, int]
     """Column -> its place in `numbers`."""
     text_at: dict[int, np.ndarray]
@@ -78,23 +78,24 @@ class Table:
         """A column as trimmed texts."""
         if column in self.text_at:
             return self.text_at[column]
-        values = self.numbers[:, self.number_at[column]]
+        values = np.concatenate([block[:, self.number_at[column]] for block in self.numbers])
         return np.array(["" if np.isnan(value) else f"{value:g}" for value in values])
 
-    def values(self, columns: list[int]) -> np.ndarray:
-        """Columns side by side, (rows, columns) float32; the table's own array if these are all."""
-        places = [self.number_at[column] for column in columns if column in self.number_at]
-        if len(places) == len(columns):
-            whole = places == list(range(self.numbers.shape[1]))
-            return self.numbers if whole else self.numbers[:, places]
-        return np.column_stack(
-            [
-                self.numbers[:, self.number_at[column]]
-                if column in self.number_at
-                else pd.to_numeric(pd.Series(self.text_at[column]), errors="coerce")
-                for column in columns
-            ]
-        ).astype(np.float32)
+    def values(self, columns: list[int], *, turned: bool = False) -> np.ndarray:
+        """Columns of numbers side by side, (rows, columns) float32; (columns, rows) if `turned`."""
+        x = np.empty((len(columns), self.rows) if turned else (self.rows, len(columns)), np.float32)
+        whole = x.T if turned else x
+        places = [self.number_at.get(column, 0) for column in columns]
+        every = places == list(range(len(places)))
+        row = 0
+        for block in self.numbers:
+            part = block[:, : len(places)] if every else block[:, places]
+            whole[row : row + len(block)] = part
+            row += len(block)
+        for place, column in enumerate(columns):
+            if column in self.text_at:  # the first column, should it hold numbers
+                whole[:, place] = pd.to_numeric(pd.Series(self.text_at[column]), errors="coerce")
+        return x
 
 
 @dataclass(frozen=True)
@@ -140,9 +141,9 @@ def read_text(
     """
     name = name or path.name
     with open_content(path, progress) as stream:
-        blocks = iterate_blocks(stream, name)
+        blocks = read_ahead(iterate_blocks(stream, name))
         first = next(blocks, None)
-        if first is None or not first.strip():
+        if first is None or first.isspace():
             raise InputError(f"{name} is empty. Expected a table with samples and genes.")
         form = _find_form(first, name, metadata)
         collector = _Collector(form, name, {*metadata, *METADATA_NAMES}, all_text)
@@ -355,7 +356,7 @@ class _Collector:
 
     def add(self, block: bytes, lines_before: int) -> None:
         """Take the next lines."""
-        if not block.strip():
+        if not block or block.isspace():
             return
         try:
             table = self._read(block)
@@ -429,10 +430,13 @@ class _Collector:
         rows = sum(map(len, self.blocks))
         if not rows:
             raise InputError(f"{self.name} has a header but no rows.")
-        numbers = _stack(self.blocks)
         places = {column: place for place, column in enumerate(self._number_columns())}
         last = len(names) - 1
-        if not names[-1] and last in places and np.isnan(numbers[:, places[last]]).all():
+        if (
+            not names[-1]
+            and last in places
+            and all(np.isnan(block[:, places[last]]).all() for block in self.blocks)
+        ):
             names = names[:-1]  # every line ends in a comma
             del places[last]
         blank = [place for place, name in enumerate(names) if not name and place]
@@ -445,7 +449,7 @@ class _Collector:
             names=names,
             source=self.name,
             rows=rows,
-            numbers=numbers,
+            numbers=self.blocks,
             number_at={column: at for column, at in places.items() if column not in self.turned},
             text_at={column: np.concatenate(parts) for column, parts in self.texts.items()},
             above={row[0].strip(): [cell.strip() for cell in row] for row in form.above},
@@ -471,16 +475,3 @@ class _Collector:
 
 def _is_numeric(kind: pa.DataType) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)
-
-
-def _stack(blocks: list[np.ndarray]) -> np.ndarray:
-    """The blocks below one another; each is given up once it is copied."""
-    if len(blocks) == 1:
-        return blocks.pop()
-    whole = np.empty((sum(map(len, blocks)), blocks[0].shape[1]), dtype=np.float32)
-    end = len(whole)
-    while blocks:
-        block = blocks.pop()
-        whole[end - len(block) : end] = block
-        end -= len(block)
-    return whole

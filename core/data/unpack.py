@@ -10,6 +10,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -198,6 +199,15 @@ def iterate_blocks(stream: BinaryIO, name: str) -> Iterator[bytes]:
             )
     if rest.strip():
         yield rest + (newline or b"\n")
+
+
+def read_ahead(items: Iterator[bytes]) -> Iterator[bytes]:
+    """The same items, each fetched by a thread while the one before it is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
 
 
 class _Joined(io.RawIOBase):
