@@ -34,6 +34,11 @@ def run_folder(run: str) -> Path:
     return home() / "runs" / run
 
 
+def download_folder(name: str) -> Path:
+    """The folder of a public dataset's files as they were downloaded; users may put files there."""
+    return home() / "downloads" / name
+
+
 def weights_folder() -> Path:
     """The folder where downloaded network weights are cached, and where a user may put files."""
     folder = home() / "weights"

@@ -7,8 +7,9 @@ import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from core.data.check import DataCard, check_dataset, suggest_group
+from core.data.check import DataCard, check_dataset
 from core.data.read import read_dataset
+from core.data.roles import suggest_group
 from core.data.simulate import simulate
 from core.data.store import DatasetRecord, add_dataset, delete_dataset, list_datasets
 from core.home import dataset_folder

@@ -3,8 +3,8 @@
 import pandas as pd
 import streamlit as st
 
-from core.data.check import suggest_group
 from core.data.prepare import PreparationSpec
+from core.data.roles import suggest_group
 from core.data.store import DatasetRecord, list_datasets
 from core.errors import InputError
 from core.home import weights_folder

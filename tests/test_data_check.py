@@ -7,14 +7,10 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from core.data.check import (
-    check_dataset,
-    detect_scale,
-    select_samples,
-    suggest_group,
-    suggest_label,
-)
+from core.data.check import check_dataset, select_samples
+from core.data.profile import detect_scale
 from core.data.read import read_dataset
+from core.data.roles import suggest_group, suggest_label
 from core.errors import InputError
 
 

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from anndata import AnnData
 
-from core.data.check import suggest_label
+from core.data.roles import suggest_label
 from core.data.store import DatasetRecord, list_datasets, load_dataset
 from core.errors import GeneCanvasError
 from core.evaluation.metrics import METRICS
@@ -203,7 +203,7 @@ def scores_table(result: RunResult) -> pd.DataFrame:
     models = {"network": result.metrics}
     models |= {BASELINES[name].title: scores for name, scores in result.baselines.items()}
     table = pd.DataFrame(models).T.rename_axis("model")
-    return table[METRICS.names].rename(columns={m.name: m.title for m in METRICS})
+    return table.reindex(columns=METRICS.names).rename(columns={m.name: m.title for m in METRICS})
 
 
 def escape_markdown(text: str) -> str:

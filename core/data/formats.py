@@ -383,6 +383,10 @@ def _as_vector(value: Any) -> np.ndarray | None:
 def _name_matlab(x: np.ndarray, name: str, vectors: dict[str, np.ndarray]) -> Matrix:
     """Find genes, samples and classes among the vectors, by their lengths and their contents."""
     notes = [f"Expression was taken from the MATLAB variable {name}."]
+    lengths = {len(texts) for texts in vectors.values() if len(set(texts)) == len(texts)}
+    label = None
+    if x.shape[1] - 1 in lengths and not {*x.shape} & lengths:  # one name less than columns
+        x, label = _split_label(x)
     rows, columns = x.shape
     several = {key: texts for key, texts in vectors.items() if len(texts) in (rows, columns)}
     distinct = {key: len(set(texts)) == len(texts) for key, texts in several.items()}
@@ -401,9 +405,9 @@ def _name_matlab(x: np.ndarray, name: str, vectors: dict[str, np.ndarray]) -> Ma
     }  # fmt: skip
     if not obs and genes is None:
         x, label = _split_label(x)
-        if label is not None:
-            obs["label"] = label
-            notes.append("The last column holds whole numbers of few kinds: taken as the class.")
+    if label is not None:
+        obs["label"] = label
+        notes.append("The last column holds whole numbers of few kinds: taken as the class.")
     if genes is None:
         names = np.array([f"gene_{number + 1}" for number in range(x.shape[1])])
         notes.append("The file names no genes; they are numbered by their column.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from core.data.check import detect_scale
+from core.data.profile import detect_scale
 from core.errors import InputError
 
 ENSEMBL = re.compile(r"(ENS[A-Z]*[GT]\d{6,})\.\d+(_PAR_Y)?")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from core.data.check import TCGA, suggest_group
+from core.data.roles import TCGA, suggest_group
 from core.data.text import MISSING, Table
 from core.errors import InputError
 

@@ -14,6 +14,7 @@ import pandas as pd
 from anndata import AnnData
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from core.data.quota import require_room
 from core.errors import InputError
 from core.files import write_json
 from core.home import DATASET_ID, dataset_folder, home
@@ -61,7 +62,7 @@ def add_dataset(data: AnnData, name: str) -> DatasetRecord:
     is there as a whole or not at all.
 
     Raises:
-        InputError: the name is blank.
+        InputError: the name is blank, or no room is left for the dataset.
     """
     name = " ".join(name.split())
     if not name:
@@ -72,6 +73,7 @@ def add_dataset(data: AnnData, name: str) -> DatasetRecord:
         with contextlib.suppress(InputError):
             return get_record(dataset)
         shutil.rmtree(folder)  # damaged; now it is added again
+    require_room(4 * data.n_obs * data.n_vars, f"The dataset {name!r}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix="."))
     try:

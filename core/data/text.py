@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from core.data.check import GROUP_NAMES, LABEL_NAMES
+from core.data.roles import GROUP_NAMES, LABEL_NAMES
 from core.data.unpack import Progress, iterate_blocks, open_content, read_ahead
 from core.errors import InputError
 

@@ -1,10 +1,7 @@
 """Where initial weights come from, and the check that they fit: never random silently."""
 
-import hashlib
-import http.client
 import os
 import pickle
-import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from core.errors import WeightsError
-from core.files import write_atomic
+from core.download import describe_digest, download
+from core.errors import InputError, WeightsError
 from core.home import run_folder, weights_folder
 from core.models.backbones import Backbone
 from core.models.spec import NetworkSpec
@@ -23,9 +20,6 @@ from core.models.spec import NetworkSpec
 if TYPE_CHECKING:
     from core.models.network import GeneImageNetwork
 
-CHUNK = 2**20
-TIMEOUT = 30
-"""Seconds without an answer after which a download has failed."""
 COUNTER = "num_batches_tracked"
 """Batch normalisation's counter, which old files lack and nothing here reads."""
 
@@ -90,29 +84,27 @@ def fetch_imagenet(record: Backbone, progress: Callable[[int, int], None] | None
     path = weights_folder() / record.file
     mirror = os.environ.get("GENECANVAS_WEIGHTS_URL")
     url = f"{mirror.rstrip('/')}/{record.file}" if mirror else record.url
-    by_hand = (
-        f"Download {url} ({record.bytes / 1e6:.0f} MB) by other means, put it at {path} "
-        "and start the run again, or choose other initial weights."
-    )
+    digest = f"sha256:{record.sha256_prefix}"
     if path.exists():
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if not digest.startswith(record.sha256_prefix):
+        if wrong := describe_digest(path, digest):
             raise WeightsError(
-                f"{path} is damaged or another file: expected a SHA-256 that begins with "
-                f"{record.sha256_prefix}, got {digest[:8]}. Delete it to have it downloaded again. "
-                + by_hand
+                f"{path} is damaged or another file: {wrong}. Delete it to have {url} "
+                f"({record.bytes / 1e6:.0f} MB) downloaded again, or choose other initial weights."
             )
         return path
     try:
-        write_atomic(path, lambda temporary: _download(url, temporary, record, progress))
-    except (OSError, ValueError, http.client.HTTPException) as error:
+        download(
+            url,
+            path,
+            digest=digest,
+            progress=progress and (lambda done, total: progress(done, total or record.bytes)),
+        )
+    except InputError as error:
         raise WeightsError(
-            f"The ImageNet weights of {record.title} are not on this computer and can't be "
-            f"downloaded ({getattr(error, 'reason', error)}). {by_hand}"
+            f"The ImageNet weights of {record.title} are not on this computer. {error} The file "
+            f"has {record.bytes / 1e6:.0f} MB. Then start the run again, or choose other initial "
+            "weights."
         ) from None
-    except _BrokenDownload as error:
-        raise WeightsError(f"{error} {by_hand}") from None
     return path
 
 
@@ -127,36 +119,6 @@ def describe_differences(expected: Mapping[str, Tensor], got: Mapping[str, Tenso
     found += [f"{name} is not part of it" for name in got if name not in expected]
     more = f", and {len(found) - 3} more" if len(found) > 3 else ""
     return "; ".join(found[:3]) + more + "." if found else ""
-
-
-class _BrokenDownload(Exception):
-    """What arrived isn't the whole file."""
-
-
-def _download(
-    url: str,
-    path: Path,
-    record: Backbone,
-    progress: Callable[[int, int], None] | None,
-) -> None:
-    """Stream `url` to `path`; raises _BrokenDownload unless all of the right file arrives."""
-    digest, done = hashlib.sha256(), 0
-    request = urllib.request.Request(url, headers={"User-Agent": "GeneCanvas"})
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, path.open("wb") as file:
-        total = int(answer.headers.get("Content-Length") or record.bytes)
-        while chunk := answer.read(CHUNK):
-            file.write(chunk)
-            digest.update(chunk)
-            done += len(chunk)
-            if progress:
-                progress(done, total)
-    if "Content-Length" in answer.headers and done < total:
-        raise _BrokenDownload(f"The download of {url} ended after {done} of {total} bytes.")
-    if not digest.hexdigest().startswith(record.sha256_prefix):
-        raise _BrokenDownload(
-            f"What {url} sent is not torchvision's file: expected a SHA-256 that begins with "
-            f"{record.sha256_prefix}, got {digest.hexdigest()[:8]}."
-        )
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

@@ -1,0 +1,61 @@
+"""How much disk datasets and downloads may take together, and a clear refusal beyond that."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from core.errors import InputError
+from core.home import home
+
+KINDS = ("datasets", "downloads")
+DEFAULT_GB = 50.0
+
+
+def limit() -> int:
+    """Bytes that datasets and downloads may take: GENECANVAS_LIMIT_GB x 10^9, or 50 GB.
+
+    Raises InputError when the variable isn't a number above 0.
+    """
+    given = os.environ.get("GENECANVAS_LIMIT_GB", str(DEFAULT_GB))
+    try:
+        gigabytes = float(given)
+        if not gigabytes > 0:
+            raise ValueError
+        return int(gigabytes * 1e9)
+    except (ValueError, OverflowError):
+        raise InputError(
+            f"Expected GENECANVAS_LIMIT_GB to be a number of gigabytes above 0, got {given!r}."
+        ) from None
+
+
+def usage() -> dict[str, int]:
+    """Bytes that are taken, by kind: datasets, downloads (unfinished ones included)."""
+    return {kind: _measure(home() / kind) for kind in KINDS}
+
+
+def room() -> int:
+    """Bytes that may still be added; 0 when the limit is reached."""
+    return max(limit() - sum(usage().values()), 0)
+
+
+def require_room(size: int, what: str) -> None:
+    """Raise InputError, with what is taken and what to do, when `size` more bytes are too many."""
+    if size <= room():
+        return
+    taken = ", ".join(f"{kind} {_say(bytes_)}" for kind, bytes_ in usage().items())
+    raise InputError(
+        f"{what} needs {_say(size)}, and {_say(room())} are left of the {_say(limit())} that may "
+        f"be kept ({taken}). Delete what is no longer needed, or raise GENECANVAS_LIMIT_GB."
+    )
+
+
+def _measure(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # deleted at this moment
+            total += path.stat().st_size if path.is_file() else 0
+    return total
+
+
+def _say(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
