@@ -15,15 +15,17 @@ from core.images.layout import GeneLayout
 from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
 from core.models.spec import NetworkSpec
 from core.plots.figures import expression_by_class, gene_image, image_grid
-from ui.forms import ask_field, ask_genes, ask_record, ask_where
+from ui.forms import ask_field, ask_genes, ask_record
 from ui.parts import (
+    decided,
     download_table,
     errors,
     escape_markdown,
     go_to,
     open_dataset,
     pick_dataset,
-    pick_label,
+    pick_role,
+    say_samples,
     show_figure,
 )
 
@@ -41,10 +43,17 @@ class Settings(NamedTuple):
 
     dataset: str
     where: dict[str, list[str]]
-    genes: int
-    scaling: str
+    leave_out: tuple[str, ...]
+    preparation: str
+    """JSON of the specification"""
     layout: str
     size: int
+
+    @property
+    def unit(self) -> str:
+        """What the values are counted in; empty for values from 0 to 1."""
+        scaling = PreparationSpec.model_validate_json(self.preparation).scaling
+        return "SD" if scaling in ("zscore", "robust") else ""
 
 
 class Painting(NamedTuple):
@@ -73,13 +82,13 @@ class Classes(NamedTuple):
 @st.cache_resource(max_entries=2, show_spinner="Laying out genes")
 def paint(settings: Settings) -> Painting:
     """Prepare and lay out a dataset; everything is fitted on all of its samples."""
-    data = select_samples(open_dataset(settings.dataset), settings.where)
-    spec = PreparationSpec(genes=settings.genes, scaling=settings.scaling)
+    data = select_samples(open_dataset(settings.dataset), settings.where, settings.leave_out)
+    spec = PreparationSpec.model_validate_json(settings.preparation)
     x = np.asarray(data.X)
     prepared = Preprocessor.fit(x, data.var_names.to_numpy().astype(str), data.uns["scale"], spec)
     unit = prepared.transform(x)
     layout = fit_layout(unit, prepared.genes, LayoutSpec(name=settings.layout), settings.size, 0)
-    values = (2 * unit - 1) * Z_LIMIT if settings.scaling == "zscore" else unit
+    values = (2 * unit - 1) * Z_LIMIT if settings.unit else unit
     return Painting(layout, values, prepared.log_expression(x), data.obs)
 
 
@@ -104,17 +113,25 @@ def class_of(painting: Painting, label: str | None) -> np.ndarray:
 
 def ask_settings(record: DatasetRecord) -> tuple[Settings, str | None]:
     """The column on the left: which samples, which genes, which layout."""
-    label = pick_label(record)
-    where = ask_where(record.columns, label, key="where")
+    label = pick_role(record, "label")
+    choices = decided(record)
     layout = ask_record(LAYOUTS, "Layout", key="layout")
-    genes = ask_genes(record)
-    scaling = ask_field(PreparationSpec, "scaling", key="scaling")
+    genes = ask_genes(record, choices.preparation.genes)
+    scaling = ask_field(
+        PreparationSpec, "scaling", key=f"scaling {record.id[:12]}",
+        default=choices.preparation.scaling,
+    )  # fmt: skip
     size = ask_field(NetworkSpec, "image_size", key="image size")
+    say_samples(record, choices)
     st.caption(
         "For this preview genes, scaling and layout are fitted on all samples shown. In a run they "
         "are fitted on the training samples only."
     )
-    return Settings(record.id, where, int(genes), scaling, layout, int(size)), label
+    preparation = choices.preparation.model_copy(
+        update={"genes": int(genes), "scaling": scaling}
+    ).model_dump_json()
+    settings = Settings(record.id, choices.where, choices.leave_out, preparation, layout, int(size))
+    return settings, label
 
 
 def offer_layout(layout: GeneLayout) -> None:
@@ -230,7 +247,7 @@ def show_images(settings: Settings, painting: Painting, label: str | None) -> No
         "Find a gene", sorted(layout.genes.tolist()), index=None, key="gene", bind="query-params",
         placeholder="type, or click a pixel",
     )  # fmt: skip
-    unit = " (SD)" if settings.scaling == "zscore" else ""
+    unit = f" ({settings.unit})" if settings.unit else ""
     if view in ("mean", "difference"):
         image, side = st.columns([3, 2], gap="medium")
         with image:

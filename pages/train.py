@@ -4,7 +4,6 @@ import pandas as pd
 import streamlit as st
 
 from core.data.prepare import PreparationSpec
-from core.data.roles import suggest_group
 from core.data.store import DatasetRecord, list_datasets
 from core.errors import InputError
 from core.home import weights_folder
@@ -19,17 +18,18 @@ from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunState, RunStore, read_log
 from core.training.spec import AUGMENTATIONS, TrainingSpec
 from core.training.splits import SplitSpec
-from ui.forms import ask_field, ask_genes, ask_record, ask_where
+from ui.forms import ask_field, ask_genes, ask_record
 from ui.parts import (
+    decided,
     download_table,
     errors,
     finished_runs,
     go_to,
     name_run,
-    open_dataset,
     pick_dataset,
-    pick_label,
+    pick_role,
     pick_run,
+    say_samples,
     scores_table,
     show_empty,
     show_figure,
@@ -88,20 +88,15 @@ def ask_split() -> dict:
 
 def ask_spec(record: DatasetRecord) -> RunSpec:
     """The whole specification of a run, from three columns of inputs."""
-    data = open_dataset(record.id)
-    columns = list(record.columns)
     what, network_column, how = st.columns(3, gap="large")
     with what:
         st.markdown("##### What")
-        label = pick_label(record)
+        label = pick_role(record, "label")
         if label is None:
             raise InputError("Choose the column that holds the class.")
-        guess = suggest_group(data)
-        group = st.selectbox(
-            "Patient", [None, *columns], index=1 + columns.index(guess) if guess else 0,
-            format_func=lambda name: name or "none: samples can't be grouped", key="train group",
-        )  # fmt: skip
-        where = ask_where(record.columns, label, key="where")
+        group = pick_role(record, "group")
+        choices = decided(record)
+        say_samples(record, choices)
         split = ask_split()
     with network_column:
         st.markdown("##### Network")
@@ -125,8 +120,11 @@ def ask_spec(record: DatasetRecord) -> RunSpec:
     with st.expander("More settings"):
         first, second, third, fourth = st.columns(4)
         with first:
-            genes = ask_genes(record)
-            scaling = ask_field(PreparationSpec, "scaling", key="scaling")
+            genes = ask_genes(record, choices.preparation.genes)
+            scaling = ask_field(
+                PreparationSpec, "scaling", key=f"scaling {record.id[:12]}",
+                default=choices.preparation.scaling,
+            )  # fmt: skip
             seed = ask_field(RunSpec, "seed", key="seed")
         with second:
             pool = ask_field(NetworkSpec, "pool", key="pool")
@@ -143,8 +141,11 @@ def ask_spec(record: DatasetRecord) -> RunSpec:
             "dataset": record.id,
             "label": label,
             "group": group,
-            "where": where,
-            "preparation": {"genes": genes, "scaling": scaling},
+            "where": choices.where,
+            "leave_out": choices.leave_out,
+            "preparation": {
+                **choices.preparation.model_dump(), "genes": genes, "scaling": scaling,
+            },
             "layout": {"name": layout},
             "network": {
                 "backbone": backbone, "weights": weights, "head": head, "pool": pool,

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from core.data.simulate import simulate, write_simulated
-from tests.browser import Server, expect_no_failure, open_page, press, settle
+from tests.browser import Server, expect_no_failure, open_page, press, set_number, settle
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -78,7 +78,6 @@ def test_a_bad_upload_then_a_good_one(server: Server, page: Page, tmp_path: Path
     chooser = page.locator("input[type=file]").first
     chooser.set_input_files({"name": "empty.csv", "mimeType": "text/csv", "buffer": b""})
     settle(page)
-    press(page, "Read this file")
     expect(page.get_by_test_id("stAlertContentError")).to_have_count(1)
     expect(page.get_by_test_id("stException")).to_have_count(0)
     assert not list(server.home.glob("datasets/*"))
@@ -87,7 +86,9 @@ def test_a_bad_upload_then_a_good_one(server: Server, page: Page, tmp_path: Path
     write_simulated(simulate(80, 300)[0], good)
     chooser.set_input_files(good)
     settle(page)
-    press(page, "Read this file")
+    expect(page.get_by_text("80 samples x 300 genes")).to_be_visible()
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    press(page, "Keep this dataset")
     expect(page.get_by_text("Class sizes")).to_be_visible()
     expect_no_failure(page)
     assert len(list(server.home.glob("datasets/*/record.json"))) == 1
@@ -102,8 +103,9 @@ def test_more_data_in_a_dialog(server: Server, page: Page) -> None:
         {"name": "words.csv", "mimeType": "text/csv", "buffer": b"a,b\nx,y\n"}
     )
     settle(page)
-    press(page, "Read this file")
     expect(dialog.get_by_test_id("stAlertContentError")).to_have_count(1)
+    dialog.get_by_text("The example", exact=True).click()
+    settle(page)
     press(page, "Load the example")
     expect(dialog).to_have_count(0)
     expect(page.get_by_text("1,000", exact=True)).to_be_visible()
@@ -149,3 +151,37 @@ def test_what_is_chosen_goes_along(server: Server, page: Page) -> None:
     yaml = page.get_by_test_id("stCode")
     expect(yaml).to_contain_text("label: batch")
     expect(yaml).to_contain_text("name: random")
+
+
+def test_a_messy_file_is_repaired_by_buttons_and_prepared(server: Server, page: Page) -> None:
+    data = simulate(90, 300)[0]
+    table = data.to_df().T.rename_axis("gene")
+    table["S90 again"] = table[data.obs_names[0]]  # a copy of the first sample
+    table.loc["1-Mar"] = table.iloc[3]  # a gene that a spreadsheet made a date
+    labels = data.obs[["tumour_type"]].rename(index=lambda name: name.lower().replace("-", "_"))
+    labels.loc["s90_again"] = labels.iloc[0]
+    open_page(page, f"{server.url}/data")
+    press(page, "Add a dataset")
+    files = page.get_by_role("dialog").locator("input[type=file]")
+    messy = "\ufeff# from a pipeline\r\n" + table.to_csv(sep=";", lineterminator="\r\n")
+    for at, name, text in ((0, "messy.txt", messy), (1, "labels.csv", labels.to_csv())):
+        files.nth(at).set_input_files(
+            {"name": name, "mimeType": "text/plain", "buffer": text.encode()}
+        )
+        settle(page)
+    expect(page.get_by_text("91 samples x 301 genes")).to_be_visible()
+    expect(page.get_by_text("1-Mar to MARCHF1")).to_be_visible()
+    press(page, "Keep this dataset")
+    expect(page.get_by_text("2 samples are copies of one another")).to_be_visible()
+    press(page, "Keep one of each")
+    expect(page.get_by_text("1 samples left out")).to_be_visible()
+    expect(page.get_by_text("copies of one another")).to_have_count(0)
+    page.get_by_text("Samples", exact=True).first.click()
+    settle(page)
+    expect(page.get_by_text("Draw around points")).to_be_visible()
+    page.get_by_text("Prepare", exact=True).click()
+    settle(page)
+    set_number(page, "Genes", 100)
+    press(page, "Use this preparation")
+    expect(page.get_by_text("the 100 genes of highest variance")).to_be_visible()
+    expect_no_failure(page)

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from streamlit.testing.v1 import AppTest
 
+from core.data.choices import load_choices
 from core.data.simulate import simulate
 from core.data.store import add_dataset, list_datasets
 from tests.pages import button, charts, open_page, words
@@ -27,12 +29,21 @@ def upload(name: str, content: bytes, labels: tuple[str, bytes] | None = None):
     app.file_uploader[0].upload(name, content)
     if labels:
         app.file_uploader[1].upload(*labels)
-    return button(app, "Read this file").click().run()
+    return app.run()
+
+
+def upload_and_keep(name: str, content: bytes, labels: tuple[str, bytes] | None = None):
+    return button(upload(name, content, labels), "Keep this dataset").click().run()
+
+
+def metrics(app: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in app.metric}
 
 
 def test_first_visit_offers_the_example_first() -> None:
     app = open_page("data")
-    assert [widget.label for widget in app.button] == ["Load the example", "Read this file"]
+    assert app.button[0].label == "Load the example"
+    assert len(app.file_uploader) == 2
     assert not app.exception
     assert not app.error
 
@@ -40,7 +51,10 @@ def test_first_visit_offers_the_example_first() -> None:
 def test_example_in_one_click() -> None:
     app = button(open_page("data"), "Load the example").click().run()
     assert not app.exception
-    assert [metric.value for metric in app.metric] == ["600", "1,000", "5", "counts"]
+    assert metrics(app) == {
+        "Samples": "600", "Genes": "1,000", "Classes": "5", "Patients": "543", "Batches": "4",
+        "Scale": "counts",
+    }  # fmt: skip
     assert charts(app) == 1
     record = list_datasets()[0]
     assert app.query_params["dataset"] == record.id[:12]
@@ -54,7 +68,13 @@ def test_example_in_one_click() -> None:
 def test_upload_says_what_was_understood() -> None:
     app = upload("mine.csv", table().to_csv(index=False).encode())
     assert not app.error
-    assert [metric.value for metric in app.metric] == ["24", "12", "2", "log2"]
+    assert "24 samples x 12 genes" in words(app)
+    assert "Samples are in rows" in words(app)
+    assert not list_datasets()  # nothing is kept until the user agrees
+    app = button(app, "Keep this dataset").click().run()
+    assert not app.exception
+    assert metrics(app)["Samples"] == "24"
+    assert metrics(app)["Scale"] == "log2"
     assert [record.name for record in list_datasets()] == ["mine.csv"]
 
 
@@ -63,13 +83,13 @@ def test_upload_with_genes_in_rows_and_labels_apart() -> None:
     matrix = frame.drop(columns="tumour_type").T.rename_axis("gene")
     content = gzip.compress(matrix.to_csv(sep="\t").encode())
     labels = frame[["tumour_type"]].to_csv().encode()
-    app = upload("mine.tsv.gz", content, ("labels.csv", labels))
+    app = upload_and_keep("mine.tsv.gz", content, ("labels.csv", labels))
     assert not app.error
-    assert [metric.value for metric in app.metric] == ["24", "12", "2", "log2"]
+    assert (metrics(app)["Samples"], metrics(app)["Classes"]) == ("24", "2")
 
 
 def test_upload_of_one_class_is_shown_but_leads_nowhere() -> None:
-    app = upload("one.csv", table(classes=1).to_csv(index=False).encode())
+    app = upload_and_keep("one.csv", table(classes=1).to_csv(index=False).encode())
     assert not app.exception
     assert "at least two classes" in words(app)
     assert button(app, "See gene-images →").disabled
@@ -106,16 +126,110 @@ def test_bad_upload_gives_one_message_and_stores_nothing(given: tuple, home: Pat
     assert not list((home / "datasets").glob("*"))
 
 
-def test_reading_nothing_asks_for_a_file() -> None:
-    app = button(open_page("data"), "Read this file").click().run()
-    assert [error.value for error in app.error] == ["Choose an expression matrix first."]
+def test_labels_can_be_pasted() -> None:
+    frame = table().set_index("sample")
+    app = upload("mine.csv", frame.drop(columns="tumour_type").to_csv().encode())
+    pasted = frame[["tumour_type"]].to_csv(sep="\t")
+    app = app.text_area(key="pasted").input(pasted).run()
+    assert not app.error
+    app = button(app, "Keep this dataset").click().run()
+    assert metrics(app)["Classes"] == "2"
+
+
+def test_a_workbook_with_two_sheets_offers_them(tmp_path: Path) -> None:
+    path = tmp_path / "book.xlsx"
+    with pd.ExcelWriter(path) as book:
+        table().to_excel(book, sheet_name="all", index=False)
+        table(samples=6).to_excel(book, sheet_name="few", index=False)
+    app = upload("book.xlsx", path.read_bytes())
+    assert app.selectbox(key="part").options == ["all", "few"]
+    assert "24 samples" in words(app)
+    app = app.selectbox(key="part").select("few").run()
+    assert "6 samples" in words(app)
+
+
+def test_a_turned_table_is_turned_back_by_hand() -> None:
+    app = upload("mine.csv", table().drop(columns="tumour_type").to_csv(index=False).encode())
+    app.session_state["orientation"] = "genes_in_rows"
+    app.run()
+    assert "12 samples x 24 genes" in words(app)
+
+
+def messy() -> bytes:
+    frame = table(samples=40, genes=200, classes=3)
+    frame.loc[39, frame.columns[2:]] = frame.loc[38, frame.columns[2:]]  # a copy
+    frame.loc[frame["tumour_type"] == "T1", frame.columns[5:9]] = np.nan
+    frame["patient"] = [f"P{n}" for n in range(40)]
+    return frame.to_csv(index=False).encode()
+
+
+def test_findings_are_repaired_by_buttons_and_the_decisions_are_kept() -> None:
+    app = upload_and_keep("messy.csv", messy())
+    assert metrics(app)["Samples"] == "40"
+    app = button(app, "Keep one of each").click().run()
+    assert metrics(app)["Samples"] == "39"
+    app = button(app, "Leave these 4 genes out").click().run()
+    assert "leave" not in " ".join(w.label.lower() for w in app.button)
+    record = list_datasets()[0]
+    choices = load_choices(record.id)
+    assert choices.leave_out == ("S39",)
+    assert choices.preparation.missing == "drop"
+    app = open_page("data")  # another session, another day
+    assert metrics(app)["Samples"] == "39"
+    train = open_page("train")
+    assert not train.exception
+    assert "without 1 that were left out" in words(train)
+    assert "missing: drop" in train.code[0].value
+    assert "- S39" in train.code[0].value
+    app = button(app, "Take it all back").click().run()
+    assert metrics(app)["Samples"] == "40"
+
+
+@pytest.mark.parametrize("view", ["samples", "values", "prepare"])
+def test_every_view(view: str) -> None:
+    app = upload_and_keep("messy.csv", messy())
+    app.session_state["data view"] = view
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert charts(app) == {"samples": 1, "values": 2, "prepare": 0}[view]
+
+
+def test_a_preparation_is_chosen_told_and_kept() -> None:
+    app = upload_and_keep("messy.csv", messy())
+    app.session_state["data view"] = "prepare"
+    app.run()
+    area = next(area for area in app.text_area if area.label == "Only these genes")
+    area.input("G1, G2 G3\nG1 unknown").run()
+    assert "3 of the 4 listed genes" in words(app)
+    columns = next(box for box in app.multiselect if box.label.startswith("Keep only"))
+    columns.set_value(["tumour_type"]).run()
+    next(box for box in app.multiselect if box.label == "tumour_type is").set_value(
+        ["T0", "T2"]
+    ).run()
+    app = button(app, "Use this preparation").click().run()
+    assert not app.exception
+    choices = load_choices(list_datasets()[0].id)
+    assert choices.preparation.gene_list == ("G1", "G2", "G3", "unknown")
+    assert choices.where == {"tumour_type": ["T0", "T2"]}
+    assert button(app, "Use this preparation").disabled
+
+
+def test_the_class_that_is_picked_holds_on_every_page_and_later() -> None:
+    frame = table()
+    frame["stage"] = ["I", "II", "III"] * 8
+    app = upload_and_keep("mine.csv", frame.to_csv(index=False).encode())
+    short = list_datasets()[0].id[:12]
+    app.selectbox(key=f"label {short}").select("stage").run()
+    assert metrics(app)["Classes"] == "3"
+    assert open_page("train").selectbox(key=f"label {short}").value == "stage"
 
 
 def test_what_nobody_foresaw_is_calm(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("core.data.read.read_dataset", fail)
+    monkeypatch.setattr("core.data.read.read_any", fail)
     app = upload("mine.csv", table().to_csv(index=False).encode())
     assert not app.exception
     assert "unforeseen" in app.error[0].value
@@ -148,4 +262,4 @@ def test_link_to_a_dataset_that_is_gone_says_so() -> None:
     app = open_page("data", dataset="0123456789ab")
     assert not app.exception
     assert "not here" in app.warning[0].value
-    assert app.metric[0].value == "60"
+    assert metrics(app)["Samples"] == "60"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.data.choices import Choices, save_choices
 from core.data.simulate import simulate
 from core.data.store import DatasetRecord, add_dataset
 from tests.pages import button, charts, open_page, words
@@ -32,10 +33,10 @@ def test_first_view_says_what_it_is_fitted_on(dataset: DatasetRecord) -> None:
     assert charts(app) == 1
 
 
-@pytest.mark.parametrize("scaling", ["zscore", "minmax"])
+@pytest.mark.parametrize("scaling", ["zscore", "robust", "minmax", "rank"])
 def test_every_view(dataset: DatasetRecord, scaling: str) -> None:
     app = open_page("images")
-    app.selectbox(key="scaling").select(scaling).run()
+    app.selectbox(key=f"scaling {dataset.id[:12]}").select(scaling).run()
     for view in ("mean", "difference", "classes", "samples"):
         app.session_state["view"] = view
         app.run()
@@ -83,11 +84,11 @@ def test_more_genes_than_pixels_is_one_message(dataset: DatasetRecord) -> None:
 
 
 def test_a_subset_of_samples(dataset: DatasetRecord) -> None:
+    save_choices(dataset.id, Choices(label="tumour_type", where={"tumour_type": ["BRCA", "KIRC"]}))
     app = open_page("images")
-    app.selectbox(key="where column").select("tumour_type").run()
-    app.multiselect[0].set_value(["BRCA", "KIRC"]).run()
     assert not app.exception
     assert app.selectbox(key="class shown").options == ["BRCA", "KIRC"]
+    assert "tumour\\_type is BRCA, KIRC" in words(app)
 
 
 def test_without_a_class_column_all_samples_are_shown() -> None:

@@ -13,6 +13,23 @@ from core.data.prepare import PreparationSpec
 from core.data.store import DatasetRecord
 from core.records import Registry
 
+WORDS = {
+    "auto": "automatic",
+    "linear": "linear (TPM, FPKM)",
+    "cpm": "counts per million",
+    "tmm": "TMM-scaled",
+    "drop": "leave their genes out",
+    "none": "nothing",
+    "quantile": "quantile normalisation",
+    "rank": "ranks",
+    "zscore": "z-score",
+    "robust": "robust z-score",
+    "minmax": "lowest to highest",
+    "position": "keeps position",
+    "torchvision": "torchvision's own",
+}
+"""Options whose names in a specification are not words."""
+
 
 def ask_field(model: type[BaseModel], name: str, *, key: str, default: Any = None) -> Any:
     """A number input, switch or select box for one field.
@@ -36,7 +53,7 @@ def ask_field(model: type[BaseModel], name: str, *, key: str, default: Any = Non
         options = list(get_args(kind))
         return st.selectbox(
             title, options, index=options.index(value), help=field.description, key=key,
-            persist_state="session",
+            persist_state="session", format_func=lambda option: WORDS.get(option, option),
         )  # fmt: skip
     if kind is bool:
         return st.checkbox(title, value, help=field.description, key=key, persist_state="session")
@@ -51,7 +68,7 @@ def ask_field(model: type[BaseModel], name: str, *, key: str, default: Any = Non
         elif isinstance(bound, annotated_types.Lt):
             high = kind(bound.lt) - (1 if kind is int else 0.01)
     if kind is float:
-        small = value and value < 0.01
+        small = 0 < value < 0.01
         return st.number_input(
             title, low, high, value, step=value / 5 if small else 0.05,
             format="%.5f" if small else "%.2f", help=field.description, key=key,
@@ -62,9 +79,9 @@ def ask_field(model: type[BaseModel], name: str, *, key: str, default: Any = Non
     )
 
 
-def ask_genes(record: DatasetRecord) -> int:
-    """How many genes are painted: by default all of them, up to the field's own default."""
-    most = min(record.genes, PreparationSpec.model_fields["genes"].default)
+def ask_genes(record: DatasetRecord, default: int) -> int:
+    """How many genes are painted: at most as many as the dataset has."""
+    most = min(record.genes, default)
     return ask_field(PreparationSpec, "genes", key=f"genes {record.id[:12]}", default=most)
 
 
@@ -83,22 +100,28 @@ def ask_record(registry: Registry, label: str, *, key: str, default: str | None 
     return name
 
 
-def ask_where(columns: dict[str, dict[str, int]], label: str, *, key: str) -> dict[str, list[str]]:
-    """Which samples to keep: values of a column, or all."""
-    choices = [name for name, counts in columns.items() if 1 < len(counts) <= 60]
-    column = st.selectbox(
-        "Keep only some samples",
-        choices,
-        index=None,
-        format_func=lambda name: f"by {name}",
-        placeholder="no, keep all",
-        key=f"{key} column",
-        persist_state="session",
-    )
-    if column is None:
-        return {}
-    values = st.multiselect(
-        f"{column} is", list(columns[column]), default=list(columns[column]), key=f"{key} {column}",
-        persist_state="session",
+def ask_where(
+    columns: dict[str, dict[str, int]], *, key: str, chosen: dict[str, list[str]]
+) -> dict[str, list[str]]:
+    """Which samples to keep, by values of columns; empty: all.
+
+    Args:
+        columns: sample column -> samples by value, as a dataset's record has them.
+        key: the widgets' key.
+        chosen: the values to start with.
+    """
+    several = [name for name, counts in columns.items() if 1 < len(counts) <= 60]
+    by = st.multiselect(
+        "Keep only some samples, by", several, default=[c for c in chosen if c in several],
+        placeholder="no column: keep all", key=f"{key} columns",
     )  # fmt: skip
-    return {column: sorted(values)} if len(values) < len(columns[column]) else {}
+    where = {}
+    for column in by:
+        values = st.multiselect(
+            f"{column} is", list(columns[column]), key=f"{key} {column}",
+            default=chosen.get(column, list(columns[column])),
+            format_func=lambda value, counts=columns[column]: f"{value} ({counts[value]})",
+        )  # fmt: skip
+        if len(values) < len(columns[column]):
+            where[column] = sorted(values)
+    return where

@@ -12,7 +12,8 @@ import plotly.graph_objects as go
 import streamlit as st
 from anndata import AnnData
 
-from core.data.roles import suggest_label
+from core.data.choices import Choices, load_choices, save_choices
+from core.data.roles import suggest_batch, suggest_group, suggest_label
 from core.data.store import DatasetRecord, list_datasets, load_dataset
 from core.errors import GeneCanvasError
 from core.evaluation.metrics import METRICS
@@ -89,15 +90,52 @@ def _pick(label: str, options: list[str], words, key: str) -> str:
     return chosen
 
 
-def pick_label(record: DatasetRecord) -> str | None:
-    """A select box of the columns that can be classes; the choice holds on all pages."""
-    columns = [name for name, counts in record.columns.items() if len(counts) > 1]
-    guess = suggest_label(open_dataset(record.id))
-    return st.selectbox(
-        "Class", columns, index=columns.index(guess) if guess in columns else None,
-        key=f"label {record.id[:12]}", persist_state="session", placeholder="choose the column",
-        help="The column that says what each sample is, such as the tumour type.",
+def decided(record: DatasetRecord) -> Choices:
+    """What was decided about a dataset; at first, what its columns look like."""
+    choices = load_choices(record.id)
+    if choices is None:
+        data = open_dataset(record.id)
+        choices = Choices(
+            label=suggest_label(data), group=suggest_group(data), batch=suggest_batch(data)
+        )
+    return choices
+
+
+ROLES = {
+    "label": ("Class", "The column that says what each sample is, such as the tumour type."),
+    "group": ("Patient", "A patient is never on both sides of a split."),
+    "batch": ("Batch or site", "Compared with the classes: a network may learn it instead."),
+}
+
+
+def pick_role(record: DatasetRecord, role: Literal["label", "group", "batch"]) -> str | None:
+    """A select box for a column's role; the choice is kept and holds on all pages."""
+    choices = decided(record)
+    title, help = ROLES[role]
+    columns = [
+        name for name, counts in record.columns.items() if role != "label" or len(counts) > 1
+    ]
+    now = getattr(choices, role)
+    chosen = st.selectbox(
+        title, columns, index=columns.index(now) if now in columns else None,
+        key=f"{role} {record.id[:12]}", persist_state="session", help=help,
+        placeholder="choose the column" if role == "label" else "none",
     )  # fmt: skip
+    if chosen != now:
+        save_choices(record.id, choices.changed(**{role: chosen}))
+    return chosen
+
+
+def say_samples(record: DatasetRecord, choices: Choices) -> None:
+    """Which samples are used, when not all of them, and where that is decided."""
+    parts = [f"{column} is {', '.join(values)}" for column, values in choices.where.items()]
+    if choices.leave_out:
+        parts.append(f"without {len(choices.leave_out)} that were left out")
+    what = f"samples where {'; '.join(parts)}" if parts else f"all {record.samples:,} samples"
+    st.caption(
+        f"Of {escape_markdown(record.name)}: {escape_markdown(what)}. Samples and preparation are "
+        "chosen on the page Data."
+    )
 
 
 def name_run(record: RunRecord) -> str:
@@ -130,7 +168,7 @@ def show_figure(
     *,
     alt: str,
     key: str | None = None,
-    select: bool | Callable[[], None] = False,
+    select: bool | Literal["lasso"] | Callable[[], None] = False,
 ) -> list[dict]:
     """A chart with, below it, its image as SVG or PNG and its numbers as CSV.
 
@@ -140,13 +178,14 @@ def show_figure(
         name: the name of the files, without ending.
         alt: the chart in words.
         key: the widget's key, by default `name`.
-        select: whether clicked points are given back, or what to do at once on a click; `key` in
-            the session state then holds the event.
+        select: whether clicked points are given back ("lasso": points that are drawn around), or
+            what to do at once on a click; `key` in the session state then holds the event.
 
     Returns:
         The selected points.
     """
     key = key or name
+    lasso = select == "lasso"
     figure.update_layout(modebar_bgcolor="rgba(0,0,0,0)")
     with st.container(gap="xsmall"):
         event = st.plotly_chart(
@@ -154,11 +193,13 @@ def show_figure(
             key=key,
             alt=alt,
             on_select=select if callable(select) else "rerun" if select else "ignore",
-            selection_mode="points",
+            selection_mode=("lasso", "box") if lasso else "points",
             config={
                 "displaylogo": False,
                 "toImageButtonOptions": {"format": "svg", "filename": name, "scale": 2},
-                "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+                "modeBarButtonsToRemove": ["autoScale2d"]
+                if lasso
+                else ["select2d", "lasso2d", "autoScale2d"],
             },
         )
         with st.container(

@@ -443,9 +443,7 @@ def _check_copies(at: _Checked) -> Iterator[Finding]:
             message=f"{copies.sum()} samples are copies of one another (such as "
             f"{_name(names[copies])}). On two sides of a split they make results look better than "
             "they are.",
-            repair=Repair(
-                title=f"Keep one of each ({len(again)} go)", changes={"leave_out": again}
-            ),
+            repair=Repair(title="Keep one of each", changes={"leave_out": again}),
         )
     pairs = [
         (a, b, r) for a, b, r in at.similarity.pairs

@@ -2,7 +2,6 @@
 
 import csv
 import re
-import shutil
 import tarfile
 import tempfile
 import zipfile
@@ -30,6 +29,7 @@ from core.data.unpack import (
     PACKED_ENDINGS,
     UNPACKING,
     Progress,
+    copy_limited,
     extract,
     list_members,
     open_content,
@@ -589,8 +589,7 @@ def _read_mtx(path: Path, found: dict[str, str], folder: Path) -> Matrix:
     try:
         with open_content(texts["matrix"]) as stream:
             plain = folder / "matrix"
-            with plain.open("wb") as out:
-                shutil.copyfileobj(stream, out)
+            copy_limited(stream, plain, found["matrix"])
         rows, columns, *_ = scipy.io.mminfo(plain)
         check_size(rows, columns, path.name)
         x = scipy.io.mmread(plain, spmatrix=False)
@@ -599,8 +598,11 @@ def _read_mtx(path: Path, found: dict[str, str], folder: Path) -> Matrix:
         raise InputError(f"{path.name}: {found['matrix']} is not a matrix: {error}") from None
     lists = {}
     for role in ("genes", "cells"):
+        plain = folder / role
         with open_content(texts[role]) as stream:
-            lists[role] = [line.split("\t") for line in stream.read().decode().splitlines()]
+            copy_limited(stream, plain, found[role])
+        lines = plain.read_text(encoding="utf-8", errors="replace").splitlines()
+        lists[role] = [line.split("\t") for line in lines]
     if x.shape != (len(lists["genes"]), len(lists["cells"])):
         raise InputError(
             f"{path.name}: the matrix is {x.shape[0]} x {x.shape[1]}, but there are "

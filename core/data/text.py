@@ -140,7 +140,7 @@ def read_text(
         InputError: it isn't a table, or a line or a cell is wrong, naming which.
     """
     name = name or path.name
-    with open_content(path, progress) as stream:
+    with open_content(path) as stream:
         blocks = read_ahead(iterate_blocks(stream, name))
         first = next(blocks, None)
         if first is None or first.isspace():
@@ -153,6 +153,8 @@ def read_text(
                 block = _skip_lines(block, form.skipped)
             collector.add(block, line)
             line += block.count(b"\n") or block.count(b"\r")
+            if progress:
+                progress(stream.share())
     turned = collector.turned
     if turned:
         with open_content(path) as stream:

@@ -42,6 +42,18 @@ OPENERS: dict[bytes, Callable[[BinaryIO], BinaryIO]] = {
 PACKED_ENDINGS = re.compile(r"\.(gz|bz2|xz|zst|zip)$", re.IGNORECASE)
 
 
+class PackedFile:
+    """A stream of what is packed in a file, which knows how much of the file is read."""
+
+    def __init__(self, content: BinaryIO, file: BinaryIO, size: int) -> None:
+        self.read = content.read
+        self._file, self._size = file, size
+
+    def share(self) -> float:
+        """The share of the file that is read, 0 to 1."""
+        return 1.0 if self._file.closed else min(self._file.tell() / self._size, 1.0)
+
+
 def read_start(path: Path, length: int = 600) -> bytes:
     """The first bytes of a file; raises InputError when there is none, or nothing in it."""
     if not path.is_file():
@@ -96,19 +108,20 @@ def extract(path: Path, member: str, folder: Path) -> Path:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
-                _copy_limited(stream, place, member)
+                copy_limited(stream, place, member)
         else:
             with tarfile.open(path) as archive:
                 stream = archive.extractfile(member)
                 if stream is None:
                     raise InputError(f"{path.name}: {member} is not a file.")
-                _copy_limited(stream, place, member)
+                copy_limited(stream, place, member)
     except UNPACKING as error:
         raise _say_damaged(path.name, error) from None
     return place
 
 
-def _copy_limited(stream: BinaryIO, place: Path, name: str) -> None:
+def copy_limited(stream: BinaryIO | PackedFile, place: Path, name: str) -> None:
+    """Write a stream to a file; raises InputError when it is larger than allowed."""
     done = 0
     with place.open("wb") as out:
         while chunk := stream.read(1 << 20):
@@ -121,44 +134,21 @@ def _copy_limited(stream: BinaryIO, place: Path, name: str) -> None:
 
 
 @contextmanager
-def open_content(path: Path, progress: Progress | None = None) -> Iterator[BinaryIO]:
+def open_content(path: Path) -> Iterator[PackedFile]:
     """Open what is packed in a file (gz, bz2, xz, zst), or the file itself.
 
-    Args:
-        path: the file.
-        progress: told the share that is read, at each large read.
-
-    Raises:
-        InputError: the content is damaged, also while it is being read.
+    Raises InputError when the content is damaged, also while it is being read.
     """
     start = read_start(path, 6)
     opener = next((make for magic, make in OPENERS.items() if start.startswith(magic)), None)
     try:
         with path.open("rb") as file, file if opener is None else opener(file) as content:
-            yield _Watched(content, file, path.stat().st_size, progress)
+            yield PackedFile(content, file, path.stat().st_size)
     except UNPACKING as error:
         raise _say_damaged(path.name, error) from None
 
 
-class _Watched(io.RawIOBase):
-    """A stream that tells how much of the file behind it is read."""
-
-    def __init__(
-        self, content: BinaryIO, file: BinaryIO, size: int, progress: Progress | None
-    ) -> None:
-        self.content, self.file, self.size, self.progress = content, file, size, progress
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        data = self.content.read(size)
-        if self.progress and len(data) > 65536:
-            self.progress(min(self.file.tell() / self.size, 1.0))
-        return data
-
-
-def iterate_blocks(stream: BinaryIO, name: str) -> Iterator[bytes]:
+def iterate_blocks(stream: PackedFile, name: str) -> Iterator[bytes]:
     """The lines of a text in UTF-8 or Latin-1, about 32 MB of whole lines at a time.
 
     A byte order mark is removed, UTF-16 is recoded. Every block ends with a line's end.
@@ -213,7 +203,7 @@ def read_ahead(items: Iterator[bytes]) -> Iterator[bytes]:
 class _Joined(io.RawIOBase):
     """A stream with the bytes that were already taken from it before it."""
 
-    def __init__(self, head: bytes, stream: BinaryIO) -> None:
+    def __init__(self, head: bytes, stream: PackedFile) -> None:
         self.head, self.stream = head, stream
 
     def readable(self) -> bool:

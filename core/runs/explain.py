@@ -187,7 +187,7 @@ def gene_expression(spec: RunSpec, data: AnnData, gene: str) -> pd.DataFrame:
     Taken through the first fold's preparation whose image has the gene; raises InputError when
     none has it.
     """
-    data = select_samples(data, spec.where)
+    data = select_samples(data, spec.where, spec.leave_out)
     for place in sorted((run_folder(spec.id) / "folds").iterdir()):
         prepared = Preprocessor.load(place / "preprocessor.npz")
         column = np.flatnonzero(prepared.genes == gene)

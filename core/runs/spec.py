@@ -28,6 +28,7 @@ class RunSpec(BaseModel):
     where: dict[str, list[str]] = Field(
         default_factory=dict, description="Keep only samples whose column has one of these values."
     )
+    leave_out: tuple[str, ...] = Field((), description="Ids of samples that are left out.")
     preparation: PreparationSpec = PreparationSpec()
     layout: LayoutSpec = LayoutSpec()
     network: NetworkSpec = NetworkSpec()

@@ -28,7 +28,8 @@ class Study:
 
 def open_study(spec: RunSpec, data: AnnData | None = None) -> Study:
     """Take a run's samples and divide them; raises InputError when the spec doesn't fit them."""
-    data = select_samples(load_dataset(spec.dataset) if data is None else data, spec.where)
+    data = load_dataset(spec.dataset) if data is None else data
+    data = select_samples(data, spec.where, spec.leave_out)
     for role, column in (("label", spec.label), ("patient", spec.group)):
         if column is not None and column not in data.obs:
             known = ", ".join(data.obs.columns) or "none"

@@ -1,0 +1,109 @@
+"""Figures about a dataset before anything is trained: samples on a map, ranges, missing values."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.plots.figures import COLOURS
+
+MANY_POINTS = 3000
+"""From here on points are drawn by the graphics card."""
+OTHER = "rgba(140,140,140,0.7)"
+"""Values beyond the palette, and samples without a value."""
+
+
+def sample_map(
+    x: np.ndarray, y: np.ndarray, names: Sequence[str], groups: Sequence[str], axes: tuple[str, str]
+) -> go.Figure:
+    """Samples as points, coloured by what is known about them.
+
+    Args:
+        x: (samples,) first coordinate.
+        y: (samples,) second coordinate.
+        names: (samples,) ids; given back as custom data by a selection.
+        groups: (samples,) values of a column; those beyond the palette share a grey.
+        axes: titles of the two axes.
+    """
+    figure = go.Figure()
+    frame = pd.DataFrame({"x": x, "y": y, "name": names, "group": groups})
+    draw = figure.add_scattergl if len(frame) > MANY_POINTS else figure.add_scatter
+    order = frame["group"].value_counts().index.tolist()
+    for number, group in enumerate(order):
+        part = frame[frame["group"] == group]
+        draw(
+            x=part["x"], y=part["y"], mode="markers", name=f"{group or 'none'} ({len(part)})",
+            customdata=part["name"], text=part["name"],
+            marker={
+                "size": 7 if len(frame) < 2000 else 4, "opacity": 0.8,
+                "color": COLOURS[number] if number < len(COLOURS) and group else OTHER,
+            },
+            hovertemplate="<b>%{text}</b><br>" + f"{group}<extra></extra>",
+        )  # fmt: skip
+    figure.update_layout(
+        xaxis_title=axes[0], yaxis_title=axes[1], height=520, dragmode="lasso",
+        margin={"l": 10, "r": 10, "t": 10, "b": 10}, legend={"title": None},
+    )  # fmt: skip
+    return figure
+
+
+def value_ranges(quantiles: np.ndarray, groups: Sequence[str], unit: str) -> go.Figure:
+    """The middle of each sample's values, samples side by side, those of one class together.
+
+    Args:
+        quantiles: (samples, 5) the 5th, 25th, 50th, 75th and 95th percentile.
+        groups: (samples,) classes.
+        unit: title of the values.
+    """
+    labels = np.asarray(groups, dtype=str)
+    order = np.lexsort((quantiles[:, 2], labels))
+    ordered, at = quantiles[order], np.arange(len(order))
+    figure = go.Figure()
+    for low, high, colour, name in (
+        (0, 4, "rgba(0,114,178,0.2)", "5 % to 95 %"),
+        (1, 3, "rgba(0,114,178,0.45)", "25 % to 75 %"),
+    ):
+        figure.add_scatter(
+            x=np.concatenate([at, at[::-1]]),
+            y=np.concatenate([ordered[:, high], ordered[::-1, low]]),
+            fill="toself", fillcolor=colour, line={"width": 0}, name=name, hoverinfo="skip",
+        )  # fmt: skip
+    figure.add_scatter(
+        x=at, y=ordered[:, 2], mode="lines", line={"color": COLOURS[1], "width": 1}, name="median",
+        text=labels[order], hovertemplate="%{text}: median %{y:.3g}<extra></extra>",
+    )  # fmt: skip
+    starts = np.flatnonzero(np.r_[True, labels[order][1:] != labels[order][:-1]])
+    ends = np.r_[starts[1:], len(order)]
+    figure.update_layout(
+        xaxis={
+            "tickvals": (starts + ends) / 2, "ticktext": labels[order][starts],
+            "title": "samples, by class and median",
+        },
+        yaxis_title=unit, height=420, margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        legend={"orientation": "h", "y": 1.08},
+    )  # fmt: skip
+    for start in starts[1:]:
+        figure.add_vline(x=start - 0.5, line={"color": OTHER, "width": 1, "dash": "dot"})
+    return figure
+
+
+def missing_by_class(missing: np.ndarray, genes: int, groups: Sequence[str]) -> go.Figure:
+    """The share of values that is missing in each class, in percent.
+
+    Args:
+        missing: (samples,) missing values.
+        genes: how many genes a sample has.
+        groups: (samples,) classes.
+    """
+    share = pd.Series(missing).groupby(np.asarray(groups, dtype=str)).mean() * 100 / genes
+    figure = go.Figure(
+        go.Bar(
+            x=share.index, y=share.to_numpy(), marker_color=COLOURS[0],
+            hovertemplate="%{x}: %{y:.3g} % missing<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_layout(
+        yaxis_title="missing values (%)", height=280, margin={"l": 10, "r": 10, "t": 10, "b": 10}
+    )
+    return figure

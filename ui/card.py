@@ -1,0 +1,236 @@
+"""What a dataset is and what was found about it, with repairs; the samples on a map; the values."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from anndata import AnnData
+
+from core.data.check import DataCard, Finding, check_dataset, select_samples
+from core.data.choices import Choices, save_choices
+from core.data.prepare import PreparationSpec, Preprocessor
+from core.data.profile import MatrixProfile, profile
+from core.data.similarity import map_samples
+from core.data.store import DatasetRecord
+from core.errors import InputError
+from core.plots.data import missing_by_class, sample_map, value_ranges
+from core.plots.figures import class_sizes
+from ui.bring import show_corner, show_notes
+from ui.parts import escape_markdown, go_to, open_dataset, show_figure
+
+BADGES = {
+    "error": ":red-badge[:material/block: put right first]",
+    "warning": ":orange-badge[:material/warning: look out]",
+    "info": ":blue-badge[:material/info: good to know]",
+}
+SCALES = {"counts": "counts", "linear": "TPM-like", "log2": "log2"}
+MAP_GENES = 1000
+"""Most variable genes on which the map of samples rests."""
+CARDS = 10
+"""Cards that a session remembers."""
+
+
+def change(record: DatasetRecord, choices: Choices) -> None:
+    """Keep new choices, and let the boxes on the page show them."""
+    save_choices(record.id, choices)
+    short = record.id[:12]
+    for role in ("label", "group", "batch"):
+        st.session_state[f"{role} {short}"] = getattr(choices, role)
+
+
+def used_samples(record: DatasetRecord, choices: Choices) -> AnnData:
+    """The samples of a stored dataset that the choices keep."""
+    return select_samples(open_dataset(record.id), choices.where, choices.leave_out)
+
+
+def examine(record: DatasetRecord, choices: Choices) -> DataCard:
+    """The data card, made once for each set of choices."""
+    cards = st.session_state.setdefault("cards", {})
+    key = (record.id, choices.model_dump_json())
+    if key not in cards:
+        data = used_samples(record, choices)
+        words = f"Checking {data.n_obs:,} samples x {data.n_vars:,} genes"
+        bar = st.progress(0.0, words)
+        cards[key] = check_dataset(
+            data, choices.label, choices.group, choices.batch, choices.preparation,
+            lambda share: bar.progress(share, words),
+        )  # fmt: skip
+        bar.empty()
+        while len(cards) > CARDS:
+            cards.pop(next(iter(cards)))
+    return cards[key]
+
+
+def show_card(record: DatasetRecord, choices: Choices) -> None:
+    """Sizes, findings with their repairs, class sizes, the corner, and the way on."""
+    card = examine(record, choices)
+    numbers = st.columns(6)
+    numbers[0].metric("Samples", f"{card.samples:,}")
+    numbers[1].metric("Genes", f"{card.genes:,}")
+    numbers[2].metric("Classes", len(card.classes) or "–")
+    numbers[3].metric("Patients", "–" if card.patients is None else f"{card.patients:,}")
+    numbers[4].metric("Batches", "–" if card.batches is None else f"{card.batches:,}")
+    numbers[5].metric("Scale", SCALES[card.scale], help=card.evidence)
+    show_decisions(record, choices)
+    understood, sizes = st.columns([3, 2], gap="large")
+    with understood:
+        st.markdown("#### What was found")
+        for finding in card.findings:
+            show_finding(record, choices, finding)
+        wrong = any(finding.severity == "error" for finding in card.findings)
+        st.space("small")
+        if wrong or not card.label:
+            st.caption(
+                "Once a class column is chosen and nothing stands in the way, go on from here."
+            )
+        if st.button("See gene-images →", type="primary", disabled=wrong or not card.label):
+            go_to("images")
+    with sizes:
+        st.markdown("#### Class sizes")
+        if card.classes:
+            table = pd.DataFrame({"class": card.classes.keys(), "samples": card.classes.values()})
+            show_figure(class_sizes(card.classes), table, "class_sizes", alt="Samples by class")
+        else:
+            st.caption("Choose the column that holds the class.")
+    with st.expander("How the file was read"):
+        show_notes(record.notes)
+        st.caption(card.evidence)
+        show_corner(used_samples(record, choices))
+
+
+def show_finding(record: DatasetRecord, choices: Choices, finding: Finding) -> None:
+    """One finding, and the button that repairs it."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f"{BADGES[finding.severity]} {escape_markdown(finding.message)}", width="stretch"
+        )
+        if finding.repair:
+            st.button(
+                finding.repair.title, key=f"repair {finding.code}", icon=":material/build:",
+                on_click=lambda: change(record, choices.changed(**finding.repair.changes)),
+            )  # fmt: skip
+
+
+def show_decisions(record: DatasetRecord, choices: Choices) -> None:
+    """What was decided about samples and values, and the way back."""
+    decided = [
+        f"{escape_markdown(column)} is {escape_markdown(', '.join(values))}"
+        for column, values in choices.where.items()
+    ]
+    if choices.leave_out:
+        names = ", ".join(choices.leave_out[:3]) + (" …" if len(choices.leave_out) > 3 else "")
+        decided.append(f"{len(choices.leave_out)} samples left out ({escape_markdown(names)})")
+    default = PreparationSpec()
+    decided += [
+        f"{field.title}: {_say(getattr(choices.preparation, name))}"
+        for name, field in PreparationSpec.model_fields.items()
+        if getattr(choices.preparation, name) != getattr(default, name)
+    ]
+    if not decided:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f":green-badge[:material/check: decided] {' · '.join(decided)}", width="stretch"
+        )
+        st.button(
+            "Take it all back", type="tertiary",
+            on_click=lambda: change(
+                record,
+                Choices(label=choices.label, group=choices.group, batch=choices.batch),
+            ),
+        )  # fmt: skip
+
+
+def _say(value: object) -> str:
+    return f"{len(value)} genes" if isinstance(value, tuple) else escape_markdown(str(value))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Comparing samples")
+def locate(dataset: str, choices: str) -> tuple[AnnData, np.ndarray, np.ndarray]:
+    """Principal components of the used samples over their most variable genes."""
+    decided = Choices.model_validate_json(choices)
+    data = select_samples(open_dataset(dataset), decided.where, decided.leave_out)
+    spec = decided.preparation.model_copy(update={"genes": MAP_GENES})
+    x = np.asarray(data.X)
+    prepared = Preprocessor.fit(x, data.var_names.to_numpy(), str(data.uns["scale"]), spec)
+    return data, *map_samples(prepared.transform(x))
+
+
+def show_samples(record: DatasetRecord, choices: Choices) -> None:
+    """Samples on a map; a lasso says who they are and can leave them out."""
+    data, scores, share = locate(record.id, choices.model_dump_json())
+    left, right = st.columns(2)
+    columns = list(data.obs.columns)
+    if not columns:
+        raise InputError("Nothing is known about these samples to colour them by. Add labels.")
+    colour = left.selectbox(
+        "Colour by", columns, index=columns.index(choices.label) if choices.label else 0,
+        key="map colour",
+    )  # fmt: skip
+    pairs = [(n, n + 1) for n in range(0, scores.shape[1] - 1, 2)]
+    x, y = right.selectbox(
+        "Components", pairs, format_func=lambda pair: f"PC{pair[0] + 1} and PC{pair[1] + 1}",
+        key="map axes",
+    )  # fmt: skip
+    axes = [f"PC{n + 1} ({share[n]:.0%} of the variance)" for n in (x, y)]
+    groups = data.obs[colour].astype(str).to_numpy()
+    figure = sample_map(scores[:, x], scores[:, y], data.obs_names, groups, (axes[0], axes[1]))
+    table = pd.DataFrame(
+        {"sample": data.obs_names, colour: groups, axes[0]: scores[:, x], axes[1]: scores[:, y]}
+    )
+    points = show_figure(
+        figure, table, "samples_pca", alt=f"Samples on principal components, by {colour}",
+        select="lasso",
+    )  # fmt: skip
+    st.caption(
+        f"Principal components of the {min(MAP_GENES, data.n_vars):,} most variable genes. Draw "
+        "around points to see who they are."
+    )
+    chosen = [point["customdata"] for point in points]
+    chosen = [name[0] if isinstance(name, list) else name for name in chosen]
+    if not chosen:
+        return
+    st.markdown(f"#### {len(chosen)} samples")
+    st.dataframe(data.obs.loc[chosen].rename_axis("sample").reset_index(), hide_index=True)
+    st.button(
+        "Leave these samples out", icon=":material/build:",
+        on_click=lambda: change(record, choices.changed(leave_out=chosen)),
+    )  # fmt: skip
+
+
+@st.cache_resource(max_entries=4, show_spinner="Looking at the values")
+def measure(dataset: str, choices: str) -> tuple[AnnData, MatrixProfile]:
+    """What the values of the used samples are like."""
+    decided = Choices.model_validate_json(choices)
+    data = select_samples(open_dataset(dataset), decided.where, decided.leave_out)
+    return data, profile(np.asarray(data.X))
+
+
+def show_values(record: DatasetRecord, choices: Choices) -> None:
+    """The range of each sample's values, and where values are missing."""
+    data, found = measure(record.id, choices.model_dump_json())
+    groups = data.obs[choices.label].astype(str) if choices.label else np.full(data.n_obs, "all")
+    quantiles, unit = found.quantiles, "log2 values"
+    if found.scale != "log2":
+        quantiles, unit = np.log2(np.maximum(quantiles, 0) + 1), f"log2({SCALES[found.scale]} + 1)"
+    st.markdown("#### Values of each sample")
+    table = pd.DataFrame(quantiles, columns=["p5", "p25", "median", "p75", "p95"])
+    table.insert(0, "sample", data.obs_names)
+    show_figure(
+        value_ranges(quantiles, groups, unit), table, "value_ranges",
+        alt="Range of the values of each sample",
+    )  # fmt: skip
+    st.caption(
+        "A class that lies higher or lower as a whole was often processed elsewhere. "
+        + found.evidence
+    )
+    st.markdown("#### Missing values")
+    if not found.missing.any():
+        st.caption("No value is missing.")
+        return
+    table = pd.DataFrame(
+        {"sample": data.obs_names, "class": np.asarray(groups), "missing": found.missing}
+    )
+    show_figure(
+        missing_by_class(found.missing, data.n_vars, groups), table, "missing_values",
+        alt="Share of missing values by class",
+    )  # fmt: skip

@@ -1,0 +1,87 @@
+"""Which samples are used and how their values are prepared, as a form and as a sentence."""
+
+import tempfile
+from pathlib import Path
+
+import streamlit as st
+
+from core.data.choices import Choices
+from core.data.prepare import PreparationSpec
+from core.data.store import DatasetRecord
+from core.errors import InputError
+from core.images.references import read_gene_sets
+from ui.card import change, used_samples
+from ui.forms import ask_field, ask_where
+from ui.parts import errors, escape_markdown
+
+STEPS = {
+    "The values": ("scale", "library", "floor", "missing", "across"),
+    "The genes": ("choose", "genes", "scaling"),
+}
+
+
+def show_prepare(record: DatasetRecord, choices: Choices) -> None:
+    """The form; saved choices hold on every page and in every later session."""
+    version = choices.model_dump_json()
+    key = f"prepare {record.id[:12]} {hash(version)}"
+    left, middle, right = st.columns(3, gap="large")
+    with left:
+        st.markdown("##### The samples")
+        where = ask_where(record.columns, key=key, chosen=choices.where)
+        if choices.leave_out:
+            kept_out = st.multiselect(
+                "Left out by name", choices.leave_out, default=choices.leave_out, key=f"{key} out"
+            )
+        else:
+            kept_out = []
+    asked = {}
+    for column, (title, names) in zip((middle, right), STEPS.items(), strict=True):
+        with column:
+            st.markdown(f"##### {title}")
+            for name in names:
+                asked[name] = ask_field(
+                    PreparationSpec, name, key=f"{key} {name}",
+                    default=getattr(choices.preparation, name),
+                )  # fmt: skip
+    with right:
+        asked["gene_list"] = ask_gene_list(key, choices.preparation.gene_list)
+    new = Choices(
+        label=choices.label, group=choices.group, batch=choices.batch, where=where,
+        leave_out=kept_out, preparation=PreparationSpec(**asked),
+    )  # fmt: skip
+    st.markdown("##### So it is prepared")
+    with errors():
+        data = used_samples(record, new)
+        steps = new.preparation.describe(str(data.uns["scale"]))
+        st.markdown(
+            f"{data.n_obs:,} of {record.samples:,} samples; "
+            + escape_markdown("; ".join(steps))
+            + ". What is learned for this is learned from training samples only."
+        )
+        if new.preparation.gene_list:
+            present = len(set(new.preparation.gene_list) & set(data.var_names))
+            listed = len(new.preparation.gene_list)
+            if not present:
+                raise InputError("None of the listed genes is in this dataset.")
+            st.caption(f"{present:,} of the {listed:,} listed genes are in this dataset.")
+        st.button(
+            "Use this preparation", type="primary", disabled=new == choices,
+            on_click=lambda: change(record, new),
+        )  # fmt: skip
+
+
+def ask_gene_list(key: str, chosen: tuple[str, ...]) -> tuple[str, ...]:
+    """Genes typed or pasted, or a set out of a GMT file."""
+    text = st.text_area(
+        "Only these genes", " ".join(chosen), key=f"{key} list", height=80,
+        placeholder="all genes; or paste symbols, divided by spaces, commas or lines",
+    )  # fmt: skip
+    upload = st.file_uploader("or a gene set (GMT)", key=f"{key} gmt")
+    if upload is not None:
+        with errors(), tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "sets.gmt"
+            path.write_bytes(upload.getbuffer())
+            sets = read_gene_sets(path)
+            name = st.selectbox("Set", list(sets), key=f"{key} set")
+            return tuple(sets[name])
+    return tuple(dict.fromkeys(text.replace(",", " ").replace(";", " ").split()))
