@@ -16,10 +16,12 @@ from core.data.catalogue import (
     fetch,
     forget,
     kept,
+    kept_files,
     own_entry,
     read_entry,
 )
 from core.data.formats import list_parts
+from core.data.genes import find_outdated, read_hgnc, rename_genes
 from core.data.read import read_dataset
 from core.data.simulate import simulate
 from core.data.store import DatasetRecord, add_dataset
@@ -89,8 +91,7 @@ def show_upload() -> None:
             format_func=ORIENTATIONS.get, key="orientation",
         )  # fmt: skip
         asked = (matrix.file_id, labels and labels.file_id, pasted, orientation, part)
-        draft = _read_draft(asked, paths, orientation, part)
-        show_draft(draft, Path(matrix.name).name)
+        show_draft(_read_draft(asked, paths, orientation, part), Path(matrix.name).name)
 
 
 def _write_uploads(
@@ -130,6 +131,7 @@ def _read_draft(asked: tuple, paths: list[Path], orientation: str, part: str | N
 def show_draft(data: AnnData, name: str) -> None:
     """What was understood of a file that isn't kept yet."""
     st.markdown(f"#### {data.n_obs:,} samples x {data.n_vars:,} genes")
+    data = offer_current_symbols(data)
     show_notes(data.uns["notes"])
     show_corner(data)
     left, right = st.columns([3, 1], vertical_alignment="bottom")
@@ -138,6 +140,32 @@ def show_draft(data: AnnData, name: str) -> None:
         with errors(), st.spinner("Keeping the dataset"):
             keep(add_dataset(data, title))
             st.rerun()
+
+
+def offer_current_symbols(data: AnnData) -> AnnData:
+    """Rename outdated symbols if the user wants it; HGNC's list is fetched once for that."""
+    hgnc = CATALOGUE["hgnc"]
+    if not kept(hgnc):
+        if st.button("Look for outdated gene symbols (fetches HGNC's list once)", type="tertiary"):
+            with errors():
+                _fetch(hgnc)
+                st.rerun()
+        return data
+    outdated = find_outdated(data.var_names, former_symbols(str(kept_files(hgnc)[0])))
+    if not outdated:
+        return data
+    examples = ", ".join(f"{old} → {new}" for old, new in list(outdated.items())[:3])
+    wanted = st.toggle(
+        f"Use today's symbols for {len(outdated)} outdated ones ({escape_markdown(examples)})",
+        key="today's symbols",
+    )
+    return rename_genes(data, outdated) if wanted else data
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def former_symbols(path: str) -> dict[str, str]:
+    """HGNC's former symbols."""
+    return read_hgnc(Path(path))
 
 
 def show_notes(notes: list[str]) -> None:
@@ -221,6 +249,13 @@ def show_entry(entry: PublicDataset, *, titled: bool = True) -> None:
 
 
 def _fetch_and_read(entry: PublicDataset) -> AnnData:
+    _fetch(entry)
+    with st.spinner("Reading what was fetched"):
+        return read_entry(entry)
+
+
+def _fetch(entry: PublicDataset) -> None:
+    """Download what isn't here yet, with its progress."""
     bar = st.progress(0.0, "Asking the server")
 
     def progress(name: str, done: int, total: int | None) -> None:
@@ -229,7 +264,5 @@ def _fetch_and_read(entry: PublicDataset) -> AnnData:
 
     try:
         fetch(entry, progress)
-        bar.progress(1.0, "Reading what was fetched")
-        return read_entry(entry)
     finally:
         bar.empty()

@@ -15,6 +15,7 @@ from core.errors import InputError
 from core.plots.data import missing_by_class, sample_map, value_ranges
 from core.plots.figures import class_sizes
 from ui.bring import show_corner, show_notes
+from ui.forms import WORDS
 from ui.parts import escape_markdown, go_to, open_dataset, show_figure
 
 BADGES = {
@@ -141,7 +142,9 @@ def show_decisions(record: DatasetRecord, choices: Choices) -> None:
 
 
 def _say(value: object) -> str:
-    return f"{len(value)} genes" if isinstance(value, tuple) else escape_markdown(str(value))
+    if isinstance(value, tuple):
+        return f"{len(value)} genes"
+    return escape_markdown(WORDS.get(str(value), str(value)))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing samples")

@@ -253,7 +253,9 @@ def _check_patients(at: _Checked) -> Iterator[Finding]:
     patients = at.column(at.group)
     if patients is not None:
         counts = patients[patients != ""].value_counts()
-        text = f"{len(counts)} patients, {int((counts > 1).sum())} of them with several samples."
+        text = (
+            f"{len(counts):,} patients, {int((counts > 1).sum()):,} of them with several samples."
+        )
         paired = _count_pairs(at.data, patients)
         if paired:
             text += f" {paired} have both tumour and normal tissue here."
@@ -333,9 +335,9 @@ def _check_missing(at: _Checked) -> Iterator[Finding]:
         "drop": "their genes are left out",
     }[at.preparation.missing]
     genes = int((at.profile.gene_missing > 0).sum())
-    text = f"{missing.sum()} values are missing, in {genes} genes; they {done}."
+    text = f"{missing.sum():,} values are missing, in {genes:,} genes; they {done}."
     if at.preparation.missing == "drop":
-        text = f"{missing.sum()} values are missing; the {genes} genes with such are left out."
+        text = f"{missing.sum():,} values are missing; the {genes:,} genes with such are left out."
         yield Finding(severity="info", code="missing_values", message=text)
         return
     where = _name_concentrated(missing, at.column(at.label))
@@ -389,7 +391,7 @@ def _check_floor(at: _Checked) -> Iterator[Finding]:
             ),
         )
         return
-    text = f"{negative} log2 values are below 0 (lowest {lowest:.3g})."
+    text = f"{negative:,} log2 values are below 0 (lowest {lowest:.3g})."
     where, common = _find_lower_floor(at.profile.lowest, at.column(at.label))
     if where is None:
         text += f" Values below {floor:g} become {floor:g} for all samples alike."

@@ -40,6 +40,7 @@ from core.errors import InputError
 MAX_CELLS = 20_000_000
 """Largest Excel sheet."""
 COLUMNS_AT_A_TIME = 500
+SAMPLE_NAMES = re.compile(r"(?i)sample|barcode|name|(^|_)ids?$")
 TABLE_ENDINGS = {"csv", "tsv", "txt", "tab", "gct", "xlsx", "xls", "parquet", "feather", "h5ad",
                  "mat", "sf", "results", "counts", "count"}  # fmt: skip
 
@@ -398,7 +399,8 @@ def _name_matlab(x: np.ndarray, name: str, vectors: dict[str, np.ndarray]) -> Ma
         x = np.ascontiguousarray(x.T)
         rows, columns = columns, rows
         notes.append(f"Genes are in rows: {genes} names the rows.")
-    ids = next((k for k in several if k != genes and distinct[k] and len(several[k]) == rows), None)
+    named = [k for k in several if k != genes and distinct[k] and len(several[k]) == rows]
+    ids = next((k for k in named if SAMPLE_NAMES.search(k)), None) or next(iter(named), None)
     obs = {
         key: texts for key, texts in several.items()
         if key not in (genes, ids) and len(texts) == rows and rows != columns

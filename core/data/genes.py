@@ -1,10 +1,12 @@
 """Gene ids as laboratories write them: versions, pairs of ids, dates that Excel made, repeats."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 
 from core.data.profile import detect_scale
 from core.errors import InputError
@@ -157,35 +159,58 @@ def _nanmean(x: np.ndarray) -> np.ndarray:
     return np.where(counts > 0, np.nansum(x, axis=0) / np.maximum(counts, 1), np.nan)
 
 
-def current_symbols(hgnc: Mapping[str, str], genes: np.ndarray) -> dict[str, str]:
-    """Outdated symbol -> today's, for the genes whose former symbol belongs to one gene alone.
-
-    Args:
-        hgnc: former symbol -> current symbol, as `read_hgnc` gives it.
-        genes: ids of a dataset; those that would become a gene that is there already are left.
-    """
-    present = set(genes)
-    return {gene: hgnc[gene] for gene in genes if gene in hgnc and hgnc[gene] not in present}
-
-
-def read_hgnc(table: pd.DataFrame) -> dict[str, str]:
+def read_hgnc(path: Path) -> dict[str, str]:
     """Former symbol -> current symbol out of HGNC's complete set; ambiguous ones are left out.
 
-    Raises InputError when the columns symbol and prev_symbol aren't there.
+    Raises InputError when it isn't a table with the columns symbol and prev_symbol.
     """
-    missing = {"symbol", "prev_symbol"} - set(table.columns)
-    if missing:
-        raise InputError(
-            f"Expected HGNC's complete set with the columns symbol and prev_symbol; "
-            f"{', '.join(sorted(missing))} is missing."
+    try:
+        table = pd.read_csv(
+            path, sep="\t", usecols=["symbol", "prev_symbol"], dtype=str, keep_default_na=False
         )
+    except (ValueError, OSError) as error:
+        raise InputError(
+            f"{path.name}: expected HGNC's complete set with the columns symbol and prev_symbol "
+            f"({error})."
+        ) from None
     current = set(table["symbol"])
     former: dict[str, set[str]] = {}
-    for symbol, names in zip(table["symbol"], table["prev_symbol"].fillna(""), strict=True):
-        for name in filter(None, str(names).split("|")):
+    for symbol, names in zip(table["symbol"], table["prev_symbol"], strict=True):
+        for name in filter(None, names.split("|")):
             former.setdefault(name.strip(), set()).add(symbol)
     return {
         name: next(iter(symbols))
         for name, symbols in former.items()
         if len(symbols) == 1 and name not in current
     }
+
+
+def find_outdated(genes: Collection[str], hgnc: Mapping[str, str]) -> dict[str, str]:
+    """Outdated symbol -> today's, for genes whose current symbol isn't there already.
+
+    Args:
+        genes: gene ids of a dataset.
+        hgnc: what `read_hgnc` gives.
+    """
+    present = set(genes)
+    taken: dict[str, str] = {}
+    for gene in genes:
+        new = hgnc.get(gene)
+        if new is not None and new not in present and new not in taken.values():
+            taken[gene] = new
+    return taken
+
+
+def rename_genes(data: AnnData, names: Mapping[str, str]) -> AnnData:
+    """The dataset with some genes under other names, which its notes then say."""
+    examples = ", ".join(f"{old} to {new}" for old, new in list(names.items())[:3])
+    renamed = AnnData(
+        data.X,
+        obs=data.obs,
+        var=data.var.rename(index=dict(names)),
+        uns={**data.uns, "notes": [
+            *data.uns["notes"],
+            f"{len(names)} outdated symbols became HGNC's current ones (such as {examples}).",
+        ]},
+    )  # fmt: skip
+    return renamed
