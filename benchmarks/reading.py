@@ -2,9 +2,9 @@
 
     python -m benchmarks.reading --samples 10000 --genes 20000
 
-Makes a gzipped TSV with genes in rows (log2 values with four decimals, as UCSC Xena has them) and the
-same matrix as h5ad in a temporary folder, reads each with every reader in a process of its own, and
-prints a table. polars takes part when it is installed; it is no dependency of ours.
+Makes a gzipped TSV with genes in rows (log2 values with four decimals, as UCSC Xena has them) and
+the same matrix as h5ad in a temporary folder, reads each with every reader in a process of its own,
+and prints a table. polars takes part when it is installed; it is no dependency of ours.
 """
 
 import argparse

@@ -154,7 +154,7 @@ def _read_parquet(
             path, file.schema_arrow, file.metadata.num_rows,
             lambda columns: file.read(columns=columns), metadata, progress,
         )  # fmt: skip
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path.name} is not a Parquet file: {error}") from None
 
 
@@ -166,7 +166,7 @@ def _read_feather(
         return _read_columns(
             path, whole.schema, whole.num_rows, whole.select, metadata, progress
         )  # fmt: skip
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path.name} is not a Feather file: {error}") from None
 
 
@@ -288,7 +288,7 @@ def _list_layers(path: Path) -> list[str]:
             parts = ["X"] if "X" in file else []
             parts += [f"layers/{name}" for name in file.get("layers", {})]
             parts += ["raw"] if "raw/X" in file else []
-    except OSError as error:
+    except Exception as error:  # a damaged file can fail in any way
         raise InputError(f"{path.name} is not an h5ad file: {error}") from None
     return parts if len(parts) > 1 else []
 

@@ -149,7 +149,7 @@ class Preprocessor:
     log_library: float
     """Training mean of the log of the TMM factors, so that these average to 1."""
     fill: np.ndarray
-    """(all genes,) log2 expression put where a value is missing."""
+    """(all genes,) log2 expression put where a value is missing; NaN for genes that aren't used."""
     distribution: np.ndarray
     """(all genes,) sorted mean training profile; empty unless quantiles are asked for."""
     low: np.ndarray
@@ -187,12 +187,15 @@ class Preprocessor:
             log_library = float(np.mean(np.log2([_tmm_factor(row, reference) for row in x])))
         columns = _Columns(x, scale, spec, reference, log_library)
 
-        fill = np.empty(len(names), np.float32)
+        holes = np.array([np.isnan(part).any(axis=0) for part in np.array_split(x, 8)]).any(axis=0)
+        fill = np.full(len(names), np.nan, np.float32)
+        early = holes if spec.across == "none" else np.ones(len(names), bool)
         for part in columns.parts():
+            part = part[early[part]]
             fill[part] = _fill_values(columns.take(part), spec)
         usable = np.isin(names, spec.gene_list) if spec.gene_list else np.ones(len(names), bool)
         if spec.missing == "drop":
-            usable &= ~np.isnan(x).any(axis=0)
+            usable &= ~holes
         distribution = np.empty(0, np.float32)
         across = None
         if spec.across != "none":
@@ -217,6 +220,8 @@ class Preprocessor:
                 f"Only {len(index)} genes{of} vary between the training samples; at least 2 are "
                 "needed."
             )
+        late = index[~early[index]]
+        fill[late] = _fill_values(columns.take(late), spec)
         kept = columns.filled(index, fill) if across is None else across[:, index]
         low, high, steps = _fit_scaling(kept.astype(np.float64), spec.scaling)
         unit = _to_unit(kept, spec.scaling, low, high, steps)

@@ -74,7 +74,8 @@ def compare_samples(x: np.ndarray, scale: str, progress: Progress | None = None)
 
 
 def _is_centred(x: np.ndarray) -> bool:
-    return bool((x < 0).mean() > 0.2)
+    rows = x[:: max(1, len(x) // 200)]  # some samples tell it
+    return bool((rows < 0).mean() > 0.2)
 
 
 def map_samples(values: np.ndarray, components: int = 4) -> tuple[np.ndarray, np.ndarray]:

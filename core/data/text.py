@@ -33,6 +33,8 @@ GENE_ANNOTATION = {"chr", "chrom", "chromosome", "seqnames", "start", "end", "st
                    "gene_type", "description", "transcript_id(s)"}  # fmt: skip
 METADATA_NAMES = {*LABEL_NAMES, *GROUP_NAMES, "batch", "site", "center", "centre", "plate", "age",
                   "sex", "gender", "stage", "grade", "sample_type", "tissue", "year"}  # fmt: skip
+MAX_ABOVE = 1000
+"""Most rows about samples in a GCT file."""
 HEAD_LINES = 50
 """Lines at the beginning in which rows about the samples are looked for."""
 MAX_TURNED = 50
@@ -85,16 +87,21 @@ class Table:
         """Columns of numbers side by side, (rows, columns) float32; (columns, rows) if `turned`."""
         x = np.empty((len(columns), self.rows) if turned else (self.rows, len(columns)), np.float32)
         whole = x.T if turned else x
-        places = [self.number_at.get(column, 0) for column in columns]
-        every = places == list(range(len(places)))
+        here = [place for place, column in enumerate(columns) if column in self.number_at]
+        places = [self.number_at[columns[place]] for place in here]
+        every = places == here == list(range(len(columns)))
         row = 0
         for block in self.numbers:
-            part = block[:, : len(places)] if every else block[:, places]
-            whole[row : row + len(block)] = part
-            row += len(block)
+            rows = slice(row, row + len(block))
+            if every:
+                whole[rows] = block[:, : len(places)]
+            else:
+                whole[rows, here] = block[:, places]
+            row = rows.stop
         for place, column in enumerate(columns):
-            if column in self.text_at:  # the first column, should it hold numbers
-                whole[:, place] = pd.to_numeric(pd.Series(self.text_at[column]), errors="coerce")
+            if column not in self.number_at:  # the first column, should it hold numbers
+                texts = pd.Series(self.text_at[column])
+                whole[:, place] = pd.to_numeric(texts, errors="coerce").astype(np.float32)
         return x
 
 
@@ -206,7 +213,7 @@ def _find_form(block: bytes, name: str, metadata: Collection[str]) -> TextForm:
             skip += 1
             continue
         lines.append(line)
-        if len(lines) > HEAD_LINES + (gct[3] if gct and len(gct) > 3 else 0):
+        if len(lines) > HEAD_LINES + (min(gct[3], MAX_ABOVE) if gct and len(gct) > 3 else 0):
             break
     if not lines:
         raise InputError(f"{name} is empty. Expected a table with samples and genes.")
@@ -245,9 +252,15 @@ def _find_form(block: bytes, name: str, metadata: Collection[str]) -> TextForm:
         names = ["", *names]
     decimal = _find_decimal(body, delimiter)
     if gct and len(gct) > 3:
-        above, describing = gct[3], frozenset(range(1, gct[2] + 1))
+        above, describing = gct[3], frozenset(range(1, min(gct[2] + 1, len(names))))
     else:
         above, describing = _count_rows_above(body, decimal, metadata), frozenset()
+    for number, row in enumerate(body[:above]):
+        if len(row) != len(names):
+            raise InputError(
+                f"{name}, line {skip + header + number + 1}: expected {len(names)} columns like "
+                f"the header, got {len(row)}. Is the file complete?"
+            )
     return TextForm(delimiter, decimal, names, skip + header, body[:above], describing, collapse)
 
 
@@ -379,7 +392,8 @@ class _Collector:
             if pa.types.is_string(table.column(column).type):  # turned: its texts are read again
                 values[:, place] = np.nan
             else:
-                values[:, place] = table.column(column).to_numpy()
+                with np.errstate(over="ignore"):  # too large for float32: infinite, refused later
+                    values[:, place] = table.column(column).to_numpy()
         self.blocks.append(values)
         for column, kind in self.kinds.items():
             if pa.types.is_string(kind):

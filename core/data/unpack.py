@@ -82,7 +82,7 @@ def list_members(path: Path) -> list[str]:
                         found.append(info.name)
                     if len(found) > MAX_MEMBERS:
                         break
-    except UNPACKING as error:
+    except Exception as error:  # a damaged archive can fail in any way
         raise _say_damaged(path.name, error) from None
     if len(found) > MAX_MEMBERS:
         raise InputError(
@@ -115,7 +115,9 @@ def extract(path: Path, member: str, folder: Path) -> Path:
                 if stream is None:
                     raise InputError(f"{path.name}: {member} is not a file.")
                 copy_limited(stream, place, member)
-    except UNPACKING as error:
+    except InputError:
+        raise
+    except Exception as error:  # a damaged archive can fail in any way
         raise _say_damaged(path.name, error) from None
     return place
 
