@@ -1,5 +1,7 @@
 """Checks: what a data card says about hand-made and real data."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +9,13 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from core.data.check import check_dataset, select_samples
-from core.data.profile import detect_scale
+from core.data.check import DataCard, Finding, check_dataset, select_samples
+from core.data.choices import Choices
+from core.data.prepare import PreparationSpec
+from core.data.profile import detect_scale, profile
 from core.data.read import read_dataset
 from core.data.roles import suggest_group, suggest_label
+from core.data.similarity import map_samples
 from core.errors import InputError
 
 
@@ -160,3 +165,163 @@ def test_real_tumours(real_data: Path) -> None:
     for code in ("missing_values", "below_zero"):
         assert found[code].severity == "warning"
         assert "COAD and STAD" in found[code].message
+
+
+def find(data: AnnData, code: str, **choices: object) -> Finding:
+    return next(f for f in check_dataset(data, **choices).findings if f.code == code)
+
+
+def repaired(data: AnnData, finding: Finding, choices: Choices) -> DataCard:
+    """The card after the finding's repair."""
+    new = choices.changed(**finding.repair.changes)
+    kept = select_samples(data, new.where, new.leave_out)
+    return check_dataset(kept, new.label, new.group, new.batch, new.preparation)
+
+
+def cohort(samples: int = 60, genes: int = 300) -> AnnData:
+    """Three classes of unrelated patients, with genes of their own."""
+    rng = np.random.default_rng(1)
+    kinds = np.arange(samples) % 3
+    return make(
+        rng.normal(8, 1, (samples, genes)) + rng.normal(0, 1, (3, genes))[kinds],
+        label=[f"T{n % 3}" for n in range(samples)],
+        patient=[f"p{n}" for n in range(samples)],
+    )
+
+
+CHOICES = Choices(label="label", group="patient")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda d: d.X.__setitem__(4, d.X[5]), "identical_samples"),
+        (lambda d: d.X.__setitem__(4, d.X[5] + 0.01 * np.sin(np.arange(300))), "similar_samples"),
+        (lambda d: d.X.__setitem__(7, 8 + 2 * np.cos(np.arange(300))), "outliers"),
+        (lambda d: d.X.__setitem__((slice(0, 3), 2), np.nan), "missing_values"),
+        (lambda d: d.obs.__setitem__("label", [""] + ["X", "Y"] * 29 + ["X"]), "unlabelled"),
+        (lambda d: d.obs.__setitem__("label", ["rare"] + ["X", "Y"] * 29 + ["X"]), "small_class"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_finding_is_gone_after_its_repair(spoil: Callable, code: str) -> None:
+    data = cohort()
+    assert code not in codes(data, "label", "patient")
+    spoil(data)
+    finding = find(data, code, label="label", group="patient")
+    after = repaired(data, finding, CHOICES)
+    assert code not in {f.code for f in after.findings if f.severity != "info"}
+
+
+def test_a_pair_in_two_classes_may_be_a_mix_up_and_both_go() -> None:
+    data = cohort()
+    data.X[4] = data.X[5] + 0.01
+    finding = find(data, "similar_samples", label="label", group="patient")
+    assert "differ in label and patient" in finding.message
+    assert "mixed up" in finding.message
+    assert finding.repair.changes == {"leave_out": ["s4", "s5"]}
+
+
+def test_of_a_pair_of_one_specimen_one_is_kept() -> None:
+    data = cohort()
+    data.X[3] = data.X[6] + 0.01
+    data.obs.loc["s6", "patient"] = "p3"
+    finding = find(data, "similar_samples", label="label", group="patient")
+    assert finding.repair.changes == {"leave_out": ["s6"]}
+
+
+def test_a_hardly_sequenced_sample_is_found() -> None:
+    data = make(
+        np.random.default_rng(0).poisson(100, (30, 200)), "counts", label=["A", "B", "C"] * 10
+    )
+    data.X[11] = np.floor(data.X[11] / 50)
+    finding = find(data, "poor_library", label="label")
+    assert "s11" in finding.message
+    assert finding.repair.changes == {"leave_out": ["s11"]}
+
+
+@pytest.mark.parametrize(
+    ("batches", "severity", "words"),
+    [
+        (["b1", "b2", "b3"] * 20, "warning", "V 1.00; 100% .* one class only"),
+        (["b1", "b2", "b3"] * 10 + ["b1"] * 30, "warning", "clearly associated"),
+        (["b1"] * 30 + ["b2"] * 30, "info", "V 0.00, hardly associated"),
+    ],
+)
+def test_class_against_batch(batches: list[str], severity: str, words: str) -> None:
+    data = cohort()
+    data.obs["batch"] = batches
+    assert find(data, "no_batch", label="label").repair.changes == {"batch": "batch"}
+    finding = find(data, "batch", label="label", batch="batch")
+    assert finding.severity == severity
+    assert re.search(words, finding.message)
+
+
+def test_a_floor_below_which_one_class_reaches_is_an_error_unless_it_is_common() -> None:
+    data = cohort()
+    data.X[np.array(data.obs["label"] == "T1"), :5] = -7
+    common = PreparationSpec(floor=4.5)
+    assert find(data, "below_zero", label="label", preparation=common).severity == "warning"
+    low = PreparationSpec(floor=-10)
+    finding = find(data, "below_zero", label="label", preparation=low)
+    assert finding.severity == "error"
+    assert "In T1" in finding.message
+    after = repaired(data, finding, CHOICES.changed(preparation=low.model_dump()))
+    assert "error" not in {f.severity for f in after.findings}
+
+
+def test_tumours_and_normals_of_a_patient_are_counted_and_normals_can_go() -> None:
+    data = make(
+        np.random.default_rng(0).normal(8, 1, (40, 200)),
+        label=["A", "B"] * 20,
+        patient=[f"p{n // 2}" for n in range(40)],
+        sample_type=["Primary Tumor"] * 20 + ["Solid Tissue Normal"] * 20,
+    )
+    data.obs["patient"] = [f"p{n % 20}" for n in range(40)]
+    assert "20 have both" in find(data, "patients", label="label", group="patient").message
+    finding = find(data, "normal_tissue", label="label", group="patient")
+    assert finding.repair.changes == {"where": {"sample_type": ["Primary Tumor"]}}
+    assert repaired(data, finding, CHOICES).samples == 20
+    assert "normal_tissue" not in codes(data, "sample_type")  # then it is the question
+
+
+def test_real_mix_up_is_found(real_data: Path) -> None:
+    data = read_dataset(real_data / "tcga11_expression.parquet", real_data / "tcga11_samples.csv")
+    message = find(data, "similar_samples", label="tumour_type", group="patient").message
+    assert "TCGA-CH-5769-01A-11R-1580-07" in message
+    assert "differ in sample_type" in message
+
+
+def test_choices_add_up() -> None:
+    choices = CHOICES.changed(leave_out=["a", "b"]).changed(leave_out=["b", "c"])
+    choices = choices.changed(where={"x": ["1"]}).changed(where={"y": ["2"]})
+    choices = choices.changed(preparation={"floor": 1.0}).changed(preparation={"missing": "drop"})
+    assert choices.leave_out == ("a", "b", "c")
+    assert choices.where == {"x": ["1"], "y": ["2"]}
+    assert (choices.preparation.floor, choices.preparation.missing) == (1.0, "drop")
+    assert choices.label == "label"
+
+
+def test_a_profile_of_four_samples() -> None:
+    x = np.array([[0, 1, 2], [np.nan, -1, 4], [3, 3, np.nan], [0, 0, 0]], dtype=np.float32)
+    found = profile(x)
+    assert found.scale == "log2"
+    assert found.missing.tolist() == [0, 1, 1, 0]
+    assert found.negative.tolist() == [0, 1, 0, 0]
+    assert found.zeros.tolist() == [1, 0, 0, 3]
+    assert found.lowest.tolist() == [0, -1, 3, 0]
+    assert found.total.tolist() == [3, 3, 6, 0]
+    assert found.quantiles[:, 2].tolist() == [1, -1, 3, 0]
+    assert found.gene_missing.tolist() == [1, 0, 1]
+    assert found.gene_highest.tolist() == [3, 3, 4]
+
+
+def test_components_are_those_of_the_covariance() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(30, 8)) * np.arange(1, 9)
+    scores, share = map_samples(x, 2)
+    values, vectors = np.linalg.eigh(np.cov(x.T))
+    expected = (x - x.mean(axis=0)) @ vectors[:, ::-1][:, :2]
+    np.testing.assert_allclose(np.abs(scores), np.abs(expected), atol=1e-9)
+    np.testing.assert_allclose(share, values[::-1][:2] / values.sum())
+    assert (scores[np.abs(scores).argmax(axis=0), [0, 1]] > 0).all()

@@ -244,6 +244,8 @@ def _sheet_as_text(path: Path, part: str | None) -> Iterator[tuple[Path, str]]:
     book = _open_workbook(path)
     try:
         sheets = [book.get_sheet_by_name(name) for name in ([part] if part else book.sheet_names)]
+        if not sheets:
+            raise InputError(f"{path.name} has no sheet.")
         sheet = max(sheets, key=lambda sheet: sheet.height * sheet.width)
         if sheet.height * sheet.width > MAX_CELLS:
             raise InputError(
