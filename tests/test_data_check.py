@@ -192,6 +192,10 @@ def cohort(samples: int = 60, genes: int = 300) -> AnnData:
 CHOICES = Choices(label="label", group="patient")
 
 
+def relabel_first(data: AnnData, label: str) -> None:
+    data.obs.iloc[0, data.obs.columns.get_loc("label")] = label
+
+
 @pytest.mark.parametrize(
     ("spoil", "code"),
     [
@@ -199,8 +203,8 @@ CHOICES = Choices(label="label", group="patient")
         (lambda d: d.X.__setitem__(4, d.X[5] + 0.01 * np.sin(np.arange(300))), "similar_samples"),
         (lambda d: d.X.__setitem__(7, 8 + 2 * np.cos(np.arange(300))), "outliers"),
         (lambda d: d.X.__setitem__((slice(0, 3), 2), np.nan), "missing_values"),
-        (lambda d: d.obs.__setitem__("label", [""] + ["X", "Y"] * 29 + ["X"]), "unlabelled"),
-        (lambda d: d.obs.__setitem__("label", ["rare"] + ["X", "Y"] * 29 + ["X"]), "small_class"),
+        (lambda d: relabel_first(d, ""), "unlabelled"),
+        (lambda d: relabel_first(d, "rare"), "small_class"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -159,6 +159,11 @@ def test_only_listed_genes_are_painted() -> None:
         fit(gene_list=("b", "a"))
 
 
+def test_left_out_genes_are_never_painted() -> None:
+    assert list(fit(without=("a", "e")).genes) == ["c", "d"]
+    assert "without 1 named genes" in PreparationSpec(without=("a",)).describe("log2")
+
+
 def test_dispersion_compares_genes_of_similar_mean() -> None:
     rng = np.random.default_rng(0)
     mean = np.repeat([2.0, 12.0], 20)

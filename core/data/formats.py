@@ -23,6 +23,8 @@ import python_calamine
 import scipy.io
 import scipy.sparse
 
+from core.data.apart import list_apart, read_apart
+from core.data.matrix import Matrix
 from core.data.text import GENE_ID_NAMES, MAX_VALUES, Table, read_text
 from core.data.unpack import (
     MAX_TEXT,
@@ -43,18 +45,6 @@ COLUMNS_AT_A_TIME = 500
 SAMPLE_NAMES = re.compile(r"(?i)sample|barcode|name|(^|_)ids?$")
 TABLE_ENDINGS = {"csv", "tsv", "txt", "tab", "gct", "xlsx", "xls", "parquet", "feather", "h5ad",
                  "mat", "sf", "results", "counts", "count"}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """What a format says by itself: expression with its samples and genes."""
-
-    x: np.ndarray
-    """(samples, genes) float32, NaN where nothing stands."""
-    samples: np.ndarray
-    genes: np.ndarray
-    obs: pd.DataFrame
-    notes: list[str]
 
 
 def detect_format(path: Path) -> str:
@@ -122,7 +112,7 @@ def read_any(
     Raises:
         InputError: what is wrong, where, and what to change.
     """
-    parts = list_parts(path)
+    parts = [] if part is None else list_parts(path)
     if part is not None and part not in parts:
         known = ", ".join(parts[:10]) or "none"
         raise InputError(f"{path.name} has no part {part!r}. Parts: {known}.")
@@ -295,9 +285,7 @@ def _list_layers(path: Path) -> list[str]:
     return parts if len(parts) > 1 else []
 
 
-def _read_h5ad(
-    path: Path, part: str | None, metadata: Collection[str], progress: Progress | None
-) -> Matrix:
+def _read_h5ad(path: Path, part: str | None) -> Matrix:
     place = {None: "X", "raw": "raw/X"}.get(part, part)
     try:
         with h5py.File(path) as file:
@@ -346,9 +334,7 @@ def _list_matrices(path: Path) -> list[str]:
     return names if len(names) > 1 else []
 
 
-def _read_matlab(
-    path: Path, part: str | None, metadata: Collection[str], progress: Progress | None
-) -> Matrix:
+def _read_matlab(path: Path, part: str | None) -> Matrix:
     tables = _matlab_matrices(path)
     if not tables:
         raise InputError(f"{path.name} has no matrix of numbers. Expected samples x genes.")
@@ -619,6 +605,26 @@ def _read_mtx(path: Path, found: dict[str, str], folder: Path) -> Matrix:
     return Matrix(x, samples, genes, pd.DataFrame(index=samples), [note])
 
 
+# --- formats that are read in a process of their own ------------------------------------------
+
+
+def list_matrices_or_layers(path: Path) -> list[str]:
+    """What can be chosen in an h5ad or MATLAB file; call it in a process of its own."""
+    return _list_layers(path) if detect_format(path) == "h5ad" else _list_matrices(path)
+
+
+def read_matrix(path: Path, part: str | None) -> Matrix:
+    """Read an h5ad or MATLAB file; call it in a process of its own."""
+    read = _read_h5ad if detect_format(path) == "h5ad" else _read_matlab
+    return read(path, part)
+
+
+def _read_apart(
+    path: Path, part: str | None, metadata: Collection[str], progress: Progress | None
+) -> Matrix:
+    return read_apart(path, part)
+
+
 # --- text, and the registry ------------------------------------------------------------------
 
 
@@ -641,8 +647,8 @@ READERS = {
     "parquet": Reader(_read_parquet),
     "feather": Reader(_read_feather),
     "excel": Reader(_read_excel, _list_sheets),
-    "h5ad": Reader(_read_h5ad, _list_layers),
-    "matlab": Reader(_read_matlab, _list_matrices),
+    "h5ad": Reader(_read_apart, list_apart),
+    "matlab": Reader(_read_apart, list_apart),
     "archive": Reader(_read_archive, _list_tables),
 }
 

@@ -71,6 +71,9 @@ class PreparationSpec(BaseModel):
         title="Gene list",
         description="Only these genes, as far as the dataset has them; empty: all.",
     )
+    without: tuple[str, ...] = Field(
+        (), title="Genes left out", description="Never these genes, as in a what-if."
+    )
     choose: Literal["variance", "dispersion"] = Field(
         "variance",
         title="Genes are chosen by",
@@ -120,6 +123,8 @@ class PreparationSpec(BaseModel):
             steps.append("values become ranks within their sample")
         if self.gene_list:
             steps.append(f"of a list of {len(self.gene_list):,} genes, those in the dataset")
+        if self.without:
+            steps.append(f"without {len(self.without):,} named genes")
         steps.append(f"the {self.genes:,} genes of highest {self.choose} on the training samples")
         steps.append(
             {
@@ -194,6 +199,7 @@ class Preprocessor:
             part = part[early[part]]
             fill[part] = _fill_values(columns.take(part), spec)
         usable = np.isin(names, spec.gene_list) if spec.gene_list else np.ones(len(names), bool)
+        usable &= ~np.isin(names, spec.without)
         if spec.missing == "drop":
             usable &= ~holes
         distribution = np.empty(0, np.float32)

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from core.data.formats import Matrix, check_size, read_any, read_description, take_sample_table
+from core.data.formats import check_size, read_any, read_description, take_sample_table
 from core.data.genes import clean_genes, merge_genes
+from core.data.matrix import Matrix
 from core.data.profile import detect_scale
 from core.data.samples import add_barcode_columns, cut_barcode, join_table
 from core.data.simulate import read_symbols

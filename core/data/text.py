@@ -208,7 +208,7 @@ def _find_form(block: bytes, name: str, metadata: Collection[str]) -> TextForm:
     for line in rest:
         if not lines and (not line.strip() or line.startswith("#")):
             if line.startswith(("#1.2", "#1.3")):  # GCT: a line with the table's sizes follows
-                gct = [int(number) for number in re.findall(r"\d+", next(rest, ""))]
+                gct = [int(number) for number in re.findall(r"\b\d{1,9}\b", next(rest, ""))]
                 skip += 1
             skip += 1
             continue
