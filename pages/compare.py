@@ -1,88 +1,458 @@
 """Compare: finished runs side by side, beside plain models on the same genes and samples."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 import streamlit as st
+from sklearn.metrics import confusion_matrix
 
-from core.evaluation.metrics import METRICS, interval
-from core.plots.figures import accuracy_dots
-from core.runs.compare import compare_runs
-from ui.parts import download_table, errors, finished_runs, name_run, show_empty, show_figure
+from core.data.store import get_record
+from core.errors import InputError
+from core.evaluation.metrics import (
+    METRICS,
+    Metric,
+    order_by_confusion,
+    pool_patients,
+    reliability,
+    say_most_confused,
+    score,
+    score_classes,
+)
+from core.models.baselines import BASELINES
+from core.plots.compare import (
+    confusion_grid,
+    effect_dots,
+    rank_dots,
+    reliability_diagram,
+    score_dots,
+    score_grid,
+)
+from core.runs.compare import (
+    REPEATS,
+    Comparison,
+    compare,
+    find_wrong_samples,
+    flatten_settings,
+    latex_table,
+    measure_effects,
+    split_settings,
+)
+from core.runs.outcome import (
+    NETWORK,
+    Outcome,
+    baselines_state,
+    load_outcome,
+    missing_baselines,
+    request_baselines,
+)
+from core.runs.store import RunRecord
+from ui.parts import (
+    download_table,
+    errors,
+    escape_markdown,
+    finished_runs,
+    name_run,
+    show_empty,
+    show_figure,
+)
+
+SHOWN_ROWS = 24
+"""A chart shows at most so many models; the tables hold all."""
 
 
-def dots(comparison) -> pd.DataFrame:
-    """A row for each network, its logistic regression and chance, with 95 % intervals."""
-    rows = []
-    for number, run in enumerate(comparison.runs, 1):
-        models = (
-            (f"{number} · {run.title}", "network", run.metrics),
-            (f"{number} · logistic regression", "baseline", run.logistic_regression),
-            (f"{number} · largest class", "chance", run.majority),
-        )
-        for model, kind, scores in models:
-            low, high = interval(round(scores["accuracy"] * run.n_test), run.n_test)
-            rows.append((model, kind, scores["accuracy"], low, high, run.n_test, run.run))
-    columns = ["model", "kind", "accuracy", "low", "high", "n", "run"]
-    return pd.DataFrame(rows, columns=columns)
+@st.cache_resource(max_entries=500, show_spinner="Reading the runs")
+def read_outcome(run: str, missing: tuple[str, ...]) -> Outcome:
+    """A finished run; read again when plain models have been added to it."""
+    return load_outcome(run)
 
 
-def show_page() -> None:
-    """Pick runs, then scores, what differs, and whether the difference is more than luck."""
-    records = {record.id: record for record in finished_runs()}
-    if not records:
-        show_empty("There is no finished run to compare yet.", "Train a network", "train")
-        return
-    wanted = [run for run in st.query_params.get("runs", "").split(",") if run in records]
-    chosen = st.multiselect(
-        "Runs", list(records), default=wanted or list(records)[:4],
-        format_func=lambda run: name_run(records[run]), key="runs",
+@st.cache_data(max_entries=20, show_spinner="Comparing")
+def read_comparison(key: tuple, metric: str, _outcomes: list[Outcome]) -> Comparison:
+    """The comparison of these runs, with those plain models that stand."""
+    return compare(_outcomes, metric)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def read_wrong_samples(key: tuple, _outcomes: list[Outcome]) -> pd.DataFrame:
+    """Samples that at least one of these runs got wrong."""
+    return find_wrong_samples(_outcomes)
+
+
+def pick_dataset_runs(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """The runs of one dataset and class; the choice stands in the link."""
+    questions: dict[tuple[str, str], list[RunRecord]] = {}
+    for record in records:
+        questions.setdefault((record.spec.dataset, record.spec.label), []).append(record)
+    wanted = st.query_params.get("runs", "").split(",")
+    keys = sorted(questions, key=lambda key: all(r.id not in wanted for r in questions[key]))
+    if len(keys) == 1:
+        return questions[keys[0]]
+    chosen = st.selectbox(
+        "Dataset and class", keys, key="question",
+        format_func=lambda key: f"{name_dataset(key[0])} · {key[1]} · {len(questions[key])} runs",
     )  # fmt: skip
-    if not chosen:
-        st.info("Choose at least one run.")
-        return
+    return questions[chosen]
+
+
+def name_dataset(dataset: str) -> str:
+    """A stored dataset's name, or the beginning of its id when it was deleted."""
+    try:
+        return get_record(dataset).name
+    except InputError:
+        return dataset[:12]
+
+
+def pick_runs(records: Sequence[RunRecord]) -> list[str]:
+    """Which of the runs to compare: all, or a choice that stands in the link."""
+    by_id = {record.id: record for record in records}
+    wanted = st.query_params.get("runs", "")
+    chosen = [run for run in wanted.split(",") if run in by_id]
+    everything = st.toggle(
+        f"All {len(by_id)} runs of this dataset and class", value=wanted in ("", "all"), key="all"
+    )
+    if everything:
+        st.query_params["runs"] = "all"
+        return list(by_id)
+    chosen = st.multiselect(
+        "Runs", list(by_id), default=chosen or list(by_id)[:4],
+        format_func=lambda run: name_run(by_id[run]), key="runs",
+    )  # fmt: skip
     st.query_params["runs"] = ",".join(chosen)
-    comparison = compare_runs(chosen)
-    best = max(comparison.runs, key=lambda run: run.metrics["accuracy"])
-    gap = 100 * (best.metrics["accuracy"] - best.logistic_regression["accuracy"])
-    side = "above" if gap > 0 else "below"
-    st.markdown(
-        f"#### Best of these single runs: {best.metrics['accuracy']:.1%} on {best.n_test} held-out "
-        f"samples, {abs(gap):.1f} points {side} logistic regression on the same genes."
+    return chosen
+
+
+def pick_metric() -> Metric:
+    """The score that intervals and differences are of; it stands in the link."""
+    names = [metric.name for metric in METRICS if metric.has_interval]
+    wanted = st.query_params.get("metric", "accuracy")
+    name = st.selectbox(
+        "Score", names, index=names.index(wanted) if wanted in names else 0, key="metric",
+        format_func=lambda name: METRICS[name].title,
+    )  # fmt: skip
+    st.query_params["metric"] = name
+    st.caption(METRICS[name].help)
+    return METRICS[name]
+
+
+def show_request(runs: list[str]) -> None:
+    """Fit the plain models that no run computes by itself, in a process of its own."""
+    state, reason = baselines_state(runs)
+    if state == "done":
+        return
+    if state == "working":
+        st.fragment(wait_for_baselines, run_every=1)(runs, len(missing_baselines(runs)))
+        return
+    if state == "failed":
+        st.error(f"The plain models could not be fitted. {escape_markdown(reason)}")
+    titles = ", ".join(b.title for b in BASELINES if not b.in_every_run)
+    text, button = st.columns([3, 1], vertical_alignment="center")
+    text.caption(
+        f"More plain models can stand beside these runs: {titles}. They take some seconds for each "
+        "split, in a process of their own, and are then kept."
     )
-    st.caption(
-        "Each row is one run: one seed, one way of splitting. Intervals are Wilson's for the "
-        "held-out samples; they don't hold the spread over seeds and splits."
+    if button.button("Fit plain models", key="fit"):
+        request_baselines(runs)
+        st.rerun()
+
+
+def wait_for_baselines(runs: list[str], before: int) -> None:
+    """Progress of the plain models; reruns the page when some more stand."""
+    missing = len(missing_baselines(runs))
+    if missing < before or baselines_state(runs)[0] != "working":
+        st.rerun()
+    st.progress(
+        1 - missing / (len(runs) * sum(not b.in_every_run for b in BASELINES)),
+        "Fitting plain models. It is safe to close this tab.",
     )
-    table = dots(comparison)
-    show_figure(accuracy_dots(table), table, "accuracies", alt="Accuracy of each model", key="dots")
-    if len({run.n_test for run in comparison.runs}) > 1:
-        st.warning("These runs were tested on different samples; small differences mean little.")
-    st.markdown("#### Scores and differing settings")
+
+
+def model_rows(comparison: Comparison, outcomes: list[Outcome], metric: Metric) -> pd.DataFrame:
+    """Models with their score and interval: setups where there are repeats, else runs."""
+    rows = []
+    for setup in comparison.setups:
+        if setup.low is not None:
+            rows.append((setup.name, setup.kind, setup.mean, setup.low, setup.high, setup.splits,
+                         setup.n_test))  # fmt: skip
+    if not rows:
+        for outcome, run in zip(outcomes, comparison.runs, strict=True):
+            words = " · ".join(f"{name.rpartition('.')[2]} {value}" for name, value in
+                               run.settings.items())  # fmt: skip
+            name = f"{outcome.spec.network.record.title} · {words or 'one run'} · {run.run[:6]}"
+            rows.append((name, "network", run.metrics[metric.name],
+                         *(run.interval or (np.nan, np.nan)), 1, run.n_test))  # fmt: skip
+        seen = set()
+        for outcome in outcomes:
+            for model in outcome.proba:
+                scores = outcome.scores(model)[metric.name]
+                if model == NETWORK or (model, scores) in seen:
+                    continue
+                seen.add((model, scores))
+                limits = outcome.interval(metric.name, model) or (np.nan, np.nan)
+                rows.append((f"{BASELINES[model].title} · {outcome.spec.split.title()}, seed "
+                             f"{outcome.spec.seed}", "baseline", scores, *limits, 1,
+                             len(np.unique(outcome.samples))))  # fmt: skip
+    columns = ["model", "kind", "score", "low", "high", "splits", "n"]
+    return pd.DataFrame(rows, columns=columns).sort_values(
+        "score", ascending=metric.best < metric.worst
+    )
+
+
+def show_scores(comparison: Comparison, outcomes: list[Outcome], metric: Metric) -> None:
+    """The chart of scores with intervals, and the table of runs."""
+    table = model_rows(comparison, outcomes, metric)
+    show_figure(
+        score_dots(table.head(SHOWN_ROWS), metric.title, percent=metric.is_share), table, "scores",
+        alt=f"{metric.title} of each model with its interval", key="dots",
+    )  # fmt: skip
+    if len(table) > SHOWN_ROWS:
+        st.caption(f"The best {SHOWN_ROWS} of {len(table)}; the CSV has all.")
+    st.markdown("#### Runs")
+    against = {pair.a: pair for pair in comparison.against_baseline}
     rows = pd.DataFrame(
         [
             {
                 "run": run.run[:6],
                 **{name: str(value) for name, value in run.settings.items()},
                 "n": run.n_test,
-                **{metric.title: run.metrics[metric.name] for metric in METRICS},
-                "Accuracy, logistic regression": run.logistic_regression["accuracy"],
+                "patients": run.patients,
+                metric.title: run.metrics[metric.name],
+                "from": np.nan if run.interval is None else run.interval[0],
+                "to": np.nan if run.interval is None else run.interval[1],
+                "points to logistic regression": against[run.run].points,
+                **{
+                    other.title: run.metrics[other.name]
+                    for other in METRICS
+                    if other.name != metric.name
+                },
+                "million parameters": run.parameters / 1e6,
                 "seconds": round(run.seconds),
             }
             for run in comparison.runs
         ]
     )
-    st.dataframe(rows.style.format(precision=3), hide_index=True)
-    download_table(rows, "comparison", "CSV", key="comparison")
-    if comparison.differences:
-        st.markdown("#### Differences in accuracy")
-        pairs = pd.DataFrame(
-            [
-                {"first": pair.a[:6], "second": pair.b[:6], "points": pair.points,
-                 "exact McNemar p": pair.p, "meaning": pair.note}
-                for pair in comparison.differences
-            ]
+    shown = rows.style.format(precision=3).set_properties(
+        subset=list(comparison.runs[0].settings), **{"font-weight": "600"}
+    )
+    st.dataframe(shown, hide_index=True)
+    show_downloads(rows, "runs")
+    if comparison.equal:
+        with st.expander(f"{len(comparison.equal)} settings are the same in all of them"):
+            equal = pd.DataFrame(
+                [(name, str(value)) for name, value in comparison.equal.items()],
+                columns=["setting", "value"],
+            )
+            st.dataframe(equal, hide_index=True)
+
+
+def show_downloads(table: pd.DataFrame, name: str) -> None:
+    """A table as CSV and as LaTeX."""
+    with st.container(horizontal=True, gap="small"):
+        download_table(table, name, "CSV", key=f"{name} csv")
+        st.download_button(
+            "LaTeX", lambda: latex_table(table).encode(), file_name=f"{name}.tex",
+            mime="text/x-tex", on_click="ignore", key=f"{name} tex",
         )  # fmt: skip
-        st.dataframe(pairs.style.format(precision=3), hide_index=True)
-        download_table(pairs, "differences", "CSV", key="differences")
+
+
+def show_differences(comparison: Comparison) -> None:
+    """Pairs of runs on the same samples, and of setups over the same splits."""
+    found = [pair for pair in comparison.differences if pair.points is not None]
+    if comparison.setup_differences:
+        st.markdown("#### Differences over splits")
+        rows = pd.DataFrame([pair.model_dump() for pair in comparison.setup_differences])
+        rows = rows.rename(columns={
+            "a": "first", "b": "second", "low": "from", "high": "to", "p_holm": "p, Holm",
+            "worse": "first is worse", "same": "practically the same", "better": "first is better",
+        })  # fmt: skip
+        chances = ["first is worse", "practically the same", "first is better"]
+        st.dataframe(
+            rows.style.format(precision=1).format("{:.1%}", subset=chances)
+            .format("{:.2g}", subset=["p", "p, Holm"]),
+            hide_index=True,
+        )  # fmt: skip
+        st.caption(
+            "Points with 95 % intervals and p values of Nadeau and Bengio's corrected t test, "
+            "which allows for the overlap of the training samples; Holm's correction for the "
+            "number of pairs. Chances: Bayesian correlated t test; practically the same is within "
+            "half a point."
+        )
+        show_downloads(rows, "setup_differences")
+    if found:
+        st.markdown("#### Differences on the same samples")
+        rows = pd.DataFrame([pair.model_dump() for pair in found]).rename(columns={
+            "a": "first", "b": "second", "low": "from", "high": "to", "p": "exact McNemar p",
+            "p_holm": "p, Holm", "note": "meaning",
+        })  # fmt: skip
+        rows[["first", "second"]] = rows[["first", "second"]].apply(lambda ids: ids.str[:6])
+        if rows["p, Holm"].isna().all():
+            rows = rows.drop(columns=["exact McNemar p", "p, Holm"])
+        tests = rows.columns.intersection(["exact McNemar p", "p, Holm"])
+        st.dataframe(rows.style.format(precision=1).format("{:.2g}", subset=tests), hide_index=True)
+        st.caption(
+            "Points with 95 % intervals over patients. Holm's correction for the number of pairs."
+        )
+        show_downloads(rows, "differences")
+
+
+def show_ranks(comparison: Comparison) -> None:
+    """Mean ranks over the shared splits, and how often each setup is the best."""
+    if comparison.critical_difference is None:
+        return
+    st.markdown("#### Ranks over splits")
+    ranked = [setup for setup in comparison.setups if setup.rank is not None]
+    table = pd.DataFrame(
+        [(setup.name, setup.kind, setup.rank, setup.best) for setup in ranked],
+        columns=["model", "kind", "rank", "best"],
+    ).sort_values("rank")
+    show_figure(
+        rank_dots(table.head(SHOWN_ROWS), comparison.critical_difference), table, "ranks",
+        alt="Mean rank of each setup with half the critical difference", key="ranks",
+    )  # fmt: skip
+    first = table.iloc[0]
+    st.caption(
+        f"Friedman's test, corrected for overlapping splits: p = {comparison.ranking_p:.2g}. Two "
+        "setups whose bars don't overlap differ at the 5 % level, all pairs considered. "
+        f"{escape_markdown(first['model'])} is best, or as good as the best, in "
+        f"{first['best']:.0%} of the splits."
+    )
+
+
+def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
+    """Two settings against each other, and what each level does, averaged over the rest."""
+    differing, _ = split_settings([outcome.spec for outcome in outcomes])
+    factors = [name for name in differing if name != "seed"]
+    effects = measure_effects(outcomes, metric.name)
+    if len(factors) >= 2:
+        st.markdown("#### One setting against another")
+        down, across, _ = st.columns([1, 1, 2])
+        row = down.selectbox("Rows", factors, key="rows")
+        column = across.selectbox(
+            "Columns", [name for name in factors if name != row], key="columns"
+        )
+        flat = pd.DataFrame([flatten_settings(outcome.spec) for outcome in outcomes])[
+            [row, column]
+        ].astype(str)
+        flat["score"] = [outcome.scores()[metric.name] for outcome in outcomes]
+        table = flat.pivot_table(index=row, columns=column, values="score", aggfunc="mean")
+        show_figure(
+            score_grid(table, metric.title, percent=metric.is_share), table.reset_index(), "grid",
+            alt=f"{metric.title} by {row} and {column}", key="grid",
+        )  # fmt: skip
+        st.caption("Each cell is the mean over its runs.")
+    if len(effects):
+        st.markdown("#### What each setting does, averaged over the rest")
+        show_figure(effect_dots(effects), effects, "effects", alt="Effect of each setting's levels",
+                    key="effects")  # fmt: skip
+        if effects["low"].isna().all():
+            st.caption(f"No intervals: they need at least {REPEATS} splits of each combination.")
+
+
+def show_run(outcomes: list[Outcome]) -> None:
+    """One run's calibration, classes and confusion."""
+    st.markdown("#### One run in detail")
+    by_id = {outcome.run: outcome for outcome in outcomes}
+    left, right = st.columns(2)
+    run = left.selectbox(
+        "Run", list(by_id), key="detail",
+        format_func=lambda run: f"{run[:6]} · {by_id[run].spec.title()}",
+    )  # fmt: skip
+    outcome = by_id[run]
+    models = [name for name in outcome.proba if name != "majority"]
+    model = right.selectbox("Model", models, key="model", format_func=name_model)
+    proba, classes = outcome.proba[model], outcome.result.classes
+    counts = confusion_matrix(outcome.y, proba.argmax(axis=1), labels=range(len(classes)))
+    st.markdown(escape_markdown(say_most_confused(counts, classes)))
+    left, right = st.columns(2, gap="large")
+    with left:
+        order = order_by_confusion(counts)
+        percent = st.segmented_control(
+            "Cells", ["samples", "row percent"], default="samples", key="cells"
+        )
+        named = [classes[k] for k in order]
+        table = pd.DataFrame(counts[np.ix_(order, order)], named, named)
+        show_figure(
+            confusion_grid(table.to_numpy(), named, percent=percent == "row percent"),
+            table.rename_axis("true").reset_index(), "confusion",
+            alt="True against predicted class", key="confusion",
+        )  # fmt: skip
+        st.caption("Classes that are often confused stand side by side.")
+    with right:
+        bins = {name_model(model): reliability(outcome.y, proba)}
+        if model != "logistic_regression" and "logistic_regression" in outcome.proba:
+            bins[name_model("logistic_regression")] = reliability(
+                outcome.y, outcome.proba["logistic_regression"]
+            )
+        show_figure(
+            reliability_diagram(bins), pd.concat(bins, names=["model", "bin"]).reset_index(),
+            "reliability", alt="Share right against probability", key="reliability",
+        )  # fmt: skip
+        error = outcome.scores(model)["calibration_error"]
+        st.caption(f"Calibration error {error:.3f}. Below the diagonal: surer than right.")
+    table = score_classes(outcome.y, proba, classes).rename(
+        columns={"recall_low": "from", "recall_high": "to", "f1": "F1"}
+    )
+    st.dataframe(table.style.format(precision=3), hide_index=True)
+    st.caption("Recall with its 95 % Wilson interval, from and to.")
+    show_downloads(table, "classes")
+    if len(np.unique(outcome.patients)) < len(outcome.patients):
+        pooled = score(*pool_patients(outcome.y, proba, outcome.patients))
+        st.caption(
+            "One vote a patient and class, from the mean of the samples' probabilities: "
+            f"accuracy {pooled['accuracy']:.1%}, balanced accuracy "
+            f"{pooled['balanced_accuracy']:.1%}."
+        )
+
+
+def name_model(name: str) -> str:
+    """The network, or a plain model's title."""
+    return "Network" if name == NETWORK else BASELINES[name].title
+
+
+def show_wrong(table: pd.DataFrame) -> None:
+    """Samples that networks get wrong, the most often wrong first."""
+    st.markdown("#### Samples that are wrong most often")
+    always = table[(table["wrong"] == table["tested"]) & (table["tested"] > 1)]
+    st.caption(
+        f"{len(always)} samples are wrong in every one of at least two runs that tested them. One "
+        "that is always wrong, with a low probability of its own class, and wrong for logistic "
+        "regression too, may be mislabelled: worth a look, never a reason to drop it silently."
+    )
+    shown = table.rename(columns=lambda name: name.replace("_", " "))
+    st.dataframe(shown.style.format(precision=3), hide_index=True, height=320)
+    download_table(table, "wrong_samples", "CSV", key="wrong")
+
+
+def show_page() -> None:
+    """Pick runs; the sentence that follows; scores, differences, ranks, grid, details."""
+    records = finished_runs()
+    if not records:
+        show_empty("There is no finished run to compare yet.", "Train a network", "train")
+        return
+    wide, narrow = st.columns([3, 1])
+    with wide:
+        runs = pick_runs(pick_dataset_runs(records))
+    with narrow:
+        metric = pick_metric()
+    if not runs:
+        st.info("Choose at least one run.")
+        return
+    missing: dict[str, tuple[str, ...]] = dict.fromkeys(runs, ())
+    for run, name in missing_baselines(runs):
+        missing[run] += (name,)
+    key = tuple(missing.items())
+    outcomes = [read_outcome(run, names) for run, names in key]
+    comparison = read_comparison(key, metric.name, outcomes)
+    st.markdown(f"### {escape_markdown(comparison.headline)}")
+    for note in comparison.notes:
+        st.caption(note)
+    show_request(runs)
+    show_scores(comparison, outcomes, metric)
+    show_differences(comparison)
+    show_ranks(comparison)
+    show_grid(outcomes, metric)
+    show_run(outcomes)
+    show_wrong(read_wrong_samples(key, outcomes))
 
 
 st.title("Compare")

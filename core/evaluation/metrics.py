@@ -1,76 +1,300 @@
-"""How good predictions are: scores, their uncertainty, and differences between two models."""
+"""How good predictions are: scores of all classes together, and of each class by itself."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest
-from sklearn.metrics import (
-    accuracy_score,
-    f1_score,
-    matthews_corrcoef,
-    recall_score,
-    roc_auc_score,
-)
+import pandas as pd
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.sparse import csr_array
+from scipy.spatial.distance import squareform
+from sklearn.metrics import confusion_matrix
 
+from core.evaluation.intervals import interval
 from core.records import Registry
+
+BINS = 10
+"""Bins of equal width over the probability of the predicted class, for the calibration."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A score of predictions; higher is better."""
+    """A score of predictions, and how it is computed for many weightings of the samples at once."""
 
     name: str
     title: str
     help: str
+    compute: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    """Class numbers (samples,), class probabilities (samples, classes) and weights (weightings,
+    samples) become scores (weightings,): one weighting of ones is the score of the samples, the
+    counts of a bootstrap are its replicates. A class without weight doesn't count."""
+    best: float = 1.0
+    worst: float = 0.0
+    has_interval: bool = True
+    """Whether the bootstrap's interval holds the truth about as often as it says."""
+
+    @property
+    def is_share(self) -> bool:
+        """Whether differences of it are spoken of in percentage points."""
+        return (self.best, self.worst) == (1.0, 0.0)
+
+    def clip(self, limits: tuple[float, float]) -> tuple[float, float]:
+        """An interval without the values that the score can't have."""
+        low, high = sorted((self.best, self.worst))
+        return max(limits[0], low), min(limits[1], high)
+
+
+def _accuracy(y: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return weights @ (proba.argmax(axis=1) == y) / weights.sum(axis=1)
+
+
+def _balanced_accuracy(y: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    counts = _confusions(y, proba, weights)
+    size = counts.sum(axis=2)
+    return _mean_over_classes(_diagonal(counts), size, size > 0)
+
+
+def _macro_f1(y: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    counts = _confusions(y, proba, weights)
+    both = counts.sum(axis=1) + counts.sum(axis=2)
+    return _mean_over_classes(2 * _diagonal(counts), both, both > 0)
+
+
+def _mcc(y: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    counts = _confusions(y, proba, weights)
+    true, predicted = counts.sum(axis=2), counts.sum(axis=1)
+    total = true.sum(axis=1)
+    covariance = total * _diagonal(counts).sum(axis=1) - (true * predicted).sum(axis=1)
+    spread = (total**2 - (true**2).sum(axis=1)) * (total**2 - (predicted**2).sum(axis=1))
+    return np.where(spread > 0, covariance / np.sqrt(np.where(spread > 0, spread, 1)), 0.0)
+
+
+def _macro_auroc(y: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    areas, pairs = [], []
+    for k in range(proba.shape[1]):
+        positive, negative = _by_threshold(y == k, proba[:, k], weights)
+        total = negative.sum(axis=1, keepdims=True)
+        lower = total - negative.cumsum(axis=1) + negative / 2
+        areas.append((positive * lower).sum(axis=1))
+        pairs.append(positive.sum(axis=1) * total[:, 0])
+    pairs = np.stack(pairs, axis=1)
+    return _mean_over_classes(np.stack(areas, axis=1), pairs, pairs > 0)
+
+
+def _average_precision(y: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    sums, sizes = [], []
+    for k in range(proba.shape[1]):
+        positive, negative = _by_threshold(y == k, proba[:, k], weights)
+        found = positive.cumsum(axis=1)
+        named = found + negative.cumsum(axis=1)
+        sums.append((positive * found / np.where(named > 0, named, 1)).sum(axis=1))
+        sizes.append(found[:, -1])
+    sizes = np.stack(sizes, axis=1)
+    return _mean_over_classes(np.stack(sums, axis=1), sizes, sizes > 0)
+
+
+def _brier(y: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    squares = ((proba - np.eye(proba.shape[1])[y]) ** 2).sum(axis=1)
+    return weights @ squares / weights.sum(axis=1)
+
+
+def _calibration_error(y: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    gap = (proba.argmax(axis=1) == y) - proba.max(axis=1)
+    in_bin = _bin_of(proba)[:, None] == np.arange(BINS)
+    return np.abs(weights @ (in_bin * gap[:, None])).sum(axis=1) / weights.sum(axis=1)
 
 
 METRICS = Registry(
     "metric",
     [
-        Metric("accuracy", "Accuracy", "Share of the samples whose class is right."),
-        Metric("balanced_accuracy", "Balanced accuracy", "Mean over classes of the share right."),
-        Metric("macro_f1", "Macro F1", "Mean over classes of the harmonic mean of precision and "
-               "recall."),
-        Metric("mcc", "MCC", "Matthews correlation of predicted and true class; 0 is chance."),
-        Metric("macro_auroc", "Macro AUROC", "Mean over classes of the chance that a sample of the "
-               "class gets a higher probability for it than a sample of another."),
+        Metric("accuracy", "Accuracy", "Share of the samples whose class is right.", _accuracy),
+        Metric(
+            "balanced_accuracy",
+            "Balanced accuracy",
+            "Mean over classes of the share right.",
+            _balanced_accuracy,
+        ),
+        Metric(
+            "macro_f1",
+            "Macro F1",
+            "Mean over classes of the harmonic mean of precision and recall.",
+            _macro_f1,
+        ),
+        Metric(
+            "mcc",
+            "MCC",
+            "Matthews correlation of predicted and true class; 0 is chance.",
+            _mcc,
+            worst=-1.0,
+        ),
+        Metric(
+            "macro_auroc",
+            "Macro AUROC",
+            "Mean over classes of the chance that a sample of the class gets a higher probability "
+            "for it than a sample of another.",
+            _macro_auroc,
+        ),
+        Metric(
+            "average_precision",
+            "Average precision",
+            "Mean over classes of the precision, averaged over the samples of the class as its "
+            "threshold falls; suits rare classes.",
+            _average_precision,
+        ),
+        Metric(
+            "brier",
+            "Brier score",
+            "Mean squared distance of the probabilities from the truth, summed over classes; 0 is "
+            "best (Brier 1950).",
+            _brier,
+            best=0.0,
+            worst=2.0,
+        ),
+        Metric(
+            "calibration_error",
+            "Calibration error",
+            "How far the probability of the predicted class is from the share that is right, mean "
+            f"over {BINS} bins; 0 is best, and few samples make it larger (Guo et al. 2017).",
+            _calibration_error,
+            best=0.0,
+            worst=1.0,
+        ),
     ],
-)  # fmt: skip
+)
 
 
 def score(y_true: np.ndarray, proba: np.ndarray) -> dict[str, float]:
     """All of METRICS for class numbers (samples,) and class probabilities (samples, classes).
 
-    The macro AUROC is the mean over those classes that the samples hold; every other score takes
-    the most probable class as the prediction.
+    The predicted class is the most probable one. Means over classes are taken over those that the
+    samples hold; the macro AUROC is NaN when that is one class only.
     """
-    predicted = proba.argmax(axis=1)
-    present = np.unique(y_true)
-    areas = [roc_auc_score(y_true == k, proba[:, k]) for k in present if len(present) > 1]
-    return {
-        "accuracy": float(accuracy_score(y_true, predicted)),
-        "balanced_accuracy": float(
-            recall_score(y_true, predicted, labels=present, average="macro")
-        ),
-        "macro_f1": float(f1_score(y_true, predicted, average="macro", zero_division=0)),
-        "mcc": float(matthews_corrcoef(y_true, predicted)),
-        "macro_auroc": float(np.mean(areas)) if areas else float("nan"),
-    }
+    once = np.ones((1, len(y_true)))
+    return {metric.name: float(metric.compute(y_true, proba, once)[0]) for metric in METRICS}
 
 
-def interval(successes: int, n: int) -> tuple[float, float]:
-    """95 % Wilson interval of a share (Wilson 1927), as for the accuracy on n test samples."""
-    bounds = binomtest(successes, n).proportion_ci(0.95, method="wilson")
-    return float(bounds.low), float(bounds.high)
+def pool_patients(
+    y_true: np.ndarray, proba: np.ndarray, patients: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """One row a patient and class: the mean of the probabilities of the patient's samples of it.
+
+    Returns:
+        Class numbers (rows,) and class probabilities (rows, classes), as `score` takes them.
+    """
+    table = pd.DataFrame(proba).groupby([np.asarray(patients), y_true]).mean()
+    return table.index.get_level_values(1).to_numpy(), table.to_numpy()
 
 
-def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> float:
-    """Exact two-sided McNemar p value of two models on the same samples (McNemar 1947).
+def score_classes(y_true: np.ndarray, proba: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+    """A row a class: class, n, recall with its 95 % Wilson interval, precision, f1.
+
+    A recall or precision that has no samples to be computed from is NaN.
+    """
+    counts = confusion_matrix(y_true, proba.argmax(axis=1), labels=range(len(classes)))
+    right, n, named = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    limits = [
+        interval(k, size) if size else (np.nan, np.nan) for k, size in zip(right, n, strict=True)
+    ]
+    with np.errstate(invalid="ignore"):
+        return pd.DataFrame(
+            {
+                "class": list(classes),
+                "n": n,
+                "recall": right / n,
+                "recall_low": [low for low, _ in limits],
+                "recall_high": [high for _, high in limits],
+                "precision": right / named,
+                "f1": 2 * right / (n + named),
+            }
+        )
+
+
+def reliability(y_true: np.ndarray, proba: np.ndarray) -> pd.DataFrame:
+    """How sure predictions are and how often they are right, a row for each bin that has samples.
+
+    Returns:
+        Columns n, confidence (mean probability of the predicted class), accuracy, and the
+        accuracy's 95 % Wilson interval, low and high.
+    """
+    table = pd.DataFrame(
+        {"confidence": proba.max(axis=1), "accuracy": proba.argmax(axis=1) == y_true}
+    ).groupby(_bin_of(proba))
+    bins = table.mean().assign(n=table.size())
+    limits = [interval(round(row.accuracy * row.n), int(row.n)) for row in bins.itertuples()]
+    return bins.assign(
+        low=[low for low, _ in limits], high=[high for _, high in limits]
+    ).reset_index(drop=True)[["n", "confidence", "accuracy", "low", "high"]]
+
+
+def say_most_confused(counts: np.ndarray, classes: Sequence[str]) -> str:
+    """The two classes that are mistaken for each other most often, in words.
 
     Args:
-        right_a: (samples,) whether the first model is right.
-        right_b: (samples,) whether the second model is right.
+        counts: (classes, classes) confusion matrix, true classes in rows.
+        classes: their names.
     """
-    only_a = int(np.sum(right_a & ~right_b))
-    only_b = int(np.sum(~right_a & right_b))
-    return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
+    counts = np.asarray(counts)
+    both = np.triu(counts + counts.T, 1)
+    if not both.any():
+        return "No sample was taken for another class."
+    a, b = sorted(np.unravel_index(both.argmax(), both.shape), key=lambda k: -counts[k].sum())
+    if counts[b, a] > counts[a, b]:
+        a, b = b, a
+    return (
+        f"Most confused: {classes[a]} and {classes[b]}. {counts[a, b]} of "
+        f"{counts[a].sum()} {classes[a]} were taken for {classes[b]}, and {counts[b, a]} of "
+        f"{counts[b].sum()} {classes[b]} for {classes[a]}."
+    )
+
+
+def order_by_confusion(counts: np.ndarray) -> np.ndarray:
+    """An order (classes,) in which classes that are often confused stand side by side.
+
+    Average linkage on the mean of the two shares that are confused, with the leaf order that keeps
+    neighbours nearest (Bar-Joseph et al. 2001).
+    """
+    counts = np.asarray(counts, dtype=float)
+    if len(counts) < 3:
+        return np.arange(len(counts))
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    distance = 1 - (share + share.T) / 2
+    np.fill_diagonal(distance, 0)
+    return leaves_list(linkage(squareform(distance), "average", optimal_ordering=True))
+
+
+def _confusions(y: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(weightings, classes, classes): weight of each true class (rows) and predicted class."""
+    classes, samples = proba.shape[1], len(y)
+    cell = y * classes + proba.argmax(axis=1)
+    indicator = csr_array(
+        (np.ones(samples), (cell, np.arange(samples))), shape=(classes**2, samples)
+    )
+    return (indicator @ weights.T).T.reshape(-1, classes, classes)
+
+
+def _diagonal(counts: np.ndarray) -> np.ndarray:
+    return np.diagonal(counts, axis1=1, axis2=2)
+
+
+def _by_threshold(
+    positive: np.ndarray, p: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weight of the positive and of the negative samples at each value of `p`, falling."""
+    order = np.argsort(-p, kind="stable")
+    starts = np.flatnonzero(np.append(True, np.diff(p[order]) != 0))
+    sorted_weights = weights[:, order]
+    return (
+        np.add.reduceat(sorted_weights * positive[order], starts, axis=1),
+        np.add.reduceat(sorted_weights * ~positive[order], starts, axis=1),
+    )
+
+
+def _mean_over_classes(part: np.ndarray, whole: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """Mean over the counted classes of part / whole, all (weightings, classes)."""
+    shares = np.where(counted, part, 0) / np.where(counted, whole, 1)
+    with np.errstate(invalid="ignore"):
+        return shares.sum(axis=1) / counted.sum(axis=1)
+
+
+def _bin_of(proba: np.ndarray) -> np.ndarray:
+    return np.minimum((proba.max(axis=1) * BINS).astype(int), BINS - 1)

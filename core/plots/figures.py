@@ -189,35 +189,6 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> go.Figure:
     return _finish(figure, 36)
 
 
-def accuracy_dots(table: pd.DataFrame) -> go.Figure:
-    """Accuracy with its 95 % interval, a row a model.
-
-    Args:
-        table: columns model, kind (network, baseline or chance), accuracy, low, high.
-    """
-    figure = go.Figure()
-    styles = {"network": (COLOURS[0], "circle"), "baseline": (COLOURS[1], "diamond"),
-              "chance": ("#888888", "x")}  # fmt: skip
-    for kind, rows in table.groupby("kind", sort=False):
-        colour, symbol = styles[kind]
-        figure.add_scatter(
-            x=rows["accuracy"], y=rows["model"], name=kind, mode="markers",
-            marker={"color": colour, "symbol": symbol, "size": 11},
-            error_x={
-                "type": "data", "symmetric": False, "array": rows["high"] - rows["accuracy"],
-                "arrayminus": rows["accuracy"] - rows["low"], "thickness": 1.5,
-            },
-            hovertemplate="%{y}: %{x:.1%}<extra></extra>",
-        )  # fmt: skip
-    figure.update_xaxes(range=[0, 1.02], tickformat=".0%", title_text="accuracy, 95 % interval")
-    figure.update_yaxes(
-        autorange="reversed", automargin=True, categoryorder="array",
-        categoryarray=table["model"].tolist(),
-    )  # fmt: skip
-    figure.update_layout(height=120 + 34 * len(table), legend={"orientation": "h", "y": 1.15})
-    return _finish(figure, 30)
-
-
 def class_sizes(counts: dict[str, int]) -> go.Figure:
     """Samples in each class."""
     figure = go.Figure(

@@ -1,57 +1,138 @@
 """Finished runs side by side: what differs in their settings, and whether their scores differ."""
 
-from itertools import combinations
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from core.errors import InputError
-from core.evaluation.metrics import mcnemar
-from core.files import read_json
-from core.home import run_folder
-from core.runs.result import load_predictions, load_result
+from core.evaluation.differences import (
+    SAME,
+    MeanDifference,
+    corrected_t,
+    holm,
+    mcnemar,
+    paired_interval,
+    rank_models,
+)
+from core.evaluation.metrics import METRICS
+from core.models.baselines import BASELINES
+from core.runs.outcome import NETWORK, Outcome, load_outcome
 from core.runs.spec import RunSpec
 
+REPEATS = 3
+"""From so many splits on, a setup is judged by its spread over them."""
+ALL_PAIRS = 8
+"""With more runs or setups than this, each is compared with the best only."""
+NETWORK_PARTS = ("layout", "network", "training")
+"""Parts of a spec that plain models don't see."""
+HEADLINE_BASELINE = "logistic_regression"
 
-class ComparedRun(BaseModel):
-    """One run's scores, with the baseline of the same split."""
 
+class _Record(BaseModel):
     model_config = ConfigDict(frozen=True)
+
+
+class ComparedRun(_Record):
+    """One run's scores, with those of plain models on the same samples."""
 
     run: str
     title: str
     settings: dict[str, Any]
     """Only those settings in which the compared runs differ, by dotted name."""
     n_test: int
+    patients: int
     metrics: dict[str, float]
-    accuracy_interval: tuple[float, float]
-    logistic_regression: dict[str, float]
-    majority: dict[str, float]
+    interval: tuple[float, float] | None
+    """95 % interval of the chosen metric, by bootstrap over patients."""
+    baselines: dict[str, dict[str, float]]
     seconds: float
+    parameters: int
 
 
-class Difference(BaseModel):
-    """The difference in accuracy of two runs on the same held-out samples."""
-
-    model_config = ConfigDict(frozen=True)
+class Difference(_Record):
+    """The difference of two runs, or of a run and a plain model, on the same held-out samples."""
 
     a: str
     b: str
     points: float | None
-    """Accuracy of a minus accuracy of b in percentage points; None with other test samples."""
+    """Chosen metric of a minus that of b, times 100; None with other test samples."""
+    low: float | None
+    """95 % interval of the points, over patients."""
+    high: float | None
     p: float | None
-    """Exact McNemar p value, not corrected for the number of comparisons."""
+    """Exact McNemar p value over patients, for the accuracy only; not corrected."""
+    p_holm: float | None
+    """The same after Holm's correction for all differences in the list."""
     note: str
+    """Whether the difference is more than luck, by the corrected p, or else by the interval."""
 
 
-class Comparison(BaseModel):
+class Setup(_Record):
+    """Runs that differ in nothing but their seed, or a plain model on the same splits."""
+
+    name: str
+    kind: str
+    """network or baseline"""
+    runs: list[str]
+    splits: int
+    """How many pairs of training and test samples: seeds times folds."""
+    n_test: int
+    """Different samples that were held out in any of the splits."""
+    mean: float
+    """Chosen metric, mean over the splits."""
+    low: float | None
+    """95 % interval of the mean by Nadeau and Bengio's corrected t; None below 3 splits."""
+    high: float | None
+    best: float | None
+    """Share of the shared splits on which no setup is better; None without shared splits."""
+    rank: float | None
+    """Mean rank over the shared splits; 1 is best."""
+
+
+class SetupDifference(_Record):
+    """The difference of two setups over the splits that both were tested on."""
+
+    a: str
+    b: str
+    splits: int
+    points: float
+    low: float
+    high: float
+    p: float
+    """Corrected t test."""
+    p_holm: float
+    worse: float
+    """Bayesian correlated t test: chance that a is worse by more than half a point."""
+    same: float
+    """Chance that the two are practically the same."""
+    better: float
+
+
+class Comparison(_Record):
     """Several runs and the differences between them."""
 
-    model_config = ConfigDict(frozen=True)
-
+    headline: str
+    metric: str
     runs: list[ComparedRun]
+    equal: dict[str, Any]
+    """Settings that all runs share, by dotted name."""
     differences: list[Difference]
+    against_baseline: list[Difference]
+    """Each run against logistic regression on its own samples."""
+    setups: list[Setup]
+    setup_differences: list[SetupDifference]
+    ranking_p: float | None
+    """Whether all setups rank alike over the shared splits; None with fewer than three setups."""
+    critical_difference: float | None
+    """Mean ranks further apart than this differ."""
+    notes: list[str]
 
 
 def flatten_settings(spec: RunSpec) -> dict[str, Any]:
@@ -65,47 +146,474 @@ def flatten_settings(spec: RunSpec) -> dict[str, Any]:
     return flat
 
 
-def compare_runs(runs: list[str]) -> Comparison:
+def compare_runs(runs: Sequence[str], metric: str = "accuracy") -> Comparison:
     """Put finished runs side by side; raises InputError when one has no result."""
-    if len(set(runs)) < len(runs):
+    return compare([load_outcome(run) for run in runs], metric)
+
+
+def compare(outcomes: Sequence[Outcome], metric: str = "accuracy") -> Comparison:
+    """Put finished runs side by side.
+
+    Args:
+        outcomes: the runs, each once.
+        metric: a name in METRICS; intervals and differences are of this one.
+    """
+    ids = [outcome.run for outcome in outcomes]
+    if not ids:
+        raise InputError("Expected at least one run to compare, got none.")
+    if len(set(ids)) < len(ids):
         raise InputError("Each run can be compared only once; a run id was given twice.")
-    results = {run: load_result(run) for run in runs}
-    specs = {run: RunSpec.parse(read_json(run_folder(run) / "spec.json")) for run in runs}
-    settings = {run: flatten_settings(spec) for run, spec in specs.items()}
-    first = settings[runs[0]]
-    differing = [
-        name for name in first if any(flat[name] != first[name] for flat in settings.values())
-    ]
-    predictions = {run: load_predictions(run).set_index("sample").sort_index() for run in runs}
+    differing, equal = split_settings([outcome.spec for outcome in outcomes])
+    entries = _gather_setups(outcomes, metric, differing)
+    setups, ranking_p, critical_difference = _rank(entries, metric)
+    against = _with_holm(
+        [_compare_models(o, NETWORK, o, HEADLINE_BASELINE, metric) for o in outcomes]
+    )
     return Comparison(
+        headline=_say_headline(outcomes, entries, against, metric, differing),
+        metric=metric,
         runs=[
             ComparedRun(
-                run=run,
-                title=specs[run].title(),
-                settings={name: settings[run][name] for name in differing},
-                n_test=result.n_test,
-                metrics=result.metrics,
-                accuracy_interval=result.accuracy_interval,
-                logistic_regression=result.baselines["logistic_regression"],
-                majority=result.baselines["majority"],
-                seconds=result.seconds,
+                run=outcome.run,
+                title=outcome.spec.title(),
+                settings={
+                    name: value
+                    for name, value in flatten_settings(outcome.spec).items()
+                    if name in differing
+                },
+                n_test=len(np.unique(outcome.samples)),
+                patients=len(np.unique(outcome.patients)),
+                metrics=outcome.scores(),
+                interval=outcome.interval(metric),
+                baselines={name: outcome.scores(name) for name in outcome.proba if name != NETWORK},
+                seconds=outcome.result.seconds,
+                parameters=outcome.result.parameters,
             )
-            for run, result in results.items()
+            for outcome in outcomes
         ],
-        differences=[_compare_two(a, b, specs, predictions) for a, b in combinations(runs, 2)],
+        equal=equal,
+        differences=_with_holm(
+            [
+                _compare_models(outcomes[i], NETWORK, outcomes[j], NETWORK, metric)
+                for i, j in _pair_runs(outcomes, metric)
+            ]
+        ),
+        against_baseline=against,
+        setups=setups,
+        setup_differences=_compare_setups(entries, metric),
+        ranking_p=ranking_p,
+        critical_difference=critical_difference,
+        notes=_explain(outcomes, setups),
     )
 
 
-def _compare_two(a: str, b: str, specs: dict, predictions: dict) -> Difference:
-    one, other = predictions[a], predictions[b]
-    same = specs[a].dataset == specs[b].dataset and specs[a].label == specs[b].label
-    if not same or not one.index.equals(other.index):
-        note = "Other test samples: the accuracies can't be subtracted sample by sample."
-        return Difference(a=a, b=b, points=None, p=None, note=note)
-    right_a = (one["predicted"] == one["true"]).to_numpy()
-    right_b = (other["predicted"] == other["true"]).to_numpy()
-    p = mcnemar(right_a, right_b)
-    note = "More than luck on these samples." if p < 0.05 else "Can be luck with this many samples."
+def split_settings(specs: Sequence[RunSpec]) -> tuple[list[str], dict[str, Any]]:
+    """Names of the settings in which specs differ, and those that all share."""
+    flat = [flatten_settings(spec) for spec in specs]
+    equal = {
+        name: value
+        for name, value in flat[0].items()
+        if all(other.get(name) == value for other in flat)
+    }
+    return [name for name in flat[0] if name not in equal], equal
+
+
+def name_setup(spec: RunSpec, differing: Sequence[str]) -> str:
+    """A setup in few words: its network, and what else sets it apart from the others."""
+    flat = flatten_settings(spec)
+    own = [name for name in differing if name not in ("seed", "network.backbone")]
+    words = [_say_setting(name, flat[name]) for name in own]
+    return " · ".join([spec.network.record.title, *words])
+
+
+def find_wrong_samples(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """Samples that at least one network got wrong, the most often wrong first.
+
+    Returns:
+        Columns sample, patient, true, tested (by how many of the runs), wrong (in how many),
+        mistaken_for (the class named most often instead), p_true (mean probability that the
+        networks gave to the true class), logistic_regression_wrong (in how many). A sample that is
+        always wrong, with a low p_true, may be mislabelled: look at it, don't remove it.
+    """
+    parts = []
+    for outcome in outcomes:
+        named, classes = outcome.proba[NETWORK].argmax(axis=1), np.array(outcome.result.classes)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "sample": outcome.samples,
+                    "patient": outcome.patients,
+                    "true": classes[outcome.y],
+                    "named": classes[named],
+                    "wrong": named != outcome.y,
+                    "p_true": outcome.proba[NETWORK][np.arange(len(outcome.y)), outcome.y],
+                    "plain_wrong": ~outcome.right(HEADLINE_BASELINE),
+                }
+            )
+        )
+    table = pd.concat(parts)
+    by_sample = table.groupby(["sample", "true"])
+    found = by_sample.agg(
+        patient=("patient", "first"),
+        tested=("wrong", "size"),
+        wrong=("wrong", "sum"),
+        p_true=("p_true", "mean"),
+        logistic_regression_wrong=("plain_wrong", "sum"),
+    )
+    named = table[table["wrong"]].groupby(["sample", "true"])["named"].value_counts()
+    mistaken = named.reset_index().groupby(["sample", "true"])["named"].first()
+    found = found[found["wrong"] > 0].assign(mistaken_for=mistaken).reset_index()
+    columns = ["sample", "patient", "true", "tested", "wrong", "mistaken_for", "p_true",
+               "logistic_regression_wrong"]  # fmt: skip
+    return (
+        found.assign(share=found["wrong"] / found["tested"])
+        .sort_values(["share", "wrong", "p_true"], ascending=[False, False, True])[columns]
+        .reset_index(drop=True)
+    )
+
+
+def measure_effects(outcomes: Sequence[Outcome], metric: str) -> pd.DataFrame:
+    """What each setting does, averaged over the rest, where the runs form a complete grid.
+
+    Only settings other than the seed count, and only combinations of dataset and seed that every
+    level was run with. The effect of a level is its mean minus the mean over all levels of the
+    setting, split by split.
+
+    Returns:
+        Columns setting, level, mean, effect (points), low, high (95 % interval of the effect by
+        the corrected t over splits; NaN below 3 splits), splits, runs. Empty without a grid.
+    """
+    columns = ["setting", "level", "mean", "effect", "low", "high", "splits", "runs"]
+    differing, _ = split_settings([outcome.spec for outcome in outcomes])
+    factors = [name for name in differing if name != "seed"]
+    flat = [flatten_settings(outcome.spec) for outcome in outcomes]
+    levels = [list(dict.fromkeys(_key(row[name]) for row in flat)) for name in factors]
+    cells: dict[tuple, dict[int, Outcome]] = {}
+    for row, outcome in zip(flat, outcomes, strict=True):
+        cells.setdefault(tuple(_key(row[f]) for f in factors), {})[outcome.spec.seed] = outcome
+    grid = list(product(*levels))
+    if not factors or any(cell not in cells for cell in grid):
+        return pd.DataFrame(columns=columns)
+    seeds = sorted(set.intersection(*(set(found) for found in cells.values())))
+    if not seeds or len({len(np.unique(outcome.folds)) for outcome in outcomes}) > 1:
+        return pd.DataFrame(columns=columns)
+    scores = {
+        cell: np.concatenate([cells[cell][seed].by_fold(metric) for seed in seeds]) for cell in grid
+    }
+    ratio = float(np.mean([outcome.test_to_train for outcome in outcomes]))
+    rows = []
+    for at, factor in enumerate(factors):
+        overall = np.mean([scores[cell] for cell in grid], axis=0)
+        for level in levels[at]:
+            own = [scores[cell] for cell in grid if cell[at] == level]
+            gain = np.mean(own, axis=0) - overall
+            enough = len(gain) >= REPEATS
+            low, high = corrected_t(gain, ratio).interval() if enough else (np.nan, np.nan)
+            rows.append((factor, level, np.mean(own), 100 * gain.mean(), 100 * low, 100 * high,
+                         len(gain), len(own) * len(seeds)))  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def latex_table(table: pd.DataFrame) -> str:
+    """A table as LaTeX for booktabs; numbers with three digits behind the point."""
+    lines = [r"\begin{tabular}{" + "l" * table.shape[1] + "}", r"\toprule"]
+    for number, row in enumerate([table.columns, *table.itertuples(index=False)]):
+        lines.append(" & ".join(_escape_latex(value) for value in row) + r" \\")
+        if number == 0:
+            lines.append(r"\midrule")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _escape_latex(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:.3f}"
+    text = str(value).replace("\\", r"\textbackslash ")
+    return re.sub(r"([&%$#_{}])", r"\\\1", text).replace("~", r"\textasciitilde ")
+
+
+def _key(value: Any) -> str:
+    return str(value)
+
+
+def _say_setting(name: str, value: Any) -> str:
+    """'weights file net.pth' for network.weights 'file:/a/net.pth', 'epochs 4' for 4 of them."""
+    kind, _, place = str(value).partition(":")
+    short = kind[:6] if name == "dataset" else f"{kind} {Path(place).name}".strip()
+    return f"{name.rpartition('.')[2].replace('_', ' ')} {short}"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A setup with its score on each split: (what decides the split, seed, fold)."""
+
+    setup: Setup
+    scores: dict[tuple, float]
+    test_to_train: float
+
+
+def _gather_setups(
+    outcomes: Sequence[Outcome], metric: str, differing: Sequence[str]
+) -> list[_Entry]:
+    """Runs that differ in their seed only, and plain models that share splits with them."""
+    groups: dict[tuple[str, str], list[Outcome]] = {}
+    for outcome in outcomes:
+        key = outcome.spec.model_dump_json(exclude={"seed"})
+        groups.setdefault((NETWORK, key), []).append(outcome)
+    for baseline in BASELINES:
+        for outcome in outcomes:
+            if baseline.name in outcome.proba and baseline.name != "majority":
+                key = outcome.spec.model_dump_json(exclude={"seed", *NETWORK_PARTS})
+                groups.setdefault((baseline.name, key), []).append(outcome)
+    entries = []
+    for (model, _), members in groups.items():
+        scores = {}
+        for outcome in members:
+            for fold, value in enumerate(outcome.by_fold(metric, model)):
+                scores[(_split_key(outcome.spec), outcome.spec.seed, fold)] = float(value)
+        values, ratio = np.array(list(scores.values())), members[0].test_to_train
+        low = high = None
+        if len(values) >= REPEATS:
+            low, high = METRICS[metric].clip(corrected_t(values, ratio).interval())
+        setup = Setup(
+            name=_name_model(model, members[0].spec, differing),
+            kind="network" if model == NETWORK else "baseline",
+            runs=[outcome.run for outcome in members] if model == NETWORK else [],
+            splits=len(values),
+            n_test=len(np.unique(np.concatenate([outcome.samples for outcome in members]))),
+            mean=float(values.mean()),
+            low=low,
+            high=high,
+            best=None,
+            rank=None,
+        )
+        entries.append(_Entry(setup, scores, ratio))
+    return entries
+
+
+def _split_key(spec: RunSpec) -> str:
+    """What decides which samples are held out, apart from the seed."""
+    return spec.model_dump_json(exclude={"preparation", *NETWORK_PARTS, "seed"})
+
+
+def _name_model(model: str, spec: RunSpec, differing: Sequence[str]) -> str:
+    """A plain model sees genes and splits, but no picture and no network."""
+    if model == NETWORK:
+        return name_setup(spec, differing)
+    flat = flatten_settings(spec)
+    words = [
+        _say_setting(name, flat[name])
+        for name in differing
+        if name != "seed" and name.partition(".")[0] not in NETWORK_PARTS
+    ]
+    return " · ".join([BASELINES[model].title, *words])
+
+
+def _shared_splits(entries: Sequence[_Entry]) -> list[tuple]:
+    return sorted(set.intersection(*(set(entry.scores) for entry in entries)))
+
+
+def _rank(entries: Sequence[_Entry], metric: str) -> tuple[list[Setup], float | None, float | None]:
+    """The setups with their ranks, and the test of the ranks.
+
+    Ranked are the best setup and those that share splits with it, over the splits that all of them
+    share.
+    """
+    sign = 1 if METRICS[metric].best > METRICS[metric].worst else -1
+    repeated = [entry for entry in entries if len(entry.scores) >= REPEATS]
+    if repeated:
+        best = max(repeated, key=lambda entry: sign * entry.setup.mean)
+        repeated = [e for e in repeated if len(_shared_splits([best, e])) >= REPEATS]
+    shared = _shared_splits(repeated) if repeated else []
+    if len(repeated) < 3 or len(shared) < REPEATS:
+        return [entry.setup for entry in entries], None, None
+    table = sign * np.array([[entry.scores[split] for entry in repeated] for split in shared])
+    wins = (table == table.max(axis=1, keepdims=True)).mean(axis=0)
+    found = rank_models(table, max(entry.test_to_train for entry in repeated))
+    ranked = {
+        id(entry): {"best": float(share), "rank": float(rank)}
+        for entry, share, rank in zip(repeated, wins, found.ranks, strict=True)
+    }
+    setups = [entry.setup.model_copy(update=ranked.get(id(entry), {})) for entry in entries]
+    return setups, found.p, found.critical_difference
+
+
+def _compare_setups(entries: Sequence[_Entry], metric: str) -> list[SetupDifference]:
+    """Pairs that share at least three splits, with the corrected t test of each."""
+    groups: dict[str, list[_Entry]] = {}
+    for entry in entries:
+        if len(entry.scores) >= REPEATS:
+            groups.setdefault(next(iter(entry.scores))[0], []).append(entry)
+    pairs = [
+        (group[i], group[j])
+        for group in groups.values()
+        for i, j in _choose_pairs([entry.setup.mean for entry in group], metric)
+    ]
+    rows = []
+    for a, b in pairs:
+        found = _differ_over_splits(a, b)
+        if found is None or "network" not in (a.setup.kind, b.setup.kind):
+            continue
+        low, high = found.interval()
+        worse, same, better = found.chances(SAME)
+        rows.append(
+            {"a": a.setup.name, "b": b.setup.name, "splits": found.splits,
+             "points": 100 * found.mean, "low": 100 * low, "high": 100 * high, "p": found.p,
+             "worse": worse, "same": same, "better": better}
+        )  # fmt: skip
+    adjusted = holm(np.array([row["p"] for row in rows]))
+    return [SetupDifference(**row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
+
+
+def _differ_over_splits(a: _Entry, b: _Entry) -> MeanDifference | None:
+    shared = _shared_splits([a, b])
+    if len(shared) < REPEATS:
+        return None
+    gaps = np.array([a.scores[split] - b.scores[split] for split in shared])
+    return corrected_t(gaps, a.test_to_train)
+
+
+def _choose_pairs(scores: Sequence[float], metric: str) -> list[tuple[int, int]]:
+    """All pairs of a few, or each of many with the best, the better one first."""
+    falling = METRICS[metric].best > METRICS[metric].worst
+    order = sorted(range(len(scores)), key=lambda k: scores[k], reverse=falling)
+    if len(order) > ALL_PAIRS:
+        return [(order[0], other) for other in order[1:]]
+    return list(combinations(order, 2))
+
+
+def _pair_runs(outcomes: Sequence[Outcome], metric: str) -> list[tuple[int, int]]:
+    """All pairs of a few runs; of many, each with the best on the same samples."""
+    if len(outcomes) <= ALL_PAIRS:
+        return _choose_pairs([outcome.scores()[metric] for outcome in outcomes], metric)
+    groups: list[list[int]] = []
+    for k, outcome in enumerate(outcomes):
+        home = next((g for g in groups if outcomes[g[0]].same_samples(outcome)), None)
+        groups.append([k]) if home is None else home.append(k)
+    pairs = []
+    for group in groups:
+        chosen = _choose_pairs([outcomes[k].scores()[metric] for k in group], metric)
+        pairs += [(group[i], group[j]) for i, j in chosen]
+    return pairs
+
+
+def _compare_models(
+    one: Outcome, model: str, other: Outcome, other_model: str, metric: str
+) -> Difference:
+    a, b = one.run, other.run if other_model == NETWORK else other_model
+    if not one.same_samples(other):
+        return Difference(
+            a=a, b=b, points=None, low=None, high=None, p=None, p_holm=None,
+            note="Other test samples: the scores can't be compared sample by sample.",
+        )  # fmt: skip
+    gap = one.scores(model)[metric] - other.scores(other_model)[metric]
+    p, limits = None, None
+    if metric == "accuracy":
+        rights = one.right(model), other.right(other_model)
+        p, limits = mcnemar(*rights, one.patients), paired_interval(*rights, one.patients)
+    elif METRICS[metric].has_interval:
+        limits = (one.spread(metric, model) - other.spread(metric, other_model)).interval()
+    low, high = (None, None) if limits is None else (100 * limits[0], 100 * limits[1])
     return Difference(
-        a=a, b=b, points=100 * float(np.mean(right_a) - np.mean(right_b)), p=p, note=note
+        a=a, b=b, points=100 * gap, low=low, high=high, p=p, p_holm=None, note=_judge(low, high, p)
     )
+
+
+def _judge(low: float | None, high: float | None, p: float | None) -> str:
+    if low is None or high is None:
+        return "No interval: this score is biased with few samples."
+    clear = p < 0.05 if p is not None else low > 0 or high < 0
+    if clear:
+        return "More than luck on these samples."
+    return "Can be luck with this many samples."
+
+
+def _with_holm(differences: list[Difference]) -> list[Difference]:
+    tested = [k for k, difference in enumerate(differences) if difference.p is not None]
+    adjusted = holm(np.array([differences[k].p for k in tested], dtype=float))
+    by_place = dict(zip(tested, adjusted, strict=True))
+    return [
+        difference.model_copy(update={"p_holm": float(by_place[k])})
+        if k in by_place
+        else difference
+        for k, difference in enumerate(differences)
+    ]
+
+
+def _say_headline(
+    outcomes: Sequence[Outcome],
+    entries: Sequence[_Entry],
+    against: Sequence[Difference],
+    metric: str,
+    differing: Sequence[str],
+) -> str:
+    """The sentence of the page: the best setup, or the best run, against the plain baseline."""
+    better = max if METRICS[metric].best > METRICS[metric].worst else min
+    plain = BASELINES[HEADLINE_BASELINE].title
+    networks = [entry for entry in entries if entry.setup.kind == "network"]
+    found = None
+    if any(entry.setup.splits >= REPEATS for entry in networks):
+        best = better(
+            [entry for entry in networks if entry.setup.splits >= REPEATS],
+            key=lambda entry: entry.setup.mean,
+        )
+        others = [e for e in entries if e.setup.name.partition(" · ")[0] == plain]
+        pairs = [_differ_over_splits(best, other) for other in others]
+        found = next((pair for pair in pairs if pair is not None), None)
+    if found is not None:
+        low, high = (100 * limit for limit in found.interval())
+        name, points = best.setup.name, 100 * found.mean
+        sample = f"{found.splits} splits, n = {best.setup.n_test}"
+    else:
+        at = better(range(len(outcomes)), key=lambda k: outcomes[k].scores()[metric])
+        difference = against[at]
+        low, high, points = difference.low, difference.high, difference.points
+        name = name_setup(outcomes[at].spec, differing)
+        sample = f"n = {len(np.unique(outcomes[at].samples))}"
+    chosen = f"Best of {len(networks)}: " if len(networks) > 1 else ""
+    unit = "" if metric == "accuracy" else f" in {METRICS[metric].title}"
+    return f"{chosen}{name} is {_say_gap(points, low, high, plain + unit, sample)}."
+
+
+def _say_gap(points: float, low: float | None, high: float | None, other: str, sample: str) -> str:
+    """'1.8 points below X (95 % CI 0.6 to 3.1, n = 180)', or that it may be luck."""
+    other = other[0].lower() + other[1:]
+    side = "above" if points > 0 else "below"
+    gap = f"{abs(points):.1f} points {side} {other}"
+    if low is None or high is None:
+        return f"{gap} ({sample})"
+    if low > 0 or high < 0:
+        near, far = sorted((abs(low), abs(high)))
+        return f"{gap} (95 % CI {near:.1f} to {far:.1f}, {sample})"
+    limits = f"(95 % CI {-low:.1f} below to {high:.1f} above, {sample})"
+    if abs(points) < 0.05:
+        return f"as good as {other} {limits}"
+    return f"{gap}, which can be luck {limits}"
+
+
+def _explain(outcomes: Sequence[Outcome], setups: Sequence[Setup]) -> list[str]:
+    """What a reader of the numbers must know, a sentence each."""
+    notes = []
+    networks = [setup for setup in setups if setup.kind == "network"]
+    if len(networks) > 1:
+        notes.append(
+            "The best was chosen because it did well on these very samples, so on new ones expect "
+            "a little less."
+        )
+    if max(setup.splits for setup in networks) < REPEATS:
+        notes.append(
+            "One or two splits each: intervals hold the luck of the test samples, not that of the "
+            "split and the seed. Three seeds or more, or k folds, show that too."
+        )
+    if len({(o.spec.dataset, o.spec.label) for o in outcomes}) > 1:
+        notes.append("These runs answer different questions: their datasets or classes differ.")
+    if any(o.spec.group is None for o in outcomes):
+        notes.append(
+            "Without a patient column each sample counts as a patient of its own; if patients have "
+            "several, the intervals are too short."
+        )
+    if any(o.spec.group is not None and not o.patients_known for o in outcomes):
+        notes.append(
+            "The dataset was deleted, so each sample counts as a patient of its own; if patients "
+            "have several, the intervals are too short."
+        )
+    return notes

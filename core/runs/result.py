@@ -7,7 +7,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.errors import InputError
-from core.evaluation.metrics import interval, mcnemar
+from core.evaluation.differences import corrected_t, mcnemar
+from core.evaluation.intervals import interval
 from core.home import run_folder
 
 
@@ -21,13 +22,19 @@ class RunResult(BaseModel):
     metrics: dict[str, float]
     """Scores over all held-out samples; with k folds, pooled over the folds."""
     folds: list[dict[str, float]]
-    """The same scores on each fold's test samples, and its best epoch."""
+    """The same scores on each fold's test samples, and the epoch whose weights were kept."""
+    scored: list[int] = [0]
+    """Folds that `metrics`, `baselines` and `confusion` are of: of a learning curve the last one,
+    which has all training samples; else all."""
     baselines: dict[str, dict[str, float]]
     """The same scores of plain models on the same genes, trained and tested on the same samples."""
+    calibration: dict[str, float] = {}
+    """temperature, mean over folds; error_before and error_after dividing by it."""
     n_train: int
     n_validation: int
     n_test: int
-    """Numbers of samples; with k folds, n_train and n_validation are the first fold's."""
+    """Numbers of samples; with k folds, n_train and n_validation are the first fold's. A sample
+    that several folds tested counts once."""
     confusion: list[list[int]]
     """Rows: true class, columns: predicted class, in the order of `classes`."""
     seconds: float
@@ -82,11 +89,7 @@ def headline(run: str) -> str:
     low, high = result.accuracy_interval
     network = result.metrics["accuracy"]
     plain = result.baselines["logistic_regression"]["accuracy"]
-    truth = predictions["true"].to_numpy()
-    p = mcnemar(
-        (predictions["predicted"] == truth).to_numpy(),
-        (predictions["logistic_regression"] == truth).to_numpy(),
-    )
+    p, test = _test_difference(result, predictions[predictions["fold"].isin(result.scored)])
     points = 100 * (network - plain)
     if np.isclose(points, 0):
         verdict = "the same as logistic regression on the same genes"
@@ -95,12 +98,35 @@ def headline(run: str) -> str:
             f"{abs(points):.1f} points {'above' if points > 0 else 'below'} logistic regression on "
             f"the same genes ({plain:.1%}); "
             + (
-                f"the difference is more than luck (exact McNemar p = {p:.2g})"
+                f"the difference is more than luck ({test} p = {p:.2g})"
                 if p < 0.05
-                else f"with these samples that can be luck (exact McNemar p = {p:.2g})"
+                else f"with these samples that can be luck ({test} p = {p:.2g})"
             )
         )
     return (
         f"{network:.1%} of {result.n_test} held-out samples are right (95 % interval {low:.1%} to "
         f"{high:.1%}): {verdict}. Always naming the largest class gives {result.chance:.1%}."
     )
+
+
+def _test_difference(result: RunResult, predictions: pd.DataFrame) -> tuple[float, str]:
+    """p of the network's accuracy differing from logistic regression's, and the test's name.
+
+    Where samples were held out several times the folds are what is compared, by the corrected
+    t test (Nadeau and Bengio 2003).
+    """
+    right = pd.DataFrame(
+        {
+            name: predictions[name] == predictions["true"]
+            for name in ("predicted", "logistic_regression")
+        }
+    )
+    if predictions["sample"].is_unique:
+        return mcnemar(*right.to_numpy().T), "exact McNemar"
+    means = right.groupby(predictions["fold"]).mean()
+    tested = len(predictions) / len(means)
+    difference = corrected_t(
+        (means["predicted"] - means["logistic_regression"]).to_numpy(),
+        tested / (result.n_train + result.n_validation),
+    )
+    return difference.p, "corrected t test,"

@@ -1,0 +1,194 @@
+"""Figures of the Compare page: scores with intervals, ranks, grids, effects, calibration."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.plots.figures import COLOURS, SEQUENTIAL
+
+GREY = "#888888"
+STYLES = {"network": (COLOURS[0], "circle"), "baseline": (COLOURS[1], "diamond")}
+
+
+def score_dots(table: pd.DataFrame, title: str, *, percent: bool) -> go.Figure:
+    """Scores with their 95 % intervals, a row a model.
+
+    Args:
+        table: columns model, kind (network or baseline), score, low, high; low and high may be NaN.
+        title: the score's name.
+        percent: whether it is a share.
+    """
+    figure = go.Figure()
+    for kind, rows in table.groupby("kind", sort=False):
+        colour, symbol = STYLES[str(kind)]
+        figure.add_scatter(
+            x=rows["score"], y=rows["model"], name=str(kind), mode="markers",
+            marker={"color": colour, "symbol": symbol, "size": 11},
+            error_x={
+                "type": "data", "symmetric": False, "array": rows["high"] - rows["score"],
+                "arrayminus": rows["score"] - rows["low"], "thickness": 2,
+            },
+            customdata=rows[["low", "high"]],
+            hovertemplate="%{y}: %{x:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f})"
+            "<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title_text=f"{title}, 95 % interval", tickformat=".0%" if percent else None)
+    _list_rows(figure, table["model"], extra=120)
+    figure.update_layout(legend={"orientation": "h", "y": 1, "yanchor": "bottom"})
+    return _finish(figure, 36)
+
+
+def rank_dots(table: pd.DataFrame, critical_difference: float) -> go.Figure:
+    """Mean ranks, best first, each with half the critical difference to either side.
+
+    Two setups whose bars don't overlap differ at the 5 % level, all pairs considered.
+
+    Args:
+        table: columns model, kind, rank.
+        critical_difference: of `rank_models`.
+    """
+    table = table.sort_values("rank")
+    figure = go.Figure()
+    for kind, rows in table.groupby("kind", sort=False):
+        colour, symbol = STYLES[str(kind)]
+        figure.add_scatter(
+            x=rows["rank"], y=rows["model"], name=str(kind), mode="markers",
+            marker={"color": colour, "symbol": symbol, "size": 11},
+            error_x={"type": "constant", "value": critical_difference / 2, "thickness": 2},
+            hovertemplate="%{y}: mean rank %{x:.2f}<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title_text="mean rank (1 is best), half a critical difference each way")
+    _list_rows(figure, table["model"], extra=120)
+    figure.update_layout(legend={"orientation": "h", "y": 1, "yanchor": "bottom"})
+    return _finish(figure, 36)
+
+
+def score_grid(table: pd.DataFrame, title: str, *, percent: bool) -> go.Figure:
+    """Scores of two settings' levels as a heat map; an empty cell has no run.
+
+    Args:
+        table: levels of one setting in the index, of another in the columns, scores in the cells.
+        title: the score's name.
+        percent: whether it is a share.
+    """
+    form = ".1%" if percent else ".3f"
+    figure = go.Figure(
+        go.Heatmap(
+            z=table.to_numpy(float), x=[str(v) for v in table.columns],
+            y=[str(v) for v in table.index], colorscale=SEQUENTIAL, xgap=2, ygap=2,
+            texttemplate=f"%{{z:{form}}}", hoverongaps=False,
+            colorbar={"title": {"text": title, "side": "right"}, "thickness": 12,
+                      "tickformat": ".0%" if percent else None},
+            hovertemplate=f"%{{y}}, %{{x}}: %{{z:{form}}}<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_xaxes(title_text=str(table.columns.name), type="category")
+    figure.update_yaxes(
+        title_text=str(table.index.name), type="category", autorange="reversed", automargin=True
+    )
+    figure.update_layout(height=140 + 44 * len(table))
+    return _finish(figure, 36)
+
+
+def effect_dots(table: pd.DataFrame) -> go.Figure:
+    """What each level of each setting does, in points, with its 95 % interval.
+
+    Args:
+        table: columns setting, level, effect, low, high; low and high may be NaN.
+    """
+    names = table["setting"] + " = " + table["level"]
+    figure = go.Figure()
+    for number, (setting, rows) in enumerate(table.groupby("setting", sort=False)):
+        figure.add_scatter(
+            x=rows["effect"], y=names[rows.index], name=str(setting), mode="markers",
+            marker={"color": COLOURS[number % len(COLOURS)], "size": 11},
+            error_x={
+                "type": "data", "symmetric": False, "array": rows["high"] - rows["effect"],
+                "arrayminus": rows["effect"] - rows["low"], "thickness": 2,
+            },
+            hovertemplate="%{y}: %{x:+.1f} points<extra></extra>",
+        )  # fmt: skip
+    figure.add_vline(0, line={"color": GREY, "dash": "dot"})
+    figure.update_xaxes(title_text="points from the mean over all levels, 95 % interval")
+    _list_rows(figure, names, extra=100)
+    figure.update_layout(showlegend=False)
+    return _finish(figure, 20)
+
+
+def reliability_diagram(bins: Mapping[str, pd.DataFrame]) -> go.Figure:
+    """How often predictions are right against how sure they are, with Wilson intervals.
+
+    Args:
+        bins: model -> columns n, confidence, accuracy, low, high (of `metrics.reliability`).
+    """
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", name="as sure as right", hoverinfo="skip",
+        line={"color": GREY, "dash": "dot"},
+    )  # fmt: skip
+    for number, (name, rows) in enumerate(bins.items()):
+        figure.add_scatter(
+            x=rows["confidence"], y=rows["accuracy"], name=name, mode="lines+markers",
+            line={"color": COLOURS[number % len(COLOURS)], "width": 1.5},
+            marker={"size": 5 + 16 * np.sqrt(rows["n"] / rows["n"].sum())},
+            error_y={
+                "type": "data", "symmetric": False, "array": rows["high"] - rows["accuracy"],
+                "arrayminus": rows["accuracy"] - rows["low"], "thickness": 1,
+            },
+            customdata=rows["n"],
+            hovertemplate="sure %{x:.0%}, right %{y:.0%}, n = %{customdata}<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title_text="probability of the named class", range=[0, 1.02],
+                        tickformat=".0%")  # fmt: skip
+    figure.update_yaxes(title_text="share right", range=[0, 1.02], tickformat=".0%")
+    figure.update_layout(height=460, legend={"orientation": "h", "y": 1, "yanchor": "bottom"})
+    return _finish(figure, 36)
+
+
+def confusion_grid(counts: np.ndarray, classes: Sequence[str], *, percent: bool) -> go.Figure:
+    """True classes in rows, predicted in columns, coloured by the share of the row.
+
+    Args:
+        counts: (classes, classes).
+        classes: their names, in the order of `counts`.
+        percent: whether to write row percentages instead of counts.
+    """
+    counts = np.asarray(counts)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    text = [[_say_cell(n, part, percent) for n, part in zip(*row, strict=True)]
+            for row in zip(counts, share, strict=True)]  # fmt: skip
+    figure = go.Figure(
+        go.Heatmap(
+            z=share, x=list(classes), y=list(classes), zmin=0, zmax=1, colorscale="Blues",
+            text=text, texttemplate="%{text}", showscale=False, xgap=1, ygap=1, customdata=counts,
+            hovertemplate="true %{y}, predicted %{x}: %{customdata} (%{z:.0%})<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_yaxes(autorange="reversed", title_text="true", type="category", automargin=True)
+    figure.update_xaxes(title_text="predicted", type="category")
+    figure.update_layout(height=170 + 30 * len(classes))
+    return _finish(figure, 20)
+
+
+def _say_cell(count: int, share: float, percent: bool) -> str:
+    if count == 0:
+        return ""
+    return f"{share:.0%}" if percent else str(count)
+
+
+def _list_rows(figure: go.Figure, names: Sequence[str], *, extra: int) -> None:
+    """A row a name, the first on top."""
+    figure.update_yaxes(
+        autorange="reversed", automargin=True, categoryorder="array", categoryarray=list(names)
+    )
+    figure.update_layout(height=extra + 34 * len(names))
+
+
+def _finish(figure: go.Figure, top: int) -> go.Figure:
+    return figure.update_layout(
+        margin={"l": 10, "r": 10, "t": top, "b": 30},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )

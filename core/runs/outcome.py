@@ -1,0 +1,276 @@
+"""A finished run's held-out predictions beside those of plain models on the same samples."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from anndata.io import read_elem
+
+from core.data.prepare import Preprocessor
+from core.errors import InputError
+from core.evaluation.intervals import Bootstrap, bootstrap
+from core.evaluation.metrics import METRICS, score
+from core.files import read_json, write_atomic
+from core.home import dataset_folder, home, run_folder
+from core.models.baselines import BASELINES, fit_predict_proba
+from core.runs.lease import Lease, is_held
+from core.runs.result import RunResult, load_predictions, load_result
+from core.runs.spec import RunSpec
+from core.runs.study import open_study
+
+NETWORK = "network"
+"""The name of the run's own model, beside the names of BASELINES."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run's network and the plain models said about each held-out sample, by sample id."""
+
+    run: str
+    spec: RunSpec
+    result: RunResult
+    samples: np.ndarray
+    """(samples,) ids, sorted; a sample that several folds tested stands there several times."""
+    patients: np.ndarray
+    """(samples,) whom each is from; the sample itself where that isn't known."""
+    patients_known: bool
+    """Whether the run has a patient column and its dataset is still there."""
+    folds: np.ndarray
+    """(samples,) which fold held the sample out."""
+    y: np.ndarray
+    """(samples,) class numbers."""
+    proba: dict[str, np.ndarray]
+    """Model -> (samples, classes) probabilities."""
+    _kept: dict = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def test_to_train(self) -> float:
+        """Samples held out of a fold, divided by those that it was fitted on."""
+        held_out = len(self.y) / len(np.unique(self.folds))
+        return held_out / (self.result.n_train + self.result.n_validation)
+
+    def right(self, model: str = NETWORK) -> np.ndarray:
+        """(samples,) whether the model names the class."""
+        return self.proba[model].argmax(axis=1) == self.y
+
+    def scores(self, model: str = NETWORK) -> dict[str, float]:
+        """All of METRICS, over all held-out samples."""
+        return self._keep(("scores", model), lambda: score(self.y, self.proba[model]))
+
+    def by_fold(self, metric: str, model: str = NETWORK) -> np.ndarray:
+        """(folds,) the metric on each fold's held-out samples, in the order of the folds."""
+
+        def compute() -> np.ndarray:
+            weights = (self.folds == np.unique(self.folds)[:, None]).astype(float)
+            return METRICS[metric].compute(self.y, self.proba[model], weights)
+
+        return self._keep(("folds", metric, model), compute)
+
+    def spread(self, metric: str, model: str = NETWORK) -> Bootstrap:
+        """The metric with patients drawn anew; runs on the same samples draw the same ones."""
+        compute = METRICS[metric].compute
+        return self._keep(
+            ("spread", metric, model),
+            lambda: bootstrap(lambda w: compute(self.y, self.proba[model], w), self.patients),
+        )
+
+    def interval(self, metric: str, model: str = NETWORK) -> tuple[float, float] | None:
+        """95 % interval of the metric over patients; None where the bootstrap can't be trusted."""
+        if not METRICS[metric].has_interval:
+            return None
+        return METRICS[metric].clip(self.spread(metric, model).interval())
+
+    def same_samples(self, other: "Outcome") -> bool:
+        """Whether the two were tested on the same samples of the same classes."""
+        mine, others = self.spec, other.spec
+        return (
+            (mine.dataset, mine.label) == (others.dataset, others.label)
+            and np.array_equal(self.samples, other.samples)
+            and np.array_equal(self.patients, other.patients)
+        )
+
+    def _keep(self, key: tuple, compute: Callable):
+        """Compute once: a page asks again at every click."""
+        if key not in self._kept:
+            self._kept[key] = compute()
+        return self._kept[key]
+
+
+def load_outcome(run: str) -> Outcome:
+    """Read a finished run; raises InputError while it has no result."""
+    result = load_result(run)
+    spec = RunSpec.parse(read_json(run_folder(run) / "spec.json"))
+    table = load_predictions(run)
+    table = table[table["fold"].isin(result.scored)]
+    plain = [
+        read_json(run_folder(run) / f"folds/{fold}/fold.json")["plain"] for fold in result.scored
+    ]
+    proba = {NETWORK: table[[f"p_{name}" for name in result.classes]].to_numpy(float)}
+    for baseline in BASELINES:
+        path = _baseline_path(run, baseline.name)
+        if path.exists():
+            proba[baseline.name] = np.load(path, allow_pickle=False)
+        elif all(baseline.name in fold for fold in plain):
+            proba[baseline.name] = np.concatenate([fold[baseline.name] for fold in plain])
+    samples = table["sample"].to_numpy().astype(str)
+    patients = _patients_of(spec, samples)
+    folds = table["fold"].to_numpy()
+    order = np.lexsort((folds, samples))
+    return Outcome(
+        run=run,
+        spec=spec,
+        result=result,
+        samples=samples[order],
+        patients=(samples if patients is None else patients)[order],
+        patients_known=patients is not None,
+        folds=folds[order],
+        y=np.searchsorted(result.classes, table["true"].to_numpy().astype(str))[order],
+        proba={name: values[order] for name, values in proba.items()},
+    )
+
+
+def missing_baselines(runs: list[str]) -> list[tuple[str, str]]:
+    """(run, baseline) pairs that no run computes by itself and nobody has asked for yet."""
+    wanted = [baseline.name for baseline in BASELINES if not baseline.in_every_run]
+    missing = []
+    for run in runs:
+        kept = {path.stem for path in (run_folder(run) / "baselines").glob("*.npy")}
+        missing += [(run, name) for name in wanted if name not in kept]
+    return missing
+
+
+def compute_baselines(runs: list[str], progress: Callable[[int, int], None]) -> None:
+    """Fit the plain models that are missing, on each run's own folds, genes and seed; keep them.
+
+    Runs that differ in layout, network or training only share the work.
+
+    Args:
+        runs: ids of finished runs.
+        progress: told how many of how many run-model pairs are done.
+
+    Raises:
+        InputError: a run has no result, its dataset was deleted, or another process is at it.
+    """
+    lease = Lease(_lease_path())
+    if not lease.acquire():
+        raise InputError("Another process is fitting plain models. Wait for it.")
+    try:
+        _compute_baselines(missing_baselines(runs), progress)
+    finally:
+        lease.release()
+
+
+def _compute_baselines(
+    missing: list[tuple[str, str]], progress: Callable[[int, int], None]
+) -> None:
+    alike: dict[str, list[str]] = {}
+    for run in dict.fromkeys(run for run, _ in missing):
+        load_result(run)
+        spec = RunSpec.parse(read_json(run_folder(run) / "spec.json"))
+        shared = spec.model_dump_json(exclude={"layout", "network", "training"})
+        alike.setdefault(shared, []).append(run)
+    done = 0
+    progress(done, len(missing))
+    for group in alike.values():
+        spec = RunSpec.parse(read_json(run_folder(group[0]) / "spec.json"))
+        study = open_study(spec)
+        place = pd.Series(np.arange(len(study.samples)), index=study.samples)
+        prepared = []
+        for number in load_result(group[0]).scored:
+            parts = read_json(run_folder(group[0]) / f"folds/{number}/fold.json")["parts"]
+            fitting = place[parts["train"] + parts["validation"]].sort_values().to_numpy()
+            fitted = Preprocessor.fit(study.x[fitting], study.genes, study.scale, spec.preparation)
+            prepared.append((fitting, place[parts["test"]].to_numpy(), fitted.transform(study.x)))
+        for name in BASELINES.names:
+            wanted = [run for run in group if (run, name) in missing]
+            if not wanted:
+                continue
+            probabilities = [
+                fit_predict_proba(
+                    name, x[fitting], study.y[fitting], x[test], len(study.classes), spec.seed
+                )
+                for fitting, test, x in prepared
+            ]
+            for run in wanted:
+                _save(run, name, np.concatenate(probabilities))
+            done += len(wanted)
+            progress(done, len(missing))
+
+
+def request_baselines(runs: list[str]) -> None:
+    """Start a detached process that fits the missing plain models, unless one is at it."""
+    if is_held(_lease_path()):
+        return
+    with _log_path().open("wb") as log:
+        subprocess.Popen(
+            [sys.executable, "-m", "core", "compare", "--baselines", *runs],
+            cwd=Path(__file__).parents[2],
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+
+
+def baselines_state(runs: list[str], patience: float = 60) -> tuple[str, str]:
+    """Where the plain models of some runs stand: done, working, failed or missing, and why.
+
+    Args:
+        runs: ids of finished runs.
+        patience: seconds that a process may take from its start to its lease.
+    """
+    if not missing_baselines(runs):
+        return "done", ""
+    if is_held(_lease_path()):
+        return "working", ""
+    if not _log_path().exists():
+        return "missing", ""
+    log = _log_path().read_text(errors="replace")
+    if errors := [line for line in log.splitlines() if "rror: " in line]:
+        return "failed", errors[-1].partition("rror: ")[2]
+    young = time.time() - _log_path().stat().st_mtime < patience
+    return ("working", "") if young and not log else ("missing", "")
+
+
+def _lease_path() -> Path:
+    return home() / "baselines.lease"
+
+
+def _log_path() -> Path:
+    return home() / "baselines.log"
+
+
+def _save(run: str, name: str, proba: np.ndarray) -> None:
+    def write(path: Path) -> None:
+        with path.open("wb") as file:
+            np.save(file, proba)
+
+    write_atomic(_baseline_path(run, name), write)
+
+
+def _baseline_path(run: str, name: str) -> Path:
+    """(samples, classes) probabilities on the scored folds, in the order of predictions.csv."""
+    return run_folder(run) / "baselines" / f"{BASELINES[name].name}.npy"
+
+
+def _patients_of(spec: RunSpec, samples: np.ndarray) -> np.ndarray | None:
+    path = dataset_folder(spec.dataset) / "data.h5ad"
+    if spec.group is None or not path.exists():
+        return None
+    return _read_column(str(path), spec.group).loc[samples].to_numpy().astype(str)
+
+
+@lru_cache(maxsize=8)
+def _read_column(path: str, column: str) -> pd.Series:
+    """A column of a stored dataset's samples, without its matrix; a dataset never changes."""
+    with h5py.File(path) as file:
+        table = read_elem(file["obs"])
+    table.index = table.index.astype(str)
+    return table[column].astype(str)

@@ -1,0 +1,47 @@
+"""Compare in a real browser: 200 stored runs, and plain models fitted on a click."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from core.data.simulate import simulate
+from core.data.store import add_dataset
+from tests.browser import Server, expect_no_failure, open_page, press, settle
+from tests.test_runs_compare import finish_run
+
+
+@pytest.fixture
+def dataset(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("GENECANVAS_HOME", str(server.home))
+    return add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
+
+
+def test_two_hundred_runs_and_plain_models(dataset: str, server: Server, page: Page) -> None:
+    networks = ("vgg16", "vgg19", "resnet50", "resnet101", "squeezenet1_1")
+    runs = [
+        finish_run(
+            dataset, 0.1 + 0.05 * place + 0.02 * (augmentation == "none"), seed=seed,
+            network={"backbone": backbone}, training={"augmentation": augmentation},
+        )
+        for seed in range(20)
+        for place, backbone in enumerate(networks)
+        for augmentation in ("none", "expression")
+    ]  # fmt: skip
+    open_page(page, f"{server.url}/compare")
+    expect(page.get_by_text("All 200 runs of this dataset and class")).to_be_visible()
+    expect(page.get_by_text("Best of 10: VGG16", exact=False)).to_be_visible()
+    expect(page.get_by_text("Ranks over splits")).to_be_visible()
+    expect(page.get_by_text("What each setting does, averaged over the rest")).to_be_visible()
+    expect_no_failure(page)
+    assert "runs=all" in page.url
+
+    open_page(page, f"{server.url}/compare?runs={runs[0]},{runs[1]}&metric=mcc")
+    expect(page.get_by_text("in MCC", exact=False).first).to_be_visible()
+    press(page, "Fit plain models")
+    expect(page.get_by_text("Linear SVM").first).to_be_visible(timeout=90_000)
+    for text in ("Fitting plain models", "More plain models can stand"):
+        expect(page.get_by_text(text, exact=False)).to_have_count(0, timeout=90_000)
+    expect_no_failure(page)
+    page.reload()
+    settle(page)
+    expect(page.get_by_test_id("stMultiSelect").get_by_text("seed 0").first).to_be_visible()
+    expect_no_failure(page)

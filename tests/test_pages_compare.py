@@ -1,0 +1,103 @@
+"""Compare without a browser: choice of runs, sentence, tables, details."""
+
+from pathlib import Path
+
+import pytest
+
+from core.data.simulate import simulate
+from core.data.store import add_dataset
+from core.runs.compare import compare_runs
+from core.runs.outcome import compute_baselines
+from tests.pages import button, charts, open_page, words
+from tests.test_runs_compare import finish_run
+
+
+@pytest.fixture
+def dataset(home: Path) -> str:
+    return add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
+
+
+def tables(app) -> list[list[str]]:
+    """The columns of each table on the page."""
+    return [list(table.value.columns) for table in app.dataframe]
+
+
+def test_one_run(dataset: str) -> None:
+    run = finish_run(dataset, 0.3)
+    app = open_page("compare")
+    assert not app.exception
+    assert not app.error
+    assert compare_runs([run]).headline.replace(" ", "") in words(app).replace("\\", "").replace(
+        " ", ""
+    )
+    assert "all" in app.query_params["runs"]
+    assert "Most confused" in words(app)
+    assert "Differences" not in words(app)
+    assert charts(app) == 3
+    assert button(app, "Fit plain models")
+
+
+def test_the_link_names_runs_and_score(dataset: str) -> None:
+    runs = [finish_run(dataset, 0.2 + 0.1 * k, training={"epochs": k + 1}) for k in range(3)]
+    app = open_page("compare", runs=f"{runs[0]},{runs[2]}", metric="macro_f1")
+    assert not app.exception
+    assert app.multiselect(key="runs").value == [runs[0], runs[2]]
+    assert app.selectbox(key="metric").value == "macro_f1"
+    assert "Macro F1" in words(app)
+    table = app.dataframe[0].value
+    assert table["training.epochs"].tolist() == ["1", "3"]
+    assert "network.backbone" not in table
+    app.toggle(key="all").set_value(True).run()
+    assert len(app.dataframe[0].value) == 3
+    assert "all" in app.query_params["runs"]
+
+
+def test_no_run_chosen(dataset: str) -> None:
+    run = finish_run(dataset, 0.2)
+    app = open_page("compare", runs=run)
+    app.multiselect(key="runs").set_value([]).run()
+    assert not app.exception
+    assert app.info[0].value == "Choose at least one run."
+
+
+def test_runs_of_two_datasets_are_not_mixed(dataset: str) -> None:
+    other = add_dataset(simulate(90, 210, seed=2)[0], "other").id
+    finish_run(dataset, 0.2)
+    run = finish_run(other, 0.2)
+    app = open_page("compare", runs=run)
+    assert not app.exception
+    assert len(app.dataframe[0].value) == 1
+    assert app.selectbox(key="question").value == (other, "tumour_type")
+
+
+def test_a_grid_with_repeats_and_plain_models(dataset: str) -> None:
+    runs = [
+        finish_run(dataset, 0.1 + 0.1 * wrong + 0.05 * (seed == 1), seed=seed,
+                   training={"augmentation": augmentation}, network={"backbone": backbone})
+        for seed in range(3)
+        for wrong, (augmentation, backbone) in enumerate(
+            [("none", "vgg16"), ("geometric", "vgg16"), ("none", "resnet50"),
+             ("geometric", "resnet50")]
+        )
+    ]  # fmt: skip
+    compute_baselines(runs[:1], lambda *_: None)
+    app = open_page("compare")
+    assert not app.exception
+    assert not app.error
+    text = words(app)
+    for heading in ("Differences over splits", "Ranks over splits", "One setting against another",
+                    "What each setting does", "Samples that are wrong most often"):  # fmt: skip
+        assert heading in text
+    assert charts(app) == 6
+    assert any("practically the same" in columns for columns in tables(app))
+    app.selectbox(key="detail").select(runs[0]).run()
+    app.selectbox(key="model").select("random_forest").run()
+    assert not app.exception
+
+
+def test_plain_models_that_could_not_be_fitted_are_said(dataset: str, home: Path) -> None:
+    finish_run(dataset, 0.2)
+    (home / "baselines.log").write_text("plain models: 0 of 5\nerror: the disk is full\n")
+    app = open_page("compare")
+    assert not app.exception
+    assert "the disk is full" in app.error[0].value

@@ -1,0 +1,82 @@
+"""Figures of the Compare page: what they show, read back from the figure."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.plots.compare import (
+    confusion_grid,
+    effect_dots,
+    rank_dots,
+    reliability_diagram,
+    score_dots,
+    score_grid,
+)
+
+MODELS = pd.DataFrame(
+    {
+        "model": ["VGG16", "Logistic regression"],
+        "kind": ["network", "baseline"],
+        "score": [0.9, 0.95],
+        "low": [0.85, np.nan],
+        "high": [0.93, np.nan],
+        "rank": [2.0, 1.0],
+    }
+)
+
+
+def test_scores_with_their_intervals() -> None:
+    figure = score_dots(MODELS, "Accuracy", percent=True)
+    network, baseline = figure.data
+    assert network.x == (0.9,)
+    assert network.error_x.array[0] == pytest.approx(0.03)
+    assert network.error_x.arrayminus[0] == pytest.approx(0.05)
+    assert np.isnan(baseline.error_x.array[0])
+    assert figure.layout.yaxis.categoryarray == ("VGG16", "Logistic regression")
+    assert figure.layout.xaxis.tickformat == ".0%"
+
+
+def test_ranks_have_half_the_critical_difference_each_way() -> None:
+    figure = rank_dots(MODELS, 1.4)
+    assert figure.layout.yaxis.categoryarray == ("Logistic regression", "VGG16")
+    assert {trace.error_x.value for trace in figure.data} == {0.7}
+
+
+def test_a_grid_leaves_missing_cells_empty() -> None:
+    table = pd.DataFrame([[0.5, np.nan], [0.7, 0.8]], index=["vgg16", "resnet50"],
+                         columns=["none", "mixup"])  # fmt: skip
+    heat = score_grid(table.rename_axis("network").rename_axis("augmentation", axis=1), "Accuracy",
+                      percent=True).data[0]  # fmt: skip
+    assert heat.x == ("none", "mixup")
+    assert heat.y == ("vgg16", "resnet50")
+    assert np.isnan(heat.z[0][1])
+    assert not heat.hoverongaps
+
+
+def test_effects_name_setting_and_level() -> None:
+    table = pd.DataFrame(
+        {"setting": ["layout.name"] * 2, "level": ["order", "random"], "effect": [1.0, -1.0],
+         "low": [0.5, np.nan], "high": [1.5, np.nan]}
+    )  # fmt: skip
+    figure = effect_dots(table)
+    assert list(figure.data[0].y) == ["layout.name = order", "layout.name = random"]
+    assert figure.data[0].error_x.array[0] == pytest.approx(0.5)
+
+
+def test_reliability_of_two_models_beside_the_diagonal() -> None:
+    bins = pd.DataFrame({"n": [4, 12], "confidence": [0.5, 0.9], "accuracy": [0.25, 1.0],
+                         "low": [0.05, 0.75], "high": [0.7, 1.0]})  # fmt: skip
+    diagonal, one, two = reliability_diagram({"Network": bins, "Linear SVM": bins}).data
+    assert diagonal.x == diagonal.y == (0, 1)
+    assert (one.name, two.name) == ("Network", "Linear SVM")
+    assert one.error_y.arrayminus[0] == pytest.approx(0.2)
+    assert one.marker.size[1] > one.marker.size[0]
+
+
+def test_confusion_as_counts_and_as_row_percentages() -> None:
+    counts = np.array([[3, 1], [0, 0]])
+    heat = confusion_grid(counts, ["a", "b"], percent=False).data[0]
+    assert [list(row) for row in heat.text] == [["3", "1"], ["", ""]]
+    assert [list(row) for row in heat.z] == [[0.75, 0.25], [0, 0]]
+    heat = confusion_grid(counts, ["a", "b"], percent=True).data[0]
+    assert list(heat.text[0]) == ["75%", "25%"]

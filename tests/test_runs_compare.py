@@ -1,0 +1,297 @@
+"""Comparing finished runs: known predictions in, sentences, intervals and tests out."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.__main__ import main
+from core.data.simulate import simulate
+from core.data.store import add_dataset, delete_dataset
+from core.errors import InputError
+from core.evaluation.differences import corrected_t, mcnemar, paired_interval
+from core.evaluation.metrics import METRICS
+from core.files import write_json
+from core.home import run_folder
+from core.models.baselines import BASELINES
+from core.runs.compare import (
+    compare,
+    compare_runs,
+    find_wrong_samples,
+    latex_table,
+    measure_effects,
+)
+from core.runs.outcome import (
+    baselines_state,
+    compute_baselines,
+    load_outcome,
+    missing_baselines,
+)
+from core.runs.result import RunResult
+from core.runs.spec import RunSpec
+from core.runs.store import RunState, RunStore
+from core.runs.study import open_study
+
+
+@pytest.fixture
+def dataset(home: Path) -> str:
+    return add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
+
+
+def finish_run(
+    dataset: str, wrong: float, plain_wrong: float = 0.1, seed: int = 0, **parts: dict
+) -> str:
+    """A finished run as a worker leaves it, whose network is wrong in a share of the samples.
+
+    Which samples are wrong depends on their place in the test set only, so that of two runs on the
+    same samples the better one is right wherever the worse one is.
+    """
+    spec = RunSpec.parse(
+        {"dataset": dataset, "label": "tumour_type", "group": "patient", "seed": seed,
+         "preparation": {"genes": 60}, "network": {"backbone": "vgg16"}, **parts}
+    )  # fmt: skip
+    study, tables = open_study(spec), []
+    folder = run_folder(spec.id)
+    for number, fold in enumerate(study.folds):
+        y = study.y[fold.test]
+        networks, other = (answer(y, len(study.classes), w) for w in (wrong, plain_wrong))
+        names = np.array(study.classes)
+        table = pd.DataFrame(
+            {"sample": study.samples[fold.test], "fold": number, "true": names[y],
+             "predicted": names[networks.argmax(axis=1)],
+             "logistic_regression": names[other.argmax(axis=1)]}
+        )  # fmt: skip
+        tables.append(table.join(pd.DataFrame(networks, columns=[f"p_{n}" for n in names])))
+        majority = np.tile(np.bincount(study.y) / len(study.y), (len(y), 1))
+        parts_of = {part: study.samples[at].tolist() for part, at in vars(fold).items()}
+        write_json(
+            folder / f"folds/{number}/fold.json",
+            {"plain": {"majority": majority.tolist(), "logistic_regression": other.tolist()},
+             "parts": parts_of},
+        )  # fmt: skip
+    predictions = pd.concat(tables)
+    predictions.to_csv(folder / "predictions.csv", index=False)
+    result = RunResult(
+        run=spec.id, classes=study.classes, metrics={}, folds=[{}] * len(study.folds),
+        scored=list(range(len(study.folds)))[-1 if spec.split.kind == "learning_curve" else 0 :],
+        baselines={}, n_train=len(study.folds[-1].train),
+        n_validation=len(study.folds[-1].validation), n_test=predictions["sample"].nunique(),
+        confusion=[], seconds=1.0, weights="", parameters=10, device="cpu", precision="float32",
+        versions={}, notes=[],
+    )  # fmt: skip
+    write_json(folder / "spec.json", spec.model_dump(mode="json"))
+    write_json(folder / "result.json", result.model_dump(mode="json"))
+    RunStore().submit(spec)
+    RunStore().claim()
+    RunStore().finish(spec.id, RunState.DONE)
+    return spec.id
+
+
+def answer(y: np.ndarray, classes: int, wrong: float) -> np.ndarray:
+    """Probabilities .8 for one class, wrong for the first share of the samples."""
+    named = np.where(np.arange(len(y)) < round(wrong * len(y)), (y + 1) % classes, y)
+    return np.eye(classes)[named] * (0.8 - 0.2 / (classes - 1)) + 0.2 / (classes - 1)
+
+
+def test_two_runs_on_the_same_samples(dataset: str) -> None:
+    good = finish_run(dataset, 0.2)
+    bad = finish_run(dataset, 0.6, network={"backbone": "resnet50"})
+    found = compare_runs([good, bad])
+    assert [run.settings for run in found.runs] == [
+        {"network.backbone": "vgg16"}, {"network.backbone": "resnet50"}
+    ]  # fmt: skip
+    assert found.equal["seed"] == 0
+    one, two = load_outcome(good), load_outcome(bad)
+    assert len(found.differences) == 1
+    pair = found.differences[0]
+    assert (pair.a, pair.b) == (good, bad)
+    assert pair.points == pytest.approx(100 * (one.right().mean() - two.right().mean()))
+    assert pair.p == mcnemar(one.right(), two.right(), one.patients)
+    low, high = paired_interval(one.right(), two.right(), one.patients)
+    assert (pair.low, pair.high) == pytest.approx((100 * low, 100 * high))
+    assert pair.note.startswith("More than luck")
+    assert found.headline.startswith("Best of 2: VGG16 is ")
+    assert "points below logistic regression" in found.headline
+    low, high = found.runs[0].interval
+    assert low < found.runs[0].metrics["accuracy"] < high
+
+
+def test_the_headline_says_what_can_be_luck(dataset: str) -> None:
+    assert (
+        "VGG16 is as good as logistic regression (95 % CI 10.3 below to 10.3 above, n = 27)"
+        in compare_runs([finish_run(dataset, 0.1)]).headline
+    )
+    clear = compare_runs([finish_run(dataset, 0.9, seed=1)]).headline
+    assert "points below logistic regression (95 % CI " in clear
+    assert "n = 27" in clear
+
+
+@pytest.mark.parametrize("metric", [m.name for m in METRICS if m.has_interval])
+def test_any_score_can_be_compared(metric: str, dataset: str) -> None:
+    runs = [finish_run(dataset, 0.2), finish_run(dataset, 0.4, training={"epochs": 3})]
+    found = compare_runs(runs, metric)
+    low, high = found.runs[0].interval
+    assert low <= found.runs[0].metrics[metric] <= high
+    pair = found.differences[0]
+    assert pair.a == runs[0]
+    assert pair.low < pair.points < pair.high
+    assert (pair.p is not None) == (metric == "accuracy")
+
+
+def test_repeats_are_compared_over_their_splits(dataset: str) -> None:
+    shares = (0.1, 0.2, 0.15, 0.2)
+    good = [finish_run(dataset, wrong, seed=s) for s, wrong in enumerate(shares)]
+    bad = [
+        finish_run(dataset, wrong + 0.3, seed=s, training={"epochs": 3})
+        for s, wrong in enumerate(shares)
+    ]
+    found = compare_runs([*good, *bad])
+    first, second = found.setups[:2]
+    assert (first.name, second.name) == ("VGG16 · epochs 20", "VGG16 · epochs 3")
+    assert first.runs == good
+    assert first.splits == 4
+    pair = next(p for p in found.setup_differences if (p.a, p.b) == (first.name, second.name))
+    one, two = [[load_outcome(run) for run in runs] for runs in (good, bad)]
+    gaps = [a.right().mean() - b.right().mean() for a, b in zip(one, two, strict=True)]
+    expected = corrected_t(np.array(gaps), one[0].test_to_train)
+    assert one[0].test_to_train == pytest.approx(len(one[0].y) / (90 - len(one[0].y)))
+    assert pair.points == pytest.approx(100 * expected.mean)
+    assert pair.p == pytest.approx(expected.p)
+    assert pair.worse + pair.same + pair.better == pytest.approx(1)
+    assert [setup.kind for setup in found.setups] == ["network", "network", "baseline"]
+    assert found.setups[1].rank == 3
+    assert found.setups[1].best == 0
+    assert "4 splits" in found.headline
+
+
+def test_the_folds_of_one_run_are_splits(dataset: str) -> None:
+    run = finish_run(dataset, 0.3, split={"kind": "kfold", "folds": 3})
+    found = compare_runs([run])
+    assert found.setups[0].splits == 3
+    assert found.setups[0].n_test == 90
+    assert load_outcome(run).test_to_train == pytest.approx(0.5, abs=0.05)
+    assert "3 splits, n = 90" in found.headline
+
+
+def test_a_sample_that_several_splits_tested_counts_once(dataset: str) -> None:
+    run = finish_run(dataset, 0.3, split={"kind": "repeated_holdout", "repeats": 4})
+    outcome, found = load_outcome(run), compare_runs([run])
+    different = len(np.unique(outcome.samples))
+    assert len(outcome.y) > different
+    assert found.runs[0].n_test == found.setups[0].n_test == different
+    assert found.setups[0].splits == 4
+    assert f"4 splits, n = {different}" in found.headline
+
+
+def test_of_a_learning_curve_the_largest_training_part_counts(dataset: str) -> None:
+    run = finish_run(dataset, 0.3, split={"kind": "learning_curve", "sizes": 2})
+    outcome = load_outcome(run)
+    assert set(outcome.folds) == {1}
+    assert compare_runs([run]).setups[0].splits == 1
+    compute_baselines([run], lambda *_: None)
+    assert load_outcome(run).proba["linear_svm"].shape == outcome.proba["network"].shape
+
+
+def test_many_runs_are_compared_with_the_best_on_their_samples(dataset: str) -> None:
+    runs = [finish_run(dataset, 0.05 * k, training={"epochs": k + 1}) for k in range(9)]
+    other = finish_run(dataset, 0.3, seed=5)
+    found = compare_runs([*runs, other])
+    assert {pair.a for pair in found.differences} == {runs[0]}
+    assert {pair.b for pair in found.differences} == set(runs[1:])
+
+
+def test_weights_files_of_two_names_are_two_setups(dataset: str) -> None:
+    files = [{"backbone": "vgg16", "weights": f"file:/nets/{name}.pth"} for name in "ab"]
+    runs = [finish_run(dataset, 0.2, network=network) for network in files]
+    assert [setup.name for setup in compare_runs(runs).setups[:2]] == [
+        "VGG16 · weights file a.pth", "VGG16 · weights file b.pth"
+    ]  # fmt: skip
+
+
+def test_a_run_given_twice_and_none_are_refused(dataset: str) -> None:
+    run = finish_run(dataset, 0.2)
+    with pytest.raises(InputError, match="only once"):
+        compare_runs([run, run])
+    with pytest.raises(InputError, match="at least one run"):
+        compare([])
+
+
+def test_a_deleted_dataset_leaves_the_comparison(dataset: str) -> None:
+    runs = [finish_run(dataset, 0.2)]
+    delete_dataset(dataset)
+    assert any("dataset was deleted" in note for note in compare_runs(runs).notes)
+    with pytest.raises(InputError, match="no dataset"):
+        compute_baselines(runs, lambda *_: None)
+
+
+def test_samples_that_are_always_wrong_come_first(dataset: str) -> None:
+    runs = [finish_run(dataset, 0.1), finish_run(dataset, 0.4, training={"epochs": 3})]
+    outcomes = [load_outcome(run) for run in runs]
+    table = find_wrong_samples(outcomes)
+    always = ~outcomes[0].right() & ~outcomes[1].right()
+    assert set(table["sample"][: always.sum()]) == set(outcomes[0].samples[always])
+    assert table["wrong"].tolist() == sorted(table["wrong"], reverse=True)
+    assert (table["tested"] == 2).all()
+    assert table["p_true"][0] == pytest.approx(0.05)
+
+
+def test_effects_of_a_grid(dataset: str) -> None:
+    """Errors .1 and .3 without and with the other layout, .2 more for the other network."""
+    outcomes = [
+        load_outcome(
+            finish_run(
+                dataset, 0.1 + 0.2 * ((layout == "order") + (backbone == "resnet50")), seed=seed,
+                layout={"name": layout}, network={"backbone": backbone},
+            )
+        )
+        for seed in range(3) for layout in ("random", "order") for backbone in ("vgg16", "resnet50")
+    ]  # fmt: skip
+    table = measure_effects(outcomes, "accuracy").set_index("level")
+    assert table.loc["vgg16", "effect"] == pytest.approx(10, abs=2)
+    assert table.loc["order", "effect"] == pytest.approx(-10, abs=2)
+    assert (table["low"] <= table["effect"]).all()
+    assert (table["runs"] == 6).all()
+    assert measure_effects(outcomes[1:], "accuracy").loc[0, "splits"] == 2
+    assert measure_effects(outcomes[:3], "accuracy").empty
+
+
+def test_plain_models_are_fitted_once_for_runs_that_share_them(dataset: str) -> None:
+    runs = [finish_run(dataset, 0.2), finish_run(dataset, 0.3, training={"epochs": 3})]
+    others = [baseline.name for baseline in BASELINES if not baseline.in_every_run]
+    assert missing_baselines(runs) == [(run, name) for run in runs for name in others]
+    assert baselines_state(runs)[0] == "missing"
+    steps = []
+    compute_baselines(runs, lambda *step: steps.append(step))
+    assert steps[0] == (0, 10)
+    assert steps[-1] == (10, 10)
+    assert baselines_state(runs)[0] == "done"
+    one, two = map(load_outcome, runs)
+    assert list(one.proba)[-len(others) :] == others
+    for name in others:
+        np.testing.assert_array_equal(one.proba[name], two.proba[name])
+        assert one.scores(name)["accuracy"] > 0.5
+    compute_baselines(runs, lambda done, total: steps.append((done, total)))
+    assert steps[-1] == (0, 0)
+
+
+def test_a_table_in_latex() -> None:
+    table = pd.DataFrame({"a_b": ["50 %", "x"], "score": [0.12345, np.nan]})
+    assert latex_table(table).splitlines() == [
+        r"\begin{tabular}{ll}", r"\toprule", r"a\_b & score \\", r"\midrule", r"50 \% & 0.123 \\",
+        r"x &  \\", r"\bottomrule", r"\end{tabular}",
+    ]  # fmt: skip
+
+
+def test_the_command_gives_the_same_numbers(
+    dataset: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [finish_run(dataset, 0.2), finish_run(dataset, 0.4, training={"epochs": 3})]
+    assert main(["compare", *runs, "--metric", "mcc", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document == json.loads(compare_runs(runs, "mcc").model_dump_json())
+    assert main(["compare", runs[0][:10]]) == 0
+    assert compare_runs(runs[:1]).headline in capsys.readouterr().out
+    assert main(["compare", *runs, "--metric", "magic"]) == 2
+    assert "Known: accuracy" in capsys.readouterr().err
