@@ -10,9 +10,14 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 from core.errors import InputError
+from core.home import home
 from core.images.imager import IMAGENET_MEAN, IMAGENET_SD, GeneImager
 from core.images.layout import GeneLayout, canvas_side
-from core.images.layouts import LAYOUTS, LayoutSpec, bisect, fit_layout
+from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
+from core.images.references import add_reference
+
+SLOW = {"tsne", "deepinsight", "igtd"}
+LEARNED = [method.name for method in LAYOUTS if method.learns]
 
 
 def profiles(samples: int, genes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -24,26 +29,55 @@ def profiles(samples: int, genes: int, seed: int = 0) -> tuple[np.ndarray, np.nd
     return (x / 8 + 0.5).astype(np.float32), names
 
 
+def write(name: str, text: str) -> str:
+    """Keep a reference file and give back its id."""
+    path = home() / name
+    path.write_text(text)
+    return add_reference(path)
+
+
+def describe(name: str) -> LayoutSpec:
+    """A specification with the reference file that the layout needs."""
+    needs = LAYOUTS[name].needs
+    if needs == "positions":
+        lines = [f"G{n:05d}\t{n % 22 + 1}\t{n * 7919 % 1000}" for n in range(0, 300, 2)]
+        return LayoutSpec(
+            name=name, reference=write("a.tsv", "\n".join(["gene\tchr\tstart", *lines]))
+        )
+    if needs == "sets":
+        sets = [[f"G{n:05d}" for n in range(start, start + 40)] for start in range(0, 250, 25)]
+        lines = ["\t".join([f"set {n}", "", *own]) for n, own in enumerate(sets)]
+        return LayoutSpec(name=name, reference=write("a.gmt", "\n".join(lines)))
+    return LayoutSpec(name=name)
+
+
 def fit(
     name: str, genes: int, image_size: int = 32, seed: int = 0
 ) -> tuple[GeneLayout, np.ndarray]:
     x, names = profiles(40, genes)
-    return fit_layout(x, names, LayoutSpec(name=name), image_size, seed), x
+    return fit_layout(x, names, describe(name), image_size, seed), x
 
 
 @pytest.mark.parametrize("name", LAYOUTS.names)
-@settings(max_examples=15, deadline=None)
-@given(genes=st.integers(2, 300), seed=st.integers(0, 5))
-def test_every_gene_has_a_pixel_of_its_own(name: str, genes: int, seed: int) -> None:
+@settings(max_examples=10, deadline=None)
+@given(data=st.data(), seed=st.integers(0, 5))
+def test_every_gene_has_a_place_and_by_default_of_its_own(
+    name: str, data: st.DataObject, seed: int
+) -> None:
+    genes = data.draw(st.integers(2, 60 if name in SLOW else 300))
     layout, _ = fit(name, genes, seed=seed)
-    assert layout.shared_pixels() == 0
     assert sorted(layout.genes) == sorted(profiles(40, genes)[1])
     for gene in layout.genes:
-        assert layout.genes_at(*layout.pixel_of(gene)) == [gene]
+        assert gene in layout.genes_at(*layout.pixel_of(gene))
+    if not LAYOUTS[name].one_per_pixel:
+        assert layout.shape == (32, 32)
+        return
+    assert layout.shared_pixels() == 0
+    assert layout.free_pixels().sum() == layout.shape[0] * layout.shape[1] - genes
     values = np.arange(genes, dtype=np.float32)
     image = layout.image(values)
     assert np.array_equal(image[layout.row, layout.col], values)
-    assert np.isnan(image).sum() == image.size - genes
+    assert np.array_equal(np.isnan(image), layout.free_pixels())
 
 
 @pytest.mark.parametrize("name", LAYOUTS.names)
@@ -53,7 +87,7 @@ def test_a_layout_saves_and_loads_and_other_files_are_refused(name: str, tmp_pat
     layout.save(path)
     loaded = GeneLayout.load(path)
     assert (loaded.name, loaded.shape) == (layout.name, layout.shape)
-    for field in ("genes", "row", "col"):
+    for field in ("genes", "row", "col", "group"):
         assert np.array_equal(getattr(loaded, field), getattr(layout, field))
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match=r"layout\.npz is not a gene layout"):
@@ -67,33 +101,49 @@ def test_the_order_layout_is_row_major() -> None:
     assert layout.col.tolist() == [0, 1, 2, 0, 1]
 
 
-@pytest.mark.parametrize("name", ["random", "pca_grid"])
+@pytest.mark.parametrize("name", [name for name in LAYOUTS.names if name != "order"])
 def test_places_do_not_hang_on_the_order_of_columns_or_on_threads(name: str) -> None:
     x, names = profiles(60, 200)
     order = np.random.default_rng(1).permutation(200)
-    places = []
+    spec, places = describe(name), []
     for columns, threads in ((np.arange(200), 1), (order, 1), (np.arange(200), 2)):
         with threadpool_limits(threads):
-            layout = fit_layout(x[:, columns], names[columns], LayoutSpec(name=name), 32, seed=3)
+            layout = fit_layout(x[:, columns], names[columns], spec, 32, seed=3)
         places.append({gene: layout.pixel_of(gene) for gene in names})
     assert places[0] == places[1] == places[2]
 
 
-def test_the_pca_grid_brings_genes_of_a_module_together() -> None:
+@pytest.mark.parametrize("name", LEARNED)
+def test_learned_layouts_bring_genes_of_a_module_together(name: str) -> None:
     distances = {}
-    for name in ("pca_grid", "random"):
-        layout, _ = fit(name, 250)
+    for each in (name, "random"):
+        layout, _ = fit(each, 250)
         _, names = profiles(40, 250)
         order = [layout.genes.tolist().index(gene) for gene in names]
-        places = np.c_[layout.row, layout.col][order].reshape(25, 10, 2)
-        distances[name] = np.abs(places - places.mean(axis=1, keepdims=True)).mean()
-    assert distances["pca_grid"] < 0.5 * distances["random"]
+        places = (np.c_[layout.row, layout.col] / layout.shape[0])[order].reshape(25, 10, 2)
+        distances[each] = np.abs(places - places.mean(axis=1, keepdims=True)).mean()
+    assert distances[name] < (0.8 if name == "igtd" else 0.5) * distances["random"]
 
 
-def test_bisection_of_a_grid_is_the_grid() -> None:
-    points = np.array([(row, col) for row in range(4) for col in range(4)], dtype=float)
-    row, col = bisect(points, 4)
-    assert np.array_equal(np.c_[row, col], points)
+def test_a_damaged_layout_is_refused_and_one_from_before_groups_loads(tmp_path: Path) -> None:
+    layout, _ = fit("order", 5)
+    arrays, path = layout.arrays(), tmp_path / "layout.npz"
+    assert set(arrays) == {"genes", "row", "col", "shape", "name", "version"}
+    np.savez(path, **arrays)
+    assert GeneLayout.load(path).group is None
+    for change, words in (
+        ({"row": arrays["row"] + 4}, "outside of the canvas of 4 x 4"),
+        ({"col": arrays["col"][1:]}, "differ in number"),
+        ({"version": np.array(2)}, "version 2, expected 1"),
+    ):
+        np.savez(path, **{**arrays, **change})
+        with pytest.raises(InputError, match=words):
+            GeneLayout.load(path)
+
+
+def test_a_spec_without_reference_file_is_what_it_was_before_there_were_any() -> None:
+    assert LayoutSpec().model_dump(mode="json") == {"name": "pca_grid", "side": None}
+    assert LayoutSpec(reference="0" * 64).model_dump(mode="json")["reference"] == "0" * 64
 
 
 @pytest.mark.parametrize(("genes", "size", "side"), [(971, 224, 32), (1000, 64, 32), (1, 32, 1)])
@@ -121,24 +171,27 @@ def test_reindexing_keeps_places_and_names_genes_that_do_not_match() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(genes=st.integers(1, 16), factor=st.integers(1, 4), seed=st.integers(0, 99))
-def test_the_imager_paints_what_a_slow_loop_paints(genes: int, factor: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    pixels = rng.permutation(16)[:genes]
+@given(genes=st.integers(1, 16), factor=st.integers(1, 4), shared=st.booleans(), data=st.data())
+def test_the_imager_paints_what_a_slow_loop_paints(
+    genes: int, factor: int, shared: bool, data: st.DataObject
+) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    pixels = rng.integers(8, size=genes) if shared else rng.permutation(16)[:genes]
     layout = GeneLayout(
         "test", np.array([f"G{n}" for n in range(genes)]), pixels // 4, pixels % 4, (4, 4)
     )
     x = rng.random((3, genes)).astype(np.float32)
     expected = np.zeros((3, 3, 4 * factor, 4 * factor), dtype=np.float32)
     for sample in range(3):
-        for gene in range(genes):
+        for pixel in set(pixels):
+            value = np.mean([x[sample, gene] for gene in range(genes) if pixels[gene] == pixel])
             for channel in range(3):
-                value = (x[sample, gene] - IMAGENET_MEAN[channel]) / IMAGENET_SD[channel]
                 for down in range(factor):
                     for across in range(factor):
-                        row = layout.row[gene] * factor + down
-                        column = layout.col[gene] * factor + across
-                        expected[sample, channel, row, column] = value
+                        row, column = pixel // 4 * factor + down, pixel % 4 * factor + across
+                        expected[sample, channel, row, column] = (
+                            value - IMAGENET_MEAN[channel]
+                        ) / IMAGENET_SD[channel]
     images = GeneImager(layout, 4 * factor)(torch.from_numpy(x))
     assert np.allclose(images.numpy(), expected, atol=1e-5)
 
@@ -151,8 +204,9 @@ def test_genes_that_share_a_pixel_are_averaged_and_counted() -> None:
     assert GeneImager(layout, 1).pixels(torch.tensor([[1.0, 3.0]])).item() == 2
 
 
-def test_the_imagers_gradient_is_exact() -> None:
-    layout, _ = fit("pca_grid", 12, image_size=8)
+@pytest.mark.parametrize("name", ["pca_grid", "deepinsight_pca"])
+def test_the_imagers_gradient_is_exact(name: str) -> None:
+    layout, _ = fit(name, 12, image_size=8)
     imager = GeneImager(layout, 8).double()
     x = torch.rand(2, 12, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(imager, (x,))

@@ -26,6 +26,9 @@ class GeneLayout:
     col: np.ndarray
     """(genes,) int64"""
     shape: tuple[int, int]
+    group: np.ndarray | None = None
+    """(genes,) chromosome or gene set that a gene stands with, empty for a gene that has none;
+    None for layouts without groups"""
 
     @cached_property
     def _position(self) -> dict[str, int]:
@@ -48,6 +51,12 @@ class GeneLayout:
             self.row * self.shape[1] + self.col, return_inverse=True, return_counts=True
         )
         return int((counts[index] > 1).sum())
+
+    def free_pixels(self) -> np.ndarray:
+        """(rows, columns) bool: True where no gene stands."""
+        free = np.ones(self.shape, dtype=bool)
+        free[self.row, self.col] = False
+        return free
 
     def image(self, values: np.ndarray) -> np.ndarray:
         """Paint values (..., genes) on the canvas: (..., rows, columns) float32.
@@ -72,7 +81,8 @@ class GeneLayout:
         Raises InputError that names the genes of either side which the other lacks.
         """
         given = np.asarray(genes, dtype=str).tolist()
-        missing = [gene for gene in self.genes.tolist() if gene not in set(given)]
+        here = set(given)
+        missing = [gene for gene in self.genes.tolist() if gene not in here]
         unknown = [gene for gene in given if gene not in self._position]
         if missing or unknown or len(given) != len(self.genes):
             raise InputError(
@@ -80,13 +90,16 @@ class GeneLayout:
                 f"Not in the data: {_list_some(missing)}. Not in the layout: {_list_some(unknown)}."
             )
         order = [self._position[gene] for gene in given]
+        group = None if self.group is None else self.group[order]
         return GeneLayout(
-            self.name, self.genes[order], self.row[order], self.col[order], self.shape
+            self.name, self.genes[order], self.row[order], self.col[order], self.shape, group
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What a saved layout holds: genes, row, col, shape, name, version."""
+        """What a saved layout holds: genes, row, col, shape, name, version; group if it has any."""
+        groups = {} if self.group is None else {"group": self.group.astype(str)}
         return {
+            **groups,
             "genes": self.genes.astype(str),
             "row": self.row,
             "col": self.col,
@@ -115,8 +128,18 @@ class GeneLayout:
                     f"{path.name} is a layout of version {arrays['version']}, expected {VERSION}."
                 )
             rows, columns = (int(side) for side in arrays["shape"])
+            row, col = arrays["row"].astype(np.int64), arrays["col"].astype(np.int64)
+            if not len(arrays["genes"]) == len(row) == len(col):
+                raise ValueError("genes, rows and columns differ in number")
+            if ((row < 0) | (row >= rows) | (col < 0) | (col >= columns)).any():
+                raise ValueError(f"a gene lies outside of the canvas of {rows} x {columns}")
             return cls(
-                str(arrays["name"]), arrays["genes"], arrays["row"], arrays["col"], (rows, columns)
+                str(arrays["name"]),
+                arrays["genes"],
+                row,
+                col,
+                (rows, columns),
+                arrays.get("group"),
             )
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise InputError(f"{path.name} is not a gene layout ({error}).") from None

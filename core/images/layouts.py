@@ -1,25 +1,28 @@
-"""The layouts on offer, and how each finds a place for every gene."""
+"""The layouts on offer, and the one way to fit them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from scipy.ndimage import uniform_filter
 from threadpoolctl import threadpool_limits
 
 from core.errors import InputError
+from core.images.annotated import chromosome_side, place_as_treemap, place_by_chromosome
+from core.images.embedding import (
+    place_as_deepinsight,
+    place_as_deepinsight_pca,
+    place_by_pca,
+    place_by_tsne,
+)
+from core.images.grid import place_by_components
+from core.images.igtd import place_by_rank_distance
 from core.images.layout import GeneLayout, canvas_side
+from core.images.places import Genes, Places, place_at_random, place_in_order
+from core.images.references import read_gene_sets, read_positions, reference_file
+from core.images.tree import place_by_tree
 from core.records import Registry
-
-COMPONENTS = 50
-"""Principal components that describe a gene."""
-ROUNDS = 10
-"""Smoothings of the grid for each radius."""
-SWAPS = 4
-"""Drawings of pixel pairs for each smoothing."""
-
-Places = tuple[np.ndarray, np.ndarray]
 
 
 class LayoutSpec(BaseModel):
@@ -36,6 +39,13 @@ class LayoutSpec(BaseModel):
         description="Pixels a side; empty: the smallest canvas that holds the genes and divides "
         "the image size.",
     )
+    reference: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{64}$",
+        title="Reference file",
+        description="SHA-256 of the gene positions or gene sets that the layout needs.",
+        exclude_if=lambda value: value is None,  # specs from before this field keep their identity
+    )
 
     @field_validator("name")
     @classmethod
@@ -46,23 +56,61 @@ class LayoutSpec(BaseModel):
             raise ValueError(str(error)) from None
 
 
+def smallest_side(genes: Genes, image_size: int) -> int:
+    """The smallest canvas that holds the genes, each on a pixel of its own."""
+    return canvas_side(len(genes), image_size)
+
+
+def whole_image(genes: Genes, image_size: int) -> int:
+    """A canvas as large as the image."""
+    return image_size
+
+
 @dataclass(frozen=True)
 class LayoutMethod:
-    """One way to place genes: (samples, genes) in [0, 1], side, seed -> row and column."""
+    """One way to place genes: genes, side, seed -> places."""
 
     name: str
     title: str
     help: str
     reference: str
+    complexity: str
+    """Time and memory for n genes."""
     learns: bool
     """Whether places depend on the expression, and so on the training samples."""
-    place: Callable[[np.ndarray, int, int], Places]
+    place: Callable[[Genes, int, int], Places]
+    one_per_pixel: bool = True
+    needs: Literal["positions", "sets"] | None = None
+    """The kind of reference file."""
+    side: Callable[[Genes, int], int] = smallest_side
+    """The canvas for an image size where none is given."""
+
+
+def check_reference(spec: LayoutSpec) -> None:
+    """Make sure that a layout has the reference file that it needs, and no other.
+
+    Raises:
+        InputError: none is named, it is not kept here, it is of the wrong kind, or not wanted.
+    """
+    needs = LAYOUTS[spec.name].needs
+    if needs is None:
+        if spec.reference is not None:
+            raise InputError(f"The layout {spec.name} needs no reference file: leave it empty.")
+        return
+    wanted = {"positions": "gene positions", "sets": "gene sets (GMT)"}[needs]
+    if spec.reference is None:
+        raise InputError(
+            f"The layout {spec.name} needs a file of {wanted}: add one and choose it, or choose "
+            "another layout."
+        )
+    read = read_positions if needs == "positions" else read_gene_sets
+    read(reference_file(spec.reference))
 
 
 def fit_layout(
     x: np.ndarray, genes: Sequence[str], spec: LayoutSpec, image_size: int, seed: int
 ) -> GeneLayout:
-    """Place genes on a canvas, each on a pixel of its own.
+    """Place genes on a canvas, each on a pixel of its own unless the method says otherwise.
 
     The result depends neither on the order of the columns (except for `order`, which is that
     order) nor on the number of threads.
@@ -70,146 +118,41 @@ def fit_layout(
     Args:
         x: (samples, genes) prepared expression of training samples.
         genes: ids of the columns.
-        spec: which layout, and the canvas side if it is to be given.
+        spec: which layout, the canvas side if it is to be given, and the reference file.
         image_size: the network's input; the canvas divides it.
         seed: for layouts that draw random numbers.
 
     Raises:
-        InputError: unknown layout, or more genes than pixels.
+        InputError: unknown layout, more genes than pixels, or no reference file where one is
+            needed.
     """
     method = LAYOUTS[spec.name]
-    genes = np.asarray(genes, dtype=str)
-    side = spec.side or canvas_side(len(genes), image_size)
-    if side * side < len(genes) or image_size % side:
+    check_reference(spec)
+    names = np.asarray(genes, dtype=str)
+    order = np.arange(len(names)) if spec.name == "order" else np.argsort(names, kind="stable")
+    known = Genes(
+        names[order],
+        np.asarray(x, dtype=np.float32)[:, order],
+        reference_file(spec.reference) if spec.reference else None,
+    )
+    side = spec.side or method.side(known, image_size)
+    if image_size % side or (method.one_per_pixel and side * side < len(names)):
         raise InputError(
-            f"A canvas of {side} x {side} pixels does not serve {len(genes)} genes and images of "
+            f"A canvas of {side} x {side} pixels does not serve {len(names)} genes and images of "
             f"{image_size} x {image_size}: it must hold every gene and divide the image size. "
-            f"Leave the side empty or take {canvas_side(len(genes), image_size)}."
+            f"Leave the side empty or take {method.side(known, image_size)}."
         )
-    order = np.arange(len(genes)) if spec.name == "order" else np.argsort(genes, kind="stable")
     with threadpool_limits(1):
-        row, col = method.place(np.asarray(x, dtype=np.float32)[:, order], side, seed)
+        row, col, group = method.place(known, side, seed)
     back = np.argsort(order, kind="stable")
-    return GeneLayout(spec.name, genes, row[back], col[back], (side, side))
-
-
-def place_in_order(x: np.ndarray, side: int, seed: int) -> Places:
-    """Row by row in the order of the matrix; the rest of the canvas stays free."""
-    return np.divmod(np.arange(x.shape[1]), side)
-
-
-def place_at_random(x: np.ndarray, side: int, seed: int) -> Places:
-    """On random pixels of the whole canvas."""
-    pixels = np.random.default_rng(seed).permutation(side * side)[: x.shape[1]]
-    return np.divmod(pixels, side)
-
-
-def place_by_components(x: np.ndarray, side: int, seed: int) -> Places:
-    """Similar genes near each other: components, recursive bisection, refinement of the grid.
-
-    Genes are described by their principal components over the samples. The first two are cut in
-    halves, the longer side of the canvas first, until each gene has a pixel. Then pixels are
-    swapped where that moves both genes towards a smoothed copy of the grid, whose smoothing
-    shrinks step by step: self-sorting maps (Strong and Gong 2014, IEEE TMM 16:1045) with the
-    filtered grid of FLAS (Barthel et al. 2023, Computer Graphics Forum 42:e14718).
-    """
-    vectors = describe_genes(x)
-    row, col = bisect(vectors[:, :2], side)
-    return refine(vectors, row, col, side, np.random.default_rng(seed))
-
-
-def describe_genes(x: np.ndarray) -> np.ndarray:
-    """Principal components (genes, at most 50) of standardised genes, signs fixed, rounded.
-
-    Rounding to a part in 10^4 of the largest value keeps later comparisons from hanging on the
-    last bits of the eigenvectors.
-    """
-    z = x - x.mean(axis=0)
-    z /= np.maximum(np.linalg.norm(z, axis=0), 1e-12)
-    if z.shape[0] <= z.shape[1]:
-        values, left = np.linalg.eigh((z @ z.T).astype(np.float64))
-        scores = z.T @ left[:, ::-1][:, :COMPONENTS].astype(np.float32)
-    else:
-        values, right = np.linalg.eigh((z.T @ z).astype(np.float64))
-        top = slice(None, COMPONENTS)
-        scores = right[:, ::-1][:, top] * np.sqrt(np.maximum(values[::-1][top], 0))
-    strongest = np.abs(scores).argmax(axis=0)
-    scores = scores * np.where(scores[strongest, np.arange(scores.shape[1])] < 0, -1, 1)
-    unit = np.abs(scores).max() / 1e4 or 1.0
-    return (np.round(scores / unit) * unit).astype(np.float32)
-
-
-def bisect(points: np.ndarray, side: int) -> Places:
-    """Give each of the points (genes, 2) a pixel by cutting canvas and points in halves in turn.
-
-    The longer side of a rectangle is cut; the points are divided in proportion to the pixels, by
-    their first coordinate for rows and their second for columns.
-    """
-    row, col = np.zeros(len(points), dtype=np.int64), np.zeros(len(points), dtype=np.int64)
-    stack = [(np.arange(len(points)), 0, side, 0, side)]
-    while stack:
-        members, top, bottom, left, right = stack.pop()
-        if not len(members):
-            continue
-        height, width = bottom - top, right - left
-        if height == width == 1:
-            row[members], col[members] = top, left
-            continue
-        axis = int(width > height)
-        half = (width if axis else height) // 2
-        share = half / (width if axis else height)
-        capacity = half * (height if axis else width)
-        first = int(np.clip(round(len(members) * share), 0, capacity))
-        first = max(first, len(members) - (height * width - capacity))
-        members = members[np.argsort(points[members, axis], kind="stable")]
-        if axis:
-            stack.append((members[:first], top, bottom, left, left + half))
-            stack.append((members[first:], top, bottom, left + half, right))
-        else:
-            stack.append((members[:first], top, top + half, left, right))
-            stack.append((members[first:], top + half, bottom, left, right))
-    return row, col
-
-
-def refine(
-    vectors: np.ndarray, row: np.ndarray, col: np.ndarray, side: int, rng: np.random.Generator
-) -> Places:
-    """Swap pixels where both contents then fit their smoothed surroundings better.
-
-    Of two pixels a and b with contents x and smoothed grid S, the contents are swapped when
-    (x_a - x_b) . (S_b - S_a) > 0. Pairs are drawn within blocks as wide as the smoothing radius,
-    which shrinks from a quarter of the side to one pixel. Free pixels move like genes of value 0.
-    """
-    grid = np.zeros((side * side, vectors.shape[1]), dtype=np.float32)
-    owner = np.full(side * side, -1)
-    pixel = row * side + col
-    grid[pixel], owner[pixel] = vectors, np.arange(len(vectors))
-    rows, columns = np.divmod(np.arange(side * side), side)
-    radius = max(side / 4, 1.0)
-    while True:
-        reach = round(radius)
-        for _ in range(ROUNDS):
-            smooth = uniform_filter(
-                grid.reshape(side, side, -1), size=(2 * reach + 1, 2 * reach + 1, 1), mode="nearest"
-            ).reshape(side * side, -1)
-            for _ in range(SWAPS):
-                block = reach + 1
-                shift = rng.integers(block, size=2)
-                blocks = (rows + shift[0]) // block * (2 * side) + (columns + shift[1]) // block
-                order = np.lexsort((rng.random(side * side), blocks))
-                a, b = order[: side * side // 2 * 2].reshape(-1, 2).T
-                same = blocks[a] == blocks[b]
-                a, b = a[same], b[same]
-                gain = np.einsum("nd,nd->n", grid[a] - grid[b], smooth[b] - smooth[a])
-                a, b = a[gain > 1e-6], b[gain > 1e-6]
-                grid[a], grid[b] = grid[b], grid[a]
-                owner[a], owner[b] = owner[b], owner[a]
-        if reach == 1:
-            break
-        radius = max(radius * 0.7, 1.0)
-    place = np.empty(len(vectors), dtype=np.int64)
-    place[owner[owner >= 0]] = np.flatnonzero(owner >= 0)
-    return np.divmod(place, side)
+    return GeneLayout(
+        spec.name,
+        names,
+        row[back],
+        col[back],
+        (side, side),
+        None if group is None else group[back],
+    )
 
 
 LAYOUTS = Registry(
@@ -221,6 +164,7 @@ LAYOUTS = Registry(
             help="Genes that rise and fall together over the training samples become neighbours, "
             "each on a pixel of its own.",
             reference="Strong and Gong 2014, IEEE TMM 16:1045; Barthel et al. 2023, CGF 42:e14718",
+            complexity="n log n time, n memory",
             learns=True,
             place=place_by_components,
         ),
@@ -229,6 +173,7 @@ LAYOUTS = Registry(
             title="Order of the file (as in the paper)",
             help="Row by row in the order of the matrix, the rest of the canvas free.",
             reference="Rukhsar et al. 2022, Appl. Sci. 12:1850",
+            complexity="n time, n memory",
             learns=False,
             place=place_in_order,
         ),
@@ -237,8 +182,97 @@ LAYOUTS = Registry(
             title="Random (control)",
             help="Every gene on a random pixel: what a layout is worth shows beside it.",
             reference="",
+            complexity="n time, n memory",
             learns=False,
             place=place_at_random,
+        ),
+        LayoutMethod(
+            name="tsne",
+            title="t-SNE, one gene per pixel",
+            help="A t-SNE map of the genes, each then moved to a pixel of its own: exactly up to "
+            "3000 genes, by bisection and swaps beyond.",
+            reference="van der Maaten 2014, JMLR 15:3221; Crouse 2016, IEEE TAES 52:1679",
+            complexity="n log n time (n^3 up to 3000 genes), n memory (n^2 up to 3000 genes)",
+            learns=True,
+            place=place_by_tsne,
+        ),
+        LayoutMethod(
+            name="pca",
+            title="Principal components, one gene per pixel",
+            help="The first two principal components of the genes, each gene then moved to a pixel "
+            "of its own: exactly up to 3000 genes, beyond that the same as the PCA grid.",
+            reference="Pearson 1901, Phil. Mag. 2:559; Crouse 2016, IEEE TAES 52:1679",
+            complexity="n log n time (n^3 up to 3000 genes), n memory (n^2 up to 3000 genes)",
+            learns=True,
+            place=place_by_pca,
+        ),
+        LayoutMethod(
+            name="hierarchical",
+            title="Correlation tree along a Hilbert curve",
+            help="Genes in the leaf order of a tree of similar genes, wound up along a "
+            "space-filling curve: a branch is a patch.",
+            reference="Ward 1963, JASA 58:236; Gruvaeus and Wainer 1972, BJMSP 25:200; "
+            "Hilbert 1891, Math. Ann. 38:459",
+            complexity="n^2 time, n memory",
+            learns=True,
+            place=place_by_tree,
+        ),
+        LayoutMethod(
+            name="igtd",
+            title="Rank distances (IGTD)",
+            help="Pixels are as far apart as their genes differ, as far as possible for all pairs "
+            "at once: the map as a whole counts, not the nearest neighbours.",
+            reference="Zhu et al. 2021, Sci. Rep. 11:11325",
+            complexity="n log n time, n memory",
+            learns=True,
+            place=place_by_rank_distance,
+        ),
+        LayoutMethod(
+            name="deepinsight",
+            title="DeepInsight (t-SNE), shared pixels",
+            help="As in the original, for comparison: t-SNE, the smallest rectangle around it, and "
+            "the pixel that each gene falls on. Genes on one pixel are averaged.",
+            reference="Sharma et al. 2019, Sci. Rep. 9:11399",
+            complexity="n log n time, n memory",
+            learns=True,
+            place=place_as_deepinsight,
+            one_per_pixel=False,
+            side=whole_image,
+        ),
+        LayoutMethod(
+            name="deepinsight_pca",
+            title="DeepInsight (PCA), shared pixels",
+            help="DeepInsight with two principal components in place of t-SNE. Genes on one pixel "
+            "are averaged.",
+            reference="Sharma et al. 2019, Sci. Rep. 9:11399",
+            complexity="n time, n memory",
+            learns=True,
+            place=place_as_deepinsight_pca,
+            one_per_pixel=False,
+            side=whole_image,
+        ),
+        LayoutMethod(
+            name="chromosome",
+            title="Position in the genome",
+            help="Chromosome after chromosome, each beginning a row where there is room, genes by "
+            "position; genes without one at the end. Needs a file of gene positions.",
+            reference="",
+            complexity="n log n time, n memory",
+            learns=False,
+            place=place_by_chromosome,
+            needs="positions",
+            side=chromosome_side,
+        ),
+        LayoutMethod(
+            name="treemap",
+            title="Treemap of gene sets",
+            help="An area for each gene set, with the sets within it inside; genes of no set at "
+            "the end. Needs a file of gene sets (GMT).",
+            reference="Shneiderman and Wattenberg 2001, InfoVis 73",
+            complexity="n log n time, n memory",
+            learns=False,
+            place=place_as_treemap,
+            needs="sets",
         ),
     ],
 )
