@@ -16,7 +16,8 @@ from core.runs.preflight import preflight_apart
 from core.runs.result import headline, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunState, RunStore, read_log
-from core.training.spec import AUGMENTATIONS, TrainingSpec
+from core.training.augmentations import AUGMENTATIONS
+from core.training.spec import TrainingSpec
 from core.training.splits import SplitSpec
 from ui.forms import ask_field, ask_genes, ask_record
 from ui.parts import (

@@ -21,7 +21,7 @@ from core.models.network import (
 )
 from core.models.spec import NetworkSpec
 
-HEADS = ("position", "torchvision")
+HEADS = ("scales", "position", "torchvision")
 LIGHT = NetworkSpec(backbone="squeezenet1_1", image_size=64)
 
 
@@ -89,6 +89,31 @@ def test_torchvision_head_computes_what_torchvision_computes(name: str) -> None:
         torch.testing.assert_close(network(images), model.eval()(images), rtol=1e-4, atol=1e-5)
 
 
+def test_only_the_head_of_all_scales_sees_the_first_stage() -> None:
+    """Of maps of all stages, a change in the first one alone changes the scores."""
+    images, changes = torch.rand(1, 3, 64, 64), {}
+    for head in ("scales", "position"):
+        network = build(LIGHT.model_copy(update={"head": head, "freeze": "backbone"})).eval()
+        with torch.no_grad():
+            maps = network.frozen_maps(images)
+            before = network.score_frozen(maps)
+            changes[head] = len(maps), (before - network.score_frozen([maps[0] + 1, *maps[1:]]))
+    assert {head: maps for head, (maps, _) in changes.items()} == {"scales": 4, "position": 1}
+    assert all(change.abs().max() > 1e-3 for _, change in changes.values())
+
+
+@pytest.mark.parametrize("freeze", ["nothing", "stem", "fire4_5", "backbone"])
+@pytest.mark.parametrize("head", HEADS)
+def test_frozen_part_and_the_rest_are_the_whole(head: str, freeze: str) -> None:
+    spec = NetworkSpec(head=head, freeze=freeze, image_size=32)
+    network, images = build(spec).eval(), torch.rand(2, 3, 32, 32)
+    whole = build(spec.model_copy(update={"freeze": "nothing"})).eval()
+    with torch.no_grad():
+        maps = network.frozen_maps(images)
+        torch.testing.assert_close(network.score_frozen(maps), whole(images))
+    assert not any(kept.requires_grad for kept in maps)
+
+
 @pytest.mark.parametrize(("side", "places"), [(7, 7), (5, 3), (2, 7), (6, 4), (1, 1)])
 def test_average_pool_is_torchs(side: int, places: int) -> None:
     maps = torch.randn(2, 3, side, side)
@@ -101,7 +126,7 @@ def test_position_head_sees_where_and_torchvisions_does_not() -> None:
     maps = torch.zeros(2, 512, 3, 3)
     maps[0, :, 0, 0] = maps[1, :, 2, 2] = torch.rand(512)
     with torch.no_grad():
-        position = build(LIGHT).eval().head(maps)
+        position = build(LIGHT.model_copy(update={"head": "position"})).eval().head([maps])
         pooled = build(LIGHT.model_copy(update={"head": "torchvision"})).eval().head(maps)
     assert (position[0] - position[1]).abs().max() > 1e-3
     torch.testing.assert_close(pooled[0], pooled[1])
@@ -115,7 +140,7 @@ def test_same_seed_same_bits_and_global_random_state_untouched() -> None:
     assert torch.equal(torch.rand(1), expected)
     second, other = build(LIGHT, seed=1).state_dict(), build(LIGHT, seed=2).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
-    assert not torch.equal(first["head.linear.weight"], other["head.linear.weight"])
+    assert not torch.equal(first["head.stem.linear.weight"], other["head.stem.linear.weight"])
 
 
 @pytest.mark.parametrize("freeze", ["nothing", "stem", "layer2", "backbone"])
@@ -185,7 +210,7 @@ def test_save_and_restore(tmp_path: Path) -> None:
 def test_restoring_refuses_other_architectures_and_damage(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_network(build(LIGHT, classes=3), path)
-    with pytest.raises(WeightsError, match=r"head.linear.weight has shape \(3, 1152\)"):
+    with pytest.raises(WeightsError, match=r"head.stem.linear.weight has shape \(3, 6272\)"):
         restore_network(build(LIGHT, classes=4), path)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(WeightsError, match="can't be read"):

@@ -22,7 +22,7 @@ from core.models.network import build_network, save_network
 from core.models.spec import NetworkSpec
 from core.models.weights import fetch_imagenet
 
-SQUEEZENET = NetworkSpec(backbone="squeezenet1_1", image_size=32)
+SQUEEZENET = NetworkSpec(head="position", backbone="squeezenet1_1", image_size=32)
 
 
 def make_state(name: str = "squeezenet1_1", seed: int = 3) -> dict[str, Tensor]:
@@ -103,7 +103,7 @@ def test_imagenet_weights_arrive_in_the_network(
 ) -> None:
     monkeypatch.setitem(BACKBONES._records, "squeezenet1_1", published[1])
     state = make_state()
-    for head, random in (("position", "head.linear"), ("torchvision", "head.classifier.1")):
+    for head, random in (("position", "head.fire6_9.linear"), ("torchvision", "head.classifier.1")):
         spec = SQUEEZENET.model_copy(update={"weights": "imagenet", "head": head})
         network, sentence = build_network(spec, 5, seed=0)
         names, own = network.torchvision_names(), network.state_dict()
@@ -182,7 +182,7 @@ def test_a_file_of_torchvisions_architecture(kind: str, tmp_path: Path) -> None:
     names, own = network.torchvision_names(), network.state_dict()
     assert all(torch.equal(own[mine], state[theirs]) for mine, theirs in names.items())
     assert path.name in sentence
-    assert "head.linear" in sentence
+    assert "head.fire6_9.linear" in sentence
 
 
 def test_vggs_large_layers_are_taken_and_its_classifier_left_out(tmp_path: Path) -> None:
@@ -279,9 +279,9 @@ def test_a_former_run(home: Path) -> None:
     assert all(
         torch.equal(network.state_dict()[name], own[name])
         for name in same
-        if not name.startswith("head.linear")
+        if not name.startswith("head.fire6_9.linear")
     )
-    assert sentence.endswith("Random to begin with: head.linear.")
+    assert sentence.endswith("Random to begin with: head.fire6_9.linear.")
 
 
 def test_the_real_imagenet_file(real_data: Path) -> None:

@@ -8,8 +8,16 @@ import torch
 from torch import nn
 
 from core.errors import Cancelled, InputError
-from core.training.loop import DivergedError, FoldData, predict_proba, train
-from core.training.spec import AUGMENTATIONS, TrainingSpec
+from core.training.augmentations import AUGMENTATIONS
+from core.training.loop import (
+    DivergedError,
+    FoldData,
+    classification_loss,
+    draw_order,
+    predict_proba,
+    train,
+)
+from core.training.spec import TrainingSpec
 
 CPU = torch.device("cpu")
 GENES, CLASSES = 16, 3
@@ -83,6 +91,11 @@ def run(
     return network, history
 
 
+def validation_loss(network: nn.Module, fold: FoldData) -> float:
+    proba = predict_proba(network, Painter(), fold.x_validation, CPU)
+    return -np.log(proba[np.arange(len(proba)), fold.y_validation]).mean()
+
+
 @pytest.mark.parametrize("name", AUGMENTATIONS.names)
 def test_every_augmentation_trains(name: str, fold: FoldData, tmp_path: Path) -> None:
     _, history = run(fold, tmp_path, augmentation=name)
@@ -124,12 +137,19 @@ def test_an_interrupted_training_ends_with_the_same_weights(
 
 
 def test_the_best_epoch_is_kept(fold: FoldData, tmp_path: Path) -> None:
-    network, history = run(fold, tmp_path, epochs=12, learning_rate=0.3, patience=3)
+    network, history = run(fold, tmp_path, epochs=12, learning_rate=0.3, patience=3, keep="best")
     losses = [row["validation_loss"] for row in history]
     assert len(losses) - 1 - losses.index(min(losses)) <= 3
-    proba = predict_proba(network, Painter(), fold.x_validation, CPU)
-    loss = -np.log(proba[np.arange(len(proba)), fold.y_validation]).mean()
-    assert loss == pytest.approx(min(losses), rel=1e-4)
+    assert validation_loss(network, fold) == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_the_last_epoch_is_kept_unless_the_best_is_asked_for(
+    fold: FoldData, tmp_path: Path
+) -> None:
+    network, history = run(fold, tmp_path, epochs=6, learning_rate=0.3)
+    assert len(history) == 6
+    last = history[-1]["validation_loss"]
+    assert validation_loss(network, fold) == pytest.approx(last, rel=1e-4)
 
 
 def test_a_torn_checkpoint_is_named(fold: FoldData, tmp_path: Path) -> None:
@@ -147,18 +167,85 @@ def test_a_diverged_training_says_what_to_change(fold: FoldData, tmp_path: Path)
         run(broken, tmp_path, augmentation="none")
 
 
-def test_mixing_keeps_shapes_and_target_sums() -> None:
-    x, targets = torch.rand(9, GENES), torch.eye(CLASSES)[torch.arange(9) % CLASSES]
-    mixed, soft = AUGMENTATIONS["expression"].on_expression(
-        x, targets, torch.zeros(GENES), torch.full((GENES,), 0.5)
-    )
-    assert mixed.shape == x.shape
-    assert torch.allclose(soft.sum(1), torch.ones(9))
-    assert (soft.argmax(1) == targets.argmax(1)).all()
+class Crowded(nn.Module):
+    """A linear network on a device that has memory for `room` samples."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.room, self.seen = room, []
+        self.linear = nn.Linear(3 * GENES, CLASSES)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.seen.append(len(images))
+        if self.training and len(images) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return self.linear(images.flatten(1))
 
 
-def test_turned_images_hold_the_same_pixels() -> None:
-    images = torch.arange(2 * 3 * 4 * 4, dtype=torch.float32).view(2, 3, 4, 4)
-    turned = AUGMENTATIONS["geometric"].on_images(images)
-    assert turned.shape == images.shape
-    assert torch.equal(turned.flatten(2).sort().values, images.flatten(2).sort().values)
+def test_too_little_memory_halves_what_is_computed_at_once(fold: FoldData, tmp_path: Path) -> None:
+    spec = TrainingSpec(epochs=2, batch_size=16, precision="float32")
+    networks, histories = [Crowded(1000), Crowded(5)], []
+    for number, network in enumerate(networks):
+        history = train(
+            network, Painter(), fold, spec, Watch(), learning_rate=0.01, seed=0, device=CPU,
+            checkpoint=tmp_path / f"{number}.pt",
+        )  # fmt: skip
+        histories.append(history)
+    assert [history[-1]["at_once"] for history in histories] == [16, 4]
+    assert networks[1].seen[:4] == [16, 8, 4, 4]
+    for roomy, crowded in zip(*(network.parameters() for network in networks), strict=True):
+        torch.testing.assert_close(roomy, crowded)
+
+
+def test_memory_for_less_than_two_samples_is_an_error(fold: FoldData, tmp_path: Path) -> None:
+    with pytest.raises(torch.OutOfMemoryError):
+        train(
+            Crowded(1), Painter(), fold, TrainingSpec(epochs=1), Watch(), learning_rate=0.01,
+            seed=0, device=CPU, checkpoint=tmp_path / "checkpoint.pt",
+        )  # fmt: skip
+
+
+def test_balanced_sampling_draws_every_class_alike() -> None:
+    torch.manual_seed(0)
+    y = torch.tensor([0] * 900 + [1] * 90 + [2] * 10)
+    counts = torch.bincount(y[draw_order(y, True)])
+    assert counts.sum() == 1000
+    assert counts.min() > 270
+    assert sorted(draw_order(y, False).tolist()) == list(range(1000))
+
+
+def test_the_focal_loss_by_hand() -> None:
+    logits = torch.tensor([[0.0, 0.0], [np.log(9.0), 0.0]])
+    targets = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    spec = TrainingSpec(loss="focal", label_smoothing=0)
+    expected = (0.5**2 * np.log(2) - 0.1**2 * np.log(0.9)) / 2
+    assert float(classification_loss(logits, targets, spec, None)) == pytest.approx(expected)
+    weights = torch.tensor([3.0, 1.0])
+    assert float(classification_loss(logits, targets, spec, weights)) == pytest.approx(3 * expected)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"loss": "focal"}, {"balanced_sampling": True}, {"class_weights": False}],
+    ids=str,
+)
+def test_every_answer_to_imbalance_trains(fields: dict, fold: FoldData, tmp_path: Path) -> None:
+    few = np.flatnonzero((fold.y_train != 2) | (np.arange(len(fold.y_train)) < 15))
+    rare = FoldData(**{**vars(fold), "x_train": fold.x_train[few], "y_train": fold.y_train[few]})
+    network, _ = run(rare, tmp_path, epochs=25, augmentation="none", **fields)
+    x, y = planted(100, 3)
+    assert (predict_proba(network, Painter(), x, CPU).argmax(1) == y).mean() > 0.8
+
+
+def test_versions_drawn_once_return_after_their_turn(fold: FoldData, tmp_path: Path) -> None:
+    """With a learning rate near 0 equal versions of the samples have equal losses."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * GENES, CLASSES))
+    history = train(
+        network, Painter(), fold, TrainingSpec(epochs=4, batch_size=61, precision="float32"),
+        Watch(), learning_rate=1e-12, seed=0, device=CPU, checkpoint=tmp_path / "checkpoint.pt",
+        variants=2,
+    )  # fmt: skip
+    first, second, third, fourth = (row["train_loss"] for row in history)
+    assert (first, second) == (pytest.approx(third), pytest.approx(fourth))
+    assert first != pytest.approx(second)

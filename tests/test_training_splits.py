@@ -1,9 +1,12 @@
 """Splits: patients stay together, classes stay balanced, impossible ones are refused."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from core.errors import InputError
 from core.training.splits import SplitSpec, make_folds
@@ -12,6 +15,8 @@ SPECS = [
     *(SplitSpec(test_size=share) for share in (0.4, 0.3, 0.2, 0.1)),
     SplitSpec(kind="kfold", folds=3),
     SplitSpec(kind="kfold", folds=5),
+    SplitSpec(kind="repeated_holdout", repeats=3),
+    SplitSpec(kind="repeated_kfold", folds=3, repeats=2),
 ]
 
 
@@ -24,6 +29,7 @@ def cohort(sizes: list[int], per_patient: int = 1) -> tuple[np.ndarray, np.ndarr
 
 @pytest.mark.parametrize("spec", SPECS, ids=SplitSpec.title)
 def test_parts_cover_all_samples_once(spec: SplitSpec) -> None:
+    assert spec.record.help.endswith((".", "?"))
     labels, patients = cohort([30, 20, 11], per_patient=2)
     folds = make_folds(labels, patients, spec, seed=0)
     for fold in folds:
@@ -89,3 +95,74 @@ def test_a_class_too_small_for_the_split_is_named() -> None:
         make_folds(labels, patients, SplitSpec(), 0)
     with pytest.raises(InputError, match="at least 5 samples in each class, but class1 has 4"):
         make_folds(cohort([10, 4])[0], None, SplitSpec(kind="kfold", folds=5), 0)
+
+
+def test_an_unknown_split_lists_the_known_ones() -> None:
+    with pytest.raises(ValidationError, match=r"Unknown split 'halves'\. Known: holdout, kfold"):
+        SplitSpec(kind="halves")
+
+
+def test_repeats_are_drawn_anew_and_the_same_each_time() -> None:
+    labels, patients = cohort([30, 20], per_patient=2)
+    spec = SplitSpec(kind="repeated_holdout", repeats=4)
+    tests = [tuple(fold.test) for fold in make_folds(labels, patients, spec, seed=0)]
+    assert len(set(tests)) == 4
+    assert tests == [tuple(fold.test) for fold in make_folds(labels, patients, spec, seed=0)]
+
+
+def test_a_learning_curve_has_one_test_part_and_nested_training_parts() -> None:
+    labels, patients = cohort([64, 32], per_patient=2)
+    spec = SplitSpec(kind="learning_curve", sizes=3, test_size=0.25)
+    folds = make_folds(labels, patients, spec, seed=0)
+    assert [len(fold.fitting) for fold in folds] == [36, 72, 144]
+    for smaller, larger in itertools.pairwise(folds):
+        assert set(smaller.fitting) < set(larger.fitting)
+        assert np.array_equal(smaller.test, larger.test)
+    for fold in folds:
+        assert not set(patients[fold.test]) & set(patients[fold.fitting])
+        assert set(labels[fold.train]) == set(labels)
+        assert not set(patients[fold.train]) & set(patients[fold.validation])
+
+
+def test_a_learning_curve_that_is_too_long_says_what_is_possible() -> None:
+    labels, patients = cohort([40, 8])
+    with pytest.raises(InputError, match=r"fewer than 2 patients of class1.* At most 2 sizes"):
+        make_folds(labels, patients, SplitSpec(kind="learning_curve", sizes=5, test_size=0.5), 0)
+
+
+SITES = SplitSpec(kind="leave_one_batch_out", batch="site")
+
+
+def test_each_batch_is_left_out_and_its_patients_train_nowhere() -> None:
+    labels, patients = cohort([30, 30], per_patient=2)
+    sites = np.repeat(np.tile(["A", "B", "C"], 20), 2)
+    sites[1] = "B"  # the first patient was measured at two sites
+    folds = make_folds(labels, patients, SITES, 0, sites)
+    assert [set(sites[fold.test]) for fold in folds] == [{"A"}, {"B"}, {"C"}]
+    for fold in folds:
+        assert not set(patients[fold.test]) & set(patients[fold.fitting])
+    assert len(folds[0].fitting) + len(folds[0].test) == len(labels) - 1
+    assert len(folds[2].fitting) + len(folds[2].test) == len(labels)
+
+
+def test_a_class_of_one_batch_can_not_be_tested_without_it() -> None:
+    labels, patients = cohort([20, 20, 10])
+    sites = np.where(labels == "class2", "C", np.tile(["A", "B"], 25))
+    with pytest.raises(InputError, match=r"nothing to learn a class from: class2 \(only in C\)"):
+        make_folds(labels, patients, SITES, 0, sites)
+
+
+def test_too_many_batches_are_refused() -> None:
+    labels, patients = cohort([40, 40])
+    with pytest.raises(InputError, match="needs 2 to 30 batches, but site has 80 values"):
+        make_folds(labels, patients, SITES, 0, patients)
+    with pytest.raises(ValidationError, match="needs the column of the batch"):
+        SplitSpec(kind="leave_one_batch_out")
+
+
+def test_a_share_that_whole_patients_can_not_make_is_refused() -> None:
+    labels = np.tile(["a", "b"], 30)
+    patients = np.repeat(["P1", "P2", "P3"], 20)
+    with pytest.raises(InputError, match=r"A test share of 5% can't be had: .* Ask for 33%"):
+        make_folds(labels, patients, SplitSpec(test_size=0.05), 0)
+    assert len(make_folds(labels, patients, SplitSpec(test_size=0.33), 0)[0].test) == 20

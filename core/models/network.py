@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -16,8 +17,9 @@ from core.files import write_atomic
 from core.models.spec import NetworkSpec
 from core.models.weights import describe_differences, load_weights
 
-REDUCED = 128
-"""Channels of the position head: enough to tell classes apart, few enough for small data sets."""
+REDUCED = {"scales": 32, "position": 128}
+"""Channels that a position head keeps of a map: enough to tell classes apart, few enough for small
+data sets, which see many more places at the finer stages."""
 
 
 class GeneImageNetwork(nn.Module):
@@ -25,7 +27,8 @@ class GeneImageNetwork(nn.Module):
 
     Built with random weights drawn from `seed`; `build_network` loads others. Frozen stages take
     no gradients, and stay in evaluation mode even while the network trains, so that their batch
-    normalisation keeps its statistics too.
+    normalisation keeps its statistics too. What they give can be computed once: `forward` is
+    `score_frozen` of `frozen_maps`.
     """
 
     def __init__(self, spec: NetworkSpec, classes: int, *, seed: int) -> None:
@@ -33,33 +36,70 @@ class GeneImageNetwork(nn.Module):
         record = spec.record
         with torch.device("meta"):
             model = torchvision.models.get_model(record.name, weights=None, num_classes=classes)
-            image = torch.empty(1, 3, spec.image_size, spec.image_size)
+            maps = torch.empty(1, 3, spec.image_size, spec.image_size)
         self.spec = spec
         self.stages = nn.Sequential(
             OrderedDict((stage.name, _take(model, stage.layers)) for stage in record.blocks)
         )
-        channels, side = self.stages.eval()(image).shape[1:3]
+        shapes = []
+        for stage in self.stages.eval():
+            maps = stage(maps)
+            shapes.append(tuple(maps.shape[1:3]))
+        seen = {"scales": record.stages, "position": record.stages[-1:], "torchvision": ()}
+        self.pools = nn.ModuleDict(
+            {
+                name: AveragePool(side, min(spec.pool, side))
+                for name, (_, side) in zip(record.stages, shapes, strict=True)
+                if name in seen[spec.head]
+            }
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.stages.to_empty(device="cpu")
-            if spec.head == "position":
-                self.head: nn.Module = PositionHead(
-                    channels, side, min(spec.pool, side), classes, spec.dropout
-                )
+            if spec.head == "torchvision":
+                self.head: nn.Module = _take_head(model, spec, shapes[-1][1])
             else:
-                self.head = _take_head(model, spec, side)
+                looked_at = {
+                    name: (channels, self.pools[name].places)
+                    for name, (channels, _) in zip(record.stages, shapes, strict=True)
+                    if name in self.pools
+                }
+                self.head = PositionHead(looked_at, REDUCED[spec.head], classes, spec.dropout)
             self._initialise()
         for name in spec.frozen_stages:
             self.stage_module(name).requires_grad_(False)
         self.train(self.training)
 
-    def features(self, images: Tensor) -> Tensor:
-        """The last stage's feature maps (batch, channels, height, width)."""
-        return self.stages(images)
-
     def forward(self, images: Tensor) -> Tensor:
         """Class scores (batch, classes), before any softmax."""
-        return self.head(self.features(images))
+        return self.score_frozen(self.frozen_maps(images))
+
+    def frozen_maps(self, images: Tensor) -> list[Tensor]:
+        """All that the part that trains needs of images (batch, 3, S, S).
+
+        The pooled maps of frozen stages that the head looks at, and last, unless the head has all
+        that it needs, the last frozen stage's map (the images where nothing is frozen).
+        """
+        maps = images.contiguous(memory_format=torch.channels_last)
+        taken, frozen = [], len(self.spec.frozen_stages)
+        for name, stage in islice(self.stages.named_children(), frozen):
+            maps = stage(maps)
+            if name in self.pools:
+                taken.append(self.pools[name](maps))
+        if frozen < len(self.stages) or not self.pools:
+            taken.append(maps)
+        return taken
+
+    def score_frozen(self, taken: list[Tensor]) -> Tensor:
+        """Class scores (batch, classes) of what `frozen_maps` gives."""
+        taken, frozen = list(taken), len(self.spec.frozen_stages)
+        if frozen < len(self.stages) or not self.pools:
+            maps = taken.pop().contiguous(memory_format=torch.channels_last)
+        for name, stage in islice(self.stages.named_children(), frozen, None):
+            maps = stage(maps)
+            if name in self.pools:
+                taken.append(self.pools[name](maps))
+        return self.head(taken) if self.pools else self.head(maps)
 
     def stage_module(self, name: str) -> nn.Module:
         """The stage called `name`, for looking at its maps."""
@@ -109,28 +149,46 @@ class GeneImageNetwork(nn.Module):
                 nn.init.zeros_(module.bn3.weight)
 
 
-class PositionHead(nn.Module):
-    """A classifier that keeps where on the map something was: on a gene-image, which genes.
+class PositionHead(nn.ModuleDict):
+    """A classifier that keeps where on a map something was: on a gene-image, which genes.
 
-    Average to `places` x `places`, reduce the channels with a 1 x 1 convolution, normalise over
-    the batch, flatten, classify. Global average pooling would throw the place, and so the gene,
-    away. Without the normalisation an untrained VGG hardly learns: after 16 layers its maps of any
-    two samples are alike (correlation .95).
+    Of each pooled map: reduce the channels with a 1 x 1 convolution, normalise over the batch,
+    flatten, classify; the scores of all maps are added. Global average pooling would throw the
+    place, and so the gene, away. Maps of early stages are fine and tell neighbouring genes apart,
+    those of late ones tell patterns of many genes (hypercolumns: Hariharan et al. 2015,
+    arXiv:1411.5752). Without the normalisation an untrained VGG hardly learns: after 16 layers
+    its maps of any two samples are alike (correlation .95).
+
+    Args:
+        maps: stage -> channels and places a side of its pooled map.
+        reduced: channels that are kept of each.
+        classes: how many scores.
+        dropout: share of the flattened values that is left out while training.
     """
 
-    def __init__(self, channels: int, side: int, places: int, classes: int, dropout: float) -> None:
-        super().__init__()
-        self.pool = AveragePool(side, places)
-        self.reduce = nn.Conv2d(channels, REDUCED, 1, bias=False)
-        self.norm = nn.BatchNorm2d(REDUCED)
-        self.relu = nn.ReLU()
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(REDUCED * places * places, classes)
+    def __init__(
+        self, maps: dict[str, tuple[int, int]], reduced: int, classes: int, dropout: float
+    ) -> None:
+        super().__init__(
+            {
+                name: nn.Sequential(
+                    OrderedDict(
+                        reduce=nn.Conv2d(channels, reduced, 1, bias=False),
+                        norm=nn.BatchNorm2d(reduced),
+                        relu=nn.ReLU(),
+                        flatten=nn.Flatten(),
+                        dropout=nn.Dropout(dropout),
+                        linear=nn.Linear(reduced * places**2, classes),
+                    )
+                )
+                for name, (channels, places) in maps.items()
+            }
+        )
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """Feature maps (batch, channels, side, side) -> class scores (batch, classes)."""
-        reduced = self.relu(self.norm(self.reduce(self.pool(maps))))
-        return self.linear(self.dropout(reduced.flatten(1)))
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        """Pooled maps, each (batch, channels, places, places) -> class scores (batch, classes)."""
+        scores = [branch(pooled) for branch, pooled in zip(self.values(), maps, strict=True)]
+        return torch.stack(scores).sum(0)
 
 
 class AveragePool(nn.Module):
@@ -141,6 +199,7 @@ class AveragePool(nn.Module):
 
     def __init__(self, side: int, places: int) -> None:
         super().__init__()
+        self.places = places
         matrix = torch.zeros(places, side)
         for place in range(places):
             start, stop = place * side // places, -(-(place + 1) * side // places)

@@ -25,19 +25,20 @@ class NetworkSpec(BaseModel):
         description="imagenet (torchvision's file), file:PATH (a checkpoint of yours), run:ID "
         "(a finished run), or scratch (random).",
     )
-    head: Literal["position", "torchvision"] = Field(
-        "position",
+    head: Literal["scales", "position", "torchvision"] = Field(
+        "scales",
         title="Head",
-        description="position keeps where on the image something was seen; torchvision is the "
-        "network's own classifier, which in ResNet and SqueezeNet averages over all places. On a "
-        "gene-image a place is a gene.",
+        description="scales looks at every stage's map, fine and coarse, and keeps where on the "
+        "image something was seen; position does so with the last stage's map only; torchvision "
+        "is the network's own classifier, which in ResNet and SqueezeNet averages over all "
+        "places. On a gene-image a place is a gene.",
     )
     pool: int = Field(
-        6,
+        14,
         ge=1,
-        le=14,
+        le=28,
         title="Places a side",
-        description="The position head averages the last map to at most this many rows and "
+        description="The heads that keep places average a map to at most this many rows and "
         "columns.",
     )
     freeze: str = Field(

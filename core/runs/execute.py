@@ -23,9 +23,11 @@ from core.models.network import build_network, save_network
 from core.runs.result import RunResult
 from core.runs.spec import RunSpec
 from core.runs.study import Study, open_study
+from core.training.augmentations import AUGMENTATIONS
+from core.training.calibration import apply_temperature, fit_temperature
 from core.training.device import choose_device, choose_precision, describe_device
+from core.training.features import FrozenPart
 from core.training.loop import FoldData, predict_proba, train
-from core.training.spec import AUGMENTATIONS
 from core.training.splits import Fold
 
 
@@ -86,10 +88,14 @@ def _run_fold(spec: RunSpec, study: Study, number: int, folder: Path, reporter: 
             len(study.classes), spec.seed,
         )
         for baseline in BASELINES
+        if baseline.in_every_run
     }  # fmt: skip
 
     watch.say(f"building {spec.network.backbone}")
     network, weights = build_network(spec.network, len(study.classes), seed=spec.seed)
+    network.to(device)
+    imager.to(device)
+    precision = choose_precision(spec.training.precision, device)
     history = train(
         network,
         imager,
@@ -103,10 +109,19 @@ def _run_fold(spec: RunSpec, study: Study, number: int, folder: Path, reporter: 
         seed=spec.seed,
         device=device,
         checkpoint=place / "checkpoint.pt",
+        variants=spec.variants,
+        frozen=FrozenPart(network, imager, precision, watch.stop_if_asked)
+        if spec.caches_features
+        else None,
     )  # fmt: skip
-    proba = predict_proba(network, imager, x[fold.test], device)
+    uncalibrated = predict_proba(network, imager, x[fold.validation], device)
+    temperature = fit_temperature(uncalibrated, study.y[fold.validation])
+    proba = apply_temperature(predict_proba(network, imager, x[fold.test], device), temperature)
     save_network(network, place / "model.safetensors")
 
+    kept = history[-1]
+    if spec.training.keep == "best":
+        kept = min(history, key=lambda row: row["validation_loss"])
     names = np.array(study.classes)
     table = pd.DataFrame(
         {
@@ -124,7 +139,8 @@ def _run_fold(spec: RunSpec, study: Study, number: int, folder: Path, reporter: 
         place / "fold.json",
         {
             "metrics": score(study.y[fold.test], proba),
-            "best_epoch": min(history, key=lambda row: row["validation_loss"])["epoch"],
+            "temperature": temperature,
+            "kept_epoch": kept["epoch"],
             "epochs": len(history),
             "history": history,
             "plain": {name: values.tolist() for name, values in plain.items()},
@@ -134,7 +150,7 @@ def _run_fold(spec: RunSpec, study: Study, number: int, folder: Path, reporter: 
             "weights": weights,
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
             "device": describe_device(device),
-            "precision": choose_precision(spec.training.precision, device),
+            "precision": precision,
             "seconds": time.perf_counter() - started + earlier,
         },
     )
@@ -159,7 +175,6 @@ def _gather(spec: RunSpec, study: Study, folder: Path) -> RunResult:
     """Pool the finished folds into predictions.csv and, last, result.json."""
     places = [fold_folder(folder, number) for number in range(len(study.folds))]
     folds = [read_json(place / "fold.json") for place in places]
-    tests = [fold.test for fold in study.folds]
     predictions = pd.concat(
         [
             pd.read_csv(
@@ -170,23 +185,43 @@ def _gather(spec: RunSpec, study: Study, folder: Path) -> RunResult:
         ]
     )  # fmt: skip
     write_atomic(folder / "predictions.csv", lambda path: predictions.to_csv(path, index=False))
-    y = study.y[np.concatenate(tests)]
-    proba = predictions[[f"p_{name}" for name in study.classes]].to_numpy(float)
-    first = folds[0]
+    scored = list(range(len(folds)))
+    if spec.split.kind == "learning_curve":
+        scored = scored[-1:]
+    tested = np.concatenate([study.folds[number].test for number in scored])
+    y = study.y[tested]
+    table = predictions[predictions["fold"].isin(scored)]
+    proba = table[[f"p_{name}" for name in study.classes]].to_numpy(float)
+    temperatures = [folds[number]["temperature"] for number in scored]
+    uncalibrated = np.concatenate(
+        [
+            apply_temperature(proba[table["fold"] == number], 1 / temperature)
+            for number, temperature in zip(scored, temperatures, strict=True)
+        ]
+    )
+    metrics = score(y, proba)
+    first = folds[scored[0]]
     result = RunResult(
         run=spec.id,
         classes=study.classes,
-        metrics=score(y, proba),
-        folds=[{**fold["metrics"], "best_epoch": fold["best_epoch"]} for fold in folds],
+        metrics=metrics,
+        folds=[{**fold["metrics"], "kept_epoch": fold["kept_epoch"]} for fold in folds],
+        scored=scored,
         baselines={
             baseline.name: score(
-                y, np.concatenate([fold["plain"][baseline.name] for fold in folds])
+                y, np.concatenate([folds[number]["plain"][baseline.name] for number in scored])
             )
             for baseline in BASELINES
+            if baseline.in_every_run
         },
-        n_train=len(study.folds[0].train),
-        n_validation=len(study.folds[0].validation),
-        n_test=len(y),
+        calibration={
+            "temperature": float(np.mean(temperatures)),
+            "error_before": score(y, uncalibrated)["calibration_error"],
+            "error_after": metrics["calibration_error"],
+        },
+        n_train=len(study.folds[scored[0]].train),
+        n_validation=len(study.folds[scored[0]].validation),
+        n_test=len(np.unique(tested)),
         confusion=confusion_matrix(
             y, proba.argmax(axis=1), labels=range(len(study.classes))
         ).tolist(),
@@ -218,14 +253,24 @@ def _explain_conditions(spec: RunSpec, first: dict) -> list[str]:
         )
     if warning := AUGMENTATIONS[spec.training.augmentation].warning:
         notes.append(warning)
-    if spec.split.kind == "kfold":
-        notes.append(
-            "Scores are pooled over the folds: each sample was predicted by the network that had "
-            "not seen it."
+    notes.append(
+        {
+            "holdout": "One split and one seed: another split would give other numbers.",
+            "learning_curve": "Scores are those of the largest training part; the folds hold those "
+            "of the smaller ones, the smallest first. One split: another would give others.",
+        }.get(
+            spec.split.kind,
+            "Scores are pooled over the folds: each sample was predicted by the networks that had "
+            "not seen it.",
         )
-    else:
-        notes.append("One split and one seed: another split would give other numbers.")
-    if first["epochs"] == spec.training.epochs and first["best_epoch"] == first["epochs"]:
+    )
+    if first["history"][-1]["at_once"] < spec.training.batch_size:
+        notes.append(
+            "Memory was too small for whole batches: their gradients were computed for "
+            f"{first['history'][-1]['at_once']} samples at a time and added."
+        )
+    longest = first["kept_epoch"] == first["epochs"] == spec.training.epochs
+    if spec.training.keep == "best" and longest:
         notes.append("The last epoch was the best one: more epochs may help.")
     return notes
 
@@ -241,12 +286,12 @@ class _Watch:
 
     def say(self, text: str) -> None:
         """Report a step before training, and stop here if the user wants it."""
-        self._stop_if_asked()
+        self.stop_if_asked()
         self.reporter.progress(self.fold, self.folds, f"{self._fold_name()}{text}")
 
     def on_batch(self, done: int, total: int) -> None:
         """Report at most twice a second; raises Cancelled when the user wants the run to stop."""
-        self._stop_if_asked()
+        self.stop_if_asked()
         now = time.monotonic()
         if self._first is None:
             self._first = (done, now)
@@ -268,7 +313,8 @@ class _Watch:
     def _fold_name(self) -> str:
         return f"Fold {self.fold + 1} of {self.folds}: " if self.folds > 1 else ""
 
-    def _stop_if_asked(self) -> None:
+    def stop_if_asked(self) -> None:
+        """Raise Cancelled when the user wants the run to stop."""
         if self.reporter.cancelled():
             raise Cancelled("Cancelled by the user.")
 

@@ -8,6 +8,7 @@ from anndata import AnnData
 
 from core.errors import GeneCanvasError, InputError
 from core.images.layout import canvas_side
+from core.images.layouts import check_reference
 from core.runs.spec import RunSpec
 from core.runs.study import open_study
 
@@ -20,9 +21,11 @@ def preflight(spec: RunSpec, data: AnnData | None = None) -> None:
         data: the dataset, where it is not stored yet.
 
     Raises:
-        InputError: the spec doesn't fit its dataset, or the genes don't fit on the image.
+        InputError: the spec doesn't fit its dataset, the genes don't fit on the image, or the
+            layout's reference file is missing.
         WeightsError: the weights are of a file or a run, and are missing, damaged or don't fit.
     """
+    check_reference(spec.layout)
     study = open_study(spec, data)
     canvas_side(min(spec.preparation.genes, study.x.shape[1]), spec.network.image_size)
     if _needs_torch(spec):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -11,6 +12,8 @@ from core.data.prepare import PreparationSpec
 from core.errors import InputError
 from core.images.layouts import LayoutSpec
 from core.models.spec import NetworkSpec
+from core.records import Registry
+from core.training.augmentations import AUGMENTATIONS
 from core.training.spec import TrainingSpec
 from core.training.splits import SplitSpec
 
@@ -29,6 +32,12 @@ class RunSpec(BaseModel):
         default_factory=dict, description="Keep only samples whose column has one of these values."
     )
     leave_out: tuple[str, ...] = Field((), description="Ids of samples that are left out.")
+    merge: dict[str, str] = Field(
+        default_factory=dict, description="Class -> the class that it counts as."
+    )
+    permute_labels: bool = Field(
+        False, description="Give every sample another one's class: a control, right by chance only."
+    )
     preparation: PreparationSpec = PreparationSpec()
     layout: LayoutSpec = LayoutSpec()
     network: NetworkSpec = NetworkSpec()
@@ -49,6 +58,22 @@ class RunSpec(BaseModel):
             return self.training.learning_rate
         own = self.network.record.learning_rate
         return own if self.network.weights == "scratch" else own / 4
+
+    @property
+    def variants(self) -> int:
+        """Augmented versions of the expression that are drawn once; 0: every batch anew."""
+        if not AUGMENTATIONS[self.training.augmentation].on_expression:
+            return 0
+        if self.training.variants is None:
+            return 8 if self.network.frozen_stages else 0
+        return self.training.variants
+
+    @property
+    def caches_features(self) -> bool:
+        """Whether frozen stages see the same expression again in a later epoch."""
+        augmentation = AUGMENTATIONS[self.training.augmentation]
+        varies = augmentation.on_images or (augmentation.on_expression and not self.variants)
+        return bool(self.network.frozen_stages) and not varies
 
     def title(self) -> str:
         """The run in one line, for lists."""
@@ -86,3 +111,63 @@ class RunSpec(BaseModel):
                 for problem in error.errors(include_url=False)
             ]
             raise InputError("The run can't be started: " + "; ".join(problems)) from None
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A whole recipe: what it sets differs from the fields' own defaults."""
+
+    name: str
+    title: str
+    help: str
+    reference: str
+    parts: dict[str, dict[str, Any]]
+    """Part of a RunSpec -> field -> value."""
+
+    def fill(self, document: dict[str, Any]) -> dict[str, Any]:
+        """A run's nested mapping with the preset's values wherever it has none of its own."""
+        filled = {name: {**fields, **document.get(name, {})} for name, fields in self.parts.items()}
+        return {**document, **filled}
+
+
+PRESETS: Registry[Preset] = Registry(
+    "preset",
+    [
+        Preset(
+            name="recommended",
+            title="Recommended",
+            help="What was measured to train best on real tumours (docs/recipes.md).",
+            reference="",
+            parts={},
+        ),
+        Preset(
+            name="paper",
+            title="As in the paper",
+            help="Genes in the order of the file, each from its lowest to its highest value, "
+            "VGG16 from ImageNet with its own classifier, 224 pixels, batches of 4, Adam at 1e-4. "
+            "Its augmented half takes the geometric augmentation. Departures: values are log2, "
+            "the learning rate warms up and comes down, and a validation part is kept.",
+            reference="Rukhsar et al. 2022, Appl. Sci. 12:1850",
+            parts={
+                "preparation": {"scaling": "minmax"},
+                "layout": {"name": "order"},
+                "network": {
+                    "backbone": "vgg16",
+                    "weights": "imagenet",
+                    "head": "torchvision",
+                    "image_size": 224,
+                    "dropout": 0.5,
+                },
+                "training": {
+                    "batch_size": 4,
+                    "learning_rate": 1e-4,
+                    "weight_decay": 0.0,
+                    "label_smoothing": 0.0,
+                    "augmentation": "none",
+                    "class_weights": False,
+                    "keep": "best",
+                },
+            },
+        ),
+    ],
+)

@@ -26,15 +26,32 @@ class Study:
     folds: list[Fold]
 
 
+def class_labels(spec: RunSpec, data: AnnData) -> np.ndarray:
+    """(samples,) the class of each sample of `data`, as the run sees it.
+
+    Raises InputError for a class to merge that no sample has.
+    """
+    labels = data.obs[spec.label].to_numpy().astype(str)
+    unknown = sorted(set(spec.merge) - set(labels))
+    if unknown:
+        known = ", ".join(sorted(set(labels)))
+        raise InputError(f"There is no class {unknown[0]!r} to merge. Classes: {known}.")
+    labels = np.array([spec.merge.get(label, label) for label in labels])
+    if spec.permute_labels:
+        labels = np.random.default_rng(spec.seed).permutation(labels)
+    return labels
+
+
 def open_study(spec: RunSpec, data: AnnData | None = None) -> Study:
     """Take a run's samples and divide them; raises InputError when the spec doesn't fit them."""
     data = load_dataset(spec.dataset) if data is None else data
     data = select_samples(data, spec.where, spec.leave_out)
-    for role, column in (("label", spec.label), ("patient", spec.group)):
+    columns = {"label": spec.label, "patient": spec.group, "batch": spec.split.batch}
+    for role, column in columns.items():
         if column is not None and column not in data.obs:
             known = ", ".join(data.obs.columns) or "none"
             raise InputError(f"The dataset has no {role} column {column!r}. Columns: {known}.")
-    labels = data.obs[spec.label].to_numpy().astype(str)
+    labels = class_labels(spec, data)
     unlabelled = data.obs_names[labels == ""]
     if len(unlabelled):
         raise InputError(
@@ -42,7 +59,10 @@ def open_study(spec: RunSpec, data: AnnData | None = None) -> Study:
             "the column or leave these samples out."
         )
     groups = None if spec.group is None else data.obs[spec.group].to_numpy().astype(str)
-    folds = make_folds(labels, groups, spec.split, spec.seed)
+    batches = None
+    if "batch" in spec.split.record.fields:
+        batches = data.obs[spec.split.batch].to_numpy().astype(str)
+    folds = make_folds(labels, groups, spec.split, spec.seed, batches)
     classes, y = np.unique(labels, return_inverse=True)
     return Study(
         samples=data.obs_names.to_numpy().astype(str),

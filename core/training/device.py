@@ -1,10 +1,12 @@
-"""Where and in which number format a network computes."""
+"""Where and in which number format a network computes, and with how much memory."""
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 
 def choose_device() -> torch.device:
@@ -39,3 +41,25 @@ def describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU, {torch.get_num_threads()} threads"
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device, or the allocator of the CPU, had too little memory."""
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def compute_in_parts(compute: Callable[[Tensor], Tensor], x: Tensor, at_once: int) -> Tensor:
+    """Rows that `compute` gives for the rows of `x`, at most `at_once` of them at a time.
+
+    Where memory is too small the parts are halved.
+    """
+    rows, start = [], 0
+    while start < len(x):
+        try:
+            rows.append(compute(x[start : start + at_once]))
+            start += at_once
+        except RuntimeError as error:
+            if at_once == 1 or not is_out_of_memory(error):
+                raise
+            at_once //= 2
+    return torch.cat(rows)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,12 +11,19 @@ import numpy as np
 import torch
 from sklearn.metrics import f1_score
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import cross_entropy, log_softmax, one_hot
 
 from core.errors import GeneCanvasError, InputError
 from core.files import write_atomic
-from core.training.device import choose_precision
-from core.training.spec import AUGMENTATIONS, TrainingSpec
+from core.training.augmentations import AUGMENTATIONS
+from core.training.device import choose_precision, compute_in_parts, is_out_of_memory
+from core.training.features import FrozenPart
+from core.training.spec import TrainingSpec
+
+FOCUS = 2.0
+"""The focal loss's exponent, as in the paper."""
+SMALLEST_PART = 2
+"""Batch normalisation can't learn from one sample."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +66,32 @@ def train(
     seed: int,
     device: torch.device,
     checkpoint: Path,
+    variants: int = 0,
+    frozen: FrozenPart | None = None,
 ) -> list[dict[str, float]]:
-    """Train `network` on gene-images and leave it with the weights of its best epoch.
+    """Train `network` on gene-images and leave it with the weights of its last or best epoch.
 
     AdamW with linear warm-up and cosine decay; the best epoch is the one of lowest validation
-    loss. After each epoch everything needed to go on is written to `checkpoint`; if that file
-    exists, training goes on from it, with the same numbers as if it had never stopped, because an
-    epoch's random numbers depend on `seed` and the epoch alone.
+    loss. After each epoch everything needed to go on is
+    written to `checkpoint`; if that file exists, training goes on from it, with the same numbers as
+    if it had never stopped, because an epoch's random numbers depend on `seed` and the epoch alone.
+    A batch that doesn't fit into memory is computed in halves, whose gradients are added, and so
+    are all after it.
+
+    Args:
+        network: images -> class scores.
+        imager: expression -> images.
+        data: the fold's samples.
+        spec: how to train.
+        callback: watches, and may stop the training.
+        learning_rate: the peak rate.
+        seed: decides every random number.
+        device: where to compute.
+        checkpoint: the file to go on from.
+        variants: so many augmented versions of the expression are drawn once and taken in turn, an
+            epoch each; with 0 every batch is augmented anew.
+        frozen: the network's frozen stages with their cache; only the rest is then computed in each
+            epoch. For training samples that vary in `variants` versions, or not at all.
 
     Returns:
         One row of measurements an epoch.
@@ -92,18 +119,24 @@ def train(
         )
     )
     targets_train = one_hot(y_train, data.classes).float()
-    class_weights = _class_weights(y_train, data.classes) if spec.class_weights else None
+    evenly = spec.class_weights and not spec.balanced_sampling
+    class_weights = _class_weights(y_train, data.classes) if evenly else None
+    look, paint = network, imager
+    if frozen is not None:
+        look, paint = frozen.rest, nn.Identity()
+        with autocast:
+            x_validation = frozen.features(x_validation)
 
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(
         parameters, lr=learning_rate, weight_decay=spec.weight_decay, fused=True
     )
-    batches = len(_cut_batches(len(x_train), spec.batch_size, device))
+    batches = len(_split_evenly(torch.arange(len(x_train)), spec.batch_size))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: _learning_rate_factor(step, spec.epochs * batches)
     )
     history: list[dict[str, float]] = []
-    best = {name: value.clone() for name, value in network.state_dict().items()}
+    best: dict[str, Tensor] = {}
     if checkpoint.exists():
         state = _read_checkpoint(checkpoint, device)
         network.load_state_dict(state["network"])
@@ -111,31 +144,41 @@ def train(
         schedule.load_state_dict(state["schedule"])
         history, best = state["history"], state["best"]
 
+    at_once = spec.batch_size
     for epoch in range(len(history), spec.epochs):
-        if _epochs_without_progress(history) >= spec.patience:
+        if spec.patience and _epochs_without_progress(history) >= spec.patience:
             break
-        torch.manual_seed(seed * 100_003 + epoch)
         started = time.perf_counter()
+        x_epoch, targets_epoch, vary = x_train, targets_train, augmentation.on_expression
+        if variants and vary:
+            torch.manual_seed(seed * 100_003 + epoch % variants)
+            x_epoch, targets_epoch = vary(x_train, targets_train, unit_sd, mean)
+            vary = None
+        if frozen is not None:
+            with autocast:
+                x_epoch = frozen.features(x_epoch)
+        torch.manual_seed(seed * 100_003 + epoch)
+        order = draw_order(y_train, spec.balanced_sampling)
         losses = []
         network.train()
-        for index, batch in enumerate(_cut_batches(len(x_train), spec.batch_size, device)):
-            x, targets = x_train[batch], targets_train[batch]
-            if augmentation.on_expression:
-                x, targets = augmentation.on_expression(x, targets, unit_sd, mean)
-            images = imager(x)
+        for index, batch in enumerate(_split_evenly(order, spec.batch_size)):
+            x, targets = x_epoch[batch], targets_epoch[batch]
+            if vary:
+                x, targets = vary(x, targets, unit_sd, mean)
+            images = paint(x)
             if augmentation.on_images:
                 images = augmentation.on_images(images)
-            with autocast:
-                logits = network(images.contiguous(memory_format=torch.channels_last))
-            loss = cross_entropy(
-                logits.float(), targets, class_weights, label_smoothing=spec.label_smoothing
-            )
-            optimiser.zero_grad()
-            loss.backward()
+
+            def loss_of(part: Tensor, images=images, targets=targets) -> Tensor:
+                with autocast:
+                    logits = look(images[part])
+                return classification_loss(logits.float(), targets[part], spec, class_weights)
+
+            loss, at_once = _add_gradients(optimiser, loss_of, len(x), at_once)
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimiser.step()
             schedule.step()
-            losses.append(loss.detach())
+            losses.append(loss)
             callback.on_batch(epoch * batches + index + 1, spec.epochs * batches)
         train_loss = float(torch.stack(losses).mean())
         if not math.isfinite(train_loss):
@@ -146,17 +189,18 @@ def train(
         training_seconds = time.perf_counter() - started
 
         with autocast:
-            logits = _predict_logits(network, imager, x_validation, spec.batch_size)
+            logits = _predict_logits(look, paint, x_validation, spec.batch_size)
         row = {
             "epoch": epoch + 1,
             "train_loss": train_loss,
             **_measure(logits, y_validation),
             "learning_rate": schedule.get_last_lr()[0],
             "samples_per_second": len(x_train) / training_seconds,
+            "at_once": at_once,
             "seconds": time.perf_counter() - started,
         }
         history.append(row)
-        if _epochs_without_progress(history) == 0:
+        if spec.keep == "best" and _epochs_without_progress(history) == 0:
             best = {name: value.clone() for name, value in network.state_dict().items()}
         state = {
             "network": network.state_dict(),
@@ -167,7 +211,8 @@ def train(
         }
         write_atomic(checkpoint, lambda path, state=state: torch.save(state, path))
         callback.on_epoch(row)
-    network.load_state_dict(best)
+    if spec.keep == "best":
+        network.load_state_dict(best)
     return history
 
 
@@ -184,22 +229,76 @@ def predict_proba(
 @torch.no_grad()
 def _predict_logits(network: nn.Module, imager: nn.Module, x: Tensor, batch_size: int) -> Tensor:
     network.eval()
-    parts = [
-        network(imager(batch).contiguous(memory_format=torch.channels_last)).float()
-        for batch in x.split(batch_size)
-    ]
-    return torch.cat(parts)
+    return compute_in_parts(lambda part: network(imager(part)).float(), x, batch_size)
 
 
-def _cut_batches(samples: int, batch_size: int, device: torch.device) -> list[Tensor]:
-    """Positions of an epoch's batches in random order; a last batch of one joins its neighbour,
-    because batch normalisation can't learn from one sample.
+def _add_gradients(
+    optimiser: torch.optim.Optimizer,
+    loss_of: Callable[[Tensor], Tensor],
+    samples: int,
+    at_once: int,
+) -> tuple[Tensor, int]:
+    """Compute the gradients of a batch's mean loss, in halves where memory is too small for it.
+
+    Args:
+        optimiser: holds the parameters.
+        loss_of: positions in the batch -> their mean loss.
+        samples: how many the batch has.
+        at_once: how many of them are computed at once.
+
+    Returns:
+        The loss, and how many samples were computed at once.
     """
-    batches = list(torch.randperm(samples, device=device).split(batch_size))
+    while True:
+        optimiser.zero_grad()
+        loss = torch.zeros(())
+        try:
+            for part in _split_evenly(torch.arange(samples), at_once):
+                share = loss_of(part) * (len(part) / samples)
+                share.backward()
+                loss = loss.to(share.device) + share.detach()
+            return loss, at_once
+        except RuntimeError as error:
+            if at_once <= SMALLEST_PART or not is_out_of_memory(error):
+                raise
+        at_once = max(SMALLEST_PART, min(at_once, samples) // 2)
+
+
+def _split_evenly(order: Tensor, size: int) -> list[Tensor]:
+    """Cut positions into batches; a last batch of one joins its neighbour, because batch
+    normalisation can't learn from one sample.
+    """
+    batches = list(order.split(size))
     if len(batches) > 1 and len(batches[-1]) == 1:
         last = batches.pop()
         batches[-1] = torch.cat([batches[-1], last])
     return batches
+
+
+def draw_order(y: Tensor, balanced: bool) -> Tensor:
+    """Positions of an epoch's samples: each once, or as many that hold each class equally often."""
+    if not balanced:
+        return torch.randperm(len(y), device=y.device)
+    chance = 1 / torch.bincount(y).clamp(min=1)[y].float()
+    return torch.multinomial(chance, len(y), replacement=True)
+
+
+def classification_loss(
+    logits: Tensor, targets: Tensor, spec: TrainingSpec, class_weights: Tensor | None
+) -> Tensor:
+    """Mean loss of class scores and class probabilities, both (batch, classes).
+
+    The focal loss is -sum of t (1 - p)^2 log p, with class weights (Lin et al. 2017,
+    arXiv:1708.02002); the paper's sigmoids are a softmax here, and targets may be mixed.
+    """
+    if spec.loss == "cross_entropy":
+        return cross_entropy(logits, targets, class_weights, label_smoothing=spec.label_smoothing)
+    smooth = targets * (1 - spec.label_smoothing) + spec.label_smoothing / targets.shape[1]
+    log_p = log_softmax(logits, dim=1)
+    terms = smooth * (1 - log_p.exp()) ** FOCUS * log_p
+    if class_weights is not None:
+        terms = terms * class_weights
+    return -terms.sum(dim=1).mean()
 
 
 def _class_weights(y: Tensor, classes: int) -> Tensor:

@@ -1,45 +1,126 @@
 """Which samples train, validate and test; the samples of one patient always stay together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from sklearn.model_selection import StratifiedGroupKFold
 
 from core.errors import InputError
+from core.records import Registry
+
+MOST_BATCHES = 30
+"""Each batch that is left out costs a training."""
+TOLERANCE = 0.1
+"""How far the test share may be from the one asked for, beyond one sample a class."""
 
 
 class SplitSpec(BaseModel):
-    """How samples are divided: one hold-out part, or k folds that each are held out once."""
+    """How samples are divided into training, validation and test samples."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["holdout", "kfold"] = Field("holdout", title="Split")
+    kind: str = Field("holdout", title="Split")
     test_size: float = Field(
-        0.3, ge=0.05, le=0.9, title="Test share", description="Of a hold-out split."
+        0.3,
+        ge=0.05,
+        le=0.9,
+        title="Test share",
+        description="Of a hold-out split, of each of its repeats, and of a learning curve.",
     )
     folds: int = Field(5, ge=2, le=20, title="Folds", description="Of a k-fold split.")
+    repeats: int = Field(
+        5, ge=2, le=50, title="Repeats", description="So often a repeated split is drawn anew."
+    )
+    batch: str | None = Field(
+        None,
+        title="Batch",
+        description="Column of the samples that holds the batch, such as the hospital.",
+    )
+    sizes: int = Field(
+        4,
+        ge=2,
+        le=10,
+        title="Sizes",
+        description="Of a learning curve: all training samples, half of them, a quarter, and so "
+        "on.",
+    )
     validation: float = Field(
         0.15,
         ge=0.05,
         le=0.5,
         title="Validation share",
-        description="Share of the training samples that decides when to stop.",
+        description="Share of the training samples that is watched while the others train, and "
+        "by which probabilities are calibrated.",
     )
 
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, kind: str) -> str:
+        try:
+            return SPLITS[kind].name
+        except InputError as error:
+            raise ValueError(str(error)) from None
+
+    @model_validator(mode="after")
+    def _name_a_batch(self) -> "SplitSpec":
+        if self.kind == "leave_one_batch_out" and self.batch is None:
+            raise ValueError("Leaving out one batch at a time needs the column of the batch.")
+        return self
+
+    @property
+    def record(self) -> "Split":
+        """The record of its kind."""
+        return SPLITS[self.kind]
+
     def title(self) -> str:
-        """The split in a word: '70/30' or '5-fold'."""
-        if self.kind == "kfold":
-            return f"{self.folds}-fold"
+        """The split in a few words: '70/30', '5-fold', '5 x 70/30'."""
+        return self.record.describe(self)
+
+    def ratio(self) -> str:
+        """Training and test share in per cent: '70/30'."""
         test = round(100 * self.test_size)
         return f"{100 - test}/{test}"
 
 
 @dataclass(frozen=True)
+class Cohort:
+    """What a split may look at."""
+
+    y: np.ndarray
+    """(samples,) class names."""
+    patients: np.ndarray
+    """(samples,) patients; each sample its own where they aren't known."""
+    batches: np.ndarray | None
+    """(samples,) batches, where the split asks for them."""
+    noun: str
+    """What `patients` are, for messages: 'patients' or 'samples'."""
+
+
+Part = tuple[np.ndarray, np.ndarray]
+"""Positions of samples to fit on, and of test samples."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """One way to divide samples."""
+
+    name: str
+    title: str
+    help: str
+    reference: str
+    fields: tuple[str, ...]
+    """Fields of SplitSpec that it reads, beside `validation`."""
+    divide: Callable[[Cohort, SplitSpec, int], list[Part]]
+    describe: Callable[[SplitSpec], str]
+    pools: bool
+    """Whether each sample is tested at most once, so that the folds' predictions may be pooled."""
+
+
+@dataclass(frozen=True)
 class Fold:
-    """Sample positions of the three parts, each sorted; together they are all samples."""
+    """Sample positions of the three parts, each sorted; no sample is in two of them."""
 
     train: np.ndarray
     validation: np.ndarray
@@ -52,28 +133,193 @@ class Fold:
 
 
 def make_folds(
-    labels: Sequence[str], groups: Sequence[str] | None, spec: SplitSpec, seed: int
+    labels: Sequence[str],
+    groups: Sequence[str] | None,
+    spec: SplitSpec,
+    seed: int,
+    batches: Sequence[str] | None = None,
 ) -> list[Fold]:
     """Divide samples stratified by label, with all samples of a group (patient) on one side.
 
-    Raises InputError when there is one class only or a class has too few groups for the split.
+    Args:
+        labels: the class of each sample.
+        groups: the patient of each sample; None where they aren't known.
+        spec: how to divide.
+        seed: decides which samples go where.
+        batches: the batch of each sample, for `leave_one_batch_out`.
+
+    Raises:
+        InputError: there is one class only, or the samples can't be divided as asked; names what
+            is in the way and the largest split that is possible.
     """
     y = np.asarray(labels, dtype=str)
     patients = np.arange(len(y)).astype(str) if groups is None else np.asarray(groups, dtype=str)
-    _check_classes(y, patients, spec, noun="samples" if groups is None else "patients")
-    if spec.kind == "holdout":
-        test_sets = [_take_share(y, patients, spec.test_size, seed)]
-    else:
-        splitter = StratifiedGroupKFold(spec.folds, shuffle=True, random_state=seed)
-        test_sets = [test for _, test in splitter.split(y, y, patients)]
+    cohort = Cohort(
+        y,
+        patients,
+        None if batches is None else np.asarray(batches, dtype=str),
+        noun="samples" if groups is None else "patients",
+    )
+    _check_classes(cohort, spec)
     folds = []
-    for test in test_sets:
-        rest = np.setdiff1d(np.arange(len(y)), test)
-        validation = rest[_take_share(y[rest], patients[rest], spec.validation, seed)]
-        folds.append(Fold(np.setdiff1d(rest, validation), validation, np.sort(test)))
-    for number, fold in enumerate(folds):
-        _check_fold(y, fold, number)
+    for number, (fitting, test) in enumerate(spec.record.divide(cohort, spec, seed)):
+        taken = _take_share(y[fitting], patients[fitting], spec.validation, seed + number)
+        validation = fitting[taken]
+        fold = Fold(np.setdiff1d(fitting, validation), validation, np.sort(test))
+        _check_fold(cohort, fold, number)
+        folds.append(fold)
     return folds
+
+
+def hold_out(cohort: Cohort, spec: SplitSpec, seed: int) -> list[Part]:
+    """One test part of about `spec.test_size` of each class.
+
+    Raises:
+        InputError: whole patients don't add up to a share near the one asked for.
+    """
+    test = _take_share(cohort.y, cohort.patients, spec.test_size, seed)
+    share, samples = len(test) / len(cohort.y), len(cohort.y)
+    if abs(share - spec.test_size) > TOLERANCE + len(np.unique(cohort.y)) / samples:
+        raise InputError(
+            f"A test share of {spec.test_size:.0%} can't be had: {cohort.noun} stay whole, and the "
+            f"nearest that they add up to is {share:.0%}. Ask for {share:.0%}."
+        )
+    return [(np.setdiff1d(np.arange(samples), test), test)]
+
+
+def divide_in_folds(cohort: Cohort, spec: SplitSpec, seed: int) -> list[Part]:
+    """k parts, each the test part once."""
+    splitter = StratifiedGroupKFold(spec.folds, shuffle=True, random_state=seed)
+    return list(splitter.split(cohort.y, cohort.y, cohort.patients))
+
+
+def leave_batches_out(cohort: Cohort, spec: SplitSpec, seed: int) -> list[Part]:
+    """Each batch the test part once; samples of its patients in other batches train nothing.
+
+    Raises:
+        InputError: there is one batch only, there are too many, or a class is in one batch only.
+    """
+    if cohort.batches is None:
+        raise InputError("Leaving out one batch at a time needs the batch of each sample.")
+    names = np.unique(cohort.batches)
+    if not 2 <= len(names) <= MOST_BATCHES:
+        raise InputError(
+            f"Leaving out one batch at a time needs 2 to {MOST_BATCHES} batches, but {spec.batch} "
+            f"has {len(names)} values. Choose another column."
+        )
+    lonely = {
+        str(name): found[0]
+        for name in np.unique(cohort.y)
+        if len(found := np.unique(cohort.batches[cohort.y == name])) == 1
+    }
+    if lonely:
+        found = ", ".join(f"{name} (only in {batch})" for name, batch in lonely.items())
+        raise InputError(
+            f"Without its only batch there is nothing to learn a class from: {found}. Leave these "
+            "classes out, or choose another split."
+        )
+    parts = []
+    for name in names:
+        test = np.flatnonzero(cohort.batches == name)
+        parts.append((np.flatnonzero(~np.isin(cohort.patients, cohort.patients[test])), test))
+    return parts
+
+
+def halve_training(cohort: Cohort, spec: SplitSpec, seed: int) -> list[Part]:
+    """One hold-out test part, and `spec.sizes` nested parts to fit on, the smallest first."""
+    [(fitting, test)] = hold_out(cohort, spec, seed)
+    parts = [(fitting, test)]
+    for halving in range(1, spec.sizes):
+        fitting = fitting[_take_share(cohort.y[fitting], cohort.patients[fitting], 0.5, seed)]
+        counts = _count_patients(cohort.y[fitting], cohort.patients[fitting])
+        small = [name for name in np.unique(cohort.y) if counts.get(name, 0) < 2]
+        if small:
+            raise InputError(
+                f"A learning curve of {spec.sizes} sizes leaves fewer than 2 {cohort.noun} of "
+                f"{', '.join(small)} to train and validate on in its smallest part. At most "
+                f"{halving} sizes are possible."
+            )
+        parts.append((fitting, test))
+    return parts[::-1]
+
+
+def repeat(divide: Callable[[Cohort, SplitSpec, int], list[Part]]) -> Callable:
+    """The same division `spec.repeats` times, each time drawn anew."""
+
+    def divide_repeatedly(cohort: Cohort, spec: SplitSpec, seed: int) -> list[Part]:
+        draws = np.random.default_rng(seed).integers(2**31, size=spec.repeats)
+        return [part for draw in draws for part in divide(cohort, spec, int(draw))]
+
+    return divide_repeatedly
+
+
+SPLITS = Registry(
+    "split",
+    [
+        Split(
+            name="holdout",
+            title="Hold-out",
+            help="One part is held out and tested once.",
+            reference="",
+            fields=("test_size",),
+            divide=hold_out,
+            describe=SplitSpec.ratio,
+            pools=True,
+        ),
+        Split(
+            name="kfold",
+            title="k-fold",
+            help="Every sample is held out once, and a network trained for each fold.",
+            reference="Stone 1974, J. R. Stat. Soc. B 36:111",
+            fields=("folds",),
+            divide=divide_in_folds,
+            describe=lambda spec: f"{spec.folds}-fold",
+            pools=True,
+        ),
+        Split(
+            name="repeated_holdout",
+            title="Repeated hold-out",
+            help="Several hold-out splits, each drawn anew: their spread shows how much one split "
+            "says.",
+            reference="Nadeau and Bengio 2003, Mach. Learn. 52:239",
+            fields=("test_size", "repeats"),
+            divide=repeat(hold_out),
+            describe=lambda spec: f"{spec.repeats} x {spec.ratio()}",
+            pools=False,
+        ),
+        Split(
+            name="repeated_kfold",
+            title="Repeated k-fold",
+            help="k-fold several times, each time drawn anew.",
+            reference="Bouckaert and Frank 2004, PAKDD",
+            fields=("folds", "repeats"),
+            divide=repeat(divide_in_folds),
+            describe=lambda spec: f"{spec.repeats} x {spec.folds}-fold",
+            pools=False,
+        ),
+        Split(
+            name="leave_one_batch_out",
+            title="Leave one batch out",
+            help="Each batch, such as a hospital, is held out once: how well does the network do "
+            "on one that it never saw?",
+            reference="",
+            fields=("batch",),
+            divide=leave_batches_out,
+            describe=lambda spec: f"each {spec.batch} left out",
+            pools=True,
+        ),
+        Split(
+            name="learning_curve",
+            title="Learning curve",
+            help="One test part, and fewer and fewer training samples: would more samples help?",
+            reference="Mukherjee et al. 2003, J. Comput. Biol. 10:119",
+            fields=("test_size", "sizes"),
+            divide=halve_training,
+            describe=lambda spec: f"{spec.ratio()}, {spec.sizes} training sizes",
+            pools=False,
+        ),
+    ],
+)
 
 
 def _take_share(y: np.ndarray, patients: np.ndarray, share: float, seed: int) -> np.ndarray:
@@ -97,28 +343,38 @@ def _take_share(y: np.ndarray, patients: np.ndarray, share: float, seed: int) ->
     return np.flatnonzero(taken[patients])
 
 
-def _check_classes(y: np.ndarray, patients: np.ndarray, spec: SplitSpec, noun: str) -> None:
-    classes = np.unique(y)
-    if len(classes) < 2:
-        found = f"only {str(classes[0])!r}" if len(classes) else "no samples"
+def _count_patients(y: np.ndarray, patients: np.ndarray) -> dict[str, int]:
+    return {str(name): len(np.unique(patients[y == name])) for name in np.unique(y)}
+
+
+def _check_classes(cohort: Cohort, spec: SplitSpec) -> None:
+    counts = _count_patients(cohort.y, cohort.patients)
+    if len(counts) < 2:
+        found = f"only {next(iter(counts))!r}" if counts else "no samples"
         raise InputError(f"Training needs at least two classes, found {found}.")
-    needed = 3 if spec.kind == "holdout" else max(spec.folds, 3)
-    counts = {name: len(np.unique(patients[y == name])) for name in classes}
+    in_folds = "folds" in spec.record.fields
+    needed = max(spec.folds, 3) if in_folds else 3
     small = {name: count for name, count in counts.items() if count < needed}
     if small:
         found = ", ".join(f"{name} has {count}" for name, count in small.items())
+        most = min(counts.values())
         raise InputError(
-            f"A {spec.title()} split with a validation part needs at least {needed} {noun} in each "
-            f"class, but {found}. Add {noun}, leave these classes out"
-            + (", or take fewer folds." if spec.kind == "kfold" else ".")
+            f"A {spec.title()} split with a validation part needs at least {needed} {cohort.noun} "
+            f"in each class, but {found}. Add {cohort.noun}, leave these classes out"
+            + (f", or take {most} folds." if in_folds and most >= 3 else ".")
         )
 
 
-def _check_fold(y: np.ndarray, fold: Fold, number: int) -> None:
-    for part, positions in (("training", fold.train), ("test", fold.test)):
-        absent = sorted(set(y) - set(y[positions]))
+def _check_fold(cohort: Cohort, fold: Fold, number: int) -> None:
+    """Every tested class was learned, and no patient is on two sides."""
+    trained, tested = set(cohort.y[fold.train]), set(cohort.y[fold.test])
+    wanted = tested if cohort.batches is not None else set(cohort.y)
+    for part, absent in (("training", wanted - trained), ("test", wanted - tested)):
         if absent:
             raise InputError(
-                f"Fold {number + 1} has no {part} sample of {', '.join(absent)}: too few patients "
-                "for this split. Leave these classes out, or choose another split."
+                f"Fold {number + 1} has no {part} sample of {', '.join(sorted(absent))}: too few "
+                f"{cohort.noun} for this split. Leave these classes out, or choose another split."
             )
+    sides = [set(cohort.patients[part]) for part in (fold.train, fold.validation, fold.test)]
+    if sum(map(len, sides)) != len(set.union(*sides)):
+        raise InputError(f"Fold {number + 1} has a patient on two sides: please report this.")

@@ -1,0 +1,118 @@
+"""Which recipe trains best: named variants over the same repeated splits, beside plain models.
+
+    python benchmarks/recipes.py EXPRESSION SAMPLES default wide_head --seeds 3 \
+        --label tumour_type --group patient --where sample_type=tumour --weights file:PATH
+
+Every variant is a run as the app makes it, one for each seed; a seed decides the split too, so that
+variants meet on the same samples. A run that is there already isn't trained again. The difference
+from logistic regression on the same genes is tested over the splits (Nadeau and Bengio 2003).
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from core.data.read import read_dataset
+from core.data.store import add_dataset
+from core.evaluation.differences import corrected_t
+from core.home import run_folder
+from core.runs.execute import execute
+from core.runs.result import RunResult, load_result, result_path
+from core.runs.spec import RunSpec
+
+VARIANTS: dict[str, dict] = {
+    "default": {},
+    "frozen_backbone": {"network": {"freeze": "backbone"}},
+    "last_stage_head": {"network": {"head": "position"}},
+    "torchvision_head": {"network": {"head": "torchvision"}},
+    "best_epoch": {"training": {"keep": "best", "patience": 15}},
+    "no_augmentation": {"training": {"augmentation": "none"}},
+    "geometric": {"training": {"augmentation": "geometric"}},
+    "file_order": {"layout": {"name": "order"}},
+    "random_layout": {"layout": {"name": "random"}},
+    "scratch": {"network": {"weights": "scratch"}},
+    "larger_images": {"network": {"image_size": 96}},
+    "longer": {"training": {"epochs": 40}},
+    "less_validation": {"split": {"validation": 0.05}},
+    "half_the_rate": {"training": {"learning_rate": 2.5e-4}},
+    "more_dropout": {"network": {"dropout": 0.5}},
+    "small_batches": {"training": {"batch_size": 16}},
+}
+"""Name -> what differs from the default recipe, as in a run's YAML."""
+
+
+class Silent:
+    """Listens to a run and says nothing."""
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        """Nothing."""
+
+    def epoch(self, fold: int, row: dict[str, float]) -> None:
+        """Nothing."""
+
+    def cancelled(self) -> bool:
+        """Never."""
+        return False
+
+
+def main() -> None:
+    """Print a line a variant."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("expression", type=Path)
+    parser.add_argument("samples", type=Path, nargs="?")
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--label", default="tumour_type")
+    parser.add_argument("--group")
+    parser.add_argument("--where", help="COLUMN=VALUE")
+    parser.add_argument("--weights", default="scratch")
+    given = parser.parse_args()
+
+    dataset = add_dataset(read_dataset(given.expression, given.samples), "recipes").id
+    column, _, value = (given.where or "").partition("=")
+    common = {
+        "dataset": dataset, "label": given.label, "group": given.group,
+        "where": {column: [value]} if column else {},
+    }  # fmt: skip
+    print("variant                  accuracy      logistic      difference  p      s a run")
+    for name in given.variants:
+        results = []
+        for seed in range(given.seeds):
+            parts = {**VARIANTS[name], **common, "seed": seed}
+            parts["network"] = {"weights": given.weights, **VARIANTS[name].get("network", {})}
+            results.append(train(RunSpec.parse(parts)))
+        print(describe(name, results), flush=True)
+
+
+def train(spec: RunSpec) -> RunResult:
+    """The run's result, trained unless it is there."""
+    if not result_path(spec.id).exists():
+        execute(spec, run_folder(spec.id), Silent())
+    return load_result(spec.id)
+
+
+def describe(name: str, results: list[RunResult]) -> str:
+    """Mean and SD over the splits, in a line."""
+    network, plain = (
+        np.array(values)
+        for values in zip(
+            *(
+                (r.metrics["accuracy"], r.baselines["logistic_regression"]["accuracy"])
+                for r in results
+            ),
+            strict=True,
+        )
+    )
+    columns = [f"{values.mean():.3f} ± {values.std(ddof=1):.3f}" for values in (network, plain)]
+    first = results[0]
+    difference = corrected_t(network - plain, first.n_test / (first.n_train + first.n_validation))
+    seconds = np.mean([result.seconds for result in results])
+    return (
+        f"{name:24} {columns[0]} {columns[1]} {100 * difference.mean:+6.1f} points "
+        f"{difference.p:.2f} {seconds:6.0f}   " + " ".join(f"{value:.3f}" for value in network)
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Frozen stages run once: what they give is kept on disk, under a key of all that decides it."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from core.errors import InputError
+from core.files import write_atomic
+from core.home import home
+from core.images.imager import GeneImager
+from core.models.network import GeneImageNetwork
+from core.training.device import compute_in_parts
+
+DEFAULT_GB = 5.0
+AT_ONCE = 32
+
+
+class FrozenPart:
+    """The frozen stages of a network with the imager before them, and a cache of what they give.
+
+    The key of an entry is a SHA-256 over the expression that goes in (which dataset, fold,
+    preparation and augmentation decide), the layout, the image size, the frozen tensors, the
+    shapes that are kept of them, the number format, the device and torch's version.
+    """
+
+    def __init__(
+        self,
+        network: GeneImageNetwork,
+        imager: GeneImager,
+        precision: str,
+        on_part: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.on_part = on_part
+        """Called after every few samples; may raise Cancelled."""
+        device = next(network.parameters()).device
+        self.network, self.imager, self.folder = network, imager, home() / "features"
+        with torch.no_grad():
+            painted = imager(torch.zeros(1, len(imager.layout.genes), device=device))
+            shapes = [maps.shape[1:] for maps in network.frozen_maps(painted)]
+        self.rest = AfterFrozen(network, shapes)
+        """The part that trains: rows of features -> class scores."""
+        tensors = [*imager.buffers()]
+        for name in network.spec.frozen_stages:
+            tensors += network.stage_module(name).state_dict().values()
+        words = (network.spec.backbone, shapes, imager.size, precision, device, torch.__version__)
+        self._digest = hashlib.sha256(repr(words).encode())
+        for tensor in tensors:
+            self._digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+
+    def features(self, x: Tensor) -> Tensor:
+        """Rows of features (samples, values) float32 of prepared expression (samples, genes).
+
+        Mapped into memory from the cache; computed and put there when they aren't in it yet.
+        """
+        digest = self._digest.copy()
+        digest.update(x.cpu().contiguous().numpy().tobytes())
+        path = self.folder / f"{digest.hexdigest()}.npy"
+        with suppress(OSError, ValueError):
+            found = torch.from_numpy(np.load(path, mmap_mode="c"))
+            os.utime(path)
+            return found.to(x.device)
+        rows = compute_in_parts(self._compute, x, AT_ONCE)
+        if make_room(self.folder, rows.nbytes):
+            write_atomic(path, lambda temporary: _save(temporary, rows.cpu().numpy()))
+        return rows
+
+    @torch.no_grad()
+    def _compute(self, x: Tensor) -> Tensor:
+        maps = self.network.frozen_maps(self.imager(x))
+        self.on_part()
+        return torch.cat([kept.float().flatten(1) for kept in maps], dim=1)
+
+
+class AfterFrozen(nn.Module):
+    """What comes after the frozen stages; shares its parameters with the whole network."""
+
+    def __init__(self, network: GeneImageNetwork, shapes: list[torch.Size]) -> None:
+        super().__init__()
+        self.network, self.shapes = network, shapes
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Rows of features (batch, values) -> class scores (batch, classes)."""
+        parts = features.split([shape.numel() for shape in self.shapes], dim=1)
+        maps = [part.unflatten(1, shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        return self.network.score_frozen(maps)
+
+
+def quota() -> int:
+    """Bytes that cached features may take: GENECANVAS_FEATURES_GB x 10^9, or 5 GB.
+
+    Raises InputError when the variable isn't a number of at least 0.
+    """
+    given = os.environ.get("GENECANVAS_FEATURES_GB", str(DEFAULT_GB))
+    try:
+        gigabytes = float(given)
+        if not gigabytes >= 0:
+            raise ValueError
+        return int(gigabytes * 1e9)
+    except (ValueError, OverflowError):
+        raise InputError(
+            "Expected GENECANVAS_FEATURES_GB to be a number of gigabytes of at least 0, got "
+            f"{given!r}."
+        ) from None
+
+
+def make_room(folder: Path, size: int) -> bool:
+    """Delete the entries that were not used for longest until `size` bytes fit into the quota.
+
+    False, and nothing is deleted, when they never will.
+    """
+    if size > quota():
+        return False
+    taken = size
+    for path in sorted(folder.glob("*.npy"), key=_last_use, reverse=True):
+        with suppress(OSError):  # deleted, or mapped by another process where that forbids it
+            taken += path.stat().st_size
+            if taken > quota():
+                path.unlink()
+    return True
+
+
+def _last_use(path: Path) -> float:
+    with suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
+
+
+def _save(path: Path, rows: np.ndarray) -> None:
+    with path.open("wb") as file:
+        np.save(file, rows)

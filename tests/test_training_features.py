@@ -1,0 +1,148 @@
+"""Frozen stages run once: the same numbers with and without the cache, within a quota."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import Cancelled, InputError
+from core.images.imager import GeneImager
+from core.images.layout import GeneLayout
+from core.models.network import GeneImageNetwork
+from core.models.spec import NetworkSpec
+from core.training.device import compute_in_parts
+from core.training.features import FrozenPart, make_room, quota
+from core.training.loop import FoldData, predict_proba, train
+from core.training.spec import TrainingSpec
+from tests.test_training_loop import CPU, Watch
+
+GENES = 16
+
+
+def imager_of(shift: int = 0) -> GeneImager:
+    places = (np.arange(GENES) + shift) % GENES
+    names = np.array([f"G{i}" for i in range(GENES)])
+    return GeneImager(GeneLayout("order", names, places // 4, places % 4, (4, 4)), 32)
+
+
+def network_of(**fields: object) -> GeneImageNetwork:
+    spec = {"backbone": "squeezenet1_1", "image_size": 32, "freeze": "backbone", **fields}
+    return GeneImageNetwork(NetworkSpec(**spec), 2, seed=0)
+
+
+def fold() -> FoldData:
+    rng = np.random.default_rng(0)
+    x, y = rng.random((20, GENES), dtype=np.float32), np.arange(20) % 2
+    return FoldData(x[:14], y[:14], x[14:], y[14:], x.std(0), x.mean(0), 2)
+
+
+def entries(home: Path) -> list[Path]:
+    return sorted((home / "features").glob("*.npy"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "training", "files"),
+    [
+        ({"head": "scales"}, {"augmentation": "none"}, 2),
+        ({"head": "position"}, {"augmentation": "none"}, 2),
+        ({"head": "torchvision"}, {"augmentation": "none"}, 2),
+        ({"freeze": "fire4_5"}, {"augmentation": "none"}, 2),
+        ({"head": "scales"}, {"augmentation": "expression"}, 3),
+    ],
+    ids=str,
+)
+def test_cached_and_uncached_give_the_same_numbers(
+    fields: dict, training: dict, files: int, home: Path, tmp_path: Path
+) -> None:
+    spec = TrainingSpec(epochs=3, batch_size=5, precision="float32", **training)
+    found, variants = [], 2 if training["augmentation"] == "expression" else 0
+    for attempt in ("uncached", "computed", "from the cache"):
+        network, imager = network_of(**fields), imager_of()
+        frozen = None if attempt == "uncached" else FrozenPart(network, imager, "float32")
+        history = train(
+            network, imager, fold(), spec, Watch(), learning_rate=0.01, seed=0, device=CPU,
+            checkpoint=tmp_path / f"{attempt}.pt", variants=variants, frozen=frozen,
+        )  # fmt: skip
+        proba = predict_proba(network, imager, fold().x_validation, CPU)
+        found.append((proba, [row["train_loss"] for row in history]))
+    for values, losses in found[1:]:
+        assert values == pytest.approx(found[0][0], rel=1e-4, abs=1e-6)
+        assert losses == pytest.approx(found[0][1], rel=1e-4)
+    assert np.array_equal(found[1][0], found[2][0])
+    assert len(entries(home)) == files
+
+
+def test_everything_that_decides_features_is_in_their_key(home: Path) -> None:
+    x = torch.rand(3, GENES)
+    changed = network_of()
+    with torch.no_grad():
+        next(changed.stages.parameters()).view(-1)[0] += 1
+    for number, (network, imager, values, precision) in enumerate(
+        [
+            (network_of(), imager_of(), x, "float32"),
+            (changed, imager_of(), x, "float32"),
+            (network_of(head="position"), imager_of(), x, "float32"),
+            (network_of(freeze="stem"), imager_of(), x, "float32"),
+            (network_of(), imager_of(shift=1), x, "float32"),
+            (network_of(), imager_of(), x + 0.1, "float32"),
+            (network_of(), imager_of(), x, "bfloat16"),
+        ],
+        start=1,
+    ):
+        FrozenPart(network, imager, precision).features(values)
+        assert len(entries(home)) == number
+    FrozenPart(network_of(), imager_of(), "float32").features(x)
+    assert len(entries(home)) == number
+
+
+def test_a_damaged_entry_is_computed_again(home: Path) -> None:
+    x, frozen = torch.rand(3, GENES), FrozenPart(network_of(), imager_of(), "float32")
+    rows = frozen.features(x)
+    [path] = entries(home)
+    path.write_bytes(path.read_bytes()[:200])
+    assert torch.equal(frozen.features(x), rows)
+    assert torch.equal(torch.from_numpy(np.load(path)), rows)
+
+
+def test_the_quota_lets_the_least_recently_used_go(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = home / "features"
+    folder.mkdir(parents=True)
+    for age, name in enumerate(["new", "middle", "old"]):
+        (folder / f"{name}.npy").write_bytes(b"x" * 1000)
+        os.utime(folder / f"{name}.npy", (1e9 - age, 1e9 - age))
+    monkeypatch.setenv("GENECANVAS_FEATURES_GB", "3e-6")
+    assert make_room(folder, 1000)
+    assert [path.stem for path in entries(home)] == ["middle", "new"]
+    assert not make_room(folder, 5000)
+    assert len(entries(home)) == 2
+    monkeypatch.setenv("GENECANVAS_FEATURES_GB", "much")
+    with pytest.raises(InputError, match="got 'much'"):
+        quota()
+
+
+def test_computing_features_stops_when_asked_to(home: Path) -> None:
+    def stop() -> None:
+        raise Cancelled("enough")
+
+    frozen = FrozenPart(network_of(), imager_of(), "float32", stop)
+    with pytest.raises(Cancelled):
+        frozen.features(torch.rand(3, GENES))
+    assert not entries(home)
+
+
+def test_rows_are_computed_in_halves_where_memory_is_small() -> None:
+    seen = []
+
+    def compute(part: torch.Tensor) -> torch.Tensor:
+        seen.append(len(part))
+        if len(part) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return 2 * part
+
+    x = torch.arange(10.0)[:, None]
+    assert torch.equal(compute_in_parts(compute, x, 8), 2 * x)
+    assert seen == [8, 4, 2, 2, 2, 2, 2]

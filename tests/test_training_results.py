@@ -1,0 +1,95 @@
+"""What a run makes of splits, frozen stages and calibration: the whole path, without a worker."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.data.simulate import simulate
+from core.data.store import add_dataset
+from core.evaluation.metrics import score
+from core.home import run_folder
+from core.runs.execute import execute
+from core.runs.result import RunResult, headline, load_predictions
+from core.runs.spec import PRESETS, RunSpec
+from core.training.calibration import apply_temperature
+
+
+class Silent:
+    """Listens to a run and says nothing."""
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        pass
+
+    def epoch(self, fold: int, row: dict[str, float]) -> None:
+        pass
+
+    def cancelled(self) -> bool:
+        return False
+
+
+@pytest.fixture
+def dataset(home: Path) -> str:
+    return add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
+
+
+def train_run(dataset: str, **parts: dict) -> tuple[RunSpec, RunResult]:
+    spec = RunSpec.parse(
+        {
+            "dataset": dataset,
+            "label": "tumour_type",
+            "group": "patient",
+            "preparation": {"genes": 60},
+            "network": {"image_size": 32, **parts.pop("network", {})},
+            "training": {"epochs": 2, "precision": "float32", **parts.pop("training", {})},
+            **parts,
+        }
+    )
+    return spec, execute(spec, run_folder(spec.id), Silent())
+
+
+def test_repeats_are_pooled_and_tested_split_by_split(dataset: str) -> None:
+    spec, result = train_run(dataset, split={"kind": "repeated_holdout", "repeats": 3})
+    predictions = load_predictions(spec.id)
+    assert result.scored == [0, 1, 2]
+    assert result.n_test == predictions["sample"].nunique() < len(predictions)
+    right = (predictions["true"] == predictions["predicted"]).mean()
+    assert right == pytest.approx(result.metrics["accuracy"])
+    assert "corrected t test" in headline(spec.id) or "the same as" in headline(spec.id)
+
+
+def test_a_learning_curve_is_scored_by_its_largest_part(dataset: str) -> None:
+    spec, result = train_run(dataset, split={"kind": "learning_curve", "sizes": 2})
+    assert result.scored == [1]
+    assert result.metrics["accuracy"] == result.folds[1]["accuracy"]
+    assert sum(map(sum, result.confusion)) == result.n_test == len(load_predictions(spec.id)) / 2
+    assert "McNemar" in headline(spec.id) or "the same as" in headline(spec.id)
+
+
+def test_a_what_if_on_the_head_finds_its_features_computed(dataset: str, home: Path) -> None:
+    frozen = {"freeze": "backbone"}
+    train_run(dataset, network=frozen, training={"variants": 2})
+    kept = {path: path.read_bytes() for path in (home / "features").glob("*.npy")}
+    assert len(kept) == 3  # two versions of the training samples, and the validation samples
+    train_run(dataset, network={**frozen, "dropout": 0.5}, training={"variants": 2})
+    assert {path: path.read_bytes() for path in (home / "features").glob("*.npy")} == kept
+
+
+def test_the_result_holds_calibration_before_and_after(dataset: str) -> None:
+    spec, result = train_run(dataset)
+    predictions = load_predictions(spec.id)
+    proba = predictions[[f"p_{name}" for name in result.classes]].to_numpy()
+    y = np.searchsorted(result.classes, predictions["true"].to_numpy().astype(str))
+    before = apply_temperature(proba, 1 / result.calibration["temperature"])
+    for words, values in (("before", before), ("after", proba)):
+        error = score(y, values)["calibration_error"]
+        assert result.calibration[f"error_{words}"] == pytest.approx(error)
+
+
+@pytest.mark.parametrize("name", PRESETS.names)
+def test_a_preset_is_a_recipe_that_a_run_can_change(name: str, dataset: str) -> None:
+    own = {"dataset": dataset, "label": "tumour_type", "training": {"epochs": 7}}
+    spec = RunSpec.parse(PRESETS[name].fill(own))
+    assert spec.training.epochs == 7
+    for part, fields in PRESETS[name].parts.items():
+        assert fields.items() <= getattr(spec, part).model_dump().items()
