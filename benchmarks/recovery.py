@@ -1,68 +1,108 @@
 """How well attributions find planted genes: a finished run on the simulated data against its truth.
 
     python -m core simulate --out sim.csv --truth truth.csv
-    python -m core run --data sim.csv --label tumour_type --group patient
-    python benchmarks/recovery.py RUN truth.csv
+    python -m core run --data sim.csv --label tumour_type --group patient --split kfold --folds 3
+    python benchmarks/recovery.py RUN truth.csv [METHOD ...]
 
-Prints, as means over the five classes, AUROC and precision at k (k planted genes a class) of
-integrated gradients, of the same network untrained, and of Welch's t test.
+Prints a table of all methods, or of those named: AUROC and precision at k (k planted genes a
+class) as means over classes and folds; the same of the folds' consensus ranking; the rank
+correlation with the map of the network with random weights; AUROC of the untrained network; CPU
+seconds. Below them Welch's t test, and logistic regression's weights.
 """
 
 import sys
+import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from sklearn.linear_model import LogisticRegression
 
-from core.data.prepare import Preprocessor
-from core.explain.attribution import attribute
+from core.explain.consensus import aggregate
 from core.explain.genes import gene_table, recovery
-from core.files import read_json
-from core.home import run_folder
-from core.images.imager import GeneImager
-from core.images.layout import GeneLayout
-from core.models.network import build_network, restore_network
-from core.runs.execute import fold_folder
-from core.runs.spec import RunSpec
+from core.explain.methods import METHODS, Recipe
+from core.explain.rankings import class_means, rank_correlation
+from core.runs.attribute import choose_samples, open_fold, open_run
 from core.runs.store import RunStore
-from core.runs.study import open_study
-from core.training.device import choose_device
+
+SAMPLES_PER_CLASS = 12
+"""Held-out samples of each class and fold: enough for a class mean, few enough for occlusion."""
+
+Rankings = dict[str, pd.Series]
+"""Class -> scores by gene."""
 
 
-def main(prefix: str, truth_file: str) -> None:
-    """Print a line for each way of ranking genes."""
-    run = RunStore().find(prefix).id
-    spec = RunSpec.parse(read_json(run_folder(run) / "spec.json"))
-    study, place = open_study(spec), fold_folder(run_folder(run), 0)
-    prepared = Preprocessor.load(place / "preprocessor.npz")
-    imager = GeneImager(GeneLayout.load(place / "layout.npz"), spec.network.image_size)
-    test, truth = study.folds[0].test, pd.read_csv(truth_file)
-    x, log = prepared.transform(study.x[test]), prepared.log_expression(study.x)
-    for title in ("integrated gradients", "the same, untrained"):
-        scratch = spec.network.model_copy(update={"weights": "scratch"})
-        network, _ = build_network(scratch, len(study.classes), seed=spec.seed + 1)
-        if title == "integrated gradients":
-            restore_network(network, place / "model.safetensors")
-        scores = attribute(
-            "integrated_gradients", network, imager, x, study.y[test], prepared.mean,
-            device=choose_device(),
-        ).scores  # fmt: skip
-        tables = {
-            name: gene_table(scores, study.labels[test], log, study.labels, prepared.genes, name)
-            for name in study.classes
-        }
-        report(title, tables, truth)
-    for table in tables.values():
-        table["score"] = -table["fdr"].rank()
-    report("Welch t test", tables, truth)
+def main(prefix: str, truth_file: str, *names: str) -> None:
+    """Print a row for each way of ranking genes."""
+    run, truth = RunStore().find(prefix).id, pd.read_csv(truth_file)
+    print("| method | AUROC | precision at k | consensus of folds: AUROC | precision at k | "
+          "similarity to random weights | untrained AUROC | CPU s |")  # fmt: skip
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for method in names or METHODS.names:
+        trained, untrained, similarity, started = [], [], [], time.process_time()
+        recipe = Recipe(method)
+        spec, study, device = open_run(run, recipe)
+        for number, fold in enumerate(study.folds):
+            rng = np.random.default_rng(0)
+            chosen = choose_samples(study, fold.test, recipe, SAMPLES_PER_CLASS, rng)
+            prepared, case = open_fold(run, spec, study, number, chosen, recipe, device)
+            scores = case.explain().scores
+            random = replace(case, network=case.untrained).explain().scores
+            trained.append(rank_classes(scores, study.labels[chosen], prepared.genes))
+            untrained.append(rank_classes(random, study.labels[chosen], prepared.genes))
+            similarity.append(np.abs(rank_correlation(scores, random)).mean())
+        auroc, precision = recover(trained, truth)
+        agreed, agreed_precision = recover([agree(trained)], truth)
+        print(f"| {METHODS[method].title} | {auroc:.3f} | {precision:.2f} | {agreed:.3f} | "
+              f"{agreed_precision:.2f} | {np.mean(similarity):.2f} | "
+              f"{recover(untrained, truth)[0]:.2f} | {time.process_time() - started:.0f} |",
+              flush=True)  # fmt: skip
+    welch, logistic = [], []
+    for number, fold in enumerate(study.folds):
+        prepared, _ = open_fold(run, spec, study, number, fold.test[:1], Recipe(), device)
+        x, y = prepared.transform(study.x[fold.fitting]), study.labels[fold.fitting]
+        log = prepared.log_expression(study.x[fold.fitting])
+        welch.append(
+            {name: -gene_table(x, y, log, y, prepared.genes, name).set_index("gene")["fdr"].rank()
+             for name in study.classes}
+        )  # fmt: skip
+        model = LogisticRegression(max_iter=1000).fit((x - x.mean(axis=0)) / x.std(axis=0), y)
+        logistic.append(
+            {name: pd.Series(np.abs(weights), prepared.genes)
+             for name, weights in zip(model.classes_, model.coef_, strict=True)}
+        )  # fmt: skip
+    for title, rankings in (("Welch t test", welch), ("Logistic regression", logistic)):
+        single, together = recover(rankings, truth), recover([agree(rankings)], truth)
+        print(f"| {title} | {single[0]:.3f} | {single[1]:.2f} | {together[0]:.3f} | "
+              f"{together[1]:.2f} | | | |")  # fmt: skip
 
 
-def report(title: str, tables: dict[str, pd.DataFrame], truth: pd.DataFrame) -> None:
-    """Mean recovery over the classes."""
-    found = [
-        recovery(table, truth.loc[truth["class"] == name, "gene"]) for name, table in tables.items()
-    ]
-    auroc, precision = (np.mean([row[key] for row in found]) for key in ("auroc", "precision_at_k"))
-    print(f"{title:22} AUROC {auroc:.3f}   precision at k {precision:.3f}")
+def rank_classes(scores: np.ndarray, labels: np.ndarray, genes: np.ndarray) -> Rankings:
+    """Mean scores of each class's samples."""
+    means = class_means(scores, labels)
+    return {
+        name: pd.Series(mean, genes) for name, mean in zip(np.unique(labels), means, strict=True)
+    }
+
+
+def agree(rankings: list[Rankings]) -> Rankings:
+    """The consensus of the folds, class by class."""
+    found = {}
+    for name in rankings[0]:
+        lists = pd.DataFrame([fold[name] for fold in rankings])
+        found[name] = pd.Series(-aggregate(lists.to_numpy()), lists.columns)
+    return found
+
+
+def recover(rankings: list[Rankings], truth: pd.DataFrame) -> tuple[float, float]:
+    """AUROC and precision at k, means over classes and rankings."""
+    found = []
+    for fold in rankings:
+        for name, scores in fold.items():
+            table = scores.rename_axis("gene").rename("score").reset_index()
+            known = truth.loc[truth["class"] == name, "gene"]
+            found.append(recovery(table, known))
+    return tuple(float(np.mean([row[key] for row in found])) for key in ("auroc", "precision_at_k"))
 
 
 if __name__ == "__main__":

@@ -5,22 +5,42 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
+from core.data import quota
+from core.data.catalogue import (
+    CATALOGUE,
+    PublicDataset,
+    describe_file,
+    fetch,
+    find_entry,
+    kept,
+    own_entries,
+)
 from core.data.check import check_dataset, select_samples
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.data.read import read_dataset
 from core.data.simulate import simulate, write_simulated
 from core.data.store import add_dataset, find_dataset
 from core.errors import GeneCanvasError, InputError
-from core.explain.attribution import METHODS
+from core.evaluation.metrics import METRICS
+from core.explain.methods import BASELINE_PROFILES, METHODS, Recipe
 from core.files import write_atomic
 from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
+from core.models.baselines import BASELINES
 from core.models.spec import NetworkSpec
 from core.runs.compare import compare_runs
-from core.runs.explain import class_genes, explain_run, load_attribution
+from core.runs.explain import (
+    class_genes,
+    collect_evidence,
+    explain_run,
+    load_attribution,
+    load_evidence,
+)
 from core.runs.launch import ensure_worker
+from core.runs.outcome import compute_baselines
 from core.runs.preflight import preflight
 from core.runs.result import headline, load_result
 from core.runs.spec import RunSpec
@@ -61,6 +81,10 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     check = _add(data, "check", _check_data, "say what a file holds and what is wrong with it")
     _add_data_options(check, label_required=False)
+    check.add_argument("--batch", help="column of the batch or site, compared with the classes")
+    _add(data, "catalogue", _list_catalogue, "public datasets, and which of them are kept here")
+    fetched = _add(data, "fetch", _fetch_data, "download a public dataset, or go on doing so")
+    fetched.add_argument("name", help="a name of the catalogue, or the address of a file")
 
     simulated = _add(commands, "simulate", _simulate, "write the simulated example dataset")
     simulated.add_argument("--out", type=Path, required=True, help="CSV of the samples")
@@ -98,11 +122,26 @@ def _build_parser() -> argparse.ArgumentParser:
     explain = _add(commands, "explain", _explain, "carry a finished run back to genes")
     explain.add_argument("run", help="a run's id, or its beginning")
     explain.add_argument("--method", choices=METHODS.names, default="integrated_gradients")
+    explain.add_argument(
+        "--baseline",
+        choices=BASELINE_PROFILES.names,
+        default="mean",
+        help="what samples are compared with",
+    )
+    explain.add_argument(
+        "--against", metavar="CLASS", help="why each sample's own class and not this one"
+    )
+    explain.add_argument("--stage", help="whose maps a region method looks at (default: the last)")
+    explain.add_argument("--evidence", action="store_true", help="measure the trust card as well")
     explain.add_argument("--class", dest="cls", help="only this class's genes")
     explain.add_argument("--out", type=Path, help="CSV of the gene table")
 
     compare = _add(commands, "compare", _compare, "finished runs side by side")
     compare.add_argument("runs", nargs="+", help="run ids, or their beginnings")
+    compare.add_argument("--metric", default="accuracy", help=f"{', '.join(METRICS.names)}")
+    compare.add_argument(
+        "--baselines", action="store_true", help="first fit the plain models that are missing"
+    )
     return parser
 
 
@@ -120,6 +159,7 @@ def _add_data_options(parser: argparse.ArgumentParser, label_required: bool) -> 
 
 def _add_label_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", type=Path, help="a second table with labels by sample")
+    parser.add_argument("--part", help="the sheet, layer, variable or packed file to read")
     parser.add_argument("--label", help="column of the class")
     parser.add_argument("--group", help="column of the patient")
     parser.add_argument(
@@ -146,12 +186,13 @@ def _add_spec_options(parser: argparse.ArgumentParser, parts: set[str]) -> None:
             )
 
 
-def _spec_options(options: argparse.Namespace) -> dict[str, dict[str, str]]:
-    given: dict[str, dict[str, str]] = {}
+def _spec_options(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    given: dict[str, dict[str, Any]] = {}
     for name, value in vars(options).items():
         part, _, field = name.partition(".")
         if field and value is not None:
-            given.setdefault(part, {})[field] = value
+            listed = get_origin(PARTS[part].model_fields[field].annotation) is tuple
+            given.setdefault(part, {})[field] = value.split(",") if listed else value
     return given
 
 
@@ -182,7 +223,7 @@ def _read(options: argparse.Namespace):
     if Path(options.data).exists():
         _say(f"reading {options.data}")
         named = [name for name in (options.label, options.group) if name]
-        return read_dataset(Path(options.data), options.labels, metadata=named)
+        return read_dataset(Path(options.data), options.labels, metadata=named, part=options.part)
     if "/" in options.data or "." in options.data:
         raise InputError(f"There is no file {options.data}.")
     return load_dataset(find_dataset(options.data).id)
@@ -190,11 +231,58 @@ def _read(options: argparse.Namespace):
 
 def _check_data(options: argparse.Namespace) -> int:
     data = select_samples(_read(options), _where(options))
-    card = check_dataset(data, options.label, options.group)
-    lines = [f"{card.samples} samples x {card.genes} genes, {card.scale}"]
+    card = check_dataset(data, options.label, options.group, options.batch)
+    lines = [f"{card.samples} samples x {card.genes} genes, {card.scale}", *data.uns["notes"]]
     lines += [f"  {name}: {n}" for name, n in card.classes.items()]
     lines += [f"{finding.severity}: {finding.message}" for finding in card.findings]
     return _give(options, card.model_dump(mode="json"), "\n".join(lines))
+
+
+def _list_catalogue(options: argparse.Namespace) -> int:
+    entries = [*CATALOGUE, *own_entries()]
+    taken, limit = quota.usage(), quota.limit()
+    lines = [
+        f"{entry.name:16}  {_megabytes(entry.bytes):>13}  {'kept' if kept(entry) else '-':4}  "
+        f"{entry.title} ({entry.licence})"
+        for entry in entries
+    ]
+    lines.append(f"kept: {_megabytes(sum(taken.values()))} of {_megabytes(limit)}")
+    document = {
+        "datasets": [_describe_entry(entry) for entry in entries],
+        "usage": taken,
+        "limit": limit,
+    }
+    return _give(options, document, "\n".join(lines))
+
+
+def _describe_entry(entry: PublicDataset) -> dict[str, Any]:
+    return {**asdict(entry), "classes": dict(entry.classes), "bytes": entry.bytes,
+            "kept": kept(entry)}  # fmt: skip
+
+
+def _megabytes(size: int | None) -> str:
+    return "size unknown" if size is None else f"{size / 1e6:,.1f} MB"
+
+
+def _fetch_data(options: argparse.Namespace) -> int:
+    entry = find_entry(options.name)
+    shown = 0.0
+
+    def progress(name: str, done: int, total: int | None) -> None:
+        nonlocal shown
+        if time.monotonic() - shown > 1 or done == total:
+            shown = time.monotonic()
+            _say(f"{name}: {_megabytes(done)}" + (f" of {_megabytes(total)}" if total else ""))
+
+    paths = fetch(entry, progress)
+    document = {
+        "name": entry.name,
+        "matrix": entry.matrix,
+        "labels": entry.labels,
+        "files": [{"path": str(path), **describe_file(path)} for path in paths],
+    }
+    lines = [*map(str, paths), f"licence: {entry.licence}", f"cite: {entry.citation}", *entry.traps]
+    return _give(options, document, "\n".join(lines))
 
 
 def _simulate(options: argparse.Namespace) -> int:
@@ -359,23 +447,25 @@ def _delete_run(options: argparse.Namespace) -> int:
 
 def _explain(options: argparse.Namespace) -> int:
     run = RunStore().find(options.run).id
+    recipe = Recipe(options.method, options.baseline, options.against, options.stage)
     shown = 0.0
 
-    def progress(done: int, total: int) -> None:
+    def progress(done: int, total: int, what: str) -> None:
         nonlocal shown
         if time.monotonic() - shown > 1 or done == total:
             shown = time.monotonic()
-            _say(f"{options.method}: {done} of {total} samples (half of them are the control)")
+            _say(f"{options.method}: {done} of {total} {what}")
 
-    explain_run(run, options.method, progress)
-    table = class_genes(run, options.method, options.cls)
+    explain_run(run, recipe, lambda *row: progress(*row, "samples (half of them are the control)"))
+    table = class_genes(run, recipe, options.cls)
     if options.out:
         write_atomic(options.out, lambda path: table.to_csv(path, index=False))
-    attribution = load_attribution(run, options.method)
+    attribution = load_attribution(run, recipe)
     top = table[table["rank"] <= 10]
     document = {
         "run": run,
-        "method": options.method,
+        **asdict(recipe),
+        "warning": METHODS[recipe.method].warning,
         "out": str(options.out) if options.out else None,
         "samples": len(attribution.samples),
         "completeness_error": (
@@ -387,24 +477,49 @@ def _explain(options: argparse.Namespace) -> int:
         "top_genes": {name: rows["gene"].tolist() for name, rows in top.groupby("class")},
     }
     lines = [f"{name}: {', '.join(genes)}" for name, genes in document["top_genes"].items()]
+    if document["warning"]:
+        lines.append(f"warning: {document['warning']}")
+    if options.evidence:
+        collect_evidence(run, recipe, lambda *row: progress(*row, "parts of the trust card"))
+        card = load_evidence(run, recipe)
+        document["light"] = card.light
+        document["evidence"] = [asdict(row) for row in card.evidence]
+        lines += ["", f"trust card: {card.light}"]
+        lines += [f"{row.light:6} {row.title} {row.sentence}" for row in card.evidence]
     return _give(options, document, "\n".join(lines))
 
 
 def _compare(options: argparse.Namespace) -> int:
     store = RunStore()
-    comparison = compare_runs([store.find(run).id for run in options.runs])
-    lines = [
-        f"{run.run}  {run.metrics['accuracy']:.1%}  (logistic regression "
-        f"{run.logistic_regression['accuracy']:.1%}, n = {run.n_test})  {run.title}"
-        for run in comparison.runs
-    ]
+    runs = [store.find(run).id for run in options.runs]
+    if options.baselines:
+        compute_baselines(
+            runs, lambda done, total: print(f"plain models: {done} of {total}", file=sys.stderr)
+        )
+    comparison = compare_runs(runs, options.metric)
+    lines = [comparison.headline, ""]
+    for run in comparison.runs:
+        limits = "" if run.interval is None else " ({:.3f} to {:.3f})".format(*run.interval)
+        value = run.metrics[options.metric]
+        lines.append(f"{run.run}  {value:.3f}{limits}  n = {run.n_test}  {run.title}")
+        lines += [
+            f"{'':16}  {scores[options.metric]:.3f}  {BASELINES[name].title}"
+            for name, scores in run.baselines.items()
+        ]
     lines += [
         f"{pair.a} - {pair.b}: "
-        + (f"{pair.points:+.1f} points, p = {pair.p:.2g}. " if pair.p is not None else "")
+        + ("" if pair.points is None else f"{pair.points:+.1f} points. ")
         + pair.note
         for pair in comparison.differences
     ]
-    return _give(options, comparison.model_dump(mode="json"), "\n".join(lines))
+    lines += [
+        f"{pair.a} - {pair.b}: {pair.points:+.1f} points ({pair.low:+.1f} to {pair.high:+.1f}), "
+        f"{pair.splits} splits, Holm p = {pair.p_holm:.2g}, practically the same: {pair.same:.0%}"
+        for pair in comparison.setup_differences
+    ]
+    return _give(
+        options, comparison.model_dump(mode="json"), "\n".join([*lines, *comparison.notes])
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.explain.attribution import METHODS, Method
+from core.explain.methods import METHODS, Method, Recipe
 from core.plots.figures import expression_by_class, gene_image, region_map
 from core.runs.explain import (
     TOP_GENES,
@@ -38,12 +38,12 @@ LINKS = {
 @st.cache_resource(max_entries=4, show_spinner="Reading the attribution")
 def read_attribution(run: str, method: str) -> RunAttribution:
     """A computed attribution, kept while it is among the last four looked at."""
-    return load_attribution(run, method)
+    return load_attribution(run, Recipe(method))
 
 
 def show_request(run: str, method: Method) -> None:
     """The button that computes an attribution, and its progress."""
-    state = explanation_state(run, method.name)
+    state = explanation_state(run, Recipe(method.name))
     if state.state == "failed":
         st.error(f"{method.title} could not be computed. {state.message}")
     if state.state == "working":
@@ -52,13 +52,13 @@ def show_request(run: str, method: Method) -> None:
     st.markdown(f"**{method.title}** has not been computed for this run yet.")
     st.caption("It takes seconds to a few minutes, in a process of its own.")
     if st.button(f"Compute {method.title}", type="primary", key="compute"):
-        request_explanation(run, method.name)
+        request_explanation(run, Recipe(method.name))
         st.rerun()
 
 
 def wait_for(run: str, method: Method) -> None:
     """Progress of the computation; reruns the page once when it ends."""
-    state = explanation_state(run, method.name)
+    state = explanation_state(run, Recipe(method.name))
     if state.state != "working":
         st.rerun()
     st.progress(state.fraction, f"Computing {method.title}. It is safe to close this tab.")
@@ -187,12 +187,12 @@ def show_page() -> None:
     classes = load_result(record.id).classes
     cls = third.selectbox("Class", classes, key=f"class {record.id}")
     st.caption(headline(record.id))
-    if explanation_state(record.id, method.name).state != "done":
+    if explanation_state(record.id, Recipe(method.name)).state != "done":
         show_request(record.id, method)
         return
     found, table = (
         read_attribution(record.id, method.name),
-        class_genes(record.id, method.name, cls),
+        class_genes(record.id, Recipe(method.name), cls),
     )
     say_trust(found, method, cls, fold_layout(record.id, 0).shape)
     left, right = st.columns(2, gap="large")

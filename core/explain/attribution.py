@@ -1,4 +1,4 @@
-"""From a network's answer back to genes: the attribution methods and what carries maps to genes.
+"""From a network's answer back to genes: asking a method, and carrying maps to genes.
 
 Readable without torch and captum, which are imported where they are used.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.errors import InputError
+from core.explain.methods import METHODS, Question
 from core.images.layout import GeneLayout
-from core.records import Registry
 
 if TYPE_CHECKING:
     import torch
@@ -35,129 +36,6 @@ class Attribution:
     """
 
 
-@dataclass(frozen=True)
-class Question:
-    """A batch to explain: prepared expression, and what maps it to class scores."""
-
-    forward: Callable[[Tensor], Tensor]
-    """(batch, genes) -> (batch, classes), through the imager and the network"""
-    stages: nn.Module
-    """The layers whose output is the feature maps"""
-    x: Tensor
-    """(batch, genes), takes gradients"""
-    targets: Tensor
-    """(batch,) class numbers"""
-    baseline: Tensor
-    """(1, genes)"""
-    steps: int
-    batch_size: int
-
-
-@dataclass(frozen=True)
-class Method:
-    """An attribution method."""
-
-    name: str
-    title: str
-    help: str
-    reference: str
-    unit: Literal["gene", "region"]
-    """What it scores by itself; a region's score is spread over the genes that lie in it."""
-    signed: bool
-    """Whether a negative score means that the gene spoke against the class."""
-    complete: bool
-    """Whether the scores add up to the change of the class score from baseline to sample."""
-    compute: Callable[[Question], Tensor]
-    """(batch, genes) scores, or (batch, height, width) maps where the unit is a region"""
-
-
-def _integrate_gradients(question: Question) -> Tensor:
-    from captum.attr import IntegratedGradients
-
-    return IntegratedGradients(question.forward).attribute(
-        question.x,
-        baselines=question.baseline,
-        target=question.targets,
-        n_steps=question.steps,
-        internal_batch_size=question.batch_size,
-    )
-
-
-def _take_gradients(question: Question) -> Tensor:
-    from captum.attr import Saliency
-
-    return Saliency(question.forward).attribute(question.x, target=question.targets)
-
-
-def _map_gradcam(question: Question) -> Tensor:
-    from captum.attr import LayerGradCam
-
-    return (
-        LayerGradCam(question.forward, question.stages)
-        .attribute(question.x, target=question.targets, relu_attributions=True)
-        .squeeze(1)
-    )
-
-
-def _map_hirescam(question: Question) -> Tensor:
-    from captum.attr import LayerGradientXActivation
-
-    return (
-        LayerGradientXActivation(question.forward, question.stages)
-        .attribute(question.x, target=question.targets)
-        .sum(1)
-    )
-
-
-METHODS: Registry[Method] = Registry(
-    "attribution method",
-    [
-        Method(
-            name="integrated_gradients",
-            title="Integrated gradients",
-            help="Scores every gene by itself, on the way from the average sample to this one. "
-            "Use it to rank genes.",
-            reference="Sundararajan et al. 2017, arXiv:1703.01365",
-            unit="gene",
-            signed=True,
-            complete=True,
-            compute=_integrate_gradients,
-        ),
-        Method(
-            name="saliency",
-            title="Saliency",
-            help="How strongly the class score reacts to a small change of each gene, up or down.",
-            reference="Simonyan et al. 2014, arXiv:1312.6034",
-            unit="gene",
-            signed=False,
-            complete=False,
-            compute=_take_gradients,
-        ),
-        Method(
-            name="gradcam",
-            title="Grad-CAM",
-            help="Which regions of the image spoke for the class. Too coarse to single out genes.",
-            reference="Selvaraju et al. 2017, arXiv:1610.02391",
-            unit="region",
-            signed=False,
-            complete=False,
-            compute=_map_gradcam,
-        ),
-        Method(
-            name="hirescam",
-            title="HiResCAM",
-            help="Like Grad-CAM, but shows only places that the network did use, for or against "
-            "the class.",
-            reference="Draelos and Carin 2020, arXiv:2011.08891",
-            unit="region",
-            signed=True,
-            complete=False,
-            compute=_map_hirescam,
-        ),
-    ],
-)
-
-
 def attribute(
     method: str,
     network: nn.Module,
@@ -167,6 +45,9 @@ def attribute(
     baseline: np.ndarray,
     *,
     device: torch.device | str,
+    against: np.ndarray | None = None,
+    background: np.ndarray | None = None,
+    stage: str | None = None,
     batch_size: int = 64,
     steps: int = 32,
     progress: Callable[[int, int], None] | None = None,
@@ -174,55 +55,67 @@ def attribute(
     """Attribute class scores (before softmax) to genes, through the imager, in float32.
 
     The network computes in evaluation mode and gets its modes back; it and the imager stay on
-    `device`. Its `stages` are the layers that make feature maps.
+    `device`. Equal calls give equal scores: what methods draw at random starts from one seed.
 
     Args:
         x: (samples, genes) prepared expression in [0, 1].
         targets: (samples,) class numbers to explain, one a sample.
-        baseline: (genes,) what integrated gradients start from; the training mean says "an
-            average sample".
+        baseline: (genes,) or (samples, genes); what methods with `uses_baseline` compare with;
+            the training mean says "an average sample".
+        against: (samples,) class numbers whose score is taken off: "why this class and not that".
+        background: (any number, genes) training samples, from which gradient SHAP starts; the
+            baseline alone if there are none.
+        stage: the stage of the network whose maps region methods look at; the last one if None.
         batch_size: images that the network sees at once.
-        steps: points on the way from baseline to sample (Gauss-Legendre quadrature).
-        progress: called with samples done and samples in all.
+        steps: points on the way from baseline to sample (Gauss-Legendre quadrature), or draws of
+            methods that draw.
+        progress: called with samples done and samples in all; what it raises ends the work.
 
     Raises:
-        InputError: an unknown method.
+        InputError: an unknown method, or more genes than the method is offered for.
     """
     import torch
 
+    from core.explain.forward import ClassScores, evaluating
+
     record = METHODS[method]
+    if record.most_genes is not None and x.shape[1] > record.most_genes:
+        raise InputError(
+            f"{record.title} is offered up to {record.most_genes:,} genes, and these images have "
+            f"{x.shape[1]:,}. Take integrated gradients, or a run with fewer genes."
+        )
     network.to(device)
     imager.to(device)
-    modes = [(module, module.training) for module in network.modules()]
-    start = torch.as_tensor(baseline, dtype=torch.float32, device=device)[None]
+
+    def to_device(values: np.ndarray, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.tensor(values, dtype=dtype, device=device)
+
+    starts = np.atleast_2d(baseline)
+    forward = ClassScores(imager, network, pairs=against is not None)
+    size = 1 if record.most_genes is not None else batch_size
     found, errors = [], []
-
-    def forward(expression: Tensor) -> Tensor:
-        return network(imager(expression))
-
-    network.eval()
-    try:
-        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            for first in range(0, len(x), batch_size):
-                part = slice(first, first + batch_size)
-                question = Question(
-                    forward,
-                    network.stages,
-                    torch.tensor(x[part], dtype=torch.float32, device=device, requires_grad=True),
-                    torch.as_tensor(targets[part], dtype=torch.int64, device=device),
-                    start,
-                    steps,
-                    batch_size,
-                )
-                result = record.compute(question).detach()
-                found.append(result.float().cpu().numpy())
-                if record.complete:
-                    errors.append(_measure_completeness(question, result))
-                if progress:
-                    progress(min(first + batch_size, len(x)), len(x))
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    with evaluating(network), torch.enable_grad():
+        for first in range(0, len(x), size):
+            part = slice(first, first + size)
+            batch = to_device(x[part])
+            others = None if against is None else to_device(against[part], torch.int64)
+            question = Question(
+                forward=forward,
+                layer=network.stages[-1] if stage is None else network.stage_module(stage),
+                layout=imager.layout,
+                x=batch.requires_grad_(),
+                targets=forward.find_targets(batch, to_device(targets[part], torch.int64), others),
+                baseline=to_device(starts if len(starts) == 1 else starts[part]),
+                background=to_device(starts[:1] if background is None else background),
+                steps=steps,
+                batch_size=batch_size,
+            )
+            result = record.compute(question).detach()
+            found.append(result.float().cpu().numpy())
+            if record.complete:
+                errors.append(_measure_completeness(question, result))
+            if progress:
+                progress(min(first + size, len(x)), len(x))
     result = np.concatenate(found)
     maps = result if record.unit == "region" else None
     return Attribution(
@@ -259,11 +152,40 @@ def _measure_completeness(question: Question, scores: Tensor) -> np.ndarray:
     """By how much the scores miss the change of the class score, as a share of that change."""
     import torch
 
+    from core.explain.forward import pick
+
     with torch.no_grad():
-        chosen = question.targets[:, None]
-        after = question.forward(question.x).gather(1, chosen)[:, 0]
-        before = question.forward(question.baseline)[0, question.targets]
-        change = (after - before).double()
+        after = pick(question.forward(question.x), question.targets)
+        before = question.forward(question.baseline).expand(len(after), -1)
+        change = (after - pick(before, question.targets)).double()
         missed = (scores.double().sum(1) - change).abs()
         error = torch.where(missed == 0, 0.0, missed / change.abs())
     return error.float().cpu().numpy()
+
+
+def score_classes(
+    network: nn.Module,
+    imager: GeneImager,
+    x: np.ndarray,
+    targets: np.ndarray,
+    against: np.ndarray | None,
+    *,
+    device: torch.device | str,
+    batch_size: int = 64,
+) -> np.ndarray:
+    """(samples,) the score that `attribute` explains, of prepared expression (samples, genes)."""
+    import torch
+
+    from core.explain.forward import ClassScores, evaluating, pick
+
+    network.to(device)
+    imager.to(device)
+    forward, found = ClassScores(imager, network, pairs=False), []
+    with evaluating(network), torch.no_grad():
+        for first in range(0, len(x), batch_size):
+            part = slice(first, first + batch_size)
+            scores = forward(torch.tensor(x[part], dtype=torch.float32, device=device))
+            found.append(pick(scores, torch.as_tensor(targets[part], device=device)))
+            if against is not None:
+                found[-1] = found[-1] - pick(scores, torch.as_tensor(against[part], device=device))
+    return torch.cat(found).double().cpu().numpy()

@@ -2,12 +2,16 @@
 
 import warnings
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from core.errors import InputError
+
+CENTRED = 0.2
+"""Share of negative values from which on log2 values can't be amounts; the data card's limit."""
 
 
 def gene_table(
@@ -17,6 +21,8 @@ def gene_table(
     labels: np.ndarray,
     genes: Sequence[str],
     cls: str,
+    *,
+    fold_change: bool = True,
 ) -> pd.DataFrame:
     """Rank genes by their mean attribution over the class's explained samples.
 
@@ -28,13 +34,16 @@ def gene_table(
         labels: (samples,) their classes.
         genes: gene ids, in the order of the columns.
         cls: the class.
+        fold_change: whether a difference of the log2 values is one of amounts; without it log2fc
+            is NaN.
 
     Returns:
         One row a gene that has a score, highest score first: gene, class, score, rank,
-        log2fc (mean_in - mean_out), fdr (Welch's t test of the class against all others,
-        Benjamini-Hochberg over these genes; NaN where a side has fewer than two samples), mean_in,
-        mean_out, auroc (how well the gene alone tells the class from the others; below .5: low in
-        the class).
+        sd (of the score over the class's explained samples; NaN for one), log2fc (mean_in -
+        mean_out), p and fdr (Welch's t test of the class against all others, Benjamini-Hochberg
+        over these genes; NaN where a side has fewer than two samples), welch (rank by that test),
+        mean_in, mean_out, auroc (how well the gene alone tells the class from the others; below
+        .5: low in the class).
 
     Raises:
         InputError: no explained sample is of that class.
@@ -46,23 +55,64 @@ def gene_table(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a gene that no image of the class has
         score = np.nanmean(scores[own], axis=0, dtype=np.float64)
+        spread = np.nanstd(scores[own], axis=0, dtype=np.float64, ddof=1)
     scored = np.isfinite(score)
     inside = log_expression[labels == cls][:, scored].astype(np.float64)
     outside = log_expression[labels != cls][:, scored].astype(np.float64)
+    mean_in, mean_out = inside.mean(axis=0), outside.mean(axis=0)
+    t, p = _test(inside, outside)
+    welch = np.full(len(p), np.nan)
+    if np.isfinite(p).all():
+        welch[np.lexsort((-np.abs(t), p))] = np.arange(1, len(p) + 1)
     table = pd.DataFrame(
         {
             "gene": np.asarray(genes, dtype=object)[scored],
             "class": cls,
             "score": score[scored],
-            "log2fc": inside.mean(axis=0) - outside.mean(axis=0),
-            "fdr": _test(inside, outside),
-            "mean_in": inside.mean(axis=0),
-            "mean_out": outside.mean(axis=0),
+            "sd": spread[scored],
+            "log2fc": mean_in - mean_out if fold_change else np.nan,
+            "p": p,
+            "fdr": stats.false_discovery_control(p) if np.isfinite(p).all() else p,
+            "welch": welch,
+            "mean_in": mean_in,
+            "mean_out": mean_out,
             "auroc": _separate(inside, outside),
         }
     ).sort_values("score", ascending=False, kind="stable", ignore_index=True)
     table.insert(3, "rank", np.arange(1, len(table) + 1))
     return table
+
+
+def has_fold_change(x: np.ndarray, scale: str) -> bool:
+    """Whether log2 values of (samples, genes) expression differ by amounts of RNA.
+
+    Those of a file that calls itself log2 don't where more than a fifth of them are below 0: then
+    its genes are centred or z-scored, and their differences are in no unit.
+    """
+    return scale != "log2" or float((x < 0).sum()) <= CENTRED * np.isfinite(x).sum()
+
+
+@dataclass(frozen=True)
+class WelchComparison:
+    """Which of a class's top genes a plain t test names as well."""
+
+    both: list[str]
+    """Top genes that are among as many genes of lowest p"""
+    only_network: list[str]
+    """Top genes that are not"""
+    undecided: list[str]
+    """Of these, genes that the test doesn't call different at all (FDR of 5 % or more)"""
+
+
+def compare_with_welch(table: pd.DataFrame, k: int) -> WelchComparison:
+    """Hold the k first genes of a `gene_table` against the k that Welch's t test ranks first."""
+    top = table[table["rank"] <= k]
+    both = top["welch"] <= k
+    return WelchComparison(
+        both=top.loc[both, "gene"].tolist(),
+        only_network=top.loc[~both, "gene"].tolist(),
+        undecided=top.loc[~both & ~(top["fdr"] < 0.05), "gene"].tolist(),
+    )
 
 
 def recovery(table: pd.DataFrame, truth_genes: Collection[str]) -> dict[str, float]:
@@ -89,15 +139,15 @@ def recovery(table: pd.DataFrame, truth_genes: Collection[str]) -> dict[str, flo
     }
 
 
-def _test(inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    """Welch's t test gene by gene, two-sided, with Benjamini-Hochberg's correction: (genes,)."""
+def _test(inside: np.ndarray, outside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Welch's t test gene by gene, two-sided: t and p, (genes,) each."""
     if min(len(inside), len(outside)) < 2:
-        return np.full(inside.shape[1], np.nan)
+        return np.full((2, inside.shape[1]), np.nan)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # genes that never vary
-        p = stats.ttest_ind(inside, outside, axis=0, equal_var=False).pvalue
-    p = np.where(np.isnan(p) & (inside.mean(axis=0) == outside.mean(axis=0)), 1.0, p)
-    return stats.false_discovery_control(p)
+        t, p = stats.ttest_ind(inside, outside, axis=0, equal_var=False)
+    same = np.isnan(p) & (inside.mean(axis=0) == outside.mean(axis=0))
+    return np.where(same, 0.0, t), np.where(same, 1.0, p)
 
 
 def _separate(inside: np.ndarray, outside: np.ndarray) -> np.ndarray:

@@ -1,28 +1,50 @@
 """Carry a finished run's networks back to genes, fold by fold (the part that needs torch)."""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import torch
 
 from core.data.prepare import Preprocessor
-from core.explain.attribution import attribute
+from core.errors import InputError
+from core.explain import evidence
+from core.explain.case import Case
+from core.explain.consensus import rank_by_consensus
+from core.explain.evidence import Evidence
 from core.explain.genes import gene_table
+from core.explain.methods import Recipe
 from core.files import read_json
 from core.home import run_folder
 from core.images.imager import GeneImager
 from core.images.layout import GeneLayout
 from core.models.network import build_network, restore_network
 from core.runs.execute import fold_folder
+from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
-from core.runs.study import open_study
+from core.runs.study import Study, open_study
 from core.training.device import choose_device
+
+if TYPE_CHECKING:
+    from core.runs.explain import RunAttribution
+
+BACKGROUND = 100
+"""Training samples that methods may start from."""
+PARTS = (
+    "skill", "signal", "completeness", "randomisation", "class_mean", "removal", "infidelity",
+    "sensitivity", "agreement", "resampling", "stability",
+)  # fmt: skip
+"""What the trust card is measured in, in its order; some parts are two measures."""
 
 
 def attribute_run(
     run: str,
-    method: str,
+    recipe: Recipe,
     samples_per_class: int,
     top_genes: int,
     progress: Callable[[int, int], None],
@@ -31,49 +53,30 @@ def attribute_run(
 
     The same network with its random initial weights is asked beside it: genes that it names too
     come from the data or the method, not from what was learned (Adebayo et al. 2018,
-    arXiv:1810.03292).
+    arXiv:1810.03292). Samples of the class that the recipe is against are left out. With several
+    folds, genes are ranked by what the folds' networks agree on.
 
     Returns:
         The arrays of a RunAttribution, and the gene tables of all classes under each other.
+
+    Raises:
+        InputError: the recipe names a class or stage that the run doesn't have.
     """
-    folder = run_folder(run)
-    spec = RunSpec.parse(read_json(folder / "spec.json"))
-    study, device = open_study(spec), choose_device()
+    spec, study, device = open_run(run, recipe)
     rng = np.random.default_rng(spec.seed)
     parts = []
     chosen = [
-        _choose(study.y, fold.test, -(-samples_per_class // len(study.folds)), rng)
+        choose_samples(study, fold.test, recipe, -(-samples_per_class // len(study.folds)), rng)
         for fold in study.folds
     ]
     total, done = 2 * sum(map(len, chosen)), 0
     for number, positions in enumerate(chosen):
-        place = fold_folder(folder, number)
-        prepared = Preprocessor.load(place / "preprocessor.npz")
-        imager = GeneImager(GeneLayout.load(place / "layout.npz"), spec.network.image_size)
-        untrained, _ = build_network(
-            spec.network.model_copy(update={"weights": "scratch"}),
-            len(study.classes),
-            seed=spec.seed + 1,
-        )
-        trained, _ = build_network(
-            spec.network.model_copy(update={"weights": "scratch"}),
-            len(study.classes),
-            seed=spec.seed,
-        )
-        restore_network(trained, place / "model.safetensors")
-        x = prepared.transform(study.x[positions])
+        prepared, case = open_fold(run, spec, study, number, positions, recipe, device)
         found = []
-        for network in (trained, untrained):
+        for network in (case.network, case.untrained):
             found.append(
-                attribute(
-                    method,
-                    network,
-                    imager,
-                    x,
-                    study.y[positions],
-                    prepared.mean,
-                    device=device,
-                    progress=lambda n, _, before=done: progress(before + n, total),
+                replace(case, network=network).explain(
+                    lambda n, _, before=done: progress(before + n, total)
                 )
             )
             done += len(positions)
@@ -82,6 +85,7 @@ def attribute_run(
     genes = np.unique(np.concatenate([prepared.genes for _, prepared, _, _ in parts]))
     positions = np.concatenate([positions for positions, *_ in parts])
     labels = study.labels[positions]
+    folds = np.concatenate([np.full(len(p), k) for k, (p, *_) in enumerate(parts)])
     scores = np.concatenate([_spread(a.scores, p.genes, genes) for _, p, a, _ in parts])
     control = np.concatenate([_spread(a.scores, p.genes, genes) for _, p, _, a in parts])
     expression = np.full((len(study.x), len(genes)), np.nan, dtype=np.float32)
@@ -89,18 +93,22 @@ def attribute_run(
         at = np.searchsorted(genes, prepared.genes)
         expression[:, at] = prepared.log_expression(study.x)
     tables, overlap = [], {}
-    for name in study.classes:
+    for name in np.unique(labels):
         table = gene_table(scores, labels, expression, study.labels, genes, name)
         other = np.nanmean(control[labels == name], axis=0)
         top = set(genes[np.argsort(-other, kind="stable")[:top_genes]])
         overlap[name] = len(top & set(table["gene"][:top_genes])) / top_genes
+        if len(parts) > 1:
+            own = [(labels == name) & (folds == number) for number in range(len(parts))]
+            lists = np.stack([scores[rows].mean(axis=0) for rows in own if rows.any()])
+            table = rank_by_consensus(table, lists, genes)
         tables.append(table)
     arrays = {
         "scores": scores,
         "genes": genes,
         "samples": study.samples[positions],
         "labels": labels,
-        "folds": np.concatenate([np.full(len(p), k) for k, (p, *_) in enumerate(parts)]),
+        "folds": folds,
         "untrained_overlap": np.array(json.dumps(overlap)),
     }
     first = parts[0][2]
@@ -111,12 +119,140 @@ def attribute_run(
     return arrays, pd.concat(tables, ignore_index=True)
 
 
-def _choose(
-    y: np.ndarray, test: np.ndarray, per_class: int, rng: np.random.Generator
+def collect_parts(
+    run: str, recipe: Recipe, found: RunAttribution, samples_per_class: int, known: Collection[str]
+) -> Iterator[tuple[str, list[Evidence]]]:
+    """Put a run's attribution to the test, one of PARTS after the other, without those known.
+
+    What needs the network is asked of the first fold's, with a few samples of each class.
+
+    Yields:
+        A part's name and its measurements.
+    """
+    spec, study, device = open_run(run, recipe)
+    place = pd.Series(np.arange(len(study.samples)), index=study.samples)
+    first = np.flatnonzero(found.folds == 0)
+    rows = np.concatenate(
+        [
+            first[found.labels[first] == name][:samples_per_class]
+            for name in np.unique(found.labels[first])
+        ]
+    )
+    positions = place.loc[found.samples[rows]].to_numpy()
+    prepared, case = open_fold(run, spec, study, 0, positions, recipe, device)
+    own = found.scores[rows][:, np.searchsorted(found.genes, prepared.genes)]
+    errors, rest = found.completeness, (found.scores, found.labels)
+    measures: dict[str, Callable[[], list[Evidence]]] = {
+        "skill": lambda: [_measure_skill(run)],
+        "signal": lambda: [evidence.measure_signal(own)],
+        "completeness": lambda: [evidence.measure_completeness(errors)],
+        "randomisation": lambda: evidence.measure_randomisation(case, own),
+        "class_mean": lambda: [evidence.measure_class_mean(case, own)],
+        "removal": lambda: evidence.measure_removal(case, own),
+        "infidelity": lambda: [evidence.measure_infidelity(case, own)],
+        "sensitivity": lambda: [evidence.measure_sensitivity(case)],
+        "agreement": lambda: [evidence.measure_agreement(case, own)],
+        "resampling": lambda: [evidence.measure_resampling(*rest)],
+        "stability": lambda: [evidence.measure_stability(*rest, found.folds)],
+    }
+    for name in PARTS:
+        if name not in known:
+            yield name, measures[name]()
+
+
+def _measure_skill(run: str) -> Evidence:
+    table, classes = load_predictions(run), load_result(run).classes
+    y, predicted = (np.searchsorted(classes, table[key]) for key in ("true", "predicted"))
+    return evidence.measure_skill(y, predicted)
+
+
+def open_run(run: str, recipe: Recipe) -> tuple[RunSpec, Study, torch.device]:
+    """A run's specification and samples, and where to compute.
+
+    Raises:
+        InputError: the recipe names a class or stage that the run doesn't have.
+    """
+    spec = RunSpec.parse(read_json(run_folder(run) / "spec.json"))
+    study = open_study(spec)
+    if recipe.against is not None and recipe.against not in study.classes:
+        known = ", ".join(study.classes)
+        raise InputError(f"Run {run} has no class {recipe.against!r}. Known: {known}.")
+    if recipe.stage is not None and recipe.stage not in spec.network.record.stages:
+        known = ", ".join(spec.network.record.stages)
+        raise InputError(f"{spec.network.backbone} has no stage {recipe.stage!r}. Known: {known}.")
+    return spec, study, choose_device()
+
+
+def open_fold(
+    run: str,
+    spec: RunSpec,
+    study: Study,
+    number: int,
+    positions: np.ndarray,
+    recipe: Recipe,
+    device: torch.device,
+) -> tuple[Preprocessor, Case]:
+    """What a fold was prepared with, and the question about some samples of the study."""
+    place = fold_folder(run_folder(run), number)
+    prepared = Preprocessor.load(place / "preprocessor.npz")
+    scratch = spec.network.model_copy(update={"weights": "scratch"})
+    trained, _ = build_network(scratch, len(study.classes), seed=spec.seed)
+    untrained, _ = build_network(scratch, len(study.classes), seed=spec.seed + 1)
+    restore_network(trained, place / "model.safetensors")
+    fold = study.folds[number]
+    training = prepared.transform(study.x[fold.train])
+    targets, against = study.y[positions], None
+    if recipe.against is not None:
+        against = np.full(len(positions), study.classes.index(recipe.against))
+    rng = np.random.default_rng(spec.seed)
+    return prepared, Case(
+        method=recipe.method,
+        network=trained,
+        untrained=untrained,
+        imager=GeneImager(GeneLayout.load(place / "layout.npz"), spec.network.image_size),
+        x=prepared.transform(study.x[positions]),
+        targets=targets,
+        baseline=_find_baselines(
+            recipe, prepared.mean, training, study.y[fold.train], targets, against
+        ),
+        background=training[rng.permutation(len(training))[:BACKGROUND]],
+        device=device,
+        against=against,
+        stage=recipe.stage,
+    )
+
+
+def _find_baselines(
+    recipe: Recipe,
+    mean: np.ndarray,
+    training: np.ndarray,
+    y: np.ndarray,
+    targets: np.ndarray,
+    against: np.ndarray | None,
+) -> np.ndarray:
+    """(targets, genes) what each sample is compared with."""
+    if recipe.baseline == "mean":
+        return np.tile(mean, (len(targets), 1))
+    if recipe.baseline == "zero":
+        return np.zeros((len(targets), len(mean)), dtype=np.float32)
+    classes = np.unique(y)
+    means = np.stack([training[y == k].mean(axis=0) for k in classes])
+    if against is not None:
+        return means[np.searchsorted(classes, against)]
+    others = np.stack([means[classes != k].mean(axis=0) for k in classes])
+    return others[np.searchsorted(classes, targets)]
+
+
+def choose_samples(
+    study: Study, test: np.ndarray, recipe: Recipe, per_class: int, rng: np.random.Generator
 ) -> np.ndarray:
     """At most `per_class` of the test positions of each class, drawn at random, sorted."""
     order = rng.permutation(test)
-    kept = [order[y[order] == k][:per_class] for k in np.unique(y)]
+    kept = [
+        order[study.labels[order] == name][:per_class]
+        for name in study.classes
+        if name != recipe.against
+    ]
     return np.sort(np.concatenate(kept))
 
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +16,8 @@ from anndata import AnnData
 from core.data.check import select_samples
 from core.data.prepare import Preprocessor
 from core.errors import InputError
-from core.explain.attribution import METHODS
+from core.explain.evidence import Evidence, Light, judge
+from core.explain.methods import METHODS, Recipe
 from core.files import read_json, write_atomic, write_json
 from core.home import run_folder
 from core.images.layout import GeneLayout
@@ -28,6 +29,10 @@ SAMPLES_PER_CLASS = 40
 """At most so many held-out samples of a class are explained, so that a class mean stays quick."""
 TOP_GENES = 50
 """Length of the gene lists that are compared with the untrained network's."""
+EVIDENCE_SAMPLES = 4
+"""Samples of a class that the trust card asks the network about again, some hundred times each."""
+ATTRIBUTION, EVIDENCE = ".npz", ".evidence.json"
+"""Suffixes of the files that are written last."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,17 @@ class RunAttribution:
     """For each class, the share of the top genes that the same network untrained names as well"""
 
 
+@dataclass(frozen=True)
+class TrustCard:
+    """What speaks for and against an attribution."""
+
+    light: Light
+    """The worst of the lights"""
+    evidence: list[Evidence]
+
+
 class ExplanationState(NamedTuple):
-    """Whether an attribution stands, and how far it is."""
+    """Whether an attribution or its trust card stands, and how far it is."""
 
     state: str
     """missing, working, done or failed"""
@@ -63,25 +77,65 @@ class ExplanationState(NamedTuple):
     message: str
 
 
-def _path(run: str, method: str, suffix: str) -> Path:
-    return run_folder(run) / "attributions" / f"{METHODS[method].name}{suffix}"
+def explain_run(run: str, recipe: Recipe, progress: Callable[[int, int], None]) -> None:
+    """Compute a recipe's attributions for a finished run, and the gene table of every class.
 
-
-def explain_run(run: str, method: str, progress: Callable[[int, int], None]) -> None:
-    """Compute a method's attributions for a finished run, and the gene table of every class.
-
-    Raises InputError when the run has no result, or when another process computes the same.
+    Raises InputError when the run has no result, when another process computes the same, and
+    when the recipe doesn't fit the run.
     """
     from core.runs.attribute import attribute_run
 
+    def work(report: Callable[[int, int], None]) -> None:
+        arrays, tables = attribute_run(run, recipe, SAMPLES_PER_CLASS, TOP_GENES, report)
+        write_atomic(
+            _path(run, recipe, ".genes.csv"), lambda path: tables.to_csv(path, index=False)
+        )
+        write_atomic(_path(run, recipe, ".npz"), lambda path: np.savez(path.open("wb"), **arrays))
+
+    _compute(run, recipe, ATTRIBUTION, work, progress)
+
+
+def collect_evidence(run: str, recipe: Recipe, progress: Callable[[int, int], None]) -> None:
+    """Compute the trust card of a recipe's attribution, and the attribution first if need be.
+
+    Each part is written when it is measured, and a computation that was interrupted goes on with
+    the parts that are missing. Raises InputError as `explain_run` does.
+    """
+    from core.runs.attribute import PARTS, collect_parts
+
+    def work(report: Callable[[int, int], None]) -> None:
+        explain_run(run, recipe, lambda *_: None)
+        unfinished = _beside(run, recipe, EVIDENCE, ".parts.json")
+        parts = read_json(unfinished) if unfinished.exists() else {}
+        report(len(parts), len(PARTS))
+        found = load_attribution(run, recipe)
+        for name, measured in collect_parts(run, recipe, found, EVIDENCE_SAMPLES, set(parts)):
+            parts[name] = [asdict(evidence) for evidence in measured]
+            write_json(unfinished, parts)
+            report(len(parts), len(PARTS))
+        write_json(_path(run, recipe, EVIDENCE), [row for name in PARTS for row in parts[name]])
+        unfinished.unlink()
+
+    _compute(run, recipe, EVIDENCE, work, progress)
+
+
+def _compute(
+    run: str,
+    recipe: Recipe,
+    result: str,
+    work: Callable[[Callable[[int, int], None]], None],
+    progress: Callable[[int, int], None],
+) -> None:
+    """Let `work` write the file of the suffix `result`, unless it stands; one process at a time."""
     load_result(run)
-    if _path(run, method, ".npz").exists():
+    if _path(run, recipe, result).exists():
         return
-    target = _path(run, method, ".progress.json")
+    target = _beside(run, recipe, result, ".progress.json")
     target.parent.mkdir(parents=True, exist_ok=True)
-    lease = Lease(_path(run, method, ".lease"))
+    lease = Lease(_beside(run, recipe, result, ".lease"))
     if not lease.acquire():
-        raise InputError(f"Another process is computing {method} of run {run}. Wait for it.")
+        title = METHODS[recipe.method].title
+        raise InputError(f"Another process is computing {title} of run {run}. Wait for it.")
     last = 0.0
 
     def report(done: int, total: int) -> None:
@@ -92,11 +146,7 @@ def explain_run(run: str, method: str, progress: Callable[[int, int], None]) -> 
             write_json(target, {"done": done, "total": total})
 
     try:
-        arrays, tables = attribute_run(run, method, SAMPLES_PER_CLASS, TOP_GENES, report)
-        write_atomic(
-            _path(run, method, ".genes.csv"), lambda path: tables.to_csv(path, index=False)
-        )
-        write_atomic(_path(run, method, ".npz"), lambda path: np.savez(path.open("wb"), **arrays))
+        work(report)
     except Exception as error:
         write_json(target, {"error": str(error) or type(error).__name__})
         raise
@@ -105,45 +155,56 @@ def explain_run(run: str, method: str, progress: Callable[[int, int], None]) -> 
     target.unlink(missing_ok=True)
 
 
-def load_attribution(run: str, method: str) -> RunAttribution:
+def load_attribution(run: str, recipe: Recipe) -> RunAttribution:
     """Read a computed attribution; raises InputError while there is none."""
-    path = _path(run, method, ".npz")
-    if not path.exists():
-        raise InputError(f"{METHODS[method].title} of run {run} has not been computed yet.")
-    with np.load(path, allow_pickle=False) as file:
+    with np.load(_find(run, recipe, ATTRIBUTION), allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     overlap = json.loads(str(arrays.pop("untrained_overlap")))
     optional = {name: arrays.pop(name, None) for name in ("maps", "completeness")}
     return RunAttribution(**arrays, **optional, untrained_overlap=overlap)
 
 
-def class_genes(run: str, method: str, cls: str | None = None) -> pd.DataFrame:
+def load_evidence(run: str, recipe: Recipe) -> TrustCard:
+    """Read a computed trust card; raises InputError while there is none."""
+    evidence = [Evidence(**row) for row in read_json(_find(run, recipe, EVIDENCE))]
+    return TrustCard(judge(evidence), evidence)
+
+
+def class_genes(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFrame:
     """The gene table of a class, or of all: gene, class, score, rank, log2fc, fdr, ...
 
     Raises InputError while the attribution is not computed, and for an unknown class.
     """
-    path = _path(run, method, ".genes.csv")
-    if not path.exists():
-        raise InputError(f"{METHODS[method].title} of run {run} has not been computed yet.")
+    path = _find(run, recipe, ".genes.csv")
     table = pd.read_csv(path, keep_default_na=False, na_values={"log2fc": [""], "fdr": [""]})
     if cls is None:
         return table
     if cls not in set(table["class"]):
         known = ", ".join(sorted(set(table["class"])))
-        raise InputError(f"Run {run} has no class {cls!r}. Known: {known}.")
+        raise InputError(f"Run {run} has no class {cls!r} explained. Known: {known}.")
     return table[table["class"] == cls].reset_index(drop=True)
 
 
-def request_explanation(run: str, method: str) -> None:
-    """Start a detached process that computes the attribution, unless it stands or is under way."""
-    if explanation_state(run, method).state in ("done", "working"):
+def request_explanation(run: str, recipe: Recipe, *, evidence: bool = False) -> None:
+    """Start a detached process that computes the attribution, or with `evidence` its trust card.
+
+    Does nothing where that stands or is under way.
+    """
+    if explanation_state(run, recipe, evidence=evidence).state in ("done", "working"):
         return
     load_result(run)
-    _path(run, method, "").parent.mkdir(parents=True, exist_ok=True)
-    write_json(_path(run, method, ".progress.json"), {"done": 0, "total": 1})
-    with _path(run, method, ".log").open("wb") as log:
+    result = EVIDENCE if evidence else ATTRIBUTION
+    options = ["--method", recipe.method, "--baseline", recipe.baseline]
+    for name in ("against", "stage"):
+        if getattr(recipe, name) is not None:
+            options += [f"--{name}", getattr(recipe, name)]
+    if evidence:
+        options.append("--evidence")
+    _path(run, recipe, "").parent.mkdir(parents=True, exist_ok=True)
+    write_json(_beside(run, recipe, result, ".progress.json"), {"done": 0, "total": 1})
+    with _beside(run, recipe, result, ".log").open("wb") as log:
         subprocess.Popen(
-            [sys.executable, "-m", "core", "explain", run, "--method", method],
+            [sys.executable, "-m", "core", "explain", run, *options],
             cwd=Path(__file__).parents[2],
             start_new_session=True,
             stdin=subprocess.DEVNULL,
@@ -152,28 +213,51 @@ def request_explanation(run: str, method: str) -> None:
         )
 
 
-def explanation_state(run: str, method: str, patience: float = 60) -> ExplanationState:
-    """Look whether the attribution stands; a process that died shows as failed.
+def explanation_state(
+    run: str, recipe: Recipe, *, evidence: bool = False, patience: float = 60
+) -> ExplanationState:
+    """Look whether the attribution or its trust card stands; a process that died shows as failed.
 
     Args:
         run: a run's id.
-        method: a name in METHODS.
+        recipe: how it is explained.
+        evidence: look for the trust card rather than for the attribution.
         patience: seconds that a process may take from its start to its lease.
     """
-    if _path(run, method, ".npz").exists():
+    result = EVIDENCE if evidence else ATTRIBUTION
+    if _path(run, recipe, result).exists():
         return ExplanationState("done", 1.0, "")
-    target = _path(run, method, ".progress.json")
+    target = _beside(run, recipe, result, ".progress.json")
     try:
         progress, age = read_json(target), time.time() - target.stat().st_mtime
     except FileNotFoundError:
         return ExplanationState("missing", 0.0, "")
     if "error" in progress:
         return ExplanationState("failed", 0.0, progress["error"])
-    if not is_held(_path(run, method, ".lease")) and age > patience:
-        log = _path(run, method, ".log")
+    if not is_held(_beside(run, recipe, result, ".lease")) and age > patience:
+        log = _beside(run, recipe, result, ".log")
         tail = log.read_text(errors="replace")[-500:] if log.exists() else ""
         return ExplanationState("failed", 0.0, f"The computation died. {tail}".strip())
     return ExplanationState("working", progress["done"] / max(progress["total"], 1), "")
+
+
+def _path(run: str, recipe: Recipe, suffix: str) -> Path:
+    return run_folder(run) / "attributions" / f"{recipe.stem}{suffix}"
+
+
+def _beside(run: str, recipe: Recipe, result: str, suffix: str) -> Path:
+    """Where the computation of the file of the suffix `result` keeps something else."""
+    return _path(run, recipe, result.rpartition(".")[0] + suffix)
+
+
+def _find(run: str, recipe: Recipe, suffix: str) -> Path:
+    path = _path(run, recipe, suffix)
+    if not path.exists():
+        what = "The trust card of " if suffix == EVIDENCE else ""
+        raise InputError(
+            f"{what}{METHODS[recipe.method].title} of run {run} has not been computed yet."
+        )
+    return path
 
 
 def fold_layout(run: str, fold: int) -> GeneLayout:

@@ -1,0 +1,586 @@
+"""The trust card: measurements that say how far a method's gene scores can be believed.
+
+Readable without torch and captum, which are imported where they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from core.explain.case import Case
+from core.explain.methods import METHODS
+from core.explain.rankings import (
+    class_means,
+    jaccard,
+    kuncheva,
+    mean_over_pairs,
+    rank_correlation,
+    top_count,
+)
+from core.records import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Light = Literal["green", "amber", "red", "none"]
+
+RANDOM_ORDERS = 20
+"""Random orders of the genes that deletion and insertion are compared with."""
+REMOVED = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1)
+"""Shares of the genes at which deletion and insertion are looked at."""
+BOOTSTRAPS = 200
+INFIDELITY_DRAWS = 50
+"""Random sets of genes a sample."""
+INFIDELITY_GENES = 0.05
+"""Share of the genes in such a set."""
+SENSITIVITY_RADIUS = 0.02
+"""Largest change of a gene on the scale of [0, 1]: a sixth of the SD of a z-scored gene."""
+SENSITIVITY_DRAWS = 3
+COMPARED = ("integrated_gradients", "gradient_shap", "input_x_gradient")
+"""Methods that score genes one by one and agree on a network that has learned something."""
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One line of the trust card, and the limits of its lights."""
+
+    name: str
+    title: str
+    help: str
+    reference: str
+    green: float | None = None
+    """Values at this limit or on its good side are green; None: the value has no light."""
+    red: float | None = None
+    """Values at this limit or beyond are red; amber lies between."""
+    reason: str = ""
+    """Why the limits are where they are."""
+
+    def light(self, value: float | None) -> Light:
+        """The light of a value; "none" without limits or without a value."""
+        if value is None or self.green is None or self.red is None:
+            return "none"
+        sign = 1 if self.green > self.red else -1
+        if sign * value >= sign * self.green:
+            return "green"
+        return "red" if sign * value <= sign * self.red else "amber"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one measure found for one attribution."""
+
+    name: str
+    title: str
+    value: float | None
+    """None where the measure can't be taken; the sentence says why."""
+    light: Light
+    green: float | None
+    red: float | None
+    sentence: str
+    details: dict[str, Any] = field(default_factory=dict)
+    """Curves and single numbers behind the value, as JSON can hold them."""
+
+
+MEASURES: Registry[Measure] = Registry(
+    "measure",
+    [
+        Measure(
+            name="skill",
+            title="Does the network know the classes?",
+            help="Balanced accuracy on held-out samples, from chance (0) to perfect (1): the lower "
+            "end of its 95 % interval. What a network that guesses looks at says nothing.",
+            reference="",
+            green=0.3,
+            red=0.05,
+            reason="A network that guesses stays below .05 in 97.5 % of cases; at .3 it is right "
+            "well beyond the largest class.",
+        ),
+        Measure(
+            name="signal",
+            title="Is there a map?",
+            help="Share of the samples for which the method found nothing at all.",
+            reference="",
+            green=0.05,
+            red=0.5,
+            reason="Maps of Grad-CAM's kind can be empty; a class mean over half of the samples is "
+            "no longer a mean of the class.",
+        ),
+        Measure(
+            name="completeness",
+            title="Do the scores add up?",
+            help="By how much the genes' scores miss the change of the class score from baseline "
+            "to sample, as a share of that change (median).",
+            reference="Sundararajan et al. 2017, arXiv:1703.01365",
+            green=0.05,
+            red=0.2,
+            reason="Quadrature with 32 points misses 1 to 5 %; a fifth missing changes the order "
+            "of the top genes.",
+        ),
+        Measure(
+            name="randomisation",
+            title="Does the map change when the network forgets?",
+            help="Rank correlation with the map of the same network after its layers were made "
+            "random, from the head to the image: how like the map still is at the end.",
+            reference="Adebayo et al. 2018, arXiv:1810.03292",
+            green=0.2,
+            red=0.5,
+            reason="Methods that depend on the weights end at .04 to .2; guided backpropagation "
+            "stays above .5.",
+        ),
+        Measure(
+            name="untrained",
+            title="Does an untrained network name the same genes?",
+            help="Overlap of the classes' top genes with those of the same network with random "
+            "weights: 0 as by chance, 1 the same genes.",
+            reference="Adebayo et al. 2018, arXiv:1810.03292",
+            green=0.2,
+            red=0.5,
+            reason="Genes with large deviations enter every list that multiplies by the input, so "
+            "some overlap is normal; half of the list is not.",
+        ),
+        Measure(
+            name="class_mean",
+            title="Are they just the genes that differ most?",
+            help="Overlap of the classes' top genes with the genes whose class mean lies farthest "
+            "from the others: 0 as by chance, 1 the same genes.",
+            reference="",
+            reason="No light: what differs most can be what matters. At 1 the network adds "
+            "nothing to a table of means.",
+        ),
+        Measure(
+            name="deletion",
+            title="Does the class score fall without the top genes?",
+            help="Genes go to the baseline, the highest score first: by how much faster the class "
+            f"score falls than in {RANDOM_ORDERS} random orders, as a share of its whole change "
+            "(mean over the share of genes; lower end of the 95 % interval over samples).",
+            reference="Samek et al. 2017, arXiv:1509.06321",
+            green=0.05,
+            red=0.0,
+            reason="At 0 a random order does as well. Removal favours smooth maps "
+            "(Hooker et al. 2019, arXiv:1806.10758): it can fail a map, never prove it.",
+        ),
+        Measure(
+            name="insertion",
+            title="Does the class score rise with the top genes?",
+            help="The reverse: genes come back from the baseline, the highest score first.",
+            reference="Petsiuk et al. 2018, arXiv:1806.07421",
+            green=0.05,
+            red=0.0,
+            reason="As for deletion.",
+        ),
+        Measure(
+            name="infidelity",
+            title="Do scores say what the genes do together?",
+            help="How badly the sum of the scores of random sets of genes tells the change of the "
+            "class score without them, over the same for scores shuffled among the genes.",
+            reference="Yeh et al. 2019, arXiv:1901.09392",
+            green=0.7,
+            red=0.95,
+            reason="At 1 shuffled scores do as well.",
+        ),
+        Measure(
+            name="sensitivity",
+            title="Does the map hold when the sample changes a little?",
+            help=f"Largest relative change of the scores when every gene moves by up to "
+            f"{SENSITIVITY_RADIUS:g} on its scale of 0 to 1 (median over samples).",
+            reference="Yeh et al. 2019, arXiv:1901.09392",
+            green=0.5,
+            red=1.0,
+            reason="At 1 the change is as large as the map: the noise of a measurement decides.",
+        ),
+        Measure(
+            name="agreement",
+            title="Do other methods name the same genes?",
+            help="Overlap of the classes' top genes with those of other methods that score genes "
+            "one by one: 0 as by chance, 1 the same genes.",
+            reference="Krishna et al. 2022, arXiv:2202.01602",
+            green=0.3,
+            red=0.1,
+            reason="Gradient methods on one network share a third to two thirds of their top "
+            "genes; maps of regions share hardly any.",
+        ),
+        Measure(
+            name="resampling",
+            title="Would other samples name the same genes?",
+            help="Overlap of a class's top genes between random halves of its explained samples: "
+            "0 as by chance, 1 the same genes.",
+            reference="Kuncheva 2007",
+            green=0.5,
+            red=0.25,
+            reason="Below a half, most of a list belongs to the samples rather than to the class.",
+        ),
+        Measure(
+            name="stability",
+            title="Would another training name the same genes?",
+            help="Overlap of a class's top genes between the networks of the folds (Kuncheva's "
+            "index: 0 as by chance, 1 the same genes).",
+            reference="Kuncheva 2007; Nogueira et al. 2018, JMLR 18:174",
+            green=0.4,
+            red=0.15,
+            reason="Nogueira et al. call values below .4 poor agreement.",
+        ),
+    ],
+)
+
+
+def measure_skill(y: np.ndarray, predicted: np.ndarray) -> Evidence:
+    """Balanced accuracy of held-out predictions beyond chance; class numbers (samples,)."""
+    classes, sizes = np.unique(y, return_counts=True)
+    right = np.array([(predicted[y == k] == k).sum() for k in classes])
+    recall, chance = (right + 1) / (sizes + 2), 1 / len(classes)
+    error = np.sqrt((recall * (1 - recall) / (sizes + 2)).sum()) / len(classes)
+    balanced, low = (right / sizes).mean(), recall.mean() - 1.96 * error
+    value = (low - chance) / (1 - chance)
+    return _find(
+        "skill",
+        value,
+        f"On held-out samples the network's balanced accuracy is {balanced:.1%}, chance is "
+        f"{chance:.1%}; with 95 % certainty it has come at least {max(value, 0):.0%} of the way "
+        "from chance to perfect.",
+    )
+
+
+def measure_signal(scores: np.ndarray) -> Evidence:
+    """Share of rows of (samples, genes) scores that are constant."""
+    empty = float((np.ptp(scores, axis=1) == 0).mean())
+    return _find("signal", empty, f"For {empty:.0%} of the samples the map is empty.")
+
+
+def measure_completeness(errors: np.ndarray | None) -> Evidence:
+    """Median of the (samples,) relative completeness errors; None for methods without any."""
+    if errors is None:
+        return _find("completeness", None, "The scores of this method need not add up.")
+    middle = float(np.median(errors))
+    if not np.isfinite(middle):
+        return _find("completeness", None, "The class score does not change from the baseline.")
+    return _find(
+        "completeness",
+        middle,
+        f"The genes' scores miss the change of the class score by {middle:.1%} (median of "
+        f"{len(errors)} samples).",
+        {"errors": _plain(errors)},
+    )
+
+
+def measure_randomisation(case: Case, scores: np.ndarray) -> list[Evidence]:
+    """Randomise the network from the head to the image; then ask the wholly random one."""
+    network = deepcopy(case.network)
+    parts = [("head", network.head, case.untrained.head)]
+    for name, stage in reversed(list(network.stages.named_children())):
+        parts.append((name, stage, case.untrained.stages.get_submodule(name)))
+    similarity, other = {}, scores
+    for name, part, random in parts:
+        part.load_state_dict(random.state_dict())
+        other = replace(case, network=network).explain().scores
+        similarity[name] = float(np.abs(rank_correlation(scores, other)).mean())
+    names = list(similarity)
+    end = similarity[names[-1]]
+    k = top_count(scores.shape[1])
+    pairs = zip(class_means(scores, case.targets), class_means(other, case.targets), strict=True)
+    overlap = float(np.mean([kuncheva(ours, theirs, k) for ours, theirs in pairs]))
+    return [
+        _find(
+            "randomisation",
+            end,
+            f"With a random {names[0]} the map's rank correlation with the true one is "
+            f"{similarity[names[0]]:.2f}, with all layers random {end:.2f}.",
+            {"layers": names, "similarity": list(similarity.values())},
+        ),
+        _find(
+            "untrained",
+            overlap,
+            f"The same network with random weights names {_beyond(overlap)} of the same {k} top "
+            "genes of a class.",
+        ),
+    ]
+
+
+def measure_class_mean(case: Case, scores: np.ndarray) -> Evidence:
+    """Compare the top genes with those whose class mean is farthest from the baseline."""
+    k = top_count(scores.shape[1])
+    distance = np.abs(class_means(case.x - case.baseline, case.targets))
+    overlap = float(
+        np.mean([kuncheva(*p, k) for p in zip(class_means(scores, case.targets), distance,
+                                              strict=True)])
+    )  # fmt: skip
+    return _find(
+        "class_mean",
+        overlap,
+        f"{_beyond(overlap).capitalize()} of the {k} top genes of a class are those whose mean "
+        "differs most from the baseline.",
+    )
+
+
+def measure_removal(case: Case, scores: np.ndarray) -> list[Evidence]:
+    """Deletion and insertion curves beside those of random orders."""
+    n, genes = scores.shape
+    rng = np.random.default_rng(SEED)
+    orders = np.concatenate(
+        [
+            np.argsort(-scores, axis=1, kind="stable")[None],
+            np.stack([np.tile(rng.permutation(genes), (n, 1)) for _ in range(RANDOM_ORDERS)]),
+        ]
+    )
+    counts = np.round(np.array(REMOVED) * genes).astype(int)
+    found = []
+    for name, start, end in (
+        ("deletion", case.x, case.baseline),
+        ("insertion", case.baseline, case.x),
+    ):
+        curves = np.stack([_walk(case, order, start, end, counts) for order in orders])
+        change = np.abs(curves[0, :, 0] - curves[0, :, -1]).mean()
+        direction = -1 if name == "deletion" else 1
+        areas = np.trapezoid(curves, counts / genes, axis=2)
+        gains = direction * (areas[0] - areas[1:].mean(axis=0)) / max(change, 1e-9)
+        low, high = _interval(gains, rng)
+        middle = curves.mean(axis=1)
+        found.append(
+            _find(
+                name,
+                low,
+                f"Taken in the order of their scores, genes {'lower' if direction < 0 else 'raise'}"
+                f" the class score {'faster' if gains.mean() > 0 else 'slower'} than in random "
+                f"order, by {abs(gains.mean()):.2f} of its change (95 % interval {low:.2f} to "
+                f"{high:.2f}).",
+                {
+                    "share": _plain(counts / genes),
+                    "curve": _plain(middle[0]),
+                    "random": _plain(middle[1:].mean(axis=0)),
+                    "random_low": _plain(middle[1:].min(axis=0)),
+                    "random_high": _plain(middle[1:].max(axis=0)),
+                },
+            )
+        )
+    return found
+
+
+def _walk(
+    case: Case, order: np.ndarray, start: np.ndarray, end: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
+    """(samples, counts) class scores when the first genes of `order` go from start to end."""
+    rank = np.argsort(order, axis=1)
+    steps = [np.where(rank < count, end, start) for count in counts]
+    rows = np.tile(np.arange(len(order)), len(counts))
+    return case.class_scores(rows, np.concatenate(steps)).reshape(len(counts), -1).T
+
+
+def measure_infidelity(case: Case, scores: np.ndarray) -> Evidence:
+    """captum's infidelity, scaled best, for random sets of genes that go to the baseline."""
+    if not METHODS[case.method].signed:
+        return _find("infidelity", None, "Scores without a sign can't be summed.")
+    rng = np.random.default_rng(SEED)
+    shuffled = rng.permuted(scores, axis=1)
+    own, other = (_infidelity(case, values) for values in (scores, shuffled))
+    usable = other > 0
+    if not usable.any():
+        return _find("infidelity", None, "The class score doesn't change without these genes.")
+    value = float(np.median(own[usable] / other[usable]))
+    return _find(
+        "infidelity",
+        value,
+        f"The sum of the scores of random genes misses {value:.0%} of what scores shuffled among "
+        "the genes miss.",
+    )
+
+
+def _infidelity(case: Case, scores: np.ndarray) -> np.ndarray:
+    """(samples,) infidelity, from the same random sets of genes for any scores."""
+    import torch
+    from captum.metrics import infidelity
+
+    from core.explain.forward import ClassScores, evaluating
+
+    draw = torch.Generator().manual_seed(SEED)
+
+    def remove(x: Tensor, baseline: Tensor) -> tuple[Tensor, Tensor]:
+        chosen = (torch.rand(x.shape, generator=draw) < INFIDELITY_GENES).to(x)
+        return chosen, x - chosen * (x - baseline)
+
+    forward = ClassScores(case.imager, case.network, pairs=case.against is not None)
+    tensors = [torch.tensor(a, dtype=torch.float32, device=case.device)
+               for a in (case.x, scores, case.baseline)]  # fmt: skip
+    targets = torch.as_tensor(case.targets, device=case.device)
+    others = None if case.against is None else torch.as_tensor(case.against, device=case.device)
+    found = []
+    with evaluating(case.network), torch.no_grad():
+        targets = forward.find_targets(tensors[0], targets, others)
+        for row in range(len(scores)):  # captum repeats a batch of one baseline only if it is one
+            x, values, baseline = (tensor[row : row + 1] for tensor in tensors)
+            found.append(
+                infidelity(
+                    forward,
+                    lambda x, base=baseline: remove(x, base),
+                    x,
+                    values,
+                    target=int(targets[row]),
+                    n_perturb_samples=INFIDELITY_DRAWS,
+                    normalize=True,
+                )
+            )
+    return torch.cat(found).double().cpu().numpy()
+
+
+def measure_sensitivity(case: Case) -> Evidence:
+    """captum's largest relative change of the scores under small changes of the samples."""
+    import torch
+    from captum.metrics import sensitivity_max
+
+    draw = torch.Generator().manual_seed(SEED)
+
+    def move(x: Tensor) -> Tensor:
+        step = SENSITIVITY_RADIUS * (2 * torch.rand(x.shape, generator=draw) - 1)
+        return (x + step).clamp(0, 1)
+
+    def explain(x: Tensor | tuple[Tensor], target: Tensor) -> tuple[Tensor]:
+        """captum gives a tuple for the samples as they are, and repeats targets with the samples:
+        these targets are the samples' row numbers.
+        """
+        moved = x[0] if isinstance(x, tuple) else x
+        return (torch.as_tensor(case.rows(target.numpy(), moved.numpy()).explain().scores),)
+
+    change = sensitivity_max(
+        explain,
+        torch.as_tensor(case.x),
+        move,
+        perturb_radius=SENSITIVITY_RADIUS,
+        n_perturb_samples=SENSITIVITY_DRAWS,
+        target=torch.arange(len(case.x)),
+    ).numpy()
+    usable = change[np.isfinite(change)]
+    if not len(usable):
+        return _find("sensitivity", None, "All maps are empty.")
+    value = float(np.median(usable))
+    return _find(
+        "sensitivity",
+        value,
+        f"When every gene moves by up to {SENSITIVITY_RADIUS:g} of its scale, the scores change by "
+        f"{value:.0%} of their size (median, largest of {SENSITIVITY_DRAWS} draws).",
+    )
+
+
+def measure_agreement(case: Case, scores: np.ndarray) -> Evidence:
+    """Compare the classes' top genes with those of other methods that score genes one by one."""
+    k, ours = top_count(scores.shape[1]), class_means(scores, case.targets)
+    shared = {}
+    for method in COMPARED:
+        if method == case.method:
+            continue
+        theirs = class_means(replace(case, method=method).explain().scores, case.targets)
+        shared[method] = float(np.mean([kuncheva(*p, k) for p in zip(ours, theirs, strict=True)]))
+    value = float(np.mean(list(shared.values())))
+    words = ", ".join(f"{METHODS[name].title} {share:.2f}" for name, share in shared.items())
+    return _find(
+        "agreement",
+        value,
+        f"Overlap of the {k} top genes of a class, beyond chance: {words}.",
+        {"methods": shared},
+    )
+
+
+def measure_resampling(scores: np.ndarray, labels: np.ndarray) -> Evidence:
+    """Compare the classes' top genes between random halves of (samples, genes) scores.
+
+    Genes without a score for some sample are left out.
+    """
+    scores = scores[:, np.isfinite(scores).all(axis=0)]
+    k, rng = top_count(scores.shape[1]), np.random.default_rng(SEED)
+    shared = []
+    for name in np.unique(labels):
+        own = scores[labels == name]
+        if len(own) < 4:
+            continue
+        for _ in range(RANDOM_ORDERS):
+            order = rng.permutation(len(own))
+            halves = [own[half].mean(axis=0) for half in np.array_split(order, 2)]
+            shared.append(kuncheva(*halves, k))
+    if not shared:
+        return _find("resampling", None, "Fewer than 4 samples of each class were explained.")
+    value = float(np.mean(shared))
+    return _find(
+        "resampling",
+        value,
+        f"Two random halves of a class's explained samples share {_beyond(value)} of their {k} top "
+        "genes.",
+    )
+
+
+def measure_stability(scores: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> Evidence:
+    """Compare the classes' top genes between the networks of the folds.
+
+    Args:
+        scores: (samples, genes); NaN where a gene was not on the fold's image.
+        labels: (samples,) classes.
+        folds: (samples,) by which fold's network each sample was explained.
+    """
+    numbers = np.unique(folds)
+    if len(numbers) < 2:
+        return _find("stability", None, "One training only: ask again with a run of several folds.")
+    scores = scores[:, np.isfinite(scores).all(axis=0)]
+    k = top_count(scores.shape[1])
+    measured = []
+    for name in np.unique(labels):
+        own = [(labels == name) & (folds == number) for number in numbers]
+        means = np.stack([scores[rows].mean(axis=0) for rows in own if rows.any()])
+        if len(means) > 1:
+            first, second = np.triu_indices(len(means), 1)
+            measured.append(
+                (
+                    mean_over_pairs(kuncheva, means, k),
+                    mean_over_pairs(jaccard, means, k),
+                    rank_correlation(means[first], means[second]).mean(),
+                )
+            )
+    index, common, correlation = map(float, np.mean(measured, axis=0))
+    return _find(
+        "stability",
+        index,
+        f"The networks of {len(numbers)} folds share {_beyond(index)} of their {k} top genes of a "
+        f"class (Jaccard {common:.2f}); the rank correlation of all {scores.shape[1]} genes is "
+        f"{correlation:.2f}.",
+        {"jaccard": common, "rank_correlation": correlation, "k": k},
+    )
+
+
+def judge(card: Sequence[Evidence]) -> Light:
+    """The card's own light: the worst of its lights."""
+    lights = {evidence.light for evidence in card}
+    return next((light for light in ("red", "amber", "green") if light in lights), "none")
+
+
+def _find(
+    name: str, value: float | None, sentence: str, details: dict[str, Any] | None = None
+) -> Evidence:
+    measure = MEASURES[name]
+    value = None if value is None or not np.isfinite(value) else float(value)
+    return Evidence(
+        name=name,
+        title=measure.title,
+        value=value,
+        light=measure.light(value),
+        green=measure.green,
+        red=measure.red,
+        sentence=sentence,
+        details=details or {},
+    )
+
+
+def _beyond(overlap: float) -> str:
+    """An overlap beyond chance in words."""
+    return "no more than chance" if overlap <= 0 else f"{overlap:.0%} (beyond chance)"
+
+
+def _interval(values: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
+    """95 % bootstrap interval of the mean of (samples,) values."""
+    drawn = rng.integers(len(values), size=(BOOTSTRAPS, len(values)))
+    low, high = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _plain(values: np.ndarray) -> list[float]:
+    return [float(f"{value:.6g}") for value in values]

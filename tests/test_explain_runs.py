@@ -1,0 +1,164 @@
+"""Recipes, trust cards and consensus of whole runs: computed once, cached, resumed."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.__main__ import main
+from core.data.simulate import simulate
+from core.data.store import add_dataset
+from core.errors import Cancelled, InputError
+from core.explain.methods import Recipe
+from core.home import run_folder
+from core.runs.attribute import PARTS
+from core.runs.execute import execute
+from core.runs.explain import (
+    class_genes,
+    collect_evidence,
+    explain_run,
+    explanation_state,
+    load_attribution,
+    load_evidence,
+)
+from core.runs.spec import RunSpec
+from core.runs.store import RunStore
+
+
+class Silent:
+    """Listens to a run and says nothing."""
+
+    def progress(self, done: int, total: int, text: str) -> None: ...
+
+    def epoch(self, fold: int, row: dict[str, float]) -> None: ...
+
+    def cancelled(self) -> bool:
+        return False
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A home with a tiny run of two folds, and the run's id."""
+    place = tmp_path_factory.mktemp("trained")
+    before = os.environ.get("GENECANVAS_HOME")
+    os.environ["GENECANVAS_HOME"] = str(place)
+    dataset = add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
+    spec = RunSpec.parse(
+        {
+            "dataset": dataset,
+            "label": "tumour_type",
+            "group": "patient",
+            "preparation": {"genes": 60},
+            "network": {"image_size": 32, "pool": 2},
+            "training": {"epochs": 2, "batch_size": 16, "precision": "float32"},
+            "split": {"kind": "kfold", "folds": 2},
+        }
+    )
+    run = RunStore().submit(spec)[0].id
+    execute(spec, run_folder(run), Silent())
+    yield place, run
+    if before is None:
+        del os.environ["GENECANVAS_HOME"]
+    else:
+        os.environ["GENECANVAS_HOME"] = before
+
+
+@pytest.fixture
+def run(trained: tuple[Path, str], home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("GENECANVAS_HOME", str(trained[0]))
+    return trained[1]
+
+
+def explain(run: str, recipe: Recipe) -> None:
+    explain_run(run, recipe, lambda *_: None)
+
+
+def test_with_several_folds_genes_are_ranked_by_what_these_agree_on(run: str) -> None:
+    recipe = Recipe("saliency")
+    explain(run, recipe)
+    table = class_genes(run, recipe, "KIRC")
+    assert table["consensus"].is_monotonic_increasing
+    assert table["rank"].tolist() == list(range(1, len(table) + 1))
+    assert set(table["selected"]) <= {0, 0.5, 1}
+    assert table["selected"][0] > 0
+
+
+def test_why_this_class_and_not_that(run: str) -> None:
+    recipe = Recipe("input_x_gradient", "others", against="LUSC")
+    explain(run, recipe)
+    found = load_attribution(run, recipe)
+    assert set(found.labels) == {"BRCA", "KIRC", "LUAD", "UCEC"}
+    assert set(class_genes(run, recipe)["class"]) == set(found.labels)
+    with pytest.raises(InputError, match=r"no class 'LUSC' explained"):
+        class_genes(run, recipe, "LUSC")
+    with pytest.raises(InputError, match=r"no class 'PRAD'. Known: BRCA"):
+        explain(run, Recipe(against="PRAD"))
+
+
+def test_a_stage_is_chosen_and_kept_apart(run: str) -> None:
+    sides = []
+    for stage in (None, "fire2_3"):
+        explain(run, Recipe("hirescam", stage=stage))
+        sides.append(load_attribution(run, Recipe("hirescam", stage=stage)).maps.shape[1])
+    assert sides == [1, 7]
+    with pytest.raises(InputError, match=r"no stage 'layer4'. Known: stem, fire2_3"):
+        explain(run, Recipe("hirescam", stage="layer4"))
+
+
+def test_a_recipe_takes_only_what_its_method_has() -> None:
+    assert Recipe().stem == "integrated_gradients"
+    stems = {Recipe("gradcam", stage="stem").stem, Recipe("occlusion", "zero").stem,
+             Recipe(against="../x").stem, Recipe(against="LUSC").stem}  # fmt: skip
+    assert len(stems) == 4
+    assert not any("/" in stem or "." in stem for stem in stems)
+    for wrong in (
+        lambda: Recipe("lime"),
+        lambda: Recipe(baseline="noise"),
+        lambda: Recipe("saliency", "zero"),
+        lambda: Recipe("saliency", stage="stem"),
+    ):
+        with pytest.raises(InputError):
+            wrong()
+
+
+def test_a_trust_card_that_was_interrupted_goes_on(run: str) -> None:
+    recipe = Recipe("input_x_gradient")
+    with pytest.raises(InputError, match=r"trust card of Input x gradient.*not been computed"):
+        load_evidence(run, recipe)
+
+    def stop(done: int, total: int) -> None:
+        if done == 4:
+            raise Cancelled("Cancelled by the user.")
+
+    with pytest.raises(Cancelled):
+        collect_evidence(run, recipe, stop)
+    assert explanation_state(run, recipe, evidence=True).state == "failed"
+    assert explanation_state(run, recipe).state == "done"
+    seen: list[tuple[int, int]] = []
+    collect_evidence(run, recipe, lambda *row: seen.append(row))
+    assert seen == [(done, len(PARTS)) for done in range(4, len(PARTS) + 1)]
+    assert explanation_state(run, recipe, evidence=True).state == "done"
+    card = load_evidence(run, recipe)
+    names = {evidence.name: evidence for evidence in card.evidence}
+    assert len(names) == len(card.evidence) == len(PARTS) + 2
+    assert names["stability"].value is not None
+    assert np.isfinite(names["deletion"].value)
+    assert card.light in ("red", "amber")  # after two epochs
+    before = [path.stat().st_mtime_ns for path in run_folder(run).rglob("*evidence.json")]
+    collect_evidence(run, recipe, lambda *_: None)
+    assert before == [path.stat().st_mtime_ns for path in run_folder(run).rglob("*evidence.json")]
+
+
+def test_the_command_line_shows_the_card(run: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["explain", run, "--method", "guided_backprop", "--evidence", "--json"]
+    assert main(command) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["light"] == "red"
+    assert "Adebayo" in document["warning"]
+    assert {"name", "title", "value", "light", "green", "red", "sentence"} <= set(
+        document["evidence"][0]
+    )
+    assert main(["explain", run, "--method", "saliency", "--baseline", "zero"]) == 2
