@@ -9,6 +9,7 @@ import pytest
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset
+from core.explain.methods import Recipe
 from core.runs.explain import explain_run
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore, log_path
@@ -115,14 +116,14 @@ def test_finished_runs_on_all_three_pages(dataset: str) -> None:
     app = open_page("compare", runs=f"{first},{second}")
     assert not app.exception
     assert not app.error
-    assert charts(app) == 1
+    assert charts(app) == 3
     assert app.dataframe[0].value["seed"].tolist() == ["0", "1"]
 
     app = open_page("explain", run=first)
     assert not app.exception
     assert "has not been computed for this run yet" in words(app)
-    explain_run(first, "integrated_gradients", lambda *_: None)
-    explain_run(first, "gradcam", lambda *_: None)
+    explain_run(first, Recipe("integrated_gradients"), lambda *_: None)
+    explain_run(first, Recipe("gradcam"), lambda *_: None)
     app = open_page("explain", run=first)
     assert not app.exception
     assert not app.error

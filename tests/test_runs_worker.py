@@ -14,6 +14,7 @@ import pytest
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.errors import InputError
+from core.explain.methods import Recipe
 from core.files import read_json
 from core.home import run_folder
 from core.runs import launch
@@ -85,8 +86,8 @@ def test_k_folds_hold_every_sample_out_once(dataset: str) -> None:
     predictions = load_predictions(run)
     assert len(predictions) == predictions["sample"].nunique() == 90
     assert len(load_result(run).folds) == 3
-    explain_run(run, "saliency", lambda *_: None)
-    found = load_attribution(run, "saliency")
+    explain_run(run, Recipe("saliency"), lambda *_: None)
+    found = load_attribution(run, Recipe("saliency"))
     assert set(found.folds) == {0, 1, 2}
     fold_of = predictions.set_index("sample")["fold"]
     assert (fold_of[found.samples].to_numpy() == found.folds).all()
@@ -161,23 +162,23 @@ def test_explaining_gives_every_class_its_genes(dataset: str) -> None:
     store = RunStore()
     run = store.submit(make_spec(dataset))[0].id
     with pytest.raises(InputError, match="has no result yet"):
-        explain_run(run, "integrated_gradients", lambda *_: None)
+        explain_run(run, Recipe("integrated_gradients"), lambda *_: None)
     assert start_worker().wait(120) == 0
-    assert explanation_state(run, "integrated_gradients").state == "missing"
+    assert explanation_state(run, Recipe("integrated_gradients")).state == "missing"
     seen: list[tuple[int, int]] = []
-    explain_run(run, "integrated_gradients", lambda *step: seen.append(step))
+    explain_run(run, Recipe("integrated_gradients"), lambda *step: seen.append(step))
     assert seen[-1][0] == seen[-1][1]
-    assert explanation_state(run, "integrated_gradients").state == "done"
-    table = class_genes(run, "integrated_gradients", "KIRC")
+    assert explanation_state(run, Recipe("integrated_gradients")).state == "done"
+    table = class_genes(run, Recipe("integrated_gradients"), "KIRC")
     assert table["rank"].tolist() == list(range(1, 61))
     assert table["score"].is_monotonic_decreasing
     assert {"gene", "class", "score", "rank", "log2fc", "fdr"} <= set(table)
-    found = load_attribution(run, "integrated_gradients")
+    found = load_attribution(run, Recipe("integrated_gradients"))
     assert np.median(found.completeness) < 0.05
     parts = read_json(run_folder(run) / "folds/0/fold.json")["parts"]
     assert set(found.samples) <= set(parts["test"])
     with pytest.raises(InputError, match="no class 'PRAD'"):
-        class_genes(run, "integrated_gradients", "PRAD")
+        class_genes(run, Recipe("integrated_gradients"), "PRAD")
 
 
 def test_a_computation_that_died_is_shown_as_failed(dataset: str) -> None:
@@ -186,7 +187,7 @@ def test_a_computation_that_died_is_shown_as_failed(dataset: str) -> None:
     place = run_folder(run) / "attributions"
     place.mkdir(parents=True)
     (place / "gradcam.progress.json").write_text('{"done": 1, "total": 4}')
-    assert explanation_state(run, "gradcam").state == "working"
-    state = explanation_state(run, "gradcam", patience=-1)
+    assert explanation_state(run, Recipe("gradcam")).state == "working"
+    state = explanation_state(run, Recipe("gradcam"), patience=-1)
     assert state.state == "failed"
     assert "died" in state.message

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -17,8 +17,8 @@ from core.home import home, run_folder
 from core.runs.lease import is_held
 from core.runs.spec import RunSpec
 
-SCHEMA_VERSION = 1
-SCHEMA = """
+MIGRATIONS = [
+    """
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,
     place INTEGER NOT NULL,
@@ -42,7 +42,14 @@ CREATE TABLE epochs (
     row TEXT NOT NULL,
     PRIMARY KEY (run, fold, epoch)
 );
-"""
+""",
+    """
+ALTER TABLE runs ADD COLUMN parent TEXT;
+ALTER TABLE runs ADD COLUMN study TEXT;
+CREATE INDEX runs_by_study ON runs (study);
+""",
+]
+"""What turns a store of version 0, 1, … into one of the next version."""
 LOG_END = 1500
 """Characters of the log that stand in the reason of a run whose worker died."""
 
@@ -51,6 +58,8 @@ class RunState(StrEnum):
     """Where a run is on its way."""
 
     QUEUED = "queued"
+    PAUSED = "paused"
+    """Waits until its study goes on."""
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
@@ -78,6 +87,10 @@ class RunRecord(BaseModel):
     done: int
     total: int
     message: str
+    parent: str | None
+    """The run that this one asks a what-if of."""
+    study: str | None
+    """The name of the study that it belongs to."""
 
 
 class RunStore:
@@ -87,15 +100,15 @@ class RunStore:
         self.path = path or home() / "runs.sqlite"
         with self._transaction() as db:
             found = db.execute("PRAGMA user_version").fetchone()[0]
-            if found == 0:
-                for statement in SCHEMA.split(";"):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            elif found != SCHEMA_VERSION:
+            if found > len(MIGRATIONS):
                 raise InputError(
-                    f"{self.path} has store version {found}, this program reads {SCHEMA_VERSION}. "
-                    "Use the program that wrote it, or name another folder with GENECANVAS_HOME."
+                    f"{self.path} has store version {found}, this program reads up to "
+                    f"{len(MIGRATIONS)}. Use the program that wrote it, or name another folder "
+                    "with GENECANVAS_HOME."
                 )
+            for statement in ";".join(MIGRATIONS[found:]).split(";"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -123,19 +136,37 @@ class RunStore:
         except sqlite3.DatabaseError as error:
             raise InputError(f"The store {self.path} can't be used: {error}.") from error
 
-    def submit(self, spec: RunSpec, name: str | None = None) -> tuple[RunRecord, bool]:
+    def submit(
+        self,
+        spec: RunSpec,
+        name: str | None = None,
+        *,
+        parent: str | None = None,
+        study: str | None = None,
+    ) -> tuple[RunRecord, bool]:
         """Queue a run; an equal spec that is known already is not queued again.
+
+        Args:
+            spec: what shall be trained.
+            name: what lists call it; by default its title.
+            parent: the run that it asks a what-if of.
+            study: the study that it belongs to; a run that is there already joins it if it
+                belongs to none.
 
         Returns:
             The run's record, and whether it is new.
         """
         with self._transaction() as db:
             cursor = db.execute(
-                "INSERT OR IGNORE INTO runs (id, place, name, spec, state, created) VALUES "
-                "(?, (SELECT 1 + coalesce(max(place), 0) FROM runs), ?, ?, ?, ?)",
-                (spec.id, name or spec.title(), spec.model_dump_json(), RunState.QUEUED, _now()),
-            )
+                "INSERT OR IGNORE INTO runs (id, place, name, spec, state, created, parent, study) "
+                "VALUES (?, (SELECT 1 + coalesce(max(place), 0) FROM runs), ?, ?, ?, ?, ?, ?)",
+                (
+                    spec.id, name or spec.title(), spec.model_dump_json(), RunState.QUEUED, _now(),
+                    parent, study,
+                ),
+            )  # fmt: skip
             created = cursor.rowcount == 1
+            db.execute("UPDATE runs SET study = ? WHERE id = ? AND study IS NULL", (study, spec.id))
         return self.get(spec.id), created
 
     def get(self, run: str) -> RunRecord:
@@ -159,6 +190,26 @@ class RunStore:
         with self._reading() as db:
             rows = db.execute("SELECT * FROM runs ORDER BY created DESC, place DESC").fetchall()
         return [_to_record(row) for row in rows]
+
+    def studies(self) -> dict[str, Sequence[RunRecord]]:
+        """Name of each study -> its runs in the order of the queue; the newest study first."""
+        found: dict = {}
+        for record in self.list():
+            if record.study is not None:
+                found.setdefault(record.study, []).insert(0, record)
+        return found
+
+    def pause(self, study: str) -> None:
+        """Let the queued runs of a study wait; one that is running goes on to its end."""
+        self._change_study(study, RunState.QUEUED, RunState.PAUSED)
+
+    def unpause(self, study: str) -> None:
+        """Queue the waiting runs of a study again."""
+        self._change_study(study, RunState.PAUSED, RunState.QUEUED)
+
+    def _change_study(self, study: str, old: RunState, new: RunState) -> None:
+        with self._transaction() as db:
+            db.execute("UPDATE runs SET state = ? WHERE study = ? AND state = ?", (new, study, old))
 
     def claim(self) -> RunRecord | None:
         """Take the first run of the queue and mark it as running; None when the queue is empty."""
@@ -212,8 +263,16 @@ class RunStore:
         record = self.get(run)
         with self._transaction() as db:
             queued = db.execute(
-                "UPDATE runs SET state = ?, reason = ?, finished = ? WHERE id = ? AND state = ?",
-                (RunState.CANCELLED, "Cancelled by the user.", _now(), run, RunState.QUEUED),
+                "UPDATE runs SET state = ?, reason = ?, finished = ? "
+                "WHERE id = ? AND state IN (?, ?)",
+                (
+                    RunState.CANCELLED,
+                    "Cancelled by the user.",
+                    _now(),
+                    run,
+                    RunState.QUEUED,
+                    RunState.PAUSED,
+                ),
             ).rowcount
             running = db.execute(
                 "UPDATE runs SET cancel = 1 WHERE id = ? AND state = ?", (run, RunState.RUNNING)

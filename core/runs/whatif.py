@@ -1,0 +1,243 @@
+"""What if: child runs that differ from their parent in one thing, and what that changed."""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from core.errors import InputError
+from core.evaluation.differences import mcnemar
+from core.runs.result import load_predictions, load_result
+from core.runs.spec import RunSpec
+
+DROPPED = (10, 50, 100, 500)
+"""Genes that a series of what-ifs leaves out."""
+
+
+def without_genes(spec: RunSpec, genes: Collection[str]) -> RunSpec:
+    """The same run on images that never hold these genes; others take their places."""
+    left_out = dict.fromkeys([*spec.preparation.without, *_named(genes)])
+    return _change(spec, preparation={"without": tuple(left_out)})
+
+
+def only_genes(spec: RunSpec, genes: Collection[str]) -> RunSpec:
+    """The same run on these genes alone, as far as the dataset has them."""
+    return _change(spec, preparation={"gene_list": tuple(dict.fromkeys(_named(genes)))})
+
+
+def without_value(spec: RunSpec, column: str, value: str, values: Collection[str]) -> RunSpec:
+    """The same run without the samples whose column has a value: a class, a batch, a site.
+
+    Args:
+        spec: the parent.
+        column: the column of the samples.
+        value: what is left out.
+        values: all values that the column has.
+
+    Raises:
+        InputError: nothing would be left.
+    """
+    kept = [name for name in spec.where.get(column, sorted(values)) if name != value]
+    if not kept:
+        raise InputError(f"Without {value} no sample is left: {column} has no other value.")
+    return _change(spec, where={**spec.where, column: kept})
+
+
+def merged_classes(spec: RunSpec, first: str, second: str) -> RunSpec:
+    """The same run with two classes taken for one.
+
+    Raises InputError when they are the same.
+    """
+    if first == second:
+        raise InputError(f"Choose two classes to merge; got {first} twice.")
+    name = f"{first} + {second}"
+    before = {old: name for old, new in spec.merge.items() if new in (first, second)}
+    return _change(spec, merge={**spec.merge, **before, first: name, second: name})
+
+
+def permuted_labels(spec: RunSpec) -> RunSpec:
+    """The control whose accuracy must fall to chance: every sample gets another one's class."""
+    return _change(spec, permute_labels=True)
+
+
+def shuffled_layout(spec: RunSpec) -> RunSpec:
+    """The control without neighbourhoods: every gene at a random place."""
+    return _change(spec, layout={"name": "random"})
+
+
+def _change(spec: RunSpec, **changes: Any) -> RunSpec:
+    document = spec.model_dump(mode="json")
+    for name, value in changes.items():
+        if name in ("preparation", "layout"):
+            value = {**document[name], **value}
+        document[name] = value
+    return RunSpec.parse(document)
+
+
+def _named(genes: Collection[str]) -> list[str]:
+    if not genes:
+        raise InputError("Name at least one gene.")
+    return [str(gene) for gene in genes]
+
+
+def drop_series(
+    spec: RunSpec, ranked: Collection[str], seed: int = 0
+) -> list[tuple[int, str, RunSpec]]:
+    """Children without the first 10, 50, 100 and 500 genes of a ranking, and without random ones.
+
+    Args:
+        spec: the parent.
+        ranked: its genes, the most important first.
+        seed: of the random genes.
+
+    Returns:
+        (number of genes, 'top' or 'random', child), for the numbers that leave at least a tenth
+        of the genes.
+    """
+    ranked = list(ranked)
+    shuffled = np.random.default_rng(seed).permutation(ranked).tolist()
+    return [
+        (n, kind, without_genes(spec, genes[:n]))
+        for n in DROPPED
+        if n <= 0.9 * len(ranked)
+        for kind, genes in (("top", ranked), ("random", shuffled))
+    ]
+
+
+def describe_difference(parent: RunSpec, child: RunSpec) -> str:
+    """What the child does differently, in a few words; empty when nothing differs."""
+    words = [*_describe_samples(parent, child), *_describe_genes(parent, child)]
+    if child.permute_labels and not parent.permute_labels:
+        words.append("labels permuted")
+    if child.layout != parent.layout:
+        words.append(f"layout {child.layout.name}")
+    if child.network != parent.network:
+        differ = _differing(parent.network, child.network)
+        words += [str(value) for name, value in differ.items() if name == "backbone"]
+        words += [f"{name} {value}" for name, value in differ.items() if name != "backbone"]
+    if child.split != parent.split:
+        words.append(f"split {child.split.title()}")
+    words += [f"{k} {v}" for k, v in _differing(parent.training, child.training).items()]
+    if child.seed != parent.seed:
+        words.append(f"seed {child.seed}")
+    return ", ".join(words)
+
+
+def _describe_samples(parent: RunSpec, child: RunSpec) -> list[str]:
+    words = []
+    for column in sorted(child.where.keys() | parent.where.keys()):
+        old, new = parent.where.get(column), child.where.get(column)
+        if new is None:
+            words.append(f"all values of {column}")
+        elif old is None:
+            words.append(f"{column} only {', '.join(new)}")
+        elif set(new) < set(old):
+            words.append(f"without {', '.join(sorted(set(old) - set(new)))}")
+        elif new != old:
+            words.append(f"{column} is {', '.join(new)}")
+    left = set(child.leave_out) - set(parent.leave_out)
+    if left:
+        words.append(f"without {len(left)} samples")
+    merged = sorted({new for old, new in child.merge.items() if parent.merge.get(old) != new})
+    return words + [f"{name} as one class" for name in merged]
+
+
+def _describe_genes(parent: RunSpec, child: RunSpec) -> list[str]:
+    words = []
+    old, new = parent.preparation, child.preparation
+    left = [gene for gene in new.without if gene not in set(old.without)]
+    if left:
+        words.append(f"without {_few(left)}")
+    if new.gene_list != old.gene_list:
+        words.append(f"only {_few(list(new.gene_list))}" if new.gene_list else "all genes")
+    rest = {k: v for k, v in _differing(old, new).items() if k not in ("without", "gene_list")}
+    return words + [f"{name} {value}" for name, value in rest.items()]
+
+
+def _few(genes: list[str]) -> str:
+    return ", ".join(genes) if len(genes) <= 3 else f"{len(genes)} genes ({genes[0]}, …)"
+
+
+def _differing(old: BaseModel, new: BaseModel) -> dict[str, Any]:
+    after = new.model_dump()
+    return {name: after[name] for name, value in old.model_dump().items() if after[name] != value}
+
+
+class Effect(BaseModel):
+    """What a change did, on the samples that both runs held out."""
+
+    model_config = ConfigDict(frozen=True)
+
+    shared: int
+    """Held-out samples that both runs predicted."""
+    parent_accuracy: float
+    child_accuracy: float
+    """On these samples; merged classes count as one for both."""
+    lost: list[str]
+    """Samples that only the parent had right."""
+    gained: list[str]
+    """Samples that only the child has right."""
+    p: float
+    """Exact McNemar test of lost against gained."""
+    recall: dict[str, tuple[float, float, int]]
+    """Class -> share that parent and child have right, and samples."""
+
+    def sentence(self) -> str:
+        """The effect in words."""
+        points = 100 * (self.child_accuracy - self.parent_accuracy)
+        luck = "more than luck" if self.p < 0.05 else "which may be luck"
+        if not self.lost and not self.gained:
+            return f"The same {self.shared} answers: every held-out sample is judged alike."
+        return (
+            f"{self.child_accuracy:.1%} of {self.shared} shared held-out samples are right, "
+            f"{points:+.1f} points against the parent's {self.parent_accuracy:.1%}: "
+            f"{len(self.lost)} lost, {len(self.gained)} gained, {luck} (exact McNemar "
+            f"p = {self.p:.2g})."
+        )
+
+
+def compare_to_parent(parent: str, child: str, child_spec: RunSpec) -> Effect:
+    """What a child run changed.
+
+    Args:
+        parent: id of a finished run.
+        child: id of a finished run.
+        child_spec: the child's specification: classes that it merged are merged for both.
+
+    Raises:
+        InputError: the two held out no sample in common, or the child's labels are permuted.
+    """
+    if child_spec.permute_labels:
+        raise InputError(
+            "With permuted labels no sample keeps its class, so the two can't be compared sample "
+            "by sample: compare the accuracy with chance."
+        )
+    load_result(parent), load_result(child)
+    frames = []
+    for run in (parent, child):
+        frame = load_predictions(run).drop_duplicates("sample").set_index("sample")
+        frames.append(frame[["true", "predicted"]].replace(child_spec.merge))
+    both = frames[0].join(frames[1], lsuffix="_parent", rsuffix="_child", how="inner")
+    both = both[both["true_parent"] == both["true_child"]]
+    if both.empty:
+        raise InputError("The two runs held out no sample in common, so they can't be compared.")
+    before = both["predicted_parent"] == both["true_parent"]
+    after = both["predicted_child"] == both["true_child"]
+    lost, gained = both.index[before & ~after], both.index[~before & after]
+    true = both["true_parent"]
+    return Effect(
+        shared=len(both),
+        parent_accuracy=float(before.mean()),
+        child_accuracy=float(after.mean()),
+        lost=lost.tolist(),
+        gained=gained.tolist(),
+        p=mcnemar(before.to_numpy(), after.to_numpy()),
+        recall={
+            str(cls): (
+                float(before[true == cls].mean()), float(after[true == cls].mean()),
+                int((true == cls).sum()),
+            )
+            for cls in sorted(true.unique())
+        },
+    )  # fmt: skip

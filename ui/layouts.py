@@ -1,0 +1,132 @@
+"""Choosing a layout: the method, the canvas, and the reference file that some layouts need."""
+
+import tempfile
+from pathlib import Path
+
+import streamlit as st
+
+from core.data.store import DatasetRecord
+from core.errors import InputError
+from core.images.layouts import LAYOUTS, LayoutMethod, LayoutSpec
+from core.images.references import (
+    Kind,
+    add_reference,
+    list_references,
+    read_gene_sets,
+    read_positions,
+    reference_file,
+)
+from ui.forms import ask_record
+from ui.parts import escape_markdown, open_dataset
+
+SMALLEST_CANVAS = 8
+FILES = {
+    "positions": (
+        "Gene positions",
+        "A table with gene symbols or ids, chromosome and start, as from Ensembl BioMart.",
+    ),
+    "sets": ("Gene sets", "A GMT file, as from MSigDB or Enrichr."),
+}
+"""Kind of reference file -> its name and where people have it from."""
+
+
+def ask_layout(
+    record: DatasetRecord, image_size: int, *, key: str = "layout", label: str = "Layout"
+) -> LayoutSpec:
+    """A layout with its canvas and, where it needs one, its reference file.
+
+    A layout whose file is missing is given back without it: `check_reference`, which fitting and
+    preflight call, says then what to do.
+
+    Args:
+        record: the dataset whose genes are laid out.
+        image_size: pixels a side that the network sees; the canvas divides it.
+        key: the widgets' key; pages that use the same one share the choice.
+        label: what the select box is called.
+    """
+    method = LAYOUTS[ask_record(LAYOUTS, label, key=key)]
+    st.caption(describe_layout(method))
+    reference = ask_reference(record, method.needs, key=key) if method.needs else None
+    sides = [
+        side for side in range(SMALLEST_CANVAS, image_size + 1) if image_size % side == 0
+    ]  # fmt: skip
+    side = st.selectbox(
+        "Canvas", [None, *sides], key=f"{key} side {image_size}", persist_state="session",
+        format_func=lambda side: "automatic" if side is None else f"{side} x {side} pixels",
+        help=f"{LayoutSpec.model_fields['side'].description} It is enlarged by a whole factor, so "
+        "that a pixel of the image belongs to one pixel of the canvas.",
+    )  # fmt: skip
+    return LayoutSpec(name=method.name, side=side, reference=reference)
+
+
+def describe_layout(method: LayoutMethod) -> str:
+    """What a layout looks at, whether genes share pixels, and where it is published."""
+    looks = {"positions": "follows gene positions", "sets": "follows gene sets", None: "fixed"}
+    parts = [
+        "learns from training samples only" if method.learns else looks[method.needs],
+        "each gene on a pixel of its own"
+        if method.one_per_pixel
+        else "**genes may share a pixel**",
+        method.reference,
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def ask_reference(record: DatasetRecord, kind: Kind, *, key: str) -> str | None:
+    """Choose a kept reference file or add one; None while there is none."""
+    title, wanted = FILES[kind]
+    chosen_key, upload_key, error_key = (
+        f"{key} {what} {kind}" for what in ("file", "new", "error")
+    )
+
+    def keep() -> None:
+        upload = st.session_state[upload_key]
+        st.session_state[error_key] = None
+        if upload is None:
+            return
+        try:
+            added = keep_upload(upload.name, upload.getbuffer())
+            if added not in [reference.id for reference in list_references(kind)]:
+                raise InputError(f"{upload.name} is no file of {title.lower()}. {wanted}")
+            st.session_state[chosen_key] = added
+        except InputError as error:
+            st.session_state[error_key] = str(error)
+
+    kept = {reference.id: reference.name for reference in list_references(kind)}
+    chosen = None
+    if kept:
+        chosen = st.selectbox(
+            title, list(kept), format_func=kept.get, key=chosen_key, persist_state="session",
+            help=wanted,
+        )  # fmt: skip
+    st.file_uploader(
+        f"Add a file of {title.lower()}", key=upload_key, on_change=keep, help=wanted,
+        label_visibility="collapsed" if kept else "visible",
+    )  # fmt: skip
+    if st.session_state.get(error_key):
+        st.error(escape_markdown(st.session_state[error_key]))
+    if chosen is None:
+        return None
+    known = count_known(record.id, kind, chosen)
+    say = st.caption if 2 * known >= record.genes else st.warning
+    say(f"It knows {known:,} of this dataset's {record.genes:,} genes.")
+    return chosen
+
+
+def keep_upload(name: str, content: memoryview) -> str:
+    """Keep an uploaded reference file and give back its id; raises InputError if it is neither."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "upload"
+        path.write_bytes(content)
+        return add_reference(path, name)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def count_known(dataset: str, kind: Kind, reference: str) -> int:
+    """How many of a dataset's genes a reference file knows."""
+    path = reference_file(reference)
+    if kind == "positions":
+        known = set(read_positions(path))
+    else:
+        known = {gene for genes in read_gene_sets(path).values() for gene in genes}
+    return len(known.intersection(open_dataset(dataset).var_names))
