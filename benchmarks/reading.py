@@ -39,7 +39,9 @@ path = {path!r}
 started = time.perf_counter()
 {code}
 seconds = time.perf_counter() - started
-print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+peaks = [resource.getrusage(who).ru_maxrss
+         for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+print(seconds, sum(peaks) / 1e6)
 """
 
 

@@ -51,6 +51,10 @@ class Silent:
     def epoch(self, fold: int, row: dict[str, float]) -> None:
         """Nothing."""
 
+    def enough(self) -> bool:
+        """Never."""
+        return False
+
     def cancelled(self) -> bool:
         """Never."""
         return False

@@ -30,9 +30,10 @@ def state_of(home: Path, run: str) -> str:
 def start_run(page: Page, server: Server, *, epochs: int, seed: int) -> str:
     """Start a small run on the Train page; gives back its id from the link."""
     open_page(page, f"{server.url}/train")
+    page.get_by_text("Custom: every setting", exact=True).click()
+    settle(page)
     set_number(page, "Image size", 64)
     set_number(page, "Epochs", epochs)
-    page.get_by_text("More settings", exact=True).click()
     set_number(page, "Seed", seed)
     press(page, "Start training")
     page.wait_for_url(re.compile(r"run=[0-9a-f]{16}"))

@@ -10,7 +10,7 @@ import pytest
 
 from core.__main__ import main
 from core.data.simulate import simulate
-from core.data.store import add_dataset
+from core.data.store import add_dataset, load_dataset
 from core.errors import Cancelled, InputError
 from core.explain.methods import Recipe
 from core.home import run_folder
@@ -22,10 +22,10 @@ from core.runs.explain import (
     explain_run,
     explanation_state,
     load_attribution,
-    load_evidence,
 )
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
+from core.runs.trust import load_evidence, planted_recipe, planted_run, request_planted
 
 
 class Silent:
@@ -34,6 +34,9 @@ class Silent:
     def progress(self, done: int, total: int, text: str) -> None: ...
 
     def epoch(self, fold: int, row: dict[str, float]) -> None: ...
+
+    def enough(self) -> bool:
+        return False
 
     def cancelled(self) -> bool:
         return False
@@ -143,7 +146,7 @@ def test_a_trust_card_that_was_interrupted_goes_on(run: str) -> None:
     assert explanation_state(run, recipe, evidence=True).state == "done"
     card = load_evidence(run, recipe)
     names = {evidence.name: evidence for evidence in card.evidence}
-    assert len(names) == len(card.evidence) == len(PARTS) + 2
+    assert len(names) == len(card.evidence) == len(PARTS) + 4
     assert names["stability"].value is not None
     assert np.isfinite(names["deletion"].value)
     assert card.light in ("red", "amber")  # after two epochs
@@ -162,3 +165,21 @@ def test_the_command_line_shows_the_card(run: str, capsys: pytest.CaptureFixture
         document["evidence"][0]
     )
     assert main(["explain", run, "--method", "saliency", "--baseline", "zero"]) == 2
+
+
+def test_the_planted_self_test_judges_the_recipe(run: str) -> None:
+    data = load_dataset(RunStore().get(run).spec.dataset)
+    recipe = Recipe("input_x_gradient", against="LUSC")
+    assert planted_run(run) is None
+    control = request_planted(run, data)
+    assert control.id != run
+    assert request_planted(run, data).id == planted_run(run) == control.id
+    assert (control.spec.network, control.spec.preparation.genes) == (
+        RunStore().get(run).spec.network, 60,
+    )  # fmt: skip
+    execute(control.spec, run_folder(control.id), Silent())
+    explain(control.id, planted_recipe(recipe))
+    collect_evidence(run, recipe, lambda *_: None)
+    light = {row.name: row for row in load_evidence(run, recipe).evidence}["planted"]
+    assert 0 < light.value < 1
+    assert "planted" in light.sentence

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset
@@ -65,8 +66,14 @@ def test_an_impossible_split_is_refused_and_nothing_is_queued(home: Path) -> Non
     assert RunStore().list() == []
 
 
-def test_a_weights_file_that_is_not_there_is_refused(dataset: str) -> None:
+def open_custom() -> AppTest:
+    """The Train page with every field of a run."""
     app = open_page("train")
+    return app.get("button_group")[0].set_value("custom").run()
+
+
+def test_a_weights_file_that_is_not_there_is_refused(dataset: str) -> None:
+    app = open_custom()
     app.selectbox(key="weights kind").select("file").run()
     app.text_input(key="weights path").input("/nowhere/net.pth").run()
     app = button(app, "Start training").click().run()
@@ -75,7 +82,7 @@ def test_a_weights_file_that_is_not_there_is_refused(dataset: str) -> None:
 
 
 def test_geometric_augmentation_comes_with_its_warning(dataset: str) -> None:
-    app = open_page("train")
+    app = open_custom()
     app.selectbox(key="augmentation").select("geometric").run()
     assert any("a gene is its position" in warning.value for warning in app.warning)
 

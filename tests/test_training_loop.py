@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from core.errors import Cancelled, InputError
+from core.errors import Cancelled
 from core.training.augmentations import AUGMENTATIONS
 from core.training.loop import (
     DivergedError,
+    EnoughEpochs,
     FoldData,
     classification_loss,
     draw_order,
@@ -152,13 +153,37 @@ def test_the_last_epoch_is_kept_unless_the_best_is_asked_for(
     assert validation_loss(network, fold) == pytest.approx(last, rel=1e-4)
 
 
-def test_a_torn_checkpoint_is_named(fold: FoldData, tmp_path: Path) -> None:
+def test_a_torn_checkpoint_is_not_used_and_the_weights_are_the_same(
+    fold: FoldData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, _ = run(fold, tmp_path / "whole")
     with pytest.raises(Cancelled):
         run(fold, tmp_path, Watch(limit=12))
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(InputError, match=r"checkpoint.pt is damaged"):
-        run(fold, tmp_path)
+    again, history = run(fold, tmp_path)
+    assert "checkpoint.pt is damaged" in capsys.readouterr().out
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name])
+
+
+class Hurried(Watch):
+    """Wants no more than two epochs."""
+
+    def on_epoch(self, row: dict[str, float]) -> None:
+        super().on_epoch(row)
+        if row["epoch"] == 2:
+            raise EnoughEpochs
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_a_training_can_be_ended_early(keep: str, fold: FoldData, tmp_path: Path) -> None:
+    network, history = run(fold, tmp_path, Hurried(), keep=keep)
+    assert [row["epoch"] for row in history] == [1, 2]
+    losses = [row["validation_loss"] for row in history]
+    kept = min(losses) if keep == "best" else losses[-1]
+    assert validation_loss(network, fold) == pytest.approx(kept, rel=1e-4)
 
 
 def test_a_diverged_training_says_what_to_change(fold: FoldData, tmp_path: Path) -> None:

@@ -24,6 +24,9 @@ class Silent:
     def epoch(self, fold: int, row: dict[str, float]) -> None:
         pass
 
+    def enough(self) -> bool:
+        return False
+
     def cancelled(self) -> bool:
         return False
 

@@ -25,8 +25,12 @@ WORDS = {
     "zscore": "z-score",
     "robust": "robust z-score",
     "minmax": "lowest to highest",
-    "position": "keeps position",
+    "scales": "all maps, keeps position",
+    "position": "last map, keeps position",
     "torchvision": "torchvision's own",
+    "cross_entropy": "cross-entropy",
+    "last": "of the last epoch",
+    "best": "of the best epoch",
 }
 """Options whose names in a specification are not words."""
 
@@ -45,9 +49,11 @@ def ask_field(model: type[BaseModel], name: str, *, key: str, default: Any = Non
     value = field.default if default is None else default
     kind = field.annotation
     if type(None) in get_args(kind):
+        whole = int in get_args(kind)
         return st.number_input(
-            title, value=value, format="%.5f", placeholder="automatic", help=field.description,
-            key=key, min_value=0.0,
+            title, value=value, format="%d" if whole else "%.5f", placeholder="automatic",
+            help=field.description, key=key, min_value=0 if whole else 0.0,
+            step=1 if whole else None, persist_state="session",
         )  # fmt: skip
     if get_origin(kind) is Literal:
         options = list(get_args(kind))

@@ -9,6 +9,7 @@ from core.data.store import DatasetRecord
 from core.errors import InputError
 from core.images.layouts import LAYOUTS, LayoutMethod, LayoutSpec
 from core.images.references import (
+    LARGEST,
     Kind,
     add_reference,
     list_references,
@@ -31,7 +32,12 @@ FILES = {
 
 
 def ask_layout(
-    record: DatasetRecord, image_size: int, *, key: str = "layout", label: str = "Layout"
+    record: DatasetRecord,
+    image_size: int,
+    *,
+    key: str = "layout",
+    label: str = "Layout",
+    default: str | None = None,
 ) -> LayoutSpec:
     """A layout with its canvas and, where it needs one, its reference file.
 
@@ -43,27 +49,26 @@ def ask_layout(
         image_size: pixels a side that the network sees; the canvas divides it.
         key: the widgets' key; pages that use the same one share the choice.
         label: what the select box is called.
+        default: the layout to start with, if not the first.
     """
-    method = LAYOUTS[ask_record(LAYOUTS, label, key=key)]
+    method = LAYOUTS[ask_record(LAYOUTS, label, key=key, default=default)]
     st.caption(describe_layout(method))
     reference = ask_reference(record, method.needs, key=key) if method.needs else None
-    sides = [
-        side for side in range(SMALLEST_CANVAS, image_size + 1) if image_size % side == 0
-    ]  # fmt: skip
+    sides = [side for side in range(SMALLEST_CANVAS, image_size + 1) if image_size % side == 0]
     side = st.selectbox(
-        "Canvas", [None, *sides], key=f"{key} side {image_size}", persist_state="session",
-        format_func=lambda side: "automatic" if side is None else f"{side} x {side} pixels",
+        "Canvas", [0, *sides], key=f"{key} side {image_size}", persist_state="session",
+        format_func=lambda side: f"{side} x {side} pixels" if side else "automatic",
         help=f"{LayoutSpec.model_fields['side'].description} It is enlarged by a whole factor, so "
         "that a pixel of the image belongs to one pixel of the canvas.",
     )  # fmt: skip
-    return LayoutSpec(name=method.name, side=side, reference=reference)
+    return LayoutSpec(name=method.name, side=side or None, reference=reference)
 
 
 def describe_layout(method: LayoutMethod) -> str:
     """What a layout looks at, whether genes share pixels, and where it is published."""
     looks = {"positions": "follows gene positions", "sets": "follows gene sets", None: "fixed"}
     parts = [
-        "learns from training samples only" if method.learns else looks[method.needs],
+        "learns from the training samples" if method.learns else looks[method.needs],
         "each gene on a pixel of its own"
         if method.one_per_pixel
         else "**genes may share a pixel**",
@@ -93,15 +98,16 @@ def ask_reference(record: DatasetRecord, kind: Kind, *, key: str) -> str | None:
             st.session_state[error_key] = str(error)
 
     kept = {reference.id: reference.name for reference in list_references(kind)}
-    chosen = None
+    chosen, place = None, st.container()
     if kept:
         chosen = st.selectbox(
             title, list(kept), format_func=kept.get, key=chosen_key, persist_state="session",
             help=wanted,
         )  # fmt: skip
-    st.file_uploader(
+        place = st.popover("Add another file")
+    place.file_uploader(
         f"Add a file of {title.lower()}", key=upload_key, on_change=keep, help=wanted,
-        label_visibility="collapsed" if kept else "visible",
+        max_upload_size=LARGEST // 2**20,
     )  # fmt: skip
     if st.session_state.get(error_key):
         st.error(escape_markdown(st.session_state[error_key]))

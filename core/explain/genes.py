@@ -39,11 +39,11 @@ def gene_table(
 
     Returns:
         One row a gene that has a score, highest score first: gene, class, score, rank,
-        sd (of the score over the class's explained samples; NaN for one), log2fc (mean_in -
-        mean_out), p and fdr (Welch's t test of the class against all others, Benjamini-Hochberg
-        over these genes; NaN where a side has fewer than two samples), welch (rank by that test),
-        mean_in, mean_out, auroc (how well the gene alone tells the class from the others; below
-        .5: low in the class).
+        log2fc (mean_in - mean_out), fdr (Welch's t test of the class against all others,
+        Benjamini-Hochberg over these genes; NaN where a side has fewer than two samples), mean_in,
+        mean_out, auroc (how well the gene alone tells the class from the others; below .5: low in
+        the class), sd (of the score over the class's explained samples; NaN for one), p and welch
+        (of that test, and the rank by it).
 
     Raises:
         InputError: no explained sample is of that class.
@@ -69,14 +69,14 @@ def gene_table(
             "gene": np.asarray(genes, dtype=object)[scored],
             "class": cls,
             "score": score[scored],
-            "sd": spread[scored],
             "log2fc": mean_in - mean_out if fold_change else np.nan,
-            "p": p,
             "fdr": stats.false_discovery_control(p) if np.isfinite(p).all() else p,
-            "welch": welch,
             "mean_in": mean_in,
             "mean_out": mean_out,
             "auroc": _separate(inside, outside),
+            "sd": spread[scored],
+            "p": p,
+            "welch": welch,
         }
     ).sort_values("score", ascending=False, kind="stable", ignore_index=True)
     table.insert(3, "rank", np.arange(1, len(table) + 1))

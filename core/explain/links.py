@@ -15,18 +15,19 @@ BY_SYMBOL = {
     "Open Targets": "https://platform.opentargets.org/search?q={}&page=1",
 }
 BY_ENSEMBL = {
-    **BY_SYMBOL,
+    "GeneCards": BY_SYMBOL["GeneCards"],
+    "HGNC": BY_SYMBOL["HGNC"],
     "NCBI Gene": "https://www.ncbi.nlm.nih.gov/gene/?term={}",
+    "Ensembl": BY_SYMBOL["Ensembl"],
     "UniProt": "https://www.uniprot.org/uniprotkb?query={}",
     "Human Protein Atlas": "https://www.proteinatlas.org/{}",
     "Open Targets": "https://platform.opentargets.org/target/{}",
 }
+"""cBioPortal knows no Ensembl ids."""
 
 
 def gene_links(gene: str) -> dict[str, str]:
     """Database -> address of a human gene, given by its symbol or its Ensembl id."""
     ensembl = ENSEMBL.fullmatch(gene)
     pages, name = (BY_ENSEMBL, ensembl[1]) if ensembl else (BY_SYMBOL, quote(gene, safe=""))
-    if ensembl:
-        pages = {title: page for title, page in pages.items() if title != "cBioPortal"}
     return {title: page.format(name) for title, page in pages.items()}

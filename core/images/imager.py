@@ -1,20 +1,15 @@
 """GeneImager: expression profiles to network input on the device, differentiable."""
 
-from typing import Literal
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from core.data.prepare import Z_LIMIT
 from core.errors import InputError
-from core.images.layout import GeneLayout
+from core.images.layout import Channels, GeneLayout
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_SD = (0.229, 0.224, 0.225)
-
-Channels = Literal["value", "value_z_rank"]
-"""What the three channels hold: the value thrice (as in the paper), or value, z and rank."""
 
 
 class GeneImager(nn.Module):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from core.errors import InputError
 from core.files import write_atomic
 
 VERSION = 1
+Channels = Literal["value", "value_z_rank"]
+"""What the three channels of an image hold: the value thrice (as in the paper), or value, z and
+rank."""
 
 
 @dataclass(frozen=True)

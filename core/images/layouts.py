@@ -44,7 +44,6 @@ class LayoutSpec(BaseModel):
         pattern=r"^[0-9a-f]{64}$",
         title="Reference file",
         description="SHA-256 of the gene positions or gene sets that the layout needs.",
-        exclude_if=lambda value: value is None,  # specs from before this field keep their identity
     )
 
     @field_validator("name")
@@ -79,6 +78,8 @@ class LayoutMethod:
     learns: bool
     """Whether places depend on the expression, and so on the training samples."""
     place: Callable[[Genes, int, int], Places]
+    quick_genes: int
+    """Genes up to which one thread takes about a second."""
     one_per_pixel: bool = True
     needs: Literal["positions", "sets"] | None = None
     """The kind of reference file."""
@@ -167,6 +168,7 @@ LAYOUTS = Registry(
             complexity="n log n time, n memory",
             learns=True,
             place=place_by_components,
+            quick_genes=5000,
         ),
         LayoutMethod(
             name="order",
@@ -176,6 +178,7 @@ LAYOUTS = Registry(
             complexity="n time, n memory",
             learns=False,
             place=place_in_order,
+            quick_genes=20_000,
         ),
         LayoutMethod(
             name="random",
@@ -185,6 +188,7 @@ LAYOUTS = Registry(
             complexity="n time, n memory",
             learns=False,
             place=place_at_random,
+            quick_genes=20_000,
         ),
         LayoutMethod(
             name="tsne",
@@ -195,6 +199,7 @@ LAYOUTS = Registry(
             complexity="n log n time (n^3 up to 3000 genes), n memory (n^2 up to 3000 genes)",
             learns=True,
             place=place_by_tsne,
+            quick_genes=100,
         ),
         LayoutMethod(
             name="pca",
@@ -205,6 +210,7 @@ LAYOUTS = Registry(
             complexity="n log n time (n^3 up to 3000 genes), n memory (n^2 up to 3000 genes)",
             learns=True,
             place=place_by_pca,
+            quick_genes=1000,
         ),
         LayoutMethod(
             name="hierarchical",
@@ -216,6 +222,7 @@ LAYOUTS = Registry(
             complexity="n^2 time, n memory",
             learns=True,
             place=place_by_tree,
+            quick_genes=4000,
         ),
         LayoutMethod(
             name="igtd",
@@ -226,6 +233,7 @@ LAYOUTS = Registry(
             complexity="n log n time, n memory",
             learns=True,
             place=place_by_rank_distance,
+            quick_genes=600,
         ),
         LayoutMethod(
             name="deepinsight",
@@ -236,6 +244,7 @@ LAYOUTS = Registry(
             complexity="n log n time, n memory",
             learns=True,
             place=place_as_deepinsight,
+            quick_genes=100,
             one_per_pixel=False,
             side=whole_image,
         ),
@@ -248,6 +257,7 @@ LAYOUTS = Registry(
             complexity="n time, n memory",
             learns=True,
             place=place_as_deepinsight_pca,
+            quick_genes=8000,
             one_per_pixel=False,
             side=whole_image,
         ),
@@ -260,6 +270,7 @@ LAYOUTS = Registry(
             complexity="n log n time, n memory",
             learns=False,
             place=place_by_chromosome,
+            quick_genes=20_000,
             needs="positions",
             side=chromosome_side,
         ),
@@ -272,6 +283,7 @@ LAYOUTS = Registry(
             complexity="n log n time, n memory",
             learns=False,
             place=place_as_treemap,
+            quick_genes=2000,
             needs="sets",
         ),
     ],

@@ -22,6 +22,19 @@ CHUNK = 4_000_000
 
 
 @dataclass(frozen=True)
+class Measure:
+    """One measure in words."""
+
+    name: str
+    """The field of LayoutQuality."""
+    title: str
+    help: str
+    best: str
+    """What good is, in a word or two."""
+    digits: int
+
+
+@dataclass(frozen=True)
 class LayoutQuality:
     """What `measure_layout` found. The distance of two genes is 1 - r, r Pearson's correlation."""
 
@@ -51,6 +64,66 @@ class LayoutQuality:
     displacement: float | None
     """How far a gene moves when the samples are drawn again, as a share of the side; the median of
     the genes, the mean over draws. None where the layout wasn't fitted again."""
+
+
+MEASURES = (
+    Measure(
+        "shared",
+        "Genes that share a pixel",
+        "The network sees only the mean of genes on one pixel, and an attribution can't tell them "
+        "apart.",
+        "none",
+        0,
+    ),
+    Measure(
+        "trustworthiness",
+        "Trustworthiness",
+        "Are the genes around a gene really similar to it? 1: the 8 nearest genes on the canvas "
+        "are the 8 most similar ones; about 0.5: as at random.",
+        "high",
+        3,
+    ),
+    Measure(
+        "recall",
+        "Neighbours found again",
+        "Of the 8 genes most similar to a gene, the share that stands among its 8 nearest.",
+        "high",
+        3,
+    ),
+    Measure(
+        "rank_correlation",
+        "Far apart if different",
+        "Over all pairs of genes, the rank correlation of how different two genes are and how far "
+        "apart they stand. 0: as at random.",
+        "high",
+        2,
+    ),
+    Measure(
+        "rank_error",
+        "Rank error (IGTD)",
+        "The same question as IGTD asks it: the mean difference of the two ranks, 1 for a random "
+        "layout.",
+        "low",
+        3,
+    ),
+    Measure(
+        "moran",
+        "Class patches (Moran's I)",
+        "Do genes that tell a class from the rest stand together in patches? About 1 if they do, "
+        "0 if they are scattered.",
+        "high",
+        2,
+    ),
+    Measure(
+        "displacement",
+        "Moves with other samples",
+        "How far the median gene moves, as a share of the side, when the samples are drawn again. "
+        "0.4 is as far as at random. A place is only worth remembering where this is low.",
+        "low",
+        2,
+    ),
+)
+"""The fields of LayoutQuality that speak for or against a layout, in the order of a table."""
 
 
 def measure_layout(
@@ -103,6 +176,32 @@ def measure_layout(
         moran=None if labels is None else _class_patches(layout, x, np.asarray(labels)),
         displacement=None if refit is None else _displacement(layout, x, refit, rng),
     )
+
+
+def compare_with_neighbours(layout: GeneLayout, groups: np.ndarray) -> tuple[float, float]:
+    """How much groups hold together on the canvas.
+
+    Args:
+        layout: where each gene stands.
+        groups: (genes,) the group of each gene, empty for none.
+
+    Returns:
+        The share of neighbours (pixels that touch at a side, both with genes of a group) that are
+        of the same group, and that share for genes placed at random. NaN where none touch.
+    """
+    names, number = np.unique(groups[groups != ""], return_inverse=True)
+    canvas = np.full(layout.shape, -1, dtype=np.int64)
+    inside = groups != ""
+    canvas[layout.row[inside], layout.col[inside]] = number
+    one = np.concatenate([canvas[1:].ravel(), canvas[:, 1:].ravel()])
+    other = np.concatenate([canvas[:-1].ravel(), canvas[:, :-1].ravel()])
+    touching = (one >= 0) & (other >= 0)
+    if not touching.any():
+        return float("nan"), float("nan")
+    sizes = np.bincount(canvas[canvas >= 0], minlength=len(names)).astype(float)
+    taken = sizes.sum()
+    chance = (sizes * (sizes - 1)).sum() / (taken * (taken - 1))
+    return float((one == other)[touching].mean()), float(chance)
 
 
 def morans_i(image: np.ndarray) -> float:

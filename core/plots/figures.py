@@ -14,8 +14,10 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 """Okabe and Ito's colour-blind-safe palette (jfly.uni-koeln.de/color), and more for many."""
 SEQUENTIAL = "Viridis"
 DIVERGING = "RdBu_r"
-FREE = "rgba(140,140,140,0.25)"
-"""Free pixels: a grey that no colour scale here holds."""
+FREE = ((0, "rgba(128,128,128,0.12)"), (1, "rgba(128,128,128,0.45)"))
+"""Free pixels are chequered, which no colour scale is."""
+NAMED = 4
+"""Genes of one pixel that are named under the pointer; more are counted."""
 INK, PAPER = "#1B262C", "#FFFFFF"
 """What marks a gene: dark with a light rim, so that it shows on every colour."""
 
@@ -44,25 +46,46 @@ def gene_image(
     """
     low, high = limits or _limits(values, diverging)
     rows, columns = layout.shape
+    image = layout.image(values)
     figure = go.Figure()
     figure.add_heatmap(
-        z=layout.image(values),
+        z=image,
         zmin=low,
         zmax=high,
         colorscale=DIVERGING if diverging else SEQUENTIAL,
         colorbar={"title": {"text": name, "side": "right"}, "thickness": 12},
         hoverinfo="skip",
     )
+    place_pointers(
+        figure, layout, name_pixels(layout),
+        "<b>%{text}</b><br>" + name + " %{customdata:.3g}<extra></extra>",
+        customdata=image[layout.row, layout.col],
+    )  # fmt: skip
+    mark_genes(figure, layout, marked)
+    lay_out_image(figure, rows, columns)
+    mark_free_pixels(figure, layout)
+    return figure
+
+
+def place_pointers(
+    figure: go.Figure, layout: GeneLayout, texts: Sequence[str], template: str, **more: np.ndarray
+) -> None:
+    """Lay the invisible markers over an image: one a gene, in the order of the layout."""
     figure.add_scattergl(
         x=layout.col,
         y=layout.row,
         mode="markers",
-        marker={"symbol": "square", "size": max(4, 480 / rows), "opacity": 0},
-        text=layout.genes,
-        customdata=np.asarray(values, dtype=float),
-        hovertemplate="<b>%{text}</b><br>" + name + " %{customdata:.3g}<extra></extra>",
+        name="genes",
+        marker={"symbol": "square", "size": max(4, 480 / layout.shape[0]), "opacity": 0},
+        text=texts,
+        hovertemplate=template,
         showlegend=False,
+        **more,
     )
+
+
+def mark_genes(figure: go.Figure, layout: GeneLayout, marked: Sequence[str]) -> None:
+    """Circle genes and name them; those that the layout lacks are left out."""
     for gene in _painted(layout, marked):
         row, col = layout.pixel_of(gene)
         _circle(figure, row, col)
@@ -71,15 +94,40 @@ def gene_image(
             arrowcolor=INK, font={"color": INK, "size": 14}, bgcolor=PAPER, bordercolor=INK,
             borderpad=3,
         )  # fmt: skip
-    free = rows * columns - len(np.unique(layout.row * columns + layout.col))
-    _lay_out_image(figure, rows, columns)
-    if free:
-        figure.update_layout(plot_bgcolor=FREE)
-        figure.add_annotation(
-            text=f"grey: {free} free pixels, no gene", showarrow=False, x=0, y=-0.04,
-            xref="paper", yref="paper", xanchor="left", font={"size": 12},
-        )  # fmt: skip
-    return figure
+
+
+def name_pixels(layout: GeneLayout) -> np.ndarray:
+    """(genes,) what stands on the pixel of each gene: the gene, or it and those beside it."""
+    if not layout.shared_pixels():
+        return layout.genes
+    pixel = layout.row * layout.shape[1] + layout.col
+    order = np.argsort(pixel, kind="stable")
+    borders = np.flatnonzero(np.diff(pixel[order])) + 1
+    names = layout.genes.astype(object)
+    for members in np.split(order, borders):
+        if len(members) > 1:
+            listed = ", ".join(layout.genes[members[:NAMED]].tolist())
+            more = f" and {len(members) - NAMED} more" if len(members) > NAMED else ""
+            names[members] = f"{listed}{more} (one pixel, their mean)"
+    return names.astype(str)
+
+
+def mark_free_pixels(figure: go.Figure, layout: GeneLayout) -> None:
+    """Chequer the pixels of an image that hold no gene, and say how many they are."""
+    free = layout.free_pixels()
+    if not free.any():
+        return
+    figure.add_heatmap(z=_chequer(free), zmin=0, zmax=1, colorscale=FREE, showscale=False,
+                       hoverinfo="skip")  # fmt: skip
+    figure.add_annotation(
+        text=f"chequered: {free.sum():,} free pixels, no gene", showarrow=False, x=0, y=-0.04,
+        xref="paper", yref="paper", xanchor="left", font={"size": 12},
+    )  # fmt: skip
+
+
+def _chequer(free: np.ndarray) -> np.ndarray:
+    row, col = np.indices(free.shape)
+    return np.where(free, (row + col) % 2, np.nan).astype(np.float32)
 
 
 def image_grid(
@@ -103,16 +151,20 @@ def image_grid(
         rows, columns, subplot_titles=list(titles), horizontal_spacing=0.02,
         vertical_spacing=0.12 / max(rows, 1),
     )  # fmt: skip
-    genes = layout.image(np.arange(len(layout.genes)))
-    names = np.where(
-        np.isnan(genes), "free pixel", layout.genes[np.nan_to_num(genes).round().astype(int)]
-    )
+    names = np.full(layout.shape, "free pixel", dtype=object)
+    names[layout.row, layout.col] = name_pixels(layout)
+    free = layout.free_pixels()
     for index, image in enumerate(layout.image(values)):
+        place = {"row": index // columns + 1, "col": index % columns + 1}
         figure.add_heatmap(
             z=image, text=names, coloraxis="coloraxis",
-            hovertemplate="<b>%{text}</b><br>" + name + " %{z:.3g}<extra></extra>",
-            row=index // columns + 1, col=index % columns + 1,
+            hovertemplate="<b>%{text}</b><br>" + name + " %{z:.3g}<extra></extra>", **place,
         )  # fmt: skip
+        if free.any():
+            figure.add_heatmap(
+                z=_chequer(free), zmin=0, zmax=1, colorscale=FREE, showscale=False,
+                hoverinfo="skip", **place,
+            )  # fmt: skip
         for gene in _painted(layout, marked):
             row, col = layout.pixel_of(gene)
             _circle(figure, row, col, row=index // columns + 1, col=index % columns + 1)
@@ -128,7 +180,6 @@ def image_grid(
         },
         height=60 + 260 * rows,
         margin_pad=0,
-        plot_bgcolor=FREE,
     )  # fmt: skip
     return _finish(figure, 40)
 
@@ -143,7 +194,7 @@ def region_map(image: np.ndarray, *, name: str, diverging: bool) -> go.Figure:
             hovertemplate="row %{y}, column %{x}: %{z:.3g}<extra></extra>",
         )
     )  # fmt: skip
-    _lay_out_image(figure, *image.shape)
+    lay_out_image(figure, *image.shape)
     return figure
 
 
@@ -243,7 +294,8 @@ def _circle(figure: go.Figure, y: int, x: int, **subplot: int) -> None:
         )  # fmt: skip
 
 
-def _lay_out_image(figure: go.Figure, rows: int, columns: int) -> None:
+def lay_out_image(figure: go.Figure, rows: int, columns: int) -> None:
+    """Square pixels, the first row at the top, no axes."""
     figure.update_xaxes(visible=False, range=[-0.5, columns - 0.5], constrain="domain")
     figure.update_yaxes(
         visible=False, range=[rows - 0.5, -0.5], scaleanchor="x", constrain="domain"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,21 +16,20 @@ from core.explain import evidence
 from core.explain.case import Case
 from core.explain.consensus import rank_by_consensus
 from core.explain.evidence import Evidence
-from core.explain.genes import gene_table
+from core.explain.genes import gene_table, has_fold_change
 from core.explain.methods import Recipe
+from core.explain.rankings import kuncheva, top_count
 from core.files import read_json
 from core.home import run_folder
 from core.images.imager import GeneImager
 from core.images.layout import GeneLayout
 from core.models.network import build_network, restore_network
 from core.runs.execute import fold_folder
-from core.runs.result import load_predictions, load_result
+from core.runs.explain import RunAttribution, measure_run_skill
+from core.runs.result import load_result
 from core.runs.spec import RunSpec
 from core.runs.study import Study, open_study
 from core.training.device import choose_device
-
-if TYPE_CHECKING:
-    from core.runs.explain import RunAttribution
 
 BACKGROUND = 100
 """Training samples that methods may start from."""
@@ -46,15 +44,15 @@ def attribute_run(
     run: str,
     recipe: Recipe,
     samples_per_class: int,
-    top_genes: int,
     progress: Callable[[int, int], None],
 ) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
     """Attribute held-out samples to genes, each for its true class.
 
-    The same network with its random initial weights is asked beside it: genes that it names too
-    come from the data or the method, not from what was learned (Adebayo et al. 2018,
-    arXiv:1810.03292). Samples of the class that the recipe is against are left out. With several
-    folds, genes are ranked by what the folds' networks agree on.
+    Asked are the folds that the run's scores are of: of a learning curve the last one. Beside each
+    network, the same one with random initial weights is asked: genes that it names too come from
+    the data or the method, not from what was learned (Adebayo et al. 2018, arXiv:1810.03292).
+    Samples of the class that the recipe is against are left out. With several folds, genes are
+    ranked by what the folds' networks agree on.
 
     Returns:
         The arrays of a RunAttribution, and the gene tables of all classes under each other.
@@ -64,13 +62,15 @@ def attribute_run(
     """
     spec, study, device = open_run(run, recipe)
     rng = np.random.default_rng(spec.seed)
-    parts = []
+    parts, scored = [], load_result(run).scored
     chosen = [
-        choose_samples(study, fold.test, recipe, -(-samples_per_class // len(study.folds)), rng)
-        for fold in study.folds
+        choose_samples(
+            study, study.folds[number].test, recipe, -(-samples_per_class // len(scored)), rng
+        )
+        for number in scored
     ]
     total, done = 2 * sum(map(len, chosen)), 0
-    for number, positions in enumerate(chosen):
+    for number, positions in zip(scored, chosen, strict=True):
         prepared, case = open_fold(run, spec, study, number, positions, recipe, device)
         found = []
         for network in (case.network, case.untrained):
@@ -85,21 +85,25 @@ def attribute_run(
     genes = np.unique(np.concatenate([prepared.genes for _, prepared, _, _ in parts]))
     positions = np.concatenate([positions for positions, *_ in parts])
     labels = study.labels[positions]
-    folds = np.concatenate([np.full(len(p), k) for k, (p, *_) in enumerate(parts)])
+    folds = np.concatenate(
+        [np.full(len(p), number) for number, (p, *_) in zip(scored, parts, strict=True)]
+    )
     scores = np.concatenate([_spread(a.scores, p.genes, genes) for _, p, a, _ in parts])
     control = np.concatenate([_spread(a.scores, p.genes, genes) for _, p, _, a in parts])
     expression = np.full((len(study.x), len(genes)), np.nan, dtype=np.float32)
     for _, prepared, _, _ in reversed(parts):
         at = np.searchsorted(genes, prepared.genes)
         expression[:, at] = prepared.log_expression(study.x)
-    tables, overlap = [], {}
+    tables, overlap, k = [], {}, top_count(len(genes))
+    fold_change = has_fold_change(study.x, parts[0][1].scale)
     for name in np.unique(labels):
-        table = gene_table(scores, labels, expression, study.labels, genes, name)
-        other = np.nanmean(control[labels == name], axis=0)
-        top = set(genes[np.argsort(-other, kind="stable")[:top_genes]])
-        overlap[name] = len(top & set(table["gene"][:top_genes])) / top_genes
+        own = labels == name
+        table = gene_table(
+            scores, labels, expression, study.labels, genes, name, fold_change=fold_change
+        )
+        overlap[name] = kuncheva(*(np.nanmean(a[own], axis=0) for a in (scores, control)), k)
         if len(parts) > 1:
-            own = [(labels == name) & (folds == number) for number in range(len(parts))]
+            own = [(labels == name) & (folds == number) for number in scored]
             lists = np.stack([scores[rows].mean(axis=0) for rows in own if rows.any()])
             table = rank_by_consensus(table, lists, genes)
         tables.append(table)
@@ -131,7 +135,8 @@ def collect_parts(
     """
     spec, study, device = open_run(run, recipe)
     place = pd.Series(np.arange(len(study.samples)), index=study.samples)
-    first = np.flatnonzero(found.folds == 0)
+    number = int(found.folds[0])
+    first = np.flatnonzero(found.folds == number)
     rows = np.concatenate(
         [
             first[found.labels[first] == name][:samples_per_class]
@@ -139,11 +144,11 @@ def collect_parts(
         ]
     )
     positions = place.loc[found.samples[rows]].to_numpy()
-    prepared, case = open_fold(run, spec, study, 0, positions, recipe, device)
+    prepared, case = open_fold(run, spec, study, number, positions, recipe, device)
     own = found.scores[rows][:, np.searchsorted(found.genes, prepared.genes)]
     errors, rest = found.completeness, (found.scores, found.labels)
     measures: dict[str, Callable[[], list[Evidence]]] = {
-        "skill": lambda: [_measure_skill(run)],
+        "skill": lambda: [measure_run_skill(run)],
         "signal": lambda: [evidence.measure_signal(own)],
         "completeness": lambda: [evidence.measure_completeness(errors)],
         "randomisation": lambda: evidence.measure_randomisation(case, own),
@@ -158,12 +163,6 @@ def collect_parts(
     for name in PARTS:
         if name not in known:
             yield name, measures[name]()
-
-
-def _measure_skill(run: str) -> Evidence:
-    table, classes = load_predictions(run), load_result(run).classes
-    y, predicted = (np.searchsorted(classes, table[key]) for key in ("true", "predicted"))
-    return evidence.measure_skill(y, predicted)
 
 
 def open_run(run: str, recipe: Recipe) -> tuple[RunSpec, Study, torch.device]:
@@ -209,7 +208,13 @@ def open_fold(
         method=recipe.method,
         network=trained,
         untrained=untrained,
-        imager=GeneImager(GeneLayout.load(place / "layout.npz"), spec.network.image_size),
+        imager=GeneImager(
+            GeneLayout.load(place / "layout.npz"),
+            spec.network.image_size,
+            spec.network.channels,
+            prepared.mean,
+            prepared.unit_sd,
+        ),
         x=prepared.transform(study.x[positions]),
         targets=targets,
         baseline=_find_baselines(

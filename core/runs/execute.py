@@ -4,7 +4,7 @@ import platform
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ from core.training.augmentations import AUGMENTATIONS
 from core.training.calibration import apply_temperature, fit_temperature
 from core.training.device import choose_device, choose_precision, describe_device
 from core.training.features import FrozenPart
-from core.training.loop import FoldData, predict_proba, train
+from core.training.loop import EnoughEpochs, FoldData, predict_proba, train
 from core.training.splits import Fold
 
 
@@ -37,8 +37,11 @@ class Reporter(Protocol):
     def progress(self, done: int, total: int, text: str) -> None:
         """The share of the run that is done, and what happens now, in words."""
 
-    def epoch(self, fold: int, row: dict[str, float]) -> None:
+    def epoch(self, fold: int, row: dict[str, Any]) -> None:
         """An epoch's measurements."""
+
+    def enough(self) -> bool:
+        """Whether the user wants the training to end after the epoch at hand."""
 
     def cancelled(self) -> bool:
         """Whether the user wants the run to stop; asked after each batch."""
@@ -60,6 +63,7 @@ def execute(spec: RunSpec, folder: Path, reporter: Reporter) -> RunResult:
         GeneCanvasError: the spec doesn't fit its dataset, weights are missing, the loss diverged.
     """
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # it finds bugs, and costs 7 %
     write_json(folder / "spec.json", spec.model_dump(mode="json"))
     reporter.progress(0, 1, "Reading the dataset")
     study = open_study(spec)
@@ -79,7 +83,9 @@ def _run_fold(spec: RunSpec, study: Study, number: int, folder: Path, reporter: 
 
     watch.say("painting gene-images")
     prepared, layout = fit_images(spec, study, fold, place)
-    imager = GeneImager(layout, spec.network.image_size)
+    imager = GeneImager(
+        layout, spec.network.image_size, spec.network.channels, prepared.mean, prepared.unit_sd
+    )
     x = prepared.transform(study.x)
     watch.say("plain baselines")
     plain = {
@@ -142,6 +148,7 @@ def _run_fold(spec: RunSpec, study: Study, number: int, folder: Path, reporter: 
             "temperature": temperature,
             "kept_epoch": kept["epoch"],
             "epochs": len(history),
+            "ended_by_hand": watch.ended,
             "history": history,
             "plain": {name: values.tolist() for name, values in plain.items()},
             "parts": {
@@ -269,6 +276,10 @@ def _explain_conditions(spec: RunSpec, first: dict) -> list[str]:
             "Memory was too small for whole batches: their gradients were computed for "
             f"{first['history'][-1]['at_once']} samples at a time and added."
         )
+    if first["ended_by_hand"]:
+        notes.append(
+            f"Training was ended by hand after {first['epochs']} of {spec.training.epochs} epochs."
+        )
     longest = first["kept_epoch"] == first["epochs"] == spec.training.epochs
     if spec.training.keep == "best" and longest:
         notes.append("The last epoch was the best one: more epochs may help.")
@@ -281,6 +292,8 @@ class _Watch:
     def __init__(self, reporter: Reporter, fold: int, folds: int, epochs: int) -> None:
         self.reporter, self.fold, self.folds, self.epochs = reporter, fold, folds, epochs
         self.epoch_seconds = 0.0
+        self.ended = False
+        """Whether the training was ended by hand."""
         self._first: tuple[int, float] | None = None
         self._reported = 0.0
 
@@ -305,10 +318,13 @@ class _Watch:
             text += f", at most {_say_duration(missing * seconds / trained)} left"
         self.reporter.progress(self.fold * total + done, self.folds * total, text)
 
-    def on_epoch(self, row: dict[str, float]) -> None:
-        """Pass an epoch's measurements on."""
+    def on_epoch(self, row: dict[str, Any]) -> None:
+        """Pass an epoch's measurements on; raises EnoughEpochs when the user wants no more."""
         self.epoch_seconds += row["seconds"]
         self.reporter.epoch(self.fold, row)
+        if row["epoch"] < self.epochs and self.reporter.enough():
+            self.ended = True
+            raise EnoughEpochs
 
     def _fold_name(self) -> str:
         return f"Fold {self.fold + 1} of {self.folds}: " if self.folds > 1 else ""

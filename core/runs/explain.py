@@ -16,19 +16,18 @@ from anndata import AnnData
 from core.data.check import select_samples
 from core.data.prepare import Preprocessor
 from core.errors import InputError
-from core.explain.evidence import Evidence, Light, judge
+from core.explain.evidence import Evidence, measure_skill
 from core.explain.methods import METHODS, Recipe
 from core.files import read_json, write_atomic, write_json
 from core.home import run_folder
 from core.images.layout import GeneLayout
 from core.runs.lease import Lease, is_held
-from core.runs.result import load_result
+from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
+from core.runs.study import class_labels
 
 SAMPLES_PER_CLASS = 40
 """At most so many held-out samples of a class are explained, so that a class mean stays quick."""
-TOP_GENES = 50
-"""Length of the gene lists that are compared with the untrained network's."""
 EVIDENCE_SAMPLES = 4
 """Samples of a class that the trust card asks the network about again, some hundred times each."""
 ATTRIBUTION, EVIDENCE = ".npz", ".evidence.json"
@@ -56,16 +55,8 @@ class RunAttribution:
     completeness: np.ndarray | None
     """(samples,) relative error of integrated gradients' completeness"""
     untrained_overlap: dict[str, float]
-    """For each class, the share of the top genes that the same network untrained names as well"""
-
-
-@dataclass(frozen=True)
-class TrustCard:
-    """What speaks for and against an attribution."""
-
-    light: Light
-    """The worst of the lights"""
-    evidence: list[Evidence]
+    """For each class, how many of its top genes the same network untrained names as well: 0 as by
+    chance, 1 all of them"""
 
 
 class ExplanationState(NamedTuple):
@@ -86,7 +77,7 @@ def explain_run(run: str, recipe: Recipe, progress: Callable[[int, int], None]) 
     from core.runs.attribute import attribute_run
 
     def work(report: Callable[[int, int], None]) -> None:
-        arrays, tables = attribute_run(run, recipe, SAMPLES_PER_CLASS, TOP_GENES, report)
+        arrays, tables = attribute_run(run, recipe, SAMPLES_PER_CLASS, report)
         write_atomic(
             _path(run, recipe, ".genes.csv"), lambda path: tables.to_csv(path, index=False)
         )
@@ -164,19 +155,33 @@ def load_attribution(run: str, recipe: Recipe) -> RunAttribution:
     return RunAttribution(**arrays, **optional, untrained_overlap=overlap)
 
 
-def load_evidence(run: str, recipe: Recipe) -> TrustCard:
-    """Read a computed trust card; raises InputError while there is none."""
-    evidence = [Evidence(**row) for row in read_json(_find(run, recipe, EVIDENCE))]
-    return TrustCard(judge(evidence), evidence)
+def measure_run_skill(run: str) -> Evidence:
+    """Whether a finished run's network knows the classes, from its held-out predictions."""
+    return measure_skill(*read_answers(run))
+
+
+def read_answers(run: str) -> tuple[np.ndarray, np.ndarray]:
+    """Class numbers of a finished run's held-out samples, true and predicted."""
+    result, table = load_result(run), load_predictions(run)
+    table = table[table["fold"].isin(result.scored)]
+    y, predicted = (np.searchsorted(result.classes, table[key]) for key in ("true", "predicted"))
+    return y, predicted
+
+
+def read_evidence(run: str, recipe: Recipe) -> list[Evidence]:
+    """What was measured for a recipe's trust card; raises InputError while it is not computed."""
+    return [Evidence(**row) for row in read_json(_find(run, recipe, EVIDENCE))]
 
 
 def class_genes(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFrame:
-    """The gene table of a class, or of all: gene, class, score, rank, log2fc, fdr, ...
+    """The gene table of a class, or of all: what `gene_table` gives, best rank first.
 
+    With several folds in the order of their consensus, and with what `rank_by_consensus` adds.
     Raises InputError while the attribution is not computed, and for an unknown class.
     """
     path = _find(run, recipe, ".genes.csv")
-    table = pd.read_csv(path, keep_default_na=False, na_values={"log2fc": [""], "fdr": [""]})
+    missing = {name: [""] for name in ("log2fc", "fdr", "sd", "p", "welch")}
+    table = pd.read_csv(path, keep_default_na=False, na_values=missing)
     if cls is None:
         return table
     if cls not in set(table["class"]):
@@ -280,7 +285,7 @@ def gene_expression(spec: RunSpec, data: AnnData, gene: str) -> pd.DataFrame:
             return pd.DataFrame(
                 {
                     "sample": data.obs_names,
-                    "class": data.obs[spec.label].to_numpy().astype(str),
+                    "class": class_labels(spec, data),
                     "log2_expression": values,
                 }
             )

@@ -4,13 +4,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 from anndata import AnnData
 
 from core.errors import GeneCanvasError, InputError
+from core.home import weights_folder
 from core.images.layout import canvas_side
 from core.images.layouts import check_reference
+from core.runs.estimate import Estimate
 from core.runs.spec import RunSpec
 from core.runs.study import open_study
+
+FEW_TESTED = 10
+"""Held-out samples of a class, below which its recall is a guess."""
+MANY_PARAMETERS = 20_000
+"""Parameters a training sample, above which a network from scratch mostly memorises."""
 
 
 def preflight(spec: RunSpec, data: AnnData | None = None) -> None:
@@ -32,6 +40,55 @@ def preflight(spec: RunSpec, data: AnnData | None = None) -> None:
         from core.models.network import build_network
 
         build_network(spec.network, len(study.classes), seed=spec.seed)
+
+
+def say_consequences(
+    spec: RunSpec, data: AnnData | None = None, cost: Estimate | None = None
+) -> list[str]:
+    """What a user should know before a run that can work is started, a sentence each.
+
+    Args:
+        spec: what shall be trained.
+        data: the dataset, where it is at hand.
+        cost: what the run was measured to need, where it was.
+
+    Raises:
+        InputError: the spec doesn't fit its dataset.
+    """
+    study, record = open_study(spec, data), spec.network.record
+    fold = study.folds[-1]
+    said = []
+    if spec.network.weights == "imagenet" and not (weights_folder() / record.file).exists():
+        said.append(
+            f"{record.file} ({record.megabytes:.0f} MB) is not here yet: the run downloads it from "
+            f"{record.url} first. Without internet, put that file into {weights_folder()}."
+        )
+    if spec.group is None:
+        said.append(
+            "No patient column is chosen: samples of one patient may stand on both sides of the "
+            "split, and the accuracy is then too good."
+        )
+    names, tested = np.unique(study.labels[fold.test], return_counts=True)
+    few = [f"{name} ({n})" for name, n in zip(names, tested, strict=True) if n < FEW_TESTED]
+    if few:
+        said.append(
+            f"Fewer than {FEW_TESTED} held-out samples of {', '.join(few)}: one of them changes "
+            "the class's recall by more than 10 points. Take more folds or a larger test share."
+        )
+    parameters = record.parameters if cost is None else cost.parameters
+    if spec.network.freeze == "nothing" and parameters > MANY_PARAMETERS * len(fold.train):
+        start = " from random weights" if spec.network.weights == "scratch" else ""
+        said.append(
+            f"{parameters / 1e6:.0f} million parameters learn from {len(fold.train)} training "
+            f"samples{start}: compare with logistic regression, which every run fits beside it, "
+            "before believing the network."
+        )
+    if cost is not None and cost.peak_bytes > 0.8 * cost.free_bytes:
+        said.append(
+            f"Training needs about {cost.peak_bytes / 1e9:.1f} GB of memory, and "
+            f"{cost.free_bytes / 1e9:.1f} GB are free. Take smaller images or smaller batches."
+        )
+    return said
 
 
 def preflight_apart(spec: RunSpec) -> None:

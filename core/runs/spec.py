@@ -18,6 +18,11 @@ from core.training.spec import TrainingSpec
 from core.training.splits import SplitSpec
 
 
+LATER = (("layout", "reference"), ("network", "channels"))
+"""Fields that came after the first runs. At their defaults they don't count for a run's identity,
+so that a run from before them is still the same run."""
+
+
 class RunSpec(BaseModel):
     """One training, as asked for. Two runs with equal specs are the same run."""
 
@@ -48,7 +53,11 @@ class RunSpec(BaseModel):
     @property
     def id(self) -> str:
         """The run's identity: 16 hexadecimal digits of the SHA-256 over the canonical JSON."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        document = self.model_dump(mode="json")
+        for part, name in LATER:
+            if document[part][name] == type(getattr(self, part)).model_fields[name].default:
+                del document[part][name]
+        canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     @property

@@ -4,10 +4,11 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
@@ -48,8 +49,13 @@ ALTER TABLE runs ADD COLUMN parent TEXT;
 ALTER TABLE runs ADD COLUMN study TEXT;
 CREATE INDEX runs_by_study ON runs (study);
 """,
+    """
+ALTER TABLE runs ADD COLUMN enough INTEGER NOT NULL DEFAULT 0;
+""",
 ]
 """What turns a store of version 0, 1, … into one of the next version."""
+DOOMED = "deleted-"
+"""Begins the name of a run's folder while it is deleted."""
 LOG_END = 1500
 """Characters of the log that stand in the reason of a run whose worker died."""
 
@@ -63,12 +69,18 @@ class RunState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    OUT_OF_MEMORY = "out of memory"
     CANCELLED = "cancelled"
 
     @property
     def finished(self) -> bool:
         """Whether nothing more happens by itself."""
-        return self in (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
+        return self == RunState.DONE or self.resumable
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the run ended without a result and can go on from its last epoch."""
+        return self in (RunState.FAILED, RunState.OUT_OF_MEMORY, RunState.CANCELLED)
 
 
 class RunRecord(BaseModel):
@@ -77,6 +89,8 @@ class RunRecord(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str
+    place: int
+    """Runs are trained in the order of this number."""
     name: str
     spec: RunSpec
     state: RunState
@@ -98,17 +112,24 @@ class RunStore:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or home() / "runs.sqlite"
+        if self.path.exists():
+            with self._reading() as db:
+                if self._check_version(db) == len(MIGRATIONS):
+                    return
         with self._transaction() as db:
-            found = db.execute("PRAGMA user_version").fetchone()[0]
-            if found > len(MIGRATIONS):
-                raise InputError(
-                    f"{self.path} has store version {found}, this program reads up to "
-                    f"{len(MIGRATIONS)}. Use the program that wrote it, or name another folder "
-                    "with GENECANVAS_HOME."
-                )
-            for statement in ";".join(MIGRATIONS[found:]).split(";"):
+            for statement in ";".join(MIGRATIONS[self._check_version(db) :]).split(";"):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    def _check_version(self, db: sqlite3.Connection) -> int:
+        found = db.execute("PRAGMA user_version").fetchone()[0]
+        if found > len(MIGRATIONS):
+            raise InputError(
+                f"{self.path} has store version {found}, this program reads up to "
+                f"{len(MIGRATIONS)}. Use the program that wrote it, or name another folder "
+                "with GENECANVAS_HOME."
+            )
+        return found
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -186,9 +207,9 @@ class RunStore:
         return matches[0]
 
     def list(self) -> list[RunRecord]:
-        """All runs, the newest first."""
+        """All runs, the newest first, by order of submission: clocks may go backwards."""
         with self._reading() as db:
-            rows = db.execute("SELECT * FROM runs ORDER BY created DESC, place DESC").fetchall()
+            rows = db.execute("SELECT * FROM runs ORDER BY rowid DESC").fetchall()
         return [_to_record(row) for row in rows]
 
     def studies(self) -> dict[str, Sequence[RunRecord]]:
@@ -230,7 +251,7 @@ class RunStore:
                 (done, total, message, run),
             )
 
-    def add_epoch(self, run: str, fold: int, row: dict[str, float]) -> None:
+    def add_epoch(self, run: str, fold: int, row: dict[str, Any]) -> None:
         """Keep an epoch's measurements; an epoch that is trained again replaces itself."""
         with self._transaction() as db:
             db.execute(
@@ -287,7 +308,7 @@ class RunStore:
         return row is None or bool(row["cancel"])
 
     def resume(self, run: str) -> None:
-        """Queue a failed or cancelled run again; it goes on from its last epoch.
+        """Queue a run that ended without a result again; it goes on from its last epoch.
 
         Raises InputError in any other state.
         """
@@ -295,25 +316,68 @@ class RunStore:
         with self._transaction() as db:
             changed = db.execute(
                 "UPDATE runs SET state = ?, reason = NULL, started = NULL, finished = NULL, "
-                "cancel = 0, message = '', place = (SELECT 1 + max(place) FROM runs) "
-                "WHERE id = ? AND state IN (?, ?)",
-                (RunState.QUEUED, run, RunState.FAILED, RunState.CANCELLED),
+                "cancel = 0, enough = 0, message = '', place = (SELECT 1 + max(place) FROM runs) "
+                "WHERE id = ? AND state IN (?, ?, ?)",
+                (RunState.QUEUED, run, *(state for state in RunState if state.resumable)),
             ).rowcount
         if not changed:
             raise InputError(
                 f"Run {run} is {record.state}; only a failed or cancelled run can be resumed."
             )
 
+    def move_first(self, run: str) -> None:
+        """Train a queued run before all others that wait.
+
+        Raises InputError when it doesn't wait.
+        """
+        with self._transaction() as db:
+            moved = db.execute(
+                "UPDATE runs SET place = (SELECT min(place) - 1 FROM runs) "
+                "WHERE id = ? AND state = ?",
+                (run, RunState.QUEUED),
+            ).rowcount
+        if not moved:
+            raise InputError(f"Run {run} is {self.get(run).state}, not queued.")
+
+    def stop_early(self, run: str) -> None:
+        """End a running training after the epoch at hand and go on as if it had been the last.
+
+        Raises InputError when it isn't running.
+        """
+        with self._transaction() as db:
+            asked = db.execute(
+                "UPDATE runs SET enough = 1 WHERE id = ? AND state = ?", (run, RunState.RUNNING)
+            ).rowcount
+        if not asked:
+            raise InputError(f"Run {run} is {self.get(run).state}, not running.")
+
+    def stop_early_requested(self, run: str) -> bool:
+        """Whether somebody asked for the end of the training."""
+        with self._reading() as db:
+            row = db.execute("SELECT enough FROM runs WHERE id = ?", (run,)).fetchone()
+        return row is not None and bool(row["enough"])
+
     def delete(self, run: str) -> None:
         """Delete a run and its folder; raises InputError while it is running."""
         folder = run_folder(self.get(run).id)
+        doomed = folder.with_name(f"{DOOMED}{folder.name}")
         with self._transaction() as db:
             changed = db.execute(
                 "DELETE FROM runs WHERE id = ? AND state != ?", (run, RunState.RUNNING)
             ).rowcount
+            if changed and folder.exists():
+                shutil.rmtree(doomed, ignore_errors=True)
+                folder.rename(doomed)
         if not changed:
             raise InputError(f"Run {run} is running. Cancel it first, then delete it.")
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+    def clean(self) -> None:
+        """Remove what interrupted deletions and killed workers left. For the worker alone."""
+        for doomed in (home() / "runs").glob(f"{DOOMED}*"):
+            shutil.rmtree(doomed, ignore_errors=True)
+        for unfinished in (home() / "runs").glob("*/folds/*/.*"):
+            unfinished.unlink(missing_ok=True)
 
     def position(self, run: str) -> int:
         """How many queued runs come before this one, itself included; 0 when it isn't queued."""
@@ -368,9 +432,22 @@ def read_log(run: str, lines: int = 40) -> str:
         return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
 
 
+UNSEEN = ("cancel", "enough")
+"""Columns that only the store itself reads."""
+
+
 def _to_record(row: sqlite3.Row) -> RunRecord:
-    fields = {name: row[name] for name in row.keys() if name not in ("place", "cancel")}  # noqa: SIM118
+    fields = {name: row[name] for name in row.keys() if name not in UNSEEN}  # noqa: SIM118
     return RunRecord(**{**fields, "spec": RunSpec.parse(json.loads(row["spec"]))})
+
+
+def bytes_of(run: str) -> int:
+    """Bytes that a run's folder takes."""
+    total = 0
+    for path in run_folder(run).rglob("*"):
+        with suppress(FileNotFoundError):  # a file that was being written
+            total += path.stat().st_size
+    return total
 
 
 def _now() -> str:

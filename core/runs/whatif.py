@@ -1,15 +1,18 @@
 """What if: child runs that differ from their parent in one thing, and what that changed."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from core.errors import InputError
 from core.evaluation.differences import mcnemar
 from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
+from core.runs.store import RunRecord, RunState
 
 DROPPED = (10, 50, 100, 500)
 """Genes that a series of what-ifs leaves out."""
@@ -52,8 +55,9 @@ def merged_classes(spec: RunSpec, first: str, second: str) -> RunSpec:
     if first == second:
         raise InputError(f"Choose two classes to merge; got {first} twice.")
     name = f"{first} + {second}"
-    before = {old: name for old, new in spec.merge.items() if new in (first, second)}
-    return _change(spec, merge={**spec.merge, **before, first: name, second: name})
+    known = {cls for cls in (first, second) if cls not in spec.merge.values()}
+    known |= {old for old, new in spec.merge.items() if new in (first, second)}
+    return _change(spec, merge={**spec.merge, **dict.fromkeys(sorted(known), name)})
 
 
 def permuted_labels(spec: RunSpec) -> RunSpec:
@@ -63,13 +67,57 @@ def permuted_labels(spec: RunSpec) -> RunSpec:
 
 def shuffled_layout(spec: RunSpec) -> RunSpec:
     """The control without neighbourhoods: every gene at a random place."""
-    return _change(spec, layout={"name": "random"})
+    return _change(spec, layout={"name": "random", "reference": None})
+
+
+def half_the_training(spec: RunSpec) -> RunSpec:
+    """The same test samples, and half of the others to train on (a learning curve of two sizes).
+
+    Raises InputError unless the run has one hold-out split.
+    """
+    _need_holdout(spec, "Half of the training samples")
+    return _change(spec, split={"kind": "learning_curve", "sizes": 2})
+
+
+def from_weights(spec: RunSpec) -> RunSpec:
+    """The same run, begun from the weights that the parent ended with.
+
+    Raises InputError unless the run has one hold-out split: networks of other folds have been
+    trained on samples that this one would test.
+    """
+    _need_holdout(spec, "Going on from its weights")
+    return _change(spec, network={"weights": f"run:{spec.id}"})
+
+
+def other_seed(spec: RunSpec, seed: int) -> RunSpec:
+    """The same run on another split, from other random numbers."""
+    return _change(spec, seed=seed)
+
+
+def other_network(spec: RunSpec, backbone: str) -> RunSpec:
+    """The same run with another network, all of it trained, at the rate that suits it.
+
+    Weights of a file or a run fit one network only: the other one then starts from scratch.
+    """
+    weights = spec.network.weights
+    if weights.startswith(("file:", "run:")):
+        weights = "scratch"
+    return _change(
+        spec,
+        network={"backbone": backbone, "weights": weights, "freeze": "nothing"},
+        training={"learning_rate": None},
+    )
+
+
+def _need_holdout(spec: RunSpec, what: str) -> None:
+    if spec.split.kind != "holdout":
+        raise InputError(f"{what} can be asked of a run with one hold-out split only.")
 
 
 def _change(spec: RunSpec, **changes: Any) -> RunSpec:
     document = spec.model_dump(mode="json")
     for name, value in changes.items():
-        if name in ("preparation", "layout"):
+        if name in ("preparation", "layout", "network", "split", "training"):
             value = {**document[name], **value}
         document[name] = value
     return RunSpec.parse(document)
@@ -82,27 +130,57 @@ def _named(genes: Collection[str]) -> list[str]:
 
 
 def drop_series(
-    spec: RunSpec, ranked: Collection[str], seed: int = 0
-) -> list[tuple[int, str, RunSpec]]:
+    spec: RunSpec, ranked: Collection[str], cls: str, seed: int = 0
+) -> list[tuple[str, RunSpec]]:
     """Children without the first 10, 50, 100 and 500 genes of a ranking, and without random ones.
 
     Args:
         spec: the parent.
         ranked: its genes, the most important first.
+        cls: the class whose ranking that is.
         seed: of the random genes.
 
     Returns:
-        (number of genes, 'top' or 'random', child), for the numbers that leave at least a tenth
-        of the genes.
+        What each child is called, and the child, for the numbers that leave at least a tenth of
+        the genes.
     """
     ranked = list(ranked)
     shuffled = np.random.default_rng(seed).permutation(ranked).tolist()
     return [
-        (n, kind, without_genes(spec, genes[:n]))
+        (f"without {n} {kind} genes of {cls}", without_genes(spec, genes[:n]))
         for n in DROPPED
         if n <= 0.9 * len(ranked)
         for kind, genes in (("top", ranked), ("random", shuffled))
     ]
+
+
+_IN_SERIES = re.compile(r"without (\d+) (top|random) genes of (.+)")
+
+
+def read_drop_series(parent: RunRecord, children: Sequence[RunRecord]) -> pd.DataFrame:
+    """Accuracies of a finished run and of its finished children of `drop_series`.
+
+    Returns:
+        Columns class, kind (top or random), genes (how many are left out), accuracy, low and high
+        (95 % interval) and samples, in the order of the number of genes; the parent stands in each
+        curve as 0 genes.
+    """
+    rows = []
+    for child in children:
+        if child.state == RunState.DONE and (found := _IN_SERIES.search(child.name)):
+            rows.append((found[3], found[2], int(found[1]), child.id))
+    curves = dict.fromkeys((cls, kind) for cls, kind, _, _ in rows)
+    rows += [(cls, kind, 0, parent.id) for cls, kind in curves]
+    table = []
+    for cls, kind, genes, run in rows:
+        result = load_result(run)
+        low, high = result.accuracy_interval
+        accuracy, samples = result.metrics["accuracy"], result.n_test
+        table.append((cls, kind, genes, accuracy, low, high, samples))
+    columns = ["class", "kind", "genes", "accuracy", "low", "high", "samples"]
+    return pd.DataFrame(table, columns=columns).sort_values(
+        ["class", "kind", "genes"], ascending=[True, False, True], ignore_index=True
+    )
 
 
 def describe_difference(parent: RunSpec, child: RunSpec) -> str:
@@ -114,10 +192,22 @@ def describe_difference(parent: RunSpec, child: RunSpec) -> str:
         words.append(f"layout {child.layout.name}")
     if child.network != parent.network:
         differ = _differing(parent.network, child.network)
-        words += [str(value) for name, value in differ.items() if name == "backbone"]
-        words += [f"{name} {value}" for name, value in differ.items() if name != "backbone"]
+        if "backbone" in differ:
+            words.append(child.network.record.title)
+        if differ.get("weights") == f"run:{parent.id}":
+            words.append("from this run's weights")
+        words += [
+            f"{name} {value}"
+            for name, value in differ.items()
+            if name != "backbone" and value != f"run:{parent.id}"
+        ]
     if child.split != parent.split:
-        words.append(f"split {child.split.title()}")
+        halved = parent.split.model_copy(update={"kind": "learning_curve", "sizes": 2})
+        words.append(
+            "half of the training samples"
+            if child.split == halved
+            else f"split {child.split.title()}"
+        )
     words += [f"{k} {v}" for k, v in _differing(parent.training, child.training).items()]
     if child.seed != parent.seed:
         words.append(f"seed {child.seed}")
@@ -197,27 +287,29 @@ class Effect(BaseModel):
         )
 
 
-def compare_to_parent(parent: str, child: str, child_spec: RunSpec) -> Effect:
+def compare_to_parent(parent: RunSpec, child: RunSpec) -> Effect:
     """What a child run changed.
 
+    Where a run tested a sample several times its first answer counts: with half of the training
+    samples, that of the smaller part.
+
     Args:
-        parent: id of a finished run.
-        child: id of a finished run.
-        child_spec: the child's specification: classes that it merged are merged for both.
+        parent: of a finished run.
+        child: of a finished run; classes that it merged count as one for both.
 
     Raises:
         InputError: the two held out no sample in common, or the child's labels are permuted.
     """
-    if child_spec.permute_labels:
+    if child.permute_labels:
         raise InputError(
             "With permuted labels no sample keeps its class, so the two can't be compared sample "
             "by sample: compare the accuracy with chance."
         )
-    load_result(parent), load_result(child)
     frames = []
-    for run in (parent, child):
+    merged = {parent.merge.get(old, old): new for old, new in child.merge.items()}
+    for run in (parent.id, child.id):
         frame = load_predictions(run).drop_duplicates("sample").set_index("sample")
-        frames.append(frame[["true", "predicted"]].replace(child_spec.merge))
+        frames.append(frame[["true", "predicted"]].replace(merged))
     both = frames[0].join(frames[1], lsuffix="_parent", rsuffix="_child", how="inner")
     both = both[both["true_parent"] == both["true_child"]]
     if both.empty:

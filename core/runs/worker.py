@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,6 +20,7 @@ from core.home import run_folder
 from core.runs.execute import execute
 from core.runs.lease import Lease
 from core.runs.store import RunRecord, RunState, RunStore, log_path
+from core.training.device import is_out_of_memory
 
 CANCEL_POLL = 0.2
 """Seconds between two looks at the store for a wish to cancel."""
@@ -37,9 +39,13 @@ class StoreReporter:
         self.store.set_progress(self.run, done, total, text)
         print(text, flush=True)
 
-    def epoch(self, fold: int, row: dict[str, float]) -> None:
+    def epoch(self, fold: int, row: dict[str, Any]) -> None:
         """Write an epoch's measurements to the store."""
         self.store.add_epoch(self.run, fold, row)
+
+    def enough(self) -> bool:
+        """Whether somebody wants the training to end here and be tested."""
+        return self.store.stop_early_requested(self.run)
 
     def cancelled(self) -> bool:
         """Whether the user or the system wants the run to stop."""
@@ -60,6 +66,7 @@ def main() -> None:
     torch.set_num_threads(choose_threads())
     while lease.acquire():
         store.fail_running()
+        store.clean()
         while record := store.claim():
             if not train_one(store, record):
                 return
@@ -89,23 +96,26 @@ def train_one(store: RunStore, record: RunRecord) -> bool:
             state, reason = RunState.FAILED, str(error)
         except Exception as error:
             traceback.print_exc()
-            state, reason = RunState.FAILED, explain_failure(error)
+            state, reason = explain_failure(error)
         print(f"{state}: {reason or 'finished'}", flush=True)
     store.finish(record.id, state, reason)
     return not reporter.terminated
 
 
-def explain_failure(error: Exception) -> str:
-    """Words for a failure that is not the user's: what happened, and what may help."""
+def explain_failure(error: Exception) -> tuple[RunState, str]:
+    """How a run ends by a failure that is not the user's: the state, and what may help."""
     text = str(error)
-    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate" in text:
-        return (
-            "Out of memory. Take a smaller batch size or image size, or a smaller network, then "
-            f"start again. ({text})"
+    out_of_memory = isinstance(error, RuntimeError) and is_out_of_memory(error)
+    if out_of_memory or isinstance(error, MemoryError):
+        return RunState.OUT_OF_MEMORY, (
+            "Out of memory. Take a smaller image size or a smaller network, then start again. "
+            f"({text})"
         )
     if isinstance(error, OSError):
-        return f"Reading or writing failed: {error}. Is the disk full? The run can be resumed."
-    return f"Unexpected {type(error).__name__}: {text}. The log has the details."
+        return RunState.FAILED, (
+            f"Reading or writing failed: {error}. Is the disk full? The run can be resumed."
+        )
+    return RunState.FAILED, f"Unexpected {type(error).__name__}: {text}. The log has the details."
 
 
 def choose_threads() -> int:

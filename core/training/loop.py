@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from sklearn.metrics import f1_score
+from sklearn.metrics import confusion_matrix, f1_score
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax, one_hot
 
-from core.errors import GeneCanvasError, InputError
+from core.errors import GeneCanvasError
 from core.files import write_atomic
 from core.training.augmentations import AUGMENTATIONS
 from core.training.device import choose_precision, compute_in_parts, is_out_of_memory
@@ -41,14 +41,22 @@ class FoldData:
     classes: int
 
 
+Measurements = dict[str, Any]
+"""What was measured in an epoch: numbers, and `validation_confusion`, true x predicted counts."""
+
+
 class Callback(Protocol):
     """What watches a training; raising Cancelled from `on_batch` stops it."""
 
     def on_batch(self, done: int, total: int) -> None:
         """Called after each batch with the batches done and planned, over all epochs."""
 
-    def on_epoch(self, row: dict[str, float]) -> None:
-        """Called after each epoch with its measurements."""
+    def on_epoch(self, row: Measurements) -> None:
+        """Called after each epoch with its measurements; raising EnoughEpochs makes it the last."""
+
+
+class EnoughEpochs(Exception):
+    """Training shall end as if the epoch at hand had been the last."""
 
 
 class DivergedError(GeneCanvasError):
@@ -68,13 +76,14 @@ def train(
     checkpoint: Path,
     variants: int = 0,
     frozen: FrozenPart | None = None,
-) -> list[dict[str, float]]:
+) -> list[Measurements]:
     """Train `network` on gene-images and leave it with the weights of its last or best epoch.
 
     AdamW with linear warm-up and cosine decay; the best epoch is the one of lowest validation
     loss. After each epoch everything needed to go on is
     written to `checkpoint`; if that file exists, training goes on from it, with the same numbers as
     if it had never stopped, because an epoch's random numbers depend on `seed` and the epoch alone.
+    A damaged checkpoint is not used.
     A batch that doesn't fit into memory is computed in halves, whose gradients are added, and so
     are all after it.
 
@@ -99,7 +108,6 @@ def train(
     Raises:
         Cancelled: from the callback.
         DivergedError: the loss became NaN or infinite.
-        InputError: the checkpoint is damaged.
     """
     augmentation = AUGMENTATIONS[spec.augmentation]
     autocast = torch.autocast(
@@ -135,10 +143,9 @@ def train(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: _learning_rate_factor(step, spec.epochs * batches)
     )
-    history: list[dict[str, float]] = []
+    history: list[Measurements] = []
     best: dict[str, Tensor] = {}
-    if checkpoint.exists():
-        state = _read_checkpoint(checkpoint, device)
+    if state := _read_checkpoint(checkpoint, device):
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         schedule.load_state_dict(state["schedule"])
@@ -210,7 +217,10 @@ def train(
             "best": best,
         }
         write_atomic(checkpoint, lambda path, state=state: torch.save(state, path))
-        callback.on_epoch(row)
+        try:
+            callback.on_epoch(row)
+        except EnoughEpochs:
+            break
     if spec.keep == "best":
         network.load_state_dict(best)
     return history
@@ -315,7 +325,7 @@ def _learning_rate_factor(step: int, steps: int, warm_up: float = 0.1) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - start) / max(1, steps - start)))
 
 
-def _epochs_without_progress(history: list[dict[str, float]]) -> int:
+def _epochs_without_progress(history: list[Measurements]) -> int:
     """Epochs since the one of lowest validation loss, the first of equals."""
     if not history:
         return 0
@@ -323,7 +333,7 @@ def _epochs_without_progress(history: list[dict[str, float]]) -> int:
     return len(losses) - 1 - losses.index(min(losses))
 
 
-def _measure(logits: Tensor, y: Tensor) -> dict[str, float]:
+def _measure(logits: Tensor, y: Tensor) -> Measurements:
     predicted = logits.argmax(dim=1)
     return {
         "validation_loss": float(cross_entropy(logits, y)),
@@ -331,14 +341,18 @@ def _measure(logits: Tensor, y: Tensor) -> dict[str, float]:
         "validation_macro_f1": float(
             f1_score(y.cpu(), predicted.cpu(), average="macro", zero_division=0)
         ),
+        "validation_confusion": confusion_matrix(
+            y.cpu(), predicted.cpu(), labels=range(logits.shape[1])
+        ).tolist(),
     }
 
 
-def _read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+def _read_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:
+    """What `train` wrote; None where there is nothing, or nothing that can be read."""
+    if not path.exists():
+        return None
     try:
         return torch.load(path, map_location=device, weights_only=True)
     except Exception as error:
-        raise InputError(
-            f"The checkpoint {path} is damaged and the run can't go on from it ({error}). "
-            "Delete the run and start it again."
-        ) from None
+        print(f"{path.name} is damaged ({error}): the fold is trained from its beginning.")
+        return None

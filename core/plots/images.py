@@ -1,0 +1,97 @@
+"""Gene-images coloured by what genes belong to, and measures of layouts side by side."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from core.images.layout import GeneLayout
+from core.plots.figures import (
+    COLOURS,
+    lay_out_image,
+    mark_free_pixels,
+    mark_genes,
+    name_pixels,
+    place_pointers,
+)
+
+NO_GROUP = "#D5D8DA"
+SEVERAL = "#1B262C"
+LONGEST = 60
+"""Letters of a group's name in the legend."""
+BESIDE = 14
+"""Letters up to which the legend stands beside the image rather than below."""
+
+
+def group_image(
+    layout: GeneLayout,
+    groups: np.ndarray,
+    order: Sequence[str],
+    *,
+    marked: Sequence[str] = (),
+) -> go.Figure:
+    """The canvas coloured by chromosome, gene set or module.
+
+    Args:
+        layout: where each gene stands.
+        groups: (genes,) the group of each gene, empty for none.
+        order: the groups, in the order of the legend; others count as none.
+        marked: genes to circle.
+    """
+    number = {name: index + 1 for index, name in enumerate(order)}
+    several = len(order) + 1
+    own = np.array([number.get(str(name), 0) for name in groups])
+    low = np.full(layout.shape, several, dtype=np.int64)
+    high = np.zeros(layout.shape, dtype=np.int64)
+    np.minimum.at(low, (layout.row, layout.col), own)
+    np.maximum.at(high, (layout.row, layout.col), own)
+    image = np.where(low == high, high, several).astype(np.float32)
+    mixed = image == several
+    image[layout.free_pixels()] = np.nan
+    shades = [NO_GROUP, *(shade(index) for index in range(len(order))), SEVERAL]
+    steps = [(edge / len(shades), colour) for index, colour in enumerate(shades)
+             for edge in (index, index + 1)]  # fmt: skip
+    figure = go.Figure()
+    figure.add_heatmap(
+        z=image, zmin=-0.5, zmax=several + 0.5, colorscale=steps, showscale=False, hoverinfo="skip"
+    )
+    named = np.array([*order, ""], dtype=object)[own - 1]
+    texts = [
+        f"{gene}<br>{group or 'none of these'}"
+        for gene, group in zip(name_pixels(layout), named, strict=True)
+    ]
+    place_pointers(figure, layout, texts, "<b>%{text}</b><extra></extra>")
+    present = [index for index in range(len(order)) if (own == index + 1).any()]
+    entries = [(shorten(order[index]), shades[index + 1]) for index in present]
+    if (own == 0).any():
+        entries.append(("none of these", NO_GROUP))
+    if (mixed & ~layout.free_pixels()).any():
+        entries.append(("several", SEVERAL))
+    for title, colour in entries:
+        figure.add_scatter(
+            x=[None], y=[None], mode="markers", name=title, hoverinfo="skip",
+            marker={"symbol": "square", "size": 11, "color": colour},
+        )  # fmt: skip
+    mark_genes(figure, layout, marked)
+    lay_out_image(figure, *layout.shape)
+    mark_free_pixels(figure, layout)
+    legend = {"itemclick": False, "itemdoubleclick": False}
+    if max((len(title) for title, _ in entries), default=0) > BESIDE:
+        legend |= {"orientation": "h", "y": -0.06, "yanchor": "top"}
+        figure.update_layout(height=figure.layout.height + 22 * len(entries))
+    figure.update_layout(legend=legend)
+    return figure
+
+
+def shade(index: int) -> str:
+    """A colour for each of many groups: the palette, then lighter, then darker shades of it."""
+    red, green, blue = (int(COLOURS[index % len(COLOURS)][at : at + 2], 16) for at in (1, 3, 5))
+    turn = index // len(COLOURS) % 3
+    target, share = ((0, 0.0), (255, 0.55), (0, 0.4))[turn]
+    mixed = (round(part + (target - part) * share) for part in (red, green, blue))
+    return "#" + "".join(f"{part:02X}" for part in mixed)
+
+
+def shorten(name: str) -> str:
+    """A group's name, at most as long as the legend is wide."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"

@@ -1,0 +1,120 @@
+"""The trust card of an attribution, with the two runs that it is held against.
+
+Those are the run with permuted labels, which must find nothing, and the planted self-test: the
+same recipe on simulated data of the same size, whose true genes are known. Both are runs like any
+other, and are looked up anew each time, since they may end at any time.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from core.data.check import select_samples
+from core.data.simulate import simulate
+from core.data.store import add_dataset
+from core.explain.evidence import (
+    Evidence,
+    Light,
+    judge,
+    measure_permuted,
+    measure_planted,
+    without_control,
+)
+from core.explain.methods import Recipe
+from core.files import read_json, write_atomic, write_json
+from core.home import run_folder
+from core.runs.explain import (
+    class_genes,
+    explanation_state,
+    read_answers,
+    read_evidence,
+)
+from core.runs.result import result_path
+from core.runs.spec import RunSpec
+from core.runs.store import RunRecord, RunStore
+from core.runs.whatif import permuted_labels
+
+PLANTED_GENES = (200, 5000)
+"""Bounds of the simulation."""
+PLANTED_SAMPLES = (50, 20_000)
+
+
+@dataclass(frozen=True)
+class TrustCard:
+    """What speaks for and against an attribution."""
+
+    light: Light
+    """The worst of the lights"""
+    evidence: list[Evidence]
+
+
+def load_evidence(run: str, recipe: Recipe) -> TrustCard:
+    """Read a computed trust card; raises InputError while there is none."""
+    evidence = [*read_evidence(run, recipe), _look_at_permuted(run), _look_at_planted(run, recipe)]
+    return TrustCard(judge(evidence), evidence)
+
+
+def request_permuted(run: str) -> RunRecord:
+    """Queue the run with permuted labels; one that is known is only given back."""
+    spec = permuted_labels(_read_spec(run))
+    return RunStore().submit(spec, f"Permuted labels of {run[:6]}", parent=run)[0]
+
+
+def request_planted(run: str, data: AnnData) -> RunRecord:
+    """Queue the planted self-test of a run on `data`; one that is known is only given back.
+
+    Of the run's specification stays how genes are chosen, painted and learned; samples, classes
+    and lists of genes are the simulation's. Where the dataset is larger than the simulation can
+    be, that is as large as it can be.
+    """
+    spec = _read_spec(run)
+    data = select_samples(data, spec.where, spec.leave_out)
+    samples = int(np.clip(data.n_obs, *PLANTED_SAMPLES))
+    genes = int(np.clip(data.n_vars, *PLANTED_GENES))
+    planted, truth = simulate(samples, genes, spec.seed + 1)  # the example has seed 0
+    dataset = add_dataset(planted, f"Planted self-test, {samples} x {genes}").id
+    document = spec.model_dump(mode="json")
+    document |= {
+        "dataset": dataset, "label": "tumour_type", "group": "patient", "where": {},
+        "leave_out": (), "merge": {}, "permute_labels": False,
+    }  # fmt: skip
+    document["preparation"] |= {"scale": "auto", "floor": 0.0, "gene_list": (), "without": ()}
+    if spec.split.batch is not None:
+        document["split"]["batch"] = "batch"
+    record, _ = RunStore().submit(RunSpec.parse(document), f"Planted self-test of {run[:6]}")
+    folder = run_folder(run)
+    write_atomic(folder / "planted.csv", lambda path: truth.to_csv(path, index=False))
+    write_json(folder / "planted.json", {"run": record.id})
+    return record
+
+
+def planted_run(run: str) -> str | None:
+    """The id of a run's planted self-test, if it was asked for."""
+    path = run_folder(run) / "planted.json"
+    return read_json(path)["run"] if path.exists() else None
+
+
+def planted_recipe(recipe: Recipe) -> Recipe:
+    """The recipe as it is put to the test: the simulation lacks the class that it is against."""
+    return replace(recipe, against=None)
+
+
+def _look_at_permuted(run: str) -> Evidence:
+    control = permuted_labels(_read_spec(run)).id
+    if control == run or not result_path(control).exists():
+        return without_control("permuted", "This run has not been repeated with permuted labels.")
+    return measure_permuted(*read_answers(control))
+
+
+def _look_at_planted(run: str, recipe: Recipe) -> Evidence:
+    control, recipe = planted_run(run), planted_recipe(recipe)
+    if control is None or explanation_state(control, recipe).state != "done":
+        return without_control("planted", "The recipe has not been tried on known genes.")
+    truth = pd.read_csv(run_folder(run) / "planted.csv", keep_default_na=False)
+    return measure_planted(class_genes(control, recipe), truth)
+
+
+def _read_spec(run: str) -> RunSpec:
+    return RunSpec.parse(read_json(run_folder(run) / "spec.json"))

@@ -1,0 +1,92 @@
+"""When a queue will be done, what a run costs, and the paper's study."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from core.data.simulate import simulate
+from core.data.store import add_dataset
+from core.errors import InputError
+from core.runs.estimate import estimate
+from core.runs.paper import paper_study
+from core.runs.preflight import say_consequences
+from core.runs.schedule import Expected, expect
+from core.runs.spec import RunSpec
+from core.runs.store import RunRecord, RunState
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def record(place: int, state: RunState, epochs: int = 20, **fields: object) -> RunRecord:
+    spec = RunSpec.parse(
+        {"dataset": "0" * 64, "label": "x", "seed": place, "training": {"epochs": epochs}}
+    )
+    known = {
+        "started": None, "finished": None, "done": 0, "total": 1, "message": "", "parent": None,
+        "study": None, "reason": None, **fields,
+    }  # fmt: skip
+    return RunRecord(id=spec.id, place=place, name="", spec=spec, state=state, created=NOW, **known)
+
+
+def test_a_queue_ends_when_the_runs_before_are_done() -> None:
+    done = record(1, RunState.DONE, started=NOW - 30 * MINUTE, finished=NOW - 20 * MINUTE)
+    running = record(2, RunState.RUNNING, started=NOW - 3 * MINUTE, done=30, total=100)
+    first, second = record(4, RunState.QUEUED), record(3, RunState.QUEUED)
+    found = expect([first, second, running, done], NOW)
+    assert found[running.id] == Expected(running.started, NOW + 7 * MINUTE)
+    assert found[second.id] == Expected(NOW + 7 * MINUTE, NOW + 17 * MINUTE)
+    assert found[first.id] == Expected(NOW + 17 * MINUTE, NOW + 27 * MINUTE)
+    assert done.id not in found
+
+
+def test_nothing_is_told_behind_a_run_of_an_unknown_kind() -> None:
+    done = record(1, RunState.DONE, started=NOW - 30 * MINUTE, finished=NOW - 20 * MINUTE)
+    unknown, behind = record(2, RunState.QUEUED, epochs=7), record(3, RunState.QUEUED)
+    found = expect([behind, unknown, done], NOW)
+    assert found[unknown.id] == Expected(NOW, None)
+    assert found[behind.id] == Expected(None, None)
+
+
+def test_the_papers_study_has_forty_runs() -> None:
+    runs = paper_study({"dataset": "0" * 64, "label": "x", "network": {"image_size": 64}})
+    assert len({run.id for run in runs}) == 40
+    assert {run.network.image_size for run in runs} == {64}
+    assert {run.layout.name for run in runs} == {"order"}
+    assert sorted({run.split.test_size for run in runs}) == [0.1, 0.2, 0.3, 0.4]
+    assert {run.training.augmentation for run in runs} == {"none", "geometric"}
+    assert sum(run.network.backbone == "resnet152" for run in runs) == 8
+
+
+@pytest.fixture
+def tiny(home: Path) -> dict:
+    dataset = add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
+    return {
+        "dataset": dataset, "label": "tumour_type", "group": "patient",
+        "preparation": {"genes": 60}, "network": {"image_size": 32}, "training": {"epochs": 2},
+    }  # fmt: skip
+
+
+def test_a_cost_is_measured_by_training_a_few_batches(tiny: dict) -> None:
+    cost = estimate(RunSpec.parse(tiny))
+    assert 0 < cost.seconds < 600
+    assert 1e8 < cost.peak_bytes < 1e11
+    assert cost.parameters > 100_000
+    with pytest.raises(InputError, match="no label column"):
+        estimate(RunSpec.parse({**tiny, "label": "grade"}))
+
+
+def test_consequences_are_said_before_the_start(tiny: dict, home: Path) -> None:
+    spec = RunSpec.parse(tiny)
+    assert any("Fewer than 10 held-out samples of" in text for text in say_consequences(spec))
+    large = {**tiny, "group": None, "network": {"backbone": "vgg16", "weights": "imagenet"}}
+    said = "\n".join(say_consequences(RunSpec.parse(large)))
+    assert "No patient column" in said
+    assert "vgg16-397923af.pth (528 MB) is not here yet" in said
+    assert str(home / "weights") in said
+    assert "138 million parameters learn from" in said
+    cost = estimate(spec).model_copy(update={"peak_bytes": 9 * 10**9, "free_bytes": 10**10})
+    assert "needs about 9.0 GB of memory, and 10.0 GB are free" in "\n".join(
+        say_consequences(spec, cost=cost)
+    )

@@ -1,0 +1,94 @@
+"""What a run will cost, measured in the background while the form is looked at."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import streamlit as st
+
+from core.errors import GeneCanvasError
+from core.runs.estimate import Estimate, estimate
+from core.runs.preflight import say_consequences
+from core.runs.spec import RunSpec
+from core.runs.store import RunState, RunStore
+from ui.parts import escape_markdown, open_dataset
+
+COSTLY = {
+    "dataset": True, "where": True, "leave_out": True, "label": True, "split": True,
+    "preparation": {"genes"}, "layout": {"side"},
+    "network": {"backbone", "head", "pool", "freeze", "image_size"},
+    "training": {"epochs", "batch_size", "variants", "precision", "augmentation"},
+}  # fmt: skip
+"""What of a specification decides its cost."""
+
+_measuring = ThreadPoolExecutor(1, thread_name_prefix="cost")
+"""One at a time: two trainings side by side would measure each other."""
+
+
+@st.cache_resource(max_entries=50, show_spinner=False)
+def _measure(key: str, _spec: RunSpec) -> Future[Estimate]:
+    return _measuring.submit(estimate, _spec, open_dataset(_spec.dataset))
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def _consequences(spec: str, _spec: RunSpec, _cost: Estimate | None, measured: bool) -> list[str]:
+    return say_consequences(_spec, open_dataset(_spec.dataset), _cost)
+
+
+def show_cost(spec: RunSpec, runs: int = 1) -> None:
+    """Time and memory of a run, and what to know before it is started.
+
+    Args:
+        spec: the run, or the most expensive one of a study.
+        runs: how many there are.
+    """
+    asked = f"cost {spec.model_dump_json(include=COSTLY)}"
+    training = any(record.state == RunState.RUNNING for record in RunStore().list())
+    wanted = not training or st.session_state.get(asked, False)
+    try:
+        cost = None
+        if wanted:
+            measuring = _measure(asked, spec)
+            if measuring.done():
+                cost = measuring.result()
+            else:
+                with st.container():
+                    st.fragment(_wait, run_every=1)(asked, spec)
+        else:
+            st.button(
+                "How long will it take?", key="measure", on_click=st.session_state.update,
+                args=({asked: True},), icon=":material/timer:",
+                help="Trains a few batches. Another run is being trained, which makes both slower.",
+            )  # fmt: skip
+        if cost is not None:
+            st.markdown(f":material/timer: {say_cost(cost, runs)}")
+        for sentence in _consequences(spec.model_dump_json(), spec, cost, cost is not None):
+            st.caption(f":material/info: {escape_markdown(sentence)}")
+    except GeneCanvasError as error:
+        st.warning(escape_markdown(str(error)))
+
+
+def _wait(asked: str, spec: RunSpec) -> None:
+    if _measure(asked, spec).done():
+        st.rerun()
+    st.caption(":material/timer: Measuring a few batches to tell how long this will take …")
+
+
+def say_cost(cost: Estimate, runs: int) -> str:
+    """Duration and memory in words."""
+    one = f"About **{say_duration(cost.seconds)}** on {cost.device}"
+    if runs > 1:
+        one = (
+            f"At most about **{say_duration(cost.seconds)}** a run and "
+            f"**{say_duration(runs * cost.seconds)}** for all {runs} on {cost.device}"
+        )
+    return (
+        f"{one}, with {cost.peak_bytes / 1e9:.1f} GB of memory; "
+        f"{cost.parameters / 1e6:.1f} million parameters."
+    )
+
+
+def say_duration(seconds: float) -> str:
+    """Seconds in words, to two figures."""
+    for size, unit in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.{0 if seconds >= 10 * size else 1}f} {unit}"
+    return f"{max(seconds, 1):.0f} seconds"

@@ -1,0 +1,223 @@
+"""What a run shall be: the recommended recipe, the paper's study, or every field by hand."""
+
+from typing import Any
+
+import streamlit as st
+
+from core.data.choices import Choices
+from core.data.prepare import PreparationSpec
+from core.data.store import DatasetRecord
+from core.errors import InputError
+from core.home import weights_folder
+from core.images.layouts import LAYOUTS
+from core.models.backbones import BACKBONES
+from core.models.spec import NetworkSpec
+from core.runs.paper import paper_study
+from core.runs.spec import PRESETS, RunSpec
+from core.training.augmentations import AUGMENTATIONS
+from core.training.spec import TrainingSpec
+from core.training.splits import SPLITS, SplitSpec
+from ui.forms import ask_field, ask_genes, ask_record
+from ui.layouts import ask_layout
+from ui.parts import decided, finished_runs, name_run, pick_role, say_samples
+
+QUICK_NETWORK = "squeezenet1_1"
+
+
+def ask_samples(record: DatasetRecord) -> tuple[Choices, dict[str, Any]]:
+    """Class and patient columns; gives back what was decided and the run's fields for it.
+
+    Raises InputError while no column holds the class.
+    """
+    label_column, group_column, _ = st.columns([1, 1, 2])
+    with label_column:
+        label = pick_role(record, "label")
+    with group_column:
+        group = pick_role(record, "group")
+    if label is None:
+        raise InputError("Choose the column that holds the class.")
+    choices = decided(record)
+    say_samples(record, choices)
+    return choices, {
+        "dataset": record.id,
+        "label": label,
+        "group": group,
+        "where": choices.where,
+        "leave_out": choices.leave_out,
+        "preparation": choices.preparation.model_dump(),
+    }
+
+
+def make_quick(record: DatasetRecord, common: dict[str, Any]) -> RunSpec:
+    """The recommended recipe, from ImageNet's weights where they are at hand."""
+    weights = weights_folder() / BACKBONES[QUICK_NETWORK].file
+    genes = min(record.genes, common["preparation"]["genes"])
+    return RunSpec.parse(
+        PRESETS["recommended"].fill(
+            {
+                **common,
+                "preparation": {**common["preparation"], "genes": genes},
+                "network": {
+                    "backbone": QUICK_NETWORK,
+                    "weights": "imagenet" if weights.exists() else "scratch",
+                },
+            }
+        )
+    )
+
+
+def describe_recipe(spec: RunSpec) -> str:
+    """The recipe in a sentence."""
+    network, training = spec.network, spec.training
+    weights = {"imagenet": "ImageNet's weights", "scratch": "random weights"}[network.weights]
+    return (
+        f"{network.record.title} from {weights}, {network.image_size} x {network.image_size} "
+        f"pixels, {spec.preparation.genes:,} genes laid out by "
+        f"{LAYOUTS[spec.layout.name].title}, {training.epochs} epochs, augmentation: "
+        f"{AUGMENTATIONS[training.augmentation].title}; {spec.split.title()} split by "
+        f"{'patient' if spec.group else 'sample'}."
+    )
+
+
+def ask_paper(record: DatasetRecord, common: dict[str, Any]) -> list[RunSpec]:
+    """The paper's 40 runs, and what may be made smaller for this computer."""
+    st.markdown(
+        "Five networks, four splits, with and without geometric augmentation: **40 runs** as one "
+        "study. " + PRESETS["paper"].help
+    )
+    first, second, third = st.columns(3)
+    recipe = PRESETS["paper"].parts
+    with first:
+        size = ask_field(NetworkSpec, "image_size", key="paper size",
+                         default=recipe["network"]["image_size"])  # fmt: skip
+    with second:
+        epochs = ask_field(TrainingSpec, "epochs", key="paper epochs")
+    with third:
+        weights = st.selectbox(
+            "Initial weights", ["imagenet", "scratch"], key="paper weights",
+            format_func=lambda name: {"imagenet": "ImageNet (torchvision's files)",
+                                      "scratch": "From scratch (random)"}[name],
+        )  # fmt: skip
+    if (size, weights) != (recipe["network"]["image_size"], recipe["network"]["weights"]):
+        st.caption("Smaller images or other weights are a departure from the paper.")
+    preparation = {
+        **common["preparation"],
+        **recipe["preparation"],
+        "genes": min(record.genes, common["preparation"]["genes"]),
+    }
+    return paper_study(
+        {
+            **common,
+            "preparation": preparation,
+            "network": {"image_size": size, "weights": weights},
+            "training": {"epochs": epochs},
+        }
+    )
+
+
+def ask_custom(record: DatasetRecord, choices: Choices, common: dict[str, Any]) -> RunSpec:
+    """Every field of a run, grouped."""
+    split_column, network_column, training_column = st.columns(3, gap="large")
+    with network_column:
+        st.markdown("##### Network")
+        network = ask_network()
+    with split_column:
+        st.markdown("##### Split and gene-images")
+        split = ask_split(record)
+        layout = ask_layout(record, network["image_size"])
+        genes = ask_genes(record, choices.preparation.genes)
+        scaling = ask_field(
+            PreparationSpec, "scaling", key=f"scaling {record.id[:12]}",
+            default=choices.preparation.scaling,
+        )  # fmt: skip
+    with training_column:
+        st.markdown("##### Training")
+        training = ask_training()
+        seed = ask_field(RunSpec, "seed", key="seed")
+    return RunSpec.parse(
+        {
+            **common,
+            "preparation": {**common["preparation"], "genes": genes, "scaling": scaling},
+            "layout": layout.model_dump(),
+            "network": network,
+            "split": split,
+            "training": training,
+            "seed": seed,
+        }
+    )
+
+
+def ask_split(record: DatasetRecord) -> dict[str, Any]:
+    """How samples are divided."""
+    kind = ask_record(SPLITS, "Split", key="split")
+    split: dict[str, Any] = {"kind": kind}
+    for name in (*SPLITS[kind].fields, "validation"):
+        if name == "batch":
+            columns = [column for column, counts in record.columns.items() if len(counts) > 1]
+            batch = decided(record).batch
+            split[name] = st.selectbox(
+                "Batch", columns, index=columns.index(batch) if batch in columns else None,
+                key=f"split batch {record.id[:12]}", placeholder="choose the column",
+                help=SplitSpec.model_fields["batch"].description,
+            )  # fmt: skip
+        else:
+            split[name] = ask_field(SplitSpec, name, key=f"split {name}")
+    return split
+
+
+def ask_network() -> dict[str, Any]:
+    """The network, what it starts from, and its head."""
+    backbone = ask_record(BACKBONES, "Network", key="backbone", default=QUICK_NETWORK)
+    weights = ask_weights(backbone)
+    frozen = {"nothing": "nothing, train all of it", "backbone": "all but the head"}
+    freeze = st.selectbox(
+        "Frozen part", ["nothing", "backbone", *BACKBONES[backbone].stages],
+        format_func=lambda stage: frozen.get(stage, f"up to and including {stage}"),
+        key=f"freeze {backbone}", help="Frozen layers keep their initial weights, and what they "
+        "give is computed once and kept, so that a retrain takes seconds.",
+    )  # fmt: skip
+    network = {"backbone": backbone, "weights": weights, "freeze": freeze}
+    for name in ("image_size", "head"):
+        network[name] = ask_field(NetworkSpec, name, key=f"network {name}")
+    with st.expander("More network settings"):
+        for name in NetworkSpec.model_fields:
+            if name not in network:
+                network[name] = ask_field(NetworkSpec, name, key=f"network {name}")
+    return network
+
+
+def ask_weights(backbone: str) -> str:
+    """What the network starts from."""
+    kinds = {
+        "scratch": "From scratch (random)",
+        "imagenet": "ImageNet (torchvision's file)",
+        "file": "A weights file on this computer",
+        "run": "A finished run of the same network",
+    }
+    kind = st.selectbox("Initial weights", list(kinds), format_func=kinds.get, key="weights kind")
+    if kind == "file":
+        path = st.text_input("Path of the file", key="weights path", placeholder="/data/net.pth")
+        return f"file:{path.strip()}"
+    if kind == "run":
+        runs = [run for run in finished_runs() if run.spec.network.backbone == backbone]
+        if not runs:
+            st.caption(f"There is no finished run of {BACKBONES[backbone].title} yet.")
+            return "scratch"
+        names = {run.id: name_run(run) for run in runs}
+        return "run:" + st.selectbox("Run", list(names), format_func=names.get, key="weights run")
+    return kind
+
+
+def ask_training() -> dict[str, Any]:
+    """How long, with which augmentation and loss; the rest folded away."""
+    training: dict[str, Any] = {
+        "epochs": ask_field(TrainingSpec, "epochs", key="epochs"),
+        "augmentation": ask_record(AUGMENTATIONS, "Augmentation", key="augmentation"),
+    }
+    if warning := AUGMENTATIONS[training["augmentation"]].warning:
+        st.warning(warning)
+    with st.expander("More training settings"):
+        for name in TrainingSpec.model_fields:
+            if name not in training:
+                training[name] = ask_field(TrainingSpec, name, key=f"training {name}")
+    return training

@@ -1,0 +1,304 @@
+"""Runs on a page: the queue and its studies, one run while it trains, and how it ended."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.plots.figures import confusion_matrix, learning_curves
+from core.runs.launch import ensure_worker
+from core.runs.result import headline, load_predictions, load_result
+from core.runs.schedule import Expected, expect
+from core.runs.store import RunRecord, RunState, RunStore, bytes_of, read_log
+from core.runs.study import class_labels, select_samples
+from ui.parts import (
+    download_table,
+    errors,
+    go_to,
+    open_dataset,
+    pick_run,
+    scores_table,
+    show_figure,
+)
+from ui.whatif import show_family, show_whatif
+
+BADGES = {
+    RunState.QUEUED: ":gray-badge[queued]",
+    RunState.PAUSED: ":gray-badge[paused]",
+    RunState.RUNNING: ":blue-badge[running]",
+    RunState.DONE: ":green-badge[done]",
+    RunState.FAILED: ":red-badge[failed]",
+    RunState.OUT_OF_MEMORY: ":red-badge[out of memory]",
+    RunState.CANCELLED: ":orange-badge[cancelled]",
+}
+SAFE = "It is safe to close this tab."
+
+
+def show_runs() -> None:
+    """The queue, the studies, and one run in full."""
+    store = RunStore()
+    store.reconcile()
+    records = store.list()
+    st.divider()
+    st.subheader("Runs")
+    if not records:
+        st.caption("No run yet. Choose settings above and press Start training.")
+        return
+    if waits(records):
+        with st.container():
+            st.fragment(show_queue, run_every=2)()
+    show_studies()
+    record = pick_run(records)
+    live = not record.state.finished
+    with st.container():  # of its own: a fragment that grows would draw over what follows it
+        st.fragment(watch, run_every=1 if live else None)(record.id, live)
+    if not live:
+        show_ended(record)
+
+
+def waits(records: Sequence[RunRecord]) -> bool:
+    """Whether more than one run is still to be trained: one alone has its own progress bar."""
+    return sum(not record.state.finished for record in records) > 1
+
+
+def show_queue() -> None:
+    """What is trained and what waits, with when it will be done; one may be trained first."""
+    with errors():
+        store = RunStore()
+        records = store.list()
+        if not waits(records):
+            st.rerun()
+        expected = expect(records, datetime.now(UTC))
+        listed = sorted(
+            (record for record in records if record.id in expected),
+            key=lambda record: (record.state != RunState.RUNNING, record.place),
+        )
+        ensure_worker()
+        table = pd.DataFrame(
+            [
+                {
+                    "run": record.name,
+                    "id": record.id[:6],
+                    "state": str(record.state),
+                    "done": record.done / max(record.total, 1),
+                    "starts": say_time(expected[record.id].start),
+                    "ends": say_time(expected[record.id].end),
+                }
+                for record in listed
+            ]
+        )
+        waiting = sum(record.state == RunState.QUEUED for record in listed)
+        st.markdown(f"**Queue**: {waiting} waiting{say_end(listed, expected)}. {SAFE}")
+        event = st.dataframe(
+            table, hide_index=True, key="queue", on_select="rerun", selection_mode="single-row",
+            height=min(36 * (len(table) + 1), 240),
+            column_config={"done": st.column_config.ProgressColumn("done", format="percent")},
+        )  # fmt: skip
+        rows = [row for row in event["selection"]["rows"] if row < len(listed)]
+        if rows and listed[rows[0]].state == RunState.QUEUED:
+            chosen = listed[rows[0]]
+            if st.button(f"Train {chosen.id[:6]} first", key="first"):
+                store.move_first(chosen.id)
+                st.rerun(scope="fragment")
+
+
+def say_time(moment: datetime | None) -> str:
+    """A time of today as 14:05, another as 'Tue 14:05'; a dash where nobody can tell."""
+    if moment is None:
+        return "–"
+    local = moment.astimezone()
+    today = local.date() == datetime.now(UTC).astimezone().date()
+    return local.strftime("%H:%M" if today else "%a %H:%M")
+
+
+def say_end(listed: Sequence[RunRecord], expected: dict[str, Expected]) -> str:
+    """When the whole queue is expected to be done."""
+    if not listed or (end := expected[listed[-1].id].end) is None:
+        return "; how long it takes shows when the first runs of their kind are done"
+    return f", all done at about {say_time(end)}"
+
+
+def show_studies() -> None:
+    """Each study that isn't done as one thing: its progress, and a pause."""
+    for study, records in RunStore().studies().items():
+        if all(record.state.finished for record in records):
+            continue
+        with st.container(border=True):
+            st.fragment(watch_study, run_every=2)(study)
+
+
+def watch_study(study: str) -> None:
+    """A study's progress, and what can be done with all that is left of it."""
+    with errors():
+        store = RunStore()
+        records = store.studies().get(study, [])
+        left = [record for record in records if not record.state.finished]
+        if not left:
+            st.rerun()
+        shares = [
+            1.0 if record.state.finished else record.done / max(record.total, 1)
+            for record in records
+        ]
+        failed = sum(record.state.resumable for record in records)
+        paused = all(record.state == RunState.PAUSED for record in left)
+        text = f"**{study}**: {len(records) - len(left)} of {len(records)} runs have ended"
+        text += f", {failed} of them without a result" if failed else ""
+        text += ", paused" if paused else ""
+        st.progress(float(np.mean(shares)), text)
+        with st.container(horizontal=True):
+            if paused and st.button("Go on", key=f"go on {study}", type="primary"):
+                store.unpause(study)
+                ensure_worker()
+                st.rerun(scope="fragment")
+            if not paused and st.button(
+                "Pause", key=f"pause {study}", help="The run that is trained now goes on."
+            ):
+                store.pause(study)
+                st.rerun(scope="fragment")
+            if st.button("Cancel the rest", key=f"cancel {study}"):
+                for record in left:
+                    store.cancel(record.id)
+                st.rerun(scope="fragment")
+
+
+def watch(run: str, live: bool) -> None:
+    """A run's state, progress and curves; reruns the page once when the run ends."""
+    with errors():
+        store = RunStore()
+        store.reconcile()
+        record = store.get(run)
+        if live and record.state.finished:
+            st.rerun()
+        st.markdown(f"{BADGES[record.state]} **{record.name}** · `{record.id}`")
+        if record.state == RunState.QUEUED:
+            st.progress(0.0, f"Number {store.position(run)} in the queue. {SAFE}")
+            ensure_worker()
+        elif record.state == RunState.PAUSED:
+            st.progress(0.0, "Its study is paused.")
+        elif record.state == RunState.RUNNING:
+            text = f"{record.message.capitalize()}. {SAFE}"
+            st.progress(min(record.done / max(record.total, 1), 1.0), text)
+        epochs = store.epochs(run)
+        if live:
+            show_stops(store, record, len(epochs))
+        if len(epochs):
+            show_epochs(record, epochs, live)
+        with st.expander("Log"):
+            st.code(read_log(run) or "nothing yet", language=None)
+
+
+def show_stops(store: RunStore, record: RunRecord, epochs: int) -> None:
+    """Cancel a run, or end its training early and test what it has learned."""
+    with st.container(horizontal=True):
+        if st.button("Cancel", key="cancel"):
+            store.cancel(record.id)
+            st.rerun(scope="fragment")
+        one_fold = record.spec.split.kind == "holdout"
+        if record.state == RunState.RUNNING and one_fold and epochs:
+            asked = store.stop_early_requested(record.id)
+            kept = "best epoch" if record.spec.training.keep == "best" else "weights it has then"
+            if st.button(
+                "Ending after this epoch" if asked else "End after this epoch and test",
+                key="enough", disabled=asked, help=f"Keeps the {kept}; the result says so.",
+            ):  # fmt: skip
+                store.stop_early(record.id)
+                st.rerun(scope="fragment")
+
+
+def show_epochs(record: RunRecord, epochs: pd.DataFrame, live: bool) -> None:
+    """The curves so far; while it trains also speed, rate, and what the best epoch mixes up."""
+    figure = learning_curves(epochs)
+    rows = epochs.drop(columns="validation_confusion", errors="ignore")
+    best = epochs.loc[epochs["validation_loss"].idxmin()]
+    last = epochs.iloc[-1]
+    if live:
+        speed, rate, score = st.columns(3)
+        speed.metric("Samples a second", f"{last['samples_per_second']:.0f}")
+        rate.metric("Learning rate", f"{last['learning_rate']:.2g}")
+        score.metric(
+            "Best epoch so far", f"{int(best['epoch'])}",
+            f"{best['validation_accuracy']:.1%} of validation samples right", delta_color="off",
+        )  # fmt: skip
+    show_figure(
+        figure, rows, "learning_curves", alt="Loss and validation scores by epoch", key="curves"
+    )
+    if live and "validation_confusion" in epochs:
+        with st.expander("What the best epoch so far mixes up (validation samples)"):
+            data = select_samples(
+                open_dataset(record.spec.dataset), record.spec.where, record.spec.leave_out
+            )
+            classes = np.unique(class_labels(record.spec, data)).tolist()
+            counts = pd.DataFrame(best["validation_confusion"], classes, classes)
+            show_figure(
+                confusion_matrix(counts.to_numpy(), classes),
+                counts.rename_axis("true").reset_index(), "validation_confusion",
+                alt="True against predicted class of validation samples", key="best confusion",
+            )  # fmt: skip
+
+
+def show_ended(record: RunRecord) -> None:
+    """The result of a finished run, or why there is none and what to do."""
+    store = RunStore()
+    if record.state == RunState.DONE:
+        show_result(record)
+    else:
+        show = st.info if record.state == RunState.CANCELLED else st.error
+        reason, _, log = (record.reason or "").partition("\n")
+        show(reason)
+        if log:
+            st.code(log, language=None)
+        if st.button("Resume", type="primary", key="resume"):
+            store.resume(record.id)
+            ensure_worker()
+            st.rerun()
+    show_family(record)
+    with st.popover("Delete this run"):
+        st.markdown(
+            f"Its network, predictions and gene tables go too ({bytes_of(record.id) / 1e6:,.0f} "
+            "MB)."
+        )
+        if st.button("Yes, delete", key="delete"):
+            store.delete(record.id)
+            st.session_state.pop("last run", None)
+            del st.query_params["run"]
+            st.rerun()
+
+
+def show_result(record: RunRecord) -> None:
+    """Scores beside the plain baselines, confusion, predictions, and where to go on."""
+    result, predictions = load_result(record.id), load_predictions(record.id)
+    st.markdown(f"#### {headline(record.id)}")
+    left, right = st.columns(2, gap="large")
+    with left:
+        table = scores_table(result)
+        st.dataframe(table.style.format(precision=3), width="stretch")
+        download_table(table.reset_index(), "scores", "CSV", key="scores")
+        for note in result.notes:
+            st.caption(note)
+        st.caption(
+            f"{result.n_train} training, {result.n_validation} validation, {result.n_test} "
+            f"held-out samples · {result.parameters / 1e6:.1f} million parameters · "
+            f"{result.seconds:.0f} s on {result.device}, {result.precision} · {result.weights}"
+        )
+    with right:
+        counts = pd.DataFrame(result.confusion, result.classes, result.classes)
+        show_figure(
+            confusion_matrix(counts.to_numpy(), result.classes),
+            counts.rename_axis("true").reset_index(), "confusion_matrix",
+            alt="True against predicted class", key="confusion",
+        )  # fmt: skip
+    with st.expander("Predictions of the held-out samples"):
+        wrong = st.toggle("Only wrong ones", key="wrong")
+        shown = (
+            predictions[predictions["true"] != predictions["predicted"]] if wrong else predictions
+        )
+        st.dataframe(shown, hide_index=True)
+        download_table(predictions, "predictions", "All predictions (CSV)", key="predictions")
+    explain, compare, _ = st.columns([1, 1, 3])
+    if explain.button("Which genes decided? →", type="primary"):
+        go_to("explain")
+    if compare.button("Compare runs →"):
+        go_to("compare")
+    show_whatif(record)
