@@ -14,7 +14,7 @@ from core.errors import InputError
 from core.home import run_folder
 from core.runs.lease import Lease, is_held
 from core.runs.spec import RunSpec
-from core.runs.store import RunState, RunStore, log_path
+from core.runs.store import MIGRATIONS, RunState, RunStore, log_path
 
 
 def spec(seed: int = 0) -> RunSpec:
@@ -185,3 +185,92 @@ def test_a_locked_store_is_waited_for(home: Path) -> None:
     assert created
     assert json.loads(record.spec.model_dump_json())["seed"] == 0
     locker.wait()
+
+
+def test_a_store_of_version_1_is_brought_up_to_date(home: Path) -> None:
+    home.mkdir(exist_ok=True)
+    with sqlite3.connect(home / "runs.sqlite") as db:
+        db.executescript(MIGRATIONS[0])
+        db.execute(
+            "INSERT INTO runs (id, place, name, spec, state, created) "
+            "VALUES (?, 1, 'old', ?, 'done', '2026-01-01T00:00:00Z')",
+            (spec().id, spec().model_dump_json()),
+        )
+        db.execute("PRAGMA user_version = 1")
+    record = RunStore().get(spec().id)
+    assert (record.name, record.parent, record.study) == ("old", None, None)
+    with sqlite3.connect(home / "runs.sqlite") as db:
+        assert db.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
+
+
+def test_a_study_waits_and_goes_on_as_one_thing() -> None:
+    store = RunStore()
+    alone = store.submit(spec(9))[0].id
+    runs = [store.submit(spec(seed), study="grid")[0].id for seed in range(3)]
+    assert [record.id for record in store.studies()["grid"]] == runs
+    assert store.claim().id == alone
+    assert store.claim().id == runs[0]
+    store.pause("grid")
+    assert store.claim() is None
+    assert [store.get(run).state for run in runs] == ["running", "paused", "paused"]
+    store.cancel(runs[2])
+    store.unpause("grid")
+    assert store.claim().id == runs[1]
+    assert store.claim() is None
+
+
+def test_a_known_run_joins_the_study_that_asks_for_it() -> None:
+    store = RunStore()
+    store.submit(spec())
+    record, created = store.submit(spec(), study="grid")
+    assert not created
+    assert record.study == "grid"
+    assert store.submit(spec(), study="another")[0].study == "grid"
+
+
+def test_a_queued_run_can_be_trained_first() -> None:
+    store = RunStore()
+    runs = [store.submit(spec(seed))[0].id for seed in range(3)]
+    store.move_first(runs[2])
+    assert [store.position(run) for run in runs] == [2, 3, 1]
+    assert store.claim().id == runs[2]
+    with pytest.raises(InputError, match="is running, not queued"):
+        store.move_first(runs[2])
+
+
+def test_a_clock_that_goes_backwards_changes_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, runs = RunStore(), []
+    for seed, year in enumerate((2030, 2020, 2010)):
+        monkeypatch.setattr("core.runs.store._now", lambda year=year: f"{year}-01-01T00:00:00Z")
+        runs.append(store.submit(spec(seed))[0].id)
+    assert [record.id for record in store.list()] == runs[::-1]
+    assert [store.claim().id for _ in runs] == runs
+    store.finish(runs[0], RunState.DONE)
+    assert store.get(runs[0]).state == RunState.DONE
+
+
+def test_only_a_running_training_is_ended_early() -> None:
+    store = RunStore()
+    run = store.submit(spec())[0].id
+    with pytest.raises(InputError, match="is queued, not running"):
+        store.stop_early(run)
+    store.claim()
+    assert not store.stop_early_requested(run)
+    store.stop_early(run)
+    assert store.stop_early_requested(run)
+    store.finish(run, RunState.FAILED, "died")
+    store.resume(run)
+    assert not store.stop_early_requested(run)
+
+
+def test_what_interrupted_deletions_and_writes_left_is_cleaned(home: Path) -> None:
+    store = RunStore()
+    kept = run_folder(store.submit(spec())[0].id) / "folds/0/checkpoint.pt"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("kept")
+    (kept.parent / ".tmp1234.pt").write_text("half of a checkpoint")
+    (home / "runs/deleted-0123456789abcdef").mkdir()
+    store.clean()
+    assert kept.exists()
+    assert list(kept.parent.iterdir()) == [kept]
+    assert not (home / "runs/deleted-0123456789abcdef").exists()

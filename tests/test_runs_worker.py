@@ -24,6 +24,7 @@ from core.runs.launch import ensure_worker
 from core.runs.result import headline, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore, read_log
+from core.runs.worker import explain_failure
 
 TINY = {
     "label": "tumour_type",
@@ -128,7 +129,11 @@ def test_a_running_run_is_cancelled_and_a_stopped_worker_says_so(dataset: str) -
     worker = start_worker()
     wait_until(lambda: len(store.epochs(cancelled)) >= 1)
     store.cancel(cancelled)
+    with pytest.raises(InputError, match="Cancel it first"):
+        store.delete(cancelled)
     wait_until(lambda: store.get(cancelled).state == RunState.CANCELLED)
+    store.delete(cancelled)
+    assert not run_folder(cancelled).exists()
     wait_until(lambda: len(store.epochs(stopped)) >= 1)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(30) == 0
@@ -144,6 +149,43 @@ def test_a_run_that_fails_says_why_and_the_next_one_is_trained(dataset: str) -> 
     assert store.get(missing).state == RunState.FAILED
     assert "/nowhere/net.pth" in store.get(missing).reason
     assert store.get(good).state == RunState.DONE
+
+
+def test_a_full_disk_fails_the_run_and_it_resumes_when_there_is_room(dataset: str) -> None:
+    """Files of at most 1 MB: room for the store, none for a checkpoint."""
+    store = RunStore()
+    run = store.submit(make_spec(dataset))[0].id
+    limited = f"ulimit -f 1024; exec {sys.executable} -m core.runs.worker"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    assert subprocess.run(["bash", "-c", limited], env=environment, check=False).returncode == 0
+    assert store.get(run).state == RunState.FAILED
+    assert "Is the disk full? The run can be resumed" in store.get(run).reason
+    assert not list(run_folder(run).rglob(".*"))
+    store.resume(run)
+    assert start_worker().wait(120) == 0
+    assert store.get(run).state == RunState.DONE
+
+
+def test_a_training_that_is_ended_by_hand_is_tested_and_says_so(dataset: str) -> None:
+    store = RunStore()
+    run = store.submit(make_spec(dataset, training={"epochs": 900, "keep": "best"}))[0].id
+    worker = start_worker()
+    wait_until(lambda: len(store.epochs(run)) >= 1)
+    store.stop_early(run)
+    assert worker.wait(60) == 0
+    assert store.get(run).state == RunState.DONE, store.get(run).reason
+    epochs = len(store.epochs(run))
+    assert epochs < 900
+    notes = " ".join(load_result(run).notes)
+    assert f"Training was ended by hand after {epochs} of 900 epochs." in notes
+
+
+def test_too_little_memory_is_a_state_of_its_own() -> None:
+    for error in (RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()):
+        state, reason = explain_failure(error)
+        assert state == RunState.OUT_OF_MEMORY
+        assert "smaller image size" in reason
+    assert explain_failure(RuntimeError("shapes differ"))[0] == RunState.FAILED
 
 
 def test_a_worker_started_by_the_app_trains_in_the_background(dataset: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from core.errors import Cancelled, GeneCanvasError
 from core.home import run_folder
@@ -111,7 +112,8 @@ def explain_failure(error: Exception) -> tuple[RunState, str]:
             "Out of memory. Take a smaller image size or a smaller network, then start again. "
             f"({text})"
         )
-    if isinstance(error, OSError):
+    # torch's writer and safetensors' hide the system's error in one of their own
+    if isinstance(error, OSError | SafetensorError) or "inline_container" in text:
         return RunState.FAILED, (
             f"Reading or writing failed: {error}. Is the disk full? The run can be resumed."
         )
