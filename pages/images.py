@@ -1,6 +1,7 @@
-"""Gene images: how genes are laid out, and what samples and classes look like."""
+"""Gene images: how genes are laid out, how good that is, and what samples and classes look like."""
 
 import io
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -8,64 +9,76 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.data.check import select_samples
-from core.data.prepare import Z_LIMIT, PreparationSpec, Preprocessor
+from core.data.prepare import Z_LIMIT, PreparationSpec
 from core.data.store import DatasetRecord
+from core.explain.enrichment import over_representation
 from core.images.layout import GeneLayout
-from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
+from core.images.layouts import LayoutSpec
+from core.images.modules import find_modules
+from core.images.quality import compare_with_neighbours
+from core.images.references import Kind, list_references, read_groups
+from core.images.trial import Trial
 from core.models.spec import NetworkSpec
 from core.plots.figures import expression_by_class, gene_image, image_grid
-from ui.forms import ask_field, ask_genes, ask_record
+from core.plots.images import group_image
+from ui.forms import ask_field, ask_genes
+from ui.layouts import ask_layout, ask_reference
 from ui.parts import (
     decided,
     download_table,
     errors,
     escape_markdown,
     go_to,
-    open_dataset,
     pick_dataset,
     pick_role,
     say_samples,
     show_figure,
 )
+from ui.trials import LOOK, Prepared, lay_out, name_layout, prepare, show_quality
 
 SHOWN = 8  # samples side by side
+LISTED = 12  # genes named in a sentence
+GROUPS = 8  # gene sets in one picture
+SECONDS = 1.2  # a sample is shown while playing
 VIEWS = {
     "mean": "Class mean",
     "difference": "Class against the rest",
     "classes": "All classes",
     "samples": "Samples",
+    "groups": "Modules, chromosomes, sets",
+    "compare": "Compare layouts",
 }
+POINTERS = {"click": "Click a gene", "draw": "Draw around genes"}
+KINDS = {"modules": "Modules", "positions": "Chromosomes", "sets": "Gene sets"}
 
 
-class Settings(NamedTuple):
-    """What decides the images: the key of everything that is cached here."""
+class Painting(NamedTuple):
+    """Expression and its canvas."""
 
-    dataset: str
-    where: dict[str, list[str]]
-    leave_out: tuple[str, ...]
-    preparation: str
-    """JSON of the specification"""
-    layout: str
-    size: int
+    trial: Trial
+    layout: GeneLayout
+    prepared: Prepared
+    labels: np.ndarray
+    """(samples,) class"""
 
     @property
     def unit(self) -> str:
         """What the values are counted in; empty for values from 0 to 1."""
-        scaling = PreparationSpec.model_validate_json(self.preparation).scaling
-        return "SD" if scaling in ("zscore", "robust") else ""
+        return "SD" if self.trial.preparation.scaling in ("zscore", "robust") else ""
 
+    @property
+    def name(self) -> str:
+        """What the values are."""
+        return "SD from the mean" if self.unit else "value"
 
-class Painting(NamedTuple):
-    """Expression on its canvas."""
+    @property
+    def genes(self) -> list[str]:
+        """The genes painted."""
+        return self.layout.genes.tolist()
 
-    layout: GeneLayout
-    values: np.ndarray
-    """(samples, genes) as the network sees them, in units that can be read: SD from the mean, or
-    from 0 (lowest) to 1 (highest)"""
-    log: np.ndarray
-    """(samples, genes) log2 expression"""
-    obs: pd.DataFrame
+    def values(self, rows: np.ndarray) -> np.ndarray:
+        """(rows, genes) of some samples as the network sees them, in units that can be read."""
+        return to_readable(self.prepared.unit[rows], self.unit)
 
 
 class Classes(NamedTuple):
@@ -79,59 +92,54 @@ class Classes(NamedTuple):
     """(classes, genes) mean of the class minus mean of all other samples"""
 
 
-@st.cache_resource(max_entries=2, show_spinner="Laying out genes")
-def paint(settings: Settings) -> Painting:
-    """Prepare and lay out a dataset; everything is fitted on all of its samples."""
-    data = select_samples(open_dataset(settings.dataset), settings.where, settings.leave_out)
-    spec = PreparationSpec.model_validate_json(settings.preparation)
-    x = np.asarray(data.X)
-    prepared = Preprocessor.fit(x, data.var_names.to_numpy().astype(str), data.uns["scale"], spec)
-    unit = prepared.transform(x)
-    layout = fit_layout(unit, prepared.genes, LayoutSpec(name=settings.layout), settings.size, 0)
-    values = (2 * unit - 1) * Z_LIMIT if settings.unit else unit
-    return Painting(layout, values, prepared.log_expression(x), data.obs)
+def to_readable(unit: np.ndarray, name: str) -> np.ndarray:
+    """Values in [0, 1] as SD from the mean, where they are that."""
+    return (2 * unit - 1) * Z_LIMIT if name else unit
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def average(settings: Settings, label: str | None) -> Classes:
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=LOOK)
+def average(samples: Trial, readable: str) -> Classes:
     """The mean of each class, and how it differs from all other samples."""
-    painting = paint(settings)
-    labels = class_of(painting, label)
+    prepared = prepare(samples)
+    labels = class_of(prepared, samples.label)
     names, sizes = np.unique(labels, return_counts=True)
-    means = np.stack([painting.values[labels == name].mean(axis=0) for name in names])
+    means = np.stack([prepared.unit[labels == name].mean(axis=0) for name in names])
+    means = to_readable(means, readable)
     rest = np.maximum(sizes.sum() - sizes, 1)[:, None]
     others = (sizes @ means - sizes[:, None] * means) / rest
     return Classes(names.tolist(), sizes.tolist(), means, means - others)
 
 
-def class_of(painting: Painting, label: str | None) -> np.ndarray:
+def class_of(prepared: Prepared, label: str | None) -> np.ndarray:
     """The class of each sample; one for all when no column is chosen."""
     if label is None:
-        return np.full(len(painting.obs), "all samples")
-    return painting.obs[label].to_numpy().astype(str)
+        return np.full(prepared.data.n_obs, "all samples")
+    return prepared.data.obs[label].to_numpy().astype(str)
 
 
-def ask_settings(record: DatasetRecord) -> tuple[Settings, str | None]:
+def ask_trial(record: DatasetRecord) -> Trial:
     """The column on the left: which samples, which genes, which layout."""
     label = pick_role(record, "label")
     choices = decided(record)
-    layout = ask_record(LAYOUTS, "Layout", key="layout")
+    above = st.container()
     genes = ask_genes(record, choices.preparation.genes)
     scaling = ask_field(
         PreparationSpec, "scaling", key=f"scaling {record.id[:12]}",
         default=choices.preparation.scaling,
     )  # fmt: skip
-    size = ask_field(NetworkSpec, "image_size", key="image size")
+    size = int(ask_field(NetworkSpec, "image_size", key="image size"))
+    with above:
+        layout = ask_layout(record, size)
     say_samples(record, choices)
     st.caption(
         "For this preview genes, scaling and layout are fitted on all samples shown. In a run they "
         "are fitted on the training samples only."
     )
-    preparation = choices.preparation.model_copy(
-        update={"genes": int(genes), "scaling": scaling}
-    ).model_dump_json()
-    settings = Settings(record.id, choices.where, choices.leave_out, preparation, layout, int(size))
-    return settings, label
+    preparation = choices.preparation.model_copy(update={"genes": int(genes), "scaling": scaling})
+    return Trial(
+        dataset=record.id, where=choices.where, leave_out=choices.leave_out,
+        preparation=preparation, layout=layout, image_size=size, label=label,
+    )  # fmt: skip
 
 
 def offer_layout(layout: GeneLayout) -> None:
@@ -153,37 +161,57 @@ def save_layout(layout: GeneLayout) -> bytes:
 
 
 def tabulate(layout: GeneLayout, **columns: np.ndarray) -> pd.DataFrame:
-    """Genes, their pixels (from 0 at the top left), and more columns."""
+    """Genes, their pixels (from 0 at the top left), the layout's groups, and more columns."""
     places = {"gene": layout.genes, "row": layout.row, "column": layout.col}
-    return pd.DataFrame({**places, **columns})
+    groups = {} if layout.group is None else {"group": layout.group}
+    return pd.DataFrame({**places, **groups, **columns})
 
 
-def take_click(genes: np.ndarray) -> None:
+def take_click(genes: list[str], key: str) -> None:
     """Make the gene of a clicked pixel the one that is looked at."""
-    points = st.session_state["gene image"]["selection"]["points"]
+    points = st.session_state[key]["selection"]["points"]
     if points:
-        st.session_state["gene"] = str(genes[points[0]["point_index"]])
+        st.session_state["gene"] = genes[points[0]["point_index"]]
+
+
+def show_pointed(figure, table: pd.DataFrame, genes: list[str], name: str, *, alt: str, key: str):
+    """A large image on which a gene can be clicked or genes drawn around."""
+    if st.session_state.get("pointer") != "draw":
+        show_figure(figure, table, name, alt=alt, key=key, select=partial(take_click, genes, key))
+        return
+    figure.update_layout(dragmode="lasso")
+    over = [trace.name for trace in figure.data].index("genes")
+    points = show_figure(figure, table, name, alt=alt, key=f"{key} drawn", select="lasso")
+    drawn = [genes[point["point_index"]] for point in points if point["curve_number"] == over]
+    if drawn:
+        st.session_state["drawn"] = sorted(set(drawn))
 
 
 def show_one(
-    painting: Painting, classes: Classes, chosen: str, view: str, gene: str | None, unit: str
+    painting: Painting, classes: Classes, chosen: str, view: str, gene: str | None
 ) -> None:
     """One class as a large image; every class has the same colour scale."""
     images = classes.means if view == "mean" else classes.differences
     values = images[classes.names.index(chosen)]
-    diverging = view == "difference" or images.min() < 0
     name = f"mean of {chosen}" if view == "mean" else f"{chosen} minus the rest"
-    if diverging:
-        reach = float(np.quantile(np.abs(images), 0.998)) or 1.0
+    limits = find_limits(images, diverging=view == "difference" or images.min() < 0)
     figure = gene_image(
-        painting.layout, values, marked=[gene] if gene else [], diverging=diverging,
-        name=f"{name}{unit}", limits=(-reach, reach) if diverging else (0, 1),
+        painting.layout, values, marked=[gene] if gene else [], diverging=limits[0] < 0,
+        name=f"{name} ({painting.unit})" if painting.unit else name, limits=limits,
     )  # fmt: skip
-    show_figure(
-        figure, tabulate(painting.layout, **{view: values}), f"gene_image_{view}_{chosen}",
-        alt=f"Gene-image: {VIEWS[view]} of {chosen}", key="gene image",
-        select=partial(take_click, painting.layout.genes),
+    show_pointed(
+        figure, tabulate(painting.layout, **{view: values}), painting.genes,
+        f"gene_image_{view}_{chosen}", alt=f"Gene-image: {VIEWS[view]} of {chosen}",
+        key="gene image",
     )  # fmt: skip
+
+
+def find_limits(images: np.ndarray, *, diverging: bool) -> tuple[float, float]:
+    """One colour scale for all images of a kind, whichever of them is shown."""
+    if not diverging:
+        return 0.0, 1.0
+    reach = float(np.quantile(np.abs(images), 0.998)) or 1.0
+    return -reach, reach
 
 
 def show_many(
@@ -192,83 +220,340 @@ def show_many(
     """Several images side by side on one colour scale."""
     figure = image_grid(
         painting.layout, images, titles, diverging=limits[0] < 0, limits=limits,
-        marked=[gene] if gene else [], name="SD from the mean" if limits[0] < 0 else "value",
+        marked=[gene] if gene else [], name=painting.name,
     )  # fmt: skip
-    table = pd.DataFrame(images, columns=painting.layout.genes)
-    table.insert(0, "image", titles)
+
+    def table() -> pd.DataFrame:
+        values = pd.DataFrame(images, columns=painting.layout.genes)
+        values.insert(0, "image", titles)
+        return values
+
     show_figure(figure, table, "gene_images", alt="Gene-images side by side", key="grid")
 
 
-def show_gene(painting: Painting, gene: str | None, labels: np.ndarray) -> None:
+def show_samples(painting: Painting, chosen: str, gene: str | None) -> None:
+    """The samples of a class, some at a time or one after the other."""
+    rows = np.flatnonzero(painting.labels == chosen)
+    names = painting.prepared.data.obs_names[rows].tolist()
+    limits = (-Z_LIMIT, Z_LIMIT) if painting.unit else (0.0, 1.0)
+    first, play = st.columns([1, 3], vertical_alignment="bottom")
+    start = first.number_input(
+        "Starting with sample", 1, len(rows), 1, SHOWN, key=f"first {chosen}",
+        help=f"{chosen} has {len(rows):,} samples; {SHOWN} are shown at a time.",
+    )  # fmt: skip
+    if play.toggle("Play through them, one after the other", key="play"):
+        show_playing(painting, rows, names, gene, limits)
+        return
+    part = slice(start - 1, start - 1 + SHOWN)
+    show_many(painting, painting.values(rows[part]), names[part], gene, limits)
+
+
+@st.fragment(run_every=SECONDS)
+def show_playing(
+    painting: Painting, rows: np.ndarray, names: list[str], gene: str | None, limits
+) -> None:
+    """One sample of the class, and the next one after a moment."""
+    now = st.session_state.get("playing", -1) + 1
+    st.session_state["playing"] = now
+    now %= len(rows)
+    st.markdown(f"**{escape_markdown(names[now])}** · {now + 1:,} of {len(rows):,}")
+    figure = gene_image(
+        painting.layout, painting.values(rows[[now]])[0], marked=[gene] if gene else [],
+        diverging=limits[0] < 0, limits=limits, name=painting.name,
+    )  # fmt: skip
+    st.plotly_chart(figure, key="playing image", alt=f"Gene-image of sample {names[now]}")
+
+
+def show_compared(
+    painting: Painting, record: DatasetRecord, classes: Classes, chosen: str, gene: str | None
+) -> None:
+    """The same class or sample on two layouts, on one colour scale, and the measures of both."""
+    rows = np.flatnonzero(painting.labels == chosen)
+    names = painting.prepared.data.obs_names[rows].tolist()
+    what, beside = st.columns(2, gap="large")
+    with what:
+        sample = st.selectbox(
+            "Shown on both", ["", *names], key=f"compared {chosen}",
+            format_func=lambda name: name or f"mean of {chosen}",
+        )  # fmt: skip
+    with beside:
+        other_spec = ask_layout(
+            record, painting.trial.image_size, key="other layout", label="Beside it",
+            default="random",
+        )  # fmt: skip
+    if not sample:
+        values = classes.means[classes.names.index(chosen)]
+        limits = find_limits(classes.means, diverging=bool(painting.unit))
+    else:
+        values = painting.values(rows[[names.index(sample)]])[0]
+        limits = (-Z_LIMIT, Z_LIMIT) if painting.unit else (0.0, 1.0)
+    trials = [
+        painting.trial.model_copy(update={"layout": spec})
+        for spec in (painting.trial.layout, other_spec, LayoutSpec(name="random"))
+    ]
+    sides = st.columns(2, gap="large")
+    for place, trial, key in zip(sides, trials[:2], ("left", "right"), strict=True):
+        with place, errors():
+            layout = lay_out(trial, key=key)
+            if layout is None:
+                continue
+            st.markdown(f"**{name_layout(trial.layout)}**")
+            st.caption(describe_canvas(layout))
+            figure = gene_image(
+                layout, values, marked=[gene] if gene else [], diverging=limits[0] < 0,
+                limits=limits, name=painting.name,
+            )  # fmt: skip
+            figure.update_layout(height=480)
+            show_pointed(
+                figure, tabulate(layout, value=values), layout.genes.tolist(),
+                f"gene_image_{layout.name}", alt=f"{name_layout(trial.layout)}: {sample or chosen}",
+                key=f"{key} image",
+            )  # fmt: skip
+    show_quality([trial for at, trial in enumerate(trials) if trial not in trials[:at]])
+
+
+def describe_canvas(layout: GeneLayout) -> str:
+    """How many genes stand on how many pixels, which of them share one, and what is free."""
+    rows, columns = layout.shape
+    shared, free = layout.shared_pixels(), int(layout.free_pixels().sum())
+    parts = [f"{len(layout.genes):,} genes on {rows} x {columns} pixels"]
+    if shared:
+        most = np.bincount(layout.row * columns + layout.col).max()
+        parts.append(f"{shared:,} share a pixel with another (up to {most} on one)")
+    else:
+        parts.append("each on its own")
+    if free:
+        parts.append(f"{free:,} pixels free (chequered)")
+    return ", ".join(parts)
+
+
+@st.cache_data(max_entries=16, show_spinner="Finding modules", hash_funcs=LOOK)
+def cut_modules(samples: Trial, number: int) -> np.ndarray:
+    """(genes,) names of the genes' modules."""
+    found = find_modules(prepare(samples).unit, number)
+    return np.array([f"module {index}" for index in found])
+
+
+def show_groups(
+    painting: Painting, record: DatasetRecord, samples: Trial, gene: str | None, where
+) -> None:
+    """The canvas coloured by what genes belong to; `where` takes the choices."""
+    layout = painting.layout
+    with where:
+        kind = st.segmented_control(
+            "Colour by", KINDS, default="modules", required=True, format_func=KINDS.get,
+            key="colour by", persist_state="session",
+        )  # fmt: skip
+        found = ask_groups(painting, record, samples, kind)
+    if found is None:
+        st.info(
+            "Add a file on the right: genes are then coloured by what it says. It is kept on this "
+            "computer and can be chosen again."
+        )
+        return
+    groups, order = found
+    show_pointed(
+        group_image(layout, groups, order, marked=[gene] if gene else []),
+        tabulate(layout, belongs_to=groups), painting.genes, f"gene_image_{kind}",
+        alt=f"Canvas coloured by {KINDS[kind].lower()}", key="group image",
+    )  # fmt: skip
+    inside = np.where(np.isin(groups, order), groups, "")
+    share, chance = compare_with_neighbours(layout, inside)
+    if share == share:
+        st.caption(
+            f"Of neighbouring genes with a colour, {share:.0%} have the same one; with genes "
+            f"placed at random it would be {chance:.0%}."
+        )
+
+
+def ask_groups(
+    painting: Painting, record: DatasetRecord, samples: Trial, kind: str
+) -> tuple[np.ndarray, list[str]] | None:
+    """The group of each gene and the groups in order; None while a file is missing."""
+    if kind == "modules":
+        most = min(30, len(painting.genes))
+        number = st.slider("Modules", 2, most, min(12, most), key="modules",
+                           help="Genes that rise and fall together over the samples: branches of "
+                           "a tree of similar genes (Ward), the largest first.")  # fmt: skip
+        groups = cut_modules(samples, number)
+        return groups, [f"module {index}" for index in range(1, number + 1)]
+    reference = ask_reference(record, kind, key="groups")
+    if reference is None:
+        return None
+    members = read_members(kind, reference, tuple(painting.genes))
+    order = list(members)
+    if kind == "sets":
+        order = st.multiselect(
+            "Sets", order, default=order[:GROUPS], max_selections=GROUPS,
+            key=f"sets {reference[:12]} {record.id[:12]}",
+            format_func=lambda name: f"{name} ({len(members[name])})",
+            help="Sets with genes on this image, the largest first. A gene in several of the "
+            "chosen sets gets the colour of the smallest.",
+        )  # fmt: skip
+    groups = np.full(len(painting.genes), "", dtype=object)
+    for name in sorted(order, key=lambda name: -len(members[name])):
+        groups[members[name]] = name
+    return groups.astype(str), order
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def read_members(kind: Kind, reference: str, genes: tuple[str, ...]) -> dict[str, list[int]]:
+    """Positions among the genes of each chromosome, or of each set with the largest first."""
+    [file] = [file for file in list_references(kind) if file.id == reference]
+    at = {gene: index for index, gene in enumerate(genes)}
+    members = {
+        name: sorted({at[gene] for gene in own if gene in at})
+        for name, own in read_groups(file).items()
+    }
+    members = {name: own for name, own in members.items() if own}
+    if kind == "positions":
+        return members
+    return dict(sorted(members.items(), key=lambda item: -len(item[1])))
+
+
+def show_gene(painting: Painting, gene: str | None) -> None:
     """A gene's expression in each class, and its neighbours on the canvas."""
     if gene is None:
         st.markdown("#### One gene")
-        st.caption("Find a gene above, or click a pixel of a large image (Class mean, Class "
-                   "against the rest): its expression in each class stands here.")  # fmt: skip
+        st.caption("Find a gene above, or click a pixel of a large image: its expression in each "
+                   "class stands here.")  # fmt: skip
         return
     layout = painting.layout
     row, col = layout.pixel_of(gene)
     near = (np.abs(layout.row - row) <= 1) & (np.abs(layout.col - col) <= 1)
-    neighbours = [name for name in layout.genes[near].tolist() if name != gene]
+    same = [name for name in layout.genes_at(row, col) if name != gene]
+    neighbours = [name for name in layout.genes[near].tolist() if name != gene and name not in same]
     st.markdown(f"#### {escape_markdown(gene)}")
+    shares = f" **Shares its pixel with {list_genes(same)}.**" if same else ""
     st.caption(
-        f"Row {row + 1}, column {col + 1}. Neighbours: "
-        f"{escape_markdown(', '.join(neighbours)) or 'none'}."
+        f"Row {row + 1}, column {col + 1}.{shares} Neighbours: {list_genes(neighbours) or 'none'}."
     )
-    values = painting.log[:, layout.genes.tolist().index(gene)]
-    table = pd.DataFrame({"sample": painting.obs.index, "class": labels, "log2_expression": values})
+    samples = painting.trial.model_copy(update={"layout": LayoutSpec(), "label": None})
+    values = read_gene(samples, gene)
+    table = pd.DataFrame({
+        "sample": painting.prepared.data.obs_names, "class": painting.labels,
+        "log2_expression": values,
+    })  # fmt: skip
     show_figure(
-        expression_by_class(values, labels, gene), table, f"{gene}_expression",
+        expression_by_class(values, painting.labels, gene), table, f"{gene}_expression",
         alt=f"Expression of {gene} in each class", key="gene expression",
     )  # fmt: skip
 
 
-def show_images(settings: Settings, painting: Painting, label: str | None) -> None:
-    """What to look at, the image, and the gene that is looked at."""
-    layout, labels = painting.layout, class_of(painting, label)
-    classes = average(settings, label)
-    shared = layout.shared_pixels()
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=LOOK)
+def read_gene(samples: Trial, gene: str) -> np.ndarray:
+    """(samples,) log2 expression of one gene."""
+    prepared = prepare(samples)
+    fitted = prepared.preprocessor
+    only = replace(fitted, index=fitted.index[fitted.genes == gene])
+    return only.log_expression(np.asarray(prepared.data.X))[:, 0]
+
+
+def list_genes(genes: list[str]) -> str:
+    """Genes in a sentence, not too many."""
+    more = f" and {len(genes) - LISTED} more" if len(genes) > LISTED else ""
+    return escape_markdown(", ".join(genes[:LISTED])) + more
+
+
+def show_drawn(painting: Painting, record: DatasetRecord, classes: Classes) -> None:
+    """The genes that were drawn around: to copy, to save, and which gene sets they are rich in."""
+    known = set(painting.genes)
+    genes = [gene for gene in st.session_state.get("drawn", []) if gene in known]
+    if not genes:
+        st.markdown("#### Several genes")
+        st.caption("Draw around pixels with the mouse: their genes are listed here.")
+        return
+    st.markdown(f"#### {len(genes):,} genes drawn around")
+    st.code("\n".join(genes), language=None, height=200)
+    inside = np.isin(painting.layout.genes, genes)
+    table = tabulate(
+        painting.layout,
+        **{f"mean {name}": mean for name, mean in zip(classes.names, classes.means, strict=True)},
+    )[inside]
+    download_table(table, "drawn_genes", "Save CSV", key="drawn csv", type="tertiary")
+    with st.expander("Which gene sets are they rich in?", on_change="rerun") as enrichment:
+        if enrichment.open:
+            show_enrichment(genes, painting, record)
+
+
+def show_enrichment(genes: list[str], painting: Painting, record: DatasetRecord) -> None:
+    """Over-representation of gene sets, with all genes on the image as background."""
+    reference = ask_reference(record, "sets", key="enrichment")
+    if reference is None:
+        return
+    [file] = [file for file in list_references("sets") if file.id == reference]
+    with errors():
+        found = over_representation(genes, painting.genes, read_groups(file))
+        st.dataframe(
+            found.head(100), hide_index=True, height=320,
+            column_order=["set", "overlap", "expected", "size", "fdr"],
+            column_config={
+                "expected": st.column_config.NumberColumn(format="%.1f"),
+                "fdr": st.column_config.NumberColumn("FDR", format="%.2g"),
+            },
+        )  # fmt: skip
+        st.caption(
+            f"Against the {len(painting.genes):,} genes on this image, not the whole genome. Genes "
+            "that stand together are alike to begin with where a layout learns: read this as a "
+            "description of the patch, not as evidence."
+        )
+        download_table(found, "drawn_genes_sets", "Save CSV", key="enrichment csv", type="tertiary")
+
+
+def show_images(painting: Painting, record: DatasetRecord) -> None:
+    """What to look at, the image, and the gene or genes that are looked at."""
+    layout, trial = painting.layout, painting.trial
+    samples = trial.model_copy(update={"layout": LayoutSpec(), "image_size": 64})
+    classes = average(samples, painting.unit)
     st.markdown(
-        f"**{len(layout.genes):,} genes on {layout.shape[0]} x {layout.shape[1]} pixels**, "
-        + ("each on its own" if not shared else f"{shared} share a pixel")
-        + f"; the network sees {settings.size} x {settings.size}. "
-        f"{len(labels):,} samples."
+        f"**{describe_canvas(layout)}**; the network sees {trial.image_size} x {trial.image_size}. "
+        f"{len(painting.labels):,} samples."
     )
-    what, which, find = st.columns([5, 2, 2], vertical_alignment="bottom")
-    view = what.segmented_control(
+    view = st.segmented_control(
         "Show", VIEWS, default="mean", required=True, format_func=VIEWS.get, key="view",
         persist_state="session", label_visibility="collapsed",
     )  # fmt: skip
+    which, find, point = st.columns([3, 3, 4], vertical_alignment="bottom")
     chosen = which.selectbox(
-        "Class shown", classes.names, key="class shown", disabled=view == "classes",
+        "Class shown", classes.names, key="class shown", disabled=view in ("classes", "groups"),
         persist_state="session",
     )  # fmt: skip
     gene = find.selectbox(
-        "Find a gene", sorted(layout.genes.tolist()), index=None, key="gene", bind="query-params",
+        "Find a gene", sorted(painting.genes), index=None, key="gene", bind="query-params",
         placeholder="type, or click a pixel",
     )  # fmt: skip
-    unit = f" ({settings.unit})" if settings.unit else ""
-    if view in ("mean", "difference"):
+    drawing = point.segmented_control(
+        "Mouse", POINTERS, default="click", required=True, format_func=POINTERS.get,
+        key="pointer", persist_state="session", disabled=view in ("classes", "samples"),
+        help="On large images: a click shows one gene; drawn around, genes become a list.",
+    ) == "draw" and view not in ("classes", "samples")  # fmt: skip
+
+    def show_picked() -> None:
+        if drawing:
+            show_drawn(painting, record, classes)
+        else:
+            show_gene(painting, gene)
+
+    if view in ("mean", "difference", "groups"):
         image, side = st.columns([3, 2], gap="medium")
-        with image:
-            show_one(painting, classes, chosen, view, gene, unit)
+        choices = side.container()
+        with image, errors():
+            if view == "groups":
+                show_groups(painting, record, samples, gene, choices)
+            else:
+                show_one(painting, classes, chosen, view, gene)
         with side:
-            show_gene(painting, gene, labels)
+            show_picked()
         return
-    reach = float(np.quantile(np.abs(classes.means), 0.998)) or 1.0
     if view == "classes":
         titles = [f"{name} (n = {n})" for name, n in zip(classes.names, classes.sizes, strict=True)]
-        images = classes.means
+        limits = find_limits(classes.means, diverging=classes.means.min() < 0)
+        show_many(painting, classes.means, titles, gene, limits)
+    elif view == "samples":
+        show_samples(painting, chosen, gene)
     else:
-        rows = np.flatnonzero(labels == chosen)
-        first = st.number_input(
-            "Starting with sample", 1, len(rows), 1, SHOWN, key=f"first {chosen}",
-            help=f"{chosen} has {len(rows):,} samples; {SHOWN} are shown at a time.", width=240,
-        )  # fmt: skip
-        rows = rows[first - 1 : first - 1 + SHOWN]
-        images, titles, reach = painting.values[rows], painting.obs.index[rows].tolist(), Z_LIMIT
-    show_many(painting, images, titles, gene, (-reach, reach) if images.min() < 0 else (0.0, 1.0))
-    show_gene(painting, gene, labels)
+        show_compared(painting, record, classes, chosen, gene)
+    show_picked()
 
 
 def show_page() -> None:
@@ -278,12 +563,15 @@ def show_page() -> None:
         return
     left, right = st.columns([1, 4], gap="large")
     with left:
-        settings, label = ask_settings(record)
+        trial = ask_trial(record)
     with right, errors():
-        painting = paint(settings)
-        show_images(settings, painting, label)
+        layout = lay_out(trial, key="main")
+        if layout is None:
+            return
+        prepared = prepare(trial)
+        show_images(Painting(trial, layout, prepared, class_of(prepared, trial.label)), record)
         with left:
-            offer_layout(painting.layout)
+            offer_layout(layout)
         if st.button("Train on these →", type="primary"):
             go_to("train")
 

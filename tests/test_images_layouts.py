@@ -141,11 +141,6 @@ def test_a_damaged_layout_is_refused_and_one_from_before_groups_loads(tmp_path: 
             GeneLayout.load(path)
 
 
-def test_a_spec_without_reference_file_is_what_it_was_before_there_were_any() -> None:
-    assert LayoutSpec().model_dump(mode="json") == {"name": "pca_grid", "side": None}
-    assert LayoutSpec(reference="0" * 64).model_dump(mode="json")["reference"] == "0" * 64
-
-
 @pytest.mark.parametrize(("genes", "size", "side"), [(971, 224, 32), (1000, 64, 32), (1, 32, 1)])
 def test_the_canvas_is_the_smallest_that_divides_the_image(
     genes: int, size: int, side: int

@@ -144,3 +144,22 @@ def test_shapes_that_do_not_match_are_refused() -> None:
         measure_layout(layout, np.zeros((4, 5)))
     with pytest.raises(InputError, match="a class for each of 4 samples, got 2"):
         measure_layout(layout, np.zeros((4, 3)), ["A", "B"])
+
+
+def test_neighbours_of_one_group_are_counted_against_chance() -> None:
+    layout = place([0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2], 3)
+    groups = np.array(["a", "a", "b", "a", "", "b"])
+    # Touching pairs with groups: G0-G1 (same), G1-G2, G0-G3 (same), G2-G5 (same).
+    share, chance = quality.compare_with_neighbours(layout, groups)
+    assert share == pytest.approx(3 / 4)
+    assert chance == pytest.approx((3 * 2 + 2 * 1) / (5 * 4))
+
+
+def test_groups_that_touch_nowhere_give_nothing_to_count() -> None:
+    layout = place([0, 2], [0, 2], 3)
+    assert np.isnan(quality.compare_with_neighbours(layout, np.array(["a", "a"]))).all()
+
+
+def test_every_measure_in_words_is_one_that_is_measured() -> None:
+    found = measure_layout(place([0] * 9, list(range(9)), 9), turning(9))
+    assert all(hasattr(found, measure.name) for measure in quality.MEASURES)

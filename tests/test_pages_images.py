@@ -1,10 +1,14 @@
 """The Gene images page: empty, every view, a gene found, settings that don't fit."""
 
+import time
+from pathlib import Path
+
 import pytest
 
 from core.data.choices import Choices, save_choices
 from core.data.simulate import simulate
-from core.data.store import DatasetRecord, add_dataset
+from core.data.store import DatasetRecord, add_dataset, load_dataset
+from core.images.references import add_reference
 from tests.pages import button, charts, open_page, words
 
 
@@ -99,3 +103,141 @@ def test_without_a_class_column_all_samples_are_shown() -> None:
     assert not app.exception
     assert not app.error
     assert "60 samples" in words(app)
+
+
+POSITIONS = "symbol\tchr\tstart\n"
+
+
+def write_positions(dataset: DatasetRecord) -> bytes:
+    """A position for each gene of the dataset, on two chromosomes."""
+    genes = load_dataset(dataset.id).var_names
+    lines = [f"{gene}\t{1 + number % 2}\t{number}\n" for number, gene in enumerate(genes)]
+    return (POSITIONS + "".join(lines)).encode()
+
+
+def test_a_layout_that_needs_a_file_asks_for_it_and_takes_it(dataset: DatasetRecord) -> None:
+    app = open_page("images")
+    app.selectbox(key="layout").select("chromosome").run()
+    assert not app.exception
+    assert "needs a file of gene positions" in app.error[0].value
+    upload = app.file_uploader(key="layout new positions")
+    upload.upload("wrong.txt", b"nothing\n", "text/plain").run()
+    assert any("wrong.txt holds no gene positions" in error.value for error in app.error)
+    upload = app.file_uploader(key="layout new positions")
+    upload.upload("places.tsv", write_positions(dataset), "text/plain").run()
+    assert not app.exception
+    assert not app.error
+    assert "knows 200 of this dataset's 200 genes" in words(app)
+    assert charts(app) == 1
+    app.selectbox(key="layout").select("treemap").run()
+    assert "needs a file of gene sets" in app.error[0].value
+    upload = app.file_uploader(key="layout new sets")
+    upload.upload("places.tsv", write_positions(dataset), "text/plain").run()
+    assert any("places.tsv is no file of gene sets" in error.value for error in app.error)
+
+
+def test_a_slow_layout_is_computed_beside_the_page(dataset: DatasetRecord) -> None:
+    app = open_page("images")
+    app.selectbox(key="layout").select("tsne").run()
+    assert not app.exception
+    assert charts(app) == 0
+    assert "computed beside the page" in words(app)
+    for _ in range(300):
+        if charts(app):
+            break
+        time.sleep(0.2)
+        app.run()
+    assert not app.exception
+    assert not app.error
+    assert charts(app) == 1
+    assert "200 genes on 16 x 16 pixels" in words(app)
+
+
+def test_a_stopped_layout_can_be_tried_again(dataset: DatasetRecord) -> None:
+    app = open_page("images")
+    app.selectbox(key="layout").select("tsne").run()
+    button(app, "Stop").click().run()
+    app.run()
+    assert "The computation was stopped" in app.error[0].value
+    button(app, "Try again").click().run()
+    assert not app.error
+    button(app, "Stop").click().run()
+
+
+def test_two_layouts_side_by_side_with_their_measures(dataset: DatasetRecord) -> None:
+    app = open_page("images")
+    app.session_state["view"] = "compare"
+    app.run()
+    assert charts(app) == 2
+    assert "Random \\(control\\)" in words(app) or "Random (control)" in words(app)
+    for _ in range(300):
+        if "None of these is accuracy" in words(app) and not app.get("status"):
+            break
+        time.sleep(0.2)
+        app.run()
+    assert not app.exception
+    assert not app.error
+    table = app.table[0].value
+    assert "**Trustworthiness**" in table.index
+    assert float(table.loc["**Trustworthiness**"].iloc[0]) > 0.6
+    app.selectbox(key="other layout").select("deepinsight_pca").run()
+    assert charts(app) == 2
+    assert "share a pixel with another" in words(app)
+
+
+def test_the_canvas_by_modules_chromosomes_and_sets(dataset: DatasetRecord) -> None:
+    app = open_page("images")
+    app.session_state["view"] = "groups"
+    app.run()
+    assert charts(app) == 1
+    assert "neighbouring genes with a colour" in words(app)
+    app.session_state["colour by"] = "positions"
+    app.run()
+    assert charts(app) == 0
+    assert "Add a file" in words(app)
+    upload = app.file_uploader(key="groups new positions")
+    upload.upload("places.tsv", write_positions(dataset), "text/plain").run()
+    assert charts(app) == 1
+    genes = load_dataset(dataset.id).var_names
+    sets = "\n".join("\t".join([f"set {n}", "", *genes[n : n + 20]]) for n in range(12))
+    app.session_state["colour by"] = "sets"
+    app.run()
+    upload = app.file_uploader(key="groups new sets")
+    upload.upload("mine.gmt", sets.encode(), "text/plain").run()
+    assert not app.exception
+    assert not app.error
+    assert charts(app) == 1
+
+
+def test_drawn_genes_are_listed_and_tested_for_sets(dataset: DatasetRecord, tmp_path: Path) -> None:
+    genes = load_dataset(dataset.id).var_names
+    path = tmp_path / "mine.gmt"
+    path.write_text("\t".join(["one", "", *genes[:20]]) + "\n")
+    add_reference(path)
+    app = open_page("images")
+    app.session_state["pointer"] = "draw"
+    app.session_state["drawn"] = [*genes[:12], "not on the image"]
+    app.run()
+    assert not app.exception
+    assert "12 genes drawn around" in words(app)
+    assert app.code[0].value.split("\n") == list(genes[:12])
+
+
+def test_samples_are_played_one_after_the_other(dataset: DatasetRecord) -> None:
+    app = open_page("images")
+    app.session_state["view"] = "samples"
+    app.run()
+    app.toggle(key="play").set_value(True).run()
+    assert not app.exception
+    assert charts(app) == 1
+    assert " · 1 of " in words(app)
+    app.run()
+    assert " · 2 of " in words(app)
+
+
+def test_genes_that_share_a_pixel_are_said(dataset: DatasetRecord) -> None:
+    app = open_page("images")
+    app.number_input(key="image size").set_value(32)
+    app.selectbox(key="layout").select("deepinsight_pca").run()
+    assert "share a pixel with another" in words(app)
+    assert "genes may share a pixel" in words(app)

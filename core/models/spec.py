@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from core.errors import InputError
+from core.images.layout import Channels
 from core.models.backbones import BACKBONES, Backbone
 
 _WEIGHTS = re.compile(r"imagenet|scratch|file:.+|run:[0-9a-f]{16}")
@@ -49,6 +50,13 @@ class NetworkSpec(BaseModel):
     )
     image_size: int = Field(
         64, ge=32, le=448, title="Image size", description="Pixels a side that the network sees."
+    )
+    channels: Channels = Field(
+        "value",
+        title="Colour channels",
+        description="value: the value in all three, as in the paper. value_z_rank: the value, its "
+        "distance from the training mean in SD, and the gene's rank within the sample. "
+        "Attributions don't see the rank: it changes in steps.",
     )
     dropout: float = Field(
         0.2,

@@ -17,7 +17,6 @@ from core.training.augmentations import AUGMENTATIONS
 from core.training.spec import TrainingSpec
 from core.training.splits import SplitSpec
 
-
 LATER = (("layout", "reference"), ("network", "channels"))
 """Fields that came after the first runs. At their defaults they don't count for a run's identity,
 so that a run from before them is still the same run."""
@@ -74,7 +73,7 @@ class RunSpec(BaseModel):
         if not AUGMENTATIONS[self.training.augmentation].on_expression:
             return 0
         if self.training.variants is None:
-            return 8 if self.network.frozen_stages else 0
+            return 16 if self.network.frozen_stages else 0
         return self.training.variants
 
     @property
@@ -145,9 +144,14 @@ PRESETS: Registry[Preset] = Registry(
         Preset(
             name="recommended",
             title="Recommended",
-            help="What was measured to train best on real tumours (docs/recipes.md).",
+            help="What was measured to do best on real tumours (docs/recipes.md): the network's "
+            "own weights stay as they are, and a head that looks at all its stages learns where "
+            "each gene stands.",
             reference="",
-            parts={},
+            parts={
+                "network": {"image_size": 32, "freeze": "backbone"},
+                "training": {"epochs": 40},
+            },
         ),
         Preset(
             name="paper",

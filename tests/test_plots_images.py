@@ -1,0 +1,49 @@
+"""Figures of gene-images, read back number by number."""
+
+import numpy as np
+
+from core.images.layout import GeneLayout
+from core.plots.figures import gene_image, image_grid, name_pixels
+from core.plots.images import NO_GROUP, SEVERAL, group_image, shade, shorten
+
+
+def sharing() -> GeneLayout:
+    """A and B on one pixel, C on another, two pixels free."""
+    genes = np.array(["A", "B", "C"])
+    return GeneLayout("test", genes, np.array([0, 0, 1]), np.array([0, 0, 1]), (2, 2))
+
+
+def test_genes_on_one_pixel_are_named_together_with_their_mean() -> None:
+    layout = sharing()
+    assert name_pixels(layout).tolist() == [
+        "A, B (one pixel, their mean)", "A, B (one pixel, their mean)", "C",
+    ]  # fmt: skip
+    figure = gene_image(layout, np.array([1.0, 3.0, 5.0]))
+    [pointers] = [trace for trace in figure.data if trace.name == "genes"]
+    assert pointers.customdata.tolist() == [2, 2, 5]
+    [free] = [
+        trace for trace in figure.data if trace.type == "heatmap" and trace.showscale is False
+    ]
+    assert np.isfinite(free.z).tolist() == [[False, True], [True, False]]
+    assert "2 free pixels" in figure.layout.annotations[0].text
+    grid = image_grid(layout, np.array([[1.0, 3.0, 5.0]]), ["one"])
+    assert grid.data[0].text.tolist() == [
+        ["A, B (one pixel, their mean)", "free pixel"], ["free pixel", "C"],
+    ]  # fmt: skip
+
+
+def test_a_canvas_is_coloured_by_group_and_says_what_is_mixed() -> None:
+    figure = group_image(sharing(), np.array(["x", "y", ""]), ["x", "y"])
+    image = figure.data[0].z
+    assert image[0, 0] == 3  # several
+    assert image[1, 1] == 0  # none
+    assert np.isnan(image[0, 1])
+    legend = [trace.name for trace in figure.data if trace.type == "scatter"]
+    assert legend == ["x", "y", "none of these", "several"]
+    colours = [colour for _, colour in figure.data[0].colorscale]
+    assert colours == [colour for colour in (NO_GROUP, shade(0), shade(1), SEVERAL) for _ in "12"]
+
+
+def test_many_groups_have_different_colours_and_long_names_are_cut() -> None:
+    assert len({shade(index) for index in range(33)}) == 33
+    assert len(shorten("x" * 200)) == 60

@@ -1,0 +1,53 @@
+"""A run's identity, and what three channels make of a run."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from core.data.simulate import simulate
+from core.data.store import add_dataset
+from core.explain.methods import Recipe
+from core.home import run_folder
+from core.runs.execute import execute
+from core.runs.explain import explain_run, load_attribution
+from core.runs.spec import RunSpec
+from tests.test_training_results import Silent
+
+
+def test_a_run_from_before_a_field_is_still_the_same_run() -> None:
+    spec = RunSpec(dataset="0" * 64, label="x")
+    document = spec.model_dump(mode="json")
+    before = {**document, "layout": {**document["layout"]}, "network": {**document["network"]}}
+    del before["layout"]["reference"], before["network"]["channels"]
+    canonical = json.dumps(before, sort_keys=True, separators=(",", ":"))
+    assert spec.id == hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    assert RunSpec.parse(before).id == RunSpec.parse(document).id == spec.id
+    with_file = RunSpec.parse({**document, "layout": {"reference": "1" * 64}})
+    with_channels = RunSpec.parse({**document, "network": {"channels": "value_z_rank"}})
+    assert len({spec.id, with_file.id, with_channels.id}) == 3
+    assert RunSpec.from_yaml(with_channels.to_yaml()).id == with_channels.id
+
+
+def test_a_network_is_trained_and_explained_on_value_z_and_rank(home: Path) -> None:
+    dataset = add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
+    runs = {}
+    for channels in ("value", "value_z_rank"):
+        spec = RunSpec.parse(
+            {
+                "dataset": dataset,
+                "label": "tumour_type",
+                "preparation": {"genes": 60, "scaling": "minmax"},
+                "network": {"image_size": 32, "channels": channels},
+                "training": {"epochs": 6, "precision": "float32"},
+            }
+        )
+        runs[channels] = spec, execute(spec, run_folder(spec.id), Silent())
+    assert runs["value"][1].metrics != runs["value_z_rank"][1].metrics
+    spec, result = runs["value_z_rank"]
+    assert result.metrics["accuracy"] > 1 / len(result.classes)
+    explain_run(spec.id, Recipe("integrated_gradients"), lambda *_: None)
+    found = load_attribution(spec.id, Recipe("integrated_gradients"))
+    assert np.isfinite(found.scores).all()
+    assert found.scores.any()
