@@ -37,7 +37,6 @@ from core.runs.explain import (
     collect_evidence,
     explain_run,
     load_attribution,
-    load_evidence,
 )
 from core.runs.launch import ensure_worker
 from core.runs.outcome import compute_baselines
@@ -45,6 +44,7 @@ from core.runs.preflight import preflight
 from core.runs.result import headline, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunState, RunStore
+from core.runs.trust import load_evidence
 from core.training.spec import TrainingSpec
 from core.training.splits import SplitSpec
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
@@ -220,6 +221,22 @@ def test_resampling() -> None:
     assert evidence.measure_resampling(noise, labels).light == "red"
     few = evidence.measure_resampling(noise[:2], labels[:2])
     assert few.value is None
+
+
+def test_permuted_labels_and_planted_genes() -> None:
+    """Class A ranks its planted genes 1 and 3 of 4: of 4 pairs 3 in order, 1 of 2 first; of class
+    B none is on the images.
+    """
+    y = np.repeat([0, 1], 20)
+    assert evidence.measure_permuted(y, np.tile([0, 1], 20)).light == "green"
+    assert evidence.measure_permuted(y, y).light == "red"
+    table = pd.DataFrame({"gene": list("abcd") * 2, "class": ["A"] * 4 + ["B"] * 4,
+                          "rank": [1, 2, 3, 4] * 2})  # fmt: skip
+    truth = pd.DataFrame({"gene": ["a", "c", "x"], "class": ["A", "A", "B"]})
+    found = evidence.measure_planted(table, truth)
+    assert (found.value, found.light) == (0.75, "amber")
+    assert found.details["precision_at_k"] == 0.5
+    assert evidence.measure_planted(table, truth[2:]).value is None
 
 
 def test_the_card_is_as_good_as_its_worst_light() -> None:

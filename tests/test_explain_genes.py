@@ -23,8 +23,8 @@ def test_a_table_by_hand() -> None:
     """
     table = gene_table(SCORES, SCORE_LABELS, EXPRESSION, LABELS, GENES, "A")
     assert list(table) == [
-        "gene", "class", "score", "rank", "sd", "log2fc", "p", "fdr", "welch", "mean_in",
-        "mean_out", "auroc",
+        "gene", "class", "score", "rank", "log2fc", "fdr", "mean_in", "mean_out", "auroc", "sd",
+        "p", "welch",
     ]  # fmt: skip
     assert table["gene"].tolist() == ["high", "low", "flat"]
     assert table["class"].tolist() == ["A"] * 3
@@ -73,7 +73,7 @@ def test_a_fold_change_needs_amounts() -> None:
 
 
 def test_what_only_the_network_uses() -> None:
-    """Of the 3 first, a is among the 3 that Welch ranks first; b and c are not, c isn't different."""
+    """Of the 3 first, a is among Welch's 3 first; b and c are not, and c isn't different."""
     table = pd.DataFrame(
         {"gene": list("abcd"), "rank": [1, 2, 3, 4], "welch": [3, 4, 9, 1],
          "fdr": [0.01, 0.04, 0.05, 0.001]}

@@ -540,7 +540,9 @@ def measure_agreement(case: Case, scores: np.ndarray) -> Evidence:
         theirs = class_means(replace(case, method=method).explain().scores, case.targets)
         shared[method] = float(np.mean([kuncheva(*p, k) for p in zip(ours, theirs, strict=True)]))
     value = float(np.mean(list(shared.values())))
-    words = ", ".join(f"{METHODS[name].title} {share:.2f}" for name, share in shared.items())
+    words = ", ".join(
+        f"{METHODS[name].title} {max(share, 0):.2f}" for name, share in shared.items()
+    )
     return _find(
         "agreement",
         value,

@@ -1,0 +1,310 @@
+"""What the Explain page is made of: the question, its computation, the map, the table, a gene."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.explain.links import gene_links
+from core.explain.methods import BASELINE_PROFILES, METHODS, Recipe
+from core.images.layout import GeneLayout
+from core.plots.figures import expression_by_class, gene_image, region_map
+from core.runs.explain import (
+    RunAttribution,
+    class_genes,
+    explanation_state,
+    fold_layout,
+    gene_expression,
+    load_attribution,
+    request_explanation,
+)
+from core.runs.result import load_predictions, load_result
+from core.runs.spec import RunSpec
+from core.runs.store import RunRecord
+from ui.forms import ask_record
+from ui.parts import escape_markdown, open_dataset, show_figure
+
+MEAN, WRONG = "mean", "wrong"
+"""What is shown besides single samples."""
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the attribution")
+def read_attribution(run: str, recipe: Recipe) -> RunAttribution:
+    """A computed attribution, kept while it is among the last four looked at."""
+    return load_attribution(run, recipe)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def read_genes(run: str, recipe: Recipe, cls: str) -> pd.DataFrame:
+    """A class's gene table with each gene's direction and pixel."""
+    table = class_genes(run, recipe, cls)
+    layout = fold_layout(run, load_result(run).scored[0])
+    place = {
+        gene: f"{row + 1}, {col + 1}"
+        for gene, row, col in zip(layout.genes, layout.row, layout.col, strict=True)
+    }
+    return table.assign(
+        direction=np.where(table["mean_in"] > table["mean_out"], "higher", "lower"),
+        pixel=table["gene"].map(place).fillna("in other folds"),
+    )
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def read_expression(run: str, gene: str, _spec: RunSpec) -> pd.DataFrame:
+    """A gene's log2 expression in the run's samples."""
+    return gene_expression(_spec, open_dataset(_spec.dataset), gene)
+
+
+def ask_question(record: RunRecord) -> tuple[Recipe, str]:
+    """Class and recipe; both stand in the link.
+
+    Only what the method has can be chosen: a baseline, a class that the question is against, a
+    stage of the network.
+    """
+    classes = load_result(record.id).classes
+    first, second, third, fourth = st.columns([3, 2, 2, 3])
+    with first:
+        wanted = st.query_params.get("method")
+        name = ask_record(
+            METHODS, "Method", key="method", default=wanted if wanted in METHODS else None
+        )
+    st.query_params["method"] = name
+    method = METHODS[name]
+    wanted = st.query_params.get("class")
+    cls = second.selectbox(
+        "Class", classes, index=classes.index(wanted) if wanted in classes else 0,
+        key=f"class {record.id}", persist_state="session",
+    )  # fmt: skip
+    st.query_params["class"] = cls
+    against = third.selectbox(
+        "Against", [name for name in classes if name != cls], index=None,
+        placeholder="all others", key=f"against {record.id} {cls}", persist_state="session",
+        help="With a class here the question is: why the one and not the other? Scores then say "
+        "what spoke for the first rather than for the second.",
+    )  # fmt: skip
+    baseline, stage = "mean", None
+    with fourth:
+        if method.uses_baseline:
+            baseline = ask_record(BASELINE_PROFILES, "Compared with", key="baseline")
+        if method.uses_stage:
+            stages = list(record.spec.network.record.stages)
+            chosen = st.selectbox(
+                "Stage of the network", stages, index=len(stages) - 1,
+                key=f"stage {record.spec.network.backbone}", persist_state="session",
+                format_func=lambda name: f"{name} (last)" if name == stages[-1] else name,
+                help="Early stages give fine maps of simple patterns, late ones coarse maps of "
+                "what decides.",
+            )  # fmt: skip
+            stage = None if chosen == stages[-1] else chosen
+    return Recipe(name, baseline, against, stage), cls
+
+
+def describe(recipe: Recipe) -> str:
+    """A recipe in a few words."""
+    words = [METHODS[recipe.method].title]
+    if recipe.baseline != "mean":
+        words.append(f"from {BASELINE_PROFILES[recipe.baseline].title.lower()}")
+    if recipe.stage is not None:
+        words.append(f"at {recipe.stage}")
+    if recipe.against is not None:
+        words.append(f"against {recipe.against}")
+    return " ".join(words)
+
+
+def show_request(
+    run: str, recipe: Recipe, *, what: str, button: str, duration: str, evidence: bool = False
+) -> None:
+    """The button that computes an attribution or its trust card, and the progress.
+
+    Args:
+        run: a run's id.
+        recipe: how it is explained.
+        what: what is computed, in words.
+        button: the button's label.
+        duration: how long it takes, as a sentence.
+        evidence: compute the trust card.
+    """
+    state = explanation_state(run, recipe, evidence=evidence)
+    if state.state == "failed":
+        st.error(f"{what} could not be computed. {escape_markdown(state.message)}")
+    if state.state == "working":
+        st.fragment(_wait_for, run_every=1)(run, recipe, what, evidence)
+        return
+    st.markdown(f"**{what}** has not been computed for this run yet.")
+    st.caption(duration)
+    if st.button(button, type="primary", key=f"compute {run} {evidence}"):
+        request_explanation(run, recipe, evidence=evidence)
+        st.rerun()
+
+
+def _wait_for(run: str, recipe: Recipe, what: str, evidence: bool) -> None:
+    """Progress of a computation; reruns the page once when it ends."""
+    state = explanation_state(run, recipe, evidence=evidence)
+    if state.state != "working":
+        st.rerun()
+    st.progress(state.fraction, f"Computing {what}. It is safe to close this tab.")
+
+
+def warn_of_regions(found: RunAttribution, recipe: Recipe, layout: GeneLayout, cls: str) -> None:
+    """What a region method can't say, and whether its map is empty; a method's own warning."""
+    method = METHODS[recipe.method]
+    if method.warning:
+        st.warning(method.warning)
+    if found.maps is None:
+        return
+    rows, columns = found.maps.shape[1:]
+    genes = len(layout.genes) / (rows * columns)
+    st.warning(
+        f"Region view: the map has {rows} x {columns} cells on a canvas of {layout.shape[0]} x "
+        f"{layout.shape[1]}, so one cell covers about {genes:.0f} genes: this is a region, not a "
+        "gene. Rank genes by integrated gradients instead."
+    )
+    if not np.abs(found.maps[found.labels == cls]).max() > 0:
+        st.warning("The map of this class is empty: the method found nothing to show.")
+
+
+def show_map(
+    run: str, found: RunAttribution, recipe: Recipe, cls: str, marked: Sequence[str]
+) -> str | None:
+    """The class mean, the misclassified, or one sample as a map; gives back a clicked gene."""
+    method, own = METHODS[recipe.method], np.flatnonzero(found.labels == cls)
+    predicted = _predictions(run, found)
+    several = len(np.unique(found.folds)) > 1
+    wrong = own[predicted[own] != cls]
+    names: dict[str | int, str] = {MEAN: f"Mean of {len(own)} held-out samples"}
+    if len(wrong):
+        names[WRONG] = f"Mean of the {len(wrong)} that were taken for another class"
+    for row in own:
+        names[int(row)] = (
+            f"{found.samples[row]}"
+            + (f", fold {found.folds[row] + 1}" if several else "")
+            + ("" if predicted[row] == cls else f", taken for {predicted[row]}")
+        )
+    shown = st.selectbox("Shown", list(names), format_func=names.get, key=f"shown {run} {cls}")
+    rows = own if shown == MEAN else wrong if shown == WRONG else np.array([shown])
+    layout = fold_layout(run, int(found.folds[rows[0]]))
+    values = mean_scores(found, rows, layout.genes)
+    data = pd.DataFrame({"gene": layout.genes, "row": layout.row + 1, "column": layout.col + 1,
+                         "attribution": values})  # fmt: skip
+    points = show_figure(
+        gene_image(layout, values, name="attribution", diverging=method.signed, marked=marked),
+        data, f"{recipe.stem}_{cls}", alt=f"{describe(recipe)} of {cls}", key="map", select=True,
+    )  # fmt: skip
+    if several and shown in (MEAN, WRONG):
+        st.caption("Means over the folds, gene by gene, painted on the first fold's layout.")
+    if found.maps is not None:
+        same = rows[found.folds[rows] == found.folds[rows[0]]]
+        image = found.maps[same].mean(axis=0)
+        with st.expander("The map as it was computed"):
+            show_figure(
+                region_map(image, name="attribution", diverging=method.signed),
+                pd.DataFrame(image), f"{recipe.stem}_{cls}_map", alt=f"Raw map of {cls}", key="raw",
+            )  # fmt: skip
+    return str(layout.genes[points[0]["point_index"]]) if points else None
+
+
+def mean_scores(found: RunAttribution, rows: np.ndarray, genes: np.ndarray) -> np.ndarray:
+    """(genes,) mean scores over some of the samples that were explained, of the genes named.
+
+    Each gene's mean is over the samples whose fold had it on the image; 0 where none had.
+    """
+    scores = found.scores[rows][:, np.searchsorted(found.genes, genes)]
+    counted = np.isfinite(scores).sum(axis=0)
+    return np.nansum(scores, axis=0) / np.maximum(counted, 1)
+
+
+def _predictions(run: str, found: RunAttribution) -> np.ndarray:
+    """(samples,) the class that each explained sample was taken for by its fold's network."""
+    table = load_predictions(run).set_index(["sample", "fold"])["predicted"]
+    keys = pd.MultiIndex.from_arrays([found.samples, found.folds])
+    return table.reindex(keys).to_numpy()
+
+
+def show_table(table: pd.DataFrame, search: str) -> str | None:
+    """The ranked genes; gives back a selected gene."""
+    shown = table[table["gene"].str.contains(search, case=False, regex=False)] if search else table
+    shown = shown.assign(links=[gene_links(gene)["GeneCards"] for gene in shown["gene"]])
+    if "selected" in shown:
+        shown["selected"] = (100 * shown["selected"]).round()
+    number = st.column_config.NumberColumn
+    columns = {
+        "rank": number("Rank", width=55),
+        "gene": st.column_config.TextColumn("Gene"),
+        "score": number(
+            "Score", format="%.3g", help="Mean attribution over the class's held-out samples."
+        ),
+        "sd": number("± SD", format="%.2g", help="SD of the score over these samples."),
+        "selected": number(
+            "In folds", format="%d %%",
+            help="In how many of the folds the gene is among the top genes.",
+        ),
+        "consensus": number(
+            "Consensus", format="%.2g",
+            help="How unlikely such ranks are if the folds' lists were random (robust rank "
+            "aggregation, Kolde et al. 2012): low is good. The table is ranked by it.",
+        ),
+        "direction": st.column_config.TextColumn(
+            "In class", help="Whether expression in the class is higher or lower than outside."
+        ),
+        "log2fc": number(
+            "log2 FC", format="%.2f", help="log2 fold change: mean in the class minus elsewhere."
+        ),
+        "fdr": number("FDR", format="%.2g", help="Welch t test, Benjamini-Hochberg."),
+        "auroc": number(
+            "AUROC", format="%.2f",
+            help="How well the gene alone tells the class: 0.5 not at all; below: low in it.",
+        ),
+        "mean_in": number("Mean in", format="%.2f", help="Mean log2 expression in the class."),
+        "mean_out": number("Mean out", format="%.2f", help="Mean log2 expression elsewhere."),
+        "pixel": st.column_config.TextColumn("Pixel", help="Row, column on the gene-image."),
+        "links": st.column_config.LinkColumn("More", display_text="GeneCards"),
+    }  # fmt: skip
+    empty = [] if table["log2fc"].notna().any() else ["log2fc"]
+    event = st.dataframe(
+        shown, hide_index=True, height=480, on_select="rerun", selection_mode="single-row",
+        key="genes", column_config=columns,
+        column_order=[name for name in columns if name in shown and name not in empty],
+    )  # fmt: skip
+    if empty:
+        st.caption(
+            "No fold changes: many of the file's log2 values are below 0, so its genes were "
+            "centred or z-scored, and their differences are in no unit."
+        )
+    rows = event["selection"]["rows"]
+    return str(shown.iloc[rows[0]]["gene"]) if rows else None
+
+
+def show_gene(record: RunRecord, gene: str, table: pd.DataFrame, layout: GeneLayout) -> None:
+    """One gene: its numbers, its neighbours, where to read on, its expression in each class."""
+    st.markdown(f"#### {escape_markdown(gene)}")
+    rows = table[table["gene"] == gene]
+    if not len(rows):
+        st.caption("This gene has no score for this class.")
+        return
+    row = rows.iloc[0]
+    change = "" if np.isnan(row["log2fc"]) else f"{abs(row['log2fc']):.2f} log2 "
+    tested = "" if np.isnan(row["fdr"]) else f" (Welch FDR {row['fdr']:.2g})"
+    st.markdown(
+        f"Rank {row['rank']} of {len(table)} for {escape_markdown(row['class'])}; expression is "
+        f"{change}{row['direction']} than in the other classes{tested}. "
+        + " · ".join(f"[{name}]({url})" for name, url in gene_links(gene).items())
+    )
+    if gene in set(layout.genes):
+        around = neighbours(layout, gene)
+        st.caption(
+            f"Pixel {row['pixel']} (row, column). "
+            + (f"Around it: {escape_markdown(', '.join(around))}." if around else "Nothing around.")
+        )
+    values = read_expression(record.id, gene, record.spec)
+    figure = expression_by_class(
+        values["log2_expression"].to_numpy(), values["class"].to_numpy(), gene
+    )
+    show_figure(figure, values, f"{gene}_expression", alt=f"{gene} by class", key="expression")
+
+
+def neighbours(layout: GeneLayout, gene: str) -> list[str]:
+    """The genes on a gene's own pixel and on the eight around it."""
+    row, col = layout.pixel_of(gene)
+    near = (abs(layout.row - row) <= 1) & (abs(layout.col - col) <= 1)
+    return [name for name in layout.genes[near].tolist() if name != gene]

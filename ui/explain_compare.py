@@ -1,0 +1,103 @@
+"""Classes or methods side by side, on one colour scale."""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.explain.methods import METHODS, Recipe
+from core.explain.rankings import kuncheva, top_count
+from core.plots.figures import image_grid
+from core.runs.explain import RunAttribution, explanation_state, fold_layout
+from ui.explain import describe, mean_scores, read_attribution
+from ui.parts import show_figure
+
+MOST = 6
+"""More maps side by side are too small to read."""
+
+
+def show_side_by_side(run: str, recipe: Recipe, cls: str) -> None:
+    """Mean maps of several classes, or of one class by several methods."""
+    what = st.segmented_control(
+        "Compare", ["Classes", "Samples", "Methods"], default="Classes", required=True,
+        key="compare what", label_visibility="collapsed",
+    )  # fmt: skip
+    found = read_attribution(run, recipe)
+    genes = fold_layout(run, int(found.folds[0])).genes
+    if what == "Classes":
+        values = pick_classes(found, genes, cls)
+    elif what == "Samples":
+        values = pick_samples(found, genes, cls)
+    else:
+        values = pick_methods(run, recipe, genes, cls)
+    if len(values) < 2:
+        st.info("Choose at least two.")
+        return
+    show_maps(run, found, recipe, values, scaled=what == "Methods")
+
+
+def pick_classes(found: RunAttribution, genes: np.ndarray, cls: str) -> dict[str, np.ndarray]:
+    """Mean scores of the classes that are chosen."""
+    classes = np.unique(found.labels).tolist()
+    first = [cls, *(name for name in classes if name != cls)]
+    chosen = st.multiselect(
+        "Classes", classes, default=first[:2], max_selections=MOST, key=f"compare classes {cls}"
+    )
+    return {n: mean_scores(found, np.flatnonzero(found.labels == n), genes) for n in chosen}
+
+
+def pick_samples(found: RunAttribution, genes: np.ndarray, cls: str) -> dict[str, np.ndarray]:
+    """Scores of single samples of the class."""
+    rows = {
+        f"{found.samples[row]} (fold {found.folds[row] + 1})": row
+        for row in np.flatnonzero(found.labels == cls)
+    }
+    chosen = st.multiselect(
+        "Samples", list(rows), default=list(rows)[:2], max_selections=MOST,
+        key=f"compare samples {cls}",
+    )  # fmt: skip
+    return {name: mean_scores(found, np.array([rows[name]]), genes) for name in chosen}
+
+
+def pick_methods(run: str, recipe: Recipe, genes: np.ndarray, cls: str) -> dict[str, np.ndarray]:
+    """Mean scores of the class by each method chosen, each as a share of its largest score."""
+    able = [recipe, *(Recipe(name) for name in METHODS.names if Recipe(name) != recipe)]
+    able = [one for one in able if explanation_state(run, one).state == "done"]
+    if len(able) < 2:
+        st.caption("Only one method has been computed for this run. Choose another above first.")
+    chosen = st.multiselect(
+        "Methods", able, default=able[:2], format_func=describe, max_selections=MOST,
+        key=f"compare methods {run} {recipe.stem}",
+    )  # fmt: skip
+    values = {}
+    for one in chosen:
+        found = read_attribution(run, one)
+        mean = mean_scores(found, np.flatnonzero(found.labels == cls), genes)
+        values[describe(one)] = mean / (np.abs(mean).max() or 1)
+    return values
+
+
+def show_maps(
+    run: str, found: RunAttribution, recipe: Recipe, values: dict[str, np.ndarray], scaled: bool
+) -> None:
+    """The maps on one scale, and how many top genes each pair shares."""
+    layout = fold_layout(run, int(found.folds[0]))
+    images = np.stack(list(values.values()))
+    name = "share of the largest" if scaled else "attribution"
+    figure = image_grid(
+        layout, images, list(values), name=name, diverging=bool((images < 0).any()),
+        columns=min(len(values), 3),
+    )  # fmt: skip
+    data = pd.DataFrame(values).assign(gene=layout.genes)
+    show_figure(
+        figure, data, f"{run}_{recipe.stem}_side_by_side", key="side by side",
+        alt=f"Maps of {', '.join(values)} on one scale",
+    )  # fmt: skip
+    k = top_count(len(layout.genes))
+    for (first, a), (second, b) in combinations(values.items(), 2):
+        shared = kuncheva(a, b, k)
+        st.markdown(
+            f"{first} and {second} share {max(shared, 0):.0%} of their {k} top genes, beyond "
+            "chance."
+        )

@@ -1,0 +1,212 @@
+"""Gene sets: which are over-represented among the top genes, which gather at an end of the ranking.
+
+The sets come from a GMT file that the user brings; it is kept by its content and stands in the
+link.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.explain.enrichment import (
+    LARGEST,
+    PERMUTATIONS,
+    SMALLEST,
+    over_representation,
+    prerank,
+    running_score,
+)
+from core.explain.methods import Recipe
+from core.images.layout import GeneLayout
+from core.images.references import add_reference, read_gene_sets, reference_file
+from core.plots.explain import circle_genes, running_sum, set_dots
+from core.plots.figures import gene_image
+from ui.explain import read_genes
+from ui.explain_statistics import ask_top
+from ui.parts import download_table, escape_markdown, show_figure
+
+SHOWN_SETS = 20
+NAMED_GENES = 3
+
+
+def show_sets(run: str, recipe: Recipe, cls: str, layout: GeneLayout) -> None:
+    """Bring sets, test them, look at one."""
+    reference = pick_sets()
+    if reference is None:
+        return
+    sets = read_gene_sets(reference_file(reference))
+    table, name = read_genes(run, recipe, cls), f"{run}_{recipe.stem}_{cls}"
+    known = len({gene for genes in sets.values() for gene in genes} & set(table["gene"]))
+    st.caption(
+        f"{len(sets):,} sets; {known:,} of their genes are among the {len(table):,} on the image. "
+        f"Sets with {SMALLEST} to {LARGEST} genes on the image are tested."
+    )
+    test = st.segmented_control(
+        "Test", ["Among the top genes", "Along the whole ranking"], default="Among the top genes",
+        required=True, key="set test", label_visibility="collapsed",
+    )  # fmt: skip
+    if test == "Among the top genes":
+        left, _ = st.columns([1, 3])
+        with left:
+            k = ask_top(table, key="sets top")
+        found = test_list(run, recipe, cls, reference, k)
+        st.caption(
+            f"Hypergeometric test of the {k} top genes, with the {len(table):,} genes on the image "
+            "as background; Benjamini-Hochberg over the sets."
+        )
+        shown = found[found["overlap"] > 0].head(SHOWN_SETS)
+        show_over_represented(shown, found, name)
+        genes_of = dict(zip(found["set"], found["genes"], strict=True))
+    else:
+        found = test_ranking(run, recipe, cls, reference)
+        st.caption(
+            f"GSEA on the ranking by score, {PERMUTATIONS:,} random sets of each size; "
+            "Benjamini-Hochberg over the sets. NES above 0: the set's genes spoke for the class."
+        )
+        show_gathered(found, name)
+        genes_of = dict(zip(found["set"], found["leading"], strict=True))
+    show_set(table, layout, sets, list(found["set"]), genes_of, name, cls)
+
+
+def pick_sets() -> str | None:
+    """The id of the gene sets in use: from the link, or from a file that is uploaded."""
+    now = st.query_params.get("sets") or st.session_state.get("last sets")
+    upload = st.file_uploader(
+        "Gene sets (GMT)", type=["gmt", "gz", "txt"], key="gmt",
+        help="A line a set: name, description, genes, with tabs between. MSigDB, Enrichr, "
+        "Reactome and WikiPathways offer such files. Use the ids of your dataset, mostly symbols.",
+    )  # fmt: skip
+    if upload is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "sets.gmt"
+            path.write_bytes(upload.getbuffer())
+            now = add_reference(path)
+    if now is None:
+        st.info(
+            "Bring a file of gene sets to see which of them this list is about. It stays on this "
+            "computer."
+        )
+        return None
+    read_gene_sets(reference_file(now))
+    st.session_state["last sets"] = st.query_params["sets"] = now
+    return now
+
+
+@st.cache_data(max_entries=10, show_spinner="Testing the sets")
+def test_list(run: str, recipe: Recipe, cls: str, reference: str, k: int) -> pd.DataFrame:
+    """Sets over-represented among a class's k top genes."""
+    table = read_genes(run, recipe, cls)
+    return over_representation(
+        table["gene"][:k], table["gene"], read_gene_sets(reference_file(reference))
+    )
+
+
+@st.cache_data(max_entries=10, show_spinner="Drawing random sets")
+def test_ranking(run: str, recipe: Recipe, cls: str, reference: str) -> pd.DataFrame:
+    """Sets that gather at an end of a class's ranking."""
+    table = read_genes(run, recipe, cls)
+    return prerank(
+        table["gene"], table["score"].to_numpy(), read_gene_sets(reference_file(reference))
+    )
+
+
+def show_over_represented(shown: pd.DataFrame, found: pd.DataFrame, name: str) -> None:
+    """The dot plot and the table of over-represented sets."""
+    if shown.empty:
+        st.info("None of the top genes is in any of the sets. Take more top genes, or other sets.")
+        return
+    say_significant(found)
+    shown = shown.assign(ratio=shown["overlap"] / shown["expected"])
+    data = shown.assign(genes=shown["genes"].str.join(", "))
+    show_figure(
+        set_dots(shown, "ratio", "found / expected by chance", "overlap", "genes in common"),
+        data, f"{name}_sets", alt="Over-represented gene sets", key="set dots",
+    )  # fmt: skip
+    all_sets = found.assign(genes=found["genes"].str.join(", "))
+    show_set_table(all_sets[all_sets["overlap"] > 0], all_sets, f"{name}_all_sets")
+
+
+def show_gathered(found: pd.DataFrame, name: str) -> None:
+    """The dot plot and the table of sets along the ranking."""
+    say_significant(found)
+    found = found.assign(count=found["leading"].str.len(), leading=found["leading"].str.join(", "))
+    shown = found[found["nes"].notna()].head(SHOWN_SETS)
+    show_figure(
+        set_dots(
+            shown, "nes", "normalised enrichment score", "count", "genes up to the extreme"
+        ), shown, f"{name}_gsea", alt="Gene sets along the ranking", key="gsea dots",
+    )  # fmt: skip
+    show_set_table(found.drop(columns="count"), found, f"{name}_all_gsea")
+
+
+def say_significant(found: pd.DataFrame) -> None:
+    """How many sets pass, first of all."""
+    passing = int((found["fdr"] < 0.05).sum())
+    st.markdown(
+        f"**{passing} of {len(found)}** tested sets have an FDR below 5 %."
+        + ("" if passing else " What follows may be luck.")
+    )
+
+
+def show_set_table(shown: pd.DataFrame, every: pd.DataFrame, name: str) -> None:
+    """Sets with their genes; all of them as CSV."""
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        shown, hide_index=True, height=300, key=name,
+        column_config={
+            "set": "Set", "size": number("Size", help="The set's genes on the image."),
+            "overlap": "In common", "expected": number("Expected", format="%.2f"),
+            "p": number("p", format="%.2g"), "fdr": number("FDR", format="%.2g"),
+            "es": number("ES", format="%.2f"), "nes": number("NES", format="%.2f"),
+            "genes": "Genes in common", "leading": "Genes up to the extreme",
+        },
+    )  # fmt: skip
+    download_table(every, name, "Save all sets as CSV", key=f"{name} csv", type="tertiary")
+
+
+def show_set(
+    table: pd.DataFrame,
+    layout: GeneLayout,
+    sets: dict[str, list[str]],
+    names: list[str],
+    genes_of: dict[str, list[str]],
+    name: str,
+    cls: str,
+) -> None:
+    """One set: its genes on the image and along the ranking."""
+    chosen = st.selectbox("Look at a set", names, key="set")
+    members = table[table["gene"].isin(sets[chosen])]
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("##### On the gene-image")
+        st.caption(
+            f"{len(members)} of the set's {len(sets[chosen])} genes are on the image: circled, the "
+            f"first {NAMED_GENES} of the ranking with their names."
+        )
+        scores = table.set_index("gene")["score"].reindex(layout.genes).fillna(0).to_numpy()
+        diverging = bool((scores < 0).any())
+        figure = gene_image(
+            layout, scores, name="attribution", diverging=diverging,
+            marked=members["gene"][:NAMED_GENES].tolist(),
+        )  # fmt: skip
+        show_figure(
+            circle_genes(figure, layout, members["gene"]), members, f"{name}_set",
+            alt=f"Genes of {chosen} on the gene-image", key="set map",
+        )  # fmt: skip
+    with right:
+        st.markdown("##### Along the ranking")
+        order = table.sort_values("score", ascending=False, kind="stable")
+        hits = np.flatnonzero(order["gene"].isin(sets[chosen]))
+        running = running_score(hits, order["score"].abs().to_numpy())
+        show_figure(
+            running_sum(running, hits, order["gene"].to_numpy()),
+            pd.DataFrame({"gene": order["gene"], "running_sum": running}),
+            f"{name}_running", alt=f"Running sum of {chosen}", key="running",
+        )  # fmt: skip
+        st.markdown(
+            f"Genes that count for {escape_markdown(cls)}: "
+            + (escape_markdown(", ".join(genes_of[chosen])) or "none")
+        )

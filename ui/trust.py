@@ -1,0 +1,201 @@
+"""The trust card: how far an attribution can be believed, as lights with sentences and curves."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.explain.evidence import MEASURES, Evidence, Light
+from core.explain.methods import Recipe
+from core.plots.explain import randomisation_steps, removal_curves
+from core.runs.explain import RunAttribution, explanation_state, measure_run_skill
+from core.runs.launch import ensure_worker
+from core.runs.store import RunRecord, RunState, RunStore
+from core.runs.trust import (
+    TrustCard,
+    load_evidence,
+    planted_recipe,
+    planted_run,
+    request_permuted,
+    request_planted,
+)
+from core.runs.whatif import permuted_labels
+from ui.explain import describe, show_request
+from ui.parts import open_dataset, show_figure
+
+BADGES: dict[Light, str] = {
+    "green": ":green-badge[:material/check: good]",
+    "amber": ":orange-badge[:material/warning: careful]",
+    "red": ":red-badge[:material/close: fails]",
+    "none": ":gray-badge[not judged]",
+}
+VERDICTS: dict[Light, str] = {
+    "green": "Every light is green: nothing that was measured speaks against this list as a whole. "
+    "Single genes can still be there by chance: look at their folds and their FDR.",
+    "amber": "Some lights are amber: read them before you rely on single genes.",
+    "red": "At least one light is red: **order no primers from this list** before you know why.",
+    "none": "Nothing could be judged.",
+}
+
+
+def say_trust(run: str, found: RunAttribution, recipe: Recipe, cls: str) -> None:
+    """What is known about how far the map can be believed, in lines above it.
+
+    A network that guesses has a red skill light whatever else is measured, so that is said first.
+    """
+    skill = measure_run_skill(run)
+    if skill.light == "red":
+        st.error(
+            "This network does not know the classes better than a guess, so what it looks at says "
+            f"nothing about them. {skill.sentence}"
+        )
+    if explanation_state(run, recipe, evidence=True).state == "done":
+        card = load_evidence(run, recipe)
+        st.markdown(f"{BADGES[card.light]} **Trust card.** {_verdict(card)}")
+        return
+    overlap = found.untrained_overlap[cls]
+    light = MEASURES["untrained"].light(overlap if np.isfinite(overlap) else None)
+    st.markdown(
+        f"{BADGES[light]} The same network without training names {max(overlap, 0):.0%} of the "
+        "same top genes, beyond chance. The less, the more the list comes from what was learned."
+    )
+    if found.completeness is not None:
+        error = float(np.median(found.completeness[found.labels == cls]))
+        light = MEASURES["completeness"].light(error if np.isfinite(error) else None)
+        st.markdown(
+            f"{BADGES[light]} Completeness: the genes' scores miss the change of the class score "
+            f"by {error:.1%} (median)."
+        )
+
+
+def _verdict(card: TrustCard) -> str:
+    """The card in a sentence, with the titles of what is worst."""
+    worst = [row.title for row in card.evidence if row.light == card.light]
+    return VERDICTS[card.light] + (
+        "" if card.light in ("green", "none") else " " + " ".join(f"*{title}*" for title in worst)
+    )
+
+
+def show_trust(record: RunRecord, recipe: Recipe) -> None:
+    """The whole card, or the button that measures it."""
+    if explanation_state(record.id, recipe, evidence=True).state != "done":
+        show_request(
+            record.id, recipe, evidence=True, what=f"The trust card of {describe(recipe)}",
+            button="Measure how far this can be believed",
+            duration="The network is asked again some hundred times: with genes taken away, with "
+            "random weights, with samples that are slightly changed. That takes a few minutes, in "
+            "a process of its own; what is measured is kept.",
+        )  # fmt: skip
+        return
+    card = load_evidence(record.id, recipe)
+    by_name = {row.name: row for row in card.evidence}
+    for first in range(0, len(card.evidence), 2):
+        pair = card.evidence[first : first + 2]
+        for column, row in zip(st.columns(2), pair, strict=False):
+            with column.container(border=True, height="stretch"):
+                show_light(row)
+                if row.name == "permuted" and row.value is None:
+                    offer_permuted(record)
+                if row.name == "planted" and row.value is None:
+                    offer_planted(record, recipe)
+    show_removal(by_name, recipe)
+    show_randomisation(by_name["randomisation"], recipe)
+    with st.expander("All measurements as a table"):
+        table = pd.DataFrame(
+            [(row.title, row.value, row.light, row.green, row.red, row.sentence)
+             for row in card.evidence],
+            columns=["question", "value", "light", "green at", "red at", "found"],
+        )  # fmt: skip
+        st.dataframe(table, hide_index=True, key="measurements")
+
+
+def show_light(row: Evidence) -> None:
+    """One measure: its light, what was found, where the limits are and why, where it is from."""
+    measure = MEASURES[row.name]
+    st.markdown(f"{BADGES[row.light]} **{row.title}**", help=measure.help)
+    st.markdown(row.sentence)
+    limits = ""
+    if row.green is not None and row.red is not None:
+        sign = "up to" if row.green < row.red else "from"
+        other = "from" if row.green < row.red else "down to"
+        limits = f"green {sign} {row.green:g}, red {other} {row.red:g}. "
+        if row.value is not None:
+            limits = f"Measured {row.value:.2g}: {limits}"
+        else:
+            limits = limits.capitalize()
+    source = f" {measure.reference}." if measure.reference else ""
+    st.caption(f"{limits}{measure.reason}{source}")
+
+
+def offer_permuted(record: RunRecord) -> None:
+    """Queue the run with permuted labels, or say where it stands."""
+    state = _find_state(permuted_labels(record.spec).id)
+    if record.spec.permute_labels:
+        st.caption("This run is such a control itself.")
+    elif state is not None:
+        _say_state(state)
+    elif st.button("Train it with permuted labels", key="permuted"):
+        request_permuted(record.id)
+        ensure_worker()
+        st.rerun()
+
+
+def offer_planted(record: RunRecord, recipe: Recipe) -> None:
+    """Queue the planted self-test, say where it stands, or explain it by the same recipe."""
+    control = planted_run(record.id)
+    state = control and _find_state(control)
+    if control is None or state is None:
+        if st.button("Train the planted self-test", key="planted"):
+            request_planted(record.id, open_dataset(record.spec.dataset))
+            ensure_worker()
+            st.rerun()
+    elif state != RunState.DONE:
+        _say_state(state)
+    else:
+        recipe = planted_recipe(recipe)
+        show_request(
+            control, recipe, what=f"The search for planted genes by {describe(recipe)}",
+            button="Look for the planted genes", duration="It takes seconds to a few minutes.",
+        )  # fmt: skip
+
+
+def _find_state(run: str) -> RunState | None:
+    """A run's state; None for a run that was never asked for or was deleted."""
+    return next((record.state for record in RunStore().list() if record.id == run), None)
+
+
+def _say_state(state: RunState) -> None:
+    st.caption(
+        f"The control is {state}: see it on the page Train. Its light comes when it is done."
+    )
+
+
+def show_removal(by_name: dict[str, Evidence], recipe: Recipe) -> None:
+    """Deletion and insertion beside random orders."""
+    titles = {"deletion": "Genes taken away", "insertion": "Genes put back"}
+    curves = {title: by_name[name].details for name, title in titles.items()}
+    data = pd.concat([pd.DataFrame(by_name[name].details).assign(measure=name) for name in titles])
+    st.markdown("##### The class score without, and with, the top genes")
+    st.caption(
+        "A good ranking falls (rises) faster than random orders of the genes, whose range is grey. "
+        "Removal favours smooth maps, so it can fail a map, never prove it."
+    )
+    show_figure(
+        removal_curves(curves), data, f"{recipe.stem}_removal", key="removal",
+        alt="Class score while genes are taken away or put back",
+    )  # fmt: skip
+
+
+def show_randomisation(row: Evidence, recipe: Recipe) -> None:
+    """How like the map stays while the network's layers are made random."""
+    layers, similarity = row.details["layers"], row.details["similarity"]
+    st.markdown("##### The map while the network forgets")
+    st.caption(
+        "Layers are made random from the head to the image. A map that stays what it was does not "
+        "come from what the network learned."
+    )
+    show_figure(
+        randomisation_steps(layers, similarity, row.green, row.red),
+        pd.DataFrame({"layer": layers, "similarity": similarity}),
+        f"{recipe.stem}_randomisation", key="randomisation",
+        alt="Similarity to the true map, layer by layer",
+    )  # fmt: skip
