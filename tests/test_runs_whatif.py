@@ -161,14 +161,14 @@ def test_permuted_labels_are_not_compared_sample_by_sample(parent: RunSpec) -> N
 def test_a_series_of_left_out_genes(parent: RunSpec) -> None:
     series = drop_series(parent, GENES, "LUAD")
     assert [words for words, _ in series] == [
-        f"without {n} {kind} genes of LUAD" for n in (10, 50, 100) for kind in ("top", "random")
+        f"Without {n} {kind} genes of LUAD" for n in (10, 50, 100) for kind in ("top", "random")
     ]
     assert series[0][1].preparation.without == tuple(GENES[:10])
     assert len(set(series[1][1].preparation.without) & set(GENES)) == 10
     y, store = list("AABB"), RunStore()
     finish(parent, y, y)
     for (words, child), wrong in zip(series, (1, 0, 2, 1, 2, 2), strict=True):
-        finish(child, y, list("BB")[:wrong] + y[wrong:], f"VGG16: {words}")
+        finish(child, y, list("BB")[:wrong] + y[wrong:], words)
     table = read_drop_series(store.get(parent.id), store.list())
     curves = table.pivot(index="genes", columns="kind", values="accuracy")
     assert curves["top"].to_dict() == {0: 1.0, 10: 0.75, 50: 0.5, 100: 0.5}

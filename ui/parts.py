@@ -81,8 +81,9 @@ def _pick(label: str, options: list[str], words, key: str) -> str:
     if wanted is not None and wanted not in options:
         st.warning(f"The link names a {label.lower()} that is not here ({wanted[:20]}).")
     index = options.index(wanted) if wanted in options else 0
+    shown = hash(tuple(map(words, options)))  # a box of the same key would keep showing old words
     chosen = st.selectbox(
-        label, options, index=index, format_func=words, key=f"pick {key} {wanted}"
+        label, options, index=index, format_func=words, key=f"pick {key} {wanted} {shown}"
     )
     st.session_state[f"last {key}"] = chosen
     if st.query_params.get(key) != chosen:

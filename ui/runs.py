@@ -1,12 +1,14 @@
 """Runs on a page: the queue and its studies, one run while it trains, and how it ended."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.errors import GeneCanvasError
 from core.plots.figures import confusion_matrix, learning_curves
 from core.runs.launch import ensure_worker
 from core.runs.result import headline, load_predictions, load_result
@@ -98,10 +100,8 @@ def show_queue() -> None:
         )  # fmt: skip
         rows = [row for row in event["selection"]["rows"] if row < len(listed)]
         if rows and listed[rows[0]].state == RunState.QUEUED:
-            chosen = listed[rows[0]]
-            if st.button(f"Train {chosen.id[:6]} first", key="first"):
-                store.move_first(chosen.id)
-                st.rerun(scope="fragment")
+            chosen = listed[rows[0]].id
+            act(f"Train {chosen[:6]} first", store.move_first, chosen, key="first")
 
 
 def say_time(moment: datetime | None) -> str:
@@ -148,19 +148,33 @@ def watch_study(study: str) -> None:
         text += ", paused" if paused else ""
         st.progress(float(np.mean(shares)), text)
         with st.container(horizontal=True):
-            if paused and st.button("Go on", key=f"go on {study}", type="primary"):
-                store.unpause(study)
-                ensure_worker()
-                st.rerun(scope="fragment")
-            if not paused and st.button(
-                "Pause", key=f"pause {study}", help="The run that is trained now goes on."
-            ):
-                store.pause(study)
-                st.rerun(scope="fragment")
-            if st.button("Cancel the rest", key=f"cancel {study}"):
-                for record in left:
-                    store.cancel(record.id)
-                st.rerun(scope="fragment")
+            if paused:
+                act("Go on", store.unpause, study, key=f"go on {study}")
+            else:
+                act("Pause", store.pause, study, key=f"pause {study}",
+                    help="The run that is trained now goes on.")  # fmt: skip
+            act("Cancel the rest", cancel_all, left, key=f"cancel {study}")
+        if not paused:
+            ensure_worker()
+
+
+def act(label: str, action: Callable, *args: object, key: str, **looks: object) -> None:
+    """A button for something that may have become impossible a moment ago; then it says so."""
+
+    def attempt() -> None:
+        try:
+            action(*args)
+        except GeneCanvasError as error:
+            st.toast(str(error))
+
+    st.button(label, key=key, on_click=attempt, **looks)
+
+
+def cancel_all(records: Sequence[RunRecord]) -> None:
+    """Cancel runs that may have ended by now."""
+    for record in records:
+        with suppress(GeneCanvasError):
+            RunStore().cancel(record.id)
 
 
 def watch(run: str, live: bool) -> None:
@@ -192,19 +206,16 @@ def watch(run: str, live: bool) -> None:
 def show_stops(store: RunStore, record: RunRecord, epochs: int) -> None:
     """Cancel a run, or end its training early and test what it has learned."""
     with st.container(horizontal=True):
-        if st.button("Cancel", key="cancel"):
-            store.cancel(record.id)
-            st.rerun(scope="fragment")
+        act("Cancel", store.cancel, record.id, key="cancel")
         one_fold = record.spec.split.kind == "holdout"
         if record.state == RunState.RUNNING and one_fold and epochs:
             asked = store.stop_early_requested(record.id)
             kept = "best epoch" if record.spec.training.keep == "best" else "weights it has then"
-            if st.button(
+            act(
                 "Ending after this epoch" if asked else "End after this epoch and test",
-                key="enough", disabled=asked, help=f"Keeps the {kept}; the result says so.",
-            ):  # fmt: skip
-                store.stop_early(record.id)
-                st.rerun(scope="fragment")
+                store.stop_early, record.id, key="enough", disabled=asked,
+                help=f"Keeps the {kept}; the result says so.",
+            )  # fmt: skip
 
 
 def show_epochs(record: RunRecord, epochs: pd.DataFrame, live: bool) -> None:

@@ -83,7 +83,7 @@ def _one(record: RunRecord, child: RunSpec) -> Children:
     if child.id == record.id or not words:
         st.info("That is this run: nothing would differ.")
         return []
-    return [(f"{record.spec.title()}: {words}", child)]
+    return [(f"{words[0].upper()}{words[1:]} · {record.spec.title()}", child)]
 
 
 def _ranked_genes(record: RunRecord) -> tuple[str, list[str]] | None:
@@ -200,10 +200,7 @@ def _series(record: RunRecord) -> Children:
     if ranked is None:
         return []
     cls, genes = ranked
-    return [
-        (f"{record.spec.title()}: {words}", child)
-        for words, child in drop_series(record.spec, genes, cls, record.spec.seed)
-    ]
+    return drop_series(record.spec, genes, cls, record.spec.seed)
 
 
 def _simple(change: Callable[[RunSpec], RunSpec], record: RunRecord) -> Children:
@@ -244,7 +241,7 @@ def show_family(record: RunRecord) -> None:
         with st.expander(f"{len(children)} what-ifs of this run", expanded=True):
             for child in reversed(children):
                 words = describe_difference(record.spec, child.spec)
-                _open(child, f"{words} · {child.state} →")
+                _open(child, f"{words[:1].upper()}{words[1:]} · {child.state} →")
             if record.state == RunState.DONE:
                 show_series(record, children)
 

@@ -147,14 +147,14 @@ def drop_series(
     ranked = list(ranked)
     shuffled = np.random.default_rng(seed).permutation(ranked).tolist()
     return [
-        (f"without {n} {kind} genes of {cls}", without_genes(spec, genes[:n]))
+        (f"Without {n} {kind} genes of {cls}", without_genes(spec, genes[:n]))
         for n in DROPPED
         if n <= 0.9 * len(ranked)
         for kind, genes in (("top", ranked), ("random", shuffled))
     ]
 
 
-_IN_SERIES = re.compile(r"without (\d+) (top|random) genes of (.+)")
+_IN_SERIES = re.compile(r"Without (\d+) (top|random) genes of (.+)")
 
 
 def read_drop_series(parent: RunRecord, children: Sequence[RunRecord]) -> pd.DataFrame:
@@ -167,7 +167,7 @@ def read_drop_series(parent: RunRecord, children: Sequence[RunRecord]) -> pd.Dat
     """
     rows = []
     for child in children:
-        if child.state == RunState.DONE and (found := _IN_SERIES.search(child.name)):
+        if child.state == RunState.DONE and (found := _IN_SERIES.fullmatch(child.name)):
             rows.append((found[3], found[2], int(found[1]), child.id))
     curves = dict.fromkeys((cls, kind) for cls, kind, _, _ in rows)
     rows += [(cls, kind, 0, parent.id) for cls, kind in curves]
