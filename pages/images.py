@@ -573,6 +573,7 @@ def show_page() -> None:
         with left:
             offer_layout(layout)
         if st.button("Train on these →", type="primary"):
+            st.session_state["level"] = "custom"  # the recommended recipe has its own layout
             go_to("train")
 
 

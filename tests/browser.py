@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[1]
+expect.set_options(timeout=20_000)  # a machine that runs other tests too is slow
 
 
 def find_browser() -> str | None:

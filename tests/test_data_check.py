@@ -15,7 +15,7 @@ from core.data.prepare import PreparationSpec
 from core.data.profile import detect_scale, profile
 from core.data.read import read_dataset
 from core.data.roles import suggest_group, suggest_label
-from core.data.similarity import map_samples
+from core.data.similarity import map_neighbours, map_samples
 from core.errors import InputError
 
 
@@ -329,3 +329,15 @@ def test_components_are_those_of_the_covariance() -> None:
     np.testing.assert_allclose(np.abs(scores), np.abs(expected), atol=1e-9)
     np.testing.assert_allclose(share, values[::-1][:2] / values.sum())
     assert (scores[np.abs(scores).argmax(axis=0), [0, 1]] > 0).all()
+
+
+def test_samples_of_one_group_are_neighbours_on_the_map() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat([0, 1, 2], 20)
+    values = rng.normal(size=(60, 40)) + 8 * np.eye(3)[groups] @ rng.normal(size=(3, 40))
+    places = map_neighbours(values)
+    assert places.shape == (60, 2)
+    assert np.array_equal(places, map_neighbours(values))
+    distance = np.linalg.norm(places[:, None] - places[None], axis=2)
+    np.fill_diagonal(distance, np.inf)
+    assert (groups[distance.argmin(axis=1)] == groups).all()

@@ -9,7 +9,7 @@ from core.data.check import DataCard, Finding, check_dataset, select_samples
 from core.data.choices import Choices, save_choices
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.data.profile import MatrixProfile, profile
-from core.data.similarity import map_samples
+from core.data.similarity import map_neighbours, map_samples
 from core.data.store import DatasetRecord
 from core.errors import InputError
 from core.plots.data import missing_by_class, sample_map, value_ranges
@@ -25,6 +25,8 @@ BADGES = {
 }
 SCALES = {"counts": "counts", "linear": "TPM-like", "log2": "log2"}
 MAP_GENES = 1000
+MOST_NEIGHBOURS = 5000
+"""Samples beyond which t-SNE takes minutes."""
 """Most variable genes on which the map of samples rests."""
 CARDS = 10
 """Cards that a session remembers."""
@@ -148,19 +150,29 @@ def _say(value: object) -> str:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing samples")
-def locate(dataset: str, choices: str) -> tuple[AnnData, np.ndarray, np.ndarray]:
-    """Principal components of the used samples over their most variable genes."""
+def locate(
+    dataset: str, choices: str, neighbours: bool = False
+) -> tuple[AnnData, np.ndarray, list[str]]:
+    """The used samples on a map of their most variable genes, and what its axes are.
+
+    Principal components, or with `neighbours` a t-SNE of them.
+    """
     decided = Choices.model_validate_json(choices)
     data = select_samples(open_dataset(dataset), decided.where, decided.leave_out)
     spec = decided.preparation.model_copy(update={"genes": MAP_GENES})
     x = np.asarray(data.X)
     prepared = Preprocessor.fit(x, data.var_names.to_numpy(), str(data.uns["scale"]), spec)
-    return data, *map_samples(prepared.transform(x))
+    values = prepared.transform(x)
+    if neighbours:
+        return data, map_neighbours(values), ["t-SNE 1", "t-SNE 2"]
+    scores, share = map_samples(values)
+    axes = [f"PC{n + 1} ({part:.0%} of the variance)" for n, part in enumerate(share)]
+    return data, scores, axes
 
 
 def show_samples(record: DatasetRecord, choices: Choices) -> None:
     """Samples on a map; a lasso says who they are and can leave them out."""
-    data, scores, share = locate(record.id, choices.model_dump_json())
+    data, scores, titles = locate(record.id, choices.model_dump_json())
     left, right = st.columns(2)
     columns = list(data.obs.columns)
     if not columns:
@@ -169,23 +181,28 @@ def show_samples(record: DatasetRecord, choices: Choices) -> None:
         "Colour by", columns, index=columns.index(choices.label) if choices.label else 0,
         key="map colour",
     )  # fmt: skip
-    pairs = [(n, n + 1) for n in range(0, scores.shape[1] - 1, 2)]
-    x, y = right.selectbox(
-        "Components", pairs, format_func=lambda pair: f"PC{pair[0] + 1} and PC{pair[1] + 1}",
-        key="map axes",
-    )  # fmt: skip
-    axes = [f"PC{n + 1} ({share[n]:.0%} of the variance)" for n in (x, y)]
+    maps = {
+        f"Principal components {n + 1} and {n + 2}": n for n in range(0, scores.shape[1] - 1, 2)
+    }
+    if 5 <= data.n_obs <= MOST_NEIGHBOURS:
+        maps["Nearest neighbours (t-SNE)"] = None
+    x = maps[right.selectbox("Map", list(maps), key="map axes")]
+    said = "Principal components of"
+    if x is None:
+        _, scores, titles = locate(record.id, choices.model_dump_json(), neighbours=True)
+        x, said = 0, "Near samples are alike, far groups may be or not: t-SNE of"
+    y, axes = x + 1, titles[x : x + 2]
     groups = data.obs[colour].astype(str).to_numpy()
     figure = sample_map(scores[:, x], scores[:, y], data.obs_names, groups, (axes[0], axes[1]))
     table = pd.DataFrame(
         {"sample": data.obs_names, colour: groups, axes[0]: scores[:, x], axes[1]: scores[:, y]}
     )
     points = show_figure(
-        figure, table, "samples_pca", alt=f"Samples on principal components, by {colour}",
+        figure, table, "samples_map", alt=f"Samples on a map, by {colour}", key="samples_pca",
         select="lasso",
     )  # fmt: skip
     st.caption(
-        f"Principal components of the {min(MAP_GENES, data.n_vars):,} most variable genes. Draw "
+        f"{said} the {min(MAP_GENES, data.n_vars):,} most variable genes. Draw "
         "around points to see who they are."
     )
     chosen = [point["customdata"] for point in points]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
 
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.data.unpack import Progress
@@ -94,3 +95,20 @@ def map_samples(values: np.ndarray, components: int = 4) -> tuple[np.ndarray, np
     scores = pca.fit_transform(values.astype(np.float64))
     signs = np.sign(scores[np.abs(scores).argmax(axis=0), np.arange(components)])
     return scores * np.where(signs == 0, 1, signs), pca.explained_variance_ratio_
+
+
+def map_neighbours(values: np.ndarray) -> np.ndarray:
+    """Samples in a plane with their nearest ones beside them, always the same for equal values.
+
+    t-SNE (van der Maaten 2014, JMLR 15:3221) of 30 principal components, begun from the first two.
+
+    Args:
+        values: (samples, genes) prepared expression of at least 5 samples.
+
+    Returns:
+        (samples, 2) positions; near ones mean something, how far apart groups lie does not.
+    """
+    scores, _ = map_samples(values, 30)
+    perplexity = min(30.0, (len(values) - 1) / 3)
+    embedding = TSNE(2, perplexity=perplexity, init="pca", random_state=0)
+    return embedding.fit_transform(scores.astype(np.float32))
