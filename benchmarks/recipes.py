@@ -1,6 +1,6 @@
 """Which recipe trains best: named variants over the same repeated splits, beside plain models.
 
-    python benchmarks/recipes.py EXPRESSION SAMPLES default wide_head --seeds 3 \
+    python -m benchmarks.recipes EXPRESSION SAMPLES --variants default small_images --seeds 3 \
         --label tumour_type --group patient --where sample_type=tumour --weights file:PATH
 
 Every variant is a run as the app makes it, one for each seed; a seed decides the split too, so that
@@ -24,6 +24,17 @@ from core.runs.spec import RunSpec
 VARIANTS: dict[str, dict] = {
     "default": {},
     "frozen_backbone": {"network": {"freeze": "backbone"}},
+    "small_images": {"network": {"image_size": 32}, "training": {"epochs": 40}},
+    "small_frozen": {
+        "network": {"image_size": 32, "freeze": "backbone"},
+        "training": {"epochs": 40},
+    },
+    "few_epochs": {"network": {"image_size": 32}, "training": {"epochs": 12}},
+    "few_genes": {
+        "network": {"image_size": 32},
+        "training": {"epochs": 12, "augmentation": "mixup"},
+    },
+    "class_weights": {"training": {"class_weights": True}},
     "last_stage_head": {"network": {"head": "position"}},
     "torchvision_head": {"network": {"head": "torchvision"}},
     "best_epoch": {"training": {"keep": "best", "patience": 15}},
@@ -33,7 +44,7 @@ VARIANTS: dict[str, dict] = {
     "random_layout": {"layout": {"name": "random"}},
     "scratch": {"network": {"weights": "scratch"}},
     "larger_images": {"network": {"image_size": 96}},
-    "longer": {"training": {"epochs": 40}},
+    "longer": {"training": {"epochs": 60}},
     "less_validation": {"split": {"validation": 0.05}},
     "half_the_rate": {"training": {"learning_rate": 2.5e-4}},
     "more_dropout": {"network": {"dropout": 0.5}},
@@ -70,6 +81,7 @@ def main() -> None:
     parser.add_argument("--label", default="tumour_type")
     parser.add_argument("--group")
     parser.add_argument("--where", help="COLUMN=VALUE")
+    parser.add_argument("--network", default="squeezenet1_1")
     parser.add_argument("--weights", default="scratch")
     given = parser.parse_args()
 
@@ -84,7 +96,11 @@ def main() -> None:
         results = []
         for seed in range(given.seeds):
             parts = {**VARIANTS[name], **common, "seed": seed}
-            parts["network"] = {"weights": given.weights, **VARIANTS[name].get("network", {})}
+            parts["network"] = {
+                "backbone": given.network,
+                "weights": given.weights,
+                **VARIANTS[name].get("network", {}),
+            }
             results.append(train(RunSpec.parse(parts)))
         print(describe(name, results), flush=True)
 

@@ -1,6 +1,6 @@
 """What training costs beyond the network itself, as ratios that are measured in one process.
 
-    OMP_NUM_THREADS=1 python benchmarks/training.py --backbone squeezenet1_1 --image-size 64
+    OMP_NUM_THREADS=1 python -m benchmarks.training --backbone squeezenet1_1 --image-size 64
 
 After each epoch of the app's own loop come an epoch of bare forward and backward passes of the same
 network on random images, and one of a plain torchvision loop that reads PNG files from disk with a
@@ -103,6 +103,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=7)
     parser.add_argument("--workers", type=int, default=0, help="of the reference's data loader")
+    parser.add_argument("--cache-only", action="store_true", help="only the frozen backbone")
     given = parser.parse_args()
     rng = np.random.default_rng(0)
     x = rng.random((given.samples, GENES), dtype=np.float32)
@@ -116,7 +117,7 @@ def main() -> None:
           f"{torch.__version__}, {describe_device(DEVICE)}")  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         os.environ["GENECANVAS_HOME"] = folder
-        for head in ("scales", "torchvision"):
+        for head in () if given.cache_only else ("scales", "torchvision"):
             compare_loops(given, data, imager, Path(folder), head)
         compare_cache(given, data, imager, Path(folder))
 

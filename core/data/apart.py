@@ -16,7 +16,7 @@ import pandas as pd
 from core.data.matrix import Matrix
 from core.errors import InputError
 
-SECONDS = 60
+SECONDS = 30
 """Time that any file may take, beside the time for its size."""
 BYTES_A_SECOND = 10_000_000
 
