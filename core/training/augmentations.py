@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 Batch = tuple["Tensor", "Tensor"]
 
-NOISE = 0.3
+NOISE = 0.7
 """SD of the noise in training SD of each gene."""
-DROPPED = 0.1
+DROPPED = 0.3
 """Share of the genes that are set to their training mean."""
-MIXING = 0.4
+MIXING = 1.0
 """Both parameters of the Beta distribution of mixup's weights."""
 
 
 def add_noise(x: "Tensor", targets: "Tensor", unit_sd: "Tensor", mean: "Tensor") -> Batch:
-    """Add Gaussian noise of .3 training SD to every gene.
+    """Add Gaussian noise of .7 training SD to every gene.
 
     Args:
         x: (batch, genes) prepared expression in [0, 1].
@@ -35,7 +35,7 @@ def add_noise(x: "Tensor", targets: "Tensor", unit_sd: "Tensor", mean: "Tensor")
 
 
 def drop_genes(x: "Tensor", targets: "Tensor", unit_sd: "Tensor", mean: "Tensor") -> Batch:
-    """Set 10 % of the genes of each sample to their training mean; arguments as of `add_noise`."""
+    """Set 30 % of the genes of each sample to their training mean; arguments as of `add_noise`."""
     import torch
 
     return torch.where(torch.rand_like(x) < DROPPED, mean, x), targets
@@ -44,7 +44,7 @@ def drop_genes(x: "Tensor", targets: "Tensor", unit_sd: "Tensor", mean: "Tensor"
 def mix_pairs(x: "Tensor", targets: "Tensor", unit_sd: "Tensor", mean: "Tensor") -> Batch:
     """Mix each profile and its target with another's; arguments as of `add_noise`.
 
-    The weights come from Beta(.4, .4); a sample keeps the larger one (Zhang et al. 2018).
+    The weights come from Beta(1, 1); a sample keeps the larger one (Zhang et al. 2018).
     """
     import torch
 
@@ -175,14 +175,14 @@ AUGMENTATIONS = Registry(
         Augmentation(
             name="noise",
             title="Expression: noise",
-            help="Adds Gaussian noise of .3 training SD to each gene.",
+            help="Adds Gaussian noise of .7 training SD to each gene.",
             reference="Bishop 1995, Neural Comput. 7:108",
             on_expression=add_noise,
         ),
         Augmentation(
             name="gene_dropout",
             title="Expression: gene dropout",
-            help="Sets 10 % of the genes of a sample to their training mean, others each time.",
+            help="Sets 30 % of the genes of a sample to their training mean, others each time.",
             reference="Vincent et al. 2008, doi:10.1145/1390156.1390294",
             on_expression=drop_genes,
         ),

@@ -14,7 +14,7 @@ class TrainingSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(
-        20, ge=1, le=1000, title="Epochs", description="Passes over the training samples, at most."
+        30, ge=1, le=1000, title="Epochs", description="Passes over the training samples, at most."
     )
     batch_size: int = Field(32, ge=2, le=1024, title="Batch size")
     learning_rate: float | None = Field(
@@ -35,7 +35,7 @@ class TrainingSpec(BaseModel):
         title="Augmented versions",
         description="So many augmented versions of the training samples are drawn once and taken "
         "in turn, an epoch each, so that frozen stages see each only once; 0: every epoch draws "
-        "anew; empty: 8 where a part is frozen, else 0.",
+        "anew; empty: 16 where a part is frozen, else 0.",
     )
     loss: Literal["cross_entropy", "focal"] = Field(
         "cross_entropy",
@@ -44,7 +44,7 @@ class TrainingSpec(BaseModel):
         "al. 2017).",
     )
     class_weights: bool = Field(
-        True,
+        False,
         title="Class weights",
         description="Count rare classes as much as frequent ones in the loss.",
     )

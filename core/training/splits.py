@@ -47,7 +47,7 @@ class SplitSpec(BaseModel):
         "on.",
     )
     validation: float = Field(
-        0.15,
+        0.1,
         ge=0.05,
         le=0.5,
         title="Validation share",
