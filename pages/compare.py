@@ -32,8 +32,8 @@ from core.runs.compare import (
     REPEATS,
     Comparison,
     compare,
-    find_wrong_samples,
     flatten_settings,
+    grid_of,
     latex_table,
     measure_effects,
     split_settings,
@@ -47,6 +47,8 @@ from core.runs.outcome import (
     request_baselines,
 )
 from core.runs.store import RunRecord
+from ui.compare_samples import show_samples
+from ui.compare_study import show_cost, show_curves, show_published
 from ui.parts import (
     download_table,
     errors,
@@ -73,12 +75,6 @@ def read_comparison(key: tuple, metric: str, _outcomes: list[Outcome]) -> Compar
     return compare(_outcomes, metric)
 
 
-@st.cache_data(max_entries=20, show_spinner=False)
-def read_wrong_samples(key: tuple, _outcomes: list[Outcome]) -> pd.DataFrame:
-    """Samples that at least one of these runs got wrong."""
-    return find_wrong_samples(_outcomes)
-
-
 def pick_dataset_runs(records: Sequence[RunRecord]) -> list[RunRecord]:
     """The runs of one dataset and class; the choice stands in the link."""
     questions: dict[tuple[str, str], list[RunRecord]] = {}
@@ -103,14 +99,33 @@ def name_dataset(dataset: str) -> str:
         return dataset[:12]
 
 
+def pick_study(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """The runs of one study, or of all; the choice stands in the link."""
+    names = list(dict.fromkeys(record.study for record in records if record.study))
+    if not names:
+        return list(records)
+    wanted = st.query_params.get("study", "")
+    chosen = st.selectbox(
+        "Study", ["", *names], index=1 + names.index(wanted) if wanted in names else 0, key="study",
+        format_func=lambda name: name or "all runs, of any study and of none",
+    )  # fmt: skip
+    if not chosen:
+        st.query_params.pop("study", None)
+        return list(records)
+    st.query_params["study"] = chosen
+    return [record for record in records if record.study == chosen]
+
+
 def pick_runs(records: Sequence[RunRecord]) -> list[str]:
     """Which of the runs to compare: all, or a choice that stands in the link."""
     by_id = {record.id: record for record in records}
     wanted = st.query_params.get("runs", "")
     chosen = [run for run in wanted.split(",") if run in by_id]
     everything = st.toggle(
-        f"All {len(by_id)} runs of this dataset and class", value=wanted in ("", "all"), key="all"
-    )
+        f"All {len(by_id)} runs of this dataset and class"
+        + (" in the study" if st.query_params.get("study") else ""),
+        value=wanted in ("", "all"), key="all",
+    )  # fmt: skip
     if everything:
         st.query_params["runs"] = "all"
         return list(by_id)
@@ -179,7 +194,8 @@ def model_rows(comparison: Comparison, outcomes: list[Outcome], metric: Metric) 
             words = " · ".join(f"{name.rpartition('.')[2]} {value}" for name, value in
                                run.settings.items())  # fmt: skip
             name = f"{outcome.spec.network.record.title} · {words or 'one run'} · {run.run[:6]}"
-            rows.append((name, "network", run.metrics[metric.name],
+            kind = "control" if run.control else "network"
+            rows.append((name, kind, run.metrics[metric.name],
                          *(run.interval or (np.nan, np.nan)), 1, run.n_test))  # fmt: skip
         seen = set()
         for outcome in outcomes:
@@ -209,10 +225,12 @@ def show_scores(comparison: Comparison, outcomes: list[Outcome], metric: Metric)
         st.caption(f"The best {SHOWN_ROWS} of {len(table)}; the CSV has all.")
     st.markdown("#### Runs")
     against = {pair.a: pair for pair in comparison.against_baseline}
+    controls = any(run.control for run in comparison.runs)
     rows = pd.DataFrame(
         [
             {
                 "run": run.run[:6],
+                **({"control": run.control or ""} if controls else {}),
                 **{name: str(value) for name, value in run.settings.items()},
                 "n": run.n_test,
                 "patients": run.patients,
@@ -409,20 +427,6 @@ def name_model(name: str) -> str:
     return "Network" if name == NETWORK else BASELINES[name].title
 
 
-def show_wrong(table: pd.DataFrame) -> None:
-    """Samples that networks get wrong, the most often wrong first."""
-    st.markdown("#### Samples that are wrong most often")
-    always = table[(table["wrong"] == table["tested"]) & (table["tested"] > 1)]
-    st.caption(
-        f"{len(always)} samples are wrong in every one of at least two runs that tested them. One "
-        "that is always wrong, with a low probability of its own class, and wrong for logistic "
-        "regression too, may be mislabelled: worth a look, never a reason to drop it silently."
-    )
-    shown = table.rename(columns=lambda name: name.replace("_", " "))
-    st.dataframe(shown.style.format(precision=3), hide_index=True, height=320)
-    download_table(table, "wrong_samples", "CSV", key="wrong")
-
-
 def show_page() -> None:
     """Pick runs; the sentence that follows; scores, differences, ranks, grid, details."""
     records = finished_runs()
@@ -431,7 +435,7 @@ def show_page() -> None:
         return
     wide, narrow = st.columns([3, 1])
     with wide:
-        runs = pick_runs(pick_dataset_runs(records))
+        runs = pick_runs(pick_dataset_runs(pick_study(records)))
     with narrow:
         metric = pick_metric()
     if not runs:
@@ -450,9 +454,14 @@ def show_page() -> None:
     show_scores(comparison, outcomes, metric)
     show_differences(comparison)
     show_ranks(comparison)
-    show_grid(outcomes, metric)
+    show_cost(comparison, metric)
+    show_grid(grid_of(outcomes), metric)
+    show_curves(key, outcomes, metric)
+    show_published(
+        comparison if metric.name == "accuracy" else read_comparison(key, "accuracy", outcomes)
+    )
     show_run(outcomes)
-    show_wrong(read_wrong_samples(key, outcomes))
+    show_samples(key, outcomes)
 
 
 st.title("Compare")

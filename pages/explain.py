@@ -8,7 +8,11 @@ from core.runs.explain import explanation_state, fold_layout
 from core.runs.result import headline, load_result
 from core.runs.store import RunRecord
 from ui.explain import (
+    DRAWN,
+    add_ids,
     ask_question,
+    ask_search,
+    chosen_gene,
     describe,
     read_attribution,
     read_genes,
@@ -19,15 +23,16 @@ from ui.explain import (
     warn_of_regions,
 )
 from ui.explain_compare import show_side_by_side
-from ui.explain_sets import show_sets
-from ui.explain_statistics import show_markers, show_statistics
+from ui.explain_list import show_list
+from ui.explain_sets import show_sets, show_sets_of
+from ui.explain_statistics import ask_top, show_markers, show_statistics
 from ui.parts import download_table, errors, finished_runs, pick_run, show_empty
 from ui.trust import say_trust, show_trust
 
 VIEWS = {
     "genes": "Genes",
     "trust": "Trust card",
-    "statistics": "Network or t test",
+    "statistics": "Network or plain statistics",
     "sets": "Gene sets",
     "markers": "Known markers",
     "compare": "Side by side",
@@ -35,27 +40,50 @@ VIEWS = {
 
 
 def show_genes(record: RunRecord, recipe: Recipe, cls: str, table: pd.DataFrame) -> None:
-    """Map and table beside each other, below them the gene that is chosen in either."""
+    """Map and table beside each other; below them the gene and the list chosen in either."""
     found = read_attribution(record.id, recipe)
     layout = fold_layout(record.id, int(found.folds[0]))
+    table, name = add_ids(table), f"{record.id}_{recipe.stem}_{cls}"
     left, right = st.columns(2, gap="large")
     with right:
         against = f" rather than {recipe.against}" if recipe.against else ""
         st.markdown(f"#### Genes that spoke for {cls}{against}")
-        search = st.text_input("Find a gene", key="search", placeholder="symbol, or a part of it")
-        selected = show_table(table, search)
-        with st.container(horizontal=True):
-            name = f"{record.id}_{recipe.stem}_{cls}"
-            download_table(table, name, "Genes (CSV)", key="genes csv")
-            with st.popover("Copy the gene list"):
-                count = st.number_input("Top", 1, len(table), min(50, len(table)), key="top")
-                st.code("\n".join(table["gene"][: int(count)]), language=None, height=300)
+        selected = show_table(table, ask_search(table), name)
+        download_table(table, name, "Genes (CSV)", key="genes csv")
+    gene = chosen_gene(table)
     with left:
-        exact = [gene for gene in table["gene"] if gene.lower() == search.strip().lower()]
-        marked = exact or ([selected] if selected else [str(table["gene"][0])])
-        clicked = show_map(record.id, found, recipe, cls, marked)
-    gene = selected or clicked or (exact[0] if exact else str(table["gene"][0]))
-    show_gene(record, gene, table, layout)
+        show_map(record.id, found, recipe, cls, list(dict.fromkeys([gene, *selected])))
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        show_gene(record, gene, table, layout)
+    with right:
+        show_chosen(record, table, selected, name)
+
+
+def show_chosen(record: RunRecord, table: pd.DataFrame, selected: list[str], name: str) -> None:
+    """The list of genes drawn around, or selected, or else at the top; and its gene sets."""
+    known = set(table["gene"])
+    drawing = st.session_state["map pointer"] == "draw"
+    drawn = [gene for gene in st.session_state.get(DRAWN, []) if gene in known]
+    if drawing and drawn:
+        genes, words = drawn, "drawn around on the map"
+    elif len(selected) > 1:
+        genes, words = selected, "selected in the table"
+    else:
+        k = ask_top(table, key="list top")
+        genes, words = table["gene"][:k].tolist(), "at the top of the table"
+    st.markdown(f"#### {len(genes):,} genes {words}")
+    if drawing and not drawn:
+        st.caption("Draw around pixels of the map with the mouse: their genes become this list.")
+    show_list(record, genes, table, name, key="list")
+    with st.expander("Which gene sets are they rich in?", on_change="rerun") as sets, errors():
+        if sets.open:
+            show_sets_of(genes, table, name)
+            if genes is drawn:
+                st.caption(
+                    "Genes that stand together are alike to begin with where a layout learns: read "
+                    "this as a description of the patch, not as evidence."
+                )
 
 
 def show_page() -> None:
@@ -91,7 +119,7 @@ def show_page() -> None:
         elif view == "statistics":
             show_statistics(table, name, cls)
         elif view == "sets":
-            show_sets(record.id, recipe, cls, layout)
+            show_sets(record, recipe, cls, layout)
         elif view == "markers":
             show_markers(table, name, cls)
         else:

@@ -11,7 +11,7 @@ from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from ui.cost import show_cost
 from ui.parts import errors, pick_dataset, show_empty
-from ui.run_form import ask_custom, ask_paper, ask_samples, describe_recipe, make_quick
+from ui.run_form import ask_custom, ask_paper, ask_quick, ask_samples
 from ui.runs import show_runs
 
 LEVELS = {
@@ -37,11 +37,7 @@ def show_launch() -> None:
         if st.button("Start the study", type="primary", key="start"):
             start(specs, study=f"Paper on {record.name}, {specs[0].id[:6]}")
         return
-    if level == "quick":
-        spec = make_quick(record, common)
-        st.markdown(describe_recipe(spec))
-    else:
-        spec = ask_custom(record, choices, common)
+    spec = ask_quick(record, common) if level == "quick" else ask_custom(record, choices, common)
     show_cost(spec)
     with st.expander("This run as YAML, for the command line"):
         st.code(spec.to_yaml(), language="yaml")

@@ -18,9 +18,9 @@ from torch import Tensor
 from core.errors import WeightsError
 from core.home import run_folder, weights_folder
 from core.models.backbones import BACKBONES, Backbone
+from core.models.imagenet import fetch_imagenet
 from core.models.network import build_network, save_network
 from core.models.spec import NetworkSpec
-from core.models.weights import fetch_imagenet
 
 SQUEEZENET = NetworkSpec(head="position", backbone="squeezenet1_1", image_size=32)
 

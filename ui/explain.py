@@ -1,12 +1,16 @@
 """What the Explain page is made of: the question, its computation, the map, the table, a gene."""
 
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
-from core.explain.links import gene_links
+from core.data.catalogue import CATALOGUE, kept_files
+from core.explain.links import GeneIds, find_ids, gene_links, read_gene_ids
 from core.explain.methods import BASELINE_PROFILES, METHODS, Recipe
 from core.images.layout import GeneLayout
 from core.plots.figures import expression_by_class, gene_image, region_map
@@ -27,6 +31,9 @@ from ui.parts import escape_markdown, open_dataset, show_figure
 
 MEAN, WRONG = "mean", "wrong"
 """What is shown besides single samples."""
+POINTERS = {"click": "Click a gene", "draw": "Draw around genes"}
+GENE, DRAWN = "explained gene", "explained genes drawn"
+"""Where the session keeps the gene that is looked at, and the genes that were drawn around."""
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the attribution")
@@ -54,6 +61,38 @@ def read_genes(run: str, recipe: Recipe, cls: str) -> pd.DataFrame:
 def read_expression(run: str, gene: str, _spec: RunSpec) -> pd.DataFrame:
     """A gene's log2 expression in the run's samples."""
     return gene_expression(_spec, open_dataset(_spec.dataset), gene)
+
+
+@st.cache_resource(max_entries=1, show_spinner="Reading HGNC's names")
+def _read_ids(path: str) -> dict[str, GeneIds]:
+    return read_gene_ids(Path(path))
+
+
+def known_ids() -> dict[str, GeneIds] | None:
+    """Names and ids of all human genes; None while HGNC's complete set is not kept here."""
+    files = kept_files(CATALOGUE["hgnc"])
+    return _read_ids(str(files[0])) if files else None
+
+
+def add_ids(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with each gene's name and ids, as far as they are known."""
+    known = known_ids()
+    if known is None:
+        return table
+    found = [find_ids(gene, known) for gene in table["gene"]]
+    kinds = ("symbol", "name", "ensembl", "entrez", "uniprot")
+    return table.assign(**{kind: [getattr(ids, kind, "") for ids in found] for kind in kinds})
+
+
+def chosen_gene(table: pd.DataFrame) -> str:
+    """The gene that is looked at: chosen last, or of the link; else the first of the table."""
+    if GENE not in st.session_state and "gene" in st.query_params:
+        st.session_state[GENE] = st.query_params["gene"]
+    gene = st.session_state.get(GENE)
+    if gene not in set(table["gene"]):
+        return str(table["gene"][0])
+    st.query_params["gene"] = gene
+    return gene
 
 
 def ask_question(record: RunRecord) -> tuple[Recipe, str]:
@@ -166,8 +205,8 @@ def warn_of_regions(found: RunAttribution, recipe: Recipe, layout: GeneLayout, c
 
 def show_map(
     run: str, found: RunAttribution, recipe: Recipe, cls: str, marked: Sequence[str]
-) -> str | None:
-    """The class mean, the misclassified, or one sample as a map; gives back a clicked gene."""
+) -> None:
+    """The class mean, the misclassified, or one sample as a map, to click or to draw on."""
     method, own = METHODS[recipe.method], np.flatnonzero(found.labels == cls)
     predicted = _predictions(run, found)
     several = len(np.unique(found.folds)) > 1
@@ -181,16 +220,19 @@ def show_map(
             + (f", fold {found.folds[row] + 1}" if several else "")
             + ("" if predicted[row] == cls else f", taken for {predicted[row]}")
         )
-    shown = st.selectbox("Shown", list(names), format_func=names.get, key=f"shown {run} {cls}")
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    shown = left.selectbox("Shown", list(names), format_func=names.get, key=f"shown {run} {cls}")
+    right.segmented_control(
+        "Mouse", POINTERS, default="click", required=True, format_func=POINTERS.get,
+        key="map pointer", help="A click shows one gene; drawn around, genes become a list.",
+    )  # fmt: skip
     rows = own if shown == MEAN else wrong if shown == WRONG else np.array([shown])
     layout = fold_layout(run, int(found.folds[rows[0]]))
     values = mean_scores(found, rows, layout.genes)
     data = pd.DataFrame({"gene": layout.genes, "row": layout.row + 1, "column": layout.col + 1,
                          "attribution": values})  # fmt: skip
-    points = show_figure(
-        gene_image(layout, values, name="attribution", diverging=method.signed, marked=marked),
-        data, f"{recipe.stem}_{cls}", alt=f"{describe(recipe)} of {cls}", key="map", select=True,
-    )  # fmt: skip
+    figure = gene_image(layout, values, name="attribution", diverging=method.signed, marked=marked)
+    _show_pointed(figure, layout, data, f"{recipe.stem}_{cls}", f"{describe(recipe)} of {cls}")
     if several and shown in (MEAN, WRONG):
         st.caption("Means over the folds, gene by gene, painted on the first fold's layout.")
     if found.maps is not None:
@@ -201,7 +243,27 @@ def show_map(
                 region_map(image, name="attribution", diverging=method.signed),
                 pd.DataFrame(image), f"{recipe.stem}_{cls}_map", alt=f"Raw map of {cls}", key="raw",
             )  # fmt: skip
-    return str(layout.genes[points[0]["point_index"]]) if points else None
+
+
+def _show_pointed(
+    figure: go.Figure, layout: GeneLayout, data: pd.DataFrame, name: str, alt: str
+) -> None:
+    """The map, on which a gene can be clicked or genes drawn around."""
+    if st.session_state["map pointer"] == "click":
+        show_figure(figure, data, name, alt=alt, key="map", select=partial(_take_click, layout))
+        return
+    figure.update_layout(dragmode="lasso")
+    over = [trace.name for trace in figure.data].index("genes")
+    points = show_figure(figure, data, name, alt=alt, key="map drawn", select="lasso")
+    drawn = {point["point_index"] for point in points if point["curve_number"] == over}
+    if drawn:  # a chart that changes forgets its selection
+        st.session_state[DRAWN] = layout.genes[sorted(drawn)].tolist()
+
+
+def _take_click(layout: GeneLayout) -> None:
+    points = st.session_state["map"]["selection"]["points"]
+    if points:
+        st.session_state[GENE] = str(layout.genes[points[0]["point_index"]])
 
 
 def mean_scores(found: RunAttribution, rows: np.ndarray, genes: np.ndarray) -> np.ndarray:
@@ -221,10 +283,35 @@ def _predictions(run: str, found: RunAttribution) -> np.ndarray:
     return table.reindex(keys).to_numpy()
 
 
-def show_table(table: pd.DataFrame, search: str) -> str | None:
-    """The ranked genes; gives back a selected gene."""
-    shown = table[table["gene"].str.contains(search, case=False, regex=False)] if search else table
+def ask_search(table: pd.DataFrame) -> str:
+    """What genes are looked for; a whole symbol chooses that gene."""
+
+    def take() -> None:
+        wanted = st.session_state["search"].strip().lower()
+        exact = [gene for gene in table["gene"] if gene.lower() == wanted]
+        if exact:
+            st.session_state[GENE] = exact[0]
+
+    return st.text_input(
+        "Find a gene", key="search", placeholder="symbol, or a part of it", on_change=take
+    ).strip()
+
+
+def show_table(table: pd.DataFrame, search: str, key: str) -> list[str]:
+    """The ranked genes; gives back those that are selected.
+
+    Args:
+        table: the gene table, with ids where they are known.
+        search: show genes with this in their symbol or name only.
+        key: what the table is of; a selection holds for one table.
+    """
+    shown = table
+    if search:
+        named = [column for column in ("gene", "symbol", "name") if column in table]
+        fits = [table[name].str.contains(search, case=False, regex=False) for name in named]
+        shown = table[np.any(fits, axis=0)]
     shown = shown.assign(links=[gene_links(gene)["GeneCards"] for gene in shown["gene"]])
+    key, genes = f"genes {key} {search}", shown["gene"].tolist()
     if "selected" in shown:
         shown["selected"] = (100 * shown["selected"]).round()
     number = st.column_config.NumberColumn
@@ -244,6 +331,8 @@ def show_table(table: pd.DataFrame, search: str) -> str | None:
             help="How unlikely such ranks are if the folds' lists were random (robust rank "
             "aggregation, Kolde et al. 2012): low is good. The table is ranked by it.",
         ),
+        "symbol": st.column_config.TextColumn("Symbol", help="HGNC's symbol today."),
+        "name": st.column_config.TextColumn("Name", width="medium"),
         "direction": st.column_config.TextColumn(
             "In class", help="Whether expression in the class is higher or lower than outside."
         ),
@@ -257,27 +346,57 @@ def show_table(table: pd.DataFrame, search: str) -> str | None:
         ),
         "mean_in": number("Mean in", format="%.2f", help="Mean log2 expression in the class."),
         "mean_out": number("Mean out", format="%.2f", help="Mean log2 expression elsewhere."),
+        "welch": number("Welch", format="%d", help="Rank by the p value of a Welch t test."),
+        "logistic": number(
+            "Logistic", format="%d",
+            help="Rank by the size of the gene's weight in the plain logistic regression, fitted "
+            "on the same training samples; with several folds by its mean.",
+        ),
         "pixel": st.column_config.TextColumn("Pixel", help="Row, column on the gene-image."),
+        "ensembl": st.column_config.TextColumn("Ensembl"),
+        "entrez": st.column_config.TextColumn("Entrez"),
+        "uniprot": st.column_config.TextColumn("UniProt"),
         "links": st.column_config.LinkColumn("More", display_text="GeneCards"),
     }  # fmt: skip
-    empty = [] if table["log2fc"].notna().any() else ["log2fc"]
+    empty = [name for name in ("log2fc", "welch", "logistic") if table[name].isna().all()]
     event = st.dataframe(
-        shown, hide_index=True, height=480, on_select="rerun", selection_mode="single-row",
-        key="genes", column_config=columns,
+        shown, hide_index=True, height=480, selection_mode="multi-row", key=key,
+        on_select=partial(_take_rows, key, genes, _selected(key, genes)), column_config=columns,
         column_order=[name for name in columns if name in shown and name not in empty],
     )  # fmt: skip
-    if empty:
+    if "log2fc" in empty:
         st.caption(
             "No fold changes: many of the file's log2 values are below 0, so its genes were "
             "centred or z-scored, and their differences are in no unit."
         )
-    rows = event["selection"]["rows"]
-    return str(shown.iloc[rows[0]]["gene"]) if rows else None
+    if "name" not in table:
+        st.caption(
+            "Names and ids (Ensembl, Entrez, UniProt) stand here once HGNC's list is kept: press "
+            "“Look for outdated gene symbols” on the page Data while you bring a file, or run "
+            "`python -m core data fetch hgnc`."
+        )
+    return [genes[row] for row in event["selection"]["rows"]]
+
+
+def _selected(key: str, genes: Sequence[str]) -> list[str]:
+    """The genes that are selected in the table of that key before it is drawn again."""
+    event = st.session_state.get(key)
+    return [genes[row] for row in event["selection"]["rows"]] if event else []
+
+
+def _take_rows(key: str, genes: Sequence[str], before: Sequence[str]) -> None:
+    """Look at the gene whose row was selected now."""
+    new = [gene for gene in _selected(key, genes) if gene not in before]
+    if new:
+        st.session_state[GENE] = new[-1]
 
 
 def show_gene(record: RunRecord, gene: str, table: pd.DataFrame, layout: GeneLayout) -> None:
     """One gene: its numbers, its neighbours, where to read on, its expression in each class."""
+    ids = find_ids(gene, known_ids() or {})
     st.markdown(f"#### {escape_markdown(gene)}")
+    if ids is not None:
+        _name_gene(ids)
     rows = table[table["gene"] == gene]
     if not len(rows):
         st.caption("This gene has no score for this class.")
@@ -288,7 +407,7 @@ def show_gene(record: RunRecord, gene: str, table: pd.DataFrame, layout: GeneLay
     st.markdown(
         f"Rank {row['rank']} of {len(table)} for {escape_markdown(row['class'])}; expression is "
         f"{change}{row['direction']} than in the other classes{tested}. "
-        + " · ".join(f"[{name}]({url})" for name, url in gene_links(gene).items())
+        + " · ".join(f"[{name}]({url})" for name, url in gene_links(gene, ids).items())
     )
     if gene in set(layout.genes):
         around = neighbours(layout, gene)
@@ -301,6 +420,13 @@ def show_gene(record: RunRecord, gene: str, table: pd.DataFrame, layout: GeneLay
         values["log2_expression"].to_numpy(), values["class"].to_numpy(), gene
     )
     show_figure(figure, values, f"{gene}_expression", alt=f"{gene} by class", key="expression")
+
+
+def _name_gene(ids: GeneIds) -> None:
+    """What HGNC calls a gene, with its ids."""
+    parts = [ids.name, ids.symbol, ids.ensembl, ids.entrez and f"Entrez {ids.entrez}",
+             ids.uniprot and f"UniProt {ids.uniprot}"]  # fmt: skip
+    st.caption(escape_markdown(" · ".join(part for part in parts if part)))
 
 
 def neighbours(layout: GeneLayout, gene: str) -> list[str]:

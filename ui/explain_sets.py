@@ -5,6 +5,7 @@ link.
 """
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,9 @@ from core.images.layout import GeneLayout
 from core.images.references import add_reference, read_gene_sets, reference_file
 from core.plots.explain import circle_genes, running_sum, set_dots
 from core.plots.figures import gene_image
+from core.runs.store import RunRecord
 from ui.explain import read_genes
+from ui.explain_list import show_list
 from ui.explain_statistics import ask_top
 from ui.parts import download_table, escape_markdown, show_figure
 
@@ -32,9 +35,9 @@ SHOWN_SETS = 20
 NAMED_GENES = 3
 
 
-def show_sets(run: str, recipe: Recipe, cls: str, layout: GeneLayout) -> None:
+def show_sets(record: RunRecord, recipe: Recipe, cls: str, layout: GeneLayout) -> None:
     """Bring sets, test them, look at one."""
-    reference = pick_sets()
+    run, reference = record.id, pick_sets()
     if reference is None:
         return
     sets = read_gene_sets(reference_file(reference))
@@ -68,7 +71,19 @@ def show_sets(run: str, recipe: Recipe, cls: str, layout: GeneLayout) -> None:
         )
         show_gathered(found, name)
         genes_of = dict(zip(found["set"], found["leading"], strict=True))
-    show_set(table, layout, sets, list(found["set"]), genes_of, name, cls)
+    chosen = show_set(table, layout, sets, list(found["set"]), genes_of, name, cls)
+    show_list(record, genes_of[chosen], table, f"{name}_set", key="set list")
+
+
+def show_sets_of(genes: Sequence[str], table: pd.DataFrame, name: str) -> None:
+    """Over-representation in any list of a class's genes, with all on the image as background."""
+    reference = pick_sets()
+    if reference is None:
+        return
+    found = over_representation(genes, table["gene"], read_gene_sets(reference_file(reference)))
+    say_significant(found)
+    listed = found.assign(genes=found["genes"].str.join(", "))
+    show_set_table(listed[listed["overlap"] > 0], listed, f"{name}_list_sets")
 
 
 def pick_sets() -> str | None:
@@ -175,8 +190,8 @@ def show_set(
     genes_of: dict[str, list[str]],
     name: str,
     cls: str,
-) -> None:
-    """One set: its genes on the image and along the ranking."""
+) -> str:
+    """One set: its genes on the image and along the ranking; gives back which it is."""
     chosen = st.selectbox("Look at a set", names, key="set")
     members = table[table["gene"].isin(sets[chosen])]
     left, right = st.columns(2, gap="large")
@@ -210,3 +225,4 @@ def show_set(
             f"Genes that count for {escape_markdown(cls)}: "
             + (escape_markdown(", ".join(genes_of[chosen])) or "none")
         )
+    return chosen

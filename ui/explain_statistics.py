@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from core.explain.genes import compare_with_welch
+from core.explain.genes import compare_with_plain
 from core.explain.markers import check_markers, load_markers, match_type
 from core.explain.rankings import top_count
 from core.plots.explain import volcano
@@ -30,10 +30,18 @@ def show_statistics(table: pd.DataFrame, name: str, cls: str) -> None:
             "can't be made."
         )
         return
-    found = compare_with_welch(table, k)
+    found = compare_with_plain(table, k)
+    fitted = table["logistic"].notna().any()
     st.markdown(
-        f"Of the {k} top genes, **{len(found.both)}** are also among the {k} that a Welch t test "
-        f"puts first; **{len(found.only_network)}** only the network puts there."
+        f"Of the {k} top genes, **{len(found.welch)}** are also among the {k} that a Welch t test "
+        "puts first"
+        + (
+            f", **{len(found.logistic)}** among the {k} of largest weight in the plain logistic "
+            "regression"
+            if fitted
+            else ""
+        )
+        + f"; **{len(found.only_network)}** only the network puts there."
         + (
             f" Of these, {len(found.undecided)} don't differ at all between {escape_markdown(cls)} "
             "and the others (FDR of 5 % or more): the network uses them with other genes, or "
@@ -42,10 +50,13 @@ def show_statistics(table: pd.DataFrame, name: str, cls: str) -> None:
             else ""
         )
     )
+    if not fitted:
+        st.caption("An earlier version computed this, without the logistic regression's weights.")
     if table["log2fc"].notna().any():
-        data = table[["gene", "rank", "score", "log2fc", "fdr", "welch"]]
+        data = table[["gene", "rank", "score", "log2fc", "fdr", "welch", "logistic"]]
         show_figure(
-            volcano(table, found.both, found.only_network), data, f"{name}_volcano", key="volcano",
+            volcano(table, {*found.welch, *found.logistic}, found.only_network), data,
+            f"{name}_volcano", key="volcano",
             alt=f"Scores of the genes of {cls} against their log2 fold change",
         )  # fmt: skip
     else:
@@ -55,10 +66,13 @@ def show_statistics(table: pd.DataFrame, name: str, cls: str) -> None:
         st.markdown("##### Only the network puts these first")
         st.dataframe(
             only, hide_index=True, key="only network",
-            column_order=["rank", "gene", "score", "welch", "fdr", "auroc", "log2fc"],
+            column_order=["rank", "gene", "score", "welch", "logistic", "fdr", "auroc", "log2fc"],
             column_config={
                 "welch": st.column_config.NumberColumn(
                     "Welch rank", format="%.0f", help="Place in the order of the t test's p values."
+                ),
+                "logistic": st.column_config.NumberColumn(
+                    "Logistic rank", format="%.0f", help="Place in the order of the weights' sizes."
                 ),
                 "rank": "Rank", "gene": "Gene", "log2fc": st.column_config.NumberColumn(
                     "log2 FC", format="%.2f"),

@@ -1,5 +1,6 @@
 """What a run shall be: the recommended recipe, the paper's study, or every field by hand."""
 
+import math
 from typing import Any
 
 import streamlit as st
@@ -7,10 +8,11 @@ import streamlit as st
 from core.data.choices import Choices
 from core.data.prepare import PreparationSpec
 from core.data.store import DatasetRecord
-from core.errors import InputError
+from core.errors import GeneCanvasError, InputError
 from core.home import weights_folder
 from core.images.layouts import LAYOUTS
-from core.models.backbones import BACKBONES
+from core.models.backbones import BACKBONES, Backbone
+from core.models.imagenet import fetch_imagenet
 from core.models.spec import NetworkSpec
 from core.runs.paper import paper_study
 from core.runs.spec import PRESETS, RunSpec
@@ -19,7 +21,7 @@ from core.training.spec import TrainingSpec
 from core.training.splits import SPLITS, SplitSpec
 from ui.forms import ask_field, ask_genes, ask_record
 from ui.layouts import ask_layout
-from ui.parts import decided, finished_runs, name_run, pick_role, say_samples
+from ui.parts import decided, escape_markdown, finished_runs, name_run, pick_role, say_samples
 
 QUICK_NETWORK = "squeezenet1_1"
 
@@ -48,31 +50,64 @@ def ask_samples(record: DatasetRecord) -> tuple[Choices, dict[str, Any]]:
     }
 
 
-def make_quick(record: DatasetRecord, common: dict[str, Any]) -> RunSpec:
-    """The recommended recipe, from ImageNet's weights where they are at hand."""
-    weights = weights_folder() / BACKBONES[QUICK_NETWORK].file
+def ask_quick(record: DatasetRecord, common: dict[str, Any]) -> RunSpec:
+    """The recommended recipe, from ImageNet's weights where they are here."""
+    backbone = BACKBONES[QUICK_NETWORK]
+    recipe = PRESETS["recommended"].parts["network"]
     genes = min(record.genes, common["preparation"]["genes"])
-    return RunSpec.parse(
+    spec = RunSpec.parse(
         PRESETS["recommended"].fill(
             {
                 **common,
                 "preparation": {**common["preparation"], "genes": genes},
                 "network": {
-                    "backbone": QUICK_NETWORK,
-                    "weights": "imagenet" if weights.exists() else "scratch",
+                    **recipe,
+                    "backbone": backbone.name,
+                    "weights": "imagenet" if is_here(backbone) else "scratch",
+                    "image_size": max(recipe["image_size"], 32 * math.ceil(math.sqrt(genes) / 32)),
                 },
             }
         )
     )
+    st.markdown(describe_recipe(spec))
+    if not is_here(backbone):
+        offer_imagenet(backbone)
+    return spec
+
+
+def is_here(backbone: Backbone) -> bool:
+    """Whether a network's file of ImageNet weights is on this computer."""
+    return (weights_folder() / backbone.file).exists()
+
+
+def offer_imagenet(backbone: Backbone) -> None:
+    """A button that downloads a network's ImageNet weights."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            f"ImageNet's weights of {backbone.title} are not on this computer. They were measured "
+            "to do about a point better than random ones.", width="stretch",
+        )  # fmt: skip
+        wanted = st.button(f"Download them ({backbone.megabytes:.1f} MB)", key="fetch weights")
+    if not wanted:
+        return
+    bar = st.progress(0.0, f"Downloading {backbone.file}")
+    try:
+        fetch_imagenet(backbone, lambda done, total: bar.progress(min(done / total, 1.0)))
+    except GeneCanvasError as error:
+        bar.empty()
+        st.error(escape_markdown(str(error)))
+        return
+    st.rerun()
 
 
 def describe_recipe(spec: RunSpec) -> str:
     """The recipe in a sentence."""
     network, training = spec.network, spec.training
     weights = {"imagenet": "ImageNet's weights", "scratch": "random weights"}[network.weights]
+    frozen = ", frozen below a new head" if network.freeze == "backbone" else ""
     return (
-        f"{network.record.title} from {weights}, {network.image_size} x {network.image_size} "
-        f"pixels, {spec.preparation.genes:,} genes laid out by "
+        f"{network.record.title} from {weights}{frozen}, {network.image_size} x "
+        f"{network.image_size} pixels, {spec.preparation.genes:,} genes laid out by "
         f"{LAYOUTS[spec.layout.name].title}, {training.epochs} epochs, augmentation: "
         f"{AUGMENTATIONS[training.augmentation].title}; {spec.split.title()} split by "
         f"{'patient' if spec.group else 'sample'}."

@@ -1,7 +1,7 @@
 """What if: a child run that differs from a finished one in one thing, and what that changed."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pandas as pd
@@ -34,7 +34,7 @@ from core.runs.whatif import (
     without_genes,
     without_value,
 )
-from ui.parts import escape_markdown, open_dataset, show_figure
+from ui.parts import escape_markdown, go_to, open_dataset, show_figure
 
 Children = list[tuple[str, RunSpec]]
 """What each child is called, and its specification."""
@@ -61,8 +61,18 @@ def show_whatif(record: RunRecord) -> None:
             ask(record, children)
 
 
-def ask(record: RunRecord, children: Children) -> None:
-    """Queue the children and go to the first; one that was asked before isn't trained again."""
+def offer_without(record: RunRecord, genes: Sequence[str], *, key: str) -> None:
+    """A button that asks for the run without some genes, and goes to it on the page Train."""
+    what = "it" if len(genes) == 1 else f"these {len(genes):,}"
+    if st.button(f"What if without {what}?", key=key, icon=":material/alt_route:"):
+        child = without_genes(record.spec, genes)
+        ask(record, _one(record, child), then=lambda: go_to("train"))
+
+
+def ask(
+    record: RunRecord, children: Children, then: Callable[[], None] = lambda: st.rerun()
+) -> None:
+    """Queue the children and show the first; one that was asked before isn't trained again."""
     with st.spinner("Checking the settings"):
         for _, child in children:
             preflight_apart(child)
@@ -75,7 +85,7 @@ def ask(record: RunRecord, children: Children) -> None:
     first = children[0][1].id
     st.query_params["run"] = first
     st.session_state["last run"] = first
-    st.rerun()
+    then()
 
 
 def _one(record: RunRecord, child: RunSpec) -> Children:
