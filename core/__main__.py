@@ -42,8 +42,9 @@ from core.runs.launch import ensure_worker
 from core.runs.outcome import compute_baselines
 from core.runs.preflight import preflight
 from core.runs.result import headline, load_result
-from core.runs.spec import RunSpec
+from core.runs.spec import PRESETS, RunSpec
 from core.runs.store import RunRecord, RunState, RunStore
+from core.runs.study_file import read_study
 from core.runs.trust import load_evidence
 from core.training.spec import TrainingSpec
 from core.training.splits import SplitSpec
@@ -103,6 +104,9 @@ def _build_parser() -> argparse.ArgumentParser:
     run = _add(commands, "run", _run, "train and test a network; waits for the result")
     run.add_argument("spec", nargs="?", type=Path, help="YAML; options below override it")
     run.add_argument("--data", help="a file, or the id or name of a stored dataset")
+    run.add_argument(
+        "--preset", choices=PRESETS.names, help="a recipe that holds wherever no option does"
+    )
     _add_label_options(run)
     _add_spec_options(run, set(PARTS))
     run.add_argument("--seed", type=int)
@@ -114,6 +118,7 @@ def _build_parser() -> argparse.ArgumentParser:
     for name, command, text in (
         ("show", _show_run, "one run's state and result"),
         ("cancel", _cancel_run, "stop a queued or running run"),
+        ("finish", _finish_run, "end a training after the epoch at hand, and test it"),
         ("resume", _resume_run, "go on with a failed or cancelled run; waits for the result"),
         ("delete", _delete_run, "delete a run with everything that belongs to it"),
     ):
@@ -138,11 +143,21 @@ def _build_parser() -> argparse.ArgumentParser:
 
     compare = _add(commands, "compare", _compare, "finished runs side by side")
     compare.add_argument("runs", nargs="+", help="run ids, or their beginnings")
-    compare.add_argument("--metric", default="accuracy", help=f"{', '.join(METRICS.names)}")
-    compare.add_argument(
+    _add_comparison_options(compare)
+
+    study = _add(commands, "study", _study, "train all runs of a study, then compare them")
+    study.add_argument("study", type=Path, help="YAML: a run's fields, lists of values are crossed")
+    study.add_argument("--data", help="a file, or the id or name of a stored dataset")
+    _add_label_options(study)
+    _add_comparison_options(study)
+    return parser
+
+
+def _add_comparison_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--metric", default="accuracy", help=f"{', '.join(METRICS.names)}")
+    parser.add_argument(
         "--baselines", action="store_true", help="first fit the plain models that are missing"
     )
-    return parser
 
 
 def _add(commands: Any, name: str, command: Callable, text: str) -> argparse.ArgumentParser:
@@ -345,6 +360,8 @@ def _run(options: argparse.Namespace) -> int:
         document = RunSpec.from_yaml(options.spec.read_text()).model_dump(mode="json")
     for part, fields in _spec_options(options).items():
         document[part] = {**document.get(part, {}), **fields}
+    if options.preset:
+        document = PRESETS[options.preset].fill(document)
     for name in ("label", "group", "seed"):
         if getattr(options, name) is not None:
             document[name] = getattr(options, name)
@@ -396,6 +413,8 @@ def _describe(record: RunRecord) -> dict[str, Any]:
         "run": record.id,
         "state": str(record.state),
         "reason": record.reason,
+        "parent": record.parent,
+        "study": record.study,
         "spec": record.spec.model_dump(mode="json"),
     }
     if record.state == RunState.DONE:
@@ -428,6 +447,13 @@ def _cancel_run(options: argparse.Namespace) -> int:
     run = store.find(options.run).id
     store.cancel(run)
     return _give(options, {"run": run, "state": str(store.get(run).state)}, f"run {run} cancelled")
+
+
+def _finish_run(options: argparse.Namespace) -> int:
+    store = RunStore()
+    run = store.find(options.run).id
+    store.stop_early(run)
+    return _follow(options, store, run)
 
 
 def _resume_run(options: argparse.Namespace) -> int:
@@ -491,11 +517,17 @@ def _explain(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     store = RunStore()
-    runs = [store.find(run).id for run in options.runs]
+    document, text = _describe_comparison(options, [store.find(run).id for run in options.runs])
+    return _give(options, document, text)
+
+
+def _describe_comparison(
+    options: argparse.Namespace, runs: list[str]
+) -> tuple[dict[str, Any], str]:
+    """The comparison of finished runs as a document, and as text for a person."""
+    METRICS[options.metric]
     if options.baselines:
-        compute_baselines(
-            runs, lambda done, total: print(f"plain models: {done} of {total}", file=sys.stderr)
-        )
+        compute_baselines(runs, lambda done, total: _say(f"plain models: {done} of {total}"))
     comparison = compare_runs(runs, options.metric)
     lines = [comparison.headline, ""]
     for run in comparison.runs:
@@ -517,9 +549,66 @@ def _compare(options: argparse.Namespace) -> int:
         f"{pair.splits} splits, Holm p = {pair.p_holm:.2g}, practically the same: {pair.same:.0%}"
         for pair in comparison.setup_differences
     ]
-    return _give(
-        options, comparison.model_dump(mode="json"), "\n".join([*lines, *comparison.notes])
-    )
+    return comparison.model_dump(mode="json"), "\n".join([*lines, *comparison.notes])
+
+
+def _study(options: argparse.Namespace) -> int:
+    """All runs of a study file, checked before the first is queued; then their comparison."""
+    if not options.study.exists():
+        raise InputError(f"There is no file {options.study}.")
+    METRICS[options.metric]
+    study = read_study(options.study.read_text(encoding="utf-8"))
+    given = {name: getattr(options, name) for name in ("label", "group") if getattr(options, name)}
+    if options.where:
+        given["where"] = _where(options)
+    documents = [{**run, **given} for run in study.runs]
+    if options.data is None and any("dataset" not in run for run in documents):
+        raise InputError("Say which data to train on: --data FILE, or a dataset in the study.")
+    if options.data is None:
+        specs = [RunSpec.parse(run) for run in documents]
+        for spec in specs:
+            preflight(spec)
+    else:
+        specs = [RunSpec.parse({**run, "dataset": "0" * 64}) for run in documents]
+        options.label, options.group = specs[0].label, specs[0].group
+        data = _read(options)
+        for spec in specs:
+            preflight(spec, data)
+        dataset = add_dataset(data, Path(options.data).stem).id
+        specs = [spec.model_copy(update={"dataset": dataset}) for spec in specs]
+    store = RunStore()
+    submitted = {spec.id: store.submit(spec, study=study.name)[1] for spec in specs}
+    _say(f"{study.name}: {len(submitted)} runs, {sum(submitted.values())} of them new")
+    records = _follow_all(store, list(submitted))
+    failed = [record for record in records if record.state != RunState.DONE]
+    for record in failed:
+        _say(f"error: run {record.id} {record.state}: {record.reason}")
+    done = [record.id for record in records if record.state == RunState.DONE]
+    if not done:
+        return 1
+    document, text = _describe_comparison(options, done)
+    document["study"] = study.name
+    document["failed"] = [
+        {"run": record.id, "state": str(record.state), "reason": record.reason} for record in failed
+    ]
+    _give(options, document, text)
+    return 1 if failed else 0
+
+
+def _follow_all(store: RunStore, runs: list[str]) -> list[RunRecord]:
+    """Wait until every run has ended, saying how each ended; returns their last records."""
+    left = list(runs)
+    while left:
+        store.reconcile()
+        records = {record.id: record for record in store.list()}
+        for run in [run for run in left if records[run].state.finished]:
+            left.remove(run)
+            _say(f"run {run} {records[run].state}, {len(left)} left: {records[run].name}")
+        if any(records[run].state == RunState.QUEUED for run in left):
+            ensure_worker()
+        if left:
+            time.sleep(0.5)
+    return [store.get(run) for run in runs]
 
 
 if __name__ == "__main__":

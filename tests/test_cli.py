@@ -12,6 +12,7 @@ import torch
 
 from core.__main__ import main
 from core.data.store import list_datasets
+from core.runs.spec import PRESETS
 from core.runs.store import RunStore
 
 TINY = ["--image-size", "32", "--genes", "60", "--epochs", "1", "--pool", "2"]
@@ -103,6 +104,19 @@ def test_the_whole_job(cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "can be resumed" in fail(capsys, "runs", "resume", run["run"])
     assert document(capsys, "runs", "delete", run["run"])["deleted"]
     assert "found none" in fail(capsys, "runs", "show", run["run"])
+
+
+def test_a_preset_holds_where_no_option_does(
+    cohort: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = document(
+        capsys, "run", "--data", str(cohort), "--label", "tumour_type", "--preset", "recommended",
+        "--genes", "60", "--epochs", "1",
+    )  # fmt: skip
+    recipe = PRESETS["recommended"].parts
+    assert run["spec"]["network"]["freeze"] == recipe["network"]["freeze"] == "backbone"
+    assert run["spec"]["training"]["epochs"] == 1
+    assert "is done, not running" in fail(capsys, "runs", "finish", run["run"])
 
 
 def write(path: Path, text: str) -> str:
