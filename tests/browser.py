@@ -122,6 +122,14 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
+def choose(page: Page, label: str, option: str) -> None:
+    """Choose an option of a select box."""
+    box = page.get_by_test_id("stSelectbox").filter(has_text=label).first
+    box.locator("input").click()
+    page.get_by_role("option", name=option, exact=True).click()
+    settle(page)
+
+
 def worker_pids(home: Path) -> list[int]:
     """The workers of this home, from the first line of each run's log."""
     logs = home.glob("runs/*/log.txt")

@@ -8,17 +8,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from core.data.simulate import simulate, write_simulated
-from tests.browser import Server, expect_no_failure, open_page, press, set_number, settle
+from tests.browser import Server, choose, expect_no_failure, open_page, press, set_number, settle
 
 pytestmark = pytest.mark.timeout(300)
-
-
-def choose(page: Page, label: str, option: str) -> None:
-    """Choose an option of a select box."""
-    box = page.get_by_test_id("stSelectbox").filter(has_text=label).first
-    box.locator("input").click()
-    page.get_by_role("option", name=option, exact=True).click()
-    settle(page)
 
 
 def click_gene(page: Page) -> str:

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import (
     Server,
+    choose,
     expect_no_failure,
     open_page,
     press,
@@ -77,6 +78,14 @@ def test_from_the_example_to_its_genes(server: Server, page: Page) -> None:
 
     open_page(page, f"{server.url}/compare?runs={run}")
     expect(page.get_by_text(re.compile(r"logistic regression.*95 % CI")).first).to_be_visible()
+    expect_no_failure(page)
+
+    open_page(page, f"{server.url}/train?run={run}")
+    page.get_by_text("What if …", exact=True).click()
+    choose(page, "What if it were trained", "on permuted labels (control)")
+    press(page, "Ask")
+    expect(page.get_by_text("What if: labels permuted")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("With permuted labels")).to_be_visible(timeout=180_000)
     expect_no_failure(page)
 
 

@@ -97,17 +97,19 @@ def test_a_network_that_guesses_is_red_and_one_that_knows_is_green() -> None:
     The lower end is .9545 - 1.96 * .0314 = .893, which is .786 of the way from .5 to 1.
     """
     y = np.repeat([0, 1], 20)
-    knows = evidence.measure_skill(y, y)
+    knows = evidence.measure_skill(y, np.ones(40))
     assert knows.value == pytest.approx(0.786, abs=1e-3)
     assert knows.light == "green"
     for guess in (np.zeros(40, int), np.tile([0, 1], 20)):
-        assert evidence.measure_skill(y, guess).light == "red"
+        assert evidence.measure_skill(y, guess == y).light == "red"
+    once = evidence.measure_skill(y[::2], np.repeat([1, 0.5], [10, 10]))
+    assert once.value < knows.value
 
 
 def test_guessing_stays_red() -> None:
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(5), [40, 30, 20, 20, 10])
-    lights = [evidence.measure_skill(y, rng.permutation(y)).light for _ in range(200)]
+    lights = [evidence.measure_skill(y, rng.permutation(y) == y).light for _ in range(200)]
     assert lights.count("red") > 190
     assert "green" not in lights
 
@@ -228,8 +230,8 @@ def test_permuted_labels_and_planted_genes() -> None:
     B none is on the images.
     """
     y = np.repeat([0, 1], 20)
-    assert evidence.measure_permuted(y, np.tile([0, 1], 20)).light == "green"
-    assert evidence.measure_permuted(y, y).light == "red"
+    assert evidence.measure_permuted(y, y == np.tile([0, 1], 20)).light == "green"
+    assert evidence.measure_permuted(y, np.ones(40)).light == "red"
     table = pd.DataFrame({"gene": list("abcd") * 2, "class": ["A"] * 4 + ["B"] * 4,
                           "rank": [1, 2, 3, 4] * 2})  # fmt: skip
     truth = pd.DataFrame({"gene": ["a", "c", "x"], "class": ["A", "A", "B"]})

@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 
 from core.errors import InputError
-from core.explain.genes import compare_with_welch, gene_table, has_fold_change, recovery
+from core.explain.genes import (
+    compare_with_plain,
+    gene_table,
+    has_fold_change,
+    rank_by_weight,
+    recovery,
+)
+from core.explain.linear import logistic_weights
 
 GENES = ["flat", "low", "high"]
 LABELS = np.array(["A", "A", "B", "B"])
@@ -73,13 +80,43 @@ def test_a_fold_change_needs_amounts() -> None:
 
 
 def test_what_only_the_network_uses() -> None:
-    """Of the 3 first, a is among Welch's 3 first; b and c are not, and c isn't different."""
+    """Of the 4 first, Welch's 4 first hold a, the weights' b; c and d neither, d isn't different.
+
+    Weights that an earlier version did not write name no gene.
+    """
     table = pd.DataFrame(
-        {"gene": list("abcd"), "rank": [1, 2, 3, 4], "welch": [3, 4, 9, 1],
-         "fdr": [0.01, 0.04, 0.05, 0.001]}
+        {"gene": list("abcde"), "rank": [1, 2, 3, 4, 5], "welch": [3, 5, 9, 9, 1],
+         "fdr": [0.01, 0.04, 0.04, 0.05, 0.001], "logistic": [7, 4, 8, 5, 1]}
     )  # fmt: skip
-    found = compare_with_welch(table, 3)
-    assert (found.both, found.only_network, found.undecided) == (["a"], ["b", "c"], ["c"])
+    found = compare_with_plain(table, 4)
+    assert (found.welch, found.logistic) == (["a"], ["b"])
+    assert (found.only_network, found.undecided) == (["c", "d"], ["d"])
+    found = compare_with_plain(table.assign(logistic=np.nan), 4)
+    assert (found.logistic, found.only_network) == ([], ["b", "c", "d"])
+
+
+def test_genes_are_ranked_by_the_size_of_their_weight() -> None:
+    table = rank_by_weight(
+        pd.DataFrame({"gene": ["b", "c", "a"]}), np.array([2.0, 0, 3, 1]), np.array(list("abcd"))
+    )
+    assert table["logistic"].tolist() == [3, 1, 2]
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_weights_of_logistic_regression(classes: int) -> None:
+    """Each class has a gene of its own, and one gene says nothing; an absent class is unknown."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(classes), 20)
+    x = rng.normal(size=(len(y), classes + 1))
+    x[np.arange(len(y)), y] += 4
+    weights = logistic_weights(x, y, classes + 1, seed=0)
+    assert weights.shape == (classes + 1, classes + 1)
+    assert np.isnan(weights[-1]).all()
+    assert (weights[:-1, :-1].max(axis=1) > 3 * weights[:-1, -1]).all()
+    if classes == 3:
+        assert (weights[:-1].argmax(axis=1) == np.arange(3)).all()
+    else:
+        assert (weights[0] == weights[1]).all()
 
 
 def test_recovery_by_hand() -> None:

@@ -1,11 +1,13 @@
 """Known markers and links: the table itself, and a check by hand."""
 
 from math import comb
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from core.explain.links import gene_links
+from core.errors import InputError
+from core.explain.links import find_ids, gene_links, read_gene_ids
 from core.explain.markers import check_markers, load_markers, match_type
 
 
@@ -51,3 +53,31 @@ def test_links_by_symbol_and_by_ensembl_id() -> None:
     assert "cBioPortal" not in ensembl
     assert all(address.startswith("https://") for address in [*symbol.values(), *ensembl.values()])
     assert gene_links("a&b c")["cBioPortal"].endswith("q=a%26b%20c")
+
+
+HGNC = """hgnc_id\tsymbol\tname\tprev_symbol\tentrez_id\tensembl_gene_id\tuniprot_ids
+HGNC:1100\tBRCA1\tBRCA1 DNA repair associated\t\t672\tENSG00000012048\tP38398|Q0
+HGNC:4713\tH19\tH19 imprinted maternally expressed transcript\t\t283120\tENSG00000130600\t
+"""
+
+
+def test_ids_lead_to_the_genes_own_pages(tmp_path: Path) -> None:
+    path = tmp_path / "hgnc.txt"
+    path.write_text(HGNC)
+    known = read_gene_ids(path)
+    ids = find_ids("ENSG00000012048.24", known)
+    assert ids == find_ids("BRCA1", known)
+    assert (ids.name, ids.entrez, ids.uniprot) == ("BRCA1 DNA repair associated", "672", "P38398")
+    links = gene_links("BRCA1", ids)
+    assert list(links) == list(gene_links("BRCA1"))
+    assert links["NCBI Gene"].endswith("/gene/672")
+    assert links["HGNC"].endswith("/hgnc_id/HGNC:1100")
+    assert links["UniProt"].endswith("/P38398/entry")
+    assert links["Open Targets"].endswith("/target/ENSG00000012048")
+    assert "cBioPortal" in gene_links("ENSG00000012048", ids)
+    without = gene_links("H19", find_ids("H19", known))
+    assert without["UniProt"] == gene_links("H19")["UniProt"]
+    assert find_ids("no gene", known) is None
+    path.write_text("symbol\tprev_symbol\nMARCHF1\tMARCH1\n")
+    with pytest.raises(InputError, match=r"hgnc.txt: expected HGNC's complete set.*entrez_id"):
+        read_gene_ids(path)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from core.__main__ import main
@@ -13,6 +14,7 @@ from core.data.simulate import simulate
 from core.data.store import add_dataset, load_dataset
 from core.errors import Cancelled, InputError
 from core.explain.methods import Recipe
+from core.explain.rankings import rank_correlation
 from core.home import run_folder
 from core.runs.attribute import PARTS
 from core.runs.execute import execute
@@ -22,6 +24,8 @@ from core.runs.explain import (
     explain_run,
     explanation_state,
     load_attribution,
+    measure_run_skill,
+    read_answers,
 )
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
@@ -183,3 +187,27 @@ def test_the_planted_self_test_judges_the_recipe(run: str) -> None:
     light = {row.name: row for row in load_evidence(run, recipe).evidence}["planted"]
     assert 0 < light.value < 1
     assert "planted" in light.sentence
+
+
+def test_a_sample_that_is_tested_again_counts_once(run: str) -> None:
+    """A run's predictions, and the same ones thrice, as repeated splits have them."""
+    y, right = read_answers(run)
+    assert set(right) <= {0, 1}
+    before = measure_run_skill(run)
+    path = run_folder(run) / "predictions.csv"
+    table = pd.read_csv(path, dtype={"sample": str})
+    try:
+        pd.concat([table] * 3).to_csv(path, index=False)
+        again, shares = read_answers(run)
+        assert (len(again), len(shares)) == (len(y), len(y))
+        assert measure_run_skill(run).value == before.value
+    finally:
+        table.to_csv(path, index=False)
+
+
+def test_logistic_regression_stands_beside_the_network(run: str) -> None:
+    recipe = Recipe("saliency")
+    explain(run, recipe)
+    table = class_genes(run, recipe, "KIRC")
+    assert sorted(table["logistic"]) == list(range(1, len(table) + 1))
+    assert rank_correlation(-table[["logistic"]].T.to_numpy(), -table[["p"]].T.to_numpy())[0] > 0.2

@@ -7,9 +7,11 @@ import pytest
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.runs.compare import compare_runs
-from core.runs.outcome import compute_baselines
+from core.runs.outcome import compute_baselines, load_outcome
+from core.runs.samples import find_doubtful_labels
+from core.runs.store import RunStore
 from tests.pages import button, charts, open_page, words
-from tests.test_runs_compare import finish_run
+from tests.test_runs_compare import finish_run, keep_images
 
 
 @pytest.fixture
@@ -86,9 +88,10 @@ def test_a_grid_with_repeats_and_plain_models(dataset: str) -> None:
     assert not app.error
     text = words(app)
     for heading in ("Differences over splits", "Ranks over splits", "One setting against another",
-                    "What each setting does", "Samples that are wrong most often"):  # fmt: skip
+                    "What each setting does", "Samples", "Cost beside benefit",
+                    "How often each network wins", "Published figures beside these"):  # fmt: skip
         assert heading in text
-    assert charts(app) == 6
+    assert charts(app) == 7
     assert any("practically the same" in columns for columns in tables(app))
     app.selectbox(key="detail").select(runs[0]).run()
     app.selectbox(key="model").select("random_forest").run()
@@ -101,3 +104,61 @@ def test_plain_models_that_could_not_be_fitted_are_said(dataset: str, home: Path
     app = open_page("compare")
     assert not app.exception
     assert "the disk is full" in app.error[0].value
+
+
+def test_a_sample_is_looked_at_closely(dataset: str) -> None:
+    runs = [finish_run(dataset, 0.3, training={"epochs": k + 1}) for k in range(2)]
+    for run in runs:
+        keep_images(run)
+    sample = load_outcome(runs[0]).samples[0]
+    app = open_page("compare", sample=str(sample))
+    assert not app.exception
+    assert not app.error
+    assert app.selectbox(key="sample").value == sample
+    assert f"**{sample}**" in words(app).replace("\\", "")
+    assert any("correlation" in columns for columns in tables(app))
+    before = charts(app)
+    app.selectbox(key="sample").set_value(None).run()
+    assert charts(app) == before - 2
+    assert "sample" not in app.query_params
+    app.segmented_control(key="sample list").set_value("doubtful labels").run()
+    assert not app.exception
+    found = find_doubtful_labels([load_outcome(run) for run in runs])
+    assert any(columns[:3] == ["sample", "patient", "label"] for columns in tables(app))
+    assert f"another class in {len(found)} samples" in words(app)
+
+
+def test_a_sample_that_no_run_tested_leaves_the_link(dataset: str) -> None:
+    finish_run(dataset, 0.3)
+    app = open_page("compare", sample="nobody")
+    assert not app.exception
+    assert app.selectbox(key="sample").value is None
+    assert "sample" not in app.query_params
+
+
+def test_a_study_is_picked_as_one_thing(dataset: str) -> None:
+    runs = [finish_run(dataset, 0.2 + 0.1 * k, training={"epochs": k + 1}) for k in range(3)]
+    for run in runs[:2]:
+        RunStore().submit(RunStore().get(run).spec, study="Epochs")
+    app = open_page("compare", study="Epochs")
+    assert not app.exception
+    assert "All 2 runs" in app.toggle(key="all").label
+    assert len(app.dataframe[0].value) == 2
+    app.selectbox(key="study").set_value("").run()
+    assert len(app.dataframe[0].value) == 3
+    assert "study" not in app.query_params
+
+
+def test_controls_and_a_learning_curve(dataset: str) -> None:
+    finish_run(dataset, 0.2)
+    finish_run(dataset, 0.05, layout={"name": "random"})
+    finish_run(dataset, 0.8, permute_labels=True)
+    finish_run(dataset, 0.2, split={"kind": "learning_curve", "sizes": 2})
+    app = open_page("compare")
+    assert not app.exception
+    assert not app.error
+    assert set(app.dataframe[0].value["control"]) == {"", "random layout", "permuted labels"}
+    text = words(app)
+    assert "Controls, never the best network" in text
+    assert "#### Learning curve" in text
+    assert "random" not in text.splitlines()[1]

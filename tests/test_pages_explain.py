@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.data.catalogue import CATALOGUE, _note
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.explain.evidence import MEASURES
 from core.explain.methods import Recipe
-from core.home import run_folder
+from core.home import download_folder, run_folder
 from core.runs.execute import execute
 from core.runs.explain import class_genes, collect_evidence, explain_run
 from core.runs.spec import RunSpec
@@ -230,3 +231,74 @@ def test_side_by_side(run: str) -> None:
         app.segmented_control(key="compare what").set_value(what).run()
         assert not app.exception
     assert "Only one method has been computed" in words(app)
+
+
+def test_a_gene_of_the_link_is_shown_and_stays(run: str) -> None:
+    gene = class_genes(run, Recipe(), "BRCA")["gene"][7]
+    app = open_page("explain", run=run, gene=gene)
+    assert not app.exception
+    assert f"#### {gene}" in words(app).replace("\\", "")
+    assert "Rank 8 of" in words(app)
+    app.selectbox(key=f"class {run}").select("KIRC").run()
+    assert f"#### {gene}" in words(app).replace("\\", "")
+    assert app.query_params["gene"] == gene
+    assert not open_page("explain", run=run, gene="no such gene").exception
+
+
+def test_what_if_without_a_list(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.whatif.preflight_apart", lambda spec: None)
+    monkeypatch.setattr("ui.whatif.ensure_worker", lambda: None)
+    genes = class_genes(run, Recipe(), "BRCA")["gene"].tolist()
+    app = open_page("explain", run=run)
+    app.number_input(key="list top").set_value(5).run()
+    assert "#### 5 genes at the top of the table" in words(app)
+    assert any(code.value.splitlines() == genes[:5] for code in app.code)
+    button(app, "What if without these 5?").click().run()
+    assert not app.exception
+    child = RunStore().list()[0]
+    assert child.parent == run
+    assert set(child.spec.preparation.without) == set(genes[:5])
+    assert app.title[0].value == "Train"
+    assert app.session_state["last run"] == child.id
+    RunStore().delete(child.id)
+
+
+def test_genes_drawn_around_and_their_sets(run: str) -> None:
+    genes = class_genes(run, Recipe(), "BRCA")["gene"].tolist()
+    app = open_page("explain", run=run)
+    app.segmented_control(key="map pointer").set_value("draw").run()
+    assert "Draw around pixels" in words(app)
+    app.session_state["explained genes drawn"] = [*genes[3:10], "of another class"]
+    app.run()
+    assert not app.exception
+    assert "#### 7 genes drawn around on the map" in words(app)
+    assert any(code.value.splitlines() == genes[3:10] for code in app.code)
+
+
+def test_names_and_ids_once_hgncs_list_is_kept(run: str) -> None:
+    table = class_genes(run, Recipe(), "BRCA")
+    gene = str(table["gene"][0])
+    assert "data fetch hgnc" in words(open_page("explain", run=run))
+
+    [path] = [download_folder("hgnc") / file.name for file in CATALOGUE["hgnc"].files]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        "hgnc_id\tsymbol\tname\tprev_symbol\tentrez_id\tensembl_gene_id\tuniprot_ids\n"
+        f"HGNC:1\t{gene}\tthe first gene\t\t672\tENSG00000012048\tP38398\n"
+    )
+    note = _note(path)
+    note.write_text("{}")
+    try:
+        app = open_page("explain", run=run)
+        assert not app.exception
+        row = app.dataframe[0].value.iloc[0]
+        assert (row["name"], row["ensembl"], row["uniprot"]) == (
+            "the first gene", "ENSG00000012048", "P38398",
+        )  # fmt: skip
+        assert "the first gene · " in words(app).replace("\\", "")
+        assert "[NCBI Gene](https://www.ncbi.nlm.nih.gov/gene/672)" in words(app)
+        app.text_input(key="search").input("first gene").run()
+        assert app.dataframe[0].value["gene"].tolist() == [gene]
+    finally:
+        path.unlink()
+        note.unlink()

@@ -5,8 +5,11 @@ import pandas as pd
 import pytest
 
 from core.plots.compare import (
+    answer_grid,
     confusion_grid,
+    cost_dots,
     effect_dots,
+    learning_curves,
     rank_dots,
     reliability_diagram,
     score_dots,
@@ -80,3 +83,36 @@ def test_confusion_as_counts_and_as_row_percentages() -> None:
     assert [list(row) for row in heat.z] == [[0.75, 0.25], [0, 0]]
     heat = confusion_grid(counts, ["a", "b"], percent=True).data[0]
     assert list(heat.text[0]) == ["75%", "25%"]
+
+
+def test_costs_in_two_panels_with_logistic_regression_as_a_line() -> None:
+    table = MODELS.assign(
+        kind=["network", "control"], seconds=[30.0, 60.0], parameters=[10**6, 10**7]
+    )
+    figure = cost_dots(table, "Accuracy", percent=True, plain=0.95)
+    assert [trace.x[0] for trace in figure.data] == [30, 10**6, 60, 10**7]
+    assert [trace.showlegend for trace in figure.data] == [True, False, True, False]
+    assert figure.data[0].error_y.array[0] == pytest.approx(0.03)
+    assert figure.data[2].marker.symbol == "x"
+    assert [shape.y0 for shape in figure.layout.shapes] == [0.95, 0.95]
+    assert not cost_dots(table, "Accuracy", percent=True, plain=None).layout.shapes
+
+
+def test_a_learning_curve_is_dashed_beyond_what_was_measured() -> None:
+    points = pd.DataFrame({"n_train": [50.0, 100.0], "score": [0.8, 0.9]})
+    law = pd.DataFrame({"n_train": [50.0, 100.0, 200.0], "score": [0.8, 0.9, 0.95],
+                        "low": [0.7, 0.8, 0.85], "high": [0.9, 1.0, 1.0]})  # fmt: skip
+    band, solid, dashed, dots = learning_curves(
+        [("VGG16", points, law)], "Accuracy", percent=True
+    ).data
+    assert list(solid.x) == [50, 100]
+    assert list(dashed.x) == [100, 200]
+    assert dashed.line.dash == "dash"
+    assert list(band.y) == [0.9, 1.0, 1.0, 0.85, 0.8, 0.7]
+    assert list(dots.y) == [0.8, 0.9]
+
+
+def test_answers_mark_the_label() -> None:
+    heat = answer_grid(np.array([[0.2, 0.8]]), ["run"], ["a", "b"], "b").data[0]
+    assert list(heat.x) == ["a", "▶ b"]
+    assert list(heat.z[0]) == [0.2, 0.8]

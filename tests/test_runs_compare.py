@@ -20,9 +20,12 @@ from core.runs.compare import (
     compare,
     compare_runs,
     find_wrong_samples,
+    grid_of,
     latex_table,
     measure_effects,
+    without_controls,
 )
+from core.runs.execute import fit_images
 from core.runs.outcome import (
     baselines_state,
     compute_baselines,
@@ -94,6 +97,14 @@ def answer(y: np.ndarray, classes: int, wrong: float) -> np.ndarray:
     """Probabilities .8 for one class, wrong for the first share of the samples."""
     named = np.where(np.arange(len(y)) < round(wrong * len(y)), (y + 1) % classes, y)
     return np.eye(classes)[named] * (0.8 - 0.2 / (classes - 1)) + 0.2 / (classes - 1)
+
+
+def keep_images(run: str) -> None:
+    """Write each fold's preprocessor and layout, as a worker does."""
+    spec = load_outcome(run).spec
+    study = open_study(spec)
+    for number, fold in enumerate(study.folds):
+        fit_images(spec, study, fold, run_folder(run) / f"folds/{number}")
 
 
 def test_two_runs_on_the_same_samples(dataset: str) -> None:
@@ -259,6 +270,55 @@ def test_effects_of_a_grid(dataset: str) -> None:
     assert (table["runs"] == 6).all()
     assert measure_effects(outcomes[1:], "accuracy").loc[0, "splits"] == 2
     assert measure_effects(outcomes[:3], "accuracy").empty
+
+
+def test_controls_are_never_the_best_network(dataset: str) -> None:
+    real = finish_run(dataset, 0.4)
+    random = finish_run(dataset, 0.0, layout={"name": "random"})
+    permuted = finish_run(dataset, 0.1, permute_labels=True)
+    found = compare_runs([random, permuted, real])
+    assert [run.control for run in found.runs] == ["random layout", "permuted labels", None]
+    assert found.headline.startswith("VGG16 is ")
+    kinds = {setup.name: setup.kind for setup in found.setups}
+    assert kinds["VGG16 · random layout"] == "control"
+    assert kinds["VGG16 · permuted labels"] == "control"
+    assert kinds["Logistic regression · permuted labels"] == "control"
+    assert kinds["Logistic regression"] == "baseline"
+    assert any(note.startswith("Controls, never the best") for note in found.notes)
+    assert [(pair.a, pair.b) for pair in found.differences if pair.a == real] == [
+        (real, random), (real, permuted)
+    ]  # fmt: skip
+    assert compare_runs([random]).headline.startswith("A control only: VGG16 · random layout is ")
+
+
+def test_controls_have_no_rank_and_do_not_win(dataset: str) -> None:
+    runs = [
+        finish_run(dataset, wrong, seed=seed, layout={"name": layout})
+        for seed in range(3)
+        for layout, wrong in (("random", 0.0), ("order", 0.2), ("pca_grid", 0.4))
+    ]
+    found = compare_runs(runs)
+    setups = {setup.name: setup for setup in found.setups}
+    control = setups["VGG16 · random layout"]
+    assert (control.rank, control.best, control.first) == (None, None, None)
+    assert setups["VGG16 · layout order"].rank < setups["VGG16 · layout pca_grid"].rank
+    assert setups["VGG16 · layout order"].first == 1
+    assert setups["VGG16 · layout pca_grid"].first == 0
+    outcomes = [load_outcome(run) for run in runs]
+    assert len(without_controls(outcomes)) == 6
+    assert grid_of(outcomes) == outcomes
+    assert grid_of(outcomes[:-1]) == outcomes[:-1]
+    odd = load_outcome(finish_run(dataset, 0.3, layout={"name": "random"}, training={"epochs": 2}))
+    assert odd not in grid_of([*outcomes, odd])
+
+
+def test_equally_good_networks_share_the_wins(dataset: str) -> None:
+    runs = [finish_run(dataset, 0.2, training={"epochs": k + 1}) for k in range(2)]
+    setups = compare_runs(runs).setups
+    assert [setup.first for setup in setups[:2]] == [0.5, 0.5]
+    assert [setup.seconds for setup in setups[:2]] == [1.0, 1.0]
+    assert setups[0].parameters == 10
+    assert setups[-1].first is None
 
 
 def test_plain_models_are_fitted_once_for_runs_that_share_them(dataset: str) -> None:

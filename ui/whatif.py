@@ -251,7 +251,10 @@ def show_family(record: RunRecord) -> None:
         with st.expander(f"{len(children)} what-ifs of this run", expanded=True):
             for child in reversed(children):
                 words = describe_difference(record.spec, child.spec)
-                _open(child, f"{words[:1].upper()}{words[1:]} · {child.state} →")
+                found = str(child.state)
+                if child.state == RunState.DONE:
+                    found = f"{load_result(child.id).metrics['accuracy']:.1%} right"
+                _open(child, f"{words[:1].upper()}{words[1:]} · {found} →")
             if record.state == RunState.DONE:
                 show_series(record, children)
 

@@ -40,7 +40,8 @@ def describe_device(device: torch.device) -> str:
     """The device in words, as it is recorded with a result."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

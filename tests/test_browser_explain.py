@@ -1,0 +1,79 @@
+"""Explain in a real browser: from a pixel to its gene, from a lasso to gene sets and a list."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from core.data.simulate import simulate
+from core.data.store import add_dataset
+from core.explain.methods import Recipe
+from core.runs.explain import class_genes, explain_run
+from core.runs.spec import RunSpec
+from tests.browser import Server, open_page, press, settle
+from tests.test_browser_frame import click_gene
+from tests.test_pages_explain import train
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def run(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A tiny run that is explained by saliency."""
+    monkeypatch.setenv("GENECANVAS_HOME", str(server.home))
+    spec = {
+        "dataset": add_dataset(simulate(90, 200, seed=1)[0], "tiny").id,
+        "label": "tumour_type",
+        "preparation": {"genes": 60},
+        "network": {"image_size": 32, "pool": 2},
+        "training": {"epochs": 1, "batch_size": 16, "precision": "float32"},
+    }
+    run = train(RunSpec.parse(spec))
+    explain_run(run, Recipe("saliency"), lambda *_: None)
+    return run
+
+
+def test_from_a_pixel_and_from_a_lasso(
+    run: str, server: Server, page: Page, tmp_path: Path
+) -> None:
+    open_page(page, f"{server.url}/explain?run={run}&method=saliency")
+    gene = click_gene(page)
+    expect(page.get_by_role("heading", name=gene, exact=True)).to_be_visible()
+    expect(page.locator(".annotation-text").get_by_text(gene, exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="GeneCards")).to_have_attribute(
+        "href", re.compile(f"gene={gene}$")
+    )
+    expect(page.get_by_label(f"{gene} by class")).to_be_visible()
+
+    page.get_by_text("Draw around genes", exact=True).click()
+    settle(page)
+    canvas = page.locator(".nsewdrag").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    corners = [(0.1, 0.1), (0.7, 0.1), (0.7, 0.7), (0.1, 0.7), (0.1, 0.1)]
+    places = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=5)
+    page.mouse.up()
+    expect(page.get_by_text("drawn around on the map")).to_be_visible()
+    settle(page)
+    with page.expect_download() as download:
+        press(page, "This list (CSV)")
+    rows = Path(download.value.path()).read_text().splitlines()
+    drawn = [row.split(",")[0] for row in rows[1:]]
+    assert 5 < len(drawn) < 60
+    assert set(drawn) < set(class_genes(run, Recipe("saliency"), "BRCA")["gene"])
+
+    page.get_by_text("Which gene sets are they rich in?").click()
+    settle(page)
+    sets = tmp_path / "sets.gmt"
+    sets.write_text("drawn ones\tx\t" + "\t".join(drawn[:6]) + "\n")
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(sets)
+    expect(page.get_by_text("of 1 tested sets")).to_be_visible()
+    expect(page.get_by_role("button", name=f"What if without these {len(drawn)}?")).to_be_visible()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    [error] = page.get_by_test_id("stAlertContentError").all()
+    expect(error).to_contain_text("does not know the classes better than a guess")
