@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from core.explain import evidence
 from core.explain.case import Case
-from core.explain.evidence import MEASURES, Measure, judge
+from core.explain.evidence import MEASURES, Measure, judge, judge_again
 from core.explain.rankings import rank_correlation
 from core.images.imager import GeneImager
 from core.images.layout import GeneLayout
@@ -250,3 +250,9 @@ def test_the_card_is_as_good_as_its_worst_light() -> None:
     assert judge([green, amber]) == "amber"
     assert judge([amber, red, green]) == "red"
     assert judge([none]) == "none"
+
+
+def test_a_stored_light_follows_the_limits_of_today() -> None:
+    kept = evidence.measure_signal(np.zeros((4, 3)))
+    old = replace(kept, light="green", red=2.0)
+    assert judge_again(old) == kept

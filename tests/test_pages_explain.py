@@ -242,7 +242,9 @@ def test_a_gene_of_the_link_is_shown_and_stays(run: str) -> None:
     app.selectbox(key=f"class {run}").select("KIRC").run()
     assert f"#### {gene}" in words(app).replace("\\", "")
     assert app.query_params["gene"] == gene
-    assert not open_page("explain", run=run, gene="no such gene").exception
+    app = open_page("explain", run=run, gene="no such gene")
+    assert not app.exception
+    assert "no such gene is not on these images" in words(app)
 
 
 def test_what_if_without_a_list(run: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -312,6 +312,15 @@ def test_controls_have_no_rank_and_do_not_win(dataset: str) -> None:
     assert odd not in grid_of([*outcomes, odd])
 
 
+def test_a_learning_curve_is_no_candidate_beside_other_splits(dataset: str) -> None:
+    runs = [
+        finish_run(dataset, 0.4),
+        finish_run(dataset, 0.0, split={"kind": "learning_curve", "sizes": 2}),
+    ]
+    assert compare_runs(runs).headline.startswith("VGG16 · 70/30 is ")
+    assert compare_runs(runs[1:]).headline.startswith("VGG16 is ")
+
+
 def test_equally_good_networks_share_the_wins(dataset: str) -> None:
     runs = [finish_run(dataset, 0.2, training={"epochs": k + 1}) for k in range(2)]
     setups = compare_runs(runs).setups

@@ -123,16 +123,17 @@ def show_sample(sample: str, outcomes: Sequence[Outcome]) -> None:
     show_figure(
         answer_grid(
             shown[[f"p_{name}" for name in classes]].to_numpy(float),
-            [f"{row.run[:6]} fold {row.fold + 1} · {row.title}" for row in shown.itertuples()],
+            [f"{row.run[:6]} · {row.name} · fold {row.fold + 1}" for row in shown.itertuples()],
             classes, label,
         ),
         answers, "answers", alt=f"Probabilities of each run for {sample}", key="answers",
     )  # fmt: skip
     if len(answers) > SHOWN_ANSWERS:
         st.caption(f"The first {SHOWN_ANSWERS} of {len(answers)} tests; the CSV has all.")
+    names = dict(zip(answers["run"], answers["name"], strict=True))
     run = st.selectbox(
         "Image and neighbours of the run", list(by_id), key="sample run",
-        format_func=lambda run: f"{run[:6]} · {by_id[run].spec.title()}",
+        format_func=lambda run: f"{run[:6]} · {names[run]}",
     )  # fmt: skip
     view = view_sample(by_id[run], sample, open_dataset(by_id[run].spec.dataset))
     left, right = st.columns(2, gap="large")

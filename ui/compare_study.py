@@ -10,7 +10,7 @@ from core.evaluation.metrics import Metric
 from core.plots.compare import cost_dots, learning_curves
 from core.runs.compare import Comparison
 from core.runs.learning_curve import LearningCurve, measure_curves
-from core.runs.outcome import Outcome
+from core.runs.outcome import NETWORK, Outcome
 from core.runs.published import SOURCES, list_published, put_beside_published
 from ui.parts import download_table, escape_markdown, show_figure
 
@@ -68,11 +68,14 @@ def show_cost(comparison: Comparison, metric: Metric) -> None:
     if len(table) < 2:
         return
     st.markdown("#### Cost beside benefit")
-    plain = [s.mean for s in comparison.setups
-             if s.kind == "baseline" and s.name.startswith("Logistic")]  # fmt: skip
+    plain = max(
+        (s for s in comparison.setups if s.kind == "baseline" and s.name.startswith("Logistic")),
+        key=lambda setup: setup.splits,
+        default=None,
+    )
     show_figure(
         cost_dots(table.head(SHOWN_COSTS), metric.title, percent=metric.is_share,
-                  plain=plain[0] if len(plain) == 1 else None),
+                  plain=None if plain is None else plain.mean),
         table, "cost", alt=f"{metric.title} of each network against seconds and parameters",
         key="cost",
     )  # fmt: skip
@@ -111,11 +114,9 @@ def show_curves(key: tuple, outcomes: Sequence[Outcome], metric: Metric) -> None
     if not curves:
         return
     st.markdown("#### Learning curve")
+    plain = "Logistic regression" if len(curves) == 2 else "Logistic regression beside {}"
     named = [
-        (
-            f"{curve.name} · logistic regression" if curve.model != "network" else curve.name,
-            curve,
-        )
+        (curve.name if curve.model == NETWORK else plain.format(curve.name), curve)
         for curve in curves
     ]
     data = pd.concat(

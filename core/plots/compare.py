@@ -5,11 +5,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from core.plots.figures import COLOURS, SEQUENTIAL
 
 GREY = "#888888"
-STYLES = {"network": (COLOURS[0], "circle"), "baseline": (COLOURS[1], "diamond")}
+STYLES = {
+    "network": (COLOURS[0], "circle"),
+    "baseline": (COLOURS[1], "diamond"),
+    "control": (GREY, "x"),
+}
 
 
 def score_dots(table: pd.DataFrame, title: str, *, percent: bool) -> go.Figure:
@@ -63,6 +68,119 @@ def rank_dots(table: pd.DataFrame, critical_difference: float) -> go.Figure:
     _list_rows(figure, table["model"], extra=120)
     figure.update_layout(legend={"orientation": "h", "y": 1, "yanchor": "bottom"})
     return _finish(figure, 36)
+
+
+def cost_dots(table: pd.DataFrame, title: str, *, percent: bool, plain: float | None) -> go.Figure:
+    """Scores with their intervals against what they cost: seconds a run, and parameters.
+
+    Args:
+        table: columns model, kind, score, low, high, seconds, parameters; low and high may be NaN.
+        title: the score's name.
+        percent: whether it is a share.
+        plain: the score of logistic regression, drawn as a line; None leaves it out.
+    """
+    figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.04)
+    for number, row in enumerate(table.itertuples()):
+        colour = GREY if row.kind == "control" else COLOURS[number % len(COLOURS)]
+        for column, cost in ((1, row.seconds), (2, row.parameters)):
+            figure.add_scatter(
+                x=[cost], y=[row.score], name=row.model, mode="markers", row=1, col=column,
+                legendgroup=row.model, showlegend=column == 1,
+                marker={"color": colour, "symbol": STYLES[row.kind][1], "size": 11},
+                error_y={
+                    "type": "data", "symmetric": False, "array": [row.high - row.score],
+                    "arrayminus": [row.score - row.low], "thickness": 2,
+                },
+                hovertemplate=f"{row.model}: %{{y:.3f}}, %{{x:,.3~g}}<extra></extra>",
+            )  # fmt: skip
+    if plain is not None:
+        figure.add_hline(
+            plain, line={"color": GREY, "dash": "dot"}, annotation_text="logistic regression",
+            annotation_position="bottom right", col=1, row=1,
+        )  # fmt: skip
+        figure.add_hline(plain, line={"color": GREY, "dash": "dot"}, col=2, row=1)
+    figure.update_xaxes(type="log", title_text="seconds a run", row=1, col=1)
+    figure.update_xaxes(type="log", title_text="parameters", row=1, col=2)
+    figure.update_yaxes(title_text=title, tickformat=".0%" if percent else None, row=1, col=1)
+    legend = {"orientation": "h", "y": -0.22, "yanchor": "top"}
+    figure.update_layout(height=420 + 22 * len(table), legend=legend)
+    return _finish(figure, 20)
+
+
+def learning_curves(
+    curves: Sequence[tuple[str, pd.DataFrame, pd.DataFrame]], title: str, *, percent: bool
+) -> go.Figure:
+    """Scores by the number of training samples, with the fitted law and its 95 % range.
+
+    Args:
+        curves: name, measured points (n_train, score) and law (n_train, score, low, high) of each.
+        title: the score's name.
+        percent: whether it is a share.
+    """
+    figure = go.Figure()
+    for number, (name, points, law) in enumerate(curves):
+        colour = COLOURS[number % len(COLOURS)]
+        beyond = law["n_train"] >= points["n_train"].max()
+        figure.add_scatter(
+            x=[*law["n_train"], *law["n_train"][::-1]], y=[*law["high"], *law["low"][::-1]],
+            fill="toself", fillcolor=colour, opacity=0.15, line={"width": 0}, hoverinfo="skip",
+            showlegend=False, legendgroup=name,
+        )  # fmt: skip
+        for part, dash in ((law[~beyond | (law["n_train"] == points["n_train"].max())], "solid"),
+                           (law[beyond], "dash")):  # fmt: skip
+            figure.add_scatter(
+                x=part["n_train"], y=part["score"], mode="lines", showlegend=False,
+                legendgroup=name, line={"color": colour, "dash": dash},
+                customdata=part[["low", "high"]],
+                hovertemplate=f"{name}, %{{x:.0f}} samples: %{{y:.3f}} "
+                "(%{customdata[0]:.3f} to %{customdata[1]:.3f})<extra></extra>",
+            )  # fmt: skip
+        figure.add_scatter(
+            x=points["n_train"], y=points["score"], name=name, mode="markers", legendgroup=name,
+            marker={"color": colour, "size": 11},
+            hovertemplate=f"{name}, %{{x:.0f}} samples: %{{y:.3f}} measured<extra></extra>",
+        )  # fmt: skip
+    marks = sorted({round(n) for _, _, law in curves for n in _marks(law["n_train"])})
+    figure.update_xaxes(
+        type="log", title_text="training samples (dashed: extrapolated)", tickvals=marks,
+        ticktext=[str(n) for n in marks],
+    )  # fmt: skip
+    figure.update_yaxes(title_text=title, tickformat=".0%" if percent else None)
+    figure.update_layout(height=440, legend={"orientation": "h", "y": 1, "yanchor": "bottom"})
+    return _finish(figure, 36)
+
+
+def _marks(sizes: pd.Series) -> list[float]:
+    """The largest number of samples, halved as often as there are numbers."""
+    marks = [float(sizes.max())]
+    while marks[-1] / 2 >= 0.99 * sizes.min():
+        marks.append(marks[-1] / 2)
+    return marks
+
+
+def answer_grid(
+    proba: np.ndarray, rows: Sequence[str], classes: Sequence[str], label: str
+) -> go.Figure:
+    """The probabilities that each run gave one sample; its own class is marked.
+
+    Args:
+        proba: (rows, classes).
+        rows: what each row is, all different.
+        classes: their names.
+        label: the class that the sample is labelled as.
+    """
+    names = [f"▶ {name}" if name == label else name for name in classes]
+    figure = go.Figure(
+        go.Heatmap(
+            z=proba, x=names, y=list(rows), zmin=0, zmax=1, colorscale="Blues", xgap=1, ygap=1,
+            texttemplate="%{z:.0%}", showscale=False,
+            hovertemplate="%{y}: %{x} %{z:.1%}<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_xaxes(type="category", side="top")
+    figure.update_yaxes(autorange="reversed", type="category", automargin=True)
+    figure.update_layout(height=110 + 26 * len(rows))
+    return _finish(figure, 60)
 
 
 def score_grid(table: pd.DataFrame, title: str, *, percent: bool) -> go.Figure:

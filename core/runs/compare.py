@@ -30,6 +30,8 @@ REPEATS = 3
 """From so many splits on, a setup is judged by its spread over them."""
 ALL_PAIRS = 8
 """With more runs or setups than this, each is compared with the best only."""
+STABILITY_DRAWS = 500
+"""How often patients and splits are drawn anew to see which network is the best."""
 NETWORK_PARTS = ("layout", "network", "training")
 """Parts of a spec that plain models don't see."""
 HEADLINE_BASELINE = "logistic_regression"
@@ -44,6 +46,11 @@ class ComparedRun(_Record):
 
     run: str
     title: str
+    control: str | None
+    """What makes it a control, such as 'permuted labels'; None for the others."""
+    network: str
+    split: str
+    augmentation: str
     settings: dict[str, Any]
     """Only those settings in which the compared runs differ, by dotted name."""
     n_test: int
@@ -79,7 +86,7 @@ class Setup(_Record):
 
     name: str
     kind: str
-    """network or baseline"""
+    """network, baseline or control"""
     runs: list[str]
     splits: int
     """How many pairs of training and test samples: seeds times folds."""
@@ -94,6 +101,13 @@ class Setup(_Record):
     """Share of the shared splits on which no setup is better; None without shared splits."""
     rank: float | None
     """Mean rank over the shared splits; 1 is best."""
+    first: float | None = None
+    """Share of draws of patients and splits in which this network is the best; None without other
+    networks on the same splits."""
+    seconds: float | None = None
+    """Mean time of a run; None for plain models."""
+    parameters: int | None = None
+    """Of the network; None for plain models."""
 
 
 class SetupDifference(_Record):
@@ -146,6 +160,19 @@ def flatten_settings(spec: RunSpec) -> dict[str, Any]:
     return flat
 
 
+def control_of(spec: RunSpec) -> str | None:
+    """What makes a run a control, which is never the best network; None for the others."""
+    if spec.permute_labels:
+        return "permuted labels"
+    return "random layout" if spec.layout.name == "random" else None
+
+
+def without_controls(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The runs that aren't controls; all of them where there is nothing else."""
+    kept = [outcome for outcome in outcomes if control_of(outcome.spec) is None]
+    return kept or list(outcomes)
+
+
 def compare_runs(runs: Sequence[str], metric: str = "accuracy") -> Comparison:
     """Put finished runs side by side; raises InputError when one has no result."""
     return compare([load_outcome(run) for run in runs], metric)
@@ -164,18 +191,28 @@ def compare(outcomes: Sequence[Outcome], metric: str = "accuracy") -> Comparison
     if len(set(ids)) < len(ids):
         raise InputError("Each run can be compared only once; a run id was given twice.")
     differing, equal = split_settings([outcome.spec for outcome in outcomes])
-    entries = _gather_setups(outcomes, metric, differing)
+    naming = name_settings(outcomes)
+    entries = _gather_setups(outcomes, metric, naming)
     setups, ranking_p, critical_difference = _rank(entries, metric)
+    firsts = _share_of_firsts(outcomes, metric)
+    setups = [
+        setup.model_copy(update={"first": firsts.get(setup.runs[0])}) if setup.runs else setup
+        for setup in setups
+    ]
     against = _with_holm(
         [_compare_models(o, NETWORK, o, HEADLINE_BASELINE, metric) for o in outcomes]
     )
     return Comparison(
-        headline=_say_headline(outcomes, entries, against, metric, differing),
+        headline=_say_headline(outcomes, entries, against, metric, naming),
         metric=metric,
         runs=[
             ComparedRun(
                 run=outcome.run,
                 title=outcome.spec.title(),
+                control=control_of(outcome.spec),
+                network=outcome.spec.network.record.title,
+                split=outcome.spec.split.title(),
+                augmentation=outcome.spec.training.augmentation,
                 settings={
                     name: value
                     for name, value in flatten_settings(outcome.spec).items()
@@ -220,10 +257,18 @@ def split_settings(specs: Sequence[RunSpec]) -> tuple[list[str], dict[str, Any]]
 
 def name_setup(spec: RunSpec, differing: Sequence[str]) -> str:
     """A setup in few words: its network, and what else sets it apart from the others."""
-    flat = flatten_settings(spec)
-    own = [name for name in differing if name not in ("seed", "network.backbone")]
-    words = [_say_setting(name, flat[name]) for name in own]
+    control = control_of(spec)
+    said = ["network.backbone", *(["layout.name"] if control == "random layout" else [])]
+    own = [name for name in differing if name not in said]
+    words = [*([control] if control else []), *_say_settings(spec, own)]
     return " · ".join([spec.network.record.title, *words])
+
+
+def name_settings(outcomes: Sequence[Outcome]) -> list[str]:
+    """The settings that tell setups apart; a layout that only makes a control is its word."""
+    differing, _ = split_settings([outcome.spec for outcome in outcomes])
+    real, _ = split_settings([outcome.spec for outcome in without_controls(outcomes)])
+    return [name for name in differing if name != "layout.name" or name in real]
 
 
 def find_wrong_samples(outcomes: Sequence[Outcome]) -> pd.DataFrame:
@@ -270,6 +315,26 @@ def find_wrong_samples(outcomes: Sequence[Outcome]) -> pd.DataFrame:
         .sort_values(["share", "wrong", "p_true"], ascending=[False, False, True])[columns]
         .reset_index(drop=True)
     )
+
+
+def grid_of(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The runs whose settings are compared with each other.
+
+    Runs with permuted labels are not, nor are learning curves beside other splits. Random layouts
+    are where they are crossed with the rest, else they are controls as well.
+    """
+    kept = [outcome for outcome in outcomes if not outcome.spec.permute_labels]
+    kept = [o for o in kept if o.spec.split.kind != "learning_curve"] or kept
+    return kept if kept and _is_crossed(kept) else without_controls(kept)
+
+
+def _is_crossed(outcomes: Sequence[Outcome]) -> bool:
+    """Whether each level of each setting was run with each level of the others."""
+    differing, _ = split_settings([outcome.spec for outcome in outcomes])
+    factors = [name for name in differing if name != "seed"]
+    flat = [flatten_settings(outcome.spec) for outcome in outcomes]
+    cells = {tuple(_key(row[name]) for name in factors) for row in flat}
+    return len(cells) == np.prod([len({_key(row[name]) for row in flat}) for name in factors])
 
 
 def measure_effects(outcomes: Sequence[Outcome], metric: str) -> pd.DataFrame:
@@ -335,6 +400,19 @@ def _key(value: Any) -> str:
     return str(value)
 
 
+def _say_settings(spec: RunSpec, names: Sequence[str]) -> list[str]:
+    """A few words for each setting but seed and permuted labels; those of a split are one."""
+    flat, words = flatten_settings(spec), []
+    for name in names:
+        if name == "layout.name":
+            words.append(f"layout {spec.layout.name}")
+        elif name.startswith("split."):
+            words.append(spec.split.title())
+        elif name not in ("seed", "permute_labels"):
+            words.append(_say_setting(name, flat[name]))
+    return list(dict.fromkeys(words))
+
+
 def _say_setting(name: str, value: Any) -> str:
     """'weights file net.pth' for network.weights 'file:/a/net.pth', 'epochs 4' for 4 of them."""
     kind, _, place = str(value).partition(":")
@@ -376,7 +454,7 @@ def _gather_setups(
             low, high = METRICS[metric].clip(corrected_t(values, ratio).interval())
         setup = Setup(
             name=_name_model(model, members[0].spec, differing),
-            kind="network" if model == NETWORK else "baseline",
+            kind=_kind_of(model, members[0].spec),
             runs=[outcome.run for outcome in members] if model == NETWORK else [],
             splits=len(values),
             n_test=len(np.unique(np.concatenate([outcome.samples for outcome in members]))),
@@ -385,9 +463,20 @@ def _gather_setups(
             high=high,
             best=None,
             rank=None,
+            seconds=None
+            if model != NETWORK
+            else float(np.mean([outcome.result.seconds for outcome in members])),
+            parameters=members[0].result.parameters if model == NETWORK else None,
         )
         entries.append(_Entry(setup, scores, ratio))
     return entries
+
+
+def _kind_of(model: str, spec: RunSpec) -> str:
+    """A plain model sees no layout, but its labels may be permuted."""
+    if spec.permute_labels or (model == NETWORK and control_of(spec)):
+        return "control"
+    return "network" if model == NETWORK else "baseline"
 
 
 def _split_key(spec: RunSpec) -> str:
@@ -399,13 +488,9 @@ def _name_model(model: str, spec: RunSpec, differing: Sequence[str]) -> str:
     """A plain model sees genes and splits, but no picture and no network."""
     if model == NETWORK:
         return name_setup(spec, differing)
-    flat = flatten_settings(spec)
-    words = [
-        _say_setting(name, flat[name])
-        for name in differing
-        if name != "seed" and name.partition(".")[0] not in NETWORK_PARTS
-    ]
-    return " · ".join([BASELINES[model].title, *words])
+    own = [name for name in differing if name.partition(".")[0] not in NETWORK_PARTS]
+    control = ["permuted labels"] if spec.permute_labels else []
+    return " · ".join([BASELINES[model].title, *control, *_say_settings(spec, own)])
 
 
 def _shared_splits(entries: Sequence[_Entry]) -> list[tuple]:
@@ -416,10 +501,12 @@ def _rank(entries: Sequence[_Entry], metric: str) -> tuple[list[Setup], float | 
     """The setups with their ranks, and the test of the ranks.
 
     Ranked are the best setup and those that share splits with it, over the splits that all of them
-    share.
+    share; controls are not.
     """
     sign = 1 if METRICS[metric].best > METRICS[metric].worst else -1
-    repeated = [entry for entry in entries if len(entry.scores) >= REPEATS]
+    repeated = [
+        entry for entry in entries if len(entry.scores) >= REPEATS and entry.setup.kind != "control"
+    ]
     if repeated:
         best = max(repeated, key=lambda entry: sign * entry.setup.mean)
         repeated = [e for e in repeated if len(_shared_splits([best, e])) >= REPEATS]
@@ -437,6 +524,47 @@ def _rank(entries: Sequence[_Entry], metric: str) -> tuple[list[Setup], float | 
     return setups, found.p, found.critical_difference
 
 
+def _share_of_firsts(outcomes: Sequence[Outcome], metric: str) -> dict[str, float]:
+    """First run of each network's setup -> share of draws in which the network is the best.
+
+    A draw takes patients anew, the same ones for all networks, and seeds anew, and a network's
+    score is its mean over the seeds. Networks of the commonest split take part, with the seeds that
+    all of them have; equally good ones share a draw.
+    """
+    setups: dict[str, dict[str, dict[int, Outcome]]] = {}
+    for outcome in outcomes:
+        if control_of(outcome.spec) is None:
+            setup = outcome.spec.model_dump_json(exclude={"seed"})
+            split = setups.setdefault(_split_key(outcome.spec), {})
+            split.setdefault(setup, {})[outcome.spec.seed] = outcome
+    networks = list(max(setups.values(), key=len, default={}).values())
+    seeds = sorted(set.intersection(*map(set, networks))) if networks else []
+    if len(networks) < 2 or not seeds:
+        return {}
+    rng = np.random.default_rng(0)
+    patients = np.unique(np.concatenate([networks[0][seed].patients for seed in seeds]))
+    counts = rng.multinomial(
+        len(patients), np.full(len(patients), 1 / len(patients)), size=STABILITY_DRAWS
+    )
+    drawn = rng.integers(len(seeds), size=(STABILITY_DRAWS, len(seeds)))
+    means = []
+    for network in networks:
+        scores = []
+        for seed in seeds:
+            one = network[seed]
+            weights = counts[:, np.searchsorted(patients, one.patients)].astype(float)
+            scores.append(METRICS[metric].compute(one.y, one.proba[NETWORK], weights))
+        means.append(np.take_along_axis(np.array(scores).T, drawn, axis=1).mean(axis=1))
+    sign = 1 if METRICS[metric].best > METRICS[metric].worst else -1
+    table = sign * np.array(means).T
+    best = np.isclose(table, table.max(axis=1, keepdims=True), rtol=0, atol=1e-12)
+    shares = (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
+    return {
+        next(iter(network.values())).run: float(share)
+        for network, share in zip(networks, shares, strict=True)
+    }
+
+
 def _compare_setups(entries: Sequence[_Entry], metric: str) -> list[SetupDifference]:
     """Pairs that share at least three splits, with the corrected t test of each."""
     groups: dict[str, list[_Entry]] = {}
@@ -446,12 +574,17 @@ def _compare_setups(entries: Sequence[_Entry], metric: str) -> list[SetupDiffere
     pairs = [
         (group[i], group[j])
         for group in groups.values()
-        for i, j in _choose_pairs([entry.setup.mean for entry in group], metric)
+        for i, j in _choose_pairs(
+            [entry.setup.mean for entry in group],
+            metric,
+            [entry.setup.kind == "control" for entry in group],
+        )
     ]
     rows = []
     for a, b in pairs:
         found = _differ_over_splits(a, b)
-        if found is None or "network" not in (a.setup.kind, b.setup.kind):
+        kinds = (a.setup.kind, b.setup.kind)
+        if found is None or kinds in (("baseline", "baseline"), ("control", "control")):
             continue
         low, high = found.interval()
         worse, same, better = found.chances(SAME)
@@ -472,10 +605,12 @@ def _differ_over_splits(a: _Entry, b: _Entry) -> MeanDifference | None:
     return corrected_t(gaps, a.test_to_train)
 
 
-def _choose_pairs(scores: Sequence[float], metric: str) -> list[tuple[int, int]]:
-    """All pairs of a few, or each of many with the best, the better one first."""
-    falling = METRICS[metric].best > METRICS[metric].worst
-    order = sorted(range(len(scores)), key=lambda k: scores[k], reverse=falling)
+def _choose_pairs(
+    scores: Sequence[float], metric: str, controls: Sequence[bool]
+) -> list[tuple[int, int]]:
+    """All pairs of a few, or each of many with the best; the better one first, controls last."""
+    sign = -1 if METRICS[metric].best > METRICS[metric].worst else 1
+    order = sorted(range(len(scores)), key=lambda k: (controls[k], sign * scores[k]))
     if len(order) > ALL_PAIRS:
         return [(order[0], other) for other in order[1:]]
     return list(combinations(order, 2))
@@ -483,15 +618,17 @@ def _choose_pairs(scores: Sequence[float], metric: str) -> list[tuple[int, int]]
 
 def _pair_runs(outcomes: Sequence[Outcome], metric: str) -> list[tuple[int, int]]:
     """All pairs of a few runs; of many, each with the best on the same samples."""
+    scores = [outcome.scores()[metric] for outcome in outcomes]
+    controls = [control_of(outcome.spec) is not None for outcome in outcomes]
     if len(outcomes) <= ALL_PAIRS:
-        return _choose_pairs([outcome.scores()[metric] for outcome in outcomes], metric)
+        return _choose_pairs(scores, metric, controls)
     groups: list[list[int]] = []
     for k, outcome in enumerate(outcomes):
         home = next((g for g in groups if outcomes[g[0]].same_samples(outcome)), None)
         groups.append([k]) if home is None else home.append(k)
     pairs = []
     for group in groups:
-        chosen = _choose_pairs([outcomes[k].scores()[metric] for k in group], metric)
+        chosen = _choose_pairs([scores[k] for k in group], metric, [controls[k] for k in group])
         pairs += [(group[i], group[j]) for i, j in chosen]
     return pairs
 
@@ -546,10 +683,18 @@ def _say_headline(
     metric: str,
     differing: Sequence[str],
 ) -> str:
-    """The sentence of the page: the best setup, or the best run, against the plain baseline."""
+    """The sentence of the page: the best setup, or the best run, against the plain baseline.
+
+    Learning curves beside other splits ask another question and are no candidates.
+    """
     better = max if METRICS[metric].best > METRICS[metric].worst else min
     plain = BASELINES[HEADLINE_BASELINE].title
     networks = [entry for entry in entries if entry.setup.kind == "network"]
+    only_controls = not networks
+    if only_controls:
+        networks = [entry for entry in entries if entry.setup.runs]
+    curves = {o.run for o in outcomes if o.spec.split.kind == "learning_curve"}
+    networks = [entry for entry in networks if entry.setup.runs[0] not in curves] or networks
     found = None
     if any(entry.setup.splits >= REPEATS for entry in networks):
         best = better(
@@ -564,12 +709,18 @@ def _say_headline(
         name, points = best.setup.name, 100 * found.mean
         sample = f"{found.splits} splits, n = {best.setup.n_test}"
     else:
-        at = better(range(len(outcomes)), key=lambda k: outcomes[k].scores()[metric])
+        real = {run for entry in networks for run in entry.setup.runs}
+        at = better(
+            [k for k, outcome in enumerate(outcomes) if outcome.run in real],
+            key=lambda k: outcomes[k].scores()[metric],
+        )
         difference = against[at]
         low, high, points = difference.low, difference.high, difference.points
         name = name_setup(outcomes[at].spec, differing)
         sample = f"n = {len(np.unique(outcomes[at].samples))}"
-    chosen = f"Best of {len(networks)}: " if len(networks) > 1 else ""
+    chosen = "A control only: " if only_controls else ""
+    if len(networks) > 1:
+        chosen = f"Best of {len(networks)}{' controls' if only_controls else ''}: "
     unit = "" if metric == "accuracy" else f" in {METRICS[metric].title}"
     return f"{chosen}{name} is {_say_gap(points, low, high, plain + unit, sample)}."
 
@@ -599,10 +750,16 @@ def _explain(outcomes: Sequence[Outcome], setups: Sequence[Setup]) -> list[str]:
             "The best was chosen because it did well on these very samples, so on new ones expect "
             "a little less."
         )
-    if max(setup.splits for setup in networks) < REPEATS:
+    if max((setup.splits for setup in networks), default=0) < REPEATS:
         notes.append(
             "One or two splits each: intervals hold the luck of the test samples, not that of the "
             "split and the seed. Three seeds or more, or k folds, show that too."
+        )
+    controls = [setup.name for setup in setups if setup.kind == "control" and setup.runs]
+    if controls:
+        notes.append(
+            f"Controls, never the best network: {'; '.join(controls)}. With permuted labels only "
+            "chance is left; a random layout shows what the neighbourhoods on the image are worth."
         )
     if len({(o.spec.dataset, o.spec.label) for o in outcomes}) > 1:
         notes.append("These runs answer different questions: their datasets or classes differ.")

@@ -1,0 +1,178 @@
+"""Single samples over several runs: doubtful labels, and one sample looked at closely."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from core.data.check import select_samples
+from core.data.prepare import Preprocessor
+from core.errors import InputError
+from core.evaluation.differences import paired_interval
+from core.evaluation.labels import confident_classes
+from core.files import read_json
+from core.home import run_folder
+from core.images.layout import GeneLayout
+from core.runs.compare import name_settings, name_setup
+from core.runs.outcome import NETWORK, Outcome
+
+JUDGES = (NETWORK, "logistic_regression")
+"""Whose held-out probabilities a label is held against."""
+
+
+def find_doubtful_labels(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """Samples whose held-out probabilities confidently speak for another class: a list to check.
+
+    Each judge's probabilities are averaged over the runs that tested the sample; the rule is that
+    of `confident_classes`. Runs with permuted labels don't count, nor do those whose network is
+    clearly worse than logistic regression, unless all are. Runs whose classes differ are judged
+    apart.
+
+    Returns:
+        Columns sample, patient, label, network and logistic_regression (the class that each would
+        rather have; empty where it agrees), judges (how many disagree), p_label and p_other (mean
+        probability over the judges of the label, and of the class that they would rather have),
+        tested (by how many runs). Those that both judges doubt come first.
+    """
+    columns = ["sample", "patient", "label", NETWORK, "logistic_regression", "judges", "p_label",
+               "p_other", "tested"]  # fmt: skip
+    alike: dict[tuple[str, ...], list[Outcome]] = {}
+    for outcome in outcomes:
+        if not outcome.spec.permute_labels:
+            alike.setdefault(tuple(outcome.result.classes), []).append(outcome)
+    rows = []
+    for names, members in alike.items():
+        group = [outcome for outcome in members if not _is_clearly_worse(outcome)] or members
+        samples = np.concatenate([outcome.samples for outcome in group])
+        ids, first, number, tested = np.unique(
+            samples, return_index=True, return_inverse=True, return_counts=True
+        )
+        y = np.concatenate([outcome.y for outcome in group])[first]
+        patients = np.concatenate([outcome.patients for outcome in group])[first]
+        means = {}
+        for judge in JUDGES:
+            proba = np.concatenate([outcome.proba[judge] for outcome in group])
+            sums = np.zeros((len(ids), len(names)))
+            np.add.at(sums, number, proba)
+            means[judge] = sums / tested[:, None]
+        others = {judge: confident_classes(y, proba) for judge, proba in means.items()}
+        for k in np.flatnonzero(np.any([other != y for other in others.values()], axis=0)):
+            doubting = [judge for judge in JUDGES if others[judge][k] != y[k]]
+            rows.append(
+                (
+                    ids[k],
+                    patients[k],
+                    names[y[k]],
+                    *(names[others[j][k]] if j in doubting else "" for j in JUDGES),
+                    len(doubting),
+                    np.mean([means[judge][k, y[k]] for judge in JUDGES]),
+                    np.mean([means[judge][k, others[judge][k]] for judge in doubting]),
+                    tested[k],
+                )
+            )
+    return (
+        pd.DataFrame(rows, columns=columns)
+        .sort_values(["judges", "p_label"], ascending=[False, True], kind="stable")
+        .reset_index(drop=True)
+    )
+
+
+def _is_clearly_worse(outcome: Outcome) -> bool:
+    """Whether the interval of the network's accuracy minus logistic regression's is below 0."""
+    rights = outcome.right(), outcome.right("logistic_regression")
+    return paired_interval(*rights, outcome.patients)[1] < 0
+
+
+def list_answers(sample: str, outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """What each run that tested a sample said of it.
+
+    Returns:
+        Columns run, fold, name (of its setup, and its seed), label, named (the most probable
+        class), right, p_label, p_named, logistic_regression (the class that it named), then
+        p_<class> of the network's. A row for each test of the sample.
+    """
+    rows, settings = [], name_settings(outcomes)
+    for outcome in outcomes:
+        names = outcome.result.classes
+        for k in np.flatnonzero(outcome.samples == sample):
+            proba = outcome.proba[NETWORK][k]
+            named = int(proba.argmax())
+            rows.append(
+                {
+                    "run": outcome.run,
+                    "fold": int(outcome.folds[k]),
+                    "name": f"{name_setup(outcome.spec, settings)} · seed {outcome.spec.seed}",
+                    "label": names[outcome.y[k]],
+                    "named": names[named],
+                    "right": named == outcome.y[k],
+                    "p_label": proba[outcome.y[k]],
+                    "p_named": proba[named],
+                    "logistic_regression": names[outcome.proba["logistic_regression"][k].argmax()],
+                    **{f"p_{name}": value for name, value in zip(names, proba, strict=True)},
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class SampleView:
+    """A held-out sample as a fold's network saw it, and the training samples most like it."""
+
+    layout: GeneLayout
+    values: np.ndarray
+    """(genes,) prepared expression in [0, 1], in the order of the layout."""
+    neighbours: pd.DataFrame
+    """sample, label, correlation; the most alike first."""
+
+
+def view_sample(outcome: Outcome, sample: str, data: AnnData, most: int = 10) -> SampleView:
+    """A sample's gene-image and its nearest training samples, by the fold that held it out.
+
+    Neighbours are training samples; likeness is Pearson's correlation over the genes of the image,
+    each gene scaled by its mean and SD in the training samples.
+
+    Args:
+        outcome: a run that tested the sample.
+        sample: its id.
+        data: the run's dataset.
+        most: how many neighbours.
+
+    Raises:
+        InputError: the run did not test the sample, or the fold's files are gone.
+    """
+    tests = np.flatnonzero(outcome.samples == sample)
+    if not len(tests):
+        raise InputError(f"Run {outcome.run} did not test the sample {sample!r}.")
+    folder = run_folder(outcome.run) / "folds" / str(outcome.folds[tests[0]])
+    for name in ("preprocessor.npz", "layout.npz"):
+        if not (folder / name).exists():
+            raise InputError(
+                f"Run {outcome.run} has no {name} any more, so its images can't be painted."
+            )
+    fitted = Preprocessor.load(folder / "preprocessor.npz")
+    layout = GeneLayout.load(folder / "layout.npz")
+    train = read_json(folder / "fold.json")["parts"]["train"]
+    data = select_samples(data, outcome.spec.where, outcome.spec.leave_out)
+    place = pd.Series(np.arange(data.n_obs), index=data.obs_names.astype(str))
+    at = place[[sample, *train]].to_numpy()
+    values = fitted.transform(np.asarray(data.X[at], dtype=np.float32))
+    scaled = (values - fitted.mean) / np.maximum(fitted.unit_sd, 1e-6)
+    scaled -= scaled.mean(axis=1, keepdims=True)
+    scaled /= np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1e-12)
+    likeness = scaled[1:] @ scaled[0]
+    nearest = np.argsort(-likeness, kind="stable")[:most]
+    labels = data.obs[outcome.spec.label].astype(str).replace(outcome.spec.merge)
+    chosen = np.array(train)[nearest]
+    return SampleView(
+        layout=layout,
+        values=values[0][pd.Index(fitted.genes).get_indexer(layout.genes)],
+        neighbours=pd.DataFrame(
+            {
+                "sample": chosen,
+                "label": labels.loc[chosen].to_numpy(),
+                "correlation": likeness[nearest],
+            }
+        ),
+    )
