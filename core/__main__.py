@@ -472,6 +472,11 @@ def _delete_run(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
+    import torch
+
+    from core.runs.worker import choose_threads
+
+    torch.set_num_threads(choose_threads())
     run = RunStore().find(options.run).id
     recipe = Recipe(options.method, options.baseline, options.against, options.stage)
     shown = 0.0

@@ -65,6 +65,7 @@ def show_chosen(record: RunRecord, table: pd.DataFrame, selected: list[str], nam
     known = set(table["gene"])
     drawing = st.session_state["map pointer"] == "draw"
     drawn = [gene for gene in st.session_state.get(DRAWN, []) if gene in known]
+    title = st.container()
     if drawing and drawn:
         genes, words = drawn, "drawn around on the map"
     elif len(selected) > 1:
@@ -72,7 +73,7 @@ def show_chosen(record: RunRecord, table: pd.DataFrame, selected: list[str], nam
     else:
         k = ask_top(table, key="list top")
         genes, words = table["gene"][:k].tolist(), "at the top of the table"
-    st.markdown(f"#### {len(genes):,} genes {words}")
+    title.markdown(f"#### {len(genes):,} genes {words}")
     if drawing and not drawn:
         st.caption("Draw around pixels of the map with the mouse: their genes become this list.")
     show_list(record, genes, table, name, key="list")

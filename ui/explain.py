@@ -90,6 +90,8 @@ def chosen_gene(table: pd.DataFrame) -> str:
         st.session_state[GENE] = st.query_params["gene"]
     gene = st.session_state.get(GENE)
     if gene not in set(table["gene"]):
+        if gene is not None:
+            st.caption(f"{escape_markdown(gene)} is not on these images; shown is the first gene.")
         return str(table["gene"][0])
     st.query_params["gene"] = gene
     return gene
@@ -220,7 +222,7 @@ def show_map(
             + (f", fold {found.folds[row] + 1}" if several else "")
             + ("" if predicted[row] == cls else f", taken for {predicted[row]}")
         )
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    left, right = st.columns([4, 5], vertical_alignment="bottom")
     shown = left.selectbox("Shown", list(names), format_func=names.get, key=f"shown {run} {cls}")
     right.segmented_control(
         "Mouse", POINTERS, default="click", required=True, format_func=POINTERS.get,

@@ -40,12 +40,15 @@ def pick(scores: Tensor, targets: Tensor) -> Tensor:
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode and exact float32, for as long as it lasts; then the modes come back."""
+    """Evaluation mode, exact float32 and no gradients of weights, for as long as it lasts."""
     modes = [(module, module.training) for module in network.modules()]
-    network.eval()
+    learned = [weights for weights in network.parameters() if weights.requires_grad]
+    network.eval().requires_grad_(False)
     try:
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
             yield
     finally:
         for module, mode in modes:
             module.training = mode
+        for weights in learned:
+            weights.requires_grad_()

@@ -92,26 +92,47 @@ def has_fold_change(x: np.ndarray, scale: str) -> bool:
     return scale != "log2" or float((x < 0).sum()) <= CENTRED * np.isfinite(x).sum()
 
 
-@dataclass(frozen=True)
-class WelchComparison:
-    """Which of a class's top genes a plain t test names as well."""
+def rank_by_weight(table: pd.DataFrame, weights: np.ndarray, genes: np.ndarray) -> pd.DataFrame:
+    """Add `logistic` to a class's gene table: the rank by logistic regression, 1 the largest.
 
-    both: list[str]
-    """Top genes that are among as many genes of lowest p"""
+    Args:
+        table: a gene table.
+        weights: (genes,) absolute weights of the class, as `logistic_weights` gives them.
+        genes: (genes,) ids.
+    """
+    order = pd.Series(-weights, index=genes).reindex(table["gene"]).rank(method="first")
+    return table.assign(logistic=order.to_numpy())
+
+
+@dataclass(frozen=True)
+class PlainComparison:
+    """Which of a class's top genes plain statistics name as well."""
+
+    welch: list[str]
+    """Top genes that are among as many genes of lowest p in a Welch t test"""
+    logistic: list[str]
+    """Top genes that are among as many genes of largest weight in logistic regression"""
     only_network: list[str]
-    """Top genes that are not"""
+    """Top genes that neither names"""
     undecided: list[str]
     """Of these, genes that the test doesn't call different at all (FDR of 5 % or more)"""
 
 
-def compare_with_welch(table: pd.DataFrame, k: int) -> WelchComparison:
-    """Hold the k first genes of a `gene_table` against the k that Welch's t test ranks first."""
+def compare_with_plain(table: pd.DataFrame, k: int) -> PlainComparison:
+    """Hold the k first genes of a table against the k first of Welch's test and of the weights.
+
+    Args:
+        table: what `gene_table` and `rank_by_weight` give.
+        k: how many genes are the top ones.
+    """
     top = table[table["rank"] <= k]
-    both = top["welch"] <= k
-    return WelchComparison(
-        both=top.loc[both, "gene"].tolist(),
-        only_network=top.loc[~both, "gene"].tolist(),
-        undecided=top.loc[~both & ~(top["fdr"] < 0.05), "gene"].tolist(),
+    welch, logistic = top["welch"] <= k, top["logistic"] <= k
+    only = ~welch & ~logistic
+    return PlainComparison(
+        welch=top.loc[welch, "gene"].tolist(),
+        logistic=top.loc[logistic, "gene"].tolist(),
+        only_network=top.loc[only, "gene"].tolist(),
+        undecided=top.loc[only & ~(top["fdr"] < 0.05), "gene"].tolist(),
     )
 
 

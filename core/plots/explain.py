@@ -22,14 +22,14 @@ def volcano(table: pd.DataFrame, both: Collection[str], only: Collection[str]) -
 
     Args:
         table: gene, score, log2fc, rank.
-        both: top genes that a plain test ranks high as well.
-        only: top genes that it doesn't.
+        both: top genes that plain statistics rank high as well.
+        only: top genes that they don't.
     """
     figure = go.Figure()
     named = table[table["rank"] <= LABELLED]
     for genes, title, colour, size in (
         (None, "other genes", GREY, 5),
-        (both, "top gene, by a Welch test too", COLOURS[0], 8),
+        (both, "top gene, of a plain model too", COLOURS[0], 8),
         (only, "top gene of the network only", COLOURS[1], 9),
     ):
         chosen = ~table["gene"].isin({*both, *only}) if genes is None else table["gene"].isin(genes)

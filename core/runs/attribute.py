@@ -16,7 +16,8 @@ from core.explain import evidence
 from core.explain.case import Case
 from core.explain.consensus import rank_by_consensus
 from core.explain.evidence import Evidence
-from core.explain.genes import gene_table, has_fold_change
+from core.explain.genes import gene_table, has_fold_change, rank_by_weight
+from core.explain.linear import logistic_weights
 from core.explain.methods import Recipe
 from core.explain.rankings import kuncheva, top_count
 from core.files import read_json
@@ -55,14 +56,15 @@ def attribute_run(
     ranked by what the folds' networks agree on.
 
     Returns:
-        The arrays of a RunAttribution, and the gene tables of all classes under each other.
+        The arrays of a RunAttribution, and the gene tables of all classes under each other, with
+        the rank by the mean weight that the folds' logistic regressions give a gene.
 
     Raises:
         InputError: the recipe names a class or stage that the run doesn't have.
     """
     spec, study, device = open_run(run, recipe)
     rng = np.random.default_rng(spec.seed)
-    parts, scored = [], load_result(run).scored
+    parts, weights, scored = [], [], load_result(run).scored
     chosen = [
         choose_samples(
             study, study.folds[number].test, recipe, -(-samples_per_class // len(scored)), rng
@@ -81,6 +83,9 @@ def attribute_run(
             )
             done += len(positions)
         parts.append((positions, prepared, *found))
+        fitting = study.folds[number].fitting
+        x, y = prepared.transform(study.x[fitting]), study.y[fitting]
+        weights.append(logistic_weights(x, y, len(study.classes), spec.seed))
 
     genes = np.unique(np.concatenate([prepared.genes for _, prepared, _, _ in parts]))
     positions = np.concatenate([positions for positions, *_ in parts])
@@ -94,6 +99,9 @@ def attribute_run(
     for _, prepared, _, _ in reversed(parts):
         at = np.searchsorted(genes, prepared.genes)
         expression[:, at] = prepared.log_expression(study.x)
+    plain = np.nanmean(
+        [_spread(w, p.genes, genes) for w, (_, p, *_) in zip(weights, parts, strict=True)], axis=0
+    )
     tables, overlap, k = [], {}, top_count(len(genes))
     fold_change = has_fold_change(study.x, parts[0][1].scale)
     for name in np.unique(labels):
@@ -101,6 +109,7 @@ def attribute_run(
         table = gene_table(
             scores, labels, expression, study.labels, genes, name, fold_change=fold_change
         )
+        table = rank_by_weight(table, plain[study.classes.index(name)], genes)
         overlap[name] = kuncheva(*(np.nanmean(a[own], axis=0) for a in (scores, control)), k)
         if len(parts) > 1:
             own = [(labels == name) & (folds == number) for number in scored]

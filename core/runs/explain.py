@@ -16,7 +16,7 @@ from anndata import AnnData
 from core.data.check import select_samples
 from core.data.prepare import Preprocessor
 from core.errors import InputError
-from core.explain.evidence import Evidence, measure_skill
+from core.explain.evidence import Evidence, judge_again, measure_skill
 from core.explain.methods import METHODS, Recipe
 from core.files import read_json, write_atomic, write_json
 from core.home import run_folder
@@ -161,16 +161,19 @@ def measure_run_skill(run: str) -> Evidence:
 
 
 def read_answers(run: str) -> tuple[np.ndarray, np.ndarray]:
-    """Class numbers of a finished run's held-out samples, true and predicted."""
+    """A finished run's held-out samples: class numbers, and how often each was right, 0 to 1."""
     result, table = load_result(run), load_predictions(run)
     table = table[table["fold"].isin(result.scored)]
-    y, predicted = (np.searchsorted(result.classes, table[key]) for key in ("true", "predicted"))
-    return y, predicted
+    right = (table["true"] == table["predicted"]).groupby([table["sample"], table["true"]]).mean()
+    return np.searchsorted(result.classes, right.index.get_level_values("true")), right.to_numpy()
 
 
 def read_evidence(run: str, recipe: Recipe) -> list[Evidence]:
-    """What was measured for a recipe's trust card; raises InputError while it is not computed."""
-    return [Evidence(**row) for row in read_json(_find(run, recipe, EVIDENCE))]
+    """What was measured for a recipe's trust card, under the limits of today.
+
+    Raises InputError while it is not computed.
+    """
+    return [judge_again(Evidence(**row)) for row in read_json(_find(run, recipe, EVIDENCE))]
 
 
 def class_genes(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFrame:
@@ -180,8 +183,10 @@ def class_genes(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFram
     Raises InputError while the attribution is not computed, and for an unknown class.
     """
     path = _find(run, recipe, ".genes.csv")
-    missing = {name: [""] for name in ("log2fc", "fdr", "sd", "p", "welch")}
+    missing = {name: [""] for name in ("log2fc", "fdr", "sd", "p", "welch", "logistic")}
     table = pd.read_csv(path, keep_default_na=False, na_values=missing)
+    if "logistic" not in table:
+        table["logistic"] = np.nan  # written before the logistic regression stood beside it
     if cls is None:
         return table
     if cls not in set(table["class"]):
