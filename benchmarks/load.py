@@ -77,6 +77,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=nice, args=["--no-sandbox"])
         pages = [browser.new_page() for _ in range(options.sessions)]
         for page in pages:
+            page.set_default_timeout(300_000)
             page.goto(f"{server.url}/train?run={spec.id}")
             settle(page)
         used = processor_seconds(server.process.pid)
