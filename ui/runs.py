@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import GeneCanvasError
+from core.home import home
 from core.plots.figures import confusion_matrix, learning_curves
 from core.runs.launch import ensure_worker
 from core.runs.result import headline, load_predictions, load_result
@@ -52,12 +53,24 @@ def show_runs() -> None:
         with st.container():
             st.fragment(show_queue, run_every=2)()
     show_studies()
+    st.caption(say_disk_use(tuple(record.id for record in records)))
     record = pick_run(records)
     live = not record.state.finished
     with st.container():  # of its own: a fragment that grows would draw over what follows it
         st.fragment(watch, run_every=1 if live else None)(record.id, live)
     if not live:
         show_ended(record)
+
+
+@st.cache_data(ttl=60, show_spinner=False)
+def say_disk_use(runs: tuple[str, ...]) -> str:
+    """How much of the disk runs take, and what is kept so that frozen networks train quickly."""
+    kept = sum(path.stat().st_size for path in (home() / "features").glob("*.npy"))
+    return (
+        f"{len(runs)} run{'s' if len(runs) > 1 else ''}, {sum(map(bytes_of, runs)) / 1e6:,.0f} MB "
+        f"on disk; computed features of frozen networks take {kept / 1e6:,.0f} MB and make room by "
+        "themselves."
+    )
 
 
 def waits(records: Sequence[RunRecord]) -> bool:
