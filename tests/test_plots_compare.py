@@ -85,16 +85,21 @@ def test_confusion_as_counts_and_as_row_percentages() -> None:
     assert list(heat.text[0]) == ["75%", "25%"]
 
 
-def test_costs_in_two_panels_with_logistic_regression_as_a_line() -> None:
+def test_costs_in_three_panels_with_logistic_regression_as_a_line() -> None:
     table = MODELS.assign(
-        kind=["network", "control"], seconds=[30.0, 60.0], parameters=[10**6, 10**7]
+        kind=["network", "control"],
+        seconds=[30.0, 60.0],
+        gigabytes=[1.0, np.nan],
+        parameters=[10**6, 10**7],
     )
     figure = cost_dots(table, "Accuracy", percent=True, plain=0.95)
-    assert [trace.x[0] for trace in figure.data] == [30, 10**6, 60, 10**7]
-    assert [trace.showlegend for trace in figure.data] == [True, False, True, False]
+    assert [trace.x[0] for trace in figure.data] == pytest.approx(
+        [30, 1, 10**6, 60, np.nan, 10**7], nan_ok=True
+    )
+    assert [trace.showlegend for trace in figure.data] == [True, False, False] * 2
     assert figure.data[0].error_y.array[0] == pytest.approx(0.03)
-    assert figure.data[2].marker.symbol == "x"
-    assert [shape.y0 for shape in figure.layout.shapes] == [0.95, 0.95]
+    assert figure.data[3].marker.symbol == "x"
+    assert [shape.y0 for shape in figure.layout.shapes] == [0.95] * 3
     assert not cost_dots(table, "Accuracy", percent=True, plain=None).layout.shapes
 
 

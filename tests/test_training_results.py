@@ -89,6 +89,11 @@ def test_the_result_holds_calibration_before_and_after(dataset: str) -> None:
         assert result.calibration[f"error_{words}"] == pytest.approx(error)
 
 
+def test_the_result_holds_the_memory_that_was_needed(dataset: str) -> None:
+    _, result = train_run(dataset)
+    assert 10**8 < result.peak_bytes < 10**11
+
+
 @pytest.mark.parametrize("name", PRESETS.names)
 def test_a_preset_is_a_recipe_that_a_run_can_change(name: str, dataset: str) -> None:
     own = {"dataset": dataset, "label": "tumour_type", "training": {"epochs": 7}}

@@ -60,10 +60,14 @@ def show_cost(comparison: Comparison, metric: Metric) -> None:
         limits = (setup.low, setup.high)
         if setup.low is None and len(setup.runs) == 1:
             limits = intervals[setup.runs[0]] or limits
-        rows.append((setup.name, setup.kind, setup.mean, *limits, setup.seconds, setup.parameters,
-                     setup.first))  # fmt: skip
-    columns = ["model", "kind", "score", "low", "high", "seconds", "parameters", "first"]
-    table = pd.DataFrame(rows, columns=columns).astype({"low": float, "high": float})
+        rows.append((setup.name, setup.kind, setup.mean, *limits, setup.seconds,
+                     None if setup.peak_bytes is None else setup.peak_bytes / 1e9,
+                     setup.parameters, setup.first))  # fmt: skip
+    columns = ["model", "kind", "score", "low", "high", "seconds", "gigabytes", "parameters",
+               "first"]  # fmt: skip
+    table = pd.DataFrame(rows, columns=columns).astype(
+        {"low": float, "high": float, "gigabytes": float}
+    )
     table = table.sort_values("score", ascending=metric.best < metric.worst, kind="stable")
     if len(table) < 2:
         return
@@ -76,7 +80,7 @@ def show_cost(comparison: Comparison, metric: Metric) -> None:
     show_figure(
         cost_dots(table.head(SHOWN_COSTS), metric.title, percent=metric.is_share,
                   plain=None if plain is None else plain.mean),
-        table, "cost", alt=f"{metric.title} of each network against seconds and parameters",
+        table, "cost", alt=f"{metric.title} of each network against seconds, memory and parameters",
         key="cost",
     )  # fmt: skip
     st.caption(

@@ -71,18 +71,19 @@ def rank_dots(table: pd.DataFrame, critical_difference: float) -> go.Figure:
 
 
 def cost_dots(table: pd.DataFrame, title: str, *, percent: bool, plain: float | None) -> go.Figure:
-    """Scores with their intervals against what they cost: seconds a run, and parameters.
+    """Scores with their intervals against what they cost: seconds, memory and parameters.
 
     Args:
-        table: columns model, kind, score, low, high, seconds, parameters; low and high may be NaN.
+        table: columns model, kind, score, low, high, seconds, gigabytes, parameters; low, high and
+            gigabytes may be NaN.
         title: the score's name.
         percent: whether it is a share.
         plain: the score of logistic regression, drawn as a line; None leaves it out.
     """
-    figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.04)
+    figure = make_subplots(cols=3, shared_yaxes=True, horizontal_spacing=0.04)
     for number, row in enumerate(table.itertuples()):
         colour = GREY if row.kind == "control" else COLOURS[number % len(COLOURS)]
-        for column, cost in ((1, row.seconds), (2, row.parameters)):
+        for column, cost in enumerate((row.seconds, row.gigabytes, row.parameters), 1):
             figure.add_scatter(
                 x=[cost], y=[row.score], name=row.model, mode="markers", row=1, col=column,
                 legendgroup=row.model, showlegend=column == 1,
@@ -98,9 +99,10 @@ def cost_dots(table: pd.DataFrame, title: str, *, percent: bool, plain: float | 
             plain, line={"color": GREY, "dash": "dot"}, annotation_text="logistic regression",
             annotation_position="bottom right", col=1, row=1,
         )  # fmt: skip
-        figure.add_hline(plain, line={"color": GREY, "dash": "dot"}, col=2, row=1)
-    figure.update_xaxes(type="log", title_text="seconds a run", row=1, col=1)
-    figure.update_xaxes(type="log", title_text="parameters", row=1, col=2)
+        for column in (2, 3):
+            figure.add_hline(plain, line={"color": GREY, "dash": "dot"}, col=column, row=1)
+    for column, words in enumerate(("seconds a run", "GB of memory", "parameters"), 1):
+        figure.update_xaxes(type="log", title_text=words, row=1, col=column)
     figure.update_yaxes(title_text=title, tickformat=".0%" if percent else None, row=1, col=1)
     legend = {"orientation": "h", "y": -0.22, "yanchor": "top"}
     figure.update_layout(height=420 + 22 * len(table), legend=legend)

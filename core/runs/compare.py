@@ -106,6 +106,8 @@ class Setup(_Record):
     networks on the same splits."""
     seconds: float | None = None
     """Mean time of a run; None for plain models."""
+    peak_bytes: float | None = None
+    """Most memory of a run; None for plain models, and where it was not measured."""
     parameters: int | None = None
     """Of the network; None for plain models."""
 
@@ -466,10 +468,17 @@ def _gather_setups(
             seconds=None
             if model != NETWORK
             else float(np.mean([outcome.result.seconds for outcome in members])),
+            peak_bytes=_largest_peak(members) if model == NETWORK else None,
             parameters=members[0].result.parameters if model == NETWORK else None,
         )
         entries.append(_Entry(setup, scores, ratio))
     return entries
+
+
+def _largest_peak(members: Sequence[Outcome]) -> float | None:
+    peaks = [outcome.result.peak_bytes for outcome in members]
+    known = [peak for peak in peaks if peak is not None]
+    return float(max(known)) if known else None
 
 
 def _kind_of(model: str, spec: RunSpec) -> str:

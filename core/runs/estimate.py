@@ -6,7 +6,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -86,7 +85,12 @@ def _measure(work: dict) -> Estimate:
     from core.images.layouts import LayoutSpec, fit_layout
     from core.models.network import GeneImageNetwork
     from core.runs.worker import choose_threads
-    from core.training.device import choose_device, choose_precision, describe_device
+    from core.training.device import (
+        choose_device,
+        choose_precision,
+        describe_device,
+        peak_memory,
+    )
     from core.training.loop import predict_proba
 
     torch.set_num_threads(choose_threads())
@@ -131,9 +135,8 @@ def _measure(work: dict) -> Estimate:
         batches = -(-samples // batch)
         seconds += batches * (spec.training.epochs * trained + max(spec.variants, 1) * frozen)
         seconds += (spec.training.epochs + 1) * others / batch * tested
-    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _peak_bytes()
     return Estimate(
-        seconds=seconds, peak_bytes=peak, free_bytes=free,
+        seconds=seconds, peak_bytes=peak_memory(device), free_bytes=free,
         parameters=sum(p.numel() for p in network.parameters()), device=describe_device(device),
     )  # fmt: skip
 
@@ -147,11 +150,6 @@ def _time(work: Callable[[], object]) -> float:
         work()
         seconds.append(time.perf_counter() - started)
     return median(seconds)
-
-
-def _peak_bytes() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _free_bytes() -> int:

@@ -25,7 +25,13 @@ from core.runs.spec import RunSpec
 from core.runs.study import Study, open_study
 from core.training.augmentations import AUGMENTATIONS
 from core.training.calibration import apply_temperature, fit_temperature
-from core.training.device import choose_device, choose_precision, describe_device
+from core.training.device import (
+    choose_device,
+    choose_precision,
+    describe_device,
+    peak_memory,
+    reset_peak_memory,
+)
 from core.training.features import FrozenPart
 from core.training.loop import EnoughEpochs, FoldData, predict_proba, train
 from core.training.splits import Fold
@@ -77,6 +83,7 @@ def _run_fold(spec: RunSpec, study: Study, number: int, folder: Path, reporter: 
     """Fit, train, test one fold; its fold.json is written last and says that it is complete."""
     started = time.perf_counter()
     device = choose_device()
+    reset_peak_memory(device)
     fold, place = study.folds[number], fold_folder(folder, number)
     place.mkdir(parents=True, exist_ok=True)
     watch = _Watch(reporter, number, len(study.folds), spec.training.epochs)
@@ -158,6 +165,7 @@ def _run_fold(spec: RunSpec, study: Study, number: int, folder: Path, reporter: 
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
             "device": describe_device(device),
             "precision": precision,
+            "peak_bytes": peak_memory(device),
             "seconds": time.perf_counter() - started + earlier,
         },
     )
@@ -237,6 +245,7 @@ def _gather(spec: RunSpec, study: Study, folder: Path) -> RunResult:
         parameters=first["parameters"],
         device=first["device"],
         precision=first["precision"],
+        peak_bytes=max(fold["peak_bytes"] for fold in folds),
         versions={
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "torchvision", "numpy", "scikit-learn")},

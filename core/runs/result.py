@@ -44,6 +44,9 @@ class RunResult(BaseModel):
     parameters: int
     device: str
     precision: str
+    peak_bytes: int | None = None
+    """Most memory in use: of the GPU where there is one, else of the process; None in results from
+    before it was measured."""
     versions: dict[str, str]
     notes: list[str]
 
