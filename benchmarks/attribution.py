@@ -1,6 +1,6 @@
 """How long integrated gradients take: 100 gene-images of ResNet50, 64 x 64, 32 steps.
 
-    python benchmarks/attribution.py [THREADS] [BACKBONE]
+    python -m benchmarks.attribution [THREADS] [BACKBONE]
 
 Prints wall and CPU seconds for 100 samples of 1 024 genes, measured on 20 of them: the time is
 proportional to their number. Where others use the machine, CPU seconds of one thread say more.

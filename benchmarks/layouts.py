@@ -2,7 +2,7 @@
 
     python -m venv others
     others/bin/pip install pyDeepInsight TINTOlib opencv-python-headless grad-cam torchcam
-    GENECANVAS_DATA=FOLDER python benchmarks/layouts.py --others others/bin/python
+    GENECANVAS_DATA=FOLDER python -m benchmarks.layouts --others others/bin/python
 
 Each layout of each dataset is fitted in a process of its own with one thread, so that peak memory
 is its own. Seconds are those of the processor, so that other work on the machine hardly counts; a

@@ -1,6 +1,6 @@
 """What a layout is worth to a network: accuracy of one small fixed network on each, as a table.
 
-    GENECANVAS_DATA=FOLDER python benchmarks/outcome.py [--splits 5] [--layouts NAME ...]
+    GENECANVAS_DATA=FOLDER python -m benchmarks.outcome [--splits 5] [--layouts NAME ...]
 
 The tumours of tcga11 (one a patient), their 1,024 most variable genes, z-scored; 70 % of the
 samples train, 30 % test, each layout on the same splits with the same first weights. Genes, scaling

@@ -2,7 +2,7 @@
 
     python -m core simulate --out sim.csv --truth truth.csv
     python -m core run --data sim.csv --label tumour_type --group patient --split kfold --folds 3
-    python benchmarks/recovery.py RUN truth.csv [METHOD ...]
+    python -m benchmarks.recovery RUN truth.csv [METHOD ...]
 
 Prints a table of all methods, or of those named: AUROC and precision at k (k planted genes a
 class) as means over classes and folds; the same of the folds' consensus ranking; the rank

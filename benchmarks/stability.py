@@ -2,7 +2,7 @@
 
     for SEED in 0 1 2 3 4; do python -m core run … --seed $SEED; done
     python -m core explain RUN        (each)
-    python benchmarks/stability.py RUN RUN …
+    python -m benchmarks.stability RUN RUN …
 
 Prints a row a class: how alike the runs' lists of the 50 first genes are (Kuncheva's index and
 Jaccard's, mean over pairs); how many genes stand in all of them; how many of a list are also among

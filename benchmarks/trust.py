@@ -1,6 +1,6 @@
 """Whether the trust card tells good attributions from bad ones: planted cases of known kind.
 
-    GENECANVAS_HOME=/tmp/cards python benchmarks/trust.py [SEEDS]
+    GENECANVAS_HOME=cards python -m benchmarks.trust [SEEDS]
 
 For each seed a dataset is simulated and three runs are trained on it: a good one, one with
 permuted labels, and one whose learning rate is so small that it learns nothing. Four cards are
