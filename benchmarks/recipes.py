@@ -17,7 +17,7 @@ from core.data.read import read_dataset
 from core.data.store import add_dataset
 from core.evaluation.differences import corrected_t
 from core.home import run_folder
-from core.runs.execute import execute
+from core.runs.execute import Silent, execute
 from core.runs.result import RunResult, load_result, result_path
 from core.runs.spec import RunSpec
 
@@ -51,24 +51,6 @@ VARIANTS: dict[str, dict] = {
     "small_batches": {"training": {"batch_size": 16}},
 }
 """Name -> what differs from the default recipe, as in a run's YAML."""
-
-
-class Silent:
-    """Listens to a run and says nothing."""
-
-    def progress(self, done: int, total: int, text: str) -> None:
-        """Nothing."""
-
-    def epoch(self, fold: int, row: dict[str, float]) -> None:
-        """Nothing."""
-
-    def enough(self) -> bool:
-        """Never."""
-        return False
-
-    def cancelled(self) -> bool:
-        """Never."""
-        return False
 
 
 def main() -> None:

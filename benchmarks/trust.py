@@ -21,7 +21,7 @@ from core.data.store import add_dataset
 from core.explain.evidence import measure_planted
 from core.explain.methods import METHODS, Recipe
 from core.home import run_folder
-from core.runs.execute import execute
+from core.runs.execute import Silent, execute
 from core.runs.explain import class_genes, collect_evidence
 from core.runs.result import load_result, result_path
 from core.runs.spec import RunSpec
@@ -30,24 +30,6 @@ from core.runs.whatif import permuted_labels
 
 SAMPLES, GENES, PAINTED = 400, 300, 256
 SEEDS = 6
-
-
-class Silent:
-    """Listens to a run and says nothing."""
-
-    def progress(self, done: int, total: int, text: str) -> None:
-        """Nothing to show."""
-
-    def epoch(self, fold: int, row: dict[str, float]) -> None:
-        """Nothing to show."""
-
-    def enough(self) -> bool:
-        """Never stop early."""
-        return False
-
-    def cancelled(self) -> bool:
-        """Never cancel."""
-        return False
 
 
 def main(seeds: str = str(SEEDS)) -> None:

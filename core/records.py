@@ -32,6 +32,13 @@ class Registry(Generic[Record]):
             raise InputError(f"Unknown {self.kind} {name!r}. Known: {known}.")
         return self._records[name]
 
+    def check(self, name: str) -> str:
+        """A known name, for a field of a specification; else pydantic's ValueError."""
+        try:
+            return self[name].name
+        except InputError as error:
+            raise ValueError(str(error)) from None
+
     def __iter__(self) -> Iterator[Record]:
         return iter(self._records.values())
 

@@ -17,7 +17,7 @@ from core.explain.methods import Recipe
 from core.explain.rankings import rank_correlation
 from core.home import run_folder
 from core.runs.attribute import PARTS
-from core.runs.execute import execute
+from core.runs.execute import Silent, execute
 from core.runs.explain import (
     class_genes,
     collect_evidence,
@@ -30,20 +30,6 @@ from core.runs.explain import (
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from core.runs.trust import load_evidence, planted_recipe, planted_run, request_planted
-
-
-class Silent:
-    """Listens to a run and says nothing."""
-
-    def progress(self, done: int, total: int, text: str) -> None: ...
-
-    def epoch(self, fold: int, row: dict[str, float]) -> None: ...
-
-    def enough(self) -> bool:
-        return False
-
-    def cancelled(self) -> bool:
-        return False
 
 
 @pytest.fixture(scope="module")

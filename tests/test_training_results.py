@@ -9,26 +9,10 @@ from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.evaluation.metrics import score
 from core.home import run_folder
-from core.runs.execute import execute
+from core.runs.execute import Silent, execute
 from core.runs.result import RunResult, headline, load_predictions
 from core.runs.spec import PRESETS, RunSpec
 from core.training.calibration import apply_temperature
-
-
-class Silent:
-    """Listens to a run and says nothing."""
-
-    def progress(self, done: int, total: int, text: str) -> None:
-        pass
-
-    def epoch(self, fold: int, row: dict[str, float]) -> None:
-        pass
-
-    def enough(self) -> bool:
-        return False
-
-    def cancelled(self) -> bool:
-        return False
 
 
 @pytest.fixture

@@ -8,14 +8,16 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.data.check import select_samples
 from core.errors import GeneCanvasError
 from core.home import home
 from core.plots.figures import confusion_matrix, learning_curves
 from core.runs.launch import ensure_worker
 from core.runs.result import headline, load_predictions, load_result
 from core.runs.schedule import Expected, expect
+from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunState, RunStore, bytes_of, read_log
-from core.runs.study import class_labels, select_samples
+from core.runs.study import class_labels
 from ui.parts import (
     download_table,
     errors,
@@ -250,16 +252,20 @@ def show_epochs(record: RunRecord, epochs: pd.DataFrame, live: bool) -> None:
     )
     if live and "validation_confusion" in epochs:
         with st.expander("What the best epoch so far mixes up (validation samples)"):
-            data = select_samples(
-                open_dataset(record.spec.dataset), record.spec.where, record.spec.leave_out
-            )
-            classes = np.unique(class_labels(record.spec, data)).tolist()
+            classes = name_classes(record.spec.model_dump_json(), record.spec)
             counts = pd.DataFrame(best["validation_confusion"], classes, classes)
             show_figure(
                 confusion_matrix(counts.to_numpy(), classes),
                 counts.rename_axis("true").reset_index(), "validation_confusion",
                 alt="True against predicted class of validation samples", key="best confusion",
             )  # fmt: skip
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def name_classes(key: str, _spec: RunSpec) -> list[str]:
+    """The classes of a run's samples, sorted; kept, because a live view asks every second."""
+    data = select_samples(open_dataset(_spec.dataset), _spec.where, _spec.leave_out)
+    return np.unique(class_labels(_spec, data)).tolist()
 
 
 def show_ended(record: RunRecord) -> None:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from core.data.matrix import Matrix
 from core.errors import InputError
+from core.processes import run_module
 
 SECONDS = 30
 """Time that any file may take, beside the time for its size."""
@@ -45,13 +46,8 @@ def read_apart(path: Path, part: str | None) -> Matrix:
 def _run(command: str, path: Path, *options: str) -> str:
     seconds = SECONDS + path.stat().st_size / BYTES_A_SECOND
     try:
-        ended = subprocess.run(
-            [sys.executable, "-m", "core.data.apart", command, str(path.absolute()), *options],
-            cwd=Path(__file__).parents[2],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=seconds,
+        ended = run_module(
+            ["core.data.apart", command, str(path.absolute()), *options], timeout=seconds
         )
     except subprocess.TimeoutExpired:
         raise InputError(

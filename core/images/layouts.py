@@ -49,10 +49,7 @@ class LayoutSpec(BaseModel):
     @field_validator("name")
     @classmethod
     def _known_layout(cls, name: str) -> str:
-        try:
-            return LAYOUTS[name].name
-        except InputError as error:
-            raise ValueError(str(error)) from None
+        return LAYOUTS.check(name)
 
 
 def smallest_side(genes: Genes, image_size: int) -> int:

@@ -5,7 +5,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from core.errors import InputError
 from core.images.layout import Channels
 from core.models.backbones import BACKBONES, Backbone
 
@@ -69,10 +68,7 @@ class NetworkSpec(BaseModel):
     @field_validator("backbone")
     @classmethod
     def _know_backbone(cls, backbone: str) -> str:
-        try:
-            return BACKBONES[backbone].name
-        except InputError as error:
-            raise ValueError(str(error)) from None
+        return BACKBONES.check(backbone)
 
     @field_validator("weights")
     @classmethod

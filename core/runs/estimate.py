@@ -6,7 +6,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from anndata import AnnData
 from pydantic import BaseModel, ConfigDict
 
 from core.errors import GeneCanvasError, InputError
+from core.processes import run_module
 from core.runs.spec import RunSpec
 from core.runs.study import open_study
 
@@ -59,14 +59,7 @@ def estimate(spec: RunSpec, data: AnnData | None = None) -> Estimate:
         "train": [len(fold.train) for fold in study.folds],
         "tested": [len(fold.validation) + len(fold.test) for fold in study.folds],
     }
-    answer = subprocess.run(
-        [sys.executable, "-m", "core.runs.estimate"],
-        cwd=Path(__file__).parents[2],
-        input=json.dumps(work),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    answer = run_module(["core.runs.estimate"], json.dumps(work))
     if answer.returncode:
         last = (answer.stderr.strip().splitlines() or ["it was killed"])[-1]
         raise InputError(

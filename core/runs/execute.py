@@ -53,6 +53,24 @@ class Reporter(Protocol):
         """Whether the user wants the run to stop; asked after each batch."""
 
 
+class Silent:
+    """A reporter that says nothing and never stops a run: for scripts."""
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        """Nothing."""
+
+    def epoch(self, fold: int, row: dict[str, Any]) -> None:
+        """Nothing."""
+
+    def enough(self) -> bool:
+        """Never."""
+        return False
+
+    def cancelled(self) -> bool:
+        """Never."""
+        return False
+
+
 def fold_folder(run: Path, number: int) -> Path:
     """Where a fold's fitted parts and its network stand."""
     return run / "folds" / str(number)

@@ -1,8 +1,6 @@
 """Attributions of a run's held-out samples: computed once by a process of their own, then read."""
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -21,6 +19,7 @@ from core.explain.methods import METHODS, Recipe
 from core.files import read_json, write_atomic, write_json
 from core.home import run_folder
 from core.images.layout import GeneLayout
+from core.processes import start_detached
 from core.runs.lease import Lease, is_held
 from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
@@ -213,14 +212,7 @@ def request_explanation(run: str, recipe: Recipe, *, evidence: bool = False) -> 
     _path(run, recipe, "").parent.mkdir(parents=True, exist_ok=True)
     write_json(_beside(run, recipe, result, ".progress.json"), {"done": 0, "total": 1})
     with _beside(run, recipe, result, ".log").open("wb") as log:
-        subprocess.Popen(
-            [sys.executable, "-m", "core", "explain", run, *options],
-            cwd=Path(__file__).parents[2],
-            start_new_session=True,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
+        start_detached(["core", "explain", run, *options], log)
 
 
 def explanation_state(

@@ -2,9 +2,9 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
+from core.processes import start_detached
 from core.runs.lease import is_held
 from core.runs.store import RunStore
 
@@ -24,12 +24,6 @@ def ensure_worker() -> None:
     if (child is not None and child.poll() is None) or is_held(store.lease_path):
         return
     with store.path.with_name("worker.log").open("ab") as log:
-        _started[store.path] = subprocess.Popen(
-            [sys.executable, "-m", "core.runs.worker"],
-            cwd=Path(__file__).parents[2],
-            env={**os.environ, "OMP_WAIT_POLICY": "passive"},
-            start_new_session=True,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+        _started[store.path] = start_detached(
+            ["core.runs.worker"], log, {**os.environ, "OMP_WAIT_POLICY": "passive"}
         )

@@ -1,7 +1,5 @@
 """A finished run's held-out predictions beside those of plain models on the same samples."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ from core.evaluation.metrics import METRICS, score
 from core.files import read_json, write_atomic
 from core.home import dataset_folder, home, run_folder
 from core.models.baselines import BASELINES, fit_predict_proba
+from core.processes import start_detached
 from core.runs.lease import Lease, is_held
 from core.runs.result import RunResult, load_predictions, load_result
 from core.runs.spec import RunSpec
@@ -209,14 +208,7 @@ def request_baselines(runs: list[str]) -> None:
     if is_held(_lease_path()):
         return
     with _log_path().open("wb") as log:
-        subprocess.Popen(
-            [sys.executable, "-m", "core", "compare", "--baselines", *runs],
-            cwd=Path(__file__).parents[2],
-            start_new_session=True,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
+        start_detached(["core", "compare", "--baselines", *runs], log)
 
 
 def baselines_state(runs: list[str], patience: float = 60) -> tuple[str, str]:

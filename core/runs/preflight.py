@@ -1,8 +1,6 @@
 """Checks before a run is queued: a spec that can't work is refused and nothing is stored."""
 
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 from anndata import AnnData
@@ -11,6 +9,7 @@ from core.errors import GeneCanvasError, InputError
 from core.home import weights_folder
 from core.images.layout import canvas_side
 from core.images.layouts import check_reference
+from core.processes import run_module
 from core.runs.estimate import Estimate
 from core.runs.spec import RunSpec
 from core.runs.study import open_study
@@ -100,14 +99,7 @@ def preflight_apart(spec: RunSpec) -> None:
     if not _needs_torch(spec):
         preflight(spec)
         return
-    answer = subprocess.run(
-        [sys.executable, "-m", "core.runs.preflight"],
-        cwd=Path(__file__).parents[2],
-        input=spec.model_dump_json(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    answer = run_module(["core.runs.preflight"], spec.model_dump_json())
     if answer.returncode:
         raise InputError(answer.stderr.strip().splitlines()[-1])
 

@@ -4,7 +4,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from core.errors import InputError
 from core.training.augmentations import AUGMENTATIONS
 
 
@@ -76,7 +75,4 @@ class TrainingSpec(BaseModel):
     @field_validator("augmentation")
     @classmethod
     def _known_augmentation(cls, name: str) -> str:
-        try:
-            return AUGMENTATIONS[name].name
-        except InputError as error:
-            raise ValueError(str(error)) from None
+        return AUGMENTATIONS.check(name)

@@ -58,10 +58,7 @@ class SplitSpec(BaseModel):
     @field_validator("kind")
     @classmethod
     def _known_kind(cls, kind: str) -> str:
-        try:
-            return SPLITS[kind].name
-        except InputError as error:
-            raise ValueError(str(error)) from None
+        return SPLITS.check(kind)
 
     @model_validator(mode="after")
     def _name_a_batch(self) -> "SplitSpec":
