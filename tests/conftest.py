@@ -5,11 +5,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from tests.browser import browser, page, server  # noqa: F401
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
+
+# The same examples each time, so that a commit passes or fails by what it changed.
+# `pytest --hypothesis-profile=default` looks elsewhere each time.
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")
 
 
 @pytest.fixture(autouse=True)

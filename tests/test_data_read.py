@@ -240,6 +240,15 @@ def test_what_was_written_is_read_back_equal(
         assert_read_back(frame, path, asked)
 
 
+def test_spaces_within_quotes_are_kept_where_columns_are_set_apart_by_spaces(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path / "m.txt", 'id   ESR1  TP53\n"S  0"   1.5    2\nS0     3  4.5\n')
+    data = read_dataset(path)
+    assert list(data.obs_names) == ["S  0", "S0"]
+    np.testing.assert_array_equal(data.X, np.array([[1.5, 2], [3, 4.5]], np.float32))
+
+
 @pytest.mark.parametrize("ending", NAMED)
 @settings(
     max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -40,7 +40,8 @@ HEAD_LINES = 50
 MAX_TURNED = 50
 """Columns that may turn out to hold text in the middle of a file; more are a row of text."""
 GENE_ID = re.compile(r"ENS[A-Z]*[GT]\d{6,}(\.\d+)?")
-SPACES = re.compile(rb" {2,}")
+SPACES = re.compile(rb'(?<![^ ])("[^"]*")| {2,}')
+"""A quoted cell, which is kept as it is, or a run of spaces between cells."""
 
 
 @dataclass(frozen=True)
@@ -320,7 +321,10 @@ def _parse(
     if not block.isascii():
         block = _decode(block).encode()
     if form.collapse:
-        block = b"\n".join(SPACES.sub(b" ", line.strip()) for line in block.splitlines()) + b"\n"
+        block = b"".join(
+            SPACES.sub(lambda found: found[1] or b" ", line.strip()) + b"\n"
+            for line in block.splitlines()
+        )
     types = {str(column): kind for column, kind in (kinds or {}).items()}
     if only is not None:
         types = {str(column): pa.string() for column in only}
