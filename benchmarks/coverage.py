@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.stats import friedmanchisquare
 
 from core.evaluation.differences import corrected_t, mcnemar, paired_interval, rank_models
-from core.evaluation.intervals import bootstrap, interval
+from core.evaluation.intervals import gather, interval, weigh
 from core.evaluation.metrics import METRICS
 
 TEST_SHARE = 0.3
@@ -60,12 +60,13 @@ def simulate_test_sets(
         called = []
         for _ in range(studies):
             y, one, two, who = _draw_patients(rng, patients, largest, signal)
+            weights = weigh(who)
             for name, expected in truth.items():
                 metric = METRICS[name]
-                drawn = bootstrap(lambda w, m=metric: m.compute(y, one, w), who)  # noqa: B023
+                drawn = gather(metric.compute(y, one, weights), len(set(who)))
                 held[name].append(_holds(metric.clip(drawn.interval()), expected))
                 if name == "accuracy":
-                    other = bootstrap(lambda w, m=metric: m.compute(y, two, w), who)  # noqa: B023
+                    other = gather(metric.compute(y, two, weights), len(set(who)))
                     held["difference"].append(_holds((drawn - other).interval(), 0))
             right_one, right_two = one.argmax(axis=1) == y, two.argmax(axis=1) == y
             limits = interval(right_one.sum(), len(y))

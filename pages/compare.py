@@ -207,7 +207,7 @@ def model_rows(comparison: Comparison, outcomes: list[Outcome], metric: Metric) 
                 limits = outcome.interval(metric.name, model) or (np.nan, np.nan)
                 rows.append((f"{BASELINES[model].title} · {outcome.spec.split.title()}, seed "
                              f"{outcome.spec.seed}", "baseline", scores, *limits, 1,
-                             len(np.unique(outcome.samples))))  # fmt: skip
+                             outcome.n_test))  # fmt: skip
     columns = ["model", "kind", "score", "low", "high", "splits", "n"]
     return pd.DataFrame(rows, columns=columns).sort_values(
         "score", ascending=metric.best < metric.worst
@@ -413,7 +413,7 @@ def show_run(outcomes: list[Outcome]) -> None:
     st.dataframe(table.style.format(precision=3), hide_index=True)
     st.caption("Recall with its 95 % Wilson interval, from and to.")
     show_downloads(table, "classes")
-    if len(np.unique(outcome.patients)) < len(outcome.patients):
+    if outcome.n_patients < len(outcome.patients):
         pooled = score(*pool_patients(outcome.y, proba, outcome.patients))
         st.caption(
             "One vote a patient and class, from the mean of the samples' probabilities: "

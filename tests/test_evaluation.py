@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sklearn
 
-from core.evaluation.intervals import Bootstrap, bootstrap, interval
+from core.evaluation.intervals import Bootstrap, gather, interval, weigh, weigh_by_name
 from core.evaluation.metrics import (
     METRICS,
     order_by_confusion,
@@ -167,7 +167,8 @@ def variance(weights: np.ndarray) -> np.ndarray:
 def test_bca_interval_of_a_published_example() -> None:
     # Efron and Tibshirani 1993, table 14.2: estimate 171.5, 90 % BCa interval 115.8 to 259.6 from
     # 2 000 resamples, whose own random error is some units.
-    found = bootstrap(variance, np.arange(26), resamples=20_000)
+    patients = np.arange(26)
+    found = gather(variance(weigh(patients, 20_000)), 26, 20_000)
     assert found.estimate == pytest.approx(171.5, abs=0.05)
     assert found.interval(0.9) == pytest.approx((115.8, 259.6), rel=0.03)
 
@@ -183,13 +184,24 @@ def test_bca_interval_equals_scipys_on_the_same_resamples() -> None:
 
 def test_whole_patients_are_drawn() -> None:
     patients = np.array(["p", "q", "q", "q", "r"])
-    seen = []
-    bootstrap(lambda weights: seen.append(weights) or weights.sum(axis=1), patients, 50)
-    once, draws, left_out = seen
+    once, draws, left_out = np.split(weigh(patients, 50), [1, 51])
     assert (once == 1).all()
     assert (draws[:, 1] == draws[:, 2]).all()
     assert (draws[:, [0, 1, 4]].sum(axis=1) == 3).all()
     assert left_out.tolist() == [[0, 1, 1, 1, 1], [1, 0, 0, 0, 1], [1, 1, 1, 1, 0]]
+
+
+def test_a_patient_drawn_by_name_weighs_the_same_in_every_set() -> None:
+    one = weigh_by_name(np.array(["p", "q", "q", "r"]), 200)
+    other = weigh_by_name(np.array(["s", "r", "q"]), 200)
+    someone = (one[:, [0, 1, 3]].max(axis=1) > 0) & (other.max(axis=1) > 0)
+    both = someone & ~(one == 1).all(axis=1) & ~(other == 1).all(axis=1)
+    assert both.sum() > 150
+    assert (one[both][:, [3, 1, 2]] == other[both][:, [1, 2, 2]]).all()
+    assert one.any(axis=1).all()
+    large = weigh_by_name(np.arange(300).astype(str), 500)
+    assert large.mean() == pytest.approx(1, abs=0.02)
+    assert large.var() == pytest.approx(1, abs=0.03)
 
 
 def test_a_difference_of_the_same_patients_is_narrower_than_its_parts() -> None:
@@ -197,9 +209,8 @@ def test_a_difference_of_the_same_patients_is_narrower_than_its_parts() -> None:
     right = rng.random(200) < 0.8
     other = right.copy()
     other[:6] = False
-    one, two = (
-        bootstrap(lambda w, r=r: w @ r / w.sum(axis=1), np.arange(200)) for r in (right, other)
-    )
+    weights = weigh(np.arange(200))
+    one, two = (gather(weights @ r / weights.sum(axis=1), 200) for r in (right, other))
     low, high = (one - two).interval()
     assert 0 < low < right[:6].sum() / 200 < high
     assert high - low < np.diff(one.interval())[0] / 2
@@ -208,7 +219,8 @@ def test_a_difference_of_the_same_patients_is_narrower_than_its_parts() -> None:
 
 def test_nothing_wrong_still_has_an_interval() -> None:
     right = np.ones(50)
-    found = bootstrap(lambda w: w @ right / w.sum(axis=1), np.arange(50))
+    weights = weigh(np.arange(50))
+    found = gather(weights @ right / weights.sum(axis=1), 50)
     low, high = METRICS["accuracy"].clip(found.interval())
     assert (low, high) == pytest.approx(interval(50, 50))
     low, high = (found - found).interval()

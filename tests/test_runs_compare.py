@@ -27,8 +27,10 @@ from core.runs.compare import (
 )
 from core.runs.execute import fit_images
 from core.runs.outcome import (
+    Outcome,
     baselines_state,
     compute_baselines,
+    keep_measures,
     load_outcome,
     missing_baselines,
 )
@@ -347,6 +349,41 @@ def test_plain_models_are_fitted_once_for_runs_that_share_them(dataset: str) -> 
         assert one.scores(name)["accuracy"] > 0.5
     compute_baselines(runs, lambda done, total: steps.append((done, total)))
     assert steps[-1] == (0, 0)
+
+
+def test_kept_measures_are_those_that_would_be_computed(dataset: str) -> None:
+    split = {"kind": "kfold", "folds": 3}
+    runs = [finish_run(dataset, 0.1 * k, split=split, training={"epochs": k}) for k in (1, 2)]
+    computed = compare_by_each_metric(runs)
+    for run in runs:
+        keep_measures(run)
+    assert {path.name.split("-")[0] for path in (run_folder(run) / "measures").iterdir()} == {
+        "network", "majority", "logistic_regression"
+    }  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Outcome, "measure", None)
+        kept = compare_by_each_metric(runs)
+    assert kept == computed
+
+
+def compare_by_each_metric(runs: list[str]) -> list[dict]:
+    """All comparisons, without the last digits, in which sums of another order differ."""
+    texts = [compare_runs(runs, metric).model_dump_json() for metric in METRICS.names]
+    return [json.loads(text, parse_float=lambda number: round(float(number), 9)) for text in texts]
+
+
+def test_kept_measures_of_other_predictions_are_not_taken(dataset: str) -> None:
+    run = finish_run(dataset, 0.2)
+    keep_measures(run)
+    before = load_outcome(run).by_fold("accuracy")
+    path = run_folder(run) / "predictions.csv"
+    table = pd.read_csv(path)
+    columns = [name for name in table if name.startswith("p_")]
+    table[columns] = table[columns].to_numpy()[:, ::-1]
+    table.to_csv(path, index=False)
+    after = load_outcome(run)
+    assert after.by_fold("accuracy") == pytest.approx([after.right().mean()])
+    assert after.by_fold("accuracy") < before
 
 
 def test_a_table_in_latex() -> None:

@@ -73,6 +73,8 @@ def test_a_queue_is_trained_and_the_worker_ends(dataset: str) -> None:
         predictions = load_predictions(run)
         right = (predictions["true"] == predictions["predicted"]).mean()
         assert right == pytest.approx(result.metrics["accuracy"])
+        kept = [path.name for path in (run_folder(run) / "measures").iterdir()]
+        assert sum(name.startswith("network-") for name in kept) == 1
         assert "held-out samples are right" in headline(run)
         assert "epoch 2 of 2" in read_log(run)
     comparison = compare_runs(runs)

@@ -1,8 +1,8 @@
 """How sure a score is: what another draw of patients would have done to it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -57,39 +57,61 @@ class Bootstrap:
         acceleration = (gap**3).sum() / (6 * (gap**2).sum() ** 1.5)
         shifted = bias + np.array([-z, z])
         levels = ndtr(bias + shifted / (1 - acceleration * shifted))
-        low, high = np.quantile(self.replicates, levels)
+        ordered = np.sort(self.replicates)
+        low, high = np.interp(levels * (len(ordered) - 1), np.arange(len(ordered)), ordered)
         return float(low), float(high)
 
 
-def bootstrap(
-    statistic: Callable[[np.ndarray], np.ndarray],
-    patients: np.ndarray,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Bootstrap:
-    """Draw whole patients with replacement; the same patients give the same draws every time.
+def weigh(patients: np.ndarray, resamples: int = RESAMPLES) -> np.ndarray:
+    """Weights of samples whose statistics `gather` takes, a row each.
+
+    Whole patients are drawn with replacement; the same patients give the same draws every time.
 
     Args:
-        statistic: weights (weightings, samples) become values (weightings,).
         patients: (samples,) who each sample is from.
         resamples: how many draws.
-        seed: of the draws.
+
+    Returns:
+        (1 + resamples + parts, samples): ones; how often a sample's patient is drawn, in each of
+        the resamples; zeros for each part of the patients in turn and ones for the others.
     """
     names, number = np.unique(patients, return_inverse=True)
     parts = min(len(names), LEFT_OUT)
     part = number * parts // len(names)
-    return Bootstrap(
-        float(statistic(np.ones((1, len(number))))[0]),
-        statistic(_draw(len(names), resamples, seed)[:, number]),
-        statistic((part != np.arange(parts)[:, None]).astype(np.float32)),
-        len(names),
-    )
+    weights = np.empty((1 + resamples + parts, len(number)))
+    weights[0] = 1
+    weights[1 : 1 + resamples] = _draw(len(names), resamples)[:, number]
+    weights[1 + resamples :] = part != np.arange(parts)[:, None]
+    return weights
+
+
+def gather(values: np.ndarray, patients: int, resamples: int = RESAMPLES) -> Bootstrap:
+    """A statistic's bootstrap from its values (1 + resamples + parts,) under `weigh`'s weights."""
+    return Bootstrap(float(values[0]), values[1 : 1 + resamples], values[1 + resamples :], patients)
+
+
+def weigh_by_name(patients: np.ndarray, draws: int) -> np.ndarray:
+    """Weights (draws, samples) in which a patient weighs the same in every set that he is in.
+
+    Poisson bootstrap (Hanley and MacGibbon 2006, Comput. Methods Programs Biomed. 83:57): counts
+    are drawn for each patient by himself, from his name, so that scores on test sets that share
+    some patients can be put together draw by draw. A draw without anybody takes everybody once.
+    """
+    names, number = np.unique(patients, return_inverse=True)
+    counts = np.stack([_draw_for(str(name), draws) for name in names], axis=1)
+    counts[~counts.any(axis=1)] = 1
+    return counts[:, number].astype(float)
 
 
 @lru_cache(maxsize=4)
-def _draw(patients: int, resamples: int, seed: int) -> np.ndarray:
+def _draw(patients: int, resamples: int) -> np.ndarray:
     """(resamples, patients) how often each patient is drawn."""
-    counts = np.random.default_rng(seed).multinomial(
+    counts = np.random.default_rng(0).multinomial(
         patients, np.full(patients, 1 / patients), size=resamples
     )
     return counts.astype(np.float32)
+
+
+def _draw_for(name: str, draws: int) -> np.ndarray:
+    seed = int.from_bytes(blake2b(name.encode(), digest_size=8).digest())
+    return np.random.default_rng(seed).poisson(1, draws)

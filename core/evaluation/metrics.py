@@ -267,9 +267,9 @@ def _confusions(y: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.nda
     classes, samples = proba.shape[1], len(y)
     cell = y * classes + proba.argmax(axis=1)
     indicator = csr_array(
-        (np.ones(samples), (cell, np.arange(samples))), shape=(classes**2, samples)
+        (np.ones(samples), cell, np.arange(samples + 1)), shape=(samples, classes**2)
     )
-    return (indicator @ weights.T).T.reshape(-1, classes, classes)
+    return (weights @ indicator).reshape(-1, classes, classes)
 
 
 def _diagonal(counts: np.ndarray) -> np.ndarray:

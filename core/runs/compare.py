@@ -23,15 +23,13 @@ from core.evaluation.differences import (
 )
 from core.evaluation.metrics import METRICS
 from core.models.baselines import BASELINES
-from core.runs.outcome import NETWORK, Outcome, load_outcome
+from core.runs.outcome import DRAWS_BY_NAME, NETWORK, Outcome, load_outcome
 from core.runs.spec import RunSpec
 
 REPEATS = 3
 """From so many splits on, a setup is judged by its spread over them."""
 ALL_PAIRS = 8
 """With more runs or setups than this, each is compared with the best only."""
-STABILITY_DRAWS = 500
-"""How often patients and splits are drawn anew to see which network is the best."""
 NETWORK_PARTS = ("layout", "network", "training")
 """Parts of a spec that plain models don't see."""
 HEADLINE_BASELINE = "logistic_regression"
@@ -220,8 +218,8 @@ def compare(outcomes: Sequence[Outcome], metric: str = "accuracy") -> Comparison
                     for name, value in flatten_settings(outcome.spec).items()
                     if name in differing
                 },
-                n_test=len(np.unique(outcome.samples)),
-                patients=len(np.unique(outcome.patients)),
+                n_test=outcome.n_test,
+                patients=outcome.n_patients,
                 metrics=outcome.scores(),
                 interval=outcome.interval(metric),
                 baselines={name: outcome.scores(name) for name in outcome.proba if name != NETWORK},
@@ -362,7 +360,7 @@ def measure_effects(outcomes: Sequence[Outcome], metric: str) -> pd.DataFrame:
     if not factors or any(cell not in cells for cell in grid):
         return pd.DataFrame(columns=columns)
     seeds = sorted(set.intersection(*(set(found) for found in cells.values())))
-    if not seeds or len({len(np.unique(outcome.folds)) for outcome in outcomes}) > 1:
+    if not seeds or len({len(outcome.result.scored) for outcome in outcomes}) > 1:
         return pd.DataFrame(columns=columns)
     scores = {
         cell: np.concatenate([cells[cell][seed].by_fold(metric) for seed in seeds]) for cell in grid
@@ -550,19 +548,10 @@ def _share_of_firsts(outcomes: Sequence[Outcome], metric: str) -> dict[str, floa
     seeds = sorted(set.intersection(*map(set, networks))) if networks else []
     if len(networks) < 2 or not seeds:
         return {}
-    rng = np.random.default_rng(0)
-    patients = np.unique(np.concatenate([networks[0][seed].patients for seed in seeds]))
-    counts = rng.multinomial(
-        len(patients), np.full(len(patients), 1 / len(patients)), size=STABILITY_DRAWS
-    )
-    drawn = rng.integers(len(seeds), size=(STABILITY_DRAWS, len(seeds)))
+    drawn = np.random.default_rng(0).integers(len(seeds), size=(DRAWS_BY_NAME, len(seeds)))
     means = []
     for network in networks:
-        scores = []
-        for seed in seeds:
-            one = network[seed]
-            weights = counts[:, np.searchsorted(patients, one.patients)].astype(float)
-            scores.append(METRICS[metric].compute(one.y, one.proba[NETWORK], weights))
+        scores = [network[seed].draws_by_name(metric) for seed in seeds]
         means.append(np.take_along_axis(np.array(scores).T, drawn, axis=1).mean(axis=1))
     sign = 1 if METRICS[metric].best > METRICS[metric].worst else -1
     table = sign * np.array(means).T
@@ -726,7 +715,7 @@ def _say_headline(
         difference = against[at]
         low, high, points = difference.low, difference.high, difference.points
         name = name_setup(outcomes[at].spec, differing)
-        sample = f"n = {len(np.unique(outcomes[at].samples))}"
+        sample = f"n = {outcomes[at].n_test}"
     chosen = "A control only: " if only_controls else ""
     if len(networks) > 1:
         chosen = f"Best of {len(networks)}{' controls' if only_controls else ''}: "

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
 
 import h5py
@@ -13,7 +14,7 @@ from anndata.io import read_elem
 
 from core.data.prepare import Preprocessor
 from core.errors import InputError
-from core.evaluation.intervals import Bootstrap, bootstrap
+from core.evaluation.intervals import Bootstrap, gather, weigh, weigh_by_name
 from core.evaluation.metrics import METRICS, score
 from core.files import read_json, write_atomic
 from core.home import dataset_folder, home, run_folder
@@ -26,6 +27,12 @@ from core.runs.study import open_study
 
 NETWORK = "network"
 """The name of the run's own model, beside the names of BASELINES."""
+DRAWS_BY_NAME = 500
+"""Draws of patients in which runs on different test sets can be compared."""
+MEASURES_VERSION = np.array(1)
+"""Raised when a metric, or the weights that it is measured under, change."""
+CELLS = 2**20
+"""Weights are multiplied in blocks of about so many, which bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +57,19 @@ class Outcome:
     _kept: dict = field(default_factory=dict, repr=False, compare=False)
 
     @property
+    def n_test(self) -> int:
+        """Different samples that were held out."""
+        return self._keep(("n_test",), lambda: len(np.unique(self.samples)))
+
+    @property
+    def n_patients(self) -> int:
+        """Different patients who were held out."""
+        return self._keep(("n_patients",), lambda: len(np.unique(self.patients)))
+
+    @property
     def test_to_train(self) -> float:
         """Samples held out of a fold, divided by those that it was fitted on."""
-        held_out = len(self.y) / len(np.unique(self.folds))
+        held_out = len(self.y) / len(self.result.scored)
         return held_out / (self.result.n_train + self.result.n_validation)
 
     def right(self, model: str = NETWORK) -> np.ndarray:
@@ -65,20 +82,17 @@ class Outcome:
 
     def by_fold(self, metric: str, model: str = NETWORK) -> np.ndarray:
         """(folds,) the metric on each fold's held-out samples, in the order of the folds."""
-
-        def compute() -> np.ndarray:
-            weights = (self.folds == np.unique(self.folds)[:, None]).astype(float)
-            return METRICS[metric].compute(self.y, self.proba[model], weights)
-
-        return self._keep(("folds", metric, model), compute)
+        return self._values(metric, model)[: len(self.result.scored)]
 
     def spread(self, metric: str, model: str = NETWORK) -> Bootstrap:
         """The metric with patients drawn anew; runs on the same samples draw the same ones."""
-        compute = METRICS[metric].compute
-        return self._keep(
-            ("spread", metric, model),
-            lambda: bootstrap(lambda w: compute(self.y, self.proba[model], w), self.patients),
-        )
+        values = self._values(metric, model)[len(self.result.scored) + DRAWS_BY_NAME :]
+        return gather(values, self.n_patients)
+
+    def draws_by_name(self, metric: str, model: str = NETWORK) -> np.ndarray:
+        """(DRAWS_BY_NAME,) the metric with patients drawn anew, who count alike in every run."""
+        folds = len(self.result.scored)
+        return self._values(metric, model)[folds : folds + DRAWS_BY_NAME]
 
     def interval(self, metric: str, model: str = NETWORK) -> tuple[float, float] | None:
         """95 % interval of the metric over patients; None where the bootstrap can't be trusted."""
@@ -94,6 +108,18 @@ class Outcome:
             and np.array_equal(self.samples, other.samples)
             and np.array_equal(self.patients, other.patients)
         )
+
+    def measure(self, metric: str, model: str) -> np.ndarray:
+        """(weightings,) the metric for each fold, each draw by name and each of `weigh`'s rows."""
+        weights = _weigh(tuple(self.folds), tuple(self.patients))
+        blocks = np.array_split(weights, 1 + weights.size // CELLS)
+        compute = METRICS[metric].compute
+        return np.concatenate(
+            [compute(self.y, self.proba[model], block.astype(float)) for block in blocks]
+        )
+
+    def _values(self, metric: str, model: str) -> np.ndarray:
+        return self._keep(("values", metric, model), lambda: self.measure(metric, model))
 
     def _keep(self, key: tuple, compute: Callable):
         """Compute once: a page asks again at every click."""
@@ -122,7 +148,7 @@ def load_outcome(run: str) -> Outcome:
     patients = _patients_of(spec, samples)
     folds = table["fold"].to_numpy()
     order = np.lexsort((folds, samples))
-    return Outcome(
+    outcome = Outcome(
         run=run,
         spec=spec,
         result=result,
@@ -133,6 +159,18 @@ def load_outcome(run: str) -> Outcome:
         y=np.searchsorted(result.classes, table["true"].to_numpy().astype(str))[order],
         proba={name: values[order] for name, values in proba.items()},
     )
+    for model in outcome.proba:
+        _read_measures(outcome, model)
+    return outcome
+
+
+def keep_measures(run: str) -> None:
+    """Measure a finished run's models under all weights now, so that no page has to."""
+    outcome = load_outcome(run)
+    for model in outcome.proba:
+        if not _measures_path(outcome, model).exists():
+            table = np.stack([outcome.measure(metric, model) for metric in METRICS.names])
+            _save(_measures_path(outcome, model), table)
 
 
 def missing_baselines(runs: list[str]) -> list[tuple[str, str]]:
@@ -198,7 +236,8 @@ def _compute_baselines(
                 for fitting, test, x in prepared
             ]
             for run in wanted:
-                _save(run, name, np.concatenate(probabilities))
+                _save(_baseline_path(run, name), np.concatenate(probabilities))
+                keep_measures(run)
             done += len(wanted)
             progress(done, len(missing))
 
@@ -239,17 +278,47 @@ def _log_path() -> Path:
     return home() / "baselines.log"
 
 
-def _save(run: str, name: str, proba: np.ndarray) -> None:
-    def write(path: Path) -> None:
-        with path.open("wb") as file:
-            np.save(file, proba)
+def _save(path: Path, values: np.ndarray) -> None:
+    def write(part: Path) -> None:
+        with part.open("wb") as file:
+            np.save(file, values)
 
-    write_atomic(_baseline_path(run, name), write)
+    write_atomic(path, write)
 
 
 def _baseline_path(run: str, name: str) -> Path:
     """(samples, classes) probabilities on the scored folds, in the order of predictions.csv."""
     return run_folder(run) / "baselines" / f"{BASELINES[name].name}.npy"
+
+
+def _measures_path(outcome: Outcome, model: str) -> Path:
+    """(METRICS, weightings) what `measure` gives; the name says what it was computed from."""
+    sources = [outcome.folds, outcome.patients, outcome.y, outcome.proba[model]]
+    digest = blake2b(digest_size=8)
+    for source in (MEASURES_VERSION, *sources):
+        digest.update(np.ascontiguousarray(source))
+    return run_folder(outcome.run) / "measures" / f"{model}-{digest.hexdigest()}.npy"
+
+
+def _read_measures(outcome: Outcome, model: str) -> None:
+    path = _measures_path(outcome, model)
+    if not path.exists():
+        return
+    table = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    estimate = len(outcome.result.scored) + DRAWS_BY_NAME
+    for name, values in zip(METRICS.names, table, strict=True):
+        outcome._kept["values", name, model] = values
+    outcome._kept["scores", model] = dict(
+        zip(METRICS.names, table[:, estimate].tolist(), strict=True)
+    )
+
+
+@lru_cache(maxsize=1)
+def _weigh(folds: tuple, patients: tuple) -> np.ndarray:
+    """(weightings, samples) weights under which every metric is measured."""
+    held_out = np.array(folds) == np.unique(folds)[:, None]
+    by_name = weigh_by_name(np.array(patients), DRAWS_BY_NAME)
+    return np.concatenate([held_out, by_name, weigh(np.array(patients))]).astype(np.float32)
 
 
 def _patients_of(spec: RunSpec, samples: np.ndarray) -> np.ndarray | None:

@@ -20,6 +20,7 @@ from core.errors import Cancelled, GeneCanvasError
 from core.home import run_folder
 from core.runs.execute import execute
 from core.runs.lease import Lease
+from core.runs.outcome import keep_measures
 from core.runs.store import RunRecord, RunState, RunStore, log_path
 from core.training.device import is_out_of_memory
 
@@ -89,6 +90,7 @@ def train_one(store: RunStore, record: RunRecord) -> bool:
         print(f"worker {os.getpid()}: run {record.id}, {record.name}", flush=True)
         try:
             execute(record.spec, run_folder(record.id), reporter)
+            keep_measures(record.id)
         except Cancelled as error:
             state, reason = RunState.CANCELLED, str(error)
             if reporter.terminated:
