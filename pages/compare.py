@@ -1,5 +1,6 @@
 """Compare: finished runs side by side, beside plain models on the same genes and samples."""
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -63,14 +64,20 @@ SHOWN_ROWS = 24
 """A chart shows at most so many models; the tables hold all."""
 
 
-@st.cache_resource(max_entries=500, show_spinner="Reading the runs")
+@st.cache_resource(max_entries=500, show_spinner=False)
 def read_outcome(run: str, missing: tuple[str, ...]) -> Outcome:
     """A finished run; read again when plain models have been added to it."""
     return load_outcome(run)
 
 
+@st.cache_resource(max_entries=4, show_spinner="Reading the runs")
+def read_outcomes(key: str, _missing: dict[str, tuple[str, ...]]) -> list[Outcome]:
+    """Finished runs; one key for all, because hashing one for each takes long with many runs."""
+    return [read_outcome(run, names) for run, names in _missing.items()]
+
+
 @st.cache_data(max_entries=20, show_spinner="Comparing")
-def read_comparison(key: tuple, metric: str, _outcomes: list[Outcome]) -> Comparison:
+def read_comparison(key: str, metric: str, _outcomes: list[Outcome]) -> Comparison:
     """The comparison of these runs, with those plain models that stand."""
     return compare(_outcomes, metric)
 
@@ -444,8 +451,8 @@ def show_page() -> None:
     missing: dict[str, tuple[str, ...]] = dict.fromkeys(runs, ())
     for run, name in missing_baselines(runs):
         missing[run] += (name,)
-    key = tuple(missing.items())
-    outcomes = [read_outcome(run, names) for run, names in key]
+    key = json.dumps(missing)
+    outcomes = read_outcomes(key, missing)
     comparison = read_comparison(key, metric.name, outcomes)
     st.markdown(f"### {escape_markdown(comparison.headline)}")
     for note in comparison.notes:

@@ -17,19 +17,19 @@ SHOWN_ANSWERS = 24
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
-def read_wrong_samples(key: tuple, _outcomes: list[Outcome]) -> pd.DataFrame:
+def read_wrong_samples(key: str, _outcomes: list[Outcome]) -> pd.DataFrame:
     """Samples that at least one of these runs got wrong."""
     return find_wrong_samples(_outcomes)
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
-def read_doubtful_labels(key: tuple, _outcomes: list[Outcome]) -> pd.DataFrame:
+def read_doubtful_labels(key: str, _outcomes: list[Outcome]) -> pd.DataFrame:
     """Samples whose label the held-out probabilities doubt."""
     return find_doubtful_labels(_outcomes)
 
 
 @st.fragment
-def show_samples(key: tuple, outcomes: Sequence[Outcome]) -> None:
+def show_samples(key: str, outcomes: Sequence[Outcome]) -> None:
     """Two lists of samples; a row that is clicked, or a sample that is named, opens below."""
     outcomes = without_controls(outcomes)
     with errors():
@@ -64,7 +64,7 @@ def _pick_sample(tested: list[str]) -> str | None:
     return sample
 
 
-def _show_wrong(key: tuple, outcomes: list[Outcome]) -> None:
+def _show_wrong(key: str, outcomes: list[Outcome]) -> None:
     table = read_wrong_samples(key, outcomes)
     always = table[(table["wrong"] == table["tested"]) & (table["tested"] > 1)]
     st.caption(
@@ -74,7 +74,7 @@ def _show_wrong(key: tuple, outcomes: list[Outcome]) -> None:
     _show_list(table, "wrong_samples")
 
 
-def _show_doubtful(key: tuple, outcomes: list[Outcome]) -> None:
+def _show_doubtful(key: str, outcomes: list[Outcome]) -> None:
     table = read_doubtful_labels(key, outcomes)
     both = int((table["judges"] == 2).sum())
     st.caption(

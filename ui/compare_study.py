@@ -107,12 +107,12 @@ def show_cost(comparison: Comparison, metric: Metric) -> None:
 
 
 @st.cache_data(max_entries=20, show_spinner="Fitting learning curves")
-def read_curves(key: tuple, metric: str, _outcomes: list[Outcome]) -> list[LearningCurve]:
+def read_curves(key: str, metric: str, _outcomes: list[Outcome]) -> list[LearningCurve]:
     """The learning curves among these runs."""
     return measure_curves(_outcomes, metric)
 
 
-def show_curves(key: tuple, outcomes: Sequence[Outcome], metric: Metric) -> None:
+def show_curves(key: str, outcomes: Sequence[Outcome], metric: Metric) -> None:
     """Scores over the number of training samples, and what more of them would bring."""
     curves = read_curves(key, metric.name, list(outcomes))
     if not curves:
