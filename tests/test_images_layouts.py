@@ -16,7 +16,7 @@ from core.images.layout import GeneLayout, canvas_side
 from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
 from core.images.references import add_reference
 
-SLOW = {"tsne", "deepinsight", "igtd"}
+SLOW = {"tsne", "umap", "deepinsight", "deepinsight_umap", "igtd"}
 LEARNED = [method.name for method in LAYOUTS if method.learns]
 
 

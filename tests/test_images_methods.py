@@ -5,10 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import linkage
+from sklearn.decomposition import KernelPCA
+from threadpoolctl import threadpool_limits
 
-from core.images import grid
-from core.images.embedding import place_as_deepinsight_pca, turn_to_rectangle
-from core.images.grid import assign, bisect, describe_genes, draw_pairs, refine
+from core.images import embedding, grid
+from core.images.embedding import (
+    embed,
+    embed_by_umap,
+    find_kernel_components,
+    place_as_deepinsight_pca,
+    turn_to_rectangle,
+)
+from core.images.grid import assign, bisect, describe_genes, draw_pairs, refine, standardise
 from core.images.igtd import place_by_rank_distance
 from core.images.layout import GeneLayout
 from core.images.places import Genes, place_at_random
@@ -93,6 +101,46 @@ def test_equal_genes_share_a_pixel_in_deepinsight() -> None:
     row, col, _ = place_as_deepinsight_pca(Genes(np.r_[names, ["A"]], np.c_[x, x[:, 3]]), 64, 0)
     assert (row[3], col[3]) == (row[30], col[30])
     assert (row.max() - row.min(), col.max() - col.min()) == (63, 63)
+
+
+def test_many_genes_are_embedded_with_their_module_on_one_thread_or_two(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(embedding, "MANY", 100)
+    monkeypatch.setattr(embedding, "ITERATIONS", 300)
+    x, _ = profiles(60, 200)
+    vectors, found = describe_genes(x), []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.append(embed(x, vectors, 0))
+    assert np.array_equal(*found)
+    modules = found[0].reshape(20, 10, 2)
+    inside = np.abs(modules - modules.mean(axis=1, keepdims=True)).mean()
+    assert inside < 0.2 * np.abs(found[0] - found[0].mean(axis=0)).mean()
+
+
+def test_kernel_components_are_scikit_learns_and_near_them_with_landmarks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x, _ = profiles(60, 200)
+    kernel = KernelPCA(2, kernel="rbf", gamma=0.5)
+    exact = kernel.fit_transform(standardise(x).T.astype(np.float64))
+    found = find_kernel_components(x, 0)
+    assert np.allclose(np.abs(found), np.abs(exact), atol=1e-9)
+    monkeypatch.setattr(embedding, "LANDMARKS", 100)
+    near = find_kernel_components(x, 0)
+    for axis in range(2):
+        assert abs(np.corrcoef(near[:, axis], found[:, axis])[0, 1]) > 0.9
+
+
+@pytest.mark.parametrize("genes", [2, 3, 5])
+def test_umap_of_few_equal_or_constant_genes_has_a_point_for_each(genes: int) -> None:
+    x, _ = profiles(20, genes)
+    x[:, 0] = x[:, 1]
+    for values in (x, np.ones_like(x)):
+        points = embed_by_umap(values, describe_genes(values), 0)
+        assert points.shape == (genes, 2)
+        assert np.isfinite(points).all()
 
 
 def test_rank_distances_match_better_than_where_they_started() -> None:

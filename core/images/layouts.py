@@ -12,9 +12,12 @@ from core.errors import InputError
 from core.images.annotated import chromosome_side, place_as_treemap, place_by_chromosome
 from core.images.embedding import (
     place_as_deepinsight,
+    place_as_deepinsight_kpca,
     place_as_deepinsight_pca,
+    place_as_deepinsight_umap,
     place_by_pca,
     place_by_tsne,
+    place_by_umap,
 )
 from core.images.grid import place_by_components
 from core.images.igtd import place_by_rank_distance
@@ -192,11 +195,23 @@ LAYOUTS = Registry(
             title="t-SNE, one gene per pixel",
             help="A t-SNE map of the genes, each then moved to a pixel of its own: exactly up to "
             "3000 genes, by bisection and swaps beyond.",
-            reference="van der Maaten 2014, JMLR 15:3221; Crouse 2016, IEEE TAES 52:1679",
-            complexity="n log n time (n^3 up to 3000 genes), n memory (n^2 up to 3000 genes)",
+            reference="van der Maaten 2014, JMLR 15:3221; Linderman et al. 2019, Nat. Methods "
+            "16:243; Crouse 2016, IEEE TAES 52:1679",
+            complexity="n^2 time (n^3 up to 3000 genes), n memory (n^2 up to 3000 genes)",
             learns=True,
             place=place_by_tsne,
             quick_genes=100,
+        ),
+        LayoutMethod(
+            name="umap",
+            title="UMAP, one gene per pixel",
+            help="A UMAP map of the genes (15 neighbours, least distance 0.1), each then moved to "
+            "a pixel of its own: exactly up to 3000 genes, by bisection and swaps beyond.",
+            reference="McInnes et al. 2018, arXiv:1802.03426; Crouse 2016, IEEE TAES 52:1679",
+            complexity="n^2 time (n^3 up to 3000 genes), n memory (n^2 up to 3000 genes)",
+            learns=True,
+            place=place_by_umap,
+            quick_genes=0,
         ),
         LayoutMethod(
             name="pca",
@@ -238,7 +253,7 @@ LAYOUTS = Registry(
             help="As in the original, for comparison: t-SNE, the smallest rectangle around it, and "
             "the pixel that each gene falls on. Genes on one pixel are averaged.",
             reference="Sharma et al. 2019, Sci. Rep. 9:11399",
-            complexity="n log n time, n memory",
+            complexity="n^2 time, n memory",
             learns=True,
             place=place_as_deepinsight,
             quick_genes=100,
@@ -255,6 +270,33 @@ LAYOUTS = Registry(
             learns=True,
             place=place_as_deepinsight_pca,
             quick_genes=8000,
+            one_per_pixel=False,
+            side=whole_image,
+        ),
+        LayoutMethod(
+            name="deepinsight_umap",
+            title="DeepInsight (UMAP), shared pixels",
+            help="DeepInsight with UMAP in place of t-SNE. Genes on one pixel are averaged.",
+            reference="Sharma et al. 2019, Sci. Rep. 9:11399; McInnes et al. 2018, "
+            "arXiv:1802.03426",
+            complexity="n^2 time, n memory",
+            learns=True,
+            place=place_as_deepinsight_umap,
+            quick_genes=0,
+            one_per_pixel=False,
+            side=whole_image,
+        ),
+        LayoutMethod(
+            name="deepinsight_kpca",
+            title="DeepInsight (kernel PCA), shared pixels",
+            help="DeepInsight with two kernel principal components (Gaussian kernel) in place of "
+            "t-SNE. Genes on one pixel are averaged.",
+            reference="Sharma et al. 2019, Sci. Rep. 9:11399; Schölkopf et al. 1998, Neural "
+            "Comput. 10:1299",
+            complexity="n time, n memory (n^3 and n^2 up to 500 genes)",
+            learns=True,
+            place=place_as_deepinsight_kpca,
+            quick_genes=1000,
             one_per_pixel=False,
             side=whole_image,
         ),
