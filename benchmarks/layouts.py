@@ -304,7 +304,7 @@ def smallest_side(genes: int) -> int:
 TASKS = {task.__name__: task for task in (fit, fit_other, measure, paint, transform)}
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
+    sys.path[0] = str(ROOT)  # not this folder, whose modules would stand before those of packages
     if sys.argv[1:2] == ["task"]:
         limit, task, *arguments = sys.argv[2:]
         resource.setrlimit(resource.RLIMIT_CPU, (int(limit), resource.RLIM_INFINITY))

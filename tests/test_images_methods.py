@@ -103,6 +103,20 @@ def test_equal_genes_share_a_pixel_in_deepinsight() -> None:
     assert (row.max() - row.min(), col.max() - col.min()) == (63, 63)
 
 
+def test_components_of_many_samples_are_near_the_exact_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(150, 5)) * [5, 4, 3, 2, 1.5] @ rng.normal(size=(5, 200))
+    x = (x + rng.normal(size=(150, 200))).astype(np.float32)
+    exact = describe_genes(x)
+    monkeypatch.setattr(grid, "EXACT_COMPONENTS", 100)
+    near = describe_genes(x)
+    assert near.shape == exact.shape == (200, 50)
+    assert not np.array_equal(near, exact)
+    assert np.allclose(near[:, :5], exact[:, :5], atol=0.01 * np.abs(exact).max())
+
+
 def test_many_genes_are_embedded_with_their_module_on_one_thread_or_two(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
