@@ -39,6 +39,7 @@ from ui.trials import LOOK, Prepared, lay_out, name_layout, prepare, show_qualit
 SHOWN = 8  # samples side by side
 LISTED = 12  # genes named in a sentence
 GROUPS = 8  # gene sets in one picture
+HOVERED = 12  # classes whose mean stands under the pointer
 SECONDS = 1.2  # a sample is shown while playing
 VIEWS = {
     "mean": "Class mean",
@@ -90,6 +91,18 @@ class Classes(NamedTuple):
     """(classes, genes)"""
     differences: np.ndarray
     """(classes, genes) mean of the class minus mean of all other samples"""
+
+    def pointed_at(self, chosen: str) -> dict[str, np.ndarray]:
+        """The means under the pointer: of the chosen class and the largest others, not too many.
+
+        Each goes to the browser for every gene.
+        """
+        first = sorted(self.names, key=lambda name: (name != chosen, -self.size_of(name)))
+        return {name: self.means[self.names.index(name)] for name in sorted(first[:HOVERED])}
+
+    def size_of(self, name: str) -> int:
+        """How many samples a class has."""
+        return self.sizes[self.names.index(name)]
 
 
 def to_readable(unit: np.ndarray, name: str) -> np.ndarray:
@@ -198,6 +211,7 @@ def show_one(
     figure = gene_image(
         painting.layout, values, marked=[gene] if gene else [], diverging=limits[0] < 0,
         name=f"{name} ({painting.unit})" if painting.unit else name, limits=limits,
+        means=classes.pointed_at(chosen),
     )  # fmt: skip
     show_pointed(
         figure, tabulate(painting.layout, **{view: values}), painting.genes,
@@ -301,7 +315,7 @@ def show_compared(
             st.caption(describe_canvas(layout))
             figure = gene_image(
                 layout, values, marked=[gene] if gene else [], diverging=limits[0] < 0,
-                limits=limits, name=painting.name,
+                limits=limits, name=painting.name, means=classes.pointed_at(chosen),
             )  # fmt: skip
             figure.update_layout(height=480)
             show_pointed(

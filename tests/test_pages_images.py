@@ -49,6 +49,19 @@ def test_every_view(dataset: DatasetRecord, scaling: str) -> None:
         assert charts(app) == 1, view
 
 
+def test_class_means_under_the_pointer_are_few_and_the_chosen_class_is_among_them() -> None:
+    data, _ = simulate(90, 200)
+    data.obs["many"] = [f"c{min(number // 3, 14):02d}" for number in range(90)]
+    record = add_dataset(data, "many classes")
+    save_choices(record.id, Choices(label="many"))
+    app = open_page("images")
+    app.selectbox(key="class shown").select("c03").run()
+    [chart] = app.get("plotly_chart")
+    assert chart.proto.spec.count("<br>mean of c") == 13  # the value itself, and twelve classes
+    for name in ("c03", "c14"):
+        assert f"<br>mean of {name} %{{customdata" in chart.proto.spec
+
+
 @pytest.mark.parametrize("layout", ["order", "random"])
 def test_other_layouts(dataset: DatasetRecord, layout: str) -> None:
     app = open_page("images")

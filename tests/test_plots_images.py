@@ -20,7 +20,7 @@ def test_genes_on_one_pixel_are_named_together_with_their_mean() -> None:
     ]  # fmt: skip
     figure = gene_image(layout, np.array([1.0, 3.0, 5.0]))
     [pointers] = [trace for trace in figure.data if trace.name == "genes"]
-    assert pointers.customdata.tolist() == [2, 2, 5]
+    assert pointers.customdata.tolist() == [[2], [2], [5]]
     [free] = [
         trace for trace in figure.data if trace.type == "heatmap" and trace.showscale is False
     ]
@@ -30,6 +30,18 @@ def test_genes_on_one_pixel_are_named_together_with_their_mean() -> None:
     assert grid.data[0].text.tolist() == [
         ["A, B (one pixel, their mean)", "free pixel"], ["free pixel", "C"],
     ]  # fmt: skip
+
+
+def test_means_of_classes_stand_under_the_pointer_as_the_pixel_shows_them() -> None:
+    means = {"a<b": np.array([1.0, 2.0, 4.0]), "%{x}": np.array([0.0, 1.0, 0.5])}
+    figure = gene_image(sharing(), np.array([1.0, 3.0, 5.0]), means=means)
+    [pointers] = [trace for trace in figure.data if trace.name == "genes"]
+    assert pointers.customdata.tolist() == [[2, 1.5, 0.5], [2, 1.5, 0.5], [5, 4, 0.5]]
+    assert pointers.customdata.dtype == np.float32
+    assert pointers.hovertemplate == (
+        "<b>%{text}</b><br>value %{customdata[0]:.3g}<br>mean of a&lt;b %{customdata[1]:.3g}"
+        "<br>mean of % {x} %{customdata[2]:.3g}<extra></extra>"
+    )
 
 
 def test_a_canvas_is_coloured_by_group_and_says_what_is_mixed() -> None:

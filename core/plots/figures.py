@@ -1,6 +1,7 @@
 """plotly figures out of plain arrays and frames; transparent, for light and dark pages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,7 @@ def gene_image(
     diverging: bool = False,
     limits: tuple[float, float] | None = None,
     marked: Sequence[str] = (),
+    means: Mapping[str, np.ndarray] | None = None,
 ) -> go.Figure:
     """One gene-image with the gene under the pointer.
 
@@ -43,10 +45,14 @@ def gene_image(
         diverging: centre the colours on 0.
         limits: the lowest and highest colour; by default those of the values.
         marked: genes to circle; those that the layout lacks are left out.
+        means: class -> (genes,) its mean, which stands under the pointer too.
     """
     low, high = limits or _limits(values, diverging)
     rows, columns = layout.shape
+    means = means or {}
     image = layout.image(values)
+    pointed = layout.image(np.stack([values, *means.values()]))[:, layout.row, layout.col]
+    lines = [name, *(f"mean of {escape(each)}" for each in means)]
     figure = go.Figure()
     figure.add_heatmap(
         z=image,
@@ -58,8 +64,11 @@ def gene_image(
     )
     place_pointers(
         figure, layout, name_pixels(layout),
-        "<b>%{text}</b><br>" + name + " %{customdata:.3g}<extra></extra>",
-        customdata=image[layout.row, layout.col],
+        "<b>%{text}</b>" + "".join(
+            f"<br>{line.replace('%{', '% {')} %{{customdata[{at}]:.3g}}"
+            for at, line in enumerate(lines)
+        ) + "<extra></extra>",
+        customdata=pointed.T,
     )  # fmt: skip
     mark_genes(figure, layout, marked)
     lay_out_image(figure, rows, columns)
