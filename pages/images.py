@@ -39,7 +39,8 @@ from ui.trials import LOOK, Prepared, lay_out, name_layout, prepare, show_qualit
 SHOWN = 8  # samples side by side
 LISTED = 12  # genes named in a sentence
 GROUPS = 8  # gene sets in one picture
-HOVERED = 12  # classes whose mean stands under the pointer
+HOVERED = 12  # classes whose mean stands under the pointer, and how many means go to the browser
+HOVERED_MEANS = 100_000  # for it: half a megabyte
 SECONDS = 1.2  # a sample is shown while playing
 VIEWS = {
     "mean": "Class mean",
@@ -93,12 +94,13 @@ class Classes(NamedTuple):
     """(classes, genes) mean of the class minus mean of all other samples"""
 
     def pointed_at(self, chosen: str) -> dict[str, np.ndarray]:
-        """The means under the pointer: of the chosen class and the largest others, not too many.
+        """The means under the pointer: of the chosen class and the largest others.
 
-        Each goes to the browser for every gene.
+        Twelve classes up to 8000 genes, five at 20 000. A click on a gene shows all.
         """
+        most = min(HOVERED, max(HOVERED_MEANS // self.means.shape[1], 1))
         first = sorted(self.names, key=lambda name: (name != chosen, -self.size_of(name)))
-        return {name: self.means[self.names.index(name)] for name in sorted(first[:HOVERED])}
+        return {name: self.means[self.names.index(name)] for name in sorted(first[:most])}
 
     def size_of(self, name: str) -> int:
         """How many samples a class has."""
