@@ -29,13 +29,16 @@ from core.evaluation.metrics import METRICS
 from core.explain.methods import BASELINE_PROFILES, METHODS, Recipe
 from core.files import write_atomic
 from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
+from core.models.backbones import REGION_CELLS
 from core.models.baselines import BASELINES
 from core.models.spec import NetworkSpec
 from core.runs.compare import compare_runs
 from core.runs.explain import (
     class_genes,
     collect_evidence,
+    describe_regions,
     explain_run,
+    fold_layout,
     load_attribution,
 )
 from core.runs.launch import ensure_worker
@@ -136,7 +139,11 @@ def _build_parser() -> argparse.ArgumentParser:
     explain.add_argument(
         "--against", metavar="CLASS", help="why each sample's own class and not this one"
     )
-    explain.add_argument("--stage", help="whose maps a region method looks at (default: the last)")
+    explain.add_argument(
+        "--stage",
+        help="whose maps a region method looks at (default: the last stage whose map has at least "
+        f"{REGION_CELLS} x {REGION_CELLS} cells)",
+    )
     explain.add_argument("--evidence", action="store_true", help="measure the trust card as well")
     explain.add_argument("--class", dest="cls", help="only this class's genes")
     explain.add_argument("--out", type=Path, help="CSV of the gene table")
@@ -477,7 +484,8 @@ def _explain(options: argparse.Namespace) -> int:
     from core.runs.worker import choose_threads
 
     torch.set_num_threads(choose_threads())
-    run = RunStore().find(options.run).id
+    record = RunStore().find(options.run)
+    run = record.id
     recipe = Recipe(options.method, options.baseline, options.against, options.stage)
     shown = 0.0
 
@@ -492,11 +500,16 @@ def _explain(options: argparse.Namespace) -> int:
     if options.out:
         write_atomic(options.out, lambda path: table.to_csv(path, index=False))
     attribution = load_attribution(run, recipe)
+    regions = None
+    if attribution.maps is not None:
+        layout = fold_layout(run, int(attribution.folds[0]))
+        regions = describe_regions(record.spec, recipe, attribution.maps, layout)
     top = table[table["rank"] <= 10]
     document = {
         "run": run,
         **asdict(recipe),
         "warning": METHODS[recipe.method].warning,
+        "regions": regions,
         "out": str(options.out) if options.out else None,
         "samples": len(attribution.samples),
         "completeness_error": (
@@ -508,6 +521,8 @@ def _explain(options: argparse.Namespace) -> int:
         "top_genes": {name: rows["gene"].tolist() for name, rows in top.groupby("class")},
     }
     lines = [f"{name}: {', '.join(genes)}" for name, genes in document["top_genes"].items()]
+    if regions:
+        lines.append(regions)
     if document["warning"]:
         lines.append(f"warning: {document['warning']}")
     if options.evidence:

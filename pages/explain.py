@@ -106,7 +106,7 @@ def show_page() -> None:
     found, table = read_attribution(record.id, recipe), read_genes(record.id, recipe, cls)
     layout = fold_layout(record.id, load_result(record.id).scored[0])
     say_trust(record.id, found, recipe, cls)
-    warn_of_regions(found, recipe, layout, cls)
+    warn_of_regions(record.spec, found, recipe, layout, cls)
     view = st.segmented_control(
         "View", VIEWS, default="genes", required=True, format_func=VIEWS.get, key="explain view",
         label_visibility="collapsed", persist_state="session",

@@ -93,12 +93,25 @@ def test_why_this_class_and_not_that(run: str) -> None:
 
 def test_a_stage_is_chosen_and_kept_apart(run: str) -> None:
     sides = []
-    for stage in (None, "fire2_3"):
+    for stage in (None, "fire4_5"):
         explain(run, Recipe("hirescam", stage=stage))
         sides.append(load_attribution(run, Recipe("hirescam", stage=stage)).maps.shape[1])
-    assert sides == [1, 7]
+    assert sides == [7, 3]
     with pytest.raises(InputError, match=r"no stage 'layer4'. Known: stem, fire2_3"):
         explain(run, Recipe("hirescam", stage="layer4"))
+    with pytest.raises(InputError, match=r"fire6_9 leaves a map of one cell.*fire4_5 \(3 x 3\)"):
+        explain(run, Recipe("hirescam", stage="fire6_9"))
+
+
+def test_the_command_line_says_what_a_cell_covers(
+    run: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", run, "--method", "hirescam", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)["regions"]
+    assert said.startswith(
+        "Region view at fire2_3, the last stage with at least 7 x 7 cells: the map has 7 x 7 cells"
+    )
+    assert "one cell covers about 1 gene: this is a region" in said
 
 
 def test_a_recipe_takes_only_what_its_method_has() -> None:

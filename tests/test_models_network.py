@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from core.errors import WeightsError
-from core.models.backbones import BACKBONES
+from core.models.backbones import BACKBONES, REGION_CELLS
 from core.models.network import (
     AveragePool,
     GeneImageNetwork,
@@ -47,6 +47,30 @@ def test_records_agree_with_torchvision(name: str) -> None:
     assert len(record.sha256_prefix) == 8
     assert set(record.sha256_prefix) <= set("0123456789abcdef")
     assert record.help.endswith(".")
+
+
+@pytest.mark.parametrize("name", BACKBONES.names)
+def test_sides_of_the_maps_are_known_without_building_the_network(name: str) -> None:
+    with torch.device("meta"):
+        model = torchvision.models.get_model(name, weights=None).eval()
+    for size in (32, 33, 64, 100, 224):
+        sides, maps = {}, torch.empty(1, 3, size, size, device="meta")
+        for stage in BACKBONES[name].blocks:
+            for layer in stage.layers:
+                maps = model.get_submodule(layer)(maps)
+            sides[stage.name] = maps.shape[2]
+        assert BACKBONES[name].map_sides(size) == sides
+
+
+def test_region_methods_look_at_the_last_map_that_is_not_too_coarse() -> None:
+    squeezenet = BACKBONES["squeezenet1_1"]
+    assert [squeezenet.region_stage(size) for size in (32, 64, 128, 224)] == [
+        "fire2_3", "fire4_5", "fire6_9", "fire6_9",
+    ]  # fmt: skip
+    for record in BACKBONES:
+        assert record.region_stage(224) == record.stages[-1]
+        for size in range(32, 257):
+            assert record.map_sides(size)[record.region_stage(size)] >= REGION_CELLS
 
 
 @pytest.mark.parametrize("head", HEADS)

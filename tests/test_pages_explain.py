@@ -22,7 +22,7 @@ from core.runs.whatif import permuted_labels
 from tests.pages import button, charts, open_page, words
 from tests.test_explain_runs import Silent
 
-CAM = Recipe("hirescam", stage="fire2_3")
+CAM = Recipe("hirescam", stage="stem")
 
 
 def train(spec: RunSpec) -> str:
@@ -115,9 +115,14 @@ def test_the_link_brings_method_and_class(run: str) -> None:
     assert app.selectbox(key="method").value == "hirescam"
     assert app.selectbox(key=f"class {run}").value == "LUSC"
     assert "HiResCAM** has not been computed for this run yet" in words(app)
-    app.selectbox(key="stage squeezenet1_1").select("fire2_3").run()
+    stage = app.selectbox(key="stage squeezenet1_1 32")
+    assert stage.value == "fire2_3"
+    assert stage.options == [
+        "stem (15 x 15 cells)", "fire2_3 (7 x 7 cells)", "fire4_5 (3 x 3 cells)",
+    ]  # fmt: skip
+    app.selectbox(key="stage squeezenet1_1 32").select("stem").run()
     assert not app.exception
-    assert any("Region view: the map has 7 x 7 cells" in box.value for box in app.warning)
+    assert any("Region view at stem: the map has 15 x 15 cells" in box.value for box in app.warning)
     odd = open_page("explain", run=run, **{"method": "../x", "class": "?"})
     assert not odd.exception
     assert odd.selectbox(key="method").value == "integrated_gradients"
@@ -151,7 +156,7 @@ def test_the_trust_card_shows_every_light(run: str) -> None:
 
 def test_without_a_trust_card_it_can_be_measured(run: str) -> None:
     app = open_page("explain", run=run, method="hirescam")
-    app.selectbox(key="stage squeezenet1_1").select("fire2_3").run()
+    app.selectbox(key="stage squeezenet1_1 32").select("stem").run()
     assert "without training names" in words(app)
     app = view(app, "trust")
     assert button(app, "Measure how far this can be believed")

@@ -13,10 +13,13 @@ from core.data.catalogue import CATALOGUE, kept_files
 from core.explain.links import GeneIds, find_ids, gene_links, read_gene_ids
 from core.explain.methods import BASELINE_PROFILES, METHODS, Recipe
 from core.images.layout import GeneLayout
+from core.models.backbones import REGION_CELLS
+from core.models.spec import NetworkSpec
 from core.plots.figures import expression_by_class, gene_image, region_map
 from core.runs.explain import (
     RunAttribution,
     class_genes,
+    describe_regions,
     explanation_state,
     fold_layout,
     gene_expression,
@@ -129,16 +132,22 @@ def ask_question(record: RunRecord) -> tuple[Recipe, str]:
         if method.uses_baseline:
             baseline = ask_record(BASELINE_PROFILES, "Compared with", key="baseline")
         if method.uses_stage:
-            stages = list(record.spec.network.record.stages)
-            chosen = st.selectbox(
-                "Stage of the network", stages, index=len(stages) - 1,
-                key=f"stage {record.spec.network.backbone}", persist_state="session",
-                format_func=lambda name: f"{name} (last)" if name == stages[-1] else name,
-                help="Early stages give fine maps of simple patterns, late ones coarse maps of "
-                "what decides.",
-            )  # fmt: skip
-            stage = None if chosen == stages[-1] else chosen
+            stage = _ask_stage(record.spec.network)
     return Recipe(name, baseline, against, stage), cls
+
+
+def _ask_stage(network: NetworkSpec) -> str | None:
+    """Whose maps are looked at; None: those that are looked at unless another is chosen."""
+    sides = {name: side for name, side in network.map_sides.items() if side > 1}
+    chosen = st.selectbox(
+        "Stage of the network", list(sides), index=list(sides).index(network.region_stage),
+        key=f"stage {network.backbone} {network.image_size}", persist_state="session",
+        format_func=lambda name: f"{name} ({sides[name]} x {sides[name]} cells)",
+        help="Early stages give fine maps of simple patterns, late ones coarse maps of what "
+        f"decides. Taken by itself: the last with at least {REGION_CELLS} x {REGION_CELLS} cells. "
+        "A map of one cell says nothing about where on the image, so it is not offered.",
+    )  # fmt: skip
+    return None if chosen == network.region_stage else chosen
 
 
 def describe(recipe: Recipe) -> str:
@@ -187,20 +196,16 @@ def _wait_for(run: str, recipe: Recipe, what: str, evidence: bool) -> None:
     st.progress(state.fraction, f"Computing {what}. It is safe to close this tab.")
 
 
-def warn_of_regions(found: RunAttribution, recipe: Recipe, layout: GeneLayout, cls: str) -> None:
+def warn_of_regions(
+    spec: RunSpec, found: RunAttribution, recipe: Recipe, layout: GeneLayout, cls: str
+) -> None:
     """What a region method can't say, and whether its map is empty; a method's own warning."""
     method = METHODS[recipe.method]
     if method.warning:
         st.warning(method.warning)
     if found.maps is None:
         return
-    rows, columns = found.maps.shape[1:]
-    genes = len(layout.genes) / (rows * columns)
-    st.warning(
-        f"Region view: the map has {rows} x {columns} cells on a canvas of {layout.shape[0]} x "
-        f"{layout.shape[1]}, so one cell covers about {genes:.0f} genes: this is a region, not a "
-        "gene. Rank genes by integrated gradients instead."
-    )
+    st.warning(describe_regions(spec, recipe, found.maps, layout))
     if not np.abs(found.maps[found.labels == cls]).max() > 0:
         st.warning("The map of this class is empty: the method found nothing to show.")
 

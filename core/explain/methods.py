@@ -389,7 +389,7 @@ class Recipe:
     against: str | None = None
     """A class: why each sample's own class and not this one?"""
     stage: str | None = None
-    """Whose maps a region method looks at; None: the last stage."""
+    """Whose maps a region method looks at; None: the network's `region_stage`."""
 
     def __post_init__(self) -> None:
         record, baseline = METHODS[self.method], BASELINE_PROFILES[self.baseline]
@@ -409,8 +409,8 @@ class Recipe:
         parts = [self.method]
         if self.baseline != "mean":
             parts.append(f"from-{self.baseline}")
-        if self.stage is not None:
-            parts.append(f"at-{self.stage}")
+        if METHODS[self.method].uses_stage:
+            parts.append(f"at-{self.stage or 'default'}")
         if self.against is not None:
             parts.append("against-" + hashlib.sha256(self.against.encode()).hexdigest()[:12])
         return "_".join(parts)

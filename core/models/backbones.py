@@ -1,6 +1,7 @@
 """The ImageNet networks on offer: one frozen record each, readable without importing torch."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.records import Registry
@@ -13,6 +14,8 @@ class Stage:
     name: str
     layers: tuple[str, ...]
     """Names of torchvision's modules, in the order in which the image passes them."""
+    side: Callable[[int], int]
+    """Side of its map, from the side of the map (or image) that it is given."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,28 @@ class Backbone:
         """Names of the stages, from the image to the head."""
         return tuple(stage.name for stage in self.blocks)
 
+    def map_sides(self, image_size: int) -> dict[str, int]:
+        """Cells a side of each stage's map, of an image of `image_size` pixels a side."""
+        sides, side = {}, image_size
+        for stage in self.blocks:
+            sides[stage.name] = side = stage.side(side)
+        return sides
+
+    def region_stage(self, image_size: int) -> str:
+        """The stage that region methods look at unless another is chosen.
+
+        The last one whose map has at least REGION_CELLS a side: of images of 224 pixels the last
+        of all, as Grad-CAM was published, and of smaller images an earlier one, where the last
+        map would be a few cells that say nothing about a place. Every network has one from 32
+        pixels on, the smallest image there is.
+        """
+        sides = self.map_sides(image_size)
+        return [name for name, side in sides.items() if side >= REGION_CELLS][-1]
+
+
+REGION_CELLS = 7
+"""Cells a side of the coarsest map that is taken by itself: what ResNet and VGG have left of 224
+pixels, the size that region methods were made for."""
 
 _TORCHVISION = "https://download.pytorch.org/models/"
 _LICENCE = "BSD-3-Clause (torchvision); weights learned from ImageNet, research use"
@@ -70,22 +95,33 @@ def _vgg_stages(pools: tuple[int, ...]) -> tuple[Stage, ...]:
     """Cut VGG's `features` before each pooling, so that a stage ends with its finest map."""
     starts = (0, *pools[:-1])
     return tuple(
-        Stage(f"block{number}", tuple(f"features.{i}" for i in range(start, stop)))
+        Stage(
+            f"block{number}",
+            tuple(f"features.{i}" for i in range(start, stop)),
+            (lambda side: side // 2) if start else (lambda side: side),
+        )
         for number, (start, stop) in enumerate(zip(starts, pools, strict=True), 1)
     )
 
 
 def _resnet_stages() -> tuple[Stage, ...]:
     return (
-        Stage("stem", ("conv1", "bn1", "relu", "maxpool")),
-        *(Stage(f"layer{number}", (f"layer{number}",)) for number in range(1, 5)),
+        Stage("stem", ("conv1", "bn1", "relu", "maxpool"), lambda side: -(-side // 4)),
+        Stage("layer1", ("layer1",), lambda side: side),
+        *(Stage(f"layer{n}", (f"layer{n}",), lambda side: -(-side // 2)) for n in range(2, 5)),
     )
 
 
 def _squeezenet_stages() -> tuple[Stage, ...]:
+    """Each begins with a window of 3 and stride 2: the stem's leaves out what doesn't fill one."""
     cuts = {"stem": (0, 2), "fire2_3": (2, 5), "fire4_5": (5, 8), "fire6_9": (8, 13)}
     return tuple(
-        Stage(name, tuple(f"features.{i}" for i in range(*cut))) for name, cut in cuts.items()
+        Stage(
+            name,
+            tuple(f"features.{i}" for i in range(*cut)),
+            lambda side, first=not cut[0]: (side - 1) // 2 if first else side // 2,
+        )
+        for name, cut in cuts.items()
     )
 
 

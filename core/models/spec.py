@@ -96,6 +96,16 @@ class NetworkSpec(BaseModel):
         return BACKBONES[self.backbone]
 
     @property
+    def map_sides(self) -> dict[str, int]:
+        """Cells a side of each stage's map."""
+        return self.record.map_sides(self.image_size)
+
+    @property
+    def region_stage(self) -> str:
+        """The stage that region methods look at unless another is chosen."""
+        return self.record.region_stage(self.image_size)
+
+    @property
     def frozen_stages(self) -> tuple[str, ...]:
         """Names of the stages that keep their initial weights."""
         stages = self.record.stages

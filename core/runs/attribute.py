@@ -185,10 +185,22 @@ def open_run(run: str, recipe: Recipe) -> tuple[RunSpec, Study, torch.device]:
     if recipe.against is not None and recipe.against not in study.classes:
         known = ", ".join(study.classes)
         raise InputError(f"Run {run} has no class {recipe.against!r}. Known: {known}.")
-    if recipe.stage is not None and recipe.stage not in spec.network.record.stages:
-        known = ", ".join(spec.network.record.stages)
-        raise InputError(f"{spec.network.backbone} has no stage {recipe.stage!r}. Known: {known}.")
+    if recipe.stage is not None:
+        _check_stage(spec, recipe.stage)
     return spec, study, choose_device()
+
+
+def _check_stage(spec: RunSpec, stage: str) -> None:
+    sides = spec.network.map_sides
+    if stage not in sides:
+        known = ", ".join(sides)
+        raise InputError(f"{spec.network.backbone} has no stage {stage!r}. Known: {known}.")
+    if sides[stage] == 1:
+        usable = ", ".join(f"{name} ({n} x {n})" for name, n in sides.items() if n > 1)
+        raise InputError(
+            f"Of images of {spec.network.image_size} pixels, {stage} leaves a map of one cell, "
+            f"which says nothing about where on the image. Take one of: {usable}."
+        )
 
 
 def open_fold(
@@ -232,7 +244,7 @@ def open_fold(
         background=training[rng.permutation(len(training))[:BACKGROUND]],
         device=device,
         against=against,
-        stage=recipe.stage,
+        stage=recipe.stage or spec.network.region_stage,
     )
 
 

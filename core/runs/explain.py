@@ -19,6 +19,7 @@ from core.explain.methods import METHODS, Recipe
 from core.files import read_json, write_atomic, write_json
 from core.home import run_folder
 from core.images.layout import GeneLayout
+from core.models.backbones import REGION_CELLS
 from core.processes import start_detached
 from core.runs.lease import Lease, is_held
 from core.runs.result import load_predictions, load_result
@@ -265,6 +266,26 @@ def _find(run: str, recipe: Recipe, suffix: str) -> Path:
 def fold_layout(run: str, fold: int) -> GeneLayout:
     """The layout that a fold of a finished run was trained with."""
     return GeneLayout.load(run_folder(run) / "folds" / str(fold) / "layout.npz")
+
+
+def describe_regions(spec: RunSpec, recipe: Recipe, maps: np.ndarray, layout: GeneLayout) -> str:
+    """What one cell of a region method's maps (samples, height, width) stands for, as a sentence.
+
+    Says at which stage of the network the maps are and why, and how many genes a cell covers.
+    """
+    rows, columns = maps.shape[1:]
+    genes = len(layout.genes) / (rows * columns)
+    place = ""
+    if METHODS[recipe.method].uses_stage:
+        place = f" at {recipe.stage or spec.network.region_stage}"
+        if recipe.stage is None:
+            place += f", the last stage with at least {REGION_CELLS} x {REGION_CELLS} cells"
+    return (
+        f"Region view{place}: the map has {rows} x {columns} cells on a canvas of "
+        f"{layout.shape[0]} x {layout.shape[1]}, so one cell covers about {max(genes, 1):.0f} "
+        f"gene{'s' if genes >= 1.5 else ''}: this is a region, not a gene. Rank genes by "
+        "integrated gradients instead."
+    )
 
 
 def gene_expression(spec: RunSpec, data: AnnData, gene: str) -> pd.DataFrame:
