@@ -38,14 +38,14 @@ def main(prefix: str, truth_file: str, *names: str) -> None:
     print("| method | AUROC | precision at k | consensus of folds: AUROC | precision at k | "
           "similarity to random weights | untrained AUROC | CPU s |")  # fmt: skip
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for method in names or METHODS.names:
+    for method in names or [m.name for m in METHODS if not m.uses_sets]:
         trained, untrained, similarity, started = [], [], [], time.process_time()
         recipe = Recipe(method)
         spec, study, device = open_run(run, recipe)
         for number, fold in enumerate(study.folds):
             rng = np.random.default_rng(0)
             chosen = choose_samples(study, fold.test, recipe, SAMPLES_PER_CLASS, rng)
-            prepared, case = open_fold(run, spec, study, number, chosen, recipe, device)
+            prepared, case, _ = open_fold(run, spec, study, number, chosen, recipe, device)
             scores = case.explain().scores
             random = replace(case, network=case.untrained).explain().scores
             trained.append(rank_classes(scores, study.labels[chosen], prepared.genes))
@@ -59,7 +59,7 @@ def main(prefix: str, truth_file: str, *names: str) -> None:
               flush=True)  # fmt: skip
     welch, logistic = [], []
     for number, fold in enumerate(study.folds):
-        prepared, _ = open_fold(run, spec, study, number, fold.test[:1], Recipe(), device)
+        prepared, _, _ = open_fold(run, spec, study, number, fold.test[:1], Recipe(), device)
         x, y = prepared.transform(study.x[fold.fitting]), study.labels[fold.fitting]
         log = prepared.log_expression(study.x[fold.fitting])
         welch.append(

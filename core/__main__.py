@@ -29,12 +29,14 @@ from core.evaluation.metrics import METRICS
 from core.explain.methods import BASELINE_PROFILES, METHODS, Recipe
 from core.files import write_atomic
 from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
+from core.images.references import REFERENCE_ID, add_reference
 from core.models.backbones import REGION_CELLS
 from core.models.baselines import BASELINES
 from core.models.spec import NetworkSpec
 from core.runs.compare import compare_runs
 from core.runs.explain import (
     class_genes,
+    class_sets,
     collect_evidence,
     describe_regions,
     explain_run,
@@ -144,9 +146,18 @@ def _build_parser() -> argparse.ArgumentParser:
         help="whose maps a region method looks at (default: the last stage whose map has at least "
         f"{REGION_CELLS} x {REGION_CELLS} cells)",
     )
+    explain.add_argument(
+        "--sets",
+        help="gene sets, for a method that scores sets: a GMT file, or a kept file's id",
+    )
+    explain.add_argument(
+        "--samples", nargs="+", default=[], metavar="ID",
+        help="explain these held-out samples, towards the class that --towards names",
+    )  # fmt: skip
+    explain.add_argument("--towards", metavar="CLASS", help="the class to explain --samples by")
     explain.add_argument("--evidence", action="store_true", help="measure the trust card as well")
     explain.add_argument("--class", dest="cls", help="only this class's genes")
-    explain.add_argument("--out", type=Path, help="CSV of the gene table")
+    explain.add_argument("--out", type=Path, help="CSV of the gene table, or of the sets")
 
     compare = _add(commands, "compare", _compare, "finished runs side by side")
     compare.add_argument("runs", nargs="+", help="run ids, or their beginnings")
@@ -486,7 +497,10 @@ def _explain(options: argparse.Namespace) -> int:
     torch.set_num_threads(choose_threads())
     record = RunStore().find(options.run)
     run = record.id
-    recipe = Recipe(options.method, options.baseline, options.against, options.stage)
+    recipe = Recipe(
+        options.method, options.baseline, options.against, options.stage,
+        _keep_sets(options.sets), tuple(options.samples), options.towards,
+    )  # fmt: skip
     shown = 0.0
 
     def progress(done: int, total: int, what: str) -> None:
@@ -497,8 +511,13 @@ def _explain(options: argparse.Namespace) -> int:
 
     explain_run(run, recipe, lambda *row: progress(*row, "samples (half of them are the control)"))
     table = class_genes(run, recipe, options.cls)
+    sets = None
+    if METHODS[recipe.method].uses_sets:
+        sets = class_sets(run, recipe, options.cls)
+        sets["genes"] = sets["genes"].str.join(" ")
     if options.out:
-        write_atomic(options.out, lambda path: table.to_csv(path, index=False))
+        written = table if sets is None else sets
+        write_atomic(options.out, lambda path: written.to_csv(path, index=False))
     attribution = load_attribution(run, recipe)
     regions = None
     if attribution.maps is not None:
@@ -521,6 +540,13 @@ def _explain(options: argparse.Namespace) -> int:
         "top_genes": {name: rows["gene"].tolist() for name, rows in top.groupby("class")},
     }
     lines = [f"{name}: {', '.join(genes)}" for name, genes in document["top_genes"].items()]
+    if sets is not None:
+        first = sets[sets["rank"] <= 10]
+        document["top_sets"] = {name: rows["set"].tolist() for name, rows in first.groupby("class")}
+        lines = [
+            f"{row['class']}: {row['set']} ({row['size']} genes) {row['score']:+.3g}"
+            for _, row in first.iterrows()
+        ]
     if regions:
         lines.append(regions)
     if document["warning"]:
@@ -533,6 +559,13 @@ def _explain(options: argparse.Namespace) -> int:
         lines += ["", f"trust card: {card.light}"]
         lines += [f"{row.light:6} {row.title} {row.sentence}" for row in card.evidence]
     return _give(options, document, "\n".join(lines))
+
+
+def _keep_sets(text: str | None) -> str | None:
+    """The id of gene sets that are given as an id or as a file."""
+    if text is None or REFERENCE_ID.fullmatch(text):
+        return text
+    return add_reference(Path(text))
 
 
 def _compare(options: argparse.Namespace) -> int:

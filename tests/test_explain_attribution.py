@@ -211,6 +211,84 @@ def test_patches_hold_the_genes_of_their_cell() -> None:
     np.testing.assert_allclose(found.scores.sum(axis=1), UNIT * x.sum(axis=1), rtol=1e-3)
 
 
+SETS = np.array([[1, 1, 0], [0, 1, 1]])
+"""(sets, genes): both hold the second gene."""
+
+
+def test_a_set_is_occluded_by_itself_with_all_its_genes() -> None:
+    """A linear network: the fall is the sum over the set's genes of weight x distance.
+
+    A gene's score is the mean of its sets' equal shares: (fall 1) / 2 for the first gene,
+    ((fall 1) / 2 + (fall 2) / 2) / 2 for the one in both.
+    """
+    network, imager = make_linear()
+    found = attribute(
+        "set_occlusion", network, imager, X, np.array([0, 1]), MEAN, sets=SETS, device="cpu"
+    )
+    first = UNIT * np.array([0.4 * 1 + 0.1 * -2, -0.3 * 0 - 0.2 * 3])
+    second = UNIT * np.array([0.1 * -2 - 0.2 * 0.5, -0.2 * 3 - 0.1 * -1])
+    np.testing.assert_allclose(found.sets, np.stack([first, second], axis=1), rtol=1e-4)
+    np.testing.assert_allclose(
+        found.scores, np.stack([first / 2, (first + second) / 4, second / 2], axis=1), rtol=1e-4
+    )
+    assert found.maps is None
+
+
+class Product(nn.Module):
+    """Class 0: the product of the first two pixels' values, plus the third; 0 for class 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stages = nn.Sequential(nn.Identity())
+
+    def forward(self, images: Tensor) -> Tensor:
+        undo, shift = torch.tensor(IMAGENET_SD)[0], IMAGENET_MEAN[0]
+        a, b, c = (self.stages(images)[:, 0] * undo + shift).flatten(1)[:, :3].T
+        return torch.stack([a * b + c, 0 * a], dim=1)
+
+
+def test_shapley_values_of_sets_by_hand() -> None:
+    """a b + c from 0 to (.8, .5, .3), the sets {a}, {b}, {c}: a and b share their product.
+
+    Whichever of a and b comes second adds all of it, .4, so each adds .2 on average over all
+    orders; c adds .3 in every order. With the sets {a, b} and {c} the first adds all of it.
+    """
+    imager = GeneImager(make_layout([(0, 0), (0, 1), (1, 0)], 2), 2)
+    x = np.tile(np.array([[0.8, 0.5, 0.3]], dtype=np.float32), (40, 1))
+    found = attribute(
+        "set_shapley", Product(), imager, x, np.zeros(40, int), np.zeros(3), sets=np.eye(3),
+        device="cpu", batch_size=8,
+    )  # fmt: skip
+    assert set(np.round(found.sets[:, 0] * 160).astype(int)) - {32}  # samples have own orders
+    np.testing.assert_allclose(found.sets.mean(axis=0), [0.2, 0.2, 0.3], atol=0.02)
+    np.testing.assert_allclose(found.sets[:, 2], 0.3, rtol=1e-4)
+    np.testing.assert_allclose(found.sets.sum(axis=1), 0.7, rtol=1e-4)
+    np.testing.assert_allclose(found.completeness, 0, atol=1e-4)
+    together = attribute(
+        "set_shapley", Product(), imager, x[:1], np.zeros(1, int), np.zeros(3),
+        sets=np.array([[1, 1, 0], [0, 0, 1]]), device="cpu",
+    )  # fmt: skip
+    np.testing.assert_allclose(together.sets, [[0.4, 0.3]], rtol=1e-4)
+    np.testing.assert_allclose(together.scores, [[0.2, 0.2, 0.3]], rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["set_occlusion", "set_shapley"])
+def test_disjoint_sets_of_a_linear_network_get_the_sum_of_their_genes(method: str) -> None:
+    network, imager = make_linear()
+    found = attribute(
+        method, network, imager, X, np.array([0, 1]), MEAN, sets=np.array([[1, 0, 1], [0, 1, 0]]),
+        device="cpu", batch_size=3,
+    )  # fmt: skip
+    by_hand = UNIT * np.array([[0.4 - 0.1, -0.2], [0.1, -0.6]])
+    np.testing.assert_allclose(found.sets, by_hand, rtol=1e-4)
+
+
+def test_a_method_that_scores_sets_needs_sets() -> None:
+    network, imager = make_linear()
+    with pytest.raises(InputError, match="needs gene sets"):
+        attribute("set_shapley", network, imager, X, np.zeros(2, int), MEAN, device="cpu")
+
+
 class Rectified(nn.Module):
     """Class 0: relu(first pixel) - 2 relu(second pixel), of the mean of the channels."""
 
@@ -302,7 +380,15 @@ def test_every_method_leaves_the_network_as_it_was(method: str) -> None:
     modes = [module.training for module in network.modules()]
     first, again = (
         attribute(
-            method, network, imager, x[:2], np.array([0, 2]), x.mean(axis=0), device="cpu", steps=4
+            method,
+            network,
+            imager,
+            x[:2],
+            np.array([0, 2]),
+            x.mean(axis=0),
+            device="cpu",
+            steps=4,
+            sets=np.repeat(np.eye(5), 3, axis=1),
         )
         for _ in range(2)
     )
@@ -375,7 +461,14 @@ def test_gpu_and_cpu_agree(
     network, imager, x = squeezenet
     found = {
         device: attribute(
-            method, network, imager, x, np.zeros(5, int), x.mean(axis=0), device=device
+            method,
+            network,
+            imager,
+            x,
+            np.zeros(5, int),
+            x.mean(axis=0),
+            device=device,
+            sets=np.repeat(np.eye(5), 50, axis=1),
         )
         for device in ("cpu", "cuda")
     }

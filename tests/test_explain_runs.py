@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,17 @@ from core.__main__ import main
 from core.data.simulate import simulate
 from core.data.store import add_dataset, load_dataset
 from core.errors import Cancelled, InputError
+from core.explain.gene_sets import REST
 from core.explain.methods import Recipe
 from core.explain.rankings import rank_correlation
 from core.home import run_folder
+from core.images.references import add_reference
 from core.runs.attribute import PARTS
 from core.runs.execute import Silent, execute
 from core.runs.explain import (
+    cancel_explanation,
     class_genes,
+    class_sets,
     collect_evidence,
     explain_run,
     explanation_state,
@@ -117,17 +122,135 @@ def test_the_command_line_says_what_a_cell_covers(
 def test_a_recipe_takes_only_what_its_method_has() -> None:
     assert Recipe().stem == "integrated_gradients"
     stems = {Recipe("gradcam", stage="stem").stem, Recipe("occlusion", "zero").stem,
-             Recipe(against="../x").stem, Recipe(against="LUSC").stem}  # fmt: skip
-    assert len(stems) == 4
+             Recipe(against="../x").stem, Recipe(against="LUSC").stem,
+             Recipe(samples=("../x", "y"), towards="LUSC").stem,
+             Recipe(samples=("y",), towards="LUSC").stem, Recipe("gradcam").stem,
+             Recipe("set_shapley", sets="a" * 64).stem}  # fmt: skip
+    assert len(stems) == 8
+    assert Recipe(samples=("x", "y"), towards="A").stem == (
+        Recipe(samples=("y", "x"), towards="A").stem
+    )
     assert not any("/" in stem or "." in stem for stem in stems)
     for wrong in (
         lambda: Recipe("lime"),
         lambda: Recipe(baseline="noise"),
         lambda: Recipe("saliency", "zero"),
         lambda: Recipe("saliency", stage="stem"),
+        lambda: Recipe("saliency", sets="a" * 64),
+        lambda: Recipe("set_shapley"),
+        lambda: Recipe(samples=("TCGA-01",)),
+        lambda: Recipe(towards="BRCA"),
+        lambda: Recipe(samples=("TCGA-01",), towards="BRCA", against="BRCA"),
+        lambda: Recipe(samples=tuple(str(n) for n in range(501)), towards="BRCA"),
     ):
         with pytest.raises(InputError):
             wrong()
+
+
+@pytest.fixture(scope="module")
+def sets_file(trained: tuple[Path, str]) -> Path:
+    """Five overlapping sets of genes of the tiny run, each 15 of its dataset's."""
+    genes = simulate(90, 200, seed=1)[0].var_names
+    path = trained[0] / "sets.gmt"
+    lines = [f"set {n}\t\t" + "\t".join(genes[30 * n : 30 * n + 40]) + "\n" for n in range(5)]
+    path.write_text("".join(lines))
+    return path
+
+
+def test_what_gene_sets_add_to_a_class(run: str, sets_file: Path) -> None:
+    """Shapley values divide the score among disjoint sets; occlusion takes them as they are."""
+    explain(run, Recipe("saliency"))
+    chosen = load_attribution(run, Recipe("saliency"))
+    samples = [*chosen.samples[chosen.folds == 0][:3], *chosen.samples[chosen.folds == 1][:3]]
+    recipe = Recipe(
+        "set_shapley", sets=add_reference(sets_file), samples=tuple(samples), towards="KIRC"
+    )
+    with pytest.raises(InputError, match="has not been computed"):
+        class_sets(run, recipe)
+    explain(run, recipe)
+    found = load_attribution(run, recipe)
+    assert np.nanmax(found.completeness) < 1e-3
+    np.testing.assert_allclose(
+        np.nansum(found.sets, axis=1), np.nansum(found.scores, axis=1), atol=1e-4
+    )
+    table = class_sets(run, recipe, "KIRC")
+    assert set(table["set"]) <= {*(f"set {n}" for n in range(5)), REST}
+    assert table["rank"].tolist() == list(range(1, len(table) + 1))
+    assert table["score"].is_monotonic_decreasing
+    by_name = dict(zip(found.set_names, np.nanmean(found.sets, axis=0), strict=True))
+    for row in table.itertuples():
+        assert row.score == pytest.approx(by_name[row.set], rel=1e-3)
+        assert row.size == len(row.genes)
+        assert 0 <= row.positive <= 1
+    genes = [gene for members in table[table["folds"] == 2]["genes"] for gene in members]
+    assert len(genes) == len(set(genes))  # disjoint
+    occluded = replace(recipe, method="set_occlusion")
+    explain(run, occluded)
+    assert class_sets(run, occluded)["size"].sum() > class_sets(run, recipe)["size"].sum()
+    with pytest.raises(InputError, match="Saliency scores no gene sets"):
+        class_sets(run, Recipe("saliency"))
+
+
+def test_the_command_line_explains_gene_sets(
+    run: str, sets_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "sets.csv"
+    arguments = ["--method", "set_occlusion", "--sets", str(sets_file), "--out", str(out)]
+    assert main(["explain", run, *arguments, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    table = pd.read_csv(out)
+    first = table[(table["class"] == "BRCA") & (table["rank"] == 1)]["set"].item()
+    assert document["top_sets"]["BRCA"][0] == first
+    assert main(["explain", run, "--method", "set_shapley"]) == 2
+    assert "needs gene sets" in capsys.readouterr().err
+
+
+def test_chosen_samples_are_explained_towards_one_class(run: str) -> None:
+    """Whatever class they are of, by the network that had not seen them."""
+    explain(run, Recipe("input_x_gradient"))
+    before = load_attribution(run, Recipe("input_x_gradient"))
+    own = np.flatnonzero(before.labels == "LUSC")[:3]
+    others = np.flatnonzero(before.labels == "KIRC")[:2]
+    names = tuple(before.samples[[*own, *others]])
+    recipe = Recipe("input_x_gradient", samples=names, towards="LUSC")
+    explain(run, recipe)
+    found = load_attribution(run, recipe)
+    assert sorted(found.samples) == sorted(names)
+    assert set(found.labels) == {"LUSC"}
+    place = {sample: row for row, sample in enumerate(found.samples)}
+    columns = np.searchsorted(before.genes, found.genes)
+    for row in (*own, *others):
+        now = place[before.samples[row]]
+        assert found.folds[now] == before.folds[row]
+        same = np.allclose(
+            found.scores[now], before.scores[row, columns], rtol=1e-3, atol=1e-5, equal_nan=True
+        )
+        assert same == (row in own)  # of a sample of LUSC the same was asked before
+    table = class_genes(run, recipe, "LUSC")
+    assert table["score"].abs().sum() > 0
+    with pytest.raises(InputError, match="no class 'KIRC' explained"):
+        class_genes(run, recipe, "KIRC")
+
+
+def test_samples_that_were_not_held_out_are_said(run: str) -> None:
+    with pytest.raises(InputError, match=r"1 of the 1 samples were not held out.*nobody"):
+        explain(run, Recipe(samples=("nobody",), towards="LUSC"))
+    with pytest.raises(InputError, match=r"no class 'PRAD'"):
+        explain(run, Recipe(samples=("nobody",), towards="PRAD"))
+
+
+def test_a_computation_is_cancelled(run: str) -> None:
+    recipe = Recipe("saliency", against="UCEC")
+
+    def cancel(done: int, total: int) -> None:
+        assert explanation_state(run, recipe).state != "done"
+        cancel_explanation(run, recipe)
+
+    with pytest.raises(Cancelled):
+        explain_run(run, recipe, cancel)
+    assert explanation_state(run, recipe).state == "missing"
+    explain(run, recipe)
+    assert explanation_state(run, recipe).state == "done"
 
 
 def test_a_trust_card_that_was_interrupted_goes_on(run: str) -> None:

@@ -62,7 +62,8 @@ def pick_samples(found: RunAttribution, genes: np.ndarray, cls: str) -> dict[str
 
 def pick_methods(run: str, recipe: Recipe, genes: np.ndarray, cls: str) -> dict[str, np.ndarray]:
     """Mean scores of the class by each method chosen, each as a share of its largest score."""
-    able = [recipe, *(Recipe(name) for name in METHODS.names if Recipe(name) != recipe)]
+    alone = [Recipe(method.name) for method in METHODS if not method.uses_sets]
+    able = [recipe, *(one for one in alone if one != recipe)]
     able = [one for one in able if explanation_state(run, one).state == "done"]
     if len(able) < 2:
         st.caption("Only one method has been computed for this run. Choose another above first.")

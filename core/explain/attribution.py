@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.errors import InputError
-from core.explain.methods import METHODS, Question
+from core.explain.gene_sets import share_out
+from core.explain.methods import METHODS, SEED, Question
 from core.images.layout import GeneLayout
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class Attribution:
     """(samples, genes) float32; what each gene contributed to the class score"""
     maps: np.ndarray | None
     """(samples, height, width) float32 as computed; region methods only"""
+    sets: np.ndarray | None
+    """(samples, sets) float32 as computed; set methods only"""
     completeness: np.ndarray | None
     """(samples,) float32; |sum of scores - change of the class score| / |that change|, of
     methods whose scores add up; infinite where the class score didn't change but scores are not 0
@@ -48,6 +51,7 @@ def attribute(
     against: np.ndarray | None = None,
     background: np.ndarray | None = None,
     stage: str | None = None,
+    sets: np.ndarray | None = None,
     batch_size: int = 64,
     steps: int = 32,
     progress: Callable[[int, int], None] | None = None,
@@ -66,13 +70,15 @@ def attribute(
         background: (any number, genes) training samples, from which gradient SHAP starts; the
             baseline alone if there are none.
         stage: the stage of the network whose maps region methods look at; the last one if None.
+        sets: (sets, genes) which genes each set holds; methods that score sets need it.
         batch_size: images that the network sees at once.
         steps: points on the way from baseline to sample (Gauss-Legendre quadrature), or draws of
             methods that draw.
         progress: called with samples done and samples in all; what it raises ends the work.
 
     Raises:
-        InputError: an unknown method, or more genes than the method is offered for.
+        InputError: an unknown method, more genes than the method is offered for, or no sets for one
+            that scores them.
     """
     import torch
 
@@ -84,6 +90,8 @@ def attribute(
             f"{record.title} is offered up to {record.most_genes:,} genes, and these images have "
             f"{x.shape[1]:,}. Take integrated gradients, or a run with fewer genes."
         )
+    if record.uses_sets and sets is None:
+        raise InputError(f"{record.title} needs gene sets.")
     network.to(device)
     imager.to(device)
 
@@ -92,9 +100,10 @@ def attribute(
 
     starts = np.atleast_2d(baseline)
     forward = ClassScores(imager, network, pairs=against is not None)
-    size = 1 if record.most_genes is not None else batch_size
+    size = 1 if record.asks_often else batch_size
     found, errors = [], []
-    with evaluating(network), torch.enable_grad():
+    with evaluating(network), torch.enable_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
         for first in range(0, len(x), size):
             part = slice(first, first + size)
             batch = to_device(x[part])
@@ -107,6 +116,7 @@ def attribute(
                 targets=forward.find_targets(batch, to_device(targets[part], torch.int64), others),
                 baseline=to_device(starts if len(starts) == 1 else starts[part]),
                 background=to_device(starts[:1] if background is None else background),
+                sets=None if sets is None else to_device(sets),
                 steps=steps,
                 batch_size=batch_size,
             )
@@ -117,10 +127,15 @@ def attribute(
             if progress:
                 progress(min(first + size, len(x)), len(x))
     result = np.concatenate(found)
-    maps = result if record.unit == "region" else None
+    scores = result
+    if record.unit == "region":
+        scores = back_project(result, imager.layout)
+    elif record.unit == "set":
+        scores = share_out(result, sets)
     return Attribution(
-        scores=result if maps is None else back_project(maps, imager.layout),
-        maps=maps,
+        scores=scores,
+        maps=result if record.unit == "region" else None,
+        sets=result if record.unit == "set" else None,
         completeness=np.concatenate(errors) if errors else None,
     )
 

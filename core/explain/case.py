@@ -38,6 +38,8 @@ class Case:
     against: np.ndarray | None = None
     """(samples,) class numbers"""
     stage: str | None = None
+    sets: np.ndarray | None = None
+    """(sets, genes) which genes each set holds"""
     steps: int = 32
     batch_size: int = 64
 
@@ -46,7 +48,8 @@ class Case:
         return attribute(
             self.method, self.network, self.imager, self.x, self.targets, self.baseline,
             device=self.device, against=self.against, background=self.background,
-            stage=self.stage, steps=self.steps, batch_size=self.batch_size, progress=progress,
+            stage=self.stage, sets=self.sets, steps=self.steps, batch_size=self.batch_size,
+            progress=progress,
         )  # fmt: skip
 
     def rows(self, rows: np.ndarray, x: np.ndarray) -> Case:

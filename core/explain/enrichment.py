@@ -42,7 +42,7 @@ def over_representation(
             "image. Both must use the same kind of ids, such as symbols."
         )
     rows = []
-    for name, members in _usable(sets, possible).items():
+    for name, members in usable_sets(sets, possible).items():
         found = sorted(members & listed)
         p = stats.hypergeom.sf(len(found) - 1, len(possible), len(members), len(listed))
         expected = len(listed) * len(members) / len(possible)
@@ -85,7 +85,7 @@ def prerank(
         raise InputError(f"{(~np.isfinite(scores)).sum()} genes of the ranking have no score.")
     order = np.argsort(-scores, kind="stable")
     names, weights = np.asarray(genes, dtype=object)[order], np.abs(scores[order])
-    usable = _usable(sets, set(names))
+    usable = usable_sets(sets, set(names))
     place = {gene: number for number, gene in enumerate(names)}
     hits = {name: np.sort([place[gene] for gene in members]) for name, members in usable.items()}
     rng = np.random.default_rng(seed)
@@ -140,8 +140,11 @@ def _enrichment(hits: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.where(high >= -low, high, low)
 
 
-def _usable(sets: Mapping[str, Collection[str]], possible: set[str]) -> dict[str, set[str]]:
-    """The sets' genes that are possible, for sets of which that leaves a fitting number."""
+def usable_sets(sets: Mapping[str, Collection[str]], possible: set[str]) -> dict[str, set[str]]:
+    """The sets' genes that are possible, for sets with SMALLEST to LARGEST of them.
+
+    Raises InputError when no set has as many.
+    """
     inside = {name: set(members) & possible for name, members in sets.items()}
     usable = {
         name: members

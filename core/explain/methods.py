@@ -26,6 +26,15 @@ SMOOTHGRAD_NOISE = 0.05
 """SD of SmoothGrad's noise on values in [0, 1]: .4 SD of a z-scored gene."""
 OCCLUSION_GENES = 2048
 """Occlusion takes a forward pass a gene and sample: beyond this, minutes become hours on a CPU."""
+OCCLUSION_SETS = 2048
+"""Occlusion by set takes a forward pass a set and sample."""
+SHAPLEY_SETS = 200
+"""Shapley sampling takes SHAPLEY_ORDERS forward passes a set and sample."""
+SHAPLEY_ORDERS = 16
+"""Random orders of the sets a sample. Other samples get other orders, so that the mean over 40
+samples is one over 640 orders."""
+MOST_SAMPLES = 500
+"""Samples that can be chosen: so many are explained in minutes."""
 PATCHES = 8
 """Rows and columns of the patches that are occluded."""
 
@@ -47,6 +56,8 @@ class Question:
     """(1 or batch, genes)"""
     background: Tensor
     """(any number, genes)"""
+    sets: Tensor | None
+    """(sets, genes) 1 where a set holds a gene, else 0; of methods that score sets"""
     steps: int
     batch_size: int
 
@@ -59,21 +70,36 @@ class Method:
     title: str
     help: str
     reference: str
-    unit: Literal["gene", "region"]
-    """What it scores by itself; a region's score is spread over the genes that lie in it."""
+    unit: Literal["gene", "region", "set"]
+    """What it scores by itself; the score of a region or set is shared by its genes."""
     signed: bool
     """Whether a negative score means that the gene spoke against the class."""
     complete: bool
     """Whether the scores add up to the change of the class score from baseline to sample."""
     compute: Callable[[Question], Tensor]
-    """(batch, genes) scores, or (batch, height, width) maps where the unit is a region"""
+    """(batch, genes) scores, (batch, height, width) maps where the unit is a region, (batch, sets)
+    values where it is a set"""
     uses_baseline: bool = False
     """Whether scores depend on the baseline."""
     most_genes: int | None = None
-    """More genes than these would take too long; such methods look at one sample at a time."""
+    """More genes than these would take too long."""
+    most_sets: int = 0
+    """More sets than these would take too long; of methods that score sets."""
+    partition: bool = False
+    """Whether sets are made disjoint, which a method needs that divides the score among them."""
     uses_stage: bool = False
     """Whether it looks at the maps of a stage, which can be chosen."""
     warning: str | None = None
+
+    @property
+    def uses_sets(self) -> bool:
+        """Whether gene sets must be named."""
+        return self.unit == "set"
+
+    @property
+    def asks_often(self) -> bool:
+        """Whether it asks the network so often that it looks at one sample at a time."""
+        return self.uses_sets or self.most_genes is not None
 
 
 @dataclass(frozen=True)
@@ -215,6 +241,47 @@ def _ablate(question: Question, groups: Tensor | None) -> Tensor:
         )
 
 
+def _occlude_sets(question: Question) -> Tensor:
+    """By how much the score falls when a set's genes go to the baseline, each set by itself."""
+    from captum.attr import FeatureAblation
+
+    return _switch_sets(question, FeatureAblation)
+
+
+def _sample_shapley(question: Question) -> Tensor:
+    """What a set adds to the score when sets go from baseline to sample in random order, a mean.
+
+    Castro et al. 2009. Its random numbers are torch's own, which `attribute` seeds.
+    """
+    from captum.attr import ShapleyValueSampling
+
+    return _switch_sets(question, ShapleyValueSampling, n_samples=SHAPLEY_ORDERS)
+
+
+def _switch_sets(question: Question, method: type, **options: int) -> Tensor:
+    """Let captum switch sets (1: the sample's values, 0: the baseline's) instead of genes.
+
+    captum's own feature masks put each gene into one group; switches let sets overlap. A gene is
+    at the baseline if any of its sets is off.
+    """
+    import torch
+
+    sets = question.sets
+
+    def score(on: Tensor, x: Tensor, baseline: Tensor) -> Tensor:
+        return question.forward(torch.where((1 - on) @ sets > 0, baseline, x))
+
+    x = question.x.detach()
+    with torch.no_grad():
+        return method(score).attribute(
+            x.new_ones(len(x), len(sets)),
+            target=question.targets,
+            additional_forward_args=(x, question.baseline.expand_as(x)),
+            perturbations_per_eval=max(1, question.batch_size // len(x)),
+            **options,
+        )
+
+
 def _map_gradcam(question: Question) -> Tensor:
     from captum.attr import LayerGradCam
 
@@ -325,6 +392,34 @@ METHODS: Registry[Method] = Registry(
             uses_baseline=True,
         ),
         Method(
+            name="set_occlusion",
+            title="Occlusion by gene set",
+            help="By how much the class score falls when all genes of a set go to the baseline, "
+            "one set after the other. Sets overlap as they do, so the falls don't add up.",
+            reference="Zeiler and Fergus 2014, arXiv:1311.2901",
+            unit="set",
+            signed=True,
+            complete=False,
+            compute=_occlude_sets,
+            uses_baseline=True,
+            most_sets=OCCLUSION_SETS,
+        ),
+        Method(
+            name="set_shapley",
+            title="Shapley values of gene sets",
+            help="Divides the class score's change from baseline to sample among gene sets: what "
+            f"each adds on average over {SHAPLEY_ORDERS} random orders a sample. A gene counts in "
+            "the smallest of its sets only.",
+            reference="Castro et al. 2009, doi:10.1016/j.cor.2008.04.004",
+            unit="set",
+            signed=True,
+            complete=True,
+            compute=_sample_shapley,
+            uses_baseline=True,
+            most_sets=SHAPLEY_SETS,
+            partition=True,
+        ),
+        Method(
             name="gradcam",
             title="Grad-CAM",
             help="Which regions of the image spoke for the class. Too coarse to single out genes.",
@@ -390,18 +485,38 @@ class Recipe:
     """A class: why each sample's own class and not this one?"""
     stage: str | None = None
     """Whose maps a region method looks at; None: the network's `region_stage`."""
+    sets: str | None = None
+    """The kept file of gene sets that a method asks about which scores sets."""
+    samples: tuple[str, ...] = ()
+    """Ids of the held-out samples to explain, MOST_SAMPLES at most; none: some of each class."""
+    towards: str | None = None
+    """The class whose score is explained for `samples`."""
 
     def __post_init__(self) -> None:
         record, baseline = METHODS[self.method], BASELINE_PROFILES[self.baseline]
         for chosen, used, what in (
             (baseline.name != "mean", record.uses_baseline, "baseline"),
             (self.stage is not None, record.uses_stage, "stage"),
+            (self.sets is not None, record.uses_sets, "sets"),
         ):
             if chosen and not used:
                 able = ", ".join(m.name for m in METHODS if getattr(m, f"uses_{what}"))
                 raise InputError(
                     f"{record.title} has no {what} to choose. Leave it out, or take one of: {able}."
                 )
+        if record.uses_sets and self.sets is None:
+            raise InputError(f"{record.title} needs gene sets. Name a file of them (GMT).")
+        if bool(self.samples) != (self.towards is not None):
+            raise InputError(
+                "Samples are explained towards one class: name both the samples and the class, or "
+                "neither, to explain each class by its own samples."
+            )
+        if self.towards is not None and self.towards == self.against:
+            raise InputError(f"Expected two classes, got {self.against!r} against itself.")
+        if len(self.samples) > MOST_SAMPLES:
+            raise InputError(
+                f"Expected at most {MOST_SAMPLES} samples to explain, got {len(self.samples)}."
+            )
 
     @property
     def stem(self) -> str:
@@ -412,5 +527,14 @@ class Recipe:
         if METHODS[self.method].uses_stage:
             parts.append(f"at-{self.stage or 'default'}")
         if self.against is not None:
-            parts.append("against-" + hashlib.sha256(self.against.encode()).hexdigest()[:12])
+            parts.append("against-" + _shorten(self.against))
+        if self.sets is not None:
+            parts.append("of-" + self.sets[:12])
+        if self.towards is not None:
+            parts.append("chosen-" + _shorten("\n".join((self.towards, *sorted(self.samples)))))
         return "_".join(parts)
+
+
+def _shorten(text: str) -> str:
+    """Any text as part of a file name."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

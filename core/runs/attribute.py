@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,7 +26,7 @@ from core.images.imager import GeneImager
 from core.images.layout import GeneLayout
 from core.models.network import build_network, restore_network
 from core.runs.execute import fold_folder
-from core.runs.explain import RunAttribution, measure_run_skill
+from core.runs.explain import RunAttribution, group_genes, measure_run_skill
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
 from core.runs.study import Study, open_study
@@ -52,28 +52,25 @@ def attribute_run(
     Asked are the folds that the run's scores are of: of a learning curve the last one. Beside each
     network, the same one with random initial weights is asked: genes that it names too come from
     the data or the method, not from what was learned (Adebayo et al. 2018, arXiv:1810.03292).
-    Samples of the class that the recipe is against are left out. With several folds, genes are
-    ranked by what the folds' networks agree on.
+    Samples of the class that the recipe is against are left out, unless the recipe names its
+    samples: those are explained towards one class, whatever class they are of. With several folds,
+    genes are ranked by what the folds' networks agree on.
 
     Returns:
         The arrays of a RunAttribution, and the gene tables of all classes under each other, with
         the rank by the mean weight that the folds' logistic regressions give a gene.
 
     Raises:
-        InputError: the recipe names a class or stage that the run doesn't have.
+        InputError: the recipe names a class, stage or sample that the run doesn't have.
     """
     spec, study, device = open_run(run, recipe)
-    rng = np.random.default_rng(spec.seed)
-    parts, weights, scored = [], [], load_result(run).scored
-    chosen = [
-        choose_samples(
-            study, study.folds[number].test, recipe, -(-samples_per_class // len(scored)), rng
-        )
-        for number in scored
-    ]
+    parts, weights, groups = [], [], []
+    scored, chosen = _choose_by_fold(
+        study, recipe, load_result(run).scored, samples_per_class, spec.seed
+    )
     total, done = 2 * sum(map(len, chosen)), 0
     for number, positions in zip(scored, chosen, strict=True):
-        prepared, case = open_fold(run, spec, study, number, positions, recipe, device)
+        prepared, case, names = open_fold(run, spec, study, number, positions, recipe, device)
         found = []
         for network in (case.network, case.untrained):
             found.append(
@@ -83,6 +80,7 @@ def attribute_run(
             )
             done += len(positions)
         parts.append((positions, prepared, *found))
+        groups.append(names)
         fitting = study.folds[number].fitting
         x, y = prepared.transform(study.x[fitting]), study.y[fitting]
         weights.append(logistic_weights(x, y, len(study.classes), spec.seed))
@@ -90,6 +88,8 @@ def attribute_run(
     genes = np.unique(np.concatenate([prepared.genes for _, prepared, _, _ in parts]))
     positions = np.concatenate([positions for positions, *_ in parts])
     labels = study.labels[positions]
+    if recipe.towards is not None:
+        labels = np.full(len(positions), recipe.towards)
     folds = np.concatenate(
         [np.full(len(p), number) for number, (p, *_) in zip(scored, parts, strict=True)]
     )
@@ -129,6 +129,12 @@ def attribute_run(
         arrays["maps"] = np.concatenate([a.maps for _, _, a, _ in parts])
     if first.completeness is not None:
         arrays["completeness"] = np.concatenate([a.completeness for _, _, a, _ in parts])
+    if first.sets is not None:
+        names = np.unique(np.concatenate(groups))
+        arrays["set_names"] = names
+        arrays["sets"] = np.concatenate(
+            [_spread(a.sets, own, names) for own, (_, _, a, _) in zip(groups, parts, strict=True)]
+        )
     return arrays, pd.concat(tables, ignore_index=True)
 
 
@@ -153,7 +159,7 @@ def collect_parts(
         ]
     )
     positions = place.loc[found.samples[rows]].to_numpy()
-    prepared, case = open_fold(run, spec, study, number, positions, recipe, device)
+    prepared, case, _ = open_fold(run, spec, study, number, positions, recipe, device)
     own = found.scores[rows][:, np.searchsorted(found.genes, prepared.genes)]
     errors, rest = found.completeness, (found.scores, found.labels)
     measures: dict[str, Callable[[], list[Evidence]]] = {
@@ -182,9 +188,10 @@ def open_run(run: str, recipe: Recipe) -> tuple[RunSpec, Study, torch.device]:
     """
     spec = RunSpec.parse(read_json(run_folder(run) / "spec.json"))
     study = open_study(spec)
-    if recipe.against is not None and recipe.against not in study.classes:
-        known = ", ".join(study.classes)
-        raise InputError(f"Run {run} has no class {recipe.against!r}. Known: {known}.")
+    for name in (recipe.against, recipe.towards):
+        if name is not None and name not in study.classes:
+            known = ", ".join(study.classes)
+            raise InputError(f"Run {run} has no class {name!r}. Known: {known}.")
     if recipe.stage is not None:
         _check_stage(spec, recipe.stage)
     return spec, study, choose_device()
@@ -211,8 +218,12 @@ def open_fold(
     positions: np.ndarray,
     recipe: Recipe,
     device: torch.device,
-) -> tuple[Preprocessor, Case]:
-    """What a fold was prepared with, and the question about some samples of the study."""
+) -> tuple[Preprocessor, Case, list[str]]:
+    """What a fold was prepared with, the question about some samples of the study, names of sets.
+
+    Raises:
+        InputError: the recipe's gene sets are gone, or don't fit the genes on the fold's images.
+    """
     place = fold_folder(run_folder(run), number)
     prepared = Preprocessor.load(place / "preprocessor.npz")
     scratch = spec.network.model_copy(update={"weights": "scratch"})
@@ -224,8 +235,11 @@ def open_fold(
     targets, against = study.y[positions], None
     if recipe.against is not None:
         against = np.full(len(positions), study.classes.index(recipe.against))
+    if recipe.towards is not None:
+        targets = np.full(len(positions), study.classes.index(recipe.towards))
+    names, sets = group_genes(recipe, prepared.genes) if recipe.sets else ([], None)
     rng = np.random.default_rng(spec.seed)
-    return prepared, Case(
+    case = Case(
         method=recipe.method,
         network=trained,
         untrained=untrained,
@@ -245,7 +259,9 @@ def open_fold(
         device=device,
         against=against,
         stage=recipe.stage or spec.network.region_stage,
+        sets=sets,
     )
+    return prepared, case, names
 
 
 def _find_baselines(
@@ -267,6 +283,31 @@ def _find_baselines(
         return means[np.searchsorted(classes, against)]
     others = np.stack([means[classes != k].mean(axis=0) for k in classes])
     return others[np.searchsorted(classes, targets)]
+
+
+def _choose_by_fold(
+    study: Study, recipe: Recipe, scored: Sequence[int], samples_per_class: int, seed: int
+) -> tuple[list[int], list[np.ndarray]]:
+    """The folds that are asked, and the positions in the study of the samples of each."""
+    if not recipe.samples:
+        rng, share = np.random.default_rng(seed), -(-samples_per_class // len(scored))
+        return list(scored), [
+            choose_samples(study, study.folds[number].test, recipe, share, rng) for number in scored
+        ]
+    wanted, parts = set(recipe.samples), {}
+    for number in scored:
+        test = np.sort(study.folds[number].test)
+        own = test[np.isin(study.samples[test], list(wanted))]
+        if len(own):
+            parts[number] = own
+            wanted -= set(study.samples[own])  # a sample held out twice is explained once
+    if wanted:
+        some = ", ".join(sorted(wanted)[:5]) + (" …" if len(wanted) > 5 else "")
+        raise InputError(
+            f"{len(wanted)} of the {len(set(recipe.samples))} samples were not held out by this "
+            f"run, so no network can be asked that had not seen them: {some}."
+        )
+    return list(parts), list(parts.values())
 
 
 def choose_samples(

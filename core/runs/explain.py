@@ -13,12 +13,14 @@ from anndata import AnnData
 
 from core.data.check import select_samples
 from core.data.prepare import Preprocessor
-from core.errors import InputError
+from core.errors import Cancelled, InputError
 from core.explain.evidence import Evidence, judge_again, measure_skill
+from core.explain.gene_sets import form_groups
 from core.explain.methods import METHODS, Recipe
 from core.files import read_json, write_atomic, write_json
 from core.home import run_folder
 from core.images.layout import GeneLayout
+from core.images.references import read_gene_sets, reference_file
 from core.models.backbones import REGION_CELLS
 from core.processes import start_detached
 from core.runs.lease import Lease, is_held
@@ -30,13 +32,15 @@ SAMPLES_PER_CLASS = 40
 """At most so many held-out samples of a class are explained, so that a class mean stays quick."""
 EVIDENCE_SAMPLES = 4
 """Samples of a class that the trust card asks the network about again, some hundred times each."""
+OPTIONAL = ("maps", "completeness", "sets", "set_names")
+"""Arrays that only some methods have."""
 ATTRIBUTION, EVIDENCE = ".npz", ".evidence.json"
 """Suffixes of the files that are written last."""
 
 
 @dataclass(frozen=True)
 class RunAttribution:
-    """Scores of one method for held-out samples, each for the sample's true class.
+    """Scores of one method for held-out samples, each for one class.
 
     With k folds every sample is explained by the network that had not seen it; a gene that is not
     on that fold's image has score NaN.
@@ -47,13 +51,16 @@ class RunAttribution:
     genes: np.ndarray
     samples: np.ndarray
     labels: np.ndarray
-    """(samples,) true class"""
+    """(samples,) the class that was asked about: the true one, or the recipe's `towards`"""
     folds: np.ndarray
     """(samples,) which fold held the sample out"""
     maps: np.ndarray | None
     """(samples, height, width) of a region method, at the resolution of the network's stage"""
     completeness: np.ndarray | None
     """(samples,) relative error of integrated gradients' completeness"""
+    sets: np.ndarray | None
+    """(samples, sets) of a method that scores sets; NaN where the fold's image lacks the set"""
+    set_names: np.ndarray | None
     untrained_overlap: dict[str, float]
     """For each class, how many of its top genes the same network untrained names as well: 0 as by
     chance, 1 all of them"""
@@ -122,6 +129,7 @@ def _compute(
     if _path(run, recipe, result).exists():
         return
     target = _beside(run, recipe, result, ".progress.json")
+    stop = _beside(run, recipe, result, ".cancel")
     target.parent.mkdir(parents=True, exist_ok=True)
     lease = Lease(_beside(run, recipe, result, ".lease"))
     if not lease.acquire():
@@ -132,17 +140,23 @@ def _compute(
     def report(done: int, total: int) -> None:
         nonlocal last
         progress(done, total)
+        if stop.exists():
+            raise Cancelled("The computation was cancelled.")
         if time.monotonic() - last > 0.5:
             last = time.monotonic()
             write_json(target, {"done": done, "total": total})
 
     try:
         work(report)
+    except Cancelled:
+        target.unlink(missing_ok=True)
+        raise
     except Exception as error:
         write_json(target, {"error": str(error) or type(error).__name__})
         raise
     finally:
         lease.release()
+        stop.unlink(missing_ok=True)
     target.unlink(missing_ok=True)
 
 
@@ -151,7 +165,7 @@ def load_attribution(run: str, recipe: Recipe) -> RunAttribution:
     with np.load(_find(run, recipe, ATTRIBUTION), allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     overlap = json.loads(str(arrays.pop("untrained_overlap")))
-    optional = {name: arrays.pop(name, None) for name in ("maps", "completeness")}
+    optional = {name: arrays.pop(name, None) for name in OPTIONAL}
     return RunAttribution(**arrays, **optional, untrained_overlap=overlap)
 
 
@@ -205,15 +219,22 @@ def request_explanation(run: str, recipe: Recipe, *, evidence: bool = False) -> 
     load_result(run)
     result = EVIDENCE if evidence else ATTRIBUTION
     options = ["--method", recipe.method, "--baseline", recipe.baseline]
-    for name in ("against", "stage"):
+    for name in ("against", "stage", "sets", "towards"):
         if getattr(recipe, name) is not None:
-            options += [f"--{name}", getattr(recipe, name)]
+            options += [f"--{name}={getattr(recipe, name)}"]
+    if recipe.samples:
+        options += ["--samples", *recipe.samples]
     if evidence:
         options.append("--evidence")
     _path(run, recipe, "").parent.mkdir(parents=True, exist_ok=True)
     write_json(_beside(run, recipe, result, ".progress.json"), {"done": 0, "total": 1})
     with _beside(run, recipe, result, ".log").open("wb") as log:
         start_detached(["core", "explain", run, *options], log)
+
+
+def cancel_explanation(run: str, recipe: Recipe, *, evidence: bool = False) -> None:
+    """Have a computation that is under way stop after the samples, or the part, at hand."""
+    _beside(run, recipe, EVIDENCE if evidence else ATTRIBUTION, ".cancel").touch()
 
 
 def explanation_state(
@@ -266,6 +287,54 @@ def _find(run: str, recipe: Recipe, suffix: str) -> Path:
 def fold_layout(run: str, fold: int) -> GeneLayout:
     """The layout that a fold of a finished run was trained with."""
     return GeneLayout.load(run_folder(run) / "folds" / str(fold) / "layout.npz")
+
+
+def group_genes(recipe: Recipe, genes: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """The recipe's gene sets over the genes on an image, as `form_groups` gives them."""
+    method = METHODS[recipe.method]
+    return form_groups(
+        read_gene_sets(reference_file(recipe.sets)), genes, partition=method.partition,
+        most=method.most_sets,
+    )  # fmt: skip
+
+
+def class_sets(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFrame:
+    """What a method that scores gene sets found for a class, or for all.
+
+    Returns:
+        One row a class and set, highest score first: class, set, rank, score (mean over samples),
+        sd, positive (share of the samples in which it is above 0), folds (that have it on their
+        images), size and genes (those that were switched, on the first of these folds).
+
+    Raises:
+        InputError: the attribution is not computed, or the method doesn't score sets.
+    """
+    found = load_attribution(run, recipe)
+    if found.sets is None:
+        raise InputError(f"{METHODS[recipe.method].title} scores no gene sets.")
+    held: dict[str, tuple[int, list[str]]] = {}
+    for number in np.unique(found.folds):
+        genes = fold_layout(run, number).genes
+        names, members = group_genes(recipe, genes)
+        for name, own in zip(names, members, strict=True):
+            count, first = held.get(name, (0, genes[own].tolist()))
+            held[name] = count + 1, first
+    tables = []
+    for label in np.unique(found.labels) if cls is None else [cls]:
+        values = found.sets[found.labels == label]
+        known = np.isfinite(values)
+        table = pd.DataFrame({"class": label, "set": found.set_names})[known.any(axis=0)]
+        values, known = values[:, table.index], known[:, table.index]
+        table["score"] = np.nanmean(values, axis=0)
+        table["sd"] = np.nanstd(values, axis=0)
+        table["positive"] = (values > 0).sum(axis=0) / known.sum(axis=0)
+        table["folds"] = [held[name][0] for name in table["set"]]
+        table["size"] = [len(held[name][1]) for name in table["set"]]
+        table["genes"] = [held[name][1] for name in table["set"]]
+        table = table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+        table.insert(2, "rank", np.arange(1, len(table) + 1))
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
 
 
 def describe_regions(spec: RunSpec, recipe: Recipe, maps: np.ndarray, layout: GeneLayout) -> str:

@@ -97,8 +97,8 @@ def planted_run(run: str) -> str | None:
 
 
 def planted_recipe(recipe: Recipe) -> Recipe:
-    """The recipe as it is put to the test: the simulation lacks the class that it is against."""
-    return replace(recipe, against=None)
+    """The recipe as it is put to the test: the simulation lacks its classes and samples."""
+    return replace(recipe, against=None, towards=None, samples=())
 
 
 def _look_at_permuted(run: str) -> Evidence:
