@@ -29,7 +29,7 @@ from core.evaluation.metrics import METRICS
 from core.explain.methods import BASELINE_PROFILES, METHODS, Recipe
 from core.files import write_atomic
 from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
-from core.images.references import REFERENCE_ID, add_reference
+from core.images.references import REFERENCE_ID, add_public_sets, add_reference
 from core.models.backbones import REGION_CELLS
 from core.models.baselines import BASELINES
 from core.models.spec import NetworkSpec
@@ -148,7 +148,8 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     explain.add_argument(
         "--sets",
-        help="gene sets, for a method that scores sets: a GMT file, or a kept file's id",
+        help="gene sets, for a method that scores sets: a GMT file, a kept file's id, or the name "
+        "of a collection that `data fetch` has fetched",
     )
     explain.add_argument(
         "--samples", nargs="+", default=[], metavar="ID",
@@ -562,9 +563,11 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _keep_sets(text: str | None) -> str | None:
-    """The id of gene sets that are given as an id or as a file."""
+    """The id of gene sets: given as such, as a file, or as the name of a fetched collection."""
     if text is None or REFERENCE_ID.fullmatch(text):
         return text
+    if text in CATALOGUE:
+        return add_public_sets(CATALOGUE[text])
     return add_reference(Path(text))
 
 

@@ -33,6 +33,12 @@ from core.data.store import add_dataset, list_datasets
 from core.download import unfinished
 from core.errors import Cancelled, InputError
 from core.home import download_folder
+from core.images.references import (
+    add_public_sets,
+    list_references,
+    read_gene_sets,
+    reference_file,
+)
 from tests.test_download import Site, site  # noqa: F401
 
 SYMBOLS = read_symbols()[:30]
@@ -117,7 +123,22 @@ def make_hgnc() -> dict[str, bytes]:
     return {"hgnc_complete_set.txt": b"hgnc_id\tsymbol\tprev_symbol\nHGNC:26077\tMARCHF1\tMARCH1\n"}
 
 
+def make_sets(file: str) -> dict[str, bytes]:
+    return {file: b"FIRST\tabout\tTP53\tEGFR\nSECOND\tabout\tKLK3\n"}
+
+
+def make_reactome() -> dict[str, bytes]:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("ReactomePathways.gmt", "Apoptosis\tR-HSA-109581\tTP53\tBAX\n")
+    return {"ReactomePathways.gmt.zip": packed.getvalue()}
+
+
 MAKERS = {
+    "hallmark": lambda: make_sets("h.all.v2024.1.Hs.symbols.gmt"),
+    "go": lambda: make_sets("c5.go.bp.v2024.1.Hs.symbols.gmt"),
+    "reactome": make_reactome,
+    "wikipathways": lambda: make_sets("c2.cp.wikipathways.v2024.1.Hs.symbols.gmt"),
     "mendeley": make_mendeley,
     "uci": make_uci,
     "tcga": make_tcga,
@@ -200,6 +221,36 @@ def test_fetched_once_then_used_without_network(
     forget(entry)
     with pytest.raises(InputError, match="can't be reached"):
         fetch(entry)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("hallmark", {"FIRST": ["TP53", "EGFR"], "SECOND": ["KLK3"]}),
+        ("reactome", {"Apoptosis": ["TP53", "BAX"]}),
+    ],
+)
+def test_fetched_gene_sets_are_kept_with_their_name(
+    name: str, expected: dict, mirror: Site
+) -> None:
+    entry = CATALOGUE[name]
+    with pytest.raises(InputError, match=rf"not on this computer yet.*data fetch {name}"):
+        add_public_sets(entry)
+    fetch(entry)
+    before = set(download_folder(name).iterdir())
+    reference = add_public_sets(entry)
+    assert read_gene_sets(reference_file(reference)) == expected
+    assert [kept.name for kept in list_references("sets")] == [entry.title]
+    assert set(download_folder(name).iterdir()) == before
+
+
+def test_what_is_no_gene_sets_is_said(mirror: Site) -> None:
+    with pytest.raises(InputError, match=r"holds no gene sets. These do: hallmark, go, reactome"):
+        add_public_sets(CATALOGUE["uci"])
+    mirror.files["/go/c5.go.bp.v2024.1.Hs.symbols.gmt"] = b"not found, sorry"
+    fetch(CATALOGUE["go"])
+    with pytest.raises(InputError, match="expected a GMT file"):
+        add_public_sets(CATALOGUE["go"])
 
 
 @pytest.mark.parametrize(

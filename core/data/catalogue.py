@@ -1,4 +1,6 @@
-"""Public datasets on offer: what they are, what is odd about them, and their files, fetched once.
+"""Public data on offer: what they are, what is odd about them, and their files, fetched once.
+
+Datasets, HGNC's symbols, and collections of gene sets.
 
 Addresses and numbers are the publishers'. What could not be confirmed is None, and `unverified`
 says so.
@@ -9,10 +11,12 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from anndata import AnnData
@@ -60,6 +64,8 @@ class PublicDataset:
     citation: str
     matrix: str | None
     """File with the expression values, on its own or in an archive; None: there are none."""
+    sets: str | None = None
+    """File with gene sets (GMT), on its own or in an archive; None: there are none."""
     labels: str | None = None
     """File with what is known about the samples, joined by sample id."""
     label: str | None = None
@@ -82,6 +88,27 @@ class PublicDataset:
 
 _XENA = "Goldman et al. 2020, doi:10.1038/s41587-020-0546-8 (UCSC Xena)"
 _XENA_LICENCE = "none stated by UCSC Xena, which asks to be cited"
+
+_MSIGDB = "https://data.broadinstitute.org/gsea-msigdb/msigdb/release/2024.1.Hs/"
+_MSIGDB_LICENCE = "CC BY 4.0 (MSigDB's licence terms)"
+_MSIGDB_PAGE = "https://www.gsea-msigdb.org/gsea/msigdb/human/collections.jsp"
+_MSIGDB_UNVERIFIED = (
+    "Size and hash of the file. The address is the one that other programs fetch it from; it "
+    "could not be tried where this was built.",
+)
+
+
+def _msigdb(name: str, file: str, **about: Any) -> PublicDataset:
+    """A collection of MSigDB's release 2024.1 with gene symbols."""
+    return PublicDataset(
+        name=name,
+        page=_MSIGDB_PAGE,
+        files=(PublicFile(file, _MSIGDB + file),),
+        matrix=None,
+        sets=file,
+        **about,
+    )
+
 
 CATALOGUE: Registry[PublicDataset] = Registry(
     "public dataset",
@@ -236,6 +263,64 @@ CATALOGUE: Registry[PublicDataset] = Registry(
             traps=("It changes every month: a symbol is mended as of the day it was fetched.",),
             unverified=("Size and hash, as the file changes.",),
         ),
+        _msigdb(
+            "hallmark",
+            "h.all.v2024.1.Hs.symbols.gmt",
+            title="Hallmark gene sets (MSigDB 2024.1)",
+            help="50 sets of genes that change together in well-known states and processes.",
+            licence=_MSIGDB_LICENCE,
+            citation="Liberzon et al. 2015, doi:10.1016/j.cels.2015.12.004",
+            traps=("Sets are broad: 32 to 200 genes each.",),
+            unverified=_MSIGDB_UNVERIFIED,
+        ),
+        _msigdb(
+            "go",
+            "c5.go.bp.v2024.1.Hs.symbols.gmt",
+            title="Gene Ontology, biological process (MSigDB 2024.1)",
+            help="Some thousands of processes, from broad to narrow.",
+            licence=f"{_MSIGDB_LICENCE}; Gene Ontology CC BY 4.0",
+            citation="Gene Ontology Consortium 2023, doi:10.1093/genetics/iyad031; Liberzon et al. "
+            "2011, doi:10.1093/bioinformatics/btr260 (MSigDB)",
+            traps=(
+                "Terms are nested, so that their sets share most genes: read related ones as one.",
+            ),
+            unverified=_MSIGDB_UNVERIFIED,
+        ),
+        PublicDataset(
+            name="reactome",
+            title="Reactome pathways",
+            help="Reactions and pathways that curators have put together from the literature.",
+            page="https://reactome.org/download-data",
+            files=(
+                PublicFile(
+                    "ReactomePathways.gmt.zip",
+                    "https://reactome.org/download/current/ReactomePathways.gmt.zip",
+                ),
+            ),
+            licence="CC0",
+            citation="Milacic et al. 2024, doi:10.1093/nar/gkad1025",
+            matrix=None,
+            sets="ReactomePathways.gmt",
+            traps=(
+                "Pathways are nested: read related ones as one.",
+                "It changes every three months; the file says nothing about its version.",
+            ),
+            unverified=(
+                "Size and hash, as the file changes. The address is the one that other programs "
+                "fetch it from; it could not be tried where this was built.",
+            ),
+        ),
+        _msigdb(
+            "wikipathways",
+            "c2.cp.wikipathways.v2024.1.Hs.symbols.gmt",
+            title="WikiPathways (MSigDB 2024.1)",
+            help="Pathways that a community of researchers draws and keeps. WikiPathways' own file "
+            "names genes by Entrez ids, MSigDB's by symbols.",
+            licence=f"{_MSIGDB_LICENCE}; WikiPathways CC0",
+            citation="Agrawal et al. 2024, doi:10.1093/nar/gkad960",
+            traps=("Pathways that are drawn in several ways are several sets.",),
+            unverified=_MSIGDB_UNVERIFIED,
+        ),
     ],
 )
 
@@ -331,6 +416,28 @@ def read_entry(entry: PublicDataset) -> AnnData:
     data.uns["source"] = entry.title
     data.uns["notes"] = [*data.uns["notes"], *entry.traps]
     return data
+
+
+@contextmanager
+def open_sets(entry: PublicDataset) -> Iterator[Path]:
+    """The entry's kept gene sets (GMT) as a file, unpacked for as long as it lasts.
+
+    Raises:
+        InputError: it holds no gene sets, isn't fetched, has changed, or can't be read.
+    """
+    if entry.sets is None:
+        known = ", ".join(other.name for other in CATALOGUE if other.sets)
+        raise InputError(f"{entry.title} holds no gene sets. These do: {known}.")
+    paths = kept_files(entry)
+    if not paths:
+        raise InputError(
+            f"{entry.title} is not on this computer yet. Fetch it first: "
+            f"`python -m core data fetch {entry.name}`, or the page Explain."
+        )
+    for path in paths:
+        _check_kept(path)
+    with tempfile.TemporaryDirectory(dir=download_folder(entry.name), prefix=".") as folder:
+        yield _locate(entry.sets, paths, Path(folder))
 
 
 def describe_file(path: Path) -> dict[str, str | int]:

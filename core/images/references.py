@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from core.data.catalogue import PublicDataset, open_sets
 from core.errors import InputError
 from core.files import read_json, write_atomic, write_json
 from core.home import home
@@ -69,6 +70,15 @@ def add_reference(path: Path, name: str | None = None) -> str:
     if not place.with_suffix(".json").exists():
         write_json(place.with_suffix(".json"), {"name": name, "kind": kind})
     return reference
+
+
+def add_public_sets(entry: PublicDataset) -> str:
+    """Keep a catalogue entry's gene sets, once they are fetched, and give back their id.
+
+    Raises InputError as `open_sets` and `add_reference` do.
+    """
+    with open_sets(entry) as path:
+        return add_reference(path, entry.title)
 
 
 def list_references(kind: Kind) -> list[Reference]:
