@@ -22,8 +22,10 @@ from ui.explain import (
     show_table,
     warn_of_regions,
 )
+from ui.explain_added import show_added
 from ui.explain_compare import show_side_by_side
 from ui.explain_list import show_list
+from ui.explain_samples import ask_samples
 from ui.explain_sets import show_sets, show_sets_of
 from ui.explain_statistics import ask_top, show_markers, show_statistics
 from ui.parts import download_table, errors, finished_runs, pick_run, show_empty
@@ -31,6 +33,7 @@ from ui.trust import say_trust, show_trust
 
 VIEWS = {
     "genes": "Genes",
+    "samples": "Chosen samples",
     "trust": "Trust card",
     "statistics": "Network or plain statistics",
     "sets": "Gene sets",
@@ -87,6 +90,20 @@ def show_chosen(record: RunRecord, table: pd.DataFrame, selected: list[str], nam
                 )
 
 
+def is_computed(record: RunRecord, recipe: Recipe) -> bool:
+    """Whether the attribution stands; else offers to compute it, or shows how far that is."""
+    if explanation_state(record.id, recipe).state == "done":
+        return True
+    method = METHODS[recipe.method]
+    often = "It asks the network some hundred times a sample: minutes to an hour on a CPU"
+    show_request(
+        record.id, recipe, what=describe(recipe), button=f"Compute {method.title}",
+        duration=f"{often if method.asks_often else 'It takes seconds to a few minutes'}, in a "
+        "process of its own.",
+    )  # fmt: skip
+    return False
+
+
 def show_page() -> None:
     """Pick a run and the question; then its answer, seen from several sides."""
     records = finished_runs()
@@ -96,12 +113,7 @@ def show_page() -> None:
     record = pick_run(records)
     st.caption(headline(record.id))
     recipe, cls = ask_question(record)
-    if explanation_state(record.id, recipe).state != "done":
-        show_request(
-            record.id, recipe, what=describe(recipe),
-            button=f"Compute {METHODS[recipe.method].title}",
-            duration="It takes seconds to a few minutes, in a process of its own.",
-        )  # fmt: skip
+    if recipe is None or not is_computed(record, recipe):
         return
     found, table = read_attribution(record.id, recipe), read_genes(record.id, recipe, cls)
     layout = fold_layout(record.id, load_result(record.id).scored[0])
@@ -119,6 +131,12 @@ def show_page() -> None:
             show_trust(record, recipe)
         elif view == "statistics":
             show_statistics(table, name, cls)
+        elif view == "samples":
+            chosen = ask_samples(record, recipe, cls)
+            if chosen is not None and is_computed(record, chosen):
+                show_genes(record, chosen, cls, read_genes(record.id, chosen, cls))
+        elif view == "sets" and METHODS[recipe.method].uses_sets:
+            show_added(record, recipe, cls, layout)
         elif view == "sets":
             show_sets(record, recipe, cls, layout)
         elif view == "markers":

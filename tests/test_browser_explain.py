@@ -34,6 +34,20 @@ def run(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     return run
 
 
+def draw_around(page: Page, low: float, high: float) -> None:
+    """Draw a lasso on the first chart: a square between two shares of its sides."""
+    canvas = page.locator(".nsewdrag").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    corners = [(low, low), (high, low), (high, high), (low, high), (low, low)]
+    places = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=5)
+    page.mouse.up()
+
+
 def test_from_a_pixel_and_from_a_lasso(
     run: str, server: Server, page: Page, tmp_path: Path
 ) -> None:
@@ -48,16 +62,7 @@ def test_from_a_pixel_and_from_a_lasso(
 
     page.get_by_text("Draw around genes", exact=True).click()
     settle(page)
-    canvas = page.locator(".nsewdrag").first
-    canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
-    corners = [(0.1, 0.1), (0.7, 0.1), (0.7, 0.7), (0.1, 0.7), (0.1, 0.1)]
-    places = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in corners]
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    for place in places[1:]:
-        page.mouse.move(*place, steps=5)
-    page.mouse.up()
+    draw_around(page, 0.1, 0.7)
     expect(page.get_by_text("drawn around on the map")).to_be_visible()
     settle(page)
     with page.expect_download() as download:
@@ -77,3 +82,32 @@ def test_from_a_pixel_and_from_a_lasso(
     expect(page.get_by_test_id("stException")).to_have_count(0)
     [error] = page.get_by_test_id("stAlertContentError").all()
     expect(error).to_contain_text("does not know the classes better than a guess")
+
+
+def test_samples_in_a_lasso_are_explained(
+    run: str, server: Server, page: Page, tmp_path: Path
+) -> None:
+    """From a lasso of samples to their genes, and on to gene sets."""
+    open_page(page, f"{server.url}/explain?run={run}&method=saliency")
+    page.get_by_text("Chosen samples", exact=True).click()
+    settle(page)
+    draw_around(page, 0.05, 0.95)
+    heading = page.get_by_role("heading", name=re.compile(r"^\d+ samples, explained towards BRCA$"))
+    expect(heading).to_be_visible()
+    settle(page)
+    press(page, "Compute Saliency")
+    expect(page.get_by_role("heading", name="Genes that spoke for BRCA")).to_be_visible(
+        timeout=120_000
+    )
+    settle(page)
+    count = int(heading.inner_text().split()[0])
+    assert 3 < count < 30
+    expect(page.get_by_label(f"Saliency of {count} chosen samples towards BRCA")).to_be_visible()
+    page.get_by_text("Which gene sets are they rich in?").click()
+    settle(page)
+    genes = class_genes(run, Recipe("saliency"), "BRCA")["gene"].tolist()
+    sets = tmp_path / "sets.gmt"
+    sets.write_text("all but one\tx\t" + "\t".join(genes[1:]) + "\n")
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(sets)
+    expect(page.get_by_text("of 1 tested sets")).to_be_visible()
+    expect(page.get_by_test_id("stException")).to_have_count(0)

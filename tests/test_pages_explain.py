@@ -1,25 +1,29 @@
 """Explain without a browser: the question, the trust card, statistics, gene sets, markers."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.data.catalogue import CATALOGUE, _note
+from core.data.catalogue import CATALOGUE, _note, forget
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.explain.evidence import MEASURES
+from core.explain.gene_sets import REST
 from core.explain.methods import Recipe
 from core.home import download_folder, run_folder
 from core.runs.execute import execute
-from core.runs.explain import class_genes, collect_evidence, explain_run
+from core.runs.explain import class_genes, class_sets, collect_evidence, explain_run
+from core.runs.result import load_predictions
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore
 from core.runs.trust import load_evidence
 from core.runs.whatif import permuted_labels
 from tests.pages import button, charts, open_page, words
+from tests.test_download import Site, site  # noqa: F401
 from tests.test_explain_runs import Silent
 
 CAM = Recipe("hirescam", stage="stem")
@@ -188,23 +192,134 @@ def test_network_or_t_test(run: str) -> None:
     assert f"Of the {genes} top genes, **{genes}**" in words(app)
 
 
-def test_gene_sets(run: str) -> None:
+def bring_sets(app: AppTest, run: str, prefix: str = "") -> AppTest:
+    """Upload three sets: the first and last genes of BRCA's table, and one that is not there."""
+    genes = class_genes(run, Recipe(), "BRCA")["gene"].tolist()
+    sets = {
+        "first": genes[:6], "inner": genes[1:6], "last": genes[-6:],
+        "strange": [f"X{i}" for i in range(9)],
+    }  # fmt: skip
+    text = "".join(f"{name}\t\t" + "\t".join(members) + "\n" for name, members in sets.items())
+    app.file_uploader(key=f"{prefix}gmt").upload("sets.gmt", text.encode(), "text/plain").run()
+    assert not app.exception
+    return app
+
+
+@pytest.fixture
+def no_sets(explained: tuple[Path, str]) -> Iterator[None]:
+    """No gene sets are kept, before and after."""
+    folder = explained[0] / "references"
+    shutil.rmtree(folder, ignore_errors=True)
+    yield
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_gene_sets(run: str, no_sets: None) -> None:
     app = view(open_page("explain", run=run), "sets")
     assert "Bring a file of gene sets" in app.info[0].value
     genes = class_genes(run, Recipe(), "BRCA")["gene"].tolist()
-    sets = {"first": genes[:6], "last": genes[-6:], "strange": [f"X{i}" for i in range(9)]}
-    text = "".join(f"{name}\t\t" + "\t".join(members) + "\n" for name, members in sets.items())
-    app.file_uploader(key="gmt").upload("sets.gmt", text.encode(), "text/plain").run()
-    assert not app.exception
-    assert f"3 sets; 12 of their genes are among the {len(genes)} on the image" in words(app)
-    assert app.dataframe[0].value["set"].tolist() == ["first"]
-    assert charts(app) == 3
+    app = bring_sets(app, run)
+    assert f"4 sets; 12 of their genes are among the {len(genes)} on the image" in words(app)
+    assert app.dataframe[0].value["set"].tolist() == ["first", "inner"]
+    assert charts(app) == 4
+    assert "2 sets with an FDR below 0.05, in 1 groups" in words(app)
     assert len(app.query_params["sets"]) == 64
+    app.number_input(key="network limit").set_value(0.001).run()
+    assert not app.exception
     app.segmented_control(key="set test").set_value("Along the whole ranking").run()
     assert not app.exception
-    assert set(app.dataframe[0].value["set"]) == {"first", "last"}
+    assert set(app.dataframe[0].value["set"]) == {"first", "inner", "last"}
     app.selectbox(key="set").select("last").run()
     assert not app.exception
+    again = view(open_page("explain", run=run, sets=app.query_params["sets"]), "sets")
+    assert not again.exception
+    assert again.selectbox(key=f"sets {app.query_params['sets']}").options == ["sets.gmt"]
+
+
+def test_public_gene_sets_are_fetched_with_their_licence(
+    run: str,
+    no_sets: None,
+    site: Site,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    genes = class_genes(run, Recipe(), "BRCA")["gene"].tolist()
+    file = CATALOGUE["hallmark"].files[0].name
+    site.files = {f"/hallmark/{file}": ("MINE\tabout\t" + "\t".join(genes[:9])).encode()}
+    monkeypatch.setenv("GENECANVAS_CATALOGUE_URL", site.address)
+    app = view(open_page("explain", run=run), "sets")
+    text = words(app)
+    for name in ("Hallmark", "Gene Ontology", "Reactome", "WikiPathways"):
+        assert name in text
+    assert "CC BY 4.0" in text
+    assert "could not be tried where this was built" in text
+    app.button(key="fetch hallmark").click().run()
+    try:
+        assert not app.exception
+        assert app.dataframe[0].value["set"].tolist() == ["MINE"]
+        app.button(key="fetch go").click().run()
+        assert not app.exception
+        assert any("answers 404" in error.value for error in app.error)
+    finally:
+        forget(CATALOGUE["hallmark"])
+
+
+def test_what_gene_sets_add(run: str, no_sets: None) -> None:
+    app = open_page("explain", run=run, method="set_occlusion")
+    assert not app.exception
+    assert "Bring a file of gene sets" in app.info[0].value
+    app = bring_sets(app, run, "method ")
+    assert "Occlusion by gene set** has not been computed" in words(app)
+    recipe = Recipe("set_occlusion", sets=app.query_params["sets"])
+    explain_run(run, recipe, lambda *_: None)
+    try:
+        app = view(app.run(), "sets")
+        assert not app.exception
+        assert "Scored are gene sets, not genes" in app.warning[0].value
+        assert set(app.dataframe[0].value["set"]) == {"first", "inner", "last", REST}
+        assert charts(app) == 2
+        app.selectbox(key="added set").select("last").run()
+        assert not app.exception
+        [members] = class_sets(run, recipe, "BRCA").query("set == 'last'")["genes"]
+        assert f"Its {len(members)} genes" in words(app)
+        app = view(app, "genes")
+    finally:
+        app.session_state["method"] = "integrated_gradients"
+
+
+def test_samples_are_chosen_and_explained_towards_a_class(
+    run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The misclassified; in the browser also by a lasso."""
+    asked: list[Recipe] = []
+    monkeypatch.setattr(
+        "ui.explain.request_explanation", lambda run, recipe, evidence: asked.append(recipe)
+    )
+    app = view(open_page("explain", run=run), "samples")
+    assert "Draw around samples on the map" in words(app)
+    held = load_predictions(run)
+    wrong = held[held["true"] != held["predicted"]]
+    assert len(wrong)
+    app.button(key="choose All misclassified").click().run()
+    assert not app.exception
+    assert f"#### {len(wrong)} samples, explained towards BRCA" in words(app)
+    assert set(app.dataframe[0].value["sample"]) == set(wrong["sample"])
+    few = sorted(wrong["sample"])[:4]
+    app.session_state["explained samples"] = few
+    button(app.run(), "Compute Integrated gradients").click().run()
+    [recipe] = asked
+    assert recipe == Recipe(samples=tuple(few), towards="BRCA")
+    explain_run(run, recipe, lambda *_: None)
+    app.run()
+    assert not app.exception
+    assert "#### Genes that spoke for BRCA" in words(app)
+    table = app.dataframe[1].value
+    assert table["gene"].tolist() == class_genes(run, recipe, "BRCA")["gene"].tolist()
+    app.segmented_control(key="explained samples map kind").set_value(
+        "Nearest neighbours (t-SNE)"
+    ).run()
+    assert not app.exception
+    button(app, "Choose none").click().run()
+    assert "Draw around samples on the map" in words(app)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +327,9 @@ def test_gene_sets(run: str) -> None:
     [("A\tx\t" + "\t".join(f"ENSG{i}" for i in range(9)), "None of the 1 sets has"),
      ("no tabs here", "expected")],
 )  # fmt: skip
-def test_gene_sets_that_do_not_fit_are_said(run: str, text: str, complaint: str) -> None:
+def test_gene_sets_that_do_not_fit_are_said(
+    run: str, no_sets: None, text: str, complaint: str
+) -> None:
     app = view(open_page("explain", run=run), "sets")
     app.file_uploader(key="gmt").upload("sets.gmt", text.encode(), "text/plain").run()
     assert not app.exception

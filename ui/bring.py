@@ -148,7 +148,7 @@ def offer_current_symbols(data: AnnData) -> AnnData:
     if not kept(hgnc):
         if st.button("Look for outdated gene symbols (fetches HGNC's list once)", type="tertiary"):
             with errors():
-                _fetch(hgnc)
+                fetch_with_bar(hgnc)
                 st.rerun()
         return data
     outdated = find_outdated(data.var_names, former_symbols(str(kept_files(hgnc)[0])))
@@ -249,13 +249,13 @@ def show_entry(entry: PublicDataset, *, titled: bool = True) -> None:
 
 
 def _fetch_and_read(entry: PublicDataset) -> AnnData:
-    _fetch(entry)
+    fetch_with_bar(entry)
     with st.spinner("Reading what was fetched"):
         return read_entry(entry)
 
 
-def _fetch(entry: PublicDataset) -> None:
-    """Download what isn't here yet, with its progress."""
+def fetch_with_bar(entry: PublicDataset) -> None:
+    """Download what isn't here yet of a catalogue entry, with its progress."""
     bar = st.progress(0.0, "Asking the server")
 
     def progress(name: str, done: int, total: int | None) -> None:

@@ -18,6 +18,7 @@ from core.models.spec import NetworkSpec
 from core.plots.figures import expression_by_class, gene_image, region_map
 from core.runs.explain import (
     RunAttribution,
+    cancel_explanation,
     class_genes,
     describe_regions,
     explanation_state,
@@ -30,6 +31,7 @@ from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord
 from ui.forms import ask_record
+from ui.gene_sets import pick_sets
 from ui.parts import escape_markdown, open_dataset, show_figure
 
 MEAN, WRONG = "mean", "wrong"
@@ -100,11 +102,11 @@ def chosen_gene(table: pd.DataFrame) -> str:
     return gene
 
 
-def ask_question(record: RunRecord) -> tuple[Recipe, str]:
-    """Class and recipe; both stand in the link.
+def ask_question(record: RunRecord) -> tuple[Recipe | None, str]:
+    """Class and recipe; both stand in the link. No recipe while the gene sets it needs are missing.
 
     Only what the method has can be chosen: a baseline, a class that the question is against, a
-    stage of the network.
+    stage of the network, gene sets.
     """
     classes = load_result(record.id).classes
     first, second, third, fourth = st.columns([3, 2, 2, 3])
@@ -133,7 +135,10 @@ def ask_question(record: RunRecord) -> tuple[Recipe, str]:
             baseline = ask_record(BASELINE_PROFILES, "Compared with", key="baseline")
         if method.uses_stage:
             stage = _ask_stage(record.spec.network)
-    return Recipe(name, baseline, against, stage), cls
+    sets = pick_sets("method ") if method.uses_sets else None
+    if method.uses_sets and sets is None:
+        return None, cls
+    return Recipe(name, baseline, against, stage, sets), cls
 
 
 def _ask_stage(network: NetworkSpec) -> str | None:
@@ -159,6 +164,8 @@ def describe(recipe: Recipe) -> str:
         words.append(f"at {recipe.stage}")
     if recipe.against is not None:
         words.append(f"against {recipe.against}")
+    if recipe.towards is not None:
+        words.append(f"of {len(recipe.samples)} chosen samples towards {recipe.towards}")
     return " ".join(words)
 
 
@@ -194,6 +201,12 @@ def _wait_for(run: str, recipe: Recipe, what: str, evidence: bool) -> None:
     if state.state != "working":
         st.rerun()
     st.progress(state.fraction, f"Computing {what}. It is safe to close this tab.")
+    st.button(
+        "Cancel", key=f"cancel {run} {evidence}",
+        on_click=lambda: cancel_explanation(run, recipe, evidence=evidence),
+        help="Stops after the samples at hand; of a trust card, after the part at hand, and what "
+        "was measured so far is kept.",
+    )  # fmt: skip
 
 
 def warn_of_regions(
@@ -203,6 +216,11 @@ def warn_of_regions(
     method = METHODS[recipe.method]
     if method.warning:
         st.warning(method.warning)
+    if method.uses_sets:
+        st.warning(
+            "Scored are gene sets, not genes: a gene's score is an equal share of its sets' "
+            "scores. See the view Gene sets."
+        )
     if found.maps is None:
         return
     st.warning(describe_regions(spec, recipe, found.maps, layout))
@@ -239,7 +257,8 @@ def show_map(
     data = pd.DataFrame({"gene": layout.genes, "row": layout.row + 1, "column": layout.col + 1,
                          "attribution": values})  # fmt: skip
     figure = gene_image(layout, values, name="attribution", diverging=method.signed, marked=marked)
-    _show_pointed(figure, layout, data, f"{recipe.stem}_{cls}", f"{describe(recipe)} of {cls}")
+    alt = describe(recipe) if recipe.towards else f"{describe(recipe)} of {cls}"
+    _show_pointed(figure, layout, data, f"{recipe.stem}_{cls}", alt)
     if several and shown in (MEAN, WRONG):
         st.caption("Means over the folds, gene by gene, painted on the first fold's layout.")
     if found.maps is not None:

@@ -1,12 +1,9 @@
-"""Gene sets: which are over-represented among the top genes, which gather at an end of the ranking.
+"""Gene sets: over-represented among the top genes, or gathered at an end of the ranking.
 
-The sets come from a GMT file that the user brings; it is kept by its content and stands in the
-link.
+Those that pass are also shown as a network of what they share.
 """
 
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,17 +18,21 @@ from core.explain.enrichment import (
     running_score,
 )
 from core.explain.methods import Recipe
+from core.explain.network import LINKED, arrange_sets, link_sets
 from core.images.layout import GeneLayout
-from core.images.references import add_reference, read_gene_sets, reference_file
-from core.plots.explain import circle_genes, running_sum, set_dots
+from core.images.references import read_gene_sets, reference_file
+from core.plots.explain import circle_genes, running_sum, set_dots, set_network
 from core.plots.figures import gene_image
 from core.runs.store import RunRecord
 from ui.explain import read_genes
 from ui.explain_list import show_list
 from ui.explain_statistics import ask_top
+from ui.gene_sets import pick_sets
 from ui.parts import download_table, escape_markdown, show_figure
 
 SHOWN_SETS = 20
+MOST_LINKED = 100
+"""Sets of lowest FDR that a network shows."""
 NAMED_GENES = 3
 
 
@@ -71,43 +72,63 @@ def show_sets(record: RunRecord, recipe: Recipe, cls: str, layout: GeneLayout) -
         )
         show_gathered(found, name)
         genes_of = dict(zip(found["set"], found["leading"], strict=True))
+    show_network(found, sets, table["gene"], name)
     chosen = show_set(table, layout, sets, list(found["set"]), genes_of, name, cls)
     show_list(record, genes_of[chosen], table, f"{name}_set", key="set list")
 
 
+def show_network(
+    found: pd.DataFrame, sets: Mapping[str, Sequence[str]], genes: Collection[str], name: str
+) -> None:
+    """Sets that pass as a network: related ones lie together; a click looks at a set."""
+    st.markdown("##### Which of these sets are the same genes?")
+    left, _ = st.columns([1, 3])
+    limit = left.number_input(
+        "FDR below", 0.001, 1.0, 0.05, step=0.05, format="%.3f", key="network limit"
+    )
+    passing = found[found["fdr"] < limit].head(MOST_LINKED)
+    if len(passing) < 2:
+        st.caption(
+            f"{len(passing)} of the sets pass at this limit: there is nothing to link. With a "
+            "higher one, what is shown may be luck."
+        )
+        return
+    on_image = set(genes)
+    own = {one: [gene for gene in sets[one] if gene in on_image] for one in passing["set"]}
+    links = link_sets(own)
+    table = arrange_sets(own, links).merge(passing[["set", "size", "fdr"]], on="set")
+    table["genes"] = table["set"].map(own)
+    listed = table.assign(genes=table["genes"].str.join(", "))
+    figure = set_network(table, links)
+    show_figure(
+        figure, listed, f"{name}_set_network", alt="Gene sets, linked where they share genes",
+        key="set network", select=_take_set,
+    )  # fmt: skip
+    groups = table["group"].nunique()
+    st.caption(
+        f"{len(table)} sets with an FDR below {limit:g}, in {groups} groups; linked where they "
+        f"share {LINKED:.0%} or more of the smaller set's genes on the image (EnrichmentMap, "
+        "Merico et al. 2010). The larger a point, the more genes. A click looks at the set below."
+    )
+
+
+def _take_set() -> None:
+    """Look at the set that was clicked."""
+    points = st.session_state["set network"]["selection"]["points"]
+    names = [point["customdata"][0] for point in points if point.get("customdata")]
+    if names:
+        st.session_state["set"] = names[0]
+
+
 def show_sets_of(genes: Sequence[str], table: pd.DataFrame, name: str) -> None:
     """Over-representation in any list of a class's genes, with all on the image as background."""
-    reference = pick_sets()
+    reference = pick_sets("list ")
     if reference is None:
         return
     found = over_representation(genes, table["gene"], read_gene_sets(reference_file(reference)))
     say_significant(found)
     listed = found.assign(genes=found["genes"].str.join(", "))
     show_set_table(listed[listed["overlap"] > 0], listed, f"{name}_list_sets")
-
-
-def pick_sets() -> str | None:
-    """The id of the gene sets in use: from the link, or from a file that is uploaded."""
-    now = st.query_params.get("sets") or st.session_state.get("last sets")
-    upload = st.file_uploader(
-        "Gene sets (GMT)", type=["gmt", "gz", "txt"], key="gmt",
-        help="A line a set: name, description, genes, with tabs between. MSigDB, Enrichr, "
-        "Reactome and WikiPathways offer such files. Use the ids of your dataset, mostly symbols.",
-    )  # fmt: skip
-    if upload is not None:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "sets.gmt"
-            path.write_bytes(upload.getbuffer())
-            now = add_reference(path)
-    if now is None:
-        st.info(
-            "Bring a file of gene sets to see which of them this list is about. It stays on this "
-            "computer."
-        )
-        return None
-    read_gene_sets(reference_file(now))
-    st.session_state["last sets"] = st.query_params["sets"] = now
-    return now
 
 
 @st.cache_data(max_entries=10, show_spinner="Testing the sets")

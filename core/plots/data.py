@@ -12,6 +12,7 @@ MANY_POINTS = 3000
 """From here on points are drawn by the graphics card."""
 OTHER = "rgba(140,140,140,0.7)"
 """Values beyond the palette, and samples without a value."""
+WRONG = "#B2182B"
 
 
 def sample_map(
@@ -46,6 +47,23 @@ def sample_map(
         margin={"l": 10, "r": 10, "t": 10, "b": 10}, legend={"title": None},
     )  # fmt: skip
     return figure
+
+
+def mark_wrong(figure: go.Figure, x: np.ndarray, y: np.ndarray, wrong: pd.DataFrame) -> None:
+    """Add crosses over misclassified samples to a map of samples.
+
+    Args:
+        figure: what `sample_map` gives.
+        x: (wrong,) first coordinate.
+        y: (wrong,) second coordinate.
+        wrong: sample, true, predicted.
+    """
+    figure.add_scatter(
+        x=x, y=y, mode="markers", name=f"misclassified ({len(wrong)})", customdata=wrong["sample"],
+        text=wrong["true"] + " taken for " + wrong["predicted"],
+        marker={"symbol": "x-thin", "size": 10, "line": {"width": 2, "color": WRONG}},
+        hovertemplate="<b>%{customdata}</b><br>%{text}<extra></extra>",
+    )  # fmt: skip
 
 
 def value_ranges(quantiles: np.ndarray, groups: Sequence[str], unit: str) -> go.Figure:

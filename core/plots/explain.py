@@ -14,6 +14,8 @@ GREY = "#888888"
 BAND = "rgba(140,140,140,0.3)"
 LABELLED = 12
 """So many of the first genes of a volcano are named."""
+LABELLED_SETS = 25
+"""With more sets in a network their names would cover each other."""
 LIMITS = {"green": "#1B7837", "red": "#B2182B"}
 
 
@@ -124,7 +126,7 @@ def set_dots(table: pd.DataFrame, x: str, title: str, count: str, words: str) ->
         words: what these genes are.
     """
     shown = table.iloc[::-1]
-    names = [name if len(name) <= 48 else f"{name[:47]}…" for name in shown["set"]]
+    names = [_cut(name) for name in shown["set"]]
     sure = -np.log10(np.clip(shown["fdr"], 1e-10, 1))
     size = 8 + 22 * np.sqrt(shown[count] / max(shown[count].max(), 1))
     figure = go.Figure(
@@ -143,6 +145,81 @@ def set_dots(table: pd.DataFrame, x: str, title: str, count: str, words: str) ->
     figure.update_xaxes(title_text=title)
     figure.update_yaxes(automargin=True)
     return _lay_out(figure, 140 + 26 * len(shown))
+
+
+def set_bars(table: pd.DataFrame) -> go.Figure:
+    """Gene sets as bars: what each adds to the class score, with its SD over samples.
+
+    Args:
+        table: set, score, sd, size (genes); the highest score first.
+    """
+    shown = table.iloc[::-1]
+    figure = go.Figure(
+        go.Bar(
+            x=shown["score"], y=[_cut(name) for name in shown["set"]], orientation="h",
+            error_x={"type": "data", "array": shown["sd"], "color": GREY, "thickness": 1},
+            marker={"color": np.where(shown["score"] >= 0, COLOURS[1], COLOURS[0])},
+            customdata=shown["size"], text=shown["set"], textposition="none",
+            hovertemplate="<b>%{text}</b><br>%{customdata} genes, score %{x:.3g}<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_xaxes(title_text="part of the class score, mean ± SD over samples")
+    figure.update_yaxes(automargin=True)
+    return _lay_out(figure, 140 + 24 * len(shown))
+
+
+def set_network(table: pd.DataFrame, links: pd.DataFrame) -> go.Figure:
+    """Gene sets as points, linked where they share genes.
+
+    Args:
+        table: set, x, y, size (genes), fdr, genes (a list); a point's area is its genes.
+        links: first, second, shared, overlap.
+    """
+    at = table.set_index("set")
+    figure = go.Figure()
+    for width, low, high in ((1, 0, 0.75), (3, 0.75, 2)):
+        part = links[(links["overlap"] >= low) & (links["overlap"] < high)]
+        ends = np.stack(
+            [at.loc[part[end], ["x", "y"]].to_numpy() for end in ("first", "second")], 1
+        )
+        gaps = np.full((len(part), 1, 2), np.nan)
+        x, y = np.concatenate([ends, gaps], axis=1).reshape(-1, 2).T
+        figure.add_scatter(
+            x=x, y=y, mode="lines", hoverinfo="skip", line={"color": GREY, "width": width},
+            opacity=0.6, name="three quarters of the smaller set or more" if low else
+            "half of the smaller set or more", showlegend=bool(len(part)),
+        )  # fmt: skip
+    sure = -np.log10(np.clip(table["fdr"], 1e-10, 1))
+    named = [_cut(name, 28) for name in table["set"]]
+    figure.add_scatter(
+        x=table["x"], y=table["y"], mode="markers+text" if len(table) <= LABELLED_SETS
+        else "markers", text=named, textposition="top center", name="sets", showlegend=False,
+        customdata=np.stack(
+            [table["set"], table["size"], table["fdr"], table["genes"].map(_some_genes)], axis=1
+        ),
+        marker={
+            "size": 10 + 26 * np.sqrt(table["size"] / table["size"].max()), "color": sure,
+            "colorscale": "Viridis", "cmin": 0, "cmax": max(2.0, float(sure.max())), "opacity": 1,
+            "line": {"width": 1, "color": GREY},
+            "colorbar": {"title": {"text": "−log10 FDR", "side": "right"}, "thickness": 12},
+        },
+        hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]} genes, FDR "
+        "%{customdata[2]:.2g}<br>%{customdata[3]}<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    figure.update_layout(legend={"orientation": "h", "y": -0.02})
+    return _lay_out(figure, 560)
+
+
+def _cut(name: str, most: int = 48) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def _some_genes(genes: Sequence[str]) -> str:
+    """Genes for a hover, in lines of six."""
+    shown = [*genes[:24], *(["…"] if len(genes) > 24 else [])]
+    return "<br>".join(", ".join(shown[at : at + 6]) for at in range(0, len(shown), 6))
 
 
 def running_sum(running: np.ndarray, hits: np.ndarray, genes: Sequence[str]) -> go.Figure:

@@ -1,0 +1,70 @@
+"""What each gene set adds to a class, by the methods that ask the network about sets."""
+
+import pandas as pd
+import streamlit as st
+
+from core.explain.methods import METHODS, Recipe
+from core.images.layout import GeneLayout
+from core.plots.explain import circle_genes, set_bars
+from core.plots.figures import gene_image
+from core.runs.explain import class_sets
+from core.runs.store import RunRecord
+from ui.explain import read_genes
+from ui.explain_list import show_list
+from ui.parts import escape_markdown, show_figure
+
+SHOWN = 15
+"""Sets at each end of the list that are drawn."""
+
+
+@st.cache_data(max_entries=10, show_spinner="Reading the sets' scores")
+def read_sets(run: str, recipe: Recipe, cls: str) -> pd.DataFrame:
+    """What each set adds to a class."""
+    return class_sets(run, recipe, cls)
+
+
+def show_added(record: RunRecord, recipe: Recipe, cls: str, layout: GeneLayout) -> None:
+    """The sets by their scores, as bars and a table; one of them on the gene-image."""
+    table, name = read_sets(record.id, recipe, cls), f"{record.id}_{recipe.stem}_{cls}"
+    how = (
+        "Scores of the sets add up to the change of the class score; a gene counts in the smallest "
+        "of its sets only."
+        if METHODS[recipe.method].partition
+        else "Each set by itself; sets share genes, so the falls don't add up."
+    )
+    st.caption(f"{how} Mean ± SD over the samples explained.")
+    listed = table.assign(genes=table["genes"].str.join(", "))
+    ends = table if len(table) <= 2 * SHOWN else pd.concat([table[:SHOWN], table[-SHOWN:]])
+    show_figure(
+        set_bars(ends), listed, f"{name}_added", alt=f"What gene sets add to {cls}", key="added",
+    )  # fmt: skip
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        listed, hide_index=True, height=300, key=f"{name} added",
+        column_order=["rank", "set", "score", "sd", "positive", "size", "folds", "genes"],
+        column_config={
+            "rank": number("Rank", width=55), "set": "Set",
+            "score": number("Score", format="%.3g"), "sd": number("± SD", format="%.2g"),
+            "positive": number(
+                "Samples", format="percent",
+                help="Share of the samples in which the set speaks for the class.",
+            ),
+            "size": number("Genes switched"), "folds": number("Folds"), "genes": "Genes",
+        },
+    )  # fmt: skip
+    chosen = st.selectbox("Look at a set", table["set"].tolist(), key="added set")
+    members = table.loc[table["set"] == chosen, "genes"].item()
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown(f"##### {escape_markdown(chosen)} on the gene-image")
+        st.caption("Each gene in the colour of its share of its sets' scores; the set is circled.")
+        genes = read_genes(record.id, recipe, cls)
+        scores = genes.set_index("gene")["score"].reindex(layout.genes).fillna(0).to_numpy()
+        figure = gene_image(layout, scores, name="share of the score", diverging=True)
+        show_figure(
+            circle_genes(figure, layout, members), genes, f"{name}_set",
+            alt=f"Genes of {chosen} on the gene-image", key="added map",
+        )  # fmt: skip
+    with right:
+        st.markdown(f"##### Its {len(members)} genes")
+        show_list(record, members, genes, f"{name}_set", key="added list")
