@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from core.explain.gene_sets import REST
 from core.explain.methods import METHODS, Recipe
 from core.images.layout import GeneLayout
 from core.plots.explain import circle_genes, set_bars
@@ -32,9 +33,14 @@ def show_added(record: RunRecord, recipe: Recipe, cls: str, layout: GeneLayout) 
         if METHODS[recipe.method].partition
         else "Each set by itself; sets share genes, so the falls don't add up."
     )
-    st.caption(f"{how} Mean ± SD over the samples explained.")
+    named, rest = table[table["set"] != REST], table[table["set"] == REST]
+    held = "".join(
+        f" The {row.size} genes in none of the sets: {row.score:+.3g}."
+        for row in rest.itertuples(index=False)
+    )
+    st.caption(f"{how} Mean ± SD over the samples explained.{held}")
     listed = table.assign(genes=table["genes"].str.join(", "))
-    ends = table if len(table) <= 2 * SHOWN else pd.concat([table[:SHOWN], table[-SHOWN:]])
+    ends = named if len(named) <= 2 * SHOWN else pd.concat([named[:SHOWN], named[-SHOWN:]])
     show_figure(
         set_bars(ends), listed, f"{name}_added", alt=f"What gene sets add to {cls}", key="added",
     )  # fmt: skip
@@ -52,7 +58,7 @@ def show_added(record: RunRecord, recipe: Recipe, cls: str, layout: GeneLayout) 
             "size": number("Genes switched"), "folds": number("Folds"), "genes": "Genes",
         },
     )  # fmt: skip
-    chosen = st.selectbox("Look at a set", table["set"].tolist(), key="added set")
+    chosen = st.selectbox("Look at a set", named["set"].tolist(), key="added set")
     members = table.loc[table["set"] == chosen, "genes"].item()
     left, right = st.columns(2, gap="large")
     with left:

@@ -38,8 +38,8 @@ def pick_sets(prefix: str = "") -> str | None:
             st.session_state[IN_USE] = st.session_state[key]
 
         st.selectbox(
-            "Gene sets", options, index=options.index(now) if now in names else None, key=key,
-            format_func=names.get, on_change=take, placeholder="choose kept sets",
+            "Collection of gene sets", options, key=key, format_func=names.get, on_change=take,
+            index=options.index(now) if now in names else None, placeholder="choose kept sets",
         )  # fmt: skip
     else:
         st.info(

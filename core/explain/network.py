@@ -1,5 +1,6 @@
 """Gene sets as a network: which share so many genes that they say the same."""
 
+import math
 from collections.abc import Collection, Mapping
 
 import networkx
@@ -36,7 +37,8 @@ def link_sets(sets: Mapping[str, Collection[str]]) -> pd.DataFrame:
 def arrange_sets(names: Collection[str], links: pd.DataFrame) -> pd.DataFrame:
     """Places in a plane that put linked sets beside each other, always the same for equal links.
 
-    Spring layout (Fruchterman and Reingold 1991) of networkx.
+    Each group by itself as networkx' spring layout (Fruchterman and Reingold 1991), the groups in
+    rows: in one layout of all, groups that aren't linked push each other's sets together.
 
     Returns:
         One row a set, in the order of `names`: set, x, y, group (sets that are linked to each
@@ -45,12 +47,22 @@ def arrange_sets(names: Collection[str], links: pd.DataFrame) -> pd.DataFrame:
     graph = networkx.Graph()
     graph.add_nodes_from(names)
     graph.add_weighted_edges_from(links[["first", "second", "overlap"]].itertuples(index=False))
-    places = networkx.spring_layout(graph, seed=SEED, iterations=200)
     groups = sorted(
         networkx.connected_components(graph), key=lambda group: (-len(group), min(group))
     )
-    group_of = {name: number for number, group in enumerate(groups) for name in group}
+    places, left, top, height = {}, 0.0, 0.0, 0.0
+    width = max(2 * math.sqrt(len(groups[0])), math.sqrt(6 * graph.number_of_nodes()))
+    for number, group in enumerate(groups):
+        half = math.sqrt(len(group))
+        if left > 0 and left + 2 * half > width:
+            left, top, height = 0.0, top - height, 0.0
+        centre = (left + half, top - half)
+        inside = networkx.spring_layout(
+            graph.subgraph(sorted(group)), seed=SEED, iterations=200, scale=0.7 * half,
+            center=centre,
+        )  # fmt: skip
+        places |= {name: (*map(float, inside[name]), number) for name in group}
+        left, height = left + 2 * half, max(height, 2 * half)
     return pd.DataFrame(
-        [(name, *map(float, places[name]), group_of[name]) for name in names],
-        columns=["set", "x", "y", "group"],
+        [(name, *places[name]) for name in names], columns=["set", "x", "y", "group"]
     )
