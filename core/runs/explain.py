@@ -227,6 +227,7 @@ def request_explanation(run: str, recipe: Recipe, *, evidence: bool = False) -> 
     if evidence:
         options.append("--evidence")
     _path(run, recipe, "").parent.mkdir(parents=True, exist_ok=True)
+    _beside(run, recipe, result, ".cancel").unlink(missing_ok=True)  # of one that died
     write_json(_beside(run, recipe, result, ".progress.json"), {"done": 0, "total": 1})
     with _beside(run, recipe, result, ".log").open("wb") as log:
         start_detached(["core", "explain", run, *options], log)
