@@ -82,8 +82,8 @@ class Backbone:
 
 
 REGION_CELLS = 7
-"""Cells a side of the coarsest map that is taken by itself: what ResNet and VGG have left of 224
-pixels, the size that region methods were made for."""
+"""Cells a side of the coarsest map that is taken by itself: what ResNet has left of 224 pixels,
+the size that region methods were made for."""
 
 _TORCHVISION = "https://download.pytorch.org/models/"
 _LICENCE = "BSD-3-Clause (torchvision); weights learned from ImageNet, research use"
