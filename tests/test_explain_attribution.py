@@ -272,6 +272,23 @@ def test_shapley_values_of_sets_by_hand() -> None:
     np.testing.assert_allclose(together.scores, [[0.2, 0.2, 0.3]], rtol=1e-4)
 
 
+def test_random_orders_start_from_a_seed_of_their_own() -> None:
+    imager = GeneImager(make_layout([(0, 0), (0, 1), (1, 0)], 2), 2)
+    x = np.tile(np.array([[0.8, 0.5, 0.3]], dtype=np.float32), (3, 1))
+    found = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        found.append(
+            attribute(
+                "set_shapley", Product(), imager, x, np.zeros(3, int), np.zeros(3),
+                sets=np.eye(3), device="cpu",
+            ).sets
+        )  # fmt: skip
+        assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(*found)
+
+
 @pytest.mark.parametrize("method", ["set_occlusion", "set_shapley"])
 def test_disjoint_sets_of_a_linear_network_get_the_sum_of_their_genes(method: str) -> None:
     network, imager = make_linear()
