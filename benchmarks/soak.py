@@ -28,7 +28,7 @@ from playwright.sync_api import sync_playwright  # noqa: E402
 
 from core.data.simulate import simulate  # noqa: E402
 from core.data.store import add_dataset  # noqa: E402
-from core.runs.launch import ensure_worker  # noqa: E402
+from core.runs.launch import ensure_workers  # noqa: E402
 from core.runs.result import load_predictions, load_result  # noqa: E402
 from core.runs.spec import RunSpec  # noqa: E402
 from core.runs.store import RunState, RunStore  # noqa: E402
@@ -66,7 +66,7 @@ def disturb(store: RunStore, deadline: float) -> tuple[int, int]:
             if record.state == RunState.FAILED:
                 store.resume(record.id)
                 resumed += 1
-        ensure_worker()
+        ensure_workers()
         if time.monotonic() > next_kill:
             for pid in worker_pids(HOME):
                 os.kill(pid, 9)
@@ -117,7 +117,7 @@ def compare_with_undisturbed(store: RunStore, wanted: list[RunSpec]) -> None:
         store.delete(spec.id)
         store.submit(spec)
     while not all(store.get(spec.id).state.finished for spec in chosen):
-        ensure_worker()
+        ensure_workers()
         time.sleep(0.5)
     same = sum(load_predictions(spec.id).equals(before[spec.id]) for spec in chosen)
     print(f"of {len(chosen)} runs trained again undisturbed, {same} have the same predictions")

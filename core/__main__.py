@@ -43,7 +43,7 @@ from core.runs.explain import (
     fold_layout,
     load_attribution,
 )
-from core.runs.launch import ensure_worker
+from core.runs.launch import ensure_workers
 from core.runs.outcome import compute_baselines
 from core.runs.preflight import preflight
 from core.runs.result import headline, load_result
@@ -415,7 +415,7 @@ def _follow(options: argparse.Namespace, store: RunStore, run: str) -> int:
             _say(f"run {run} {line}")
             shown = line
         if record.state == RunState.QUEUED:
-            ensure_worker()
+            ensure_workers()
         time.sleep(0.5)
         store.reconcile()
     if record.state != RunState.DONE:
@@ -661,7 +661,7 @@ def _follow_all(store: RunStore, runs: list[str]) -> list[RunRecord]:
             left.remove(run)
             _say(f"run {run} {records[run].state}, {len(left)} left: {records[run].name}")
         if any(records[run].state == RunState.QUEUED for run in left):
-            ensure_worker()
+            ensure_workers()
         if left:
             time.sleep(0.5)
     return [store.get(run) for run in runs]

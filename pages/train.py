@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.data.store import list_datasets
-from core.runs.launch import ensure_worker
+from core.runs.launch import ensure_workers
 from core.runs.preflight import preflight_apart
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
@@ -53,7 +53,7 @@ def start(specs: Sequence[RunSpec], study: str | None = None) -> None:
             preflight_apart(spec)
     store = RunStore()
     submitted = [store.submit(spec, study=study) for spec in specs]
-    ensure_worker()
+    ensure_workers()
     old = sum(not new for _, new in submitted)
     if old == len(specs) == 1:
         st.toast("This question was asked before: here is its run.")

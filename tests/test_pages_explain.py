@@ -33,7 +33,7 @@ def train(spec: RunSpec) -> str:
     """Train a run here and now, and mark it as done."""
     store = RunStore()
     run = store.submit(spec)[0].id
-    store.claim()
+    store.claim("cpu")
     execute(spec, run_folder(run), Silent())
     store.finish(run, RunState.DONE)
     return run
@@ -371,7 +371,7 @@ def test_a_gene_of_the_link_is_shown_and_stays(run: str) -> None:
 
 def test_what_if_without_a_list(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ui.whatif.preflight_apart", lambda spec: None)
-    monkeypatch.setattr("ui.whatif.ensure_worker", lambda: None)
+    monkeypatch.setattr("ui.whatif.ensure_workers", lambda: None)
     genes = class_genes(run, Recipe(), "BRCA")["gene"].tolist()
     app = open_page("explain", run=run)
     app.number_input(key="list top").set_value(5).run()

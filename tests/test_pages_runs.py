@@ -91,7 +91,7 @@ def test_geometric_augmentation_comes_with_its_warning(dataset: str) -> None:
 @pytest.fixture
 def busy_worker(home: Path) -> Iterator[None]:
     """A process that holds the worker's lease: nothing that is queued is trained."""
-    path = RunStore().lease_path
+    path = RunStore().lease_path("cpu")
     code = (
         "import sys; from pathlib import Path; from core.runs.lease import Lease\n"
         f"assert Lease(Path({str(path)!r})).acquire(); print('held', flush=True); sys.stdin.read()"
@@ -155,7 +155,7 @@ def test_what_if_is_asked_once_and_stands_beside_its_parent(
 def test_a_queued_a_running_and_a_dead_run(dataset: str) -> None:
     store = RunStore()
     run = queue_run(dataset)
-    store.claim()
+    store.claim("cpu")
     log_path(run).parent.mkdir(parents=True)
     log_path(run).write_text("epoch 3 of 40\n")
     app = open_page("train", run=run)

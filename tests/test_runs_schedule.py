@@ -25,7 +25,7 @@ def record(place: int, state: RunState, epochs: int = 20, **fields: object) -> R
     )
     known = {
         "started": None, "finished": None, "done": 0, "total": 1, "message": "", "parent": None,
-        "study": None, "reason": None, **fields,
+        "study": None, "reason": None, "device": None, **fields,
     }  # fmt: skip
     return RunRecord(id=spec.id, place=place, name="", spec=spec, state=state, created=NOW, **known)
 
@@ -39,6 +39,19 @@ def test_a_queue_ends_when_the_runs_before_are_done() -> None:
     assert found[second.id] == Expected(NOW + 7 * MINUTE, NOW + 17 * MINUTE)
     assert found[first.id] == Expected(NOW + 17 * MINUTE, NOW + 27 * MINUTE)
     assert done.id not in found
+
+
+def test_workers_share_the_queue() -> None:
+    done = record(1, RunState.DONE, started=NOW - 30 * MINUTE, finished=NOW - 20 * MINUTE)
+    running = record(2, RunState.RUNNING, started=NOW - 3 * MINUTE, done=30, total=100)
+    queued = [record(place, RunState.QUEUED) for place in (3, 4, 5)]
+    found = expect([*queued, running, done], NOW, workers=2)
+    assert found[queued[0].id] == Expected(NOW, NOW + 10 * MINUTE)
+    assert found[queued[1].id] == Expected(NOW + 7 * MINUTE, NOW + 17 * MINUTE)
+    assert found[queued[2].id] == Expected(NOW + 10 * MINUTE, NOW + 20 * MINUTE)
+    unknown = record(6, RunState.RUNNING, epochs=7, started=NOW)
+    found = expect([*queued, running, unknown, done], NOW, workers=2)
+    assert [found[run.id].start for run in queued] == [NOW + n * MINUTE for n in (7, 17, 27)]
 
 
 def test_nothing_is_told_behind_a_run_of_an_unknown_kind() -> None:

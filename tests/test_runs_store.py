@@ -36,8 +36,8 @@ def test_runs_are_claimed_once_in_order_of_submission() -> None:
     store = RunStore()
     runs = [store.submit(spec(seed))[0].id for seed in range(3)]
     assert [store.position(run) for run in runs] == [1, 2, 3]
-    assert [store.claim().id for _ in runs] == runs
-    assert store.claim() is None
+    assert [store.claim("cpu").id for _ in runs] == runs
+    assert store.claim("cpu") is None
     assert store.get(runs[0]).state == RunState.RUNNING
 
 
@@ -47,7 +47,7 @@ def test_two_processes_never_claim_the_same_run(home: Path) -> None:
         store.submit(spec(seed))
     code = (
         "from core.runs.store import RunStore\nstore = RunStore()\n"
-        "while record := store.claim(): print(record.id)"
+        "while record := store.claim('cpu'): print(record.id)"
     )
     workers = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -61,7 +61,7 @@ def test_two_processes_never_claim_the_same_run(home: Path) -> None:
 def test_cancelling_a_queued_run_ends_it_and_a_running_one_asks_it_to_stop() -> None:
     store = RunStore()
     running, queued = (store.submit(spec(seed))[0].id for seed in range(2))
-    store.claim()
+    store.claim("cpu")
     store.cancel(queued)
     store.cancel(running)
     assert store.get(queued).state == RunState.CANCELLED
@@ -79,13 +79,13 @@ def test_resuming_puts_a_run_at_the_end_of_the_queue() -> None:
         store.resume(first)
     store.cancel(first)
     store.resume(first)
-    assert [store.claim().id for _ in range(2)] == [second, first]
+    assert [store.claim("cpu").id for _ in range(2)] == [second, first]
 
 
 def test_a_finished_run_stays_as_it_ended() -> None:
     store = RunStore()
     run = store.submit(spec())[0].id
-    store.claim()
+    store.claim("cpu")
     store.finish(run, RunState.DONE)
     store.finish(run, RunState.FAILED, "too late")
     assert store.get(run).state == RunState.DONE
@@ -96,7 +96,7 @@ def test_deleting_removes_the_folder_but_never_under_a_running_run() -> None:
     run = store.submit(spec())[0].id
     run_folder(run).mkdir(parents=True)
     store.add_epoch(run, 0, {"epoch": 1, "train_loss": 1.0})
-    store.claim()
+    store.claim("cpu")
     with pytest.raises(InputError, match="Cancel it first"):
         store.delete(run)
     store.finish(run, RunState.DONE)
@@ -160,7 +160,7 @@ def test_a_lease_is_free_as_soon_as_its_holder_is_killed(home: Path) -> None:
 def test_a_run_without_a_worker_is_found_dead_with_the_end_of_its_log() -> None:
     store = RunStore()
     run = store.submit(spec())[0].id
-    store.claim()
+    store.claim("cpu")
     log_path(run).parent.mkdir(parents=True)
     log_path(run).write_text("epoch 7 of 40\n")
     store.reconcile()
@@ -168,6 +168,28 @@ def test_a_run_without_a_worker_is_found_dead_with_the_end_of_its_log() -> None:
     assert record.state == RunState.FAILED
     assert "The worker process died" in record.reason
     assert "epoch 7 of 40" in record.reason
+
+
+def test_a_dead_worker_costs_only_the_run_of_its_device() -> None:
+    store = RunStore()
+    runs = [store.submit(spec(seed))[0].id for seed in range(2)]
+    assert [store.claim(device).id for device in ("cuda:0", "cuda:1")] == runs
+    code = (
+        "import sys; from core.runs.lease import Lease; from core.runs.store import RunStore\n"
+        "assert Lease(RunStore().lease_path('cuda:1')).acquire()\n"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout.readline() == b"held\n"
+    store.reconcile()
+    assert [store.get(run).state for run in runs] == [RunState.FAILED, RunState.RUNNING]
+    assert [store.get(run).device for run in runs] == ["cuda:0", "cuda:1"]
+    holder.kill()
+    holder.wait()
+    store.reconcile()
+    assert store.get(runs[1]).state == RunState.FAILED
 
 
 def test_a_locked_store_is_waited_for(home: Path) -> None:
@@ -208,15 +230,15 @@ def test_a_study_waits_and_goes_on_as_one_thing() -> None:
     alone = store.submit(spec(9))[0].id
     runs = [store.submit(spec(seed), study="grid")[0].id for seed in range(3)]
     assert [record.id for record in store.studies()["grid"]] == runs
-    assert store.claim().id == alone
-    assert store.claim().id == runs[0]
+    assert store.claim("cpu").id == alone
+    assert store.claim("cpu").id == runs[0]
     store.pause("grid")
-    assert store.claim() is None
+    assert store.claim("cpu") is None
     assert [store.get(run).state for run in runs] == ["running", "paused", "paused"]
     store.cancel(runs[2])
     store.unpause("grid")
-    assert store.claim().id == runs[1]
-    assert store.claim() is None
+    assert store.claim("cpu").id == runs[1]
+    assert store.claim("cpu") is None
 
 
 def test_a_known_run_joins_the_study_that_asks_for_it() -> None:
@@ -233,7 +255,7 @@ def test_a_queued_run_can_be_trained_first() -> None:
     runs = [store.submit(spec(seed))[0].id for seed in range(3)]
     store.move_first(runs[2])
     assert [store.position(run) for run in runs] == [2, 3, 1]
-    assert store.claim().id == runs[2]
+    assert store.claim("cpu").id == runs[2]
     with pytest.raises(InputError, match="is running, not queued"):
         store.move_first(runs[2])
 
@@ -244,7 +266,7 @@ def test_a_clock_that_goes_backwards_changes_no_order(monkeypatch: pytest.Monkey
         monkeypatch.setattr("core.runs.store._now", lambda year=year: f"{year}-01-01T00:00:00Z")
         runs.append(store.submit(spec(seed))[0].id)
     assert [record.id for record in store.list()] == runs[::-1]
-    assert [store.claim().id for _ in runs] == runs
+    assert [store.claim("cpu").id for _ in runs] == runs
     store.finish(runs[0], RunState.DONE)
     assert store.get(runs[0]).state == RunState.DONE
 
@@ -254,7 +276,7 @@ def test_only_a_running_training_is_ended_early() -> None:
     run = store.submit(spec())[0].id
     with pytest.raises(InputError, match="is queued, not running"):
         store.stop_early(run)
-    store.claim()
+    store.claim("cpu")
     assert not store.stop_early_requested(run)
     store.stop_early(run)
     assert store.stop_early_requested(run)
@@ -270,7 +292,10 @@ def test_what_interrupted_deletions_and_writes_left_is_cleaned(home: Path) -> No
     kept.write_text("kept")
     (kept.parent / ".tmp1234.pt").write_text("half of a checkpoint")
     (home / "runs/deleted-0123456789abcdef").mkdir()
+    store.claim("cpu")
     store.clean()
-    assert kept.exists()
+    assert len(list(kept.parent.iterdir())) == 2, "a worker of another device is writing it"
+    store.fail_running("cpu")
+    store.clean()
     assert list(kept.parent.iterdir()) == [kept]
     assert not (home / "runs/deleted-0123456789abcdef").exists()

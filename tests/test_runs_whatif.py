@@ -60,7 +60,7 @@ def finish(spec: RunSpec, y: list[str], predicted: list[str], name: str | None =
     write_json(folder / "result.json", result.model_dump(mode="json"))
     store = RunStore()
     store.submit(spec, name)
-    store.claim()
+    store.claim("cpu")
     store.finish(spec.id, RunState.DONE)
     return spec.id
 

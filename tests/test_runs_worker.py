@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import pytest
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset
+from core.devices import devices
 from core.errors import InputError
 from core.explain.methods import Recipe
 from core.files import read_json
@@ -20,7 +21,7 @@ from core.home import run_folder
 from core.runs import launch
 from core.runs.compare import compare_runs
 from core.runs.explain import class_genes, explain_run, explanation_state, load_attribution
-from core.runs.launch import ensure_worker
+from core.runs.launch import ensure_workers
 from core.runs.result import headline, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore, read_log
@@ -193,13 +194,70 @@ def test_too_little_memory_is_a_state_of_its_own() -> None:
 def test_a_worker_started_by_the_app_trains_in_the_background(dataset: str) -> None:
     store = RunStore()
     run = store.submit(make_spec(dataset))[0].id
-    started = []
+    started, [device] = [], devices()
     for _ in range(3):  # as a page that asks every second while the worker still starts
-        ensure_worker()
-        started.append(launch._started[store.path].pid)
+        ensure_workers()
+        started.append(launch._started[store.lease_path(device)].pid)
     assert len(set(started)) == 1
     wait_until(lambda: store.get(run).state.finished)
     assert store.get(run).state == RunState.DONE, store.get(run).reason
+
+
+@pytest.fixture
+def two_devices(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    monkeypatch.setenv("GENECANVAS_DEVICES", "cpu:0,cpu:1")
+    yield ["cpu:0", "cpu:1"]
+    for device in devices():
+        if worker := launch._started.get(RunStore().lease_path(device)):
+            worker.kill()
+            worker.wait()
+
+
+def test_every_device_has_a_worker_and_one_may_die(dataset: str, two_devices: list[str]) -> None:
+    store = RunStore()
+    long = [
+        store.submit(make_spec(dataset, training={"epochs": epochs}))[0].id for epochs in (900, 901)
+    ]
+    ensure_workers()
+    wait_until(lambda: all(len(store.epochs(run)) for run in long))
+    assert {store.get(run).device for run in long} == set(two_devices)
+    short = [store.submit(make_spec(dataset, split={"test_size": s}))[0].id for s in (0.3, 0.4)]
+    doomed = next(run for run in long if store.get(run).device == "cpu:0")
+    [other] = set(long) - {doomed}
+    launch._started[store.lease_path("cpu:0")].kill()
+    launch._started[store.lease_path("cpu:0")].wait()
+    store.reconcile()
+    assert store.get(doomed).state == RunState.FAILED
+    seen = len(store.epochs(other))
+    wait_until(lambda: len(store.epochs(other)) > seen)
+    assert store.get(other).state == RunState.RUNNING
+
+    ensure_workers()
+    wait_until(lambda: "cpu:0" in {store.get(run).device for run in short})
+    store.cancel(other)
+    wait_until(lambda: all(store.get(run).state == RunState.DONE for run in short))
+    for run in short:
+        assert read_log(run).count(f": run {run} on cpu") == 1
+        assert store.epochs(run)["epoch"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected", "refused"),
+    [
+        ("cpu:0, cpu:1,cpu:0", ("cpu:0", "cpu:1"), None),
+        ("gpu", None, "cuda:0,cuda:1 or cpu, got 'gpu'"),
+        ("cuda:99", None, "names cuda:99, but torch finds"),
+    ],
+)
+def test_devices_can_be_named(
+    given: str, expected: tuple | None, refused: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENECANVAS_DEVICES", given)
+    if refused is None:
+        assert devices() == expected
+    else:
+        with pytest.raises(InputError, match=refused):
+            devices()
 
 
 def test_explaining_gives_every_class_its_genes(dataset: str) -> None:

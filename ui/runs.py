@@ -9,10 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from core.data.check import select_samples
+from core.devices import devices
 from core.errors import GeneCanvasError
 from core.home import home
 from core.plots.figures import confusion_matrix, learning_curves
-from core.runs.launch import ensure_worker
+from core.runs.launch import ensure_workers
 from core.runs.result import headline, load_predictions, load_result
 from core.runs.schedule import Expected, expect
 from core.runs.spec import RunSpec
@@ -87,18 +88,19 @@ def show_queue() -> None:
         records = store.list()
         if not waits(records):
             st.rerun()
-        expected = expect(records, datetime.now(UTC))
+        expected = expect(records, datetime.now(UTC), len(devices()))
         listed = sorted(
             (record for record in records if record.id in expected),
             key=lambda record: (record.state != RunState.RUNNING, record.place),
         )
-        ensure_worker()
+        ensure_workers()
         table = pd.DataFrame(
             [
                 {
                     "run": record.name,
                     "id": record.id[:6],
                     "state": str(record.state),
+                    "device": record.device if record.state == RunState.RUNNING else None,
                     "done": record.done / max(record.total, 1),
                     "starts": say_time(expected[record.id].start),
                     "ends": say_time(expected[record.id].end),
@@ -130,9 +132,10 @@ def say_time(moment: datetime | None) -> str:
 
 def say_end(listed: Sequence[RunRecord], expected: dict[str, Expected]) -> str:
     """When the whole queue is expected to be done."""
-    if not listed or (end := expected[listed[-1].id].end) is None:
+    ends = [expected[record.id].end for record in listed]
+    if not ends or None in ends:
         return "; how long it takes shows when the first runs of their kind are done"
-    return f", all done at about {say_time(end)}"
+    return f", all done at about {say_time(max(ends))}"
 
 
 def show_studies() -> None:
@@ -167,10 +170,10 @@ def watch_study(study: str) -> None:
                 act("Go on", store.unpause, study, key=f"go on {study}")
             else:
                 act("Pause", store.pause, study, key=f"pause {study}",
-                    help="The run that is trained now goes on.")  # fmt: skip
+                    help="What is trained now goes on.")  # fmt: skip
             act("Cancel the rest", cancel_all, left, key=f"cancel {study}")
         if not paused:
-            ensure_worker()
+            ensure_workers()
 
 
 def act(label: str, action: Callable, *args: object, key: str, **looks: object) -> None:
@@ -203,7 +206,7 @@ def watch(run: str, live: bool) -> None:
         st.markdown(f"{BADGES[record.state]} **{record.name}** · `{record.id}`")
         if record.state == RunState.QUEUED:
             st.progress(0.0, f"Number {store.position(run)} in the queue. {SAFE}")
-            ensure_worker()
+            ensure_workers()
         elif record.state == RunState.PAUSED:
             st.progress(0.0, "Its study is paused.")
         elif record.state == RunState.RUNNING:
@@ -281,7 +284,7 @@ def show_ended(record: RunRecord) -> None:
             st.code(log, language=None)
         if st.button("Resume", type="primary", key="resume"):
             store.resume(record.id)
-            ensure_worker()
+            ensure_workers()
             st.rerun()
     show_family(record)
     with st.popover("Delete this run"):

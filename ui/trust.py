@@ -8,7 +8,7 @@ from core.explain.evidence import MEASURES, Evidence, Light
 from core.explain.methods import Recipe
 from core.plots.explain import randomisation_steps, removal_curves
 from core.runs.explain import RunAttribution, explanation_state, measure_run_skill
-from core.runs.launch import ensure_worker
+from core.runs.launch import ensure_workers
 from core.runs.store import RunRecord, RunState, RunStore
 from core.runs.trust import (
     TrustCard,
@@ -135,7 +135,7 @@ def offer_permuted(record: RunRecord) -> None:
         _say_state(state)
     elif st.button("Train it with permuted labels", key="permuted"):
         request_permuted(record.id)
-        ensure_worker()
+        ensure_workers()
         st.rerun()
 
 
@@ -146,7 +146,7 @@ def offer_planted(record: RunRecord, recipe: Recipe) -> None:
     if control is None or state is None:
         if st.button("Train the planted self-test", key="planted"):
             request_planted(record.id, open_dataset(record.spec.dataset))
-            ensure_worker()
+            ensure_workers()
             st.rerun()
     elif state != RunState.DONE:
         _say_state(state)

@@ -13,7 +13,7 @@ from core.images.references import list_references, read_gene_sets, reference_fi
 from core.models.backbones import BACKBONES
 from core.plots.whatif import drop_curves, recall_changes
 from core.runs.explain import class_genes, explanation_state
-from core.runs.launch import ensure_worker
+from core.runs.launch import ensure_workers
 from core.runs.preflight import preflight_apart
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
@@ -79,7 +79,7 @@ def ask(
     store = RunStore()
     study = f"Genes left out of {record.name} ({record.id[:6]})" if len(children) > 1 else None
     new = [store.submit(child, name, parent=record.id, study=study)[1] for name, child in children]
-    ensure_worker()
+    ensure_workers()
     if not any(new):
         st.toast("This was asked before: here is its run.")
     first = children[0][1].id

@@ -76,11 +76,19 @@ def fold_folder(run: Path, number: int) -> Path:
     return run / "folds" / str(number)
 
 
-def execute(spec: RunSpec, folder: Path, reporter: Reporter) -> RunResult:
+def execute(
+    spec: RunSpec, folder: Path, reporter: Reporter, device: torch.device | None = None
+) -> RunResult:
     """Train and test every fold of `spec`, and write result.json and predictions.csv last.
 
     Folds that are finished in `folder` are taken from there, and a fold that was interrupted goes
     on from its last epoch, so that an interrupted run ends with the numbers of an undisturbed one.
+
+    Args:
+        spec: what is trained.
+        folder: where everything of the run is written.
+        reporter: who listens, and may stop the run.
+        device: where to compute; by default on the first device.
 
     Raises:
         Cancelled: when the reporter says so, after at most one batch.
@@ -93,14 +101,20 @@ def execute(spec: RunSpec, folder: Path, reporter: Reporter) -> RunResult:
     study = open_study(spec)
     for number in range(len(study.folds)):
         if not (fold_folder(folder, number) / "fold.json").exists():
-            _run_fold(spec, study, number, folder, reporter)
+            _run_fold(spec, study, number, folder, reporter, device or choose_device())
     return _gather(spec, study, folder)
 
 
-def _run_fold(spec: RunSpec, study: Study, number: int, folder: Path, reporter: Reporter) -> None:
+def _run_fold(
+    spec: RunSpec,
+    study: Study,
+    number: int,
+    folder: Path,
+    reporter: Reporter,
+    device: torch.device,
+) -> None:
     """Fit, train, test one fold; its fold.json is written last and says that it is complete."""
     started = time.perf_counter()
-    device = choose_device()
     reset_peak_memory(device)
     fold, place = study.folds[number], fold_folder(folder, number)
     place.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from heapq import heapify, heappop, heappush
 
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunState
@@ -26,15 +27,17 @@ def kind_of_work(spec: RunSpec) -> tuple:
     )  # fmt: skip
 
 
-def expect(records: Sequence[RunRecord], now: datetime) -> dict[str, Expected]:
+def expect(records: Sequence[RunRecord], now: datetime, workers: int = 1) -> dict[str, Expected]:
     """When each running or queued run starts and ends.
 
     A running run's end follows from its progress. A queued one takes as long as the last finished
-    run of its kind; behind a run whose end nobody can tell, nothing can be told.
+    run of its kind, from when the first worker is free; a worker whose run ends nobody knows when
+    is not counted on.
 
     Args:
         records: all runs of a store; queued ones are taken in the order of `place`.
         now: the time.
+        workers: how many runs are trained at once.
     """
     took = {
         kind_of_work(record.spec): record.finished - record.started
@@ -42,16 +45,19 @@ def expect(records: Sequence[RunRecord], now: datetime) -> dict[str, Expected]:
         if record.state == RunState.DONE and record.started and record.finished
     }
     found: dict[str, Expected] = {}
-    free: datetime | None = now
     for record in records:
         if record.state == RunState.RUNNING:
-            free = _expected_end(record, took, now)
-            found[record.id] = Expected(record.started, free)
+            found[record.id] = Expected(record.started, _expected_end(record, took, now))
+    idle = max(workers - len(found), 0)
+    free = [now] * idle + [expected.end for expected in found.values() if expected.end]
+    heapify(free)
     queued = [record for record in records if record.state == RunState.QUEUED]
     for record in sorted(queued, key=lambda record: record.place):
-        start, length = free, took.get(kind_of_work(record.spec))
-        free = start + length if start and length else None
-        found[record.id] = Expected(start, free)
+        start, length = heappop(free) if free else None, took.get(kind_of_work(record.spec))
+        end = start + length if start and length else None
+        if end:
+            heappush(free, end)
+        found[record.id] = Expected(start, end)
     return found
 
 

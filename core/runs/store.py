@@ -52,6 +52,9 @@ CREATE INDEX runs_by_study ON runs (study);
     """
 ALTER TABLE runs ADD COLUMN enough INTEGER NOT NULL DEFAULT 0;
 """,
+    """
+ALTER TABLE runs ADD COLUMN device TEXT;
+""",
 ]
 """What turns a store of version 0, 1, … into one of the next version."""
 DOOMED = "deleted-"
@@ -105,6 +108,8 @@ class RunRecord(BaseModel):
     """The run that this one asks a what-if of."""
     study: str | None
     """The name of the study that it belongs to."""
+    device: str | None
+    """Where it is trained, or was trained last, such as cuda:0."""
 
 
 class RunStore:
@@ -232,14 +237,18 @@ class RunStore:
         with self._transaction() as db:
             db.execute("UPDATE runs SET state = ? WHERE study = ? AND state = ?", (new, study, old))
 
-    def claim(self) -> RunRecord | None:
-        """Take the first run of the queue and mark it as running; None when the queue is empty."""
+    def claim(self, device: str) -> RunRecord | None:
+        """Take the first run of the queue and mark it as running on `device`.
+
+        None when the queue is empty. Only for the holder of the device's lease.
+        """
         with self._transaction() as db:
             row = db.execute(
-                "UPDATE runs SET state = ?, started = ?, reason = NULL, message = 'Starting' "
+                "UPDATE runs SET state = ?, started = ?, reason = NULL, message = 'Starting', "
+                "device = ? "
                 "WHERE id = (SELECT id FROM runs WHERE state = ? ORDER BY place LIMIT 1) "
                 "RETURNING *",
-                (RunState.RUNNING, _now(), RunState.QUEUED),
+                (RunState.RUNNING, _now(), device, RunState.QUEUED),
             ).fetchone()
         return None if row is None else _to_record(row)
 
@@ -373,11 +382,15 @@ class RunStore:
         shutil.rmtree(doomed, ignore_errors=True)
 
     def clean(self) -> None:
-        """Remove what interrupted deletions and killed workers left. For the worker alone."""
+        """Remove what interrupted deletions and killed workers left; not from runs that run."""
         for doomed in (home() / "runs").glob(f"{DOOMED}*"):
             shutil.rmtree(doomed, ignore_errors=True)
-        for unfinished in (home() / "runs").glob("*/folds/*/.*"):
-            unfinished.unlink(missing_ok=True)
+        unfinished = list((home() / "runs").glob("*/folds/*/.*"))
+        with self._transaction() as db:  # nobody can claim a run meanwhile
+            running = {run for run, _ in _running(db)}
+            for path in unfinished:
+                if path.parents[2].name not in running:
+                    path.unlink(missing_ok=True)
 
     def position(self, run: str) -> int:
         """How many queued runs come before this one, itself included; 0 when it isn't queued."""
@@ -388,22 +401,34 @@ class RunStore:
                 (run,),
             ).fetchone()[0]
 
-    def reconcile(self) -> None:
-        """End what a dead worker left: runs that are running while nobody holds the worker's lease.
-
-        The worker holds its lease from before it claims its first run, so this can't hit a living
-        one. Not for the worker itself, which calls `fail_running` when it takes over.
-        """
-        if not is_held(self.lease_path):
-            self.fail_running()
-
-    def fail_running(self) -> None:
-        """Mark every running run as failed because its worker died, with the end of its log."""
+    def waiting(self) -> int:
+        """How many runs are queued."""
         with self._reading() as db:
-            running = db.execute(
-                "SELECT id FROM runs WHERE state = ?", (RunState.RUNNING,)
-            ).fetchall()
-        for (run,) in running:
+            return db.execute(
+                "SELECT count(*) FROM runs WHERE state = ?", (RunState.QUEUED,)
+            ).fetchone()[0]
+
+    def reconcile(self) -> None:
+        """End what dead workers left: running runs of devices whose lease nobody holds.
+
+        A worker holds its lease from before it claims its first run, and the runs are read before
+        the lease is looked at, so this can't hit a living one. Not for a worker about its own
+        device; it calls `fail_running` when it takes over.
+        """
+        with self._reading() as db:
+            running = _running(db)
+        for device in {device for _, device in running}:
+            if not is_held(self.lease_path(device)):
+                self._fail([run for run, its in running if its == device])
+
+    def fail_running(self, device: str) -> None:
+        """Mark what runs on `device` as failed because its worker died, with the end of its log."""
+        with self._reading() as db:
+            running = _running(db)
+        self._fail([run for run, its in running if its == device])
+
+    def _fail(self, runs: Sequence[str]) -> None:
+        for run in runs:
             self.finish(
                 run,
                 RunState.FAILED,
@@ -411,10 +436,16 @@ class RunStore:
                 f"log:\n{read_log(run)[-LOG_END:]}",
             )
 
-    @property
-    def lease_path(self) -> Path:
-        """The lock file that the worker of this store holds."""
-        return self.path.with_name("worker.lease")
+    def lease_path(self, device: str | None) -> Path:
+        """The lock file that the worker of a device holds; None for workers of earlier versions."""
+        name = "worker" if device is None else f"worker-{device.replace(':', '-')}"
+        return self.path.with_name(f"{name}.lease")
+
+
+def _running(db: sqlite3.Connection) -> list[tuple[str, str | None]]:
+    """Each running run and its device."""
+    rows = db.execute("SELECT id, device FROM runs WHERE state = ?", (RunState.RUNNING,))
+    return [(row["id"], row["device"]) for row in rows]
 
 
 def log_path(run: str) -> Path:

@@ -1,6 +1,6 @@
-"""The worker: a process of its own that trains queued runs one by one until none is left.
+"""The worker of a device: a process that trains queued runs one by one until none is left.
 
-Started by `core.runs.launch`, or by hand with `python -m core.runs.worker`.
+Started by `core.runs.launch`, or by hand with `python -m core.runs.worker [DEVICE]`.
 """
 
 import os
@@ -22,7 +22,7 @@ from core.runs.execute import execute
 from core.runs.lease import Lease
 from core.runs.outcome import keep_measures
 from core.runs.store import RunRecord, RunState, RunStore, log_path
-from core.training.device import is_out_of_memory
+from core.training.device import choose_device, is_out_of_memory, list_devices
 
 CANCEL_POLL = 0.2
 """Seconds between two looks at the store for a wish to cancel."""
@@ -57,27 +57,29 @@ class StoreReporter:
         return self._cancelled or self.terminated
 
 
-def main() -> None:
-    """Train queued runs until there are none; return at once when another worker is at it.
+def main(name: str) -> None:
+    """Train queued runs on a device until there are none; return at once when it has a worker.
 
     After giving the lease back the queue is looked at once more: a run that was queued in that
     moment found the lease held, and nobody else would come for it.
     """
     store = RunStore()
-    lease = Lease(store.lease_path)
+    lease, device = Lease(store.lease_path(name)), torch.device(name)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     torch.set_num_threads(choose_threads())
     while lease.acquire():
-        store.fail_running()
+        store.fail_running(name)
         store.clean()
-        while record := store.claim():
-            if not train_one(store, record):
+        while record := store.claim(name):
+            if not train_one(store, record, device):
                 return
         lease.release()
-        if not any(record.state == RunState.QUEUED for record in store.list()):
+        if not store.waiting():
             return
 
 
-def train_one(store: RunStore, record: RunRecord) -> bool:
+def train_one(store: RunStore, record: RunRecord, device: torch.device) -> bool:
     """Train a claimed run and write down how it ended; False when the system wants to stop."""
     reporter = StoreReporter(store, record.id)
 
@@ -87,9 +89,9 @@ def train_one(store: RunStore, record: RunRecord) -> bool:
     signal.signal(signal.SIGTERM, terminate)
     state, reason = RunState.DONE, None
     with print_to(log_path(record.id)):
-        print(f"worker {os.getpid()}: run {record.id}, {record.name}", flush=True)
+        print(f"worker {os.getpid()}: run {record.id} on {device}, {record.name}", flush=True)
         try:
-            execute(record.spec, run_folder(record.id), reporter)
+            execute(record.spec, run_folder(record.id), reporter, device)
             keep_measures(record.id)
         except Cancelled as error:
             state, reason = RunState.CANCELLED, str(error)
@@ -127,11 +129,11 @@ def choose_threads() -> int:
 
     Threads wait for each other at every layer, so that two on a core that somebody else uses are
     many times slower than one. A small convolution is timed with all cores and with one thread;
-    one thread is kept unless more are clearly faster.
+    one thread is kept unless more are clearly faster. Workers of several devices share the cores.
     """
     if os.environ.get("OMP_NUM_THREADS"):
         return torch.get_num_threads()
-    cores = os.cpu_count() or 1
+    cores = max(1, (os.cpu_count() or 1) // len(list_devices()))
     seconds = {}
     for threads in {1, cores}:
         torch.set_num_threads(threads)
@@ -168,4 +170,4 @@ def print_to(path: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:] or [str(choose_device())])

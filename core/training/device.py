@@ -11,10 +11,22 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from core.devices import named_devices
+
+
+def list_gpus() -> tuple[str, ...]:
+    """Names of the GPUs that torch can use."""
+    return tuple(f"cuda:{n}" for n in range(torch.cuda.device_count()))
+
+
+def list_devices() -> tuple[str, ...]:
+    """What `core.devices.devices` gives, where torch is loaded."""
+    return named_devices() or list_gpus() or ("cpu",)
+
 
 def choose_device() -> torch.device:
-    """The first GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The first device that trains: where what is no run computes."""
+    return torch.device(list_devices()[0])
 
 
 @cache
@@ -39,10 +51,15 @@ def choose_precision(
     return asked
 
 
+def name_hardware(device: torch.device) -> str:
+    """The kind of a device: results of equal kinds agree to the last bit."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def describe_device(device: torch.device) -> str:
     """The device in words, as it is recorded with a result."""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+        return name_hardware(device)
     threads = torch.get_num_threads()
     return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
 
@@ -88,3 +105,7 @@ def compute_in_parts(compute: Callable[[Tensor], Tensor], x: Tensor, at_once: in
                 raise
             at_once //= 2
     return torch.cat(rows)
+
+
+if __name__ == "__main__":
+    print(*list_gpus())

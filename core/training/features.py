@@ -15,7 +15,7 @@ from core.files import write_atomic
 from core.home import home
 from core.images.imager import GeneImager
 from core.models.network import GeneImageNetwork
-from core.training.device import compute_in_parts
+from core.training.device import compute_in_parts, name_hardware
 
 DEFAULT_GB = 5.0
 AT_ONCE = 32
@@ -26,7 +26,7 @@ class FrozenPart:
 
     The key of an entry is a SHA-256 over the expression that goes in (which dataset, fold,
     preparation and augmentation decide), the layout, the image size, the frozen tensors, the
-    shapes that are kept of them, the number format, the device and torch's version.
+    shapes that are kept of them, the number format, the kind of device and torch's version.
     """
 
     def __init__(
@@ -48,7 +48,8 @@ class FrozenPart:
         tensors = [*imager.buffers()]
         for name in network.spec.frozen_stages:
             tensors += network.stage_module(name).state_dict().values()
-        words = (network.spec.backbone, shapes, imager.size, precision, device, torch.__version__)
+        hardware = name_hardware(device)
+        words = (network.spec.backbone, shapes, imager.size, precision, hardware, torch.__version__)
         self._digest = hashlib.sha256(repr(words).encode())
         for tensor in tensors:
             self._digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())

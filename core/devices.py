@@ -1,0 +1,59 @@
+"""Devices that train, a worker each: those of GENECANVAS_DEVICES, else every GPU, else the CPU.
+
+Torch-free, for pages: torch is asked in a process of its own.
+"""
+
+import os
+import re
+from functools import cache
+
+from core.errors import GeneCanvasError, InputError
+from core.processes import run_module
+
+NAME = re.compile(r"cpu(:\d+)?|cuda:\d+")
+
+
+def devices() -> tuple[str, ...]:
+    """Names of the devices, as torch calls them.
+
+    The first call may take the seconds that torch needs to load.
+
+    Raises:
+        InputError: GENECANVAS_DEVICES holds something else, or a GPU that isn't there.
+    """
+    named = named_devices()
+    if named and all(name.startswith("cpu") for name in named):
+        return named
+    gpus = _ask_gpus()
+    if missing := [name for name in named if name.startswith("cuda") and name not in gpus]:
+        found = ", ".join(gpus) or "no GPU"
+        raise InputError(
+            f"GENECANVAS_DEVICES names {', '.join(missing)}, but torch finds {found}. Correct the "
+            "variable, or unset it to use every GPU."
+        )
+    return named or gpus or ("cpu",)
+
+
+def named_devices() -> tuple[str, ...]:
+    """What GENECANVAS_DEVICES names, each once; nothing where it isn't set.
+
+    Raises InputError when a name is not that of a device.
+    """
+    given = os.environ.get("GENECANVAS_DEVICES", "")
+    names = tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise InputError(
+                "Expected GENECANVAS_DEVICES to name devices such as cuda:0,cuda:1 or cpu, got "
+                f"{name!r}."
+            )
+    return names
+
+
+@cache
+def _ask_gpus() -> tuple[str, ...]:
+    answer = run_module(["core.training.device"])
+    if answer.returncode:
+        last = (answer.stderr.strip().splitlines() or ["it was killed"])[-1]
+        raise GeneCanvasError(f"torch can't be asked which GPUs there are: {last}")
+    return tuple(answer.stdout.split())
