@@ -1,5 +1,6 @@
 """Train, Compare and Explain: empty, refused, running, finished, failed; without a browser."""
 
+import json
 import os
 import subprocess
 import sys
@@ -90,11 +91,12 @@ def test_geometric_augmentation_comes_with_its_warning(dataset: str) -> None:
 
 @pytest.fixture
 def busy_worker(home: Path) -> Iterator[None]:
-    """A process that holds the worker's lease: nothing that is queued is trained."""
-    path = RunStore().lease_path("cpu")
+    """A process that holds the workers' leases: nothing that is queued is trained."""
+    paths = [str(RunStore().lease_path(device)) for device in ("cpu", "cpu:0", "cpu:1")]
     code = (
         "import sys; from pathlib import Path; from core.runs.lease import Lease\n"
-        f"assert Lease(Path({str(path)!r})).acquire(); print('held', flush=True); sys.stdin.read()"
+        f"assert all([lease.acquire() for lease in map(Lease, map(Path, {paths}))])\n"
+        "print('held', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -164,6 +166,38 @@ def test_a_queued_a_running_and_a_dead_run(dataset: str) -> None:
     assert "The worker process died" in app.error[0].value
     assert any("epoch 3 of 40" in code.value for code in app.code)
     assert button(app, "Resume")
+
+
+def test_runs_that_train_stand_side_by_side(
+    dataset: str, busy_worker: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENECANVAS_DEVICES", "cpu:0,cpu:1")
+    store = RunStore()
+    runs = [queue_run(dataset, seed=seed) for seed in range(4)]
+    for number, device in enumerate(["cpu:0", "cpu:1", "cpu:1"]):
+        run = store.claim(device).id
+        store.set_progress(run, 1, 9, "Epoch 1")
+        for epoch in range(1, number + 2):
+            store.add_epoch(run, 0, make_epoch(epoch, loss=1 / (epoch + number)))
+    store.finish(run, RunState.CANCELLED, "by hand")
+    app = open_page("train", run=runs[0])
+    assert not app.exception
+    beside = app.multiselect[0]
+    assert sorted(beside.value) == sorted(runs[:2])
+    assert len(beside.options) == 3
+    chart = next(chart for chart in app.get("plotly_chart") if "Macro F1" in chart.proto.spec)
+    lines = [line for line in json.loads(chart.proto.spec)["data"] if line["xaxis"] == "x"]
+    names = {f"{run[:6]} · seed {seed}" for seed, run in enumerate(runs[:2])}
+    assert {line["name"] for line in lines} == names
+    app = beside.set_value(runs[:3]).run()
+    assert not app.exception
+
+
+def make_epoch(epoch: int, loss: float) -> dict[str, float]:
+    return {
+        "epoch": epoch, "train_loss": loss, "validation_loss": loss, "validation_accuracy": 0.5,
+        "validation_macro_f1": 0.4, "samples_per_second": 9.0, "learning_rate": 0.1, "seconds": 1.0,
+    }  # fmt: skip
 
 
 def test_an_unknown_run_in_the_link_is_said(dataset: str) -> None:

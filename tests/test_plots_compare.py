@@ -15,6 +15,7 @@ from core.plots.compare import (
     score_dots,
     score_grid,
 )
+from core.plots.figures import curves_side_by_side
 
 MODELS = pd.DataFrame(
     {
@@ -121,3 +122,17 @@ def test_answers_mark_the_label() -> None:
     heat = answer_grid(np.array([[0.2, 0.8]]), ["run"], ["a", "b"], "b").data[0]
     assert list(heat.x) == ["a", "▶ b"]
     assert list(heat.z[0]) == [0.2, 0.8]
+
+
+def test_a_colour_a_run_and_a_line_a_fold() -> None:
+    def epochs(folds: int) -> pd.DataFrame:
+        rows = [(fold, 1, 0.9, 0.5, 0.4) for fold in range(folds)]
+        names = ["fold", "epoch", "validation_loss", "validation_accuracy", "validation_macro_f1"]
+        return pd.DataFrame(rows, columns=names)
+
+    figure = curves_side_by_side({"one": epochs(1), "two": epochs(2)})
+    assert [(line.name, line.y[0]) for line in figure.data[:3]] == [
+        ("one", 0.9), ("one", 0.5), ("one", 0.4)
+    ]  # fmt: skip
+    assert [line.showlegend for line in figure.data] == [True, False, False] * 2 + [False] * 3
+    assert len({line.line.color for line in figure.data[3:]} | {figure.data[0].line.color}) == 2

@@ -9,6 +9,7 @@ from core.runs.estimate import Estimate, estimate
 from core.runs.preflight import say_consequences
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore
+from core.words import say_duration
 from ui.parts import escape_markdown, open_dataset
 
 COSTLY = {
@@ -84,11 +85,3 @@ def say_cost(cost: Estimate, runs: int) -> str:
         f"{one}, with {cost.peak_bytes / 1e9:.1f} GB of memory; "
         f"{cost.parameters / 1e6:.1f} million parameters."
     )
-
-
-def say_duration(seconds: float) -> str:
-    """Seconds in words, to two figures."""
-    for size, unit in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.{0 if seconds >= 10 * size else 1}f} {unit}"
-    return f"{max(seconds, 1):.0f} seconds"

@@ -19,6 +19,7 @@ from core.runs.schedule import Expected, expect
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunState, RunStore, bytes_of, read_log
 from core.runs.study import class_labels
+from ui.beside import show_side_by_side
 from ui.parts import (
     download_table,
     errors,
@@ -61,6 +62,7 @@ def show_runs() -> None:
     live = not record.state.finished
     with st.container():  # of its own: a fragment that grows would draw over what follows it
         st.fragment(watch, run_every=1 if live else None)(record.id, live)
+    show_side_by_side(records, record)
     if not live:
         show_ended(record)
 

@@ -232,6 +232,34 @@ def learning_curves(epochs: pd.DataFrame) -> go.Figure:
     return _finish(figure, 56)
 
 
+def curves_side_by_side(runs: Mapping[str, pd.DataFrame]) -> go.Figure:
+    """Validation loss, accuracy and macro F1 by epoch: a colour a run, a line a fold.
+
+    Args:
+        runs: a run's name -> its epochs, with the columns fold, epoch, validation_loss,
+            validation_accuracy and validation_macro_f1.
+    """
+    titles = {"validation_loss": "Validation loss", "validation_accuracy": "Accuracy",
+              "validation_macro_f1": "Macro F1"}  # fmt: skip
+    figure = make_subplots(1, 3, subplot_titles=list(titles.values()), horizontal_spacing=0.06)
+    for number, (name, epochs) in enumerate(runs.items()):
+        for fold, rows in epochs.groupby("fold"):
+            for place, column in enumerate(titles, 1):
+                figure.add_scatter(
+                    x=rows["epoch"], y=rows[column], name=name, legendgroup=name,
+                    showlegend=bool(place == 1 and fold == epochs["fold"].min()),
+                    mode="lines+markers" if len(rows) < 3 else "lines",
+                    line={"color": COLOURS[number % len(COLOURS)]}, row=1, col=place,
+                )  # fmt: skip
+    figure.update_xaxes(title_text="epoch", rangemode="tozero")
+    figure.update_yaxes(rangemode="tozero", col=1)
+    for place in (2, 3):
+        figure.update_yaxes(range=[0, 1.02], tickformat=".0%", col=place)
+    legend = {"orientation": "h", "y": -0.22, "yanchor": "top"}
+    figure.update_layout(height=330 + 22 * len(runs), legend=legend)
+    return _finish(figure, 56)
+
+
 def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> go.Figure:
     """Counts, coloured by the share of the true class (rows)."""
     matrix = np.asarray(matrix)

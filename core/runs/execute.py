@@ -35,6 +35,7 @@ from core.training.device import (
 from core.training.features import FrozenPart
 from core.training.loop import EnoughEpochs, FoldData, predict_proba, train
 from core.training.splits import Fold
+from core.words import say_duration
 
 
 class Reporter(Protocol):
@@ -248,6 +249,7 @@ def _gather(spec: RunSpec, study: Study, folder: Path) -> RunResult:
     )
     metrics = score(y, proba)
     first = folds[scored[0]]
+    peaks = [fold["peak_bytes"] for fold in folds if "peak_bytes" in fold]  # folds of 0.1.0 lack it
     result = RunResult(
         run=spec.id,
         classes=study.classes,
@@ -277,7 +279,7 @@ def _gather(spec: RunSpec, study: Study, folder: Path) -> RunResult:
         parameters=first["parameters"],
         device=first["device"],
         precision=first["precision"],
-        peak_bytes=max(fold["peak_bytes"] for fold in folds),
+        peak_bytes=max(peaks, default=None),
         versions={
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "torchvision", "numpy", "scikit-learn")},
@@ -317,7 +319,7 @@ def _explain_conditions(spec: RunSpec, first: dict) -> list[str]:
             "Memory was too small for whole batches: their gradients were computed for "
             f"{first['history'][-1]['at_once']} samples at a time and added."
         )
-    if first["ended_by_hand"]:
+    if first.get("ended_by_hand"):  # folds of 0.1.0 lack it
         notes.append(
             f"Training was ended by hand after {first['epochs']} of {spec.training.epochs} epochs."
         )
@@ -356,7 +358,7 @@ class _Watch:
         trained, seconds = done - self._first[0], now - self._first[1]
         if trained and seconds > 2:
             missing = (self.folds - self.fold) * total - done
-            text += f", at most {_say_duration(missing * seconds / trained)} left"
+            text += f", at most {say_duration(missing * seconds / trained)} left"
         self.reporter.progress(self.fold * total + done, self.folds * total, text)
 
     def on_epoch(self, row: dict[str, Any]) -> None:
@@ -374,9 +376,3 @@ class _Watch:
         """Raise Cancelled when the user wants the run to stop."""
         if self.reporter.cancelled():
             raise Cancelled("Cancelled by the user.")
-
-
-def _say_duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,9 @@
+"""Numbers in words, the same on pages, in logs and on the command line."""
+
+
+def say_duration(seconds: float) -> str:
+    """Seconds in words, to two figures."""
+    for size, unit in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.{0 if seconds >= 10 * size else 1}f} {unit}"
+    return f"{max(seconds, 1):.0f} seconds"

@@ -1,0 +1,68 @@
+"""Runs side by side while they train, and after."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from core.plots.figures import COLOURS, curves_side_by_side
+from core.runs.compare import flatten_settings, split_settings
+from core.runs.store import RunRecord, RunState, RunStore
+from ui.parts import errors, name_run, show_figure
+
+TOLD = 3
+"""Settings that tell a run from the others in the legend."""
+
+
+def show_side_by_side(records: Sequence[RunRecord], chosen: RunRecord) -> None:
+    """Curves of several runs in one chart: at first those that train, or are of one study."""
+    started = {record.id: record for record in records if record.done or record.state.finished}
+    if len(started) < 2:
+        return
+    related = [
+        record.id
+        for record in started.values()
+        if record.state == RunState.RUNNING
+        or record.id == chosen.id
+        or (chosen.study and record.study == chosen.study)
+    ]
+    training = sum(record.state == RunState.RUNNING for record in started.values())
+    with st.expander("Side by side", expanded=training > 1):
+        runs = st.multiselect(
+            "Runs", list(started), default=related[: len(COLOURS)], key=f"beside {chosen.id}",
+            format_func=lambda run: name_run(started[run]), max_selections=len(COLOURS),
+        )  # fmt: skip
+        live = any(started[run].state == RunState.RUNNING for run in runs)
+        st.fragment(draw_curves, run_every=2 if live else None)(runs, live)
+
+
+def draw_curves(runs: Sequence[str], live: bool) -> None:
+    """The chart, drawn anew while one of the runs trains; reruns the page once when none does."""
+    with errors():
+        store = RunStore()
+        records = [store.get(run) for run in runs]
+        if live and not any(record.state == RunState.RUNNING for record in records):
+            st.rerun()
+        names = name_curves(records)
+        epochs = {name: store.epochs(run) for name, run in zip(names, runs, strict=True)}
+        drawn = {name: rows for name, rows in epochs.items() if len(rows)}
+        if not drawn:
+            st.caption("No epoch of these runs has ended yet.")
+            return
+        table = pd.concat(drawn, names=["run", "row"]).reset_index("run")
+        show_figure(
+            curves_side_by_side(drawn), table.drop(columns="validation_confusion", errors="ignore"),
+            "side_by_side", alt="Validation scores of several runs by epoch", key="side by side",
+        )  # fmt: skip
+
+
+def name_curves(records: Sequence[RunRecord]) -> list[str]:
+    """Short names: the beginning of the id and the first settings in which the runs differ."""
+    specs = [record.spec for record in records]
+    differing = split_settings(specs)[0][:TOLD] if specs else []
+    names = []
+    for record in records:
+        flat = flatten_settings(record.spec)
+        words = [f"{name.rpartition('.')[2]} {flat[name]}" for name in differing]
+        names.append(" · ".join([record.id[:6], *words]))
+    return names
