@@ -14,7 +14,9 @@ from core.errors import WeightsError
 from core.models.backbones import BACKBONES, REGION_CELLS
 from core.models.network import (
     AveragePool,
+    Dropout,
     GeneImageNetwork,
+    PositionBranch,
     build_network,
     restore_network,
     save_network,
@@ -143,6 +145,32 @@ def test_average_pool_is_torchs(side: int, places: int) -> None:
     maps = torch.randn(2, 3, side, side)
     expected = nn.AdaptiveAvgPool2d(places)(maps)
     torch.testing.assert_close(AveragePool(side, places)(maps), expected)
+
+
+def test_a_branch_is_its_modules_in_a_row() -> None:
+    branch = PositionBranch(5, 3, 4, 2, dropout=0.0)
+    row = nn.Sequential(branch.reduce, branch.norm, nn.ReLU(), nn.Flatten(), branch.linear)
+    maps, gradients = torch.randn(6, 5, 3, 3), []
+    for module in (branch, row):
+        module.zero_grad()
+        scores = module(maps)
+        (scores * torch.arange(12.0).view(6, 2)).sum().backward()
+        gradients.append([scores, *(p.grad.clone() for p in branch.parameters())])
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_dropout_leaves_a_share_out_and_keeps_the_mean() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(7, 30_001).requires_grad_()
+    dropout = Dropout(0.25)
+    kept = dropout(x)
+    kept.sum().backward()
+    left = x.grad != 0
+    assert float(left.float().mean()) == pytest.approx(0.75, abs=0.01)
+    torch.testing.assert_close(kept, torch.where(left, x / 0.75, 0))
+    torch.testing.assert_close(x.grad, left / 0.75)
+    assert dropout.eval()(x) is x
 
 
 def test_position_head_sees_where_and_torchvisions_does_not() -> None:

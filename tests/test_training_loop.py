@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import confusion_matrix, f1_score
 from torch import nn
 
 from core.errors import Cancelled
@@ -102,6 +103,17 @@ def test_every_augmentation_trains(name: str, fold: FoldData, tmp_path: Path) ->
     _, history = run(fold, tmp_path, augmentation=name)
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]
     assert all(np.isfinite(row["train_loss"]) for row in history)
+
+
+def test_an_epochs_scores_are_scikit_learns(fold: FoldData, tmp_path: Path) -> None:
+    network, history = run(fold, tmp_path, epochs=1)
+    y = fold.y_validation
+    predicted = predict_proba(network, Painter(), fold.x_validation, CPU).argmax(axis=1)
+    confusion = confusion_matrix(y, predicted, labels=range(CLASSES))
+    assert history[0]["validation_confusion"] == confusion.tolist()
+    assert history[0]["validation_accuracy"] == pytest.approx(np.mean(predicted == y))
+    expected = f1_score(y, predicted, average="macro", zero_division=0)
+    assert history[0]["validation_macro_f1"] == pytest.approx(expected)
 
 
 def test_it_learns_planted_genes(fold: FoldData, tmp_path: Path) -> None:

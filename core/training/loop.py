@@ -1,5 +1,6 @@
 """The training loop: one network on one fold, from the first batch to the best epoch."""
 
+import json
 import math
 import time
 from collections.abc import Callable
@@ -9,7 +10,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from sklearn.metrics import confusion_matrix, f1_score
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax, one_hot
 
@@ -139,7 +139,7 @@ def train(
     optimiser = torch.optim.AdamW(
         parameters, lr=learning_rate, weight_decay=spec.weight_decay, fused=True
     )
-    batches = len(_split_evenly(torch.arange(len(x_train)), spec.batch_size))
+    batches = len(_cut(len(x_train), spec.batch_size))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: _learning_rate_factor(step, spec.epochs * batches)
     )
@@ -168,15 +168,16 @@ def train(
         order = draw_order(y_train, spec.balanced_sampling)
         losses = []
         network.train()
-        for index, batch in enumerate(_split_evenly(order, spec.batch_size)):
-            x, targets = x_epoch[batch], targets_epoch[batch]
+        for index, cut in enumerate(_cut(len(order), spec.batch_size)):
+            x = x_epoch.index_select(0, order[cut])
+            targets = targets_epoch.index_select(0, order[cut])
             if vary:
                 x, targets = vary(x, targets, unit_sd, mean)
             images = paint(x)
             if augmentation.on_images:
                 images = augmentation.on_images(images)
 
-            def loss_of(part: Tensor, images=images, targets=targets) -> Tensor:
+            def loss_of(part: slice, images=images, targets=targets) -> Tensor:
                 with autocast:
                     logits = look(images[part])
                 return classification_loss(logits.float(), targets[part], spec, class_weights)
@@ -213,7 +214,7 @@ def train(
             "network": network.state_dict(),
             "optimiser": optimiser.state_dict(),
             "schedule": schedule.state_dict(),
-            "history": history,
+            "history": json.dumps(history),  # torch pickles every number of a list by itself
             "best": best,
         }
         write_atomic(checkpoint, lambda path, state=state: torch.save(state, path))
@@ -244,7 +245,7 @@ def _predict_logits(network: nn.Module, imager: nn.Module, x: Tensor, batch_size
 
 def _add_gradients(
     optimiser: torch.optim.Optimizer,
-    loss_of: Callable[[Tensor], Tensor],
+    loss_of: Callable[[slice], Tensor],
     samples: int,
     at_once: int,
 ) -> tuple[Tensor, int]:
@@ -263,8 +264,8 @@ def _add_gradients(
         optimiser.zero_grad()
         loss = torch.zeros(())
         try:
-            for part in _split_evenly(torch.arange(samples), at_once):
-                share = loss_of(part) * (len(part) / samples)
+            for part in _cut(samples, at_once):
+                share = loss_of(part) * ((part.stop - part.start) / samples)
                 share.backward()
                 loss = loss.to(share.device) + share.detach()
             return loss, at_once
@@ -274,15 +275,14 @@ def _add_gradients(
         at_once = max(SMALLEST_PART, min(at_once, samples) // 2)
 
 
-def _split_evenly(order: Tensor, size: int) -> list[Tensor]:
-    """Cut positions into batches; a last batch of one joins its neighbour, because batch
+def _cut(samples: int, size: int) -> list[slice]:
+    """Cut a row of samples into batches; a last batch of one joins its neighbour, because batch
     normalisation can't learn from one sample.
     """
-    batches = list(order.split(size))
-    if len(batches) > 1 and len(batches[-1]) == 1:
-        last = batches.pop()
-        batches[-1] = torch.cat([batches[-1], last])
-    return batches
+    starts = list(range(0, samples, size))
+    if len(starts) > 1 and starts[-1] == samples - 1:
+        starts.pop()
+    return [slice(a, b) for a, b in zip(starts, [*starts[1:], samples], strict=True)]
 
 
 def draw_order(y: Tensor, balanced: bool) -> Tensor:
@@ -334,16 +334,15 @@ def _epochs_without_progress(history: list[Measurements]) -> int:
 
 
 def _measure(logits: Tensor, y: Tensor) -> Measurements:
-    predicted = logits.argmax(dim=1)
+    classes, predicted = logits.shape[1], logits.argmax(dim=1)
+    confusion = torch.bincount(y * classes + predicted, minlength=classes**2).view(classes, classes)
+    both = confusion.sum(dim=0) + confusion.sum(dim=1)
+    f1 = 2 * confusion.diagonal() / both.clamp(min=1)
     return {
         "validation_loss": float(cross_entropy(logits, y)),
         "validation_accuracy": float((predicted == y).float().mean()),
-        "validation_macro_f1": float(
-            f1_score(y.cpu(), predicted.cpu(), average="macro", zero_division=0)
-        ),
-        "validation_confusion": confusion_matrix(
-            y.cpu(), predicted.cpu(), labels=range(logits.shape[1])
-        ).tolist(),
+        "validation_macro_f1": float(f1[both > 0].mean()),
+        "validation_confusion": confusion.tolist(),
     }
 
 
@@ -352,7 +351,8 @@ def _read_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        return torch.load(path, map_location=device, weights_only=True)
+        state = torch.load(path, map_location=device, weights_only=True)
+        return {**state, "history": json.loads(state["history"])}
     except Exception as error:
         print(f"{path.name} is damaged ({error}): the fold is trained from its beginning.")
         return None
