@@ -115,13 +115,34 @@ def test_the_quota_lets_the_least_recently_used_go(
         (folder / f"{name}.npy").write_bytes(b"x" * 1000)
         os.utime(folder / f"{name}.npy", (1e9 - age, 1e9 - age))
     monkeypatch.setenv("GENECANVAS_FEATURES_GB", "3e-6")
-    assert make_room(folder, 1000)
+    assert make_room(folder, 1000, set())
     assert [path.stem for path in entries(home)] == ["middle", "new"]
-    assert not make_room(folder, 5000)
-    assert len(entries(home)) == 2
+    assert make_room(folder, 2000, {folder / "middle.npy"})
+    assert [path.stem for path in entries(home)] == ["middle"]
+    assert not make_room(folder, 2001, {folder / "middle.npy"})
+    assert not make_room(folder, 5000, set())
+    assert len(entries(home)) == 1
     monkeypatch.setenv("GENECANVAS_FEATURES_GB", "much")
     with pytest.raises(InputError, match="got 'much'"):
         quota()
+
+
+def test_a_training_larger_than_the_quota_keeps_its_first_entries(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    versions = [torch.full((3, GENES), value) for value in (0.1, 0.2, 0.3)]
+    earlier, frozen = (FrozenPart(network_of(), imager_of(), "float32") for _ in range(2))
+    earlier.features(torch.zeros(3, GENES))
+    [stale] = entries(home)
+    monkeypatch.setenv("GENECANVAS_FEATURES_GB", str(2.5e-9 * stale.stat().st_size))
+    first = [frozen.features(version).clone() for version in versions]
+    kept = entries(home)
+    assert len(kept) == 2
+    assert stale not in kept
+    again = [frozen.features(version) for version in versions]
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert entries(home) == kept
+    assert capsys.readouterr().out.count("computed each time") == 1
 
 
 def test_computing_features_stops_when_asked_to(home: Path) -> None:

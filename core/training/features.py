@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,11 +38,13 @@ class FrozenPart:
     ) -> None:
         self.on_part = on_part
         """Called after every few samples; may raise Cancelled."""
+        self._used: set[Path] = set()
+        self._full = False
         device = next(network.parameters()).device
         self.network, self.imager, self.folder = network, imager, home() / "features"
         with torch.no_grad():
             painted = imager(torch.zeros(1, len(imager.layout.genes), device=device))
-            shapes = [maps.shape[1:] for maps in network.frozen_maps(painted)]
+            shapes = [_channels_last(maps).shape[1:] for maps in network.frozen_maps(painted)]
         self.rest = AfterFrozen(network, shapes)
         """The part that trains: rows of features -> class scores."""
         tensors = [*imager.buffers()]
@@ -57,7 +59,9 @@ class FrozenPart:
     def features(self, x: Tensor) -> Tensor:
         """Rows of features (samples, values) float32 of prepared expression (samples, genes).
 
-        Mapped into memory from the cache; computed and put there when they aren't in it yet.
+        Mapped into memory from the cache; computed and put there when they aren't in it yet. Where
+        all that this training uses doesn't fit into the quota, the rest of it is computed each
+        time, because each entry would push out the one that is wanted next.
         """
         digest = self._digest.copy()
         digest.update(x.cpu().contiguous().numpy().tobytes())
@@ -65,17 +69,25 @@ class FrozenPart:
         with suppress(OSError, ValueError):
             found = torch.from_numpy(np.load(path, mmap_mode="c"))
             os.utime(path)
+            self._used.add(path)
             return found.to(x.device)
         rows = compute_in_parts(self._compute, x, AT_ONCE)
-        if make_room(self.folder, rows.nbytes):
+        if make_room(self.folder, rows.nbytes, self._used):
             write_atomic(path, lambda temporary: _save(temporary, rows.cpu().numpy()))
+            self._used.add(path)
+        elif not self._full:
+            self._full = True
+            print(
+                f"The features that this training uses take more than {quota() / 1e9:g} GB "
+                "(GENECANVAS_FEATURES_GB): those beyond are computed each time."
+            )
         return rows
 
     @torch.no_grad()
     def _compute(self, x: Tensor) -> Tensor:
         maps = self.network.frozen_maps(self.imager(x))
         self.on_part()
-        return torch.cat([kept.float().flatten(1) for kept in maps], dim=1)
+        return torch.cat([_channels_last(kept).float().flatten(1) for kept in maps], dim=1)
 
 
 class AfterFrozen(nn.Module):
@@ -89,7 +101,12 @@ class AfterFrozen(nn.Module):
         """Rows of features (batch, values) -> class scores (batch, classes)."""
         parts = features.split([shape.numel() for shape in self.shapes], dim=1)
         maps = [part.unflatten(1, shape) for part, shape in zip(parts, self.shapes, strict=True)]
-        return self.network.score_frozen(maps)
+        return self.network.score_frozen([part.permute(0, 3, 1, 2) for part in maps])
+
+
+def _channels_last(maps: Tensor) -> Tensor:
+    """(batch, channels, rows, columns) -> (batch, rows, columns, channels), as a head reads it."""
+    return maps.permute(0, 2, 3, 1)
 
 
 def quota() -> int:
@@ -110,20 +127,27 @@ def quota() -> int:
         ) from None
 
 
-def make_room(folder: Path, size: int) -> bool:
+def make_room(folder: Path, size: int, keep: Set[Path]) -> bool:
     """Delete the entries that were not used for longest until `size` bytes fit into the quota.
 
-    False, and nothing is deleted, when they never will.
+    False, and nothing is deleted, when they would not fit beside those in `keep`.
     """
-    if size > quota():
+    taken = size + sum(map(_bytes, keep))
+    if taken > quota():
         return False
-    taken = size
-    for path in sorted(folder.glob("*.npy"), key=_last_use, reverse=True):
-        with suppress(OSError):  # deleted, or mapped by another process where that forbids it
-            taken += path.stat().st_size
-            if taken > quota():
+    others = [path for path in folder.glob("*.npy") if path not in keep]
+    for path in sorted(others, key=_last_use, reverse=True):
+        taken += _bytes(path)
+        if taken > quota():
+            with suppress(OSError):  # deleted, or mapped by another process where that forbids it
                 path.unlink()
     return True
+
+
+def _bytes(path: Path) -> int:
+    with suppress(OSError):
+        return path.stat().st_size
+    return 0
 
 
 def _last_use(path: Path) -> float:
