@@ -2,17 +2,23 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset
+from core.errors import InputError
 from core.explain.methods import Recipe
 from core.home import run_folder
+from core.records import Registry
 from core.runs.execute import execute
 from core.runs.explain import explain_run, load_attribution
+from core.runs.preflight import preflight
 from core.runs.spec import RunSpec
+from core.training.augmentations import AUGMENTATIONS
 from tests.test_training_results import Silent
 
 
@@ -28,6 +34,44 @@ def test_a_run_from_before_a_field_is_still_the_same_run() -> None:
     with_channels = RunSpec.parse({**document, "network": {"channels": "value_z_rank"}})
     assert len({spec.id, with_file.id, with_channels.id}) == 3
     assert RunSpec.from_yaml(with_channels.to_yaml()).id == with_channels.id
+
+
+def test_another_strength_of_an_augmentation_is_another_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spec, other = (
+        RunSpec.parse({"dataset": "0" * 64, "label": "x", "training": {"augmentation": name}})
+        for name in ("noise", "mixup")
+    )
+    before = spec.id, other.id
+    stronger = Registry(
+        "augmentation",
+        [
+            replace(record, version=2) if record.name == "noise" else record
+            for record in AUGMENTATIONS
+        ],
+    )
+    monkeypatch.setattr("core.runs.spec.AUGMENTATIONS", stronger)
+    assert spec.id != before[0]
+    assert other.id == before[1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"training": {"augmentation": "thinning"}, "preparation": {"scale": "linear"}},
+         "the values are linear"),
+        ({"training": {"augmentation": "repeat_noise"}}, "no patient column is chosen"),
+        ({"training": {"augmentation": "repeat_noise"}, "group": "patient"}, "found [5-9]"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_augmentation_without_what_it_needs_is_refused_before_the_run(
+    fields: dict, words: str
+) -> None:
+    dataset = add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
+    with pytest.raises(InputError, match=words):
+        preflight(RunSpec.parse({"dataset": dataset, "label": "tumour_type", **fields}))
 
 
 def test_a_network_is_trained_and_explained_on_value_z_and_rank(home: Path) -> None:

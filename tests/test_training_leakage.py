@@ -18,8 +18,8 @@ from tests.test_training_results import Silent
 SAMPLES, GENES = 96, 3000
 
 
-def keep(x: np.ndarray, copies: int = 1) -> str:
-    """Keep log2 values as a dataset of two classes that mean nothing; returns its id."""
+def keep(x: np.ndarray, copies: int = 1, scale: str = "log2") -> str:
+    """Keep values as a dataset of two classes that mean nothing; returns its id."""
     samples = len(x)
     patient = np.arange(samples) // copies
     data = AnnData(
@@ -33,7 +33,7 @@ def keep(x: np.ndarray, copies: int = 1) -> str:
         ),
         var=pd.DataFrame(index=[f"G{number}" for number in range(x.shape[1])]),
     )
-    data.uns = {"scale": "log2", "source": "noise", "notes": []}
+    data.uns = {"scale": scale, "source": "noise", "notes": []}
     return add_dataset(data, "noise").id
 
 
@@ -87,14 +87,23 @@ def test_noisy_copies_of_a_patient_teach_nothing_about_others() -> None:
     assert nearest("patient") < 0.9
 
 
-@pytest.mark.parametrize("name", ["expression", "geometric"])
-def test_held_out_values_decide_nothing_that_is_fitted(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "copies", "scale"),
+    [
+        ("expression", 1, "log2"),
+        ("geometric", 1, "log2"),
+        ("repeat_noise", 3, "log2"),
+        ("thinning", 1, "counts"),
+    ],
+)
+def test_held_out_values_decide_nothing_that_is_fitted(name: str, copies: int, scale: str) -> None:
     """The same run with other values in the test samples: bit for bit the same network."""
-    x = np.random.default_rng(2).normal(8, 1, (30, 80))
+    x = np.random.default_rng(2).normal(8, 1, (30, 80)).round(2)
+    x = 100 * x if scale == "counts" else x
     parts = {"training": {"epochs": 2, "precision": "float32", "augmentation": name}}
-    spec, _ = train_run(keep(x), **parts)
+    spec, _ = train_run(keep(x, copies, scale), **parts)
     x[open_study(spec).folds[0].test] = 0
-    other, _ = train_run(keep(x), **parts)
+    other, _ = train_run(keep(x, copies, scale), **parts)
     assert other.dataset != spec.dataset
     for file in ("preprocessor.npz", "layout.npz"):
         found = [np.load(fold_folder(run_folder(run.id), 0) / file) for run in (spec, other)]

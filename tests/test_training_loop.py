@@ -8,6 +8,7 @@ import torch
 from sklearn.metrics import confusion_matrix, f1_score
 from torch import nn
 
+from core.data.prepare import Reads
 from core.errors import Cancelled
 from core.training.augmentations import AUGMENTATIONS
 from core.training.loop import (
@@ -71,7 +72,11 @@ def planted(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture
 def fold() -> FoldData:
     (x, y), (x_validation, y_validation) = planted(61, 1), planted(30, 2)
-    return FoldData(x, y, x_validation, y_validation, x.std(0), x.mean(0), CLASSES)
+    counts = (1000 * x).round()
+    return FoldData(
+        x, y, x_validation, y_validation, x.std(0), x.mean(0), CLASSES, x.std(0) / 3,
+        Reads(counts, 1e6 / counts.sum(1, keepdims=True), *np.float32([0, 0, 20])),
+    )  # fmt: skip
 
 
 def run(

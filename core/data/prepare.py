@@ -139,6 +139,22 @@ class PreparationSpec(BaseModel):
 
 
 @dataclass(frozen=True)
+class Reads:
+    """Counts of some samples, and what makes prepared values of them; arrays or tensors."""
+
+    counts: np.ndarray
+    """(samples, kept genes) reads; NaN where they are missing."""
+    per_million: np.ndarray
+    """(samples, 1) what a sample's counts are multiplied by."""
+    floor: np.ndarray
+    """() lowest log2 value."""
+    low: np.ndarray
+    """(kept genes,) log2 value that becomes 0."""
+    high: np.ndarray
+    """(kept genes,) log2 value that becomes 1."""
+
+
+@dataclass(frozen=True)
 class Preprocessor:
     """What was learned from training samples; applied alike to every sample."""
 
@@ -272,6 +288,18 @@ class Preprocessor:
             values = _across(whole, self.spec.across, self.distribution)[:, self.index]
         return _to_unit(values, self.spec.scaling, self.low, self.high, self.steps)
 
+    def reads(self, x: np.ndarray) -> Reads:
+        """The counts behind prepared values, for who draws other counts of the same samples.
+
+        Raises:
+            InputError: the values are no counts, or their preparation needs more than them.
+        """
+        check_reads(self.spec, self.scale)
+        columns = self._columns(x)
+        return Reads(
+            columns.x[:, self.index], columns.per_million, columns.floor, self.low, self.high
+        )
+
     def _columns(self, x: np.ndarray) -> "_Columns":
         if x.shape[1] != len(self.all_genes):
             raise InputError(
@@ -299,6 +327,28 @@ class Preprocessor:
         content["scale"] = str(content["scale"])
         content["log_library"] = float(content["log_library"])
         return cls(**content)
+
+
+def check_reads(spec: PreparationSpec, scale: str) -> None:
+    """Raise InputError unless prepared values follow from a sample's counts gene by gene.
+
+    Args:
+        spec: the preparation.
+        scale: the scale that was found when the dataset was read.
+    """
+    scale = scale if spec.scale == "auto" else spec.scale
+    if scale != "counts":
+        raise InputError(
+            "Binomial thinning draws fewer of a sample's reads, so it needs counts, but the values "
+            f"are {scale}. Choose another augmentation."
+        )
+    if spec.across != "none" or spec.scaling == "rank":
+        field, value = ("across", spec.across) if spec.across != "none" else ("scaling", "rank")
+        raise InputError(
+            "Binomial thinning needs values that follow from a gene's own reads, but with "
+            f"{field}: {value} they depend on other genes or samples. Choose another preparation "
+            "or another augmentation."
+        )
 
 
 class _Columns:

@@ -34,6 +34,7 @@ from core.training.device import (
 )
 from core.training.features import FrozenPart
 from core.training.loop import EnoughEpochs, FoldData, predict_proba, train
+from core.training.repeats import repeat_sd
 from core.training.splits import Fold
 from core.words import say_duration
 
@@ -142,12 +143,16 @@ def _run_fold(
     network.to(device)
     imager.to(device)
     precision = choose_precision(spec.training.precision, device)
+    needs = AUGMENTATIONS[spec.training.augmentation].needs
     history = train(
         network,
         imager,
         FoldData(
             x[fold.train], study.y[fold.train], x[fold.validation], study.y[fold.validation],
             prepared.unit_sd, prepared.mean, len(study.classes),
+            repeat_sd(x[fold.fitting], study.y[fold.fitting], study.patients[fold.fitting])
+            if needs == "repeats" else None,
+            prepared.reads(study.x[fold.train]) if needs == "counts" else None,
         ),
         spec.training,
         watch,

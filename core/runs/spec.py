@@ -56,6 +56,8 @@ class RunSpec(BaseModel):
         for part, name in LATER:
             if document[part][name] == type(getattr(self, part)).model_fields[name].default:
                 del document[part][name]
+        if (version := AUGMENTATIONS[self.training.augmentation].version) > 1:
+            document["training"]["augmentation_version"] = version
         canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 

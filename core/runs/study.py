@@ -6,9 +6,12 @@ import numpy as np
 from anndata import AnnData
 
 from core.data.check import select_samples
+from core.data.prepare import check_reads
 from core.data.store import load_dataset
 from core.errors import InputError
 from core.runs.spec import RunSpec
+from core.training.augmentations import AUGMENTATIONS
+from core.training.repeats import group_repeats
 from core.training.splits import Fold, make_folds
 
 
@@ -23,6 +26,7 @@ class Study:
     classes: list[str]
     labels: np.ndarray
     y: np.ndarray
+    patients: np.ndarray | None
     folds: list[Fold]
 
 
@@ -63,6 +67,12 @@ def open_study(spec: RunSpec, data: AnnData | None = None) -> Study:
     if "batch" in spec.split.record.fields:
         batches = data.obs[spec.split.batch].to_numpy().astype(str)
     folds = make_folds(labels, groups, spec.split, spec.seed, batches)
+    needs = AUGMENTATIONS[spec.training.augmentation].needs
+    if needs == "counts":
+        check_reads(spec.preparation, data.uns["scale"])
+    if needs == "repeats":
+        for fold in folds:
+            group_repeats(labels[fold.fitting], None if groups is None else groups[fold.fitting])
     classes, y = np.unique(labels, return_inverse=True)
     return Study(
         samples=data.obs_names.to_numpy().astype(str),
@@ -72,5 +82,6 @@ def open_study(spec: RunSpec, data: AnnData | None = None) -> Study:
         classes=classes.tolist(),
         labels=labels,
         y=y,
+        patients=groups,
         folds=folds,
     )

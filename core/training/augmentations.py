@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
+from core.data.prepare import Reads
 from core.records import Registry
 
 if TYPE_CHECKING:
@@ -18,30 +19,75 @@ DROPPED = 0.3
 """Share of the genes that are set to their training mean."""
 MIXING = 1.0
 """Both parameters of the Beta distribution of mixup's weights."""
+FEWEST_READS = 0.25
+"""Share of a sample's reads that thinning leaves at least."""
 
 
-def add_noise(x: "Tensor", targets: "Tensor", unit_sd: "Tensor", mean: "Tensor") -> Batch:
+@dataclass(frozen=True)
+class Known:
+    """What an augmentation may know beside the profiles; fitted on training samples, tensors."""
+
+    unit_sd: "Tensor"
+    """(genes,) SD of each gene, in the units of prepared expression."""
+    mean: "Tensor"
+    """(genes,) mean of each gene, in the same units."""
+    repeat_sd: "Tensor | None" = None
+    """(genes,) SD between repeated samples, in the same units, where an augmentation needs it."""
+    reads: Reads | None = None
+    """Of the samples that are varied, in their order, where an augmentation needs them."""
+
+    def of(self, samples: "Tensor") -> "Known":
+        """What is known of some of the samples, by their positions."""
+        if self.reads is None:
+            return self
+        counts, per_million = self.reads.counts[samples], self.reads.per_million[samples]
+        return replace(self, reads=replace(self.reads, counts=counts, per_million=per_million))
+
+
+def add_noise(x: "Tensor", targets: "Tensor", known: Known) -> Batch:
     """Add Gaussian noise of .7 training SD to every gene.
 
     Args:
         x: (batch, genes) prepared expression in [0, 1].
         targets: (batch, classes) class probabilities.
-        unit_sd: (genes,) SD of each gene on the training samples, in the units of `x`.
-        mean: (genes,) training mean of each gene, in the units of `x`.
+        known: what is known of the training samples.
     """
     import torch
 
-    return x + NOISE * unit_sd * torch.randn_like(x), targets
+    return x + NOISE * known.unit_sd * torch.randn_like(x), targets
 
 
-def drop_genes(x: "Tensor", targets: "Tensor", unit_sd: "Tensor", mean: "Tensor") -> Batch:
+def add_repeat_noise(x: "Tensor", targets: "Tensor", known: Known) -> Batch:
+    """Add Gaussian noise as between repeated samples; arguments as of `add_noise`."""
+    import torch
+
+    return x + known.repeat_sd * torch.randn_like(x), targets
+
+
+def thin_reads(x: "Tensor", targets: "Tensor", known: Known) -> Batch:
+    """Keep each read with one chance a sample, as if it had been sequenced less deeply.
+
+    The chances are evenly distributed from a quarter to 1, and the library is scaled anew by them:
+    what is drawn is what fewer reads would have given (Gerard 2020). Arguments as of `add_noise`.
+    """
+    import torch
+
+    reads = known.reads
+    share = FEWEST_READS + (1 - FEWEST_READS) * torch.rand(len(x), 1, device=x.device)
+    counts = torch.binomial(reads.counts.nan_to_num(0).round(), share.expand_as(x).contiguous())
+    log = torch.log2(counts * reads.per_million / share + 1).maximum(reads.floor)
+    unit = ((log - reads.low) / (reads.high - reads.low)).clamp(0, 1)
+    return torch.where(reads.counts.isnan(), x, unit), targets
+
+
+def drop_genes(x: "Tensor", targets: "Tensor", known: Known) -> Batch:
     """Set 30 % of the genes of each sample to their training mean; arguments as of `add_noise`."""
     import torch
 
-    return torch.where(torch.rand_like(x) < DROPPED, mean, x), targets
+    return torch.where(torch.rand_like(x) < DROPPED, known.mean, x), targets
 
 
-def mix_pairs(x: "Tensor", targets: "Tensor", unit_sd: "Tensor", mean: "Tensor") -> Batch:
+def mix_pairs(x: "Tensor", targets: "Tensor", known: Known) -> Batch:
     """Mix each profile and its target with another's; arguments as of `add_noise`.
 
     The weights come from Beta(1, 1); a sample keeps the larger one (Zhang et al. 2018).
@@ -55,13 +101,13 @@ def mix_pairs(x: "Tensor", targets: "Tensor", unit_sd: "Tensor", mean: "Tensor")
     return x, weight * targets + (1 - weight) * targets[partner]
 
 
-def vary_expression(x: "Tensor", targets: "Tensor", unit_sd: "Tensor", mean: "Tensor") -> Batch:
+def vary_expression(x: "Tensor", targets: "Tensor", known: Known) -> Batch:
     """Perturb profiles as new measurements of similar tumours would differ.
 
     Mixup, then dropout of genes, then noise; arguments as of `add_noise`.
     """
     for step in (mix_pairs, drop_genes, add_noise):
-        x, targets = step(x, targets, unit_sd, mean)
+        x, targets = step(x, targets, known)
     return x, targets
 
 
@@ -150,8 +196,13 @@ class Augmentation:
     help: str
     reference: str
     warning: str | None = None
-    on_expression: Callable[["Tensor", "Tensor", "Tensor", "Tensor"], Batch] | None = None
+    on_expression: Callable[["Tensor", "Tensor", Known], Batch] | None = None
     on_images: Callable[["Tensor"], "Tensor"] | None = None
+    needs: Literal["counts", "repeats"] | None = None
+    """What the training samples must have beside prepared values."""
+    version: int = 1
+    """Counts up when the same record varies samples otherwise, as with another strength: from 2 on
+    it is part of a run's identity."""
 
 
 _MIXUP = "Zhang et al. 2018, arXiv:1710.09412"
@@ -178,6 +229,25 @@ AUGMENTATIONS = Registry(
             help="Adds Gaussian noise of .7 training SD to each gene.",
             reference="Bishop 1995, Neural Comput. 7:108",
             on_expression=add_noise,
+        ),
+        Augmentation(
+            name="repeat_noise",
+            title="Expression: noise between repeats",
+            help="Adds to each gene Gaussian noise of the SD between a patient's samples of the "
+            "same class, such as two pieces of one tumour. It needs a patient column with repeats; "
+            "where those are tumour and normal tissue, the noise is far too strong.",
+            reference="Bishop 1995, Neural Comput. 7:108",
+            on_expression=add_repeat_noise,
+            needs="repeats",
+        ),
+        Augmentation(
+            name="thinning",
+            title="Expression: fewer reads",
+            help="Binomial thinning: keeps a quarter to all of a sample's reads, as if it had been "
+            "sequenced less deeply. It needs counts.",
+            reference="Gerard 2020, BMC Bioinformatics 21:206",
+            on_expression=thin_reads,
+            needs="counts",
         ),
         Augmentation(
             name="gene_dropout",

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax, one_hot
 
+from core.data.prepare import Reads
 from core.errors import GeneCanvasError
 from core.files import write_atomic
-from core.training.augmentations import AUGMENTATIONS
+from core.training.augmentations import AUGMENTATIONS, Known
 from core.training.device import choose_precision, compute_in_parts, is_out_of_memory
 from core.training.features import FrozenPart
 from core.training.spec import TrainingSpec
@@ -39,6 +40,10 @@ class FoldData:
     mean: np.ndarray
     """(genes,) training mean of each gene."""
     classes: int
+    repeat_sd: np.ndarray | None = None
+    """(genes,) SD between repeated samples, where the augmentation needs it."""
+    reads: Reads | None = None
+    """Of the training samples, where the augmentation needs them."""
 
 
 Measurements = dict[str, Any]
@@ -115,17 +120,11 @@ def train(
     )
     network.to(device, memory_format=torch.channels_last)
     imager.to(device)
-    x_train, y_train, x_validation, y_validation, unit_sd, mean = (
+    x_train, y_train, x_validation, y_validation = (
         torch.as_tensor(array, device=device)
-        for array in (
-            data.x_train,
-            data.y_train,
-            data.x_validation,
-            data.y_validation,
-            data.unit_sd,
-            data.mean,
-        )
+        for array in (data.x_train, data.y_train, data.x_validation, data.y_validation)
     )
+    known = _put_known(data, device)
     targets_train = one_hot(y_train, data.classes).float()
     evenly = spec.class_weights and not spec.balanced_sampling
     class_weights = _class_weights(y_train, data.classes) if evenly else None
@@ -159,7 +158,7 @@ def train(
         x_epoch, targets_epoch, vary = x_train, targets_train, augmentation.on_expression
         if variants and vary:
             torch.manual_seed(seed * 100_003 + epoch % variants)
-            x_epoch, targets_epoch = vary(x_train, targets_train, unit_sd, mean)
+            x_epoch, targets_epoch = vary(x_train, targets_train, known)
             vary = None
         if frozen is not None:
             with autocast:
@@ -172,7 +171,7 @@ def train(
             x = x_epoch.index_select(0, order[cut])
             targets = targets_epoch.index_select(0, order[cut])
             if vary:
-                x, targets = vary(x, targets, unit_sd, mean)
+                x, targets = vary(x, targets, known.of(order[cut]))
             images = paint(x)
             if augmentation.on_images:
                 images = augmentation.on_images(images)
@@ -225,6 +224,20 @@ def train(
     if spec.keep == "best":
         network.load_state_dict(best)
     return history
+
+
+def _put_known(data: FoldData, device: torch.device) -> Known:
+    """What augmentations may know of the training samples, on the device."""
+    known = {"unit_sd": data.unit_sd, "mean": data.mean, "repeat_sd": data.repeat_sd}
+    tensors = {
+        name: torch.as_tensor(array, device=device)
+        for name, array in known.items()
+        if array is not None
+    }
+    reads = data.reads and Reads(
+        **{name: torch.as_tensor(array, device=device) for name, array in vars(data.reads).items()}
+    )
+    return Known(**tensors, reads=reads)
 
 
 def predict_proba(
