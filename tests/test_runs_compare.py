@@ -47,9 +47,16 @@ def dataset(home: Path) -> str:
 
 
 def finish_run(
-    dataset: str, wrong: float, plain_wrong: float = 0.1, seed: int = 0, **parts: dict
+    dataset: str,
+    wrong: float,
+    plain_wrong: float = 0.1,
+    seed: int = 0,
+    loss: float | None = None,
+    **parts: dict,
 ) -> str:
     """A finished run as a worker leaves it, whose network is wrong in a share of the samples.
+
+    The validation loss is that share as well, unless it is given.
 
     Which samples are wrong depends on their place in the test set only, so that of two runs on the
     same samples the better one is right wherever the worse one is.
@@ -75,7 +82,8 @@ def finish_run(
         write_json(
             folder / f"folds/{number}/fold.json",
             {"plain": {"majority": majority.tolist(), "logistic_regression": other.tolist()},
-             "parts": parts_of},
+             "parts": parts_of, "kept_epoch": 1,
+             "history": [{"validation_loss": wrong if loss is None else loss}]},
         )  # fmt: skip
     predictions = pd.concat(tables)
     predictions.to_csv(folder / "predictions.csv", index=False)
@@ -130,6 +138,26 @@ def test_two_runs_on_the_same_samples(dataset: str) -> None:
     assert "points below logistic regression" in found.headline
     low, high = found.runs[0].interval
     assert low < found.runs[0].metrics["accuracy"] < high
+
+
+def test_what_choosing_by_validation_is_worth(dataset: str) -> None:
+    """Of two networks the better one looks worse on the validation samples of one split."""
+    runs = []
+    for seed, losses in enumerate([(0.2, 0.5), (0.2, 0.5), (0.6, 0.5)]):
+        for wrong, loss, backbone in zip((0.0, 0.4), losses, ("vgg16", "resnet50"), strict=True):
+            runs.append(
+                finish_run(dataset, wrong, seed=seed, loss=loss, network={"backbone": backbone})
+            )
+    found = compare_runs(runs)
+    scores = [load_outcome(run).scores()["accuracy"] for run in (runs[0], runs[2], runs[5])]
+    assert scores[2] == pytest.approx(0.6, abs=0.02)
+    assert found.tuned.mean == pytest.approx(np.mean(scores))
+    assert found.tuned.mean < max(setup.mean for setup in found.setups)
+    assert found.tuned.chosen == {"VGG16": 2, "ResNet50": 1}
+    [note] = [note for note in found.notes if note.startswith("Chosen anew on each of 3 splits")]
+    assert f"networks reach {100 * np.mean(scores):.1f} %" in note
+    assert note.endswith("Chosen: VGG16 on 2, ResNet50 on 1.")
+    assert compare_runs(runs[:4]).tuned is None
 
 
 def test_the_headline_says_what_can_be_luck(dataset: str) -> None:

@@ -1,6 +1,7 @@
 """Finished runs side by side: what differs in their settings, and whether their scores differ."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
@@ -129,6 +130,23 @@ class SetupDifference(_Record):
     better: float
 
 
+class Tuned(_Record):
+    """What it is worth to choose among the networks: on each split anew, by validation samples.
+
+    The test samples of a split have no part in the choice, as in nested validation (Varma and Simon
+    2006, doi:10.1186/1471-2105-7-91).
+    """
+
+    splits: int
+    mean: float
+    """Chosen metric of the chosen networks on the test samples, mean over the splits."""
+    low: float
+    """95 % interval of the mean by the corrected t."""
+    high: float
+    chosen: dict[str, int]
+    """Setup -> on how many splits it was chosen, the most often chosen first."""
+
+
 class Comparison(_Record):
     """Several runs and the differences between them."""
 
@@ -146,6 +164,8 @@ class Comparison(_Record):
     """Whether all setups rank alike over the shared splits; None with fewer than three setups."""
     critical_difference: float | None
     """Mean ranks further apart than this differ."""
+    tuned: Tuned | None
+    """None with fewer than two networks or three splits that all of them share."""
     notes: list[str]
 
 
@@ -195,6 +215,7 @@ def compare(outcomes: Sequence[Outcome], metric: str = "accuracy") -> Comparison
     entries = _gather_setups(outcomes, metric, naming)
     setups, ranking_p, critical_difference = _rank(entries, metric)
     firsts = _share_of_firsts(outcomes, metric)
+    tuned = _choose_by_validation(entries, metric)
     setups = [
         setup.model_copy(update={"first": firsts.get(setup.runs[0])}) if setup.runs else setup
         for setup in setups
@@ -240,7 +261,8 @@ def compare(outcomes: Sequence[Outcome], metric: str = "accuracy") -> Comparison
         setup_differences=_compare_setups(entries, metric),
         ranking_p=ranking_p,
         critical_difference=critical_difference,
-        notes=_explain(outcomes, setups),
+        tuned=tuned,
+        notes=_explain(outcomes, setups, tuned, metric),
     )
 
 
@@ -426,6 +448,8 @@ class _Entry:
 
     setup: Setup
     scores: dict[tuple, float]
+    losses: dict[tuple, float]
+    """Of the network on each split's validation samples; empty for plain models."""
     test_to_train: float
 
 
@@ -444,10 +468,13 @@ def _gather_setups(
                 groups.setdefault((baseline.name, key), []).append(outcome)
     entries = []
     for (model, _), members in groups.items():
-        scores = {}
+        scores, losses = {}, {}
         for outcome in members:
             for fold, value in enumerate(outcome.by_fold(metric, model)):
-                scores[(_split_key(outcome.spec), outcome.spec.seed, fold)] = float(value)
+                split = (_split_key(outcome.spec), outcome.spec.seed, fold)
+                scores[split] = float(value)
+                if model == NETWORK:
+                    losses[split] = float(outcome.validation_loss[fold])
         values, ratio = np.array(list(scores.values())), members[0].test_to_train
         low = high = None
         if len(values) >= REPEATS:
@@ -469,8 +496,28 @@ def _gather_setups(
             peak_bytes=_largest_peak(members) if model == NETWORK else None,
             parameters=members[0].result.parameters if model == NETWORK else None,
         )
-        entries.append(_Entry(setup, scores, ratio))
+        entries.append(_Entry(setup, scores, losses, ratio))
     return entries
+
+
+def _choose_by_validation(entries: Sequence[_Entry], metric: str) -> Tuned | None:
+    """Take the network of lowest validation loss on each split that all networks share."""
+    networks = [entry for entry in entries if entry.setup.kind == "network"]
+    splits = _shared_splits(networks) if len(networks) > 1 else []
+    if len(splits) < REPEATS:
+        return None
+    best = [min(networks, key=lambda entry, at=split: entry.losses[at]) for split in splits]
+    scores = np.array([entry.scores[split] for entry, split in zip(best, splits, strict=True)])
+    low, high = METRICS[metric].clip(corrected_t(scores, networks[0].test_to_train).interval())
+    chosen = Counter(entry.setup.name for entry in best)
+    return Tuned(
+        splits=len(splits), mean=float(scores.mean()), low=low, high=high,
+        chosen=dict(chosen.most_common()),
+    )  # fmt: skip
+
+
+def _say_score(value: float, metric: str) -> str:
+    return f"{100 * value:.1f} %" if METRICS[metric].is_share else f"{value:.3f}"
 
 
 def _largest_peak(members: Sequence[Outcome]) -> float | None:
@@ -739,7 +786,9 @@ def _say_gap(points: float, low: float | None, high: float | None, other: str, s
     return f"{gap}, which can be luck {limits}"
 
 
-def _explain(outcomes: Sequence[Outcome], setups: Sequence[Setup]) -> list[str]:
+def _explain(
+    outcomes: Sequence[Outcome], setups: Sequence[Setup], tuned: Tuned | None, metric: str
+) -> list[str]:
     """What a reader of the numbers must know, a sentence each."""
     notes = []
     networks = [setup for setup in setups if setup.kind == "network"]
@@ -747,6 +796,15 @@ def _explain(outcomes: Sequence[Outcome], setups: Sequence[Setup]) -> list[str]:
         notes.append(
             "The best was chosen because it did well on these very samples, so on new ones expect "
             "a little less."
+        )
+    if tuned:
+        often = [f"{name} on {n}" for name, n in list(tuned.chosen.items())[:3]]
+        notes.append(
+            f"Chosen anew on each of {tuned.splits} splits by the lowest validation loss, without "
+            f"its test samples, networks reach {_say_score(tuned.mean, metric)} (95 % CI "
+            f"{_say_score(tuned.low, metric)} to {_say_score(tuned.high, metric)}): what choosing "
+            f"among these settings is worth. Chosen: {', '.join(often)}"
+            + (f", and {len(tuned.chosen) - 3} more." if len(tuned.chosen) > 3 else ".")
         )
     if max((setup.splits for setup in networks), default=0) < REPEATS:
         notes.append(

@@ -54,6 +54,8 @@ class Outcome:
     """(samples,) class numbers."""
     proba: dict[str, np.ndarray]
     """Model -> (samples, classes) probabilities."""
+    validation_loss: np.ndarray
+    """(folds,) of the network that was kept, on the fold's validation samples."""
     _kept: dict = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -134,16 +136,16 @@ def load_outcome(run: str) -> Outcome:
     spec = RunSpec.parse(read_json(run_folder(run) / "spec.json"))
     table = load_predictions(run)
     table = table[table["fold"].isin(result.scored)]
-    plain = [
-        read_json(run_folder(run) / f"folds/{fold}/fold.json")["plain"] for fold in result.scored
-    ]
+    records = [read_json(run_folder(run) / f"folds/{fold}/fold.json") for fold in result.scored]
     proba = {NETWORK: table[[f"p_{name}" for name in result.classes]].to_numpy(float)}
     for baseline in BASELINES:
         path = _baseline_path(run, baseline.name)
         if path.exists():
             proba[baseline.name] = np.load(path, allow_pickle=False)
-        elif all(baseline.name in fold for fold in plain):
-            proba[baseline.name] = np.concatenate([fold[baseline.name] for fold in plain])
+        elif all(baseline.name in fold["plain"] for fold in records):
+            proba[baseline.name] = np.concatenate(
+                [fold["plain"][baseline.name] for fold in records]
+            )
     samples = table["sample"].to_numpy().astype(str)
     patients = _patients_of(spec, samples)
     folds = table["fold"].to_numpy()
@@ -158,6 +160,9 @@ def load_outcome(run: str) -> Outcome:
         folds=folds[order],
         y=np.searchsorted(result.classes, table["true"].to_numpy().astype(str))[order],
         proba={name: values[order] for name, values in proba.items()},
+        validation_loss=np.array(
+            [fold["history"][fold["kept_epoch"] - 1]["validation_loss"] for fold in records]
+        ),
     )
     for model in outcome.proba:
         _read_measures(outcome, model)
