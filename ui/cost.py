@@ -45,6 +45,8 @@ def show_cost(spec: RunSpec, runs: int = 1) -> None:
     training = any(record.state == RunState.RUNNING for record in RunStore().list())
     wanted = not training or st.session_state.get(asked, False)
     try:
+        # A refusal must not reach what is measured: that is kept by what costs something alone.
+        said = _consequences(spec.model_dump_json(), spec, None, False)
         cost = None
         if wanted:
             measuring = _measure(asked, spec)
@@ -61,7 +63,8 @@ def show_cost(spec: RunSpec, runs: int = 1) -> None:
             )  # fmt: skip
         if cost is not None:
             st.markdown(f":material/timer: {say_cost(cost, runs)}")
-        for sentence in _consequences(spec.model_dump_json(), spec, cost, cost is not None):
+            said = _consequences(spec.model_dump_json(), spec, cost, True)
+        for sentence in said:
             st.caption(f":material/info: {escape_markdown(sentence)}")
     except GeneCanvasError as error:
         st.warning(escape_markdown(str(error)))
