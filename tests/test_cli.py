@@ -165,7 +165,11 @@ def test_labels_of_other_samples_are_refused(
     [
         ("--backbone", "vgg99", "Known: vgg16, vgg19, resnet50, resnet101, resnet152"),
         ("--layout", "spiral", "Known: pca_grid, order, random"),
-        ("--augmentation", "magic", "Known: expression, noise, gene_dropout"),
+        (
+            "--augmentation",
+            "magic",
+            "Known: expression, noise, repeat_noise, thinning, gene_dropout",
+        ),
         ("--freeze", "stage9", "Known: nothing, backbone"),
         ("--epochs", "0", "greater than or equal to 1"),
         ("--epochs", "many", "valid integer"),

@@ -217,6 +217,23 @@ def test_a_difference_of_the_same_patients_is_narrower_than_its_parts() -> None:
     assert (one - two).estimate == pytest.approx(right[:6].sum() / 200)
 
 
+def test_draws_without_a_score_are_left_out_of_its_interval() -> None:
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [17, 3])
+    proba = 0.2 * y + 0.8 * rng.random(20)
+    values = METRICS["macro_auroc"].compute(
+        y, np.stack([1 - proba, proba], 1), weigh(np.arange(20))
+    )
+    assert 0.02 < np.isnan(values).mean() < 0.1
+    low, high = gather(values, 20).interval()
+    draws = values[1:2001][np.isfinite(values[1:2001])]
+    assert low >= draws.min()
+    assert low > np.quantile(draws, 0.001)
+    assert high <= 1
+    values[1:1500] = np.nan
+    assert gather(values, 20).interval() is None
+
+
 def test_nothing_wrong_still_has_an_interval() -> None:
     right = np.ones(50)
     weights = weigh(np.arange(50))

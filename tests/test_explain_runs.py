@@ -116,7 +116,7 @@ def test_the_command_line_says_what_a_cell_covers(
     assert said.startswith(
         "Region view at fire2_3, the last stage with at least 7 x 7 cells: the map has 7 x 7 cells"
     )
-    assert "one cell covers about 1 gene: this is a region" in said
+    assert "a cell is no larger than a gene" in said
 
 
 def test_a_recipe_takes_only_what_its_method_has() -> None:

@@ -187,7 +187,7 @@ def test_runs_that_train_stand_side_by_side(
     assert len(beside.options) == 3
     chart = next(chart for chart in app.get("plotly_chart") if "Macro F1" in chart.proto.spec)
     lines = [line for line in json.loads(chart.proto.spec)["data"] if line["xaxis"] == "x"]
-    names = {f"{run[:6]} · seed {seed}" for seed, run in enumerate(runs[:2])}
+    names = {f"{run[:6]} · SqueezeNet 1.1 · seed {seed}" for seed, run in enumerate(runs[:2])}
     assert {line["name"] for line in lines} == names
     app = beside.set_value(runs[:3]).run()
     assert not app.exception

@@ -98,7 +98,7 @@ def finish_run(
     write_json(folder / "spec.json", spec.model_dump(mode="json"))
     write_json(folder / "result.json", result.model_dump(mode="json"))
     RunStore().submit(spec)
-    RunStore().claim()
+    RunStore().claim("cpu")
     RunStore().finish(spec.id, RunState.DONE)
     return spec.id
 

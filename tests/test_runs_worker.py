@@ -288,7 +288,7 @@ def test_a_computation_that_died_is_shown_as_failed(dataset: str) -> None:
     run = store.submit(make_spec(dataset))[0].id
     place = run_folder(run) / "attributions"
     place.mkdir(parents=True)
-    (place / "gradcam.progress.json").write_text('{"done": 1, "total": 4}')
+    (place / f"{Recipe('gradcam').stem}.progress.json").write_text('{"done": 1, "total": 4}')
     assert explanation_state(run, Recipe("gradcam")).state == "working"
     state = explanation_state(run, Recipe("gradcam"), patience=-1)
     assert state.state == "failed"

@@ -6,12 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from core.plots.figures import COLOURS, curves_side_by_side
-from core.runs.compare import flatten_settings, split_settings
+from core.runs.compare import name_setup, split_settings
 from core.runs.store import RunRecord, RunState, RunStore
 from ui.parts import errors, name_run, show_figure
-
-TOLD = 3
-"""Settings that tell a run from the others in the legend."""
 
 
 def show_side_by_side(records: Sequence[RunRecord], chosen: RunRecord) -> None:
@@ -19,15 +16,18 @@ def show_side_by_side(records: Sequence[RunRecord], chosen: RunRecord) -> None:
     started = {record.id: record for record in records if record.done or record.state.finished}
     if len(started) < 2:
         return
-    related = [
+    related = [chosen.id] if chosen.id in started else []
+    related += [
         record.id
         for record in started.values()
-        if record.state == RunState.RUNNING
-        or record.id == chosen.id
-        or (chosen.study and record.study == chosen.study)
+        if record.id != chosen.id
+        and (record.state == RunState.RUNNING or (chosen.study and record.study == chosen.study))
     ]
     training = sum(record.state == RunState.RUNNING for record in started.values())
-    with st.expander("Side by side", expanded=training > 1):
+    key = f"side by side {chosen.id}"
+    with st.expander("Side by side", expanded=training > 1, key=key, on_change="rerun") as opened:
+        if not opened.open:
+            return
         runs = st.multiselect(
             "Runs", list(started), default=related[: len(COLOURS)], key=f"beside {chosen.id}",
             format_func=lambda run: name_run(started[run]), max_selections=len(COLOURS),
@@ -57,12 +57,13 @@ def draw_curves(runs: Sequence[str], live: bool) -> None:
 
 
 def name_curves(records: Sequence[RunRecord]) -> list[str]:
-    """Short names: the beginning of the id and the first settings in which the runs differ."""
+    """The beginning of the id, the network, and the settings in which the runs differ."""
     specs = [record.spec for record in records]
-    differing = split_settings(specs)[0][:TOLD] if specs else []
-    names = []
-    for record in records:
-        flat = flatten_settings(record.spec)
-        words = [f"{name.rpartition('.')[2]} {flat[name]}" for name in differing]
-        names.append(" · ".join([record.id[:6], *words]))
-    return names
+    differing = split_settings(specs)[0] if specs else []
+    return [
+        " · ".join(
+            [record.id[:6], name_setup(record.spec, differing)]
+            + ([f"seed {record.spec.seed}"] if "seed" in differing else [])
+        )
+        for record in records
+    ]

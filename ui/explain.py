@@ -233,9 +233,9 @@ def show_map(
 ) -> None:
     """The class mean, the misclassified, or one sample as a map, to click or to draw on."""
     method, own = METHODS[recipe.method], np.flatnonzero(found.labels == cls)
-    predicted = _predictions(run, found)
+    true, predicted = _answers(run, found)
     several = len(np.unique(found.folds)) > 1
-    wrong = own[predicted[own] != cls]
+    wrong = own[predicted[own] != true[own]]
     names: dict[str | int, str] = {MEAN: f"Mean of {len(own)} held-out samples"}
     if len(wrong):
         names[WRONG] = f"Mean of the {len(wrong)} that were taken for another class"
@@ -243,7 +243,8 @@ def show_map(
         names[int(row)] = (
             f"{found.samples[row]}"
             + (f", fold {found.folds[row] + 1}" if several else "")
-            + ("" if predicted[row] == cls else f", taken for {predicted[row]}")
+            + (f", {true[row]}" if recipe.towards else "")
+            + ("" if predicted[row] == true[row] else f", taken for {predicted[row]}")
         )
     left, right = st.columns([4, 5], vertical_alignment="bottom")
     shown = left.selectbox("Shown", list(names), format_func=names.get, key=f"shown {run} {cls}")
@@ -302,11 +303,11 @@ def mean_scores(found: RunAttribution, rows: np.ndarray, genes: np.ndarray) -> n
     return np.nansum(scores, axis=0) / np.maximum(counted, 1)
 
 
-def _predictions(run: str, found: RunAttribution) -> np.ndarray:
-    """(samples,) the class that each explained sample was taken for by its fold's network."""
-    table = load_predictions(run).set_index(["sample", "fold"])["predicted"]
-    keys = pd.MultiIndex.from_arrays([found.samples, found.folds])
-    return table.reindex(keys).to_numpy()
+def _answers(run: str, found: RunAttribution) -> tuple[np.ndarray, np.ndarray]:
+    """(samples,) each explained sample's class, and what its fold's network took it for."""
+    table = load_predictions(run).set_index(["sample", "fold"])
+    table = table.reindex(pd.MultiIndex.from_arrays([found.samples, found.folds]))
+    return table["true"].to_numpy(), table["predicted"].to_numpy()
 
 
 def ask_search(table: pd.DataFrame) -> str:

@@ -27,12 +27,15 @@ def read_sets(run: str, recipe: Recipe, cls: str) -> pd.DataFrame:
 def show_added(record: RunRecord, recipe: Recipe, cls: str, layout: GeneLayout) -> None:
     """The sets by their scores, as bars and a table; one of them on the gene-image."""
     table, name = read_sets(record.id, recipe, cls), f"{record.id}_{recipe.stem}_{cls}"
-    how = (
-        "Scores of the sets add up to the change of the class score; a gene counts in the smallest "
-        "of its sets only."
-        if METHODS[recipe.method].partition
-        else "Each set by itself; sets share genes, so the falls don't add up."
-    )
+    if METHODS[recipe.method].partition:
+        title = "part of the class score"
+        how = (
+            "Scores of the sets add up to the change of the class score; a gene counts in the "
+            "smallest of its sets only."
+        )
+    else:
+        title = "fall of the class score without the set"
+        how = "Each set by itself; sets share genes, so the falls don't add up."
     named, rest = table[table["set"] != REST], table[table["set"] == REST]
     held = "".join(
         f" The {row.size} genes in none of the sets: {row.score:+.3g}."
@@ -42,7 +45,8 @@ def show_added(record: RunRecord, recipe: Recipe, cls: str, layout: GeneLayout) 
     listed = table.assign(genes=table["genes"].str.join(", "))
     ends = named if len(named) <= 2 * SHOWN else pd.concat([named[:SHOWN], named[-SHOWN:]])
     show_figure(
-        set_bars(ends), listed, f"{name}_added", alt=f"What gene sets add to {cls}", key="added",
+        set_bars(ends, title), listed, f"{name}_added", alt=f"What gene sets add to {cls}",
+        key="added",
     )  # fmt: skip
     number = st.column_config.NumberColumn
     st.dataframe(

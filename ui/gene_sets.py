@@ -10,8 +10,6 @@ from core.images.references import (
     add_public_sets,
     add_reference,
     list_references,
-    read_gene_sets,
-    reference_file,
 )
 from ui.bring import fetch_with_bar
 from ui.parts import errors, escape_markdown
@@ -28,8 +26,10 @@ def pick_sets(prefix: str = "") -> str | None:
     """
     now = st.session_state.get(IN_USE) or st.query_params.get("sets")
     names = {reference.id: reference.name for reference in list_references("sets")}
-    if now is not None:
-        read_gene_sets(reference_file(now))
+    if now is not None and now not in names:
+        st.warning("The gene sets that the link names are not on this computer: bring that file.")
+        st.session_state.pop(IN_USE, None)
+        now = None
     if names:
         key = f"{prefix}sets {now}"
         options = list(names)
@@ -39,7 +39,7 @@ def pick_sets(prefix: str = "") -> str | None:
 
         st.selectbox(
             "Collection of gene sets", options, key=key, format_func=names.get, on_change=take,
-            index=options.index(now) if now in names else None, placeholder="choose kept sets",
+            index=options.index(now) if now else None, placeholder="choose kept sets",
         )  # fmt: skip
     else:
         st.info(

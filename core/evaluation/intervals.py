@@ -39,25 +39,30 @@ class Bootstrap:
             self.patients,
         )
 
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
+    def interval(self, level: float = 0.95) -> tuple[float, float] | None:
         """Bias-corrected and accelerated interval (Efron 1987; Efron and Tibshirani 1993, ch. 14).
 
-        Where no resample changes the statistic (nothing is wrong, or no sample is judged
-        differently) the bootstrap can't say anything. Then the limits are those of Wilson's (1927)
-        interval of a share, and of Tango's (1998) of a paired difference, in that very case: a
-        distance of z² / (patients + z²) from the estimate.
+        Draws in which the statistic isn't defined, such as an AUROC of one class, are left out;
+        None where that is more than half of them. Where no resample changes the statistic (nothing
+        is wrong, or no sample is judged differently) the bootstrap can't say anything. Then the
+        limits are those of Wilson's (1927) interval of a share, and of Tango's (1998) of a paired
+        difference, in that very case: a distance of z² / (patients + z²) from the estimate.
         """
         z = ndtri((1 + level) / 2)
-        if np.ptp(np.append(self.replicates, self.estimate)) < 1e-9:
+        replicates = self.replicates[np.isfinite(self.replicates)]
+        left_out = self.left_out[np.isfinite(self.left_out)]
+        if 2 * len(replicates) < len(self.replicates) or not np.isfinite(self.estimate):
+            return None
+        if np.ptp(np.append(replicates, self.estimate)) < 1e-9:
             margin = z**2 / (self.patients + z**2)
             return self.estimate - margin, self.estimate + margin
-        below = np.mean(self.replicates < self.estimate)
-        bias = ndtri((below + np.mean(self.replicates <= self.estimate)) / 2)
-        gap = self.left_out.mean() - self.left_out
+        below = np.mean(replicates < self.estimate)
+        bias = ndtri((below + np.mean(replicates <= self.estimate)) / 2)
+        gap = left_out.mean() - left_out
         acceleration = (gap**3).sum() / (6 * (gap**2).sum() ** 1.5)
         shifted = bias + np.array([-z, z])
         levels = ndtr(bias + shifted / (1 - acceleration * shifted))
-        ordered = np.sort(self.replicates)
+        ordered = np.sort(replicates)
         low, high = np.interp(levels * (len(ordered) - 1), np.arange(len(ordered)), ordered)
         return float(low), float(high)
 

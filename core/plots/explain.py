@@ -147,11 +147,12 @@ def set_dots(table: pd.DataFrame, x: str, title: str, count: str, words: str) ->
     return _lay_out(figure, 140 + 26 * len(shown))
 
 
-def set_bars(table: pd.DataFrame) -> go.Figure:
-    """Gene sets as bars: what each adds to the class score, with its SD over samples.
+def set_bars(table: pd.DataFrame, title: str) -> go.Figure:
+    """Gene sets as bars: what each does to the class score, with its SD over samples.
 
     Args:
         table: set, score, sd, size (genes); the highest score first.
+        title: what a score is.
     """
     shown = table.iloc[::-1]
     figure = go.Figure(
@@ -163,7 +164,7 @@ def set_bars(table: pd.DataFrame) -> go.Figure:
             hovertemplate="<b>%{text}</b><br>%{customdata} genes, score %{x:.3g}<extra></extra>",
         )
     )  # fmt: skip
-    figure.update_xaxes(title_text="part of the class score, mean ± SD over samples")
+    figure.update_xaxes(title_text=f"{title}, mean ± SD over samples")
     figure.update_yaxes(automargin=True)
     return _lay_out(figure, 140 + 24 * len(shown))
 

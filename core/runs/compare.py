@@ -602,6 +602,9 @@ def _share_of_firsts(outcomes: Sequence[Outcome], metric: str) -> dict[str, floa
         means.append(np.take_along_axis(np.array(scores).T, drawn, axis=1).mean(axis=1))
     sign = 1 if METRICS[metric].best > METRICS[metric].worst else -1
     table = sign * np.array(means).T
+    table = table[np.isfinite(table).all(axis=1)]  # an AUROC needs two classes
+    if not len(table):
+        return {}
     best = np.isclose(table, table.max(axis=1, keepdims=True), rtol=0, atol=1e-12)
     shares = (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
     return {

@@ -102,7 +102,7 @@ def collect_evidence(run: str, recipe: Recipe, progress: Callable[[int, int], No
     from core.runs.attribute import PARTS, collect_parts
 
     def work(report: Callable[[int, int], None]) -> None:
-        explain_run(run, recipe, lambda *_: None)
+        explain_run(run, recipe, lambda *_: report(0, len(PARTS)))
         unfinished = _beside(run, recipe, EVIDENCE, ".parts.json")
         parts = read_json(unfinished) if unfinished.exists() else {}
         report(len(parts), len(PARTS))
@@ -135,6 +135,7 @@ def _compute(
     if not lease.acquire():
         title = METHODS[recipe.method].title
         raise InputError(f"Another process is computing {title} of run {run}. Wait for it.")
+    stop.unlink(missing_ok=True)  # meant one that died
     last = 0.0
 
     def report(done: int, total: int) -> None:
@@ -227,7 +228,6 @@ def request_explanation(run: str, recipe: Recipe, *, evidence: bool = False) -> 
     if evidence:
         options.append("--evidence")
     _path(run, recipe, "").parent.mkdir(parents=True, exist_ok=True)
-    _beside(run, recipe, result, ".cancel").unlink(missing_ok=True)  # of one that died
     write_json(_beside(run, recipe, result, ".progress.json"), {"done": 0, "total": 1})
     with _beside(run, recipe, result, ".log").open("wb") as log:
         start_detached(["core", "explain", run, *options], log)
@@ -345,6 +345,11 @@ def describe_regions(spec: RunSpec, recipe: Recipe, maps: np.ndarray, layout: Ge
     """
     rows, columns = maps.shape[1:]
     genes = len(layout.genes) / (rows * columns)
+    covers = (
+        f"one cell covers about {genes:.0f} genes: this is a region, not a gene"
+        if genes >= 1.5
+        else "a cell is no larger than a gene, but what it says comes from its neighbours as well"
+    )
     place = ""
     if METHODS[recipe.method].uses_stage:
         place = f" at {recipe.stage or spec.network.region_stage}"
@@ -352,9 +357,8 @@ def describe_regions(spec: RunSpec, recipe: Recipe, maps: np.ndarray, layout: Ge
             place += f", the last stage with at least {REGION_CELLS} x {REGION_CELLS} cells"
     return (
         f"Region view{place}: the map has {rows} x {columns} cells on a canvas of "
-        f"{layout.shape[0]} x {layout.shape[1]}, so one cell covers about {max(genes, 1):.0f} "
-        f"gene{'s' if genes >= 1.5 else ''}: this is a region, not a gene. Rank genes by "
-        "integrated gradients instead."
+        f"{layout.shape[0]} x {layout.shape[1]}, so {covers}. Rank genes by integrated "
+        "gradients instead."
     )
 
 

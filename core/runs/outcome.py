@@ -1,7 +1,7 @@
 """A finished run's held-out predictions beside those of plain models on the same samples."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
@@ -32,7 +32,7 @@ DRAWS_BY_NAME = 500
 MEASURES_VERSION = np.array(1)
 """Raised when a metric, or the weights that it is measured under, change."""
 CELLS = 2**20
-"""Weights are multiplied in blocks of about so many, which bounds the memory."""
+"""Weights of samples are made in blocks of about so many, which bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ class Outcome:
         """95 % interval of the metric over patients; None where the bootstrap can't be trusted."""
         if not METRICS[metric].has_interval:
             return None
-        return METRICS[metric].clip(self.spread(metric, model).interval())
+        limits = self.spread(metric, model).interval()
+        return None if limits is None else METRICS[metric].clip(limits)
 
     def same_samples(self, other: "Outcome") -> bool:
         """Whether the two were tested on the same samples of the same classes."""
@@ -113,12 +114,19 @@ class Outcome:
 
     def measure(self, metric: str, model: str) -> np.ndarray:
         """(weightings,) the metric for each fold, each draw by name and each of `weigh`'s rows."""
-        weights = _weigh(tuple(self.folds), tuple(self.patients))
-        blocks = np.array_split(weights, 1 + weights.size // CELLS)
         compute = METRICS[metric].compute
         return np.concatenate(
-            [compute(self.y, self.proba[model], block.astype(float)) for block in blocks]
+            [compute(self.y, self.proba[model], weights) for weights in self._weigh()]
         )
+
+    def _weigh(self) -> Iterator[np.ndarray]:
+        """Weights of the samples (some weightings, samples), block by block."""
+        yield (self.folds == np.unique(self.folds)[:, None]).astype(float)
+        patients, number = np.unique(self.patients, return_inverse=True)
+        size = max(1, CELLS // len(number))
+        for weights in _weigh_patients(tuple(patients)):
+            for start in range(0, len(weights), size):
+                yield weights[start : start + size, number].astype(float)
 
     def _values(self, metric: str, model: str) -> np.ndarray:
         return self._keep(("values", metric, model), lambda: self.measure(metric, model))
@@ -318,12 +326,11 @@ def _read_measures(outcome: Outcome, model: str) -> None:
     )
 
 
-@lru_cache(maxsize=1)
-def _weigh(folds: tuple, patients: tuple) -> np.ndarray:
-    """(weightings, samples) weights under which every metric is measured."""
-    held_out = np.array(folds) == np.unique(folds)[:, None]
+@lru_cache(maxsize=4)
+def _weigh_patients(patients: tuple) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (weightings, patients) by name, and `weigh`'s, of patients in alphabetical order."""
     by_name = weigh_by_name(np.array(patients), DRAWS_BY_NAME)
-    return np.concatenate([held_out, by_name, weigh(np.array(patients))]).astype(np.float32)
+    return by_name.astype(np.float32), weigh(np.array(patients)).astype(np.float32)
 
 
 def _patients_of(spec: RunSpec, samples: np.ndarray) -> np.ndarray | None:

@@ -419,22 +419,27 @@ class RunStore:
             running = _running(db)
         for device in {device for _, device in running}:
             if not is_held(self.lease_path(device)):
-                self._fail([run for run, its in running if its == device])
+                self._fail([run for run, its in running if its == device], device)
 
     def fail_running(self, device: str) -> None:
         """Mark what runs on `device` as failed because its worker died, with the end of its log."""
         with self._reading() as db:
             running = _running(db)
-        self._fail([run for run, its in running if its == device])
+        self._fail([run for run, its in running if its == device], device)
 
-    def _fail(self, runs: Sequence[str]) -> None:
+    def _fail(self, runs: Sequence[str], device: str | None) -> None:
+        """End runs that run on `device`; what another worker has claimed meanwhile goes on."""
         for run in runs:
-            self.finish(
-                run,
-                RunState.FAILED,
+            reason = (
                 "The worker process died. The run can be resumed from its last epoch. End of its "
-                f"log:\n{read_log(run)[-LOG_END:]}",
+                f"log:\n{read_log(run)[-LOG_END:]}"
             )
+            with self._transaction() as db:
+                db.execute(
+                    "UPDATE runs SET state = ?, reason = ?, finished = ?, cancel = 0, message = '' "
+                    "WHERE id = ? AND state = ? AND device IS ?",
+                    (RunState.FAILED, reason, _now(), run, RunState.RUNNING, device),
+                )
 
     def lease_path(self, device: str | None) -> Path:
         """The lock file that the worker of a device holds; None for workers of earlier versions."""

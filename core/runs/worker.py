@@ -92,7 +92,6 @@ def train_one(store: RunStore, record: RunRecord, device: torch.device) -> bool:
         print(f"worker {os.getpid()}: run {record.id} on {device}, {record.name}", flush=True)
         try:
             execute(record.spec, run_folder(record.id), reporter, device)
-            keep_measures(record.id)
         except Cancelled as error:
             state, reason = RunState.CANCELLED, str(error)
             if reporter.terminated:
@@ -104,6 +103,11 @@ def train_one(store: RunStore, record: RunRecord, device: torch.device) -> bool:
             state, reason = explain_failure(error)
         print(f"{state}: {reason or 'finished'}", flush=True)
     store.finish(record.id, state, reason)
+    if state == RunState.DONE:
+        try:
+            keep_measures(record.id)
+        except (OSError, MemoryError, GeneCanvasError) as error:  # then the page measures
+            print(f"run {record.id}: its measures can't be kept: {error}", file=sys.stderr)
     return not reporter.terminated
 
 

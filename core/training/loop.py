@@ -365,7 +365,8 @@ def _read_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:
         return None
     try:
         state = torch.load(path, map_location=device, weights_only=True)
-        return {**state, "history": json.loads(state["history"])}
+        history = state["history"]  # 0.1.0 wrote a list
+        return {**state, "history": json.loads(history) if isinstance(history, str) else history}
     except Exception as error:
         print(f"{path.name} is damaged ({error}): the fold is trained from its beginning.")
         return None
