@@ -1,7 +1,6 @@
 """Gene images: how genes are laid out, how good that is, and what samples and classes look like."""
 
 import io
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -9,12 +8,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.data.prepare import Z_LIMIT, PreparationSpec
+from core.data.prepare import Z_LIMIT, Columns, PreparationSpec
 from core.data.store import DatasetRecord
 from core.explain.enrichment import over_representation
 from core.images.layout import GeneLayout
 from core.images.layouts import LayoutSpec
-from core.images.modules import find_modules
+from core.images.modules import TREE_SAMPLES, ModuleTree, find_modules, grow_tree
 from core.images.quality import compare_with_neighbours
 from core.images.references import Kind, list_references, read_groups
 from core.images.trial import Trial
@@ -118,8 +117,8 @@ def average(samples: Trial, readable: str) -> Classes:
     prepared = prepare(samples)
     labels = class_of(prepared, samples.label)
     names, sizes = np.unique(labels, return_counts=True)
-    means = np.stack([prepared.unit[labels == name].mean(axis=0) for name in names])
-    means = to_readable(means, readable)
+    belongs = (labels == names[:, None]).astype(np.float32)
+    means = to_readable(belongs / sizes[:, None].astype(np.float32) @ prepared.unit, readable)
     rest = np.maximum(sizes.sum() - sizes, 1)[:, None]
     others = (sizes @ means - sizes[:, None] * means) / rest
     return Classes(names.tolist(), sizes.tolist(), means, means - others)
@@ -343,11 +342,10 @@ def describe_canvas(layout: GeneLayout) -> str:
     return ", ".join(parts)
 
 
-@st.cache_data(max_entries=16, show_spinner="Finding modules", hash_funcs=LOOK)
-def cut_modules(samples: Trial, number: int) -> np.ndarray:
-    """(genes,) names of the genes' modules."""
-    found = find_modules(prepare(samples).unit, number)
-    return np.array([f"module {index}" for index in found])
+@st.cache_resource(max_entries=2, show_spinner="Finding modules", hash_funcs=LOOK)
+def compare_genes(samples: Trial) -> ModuleTree:
+    """The tree that modules are cut from."""
+    return grow_tree(prepare(samples).unit)
 
 
 def show_groups(
@@ -390,9 +388,10 @@ def ask_groups(
         most = min(30, len(painting.genes))
         number = st.slider("Modules", 2, most, min(12, most), key="modules",
                            help="Genes that rise and fall together over the samples: branches of "
-                           "a tree of similar genes (Ward), the largest first.")  # fmt: skip
-        groups = cut_modules(samples, number)
-        return groups, [f"module {index}" for index in range(1, number + 1)]
+                           "a tree of similar genes (Ward), the largest first. Of many samples "
+                           f"{TREE_SAMPLES:,} are looked at, drawn at random.")  # fmt: skip
+        names = np.array([f"module {index}" for index in range(1, number + 1)])
+        return names[find_modules(compare_genes(samples), number) - 1], names.tolist()
     reference = ask_reference(record, kind, key="groups")
     if reference is None:
         return None
@@ -459,10 +458,15 @@ def show_gene(painting: Painting, gene: str | None) -> None:
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=LOOK)
 def read_gene(samples: Trial, gene: str) -> np.ndarray:
     """(samples,) log2 expression of one gene."""
+    fitted = prepare(samples).preprocessor
+    return read_columns(samples).filled(fitted.index[fitted.genes == gene], fitted.fill)[:, 0]
+
+
+@st.cache_resource(max_entries=2, show_spinner=False, hash_funcs=LOOK)
+def read_columns(samples: Trial) -> Columns:
+    """log2 expression, a gene at a time; what it takes of whole samples is computed once."""
     prepared = prepare(samples)
-    fitted = prepared.preprocessor
-    only = replace(fitted, index=fitted.index[fitted.genes == gene])
-    return only.log_expression(np.asarray(prepared.data.X))[:, 0]
+    return prepared.preprocessor.columns(np.asarray(prepared.data.X))
 
 
 def list_genes(genes: list[str]) -> str:

@@ -16,6 +16,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[1]
+ARGUMENTS = ("--no-sandbox", "--use-gl=swiftshader", "--enable-unsafe-swiftshader",
+             "--disable-background-networking")  # fmt: skip
 expect.set_options(timeout=20_000)  # a machine that runs other tests too is slow
 
 
@@ -98,9 +100,8 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path=find_browser(),
-            args=["--no-sandbox", "--use-gl=swiftshader", "--enable-unsafe-swiftshader",
-                  "--disable-background-networking"],
-        )  # fmt: skip
+            args=ARGUMENTS,
+        )
         yield chromium
         chromium.close()
 

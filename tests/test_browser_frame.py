@@ -115,6 +115,30 @@ def test_a_clicked_pixel_is_a_gene_in_the_link(server: Server, page: Page) -> No
     expect_no_failure(page)
 
 
+def test_every_small_image_names_its_genes(server: Server, page: Page) -> None:
+    open_page(page, f"{server.url}/images")
+    page.get_by_text("All classes", exact=True).click()
+    settle(page)
+    images = page.locator(".nsewdrag")
+    expect(images.nth(2)).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save CSV", exact=True).first.click()
+    with Path(download.value.path()).open() as file:
+        means = list(csv.DictReader(file))
+    label = page.locator(".hoverlayer .hovertext").first
+    named = set()
+    for number in (0, 2):
+        images.nth(number).hover()
+        page.wait_for_timeout(700)
+        box = images.nth(number).bounding_box()
+        page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.2)
+        expect(label).to_contain_text("SD from the mean")
+        gene, value = re.fullmatch(r"(\S+?) ?SD from the mean (\S+)", label.text_content()).groups()
+        assert float(value.replace("−", "-")) == pytest.approx(float(means[number][gene]), rel=0.01)
+        named.add(gene)
+    assert len(named) == 1  # the same place in each
+
+
 def test_figures_come_as_svg_png_and_csv(server: Server, page: Page) -> None:
     open_page(page, f"{server.url}/images")
     expect(page.locator(".nsewdrag").first).to_be_visible()

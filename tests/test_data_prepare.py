@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from core.data import prepare
 from core.data.prepare import PreparationSpec, Preprocessor, _tmm_factor
 from core.data.simulate import simulate
 from core.errors import InputError
@@ -145,7 +146,7 @@ def test_tmm_isnt_fooled_by_a_few_very_active_genes() -> None:
     for library, same in (("cpm", False), ("tmm", True)):
         spec = PreparationSpec(library=library, genes=200)
         prepared = Preprocessor.fit(x, genes, "counts", spec)
-        log = prepared._columns(x).take(np.arange(10, 200))
+        log = prepared.columns(x).take(np.arange(10, 200))
         assert np.allclose(log[0], log[1], atol=1e-3)  # twice the reads change nothing
         assert np.allclose(log[0], log[2], atol=0.02) == same
     assert 2**prepared.log_library == pytest.approx(
@@ -227,6 +228,25 @@ def test_nothing_is_learned_from_test_samples(tmp_path: Path, scale: str, choice
     np.testing.assert_array_equal(together, alone)
     assert together.dtype == np.float32
     assert 0 <= together.min() <= together.max() <= 1
+
+
+@pytest.mark.parametrize("choices", [{}, {"across": "quantile"}, {"scaling": "rank"}], ids=str)
+def test_a_large_matrix_is_prepared_like_a_small_one(
+    choices: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    data = simulate(60, 200)[0]
+    data.X[3, :20] = np.nan
+    files, units = [], []
+    for most in (prepare.VALUES_AT_A_TIME, 1000):
+        monkeypatch.setattr(prepare, "VALUES_AT_A_TIME", most)
+        spec = PreparationSpec(genes=70, **choices)
+        prepared = Preprocessor.fit(data.X, data.var_names, "counts", spec)
+        prepared.save(tmp_path / "preprocessor.npz")
+        with np.load(tmp_path / "preprocessor.npz", allow_pickle=False) as file:
+            files.append({name: file[name].tobytes() for name in file.files})
+        units.append(prepared.transform(data.X))
+    assert files[0] == files[1]
+    np.testing.assert_array_equal(*units)
 
 
 def test_values_stay_between_0_and_1_as_float32() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from core.errors import InputError
 from core.images import modules
-from core.images.modules import find_modules
+from core.images.modules import find_modules, grow_tree
 
 
 def planted(genes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -16,15 +16,17 @@ def planted(genes: int) -> tuple[np.ndarray, np.ndarray]:
     return activity[:, module] + 0.01 * rng.normal(size=(30, genes)), module
 
 
+@pytest.mark.parametrize("samples", [1000, 20])
 @pytest.mark.parametrize("tree", [3000, 60])
 def test_planted_modules_are_found_and_numbered_by_size(
-    tree: int, monkeypatch: pytest.MonkeyPatch
+    tree: int, samples: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(modules, "TREE", tree)
+    monkeypatch.setattr(modules, "TREE_SAMPLES", samples)
     x, module = planted(200)
-    assert find_modules(x, 3).tolist() == (module + 1).tolist()
+    assert find_modules(grow_tree(x), 3).tolist() == (module + 1).tolist()
 
 
 def test_an_impossible_number_is_refused() -> None:
     with pytest.raises(InputError, match="Expected 2 to 5 modules for 5 genes, got 6"):
-        find_modules(np.eye(5), 6)
+        find_modules(grow_tree(np.eye(5)), 6)

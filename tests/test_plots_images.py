@@ -21,15 +21,16 @@ def test_genes_on_one_pixel_are_named_together_with_their_mean() -> None:
     figure = gene_image(layout, np.array([1.0, 3.0, 5.0]))
     [pointers] = [trace for trace in figure.data if trace.name == "genes"]
     assert pointers.customdata.tolist() == [[2], [2], [5]]
-    [free] = [
-        trace for trace in figure.data if trace.type == "heatmap" and trace.showscale is False
-    ]
-    assert np.isfinite(free.z).tolist() == [[False, True], [True, False]]
+    [image] = [trace for trace in figure.data if trace.type == "heatmap"]
+    assert np.isnan(image.z).tolist() == [[False, True], [True, False]]
+    [chequer] = figure.layout.images
+    assert (chequer.layer, chequer.x, chequer.y, chequer.sizex) == ("below", -0.5, -0.5, 2)
     assert "2 free pixels" in figure.layout.annotations[0].text
     grid = image_grid(layout, np.array([[1.0, 3.0, 5.0]]), ["one"])
-    assert grid.data[0].text.tolist() == [
+    assert grid.layout.template.data.heatmap[0].text.tolist() == [
         ["A, B (one pixel, their mean)", "free pixel"], ["free pixel", "C"],
     ]  # fmt: skip
+    assert "text" not in grid.data[0].to_plotly_json()
 
 
 def test_means_of_classes_stand_under_the_pointer_as_the_pixel_shows_them() -> None:

@@ -25,7 +25,8 @@ MAD_TO_SD = 1.4826
 """A normal distribution's SD over its median absolute deviation."""
 RANK_STEPS = 101
 """Training quantiles by which a value's rank is found."""
-GENES_AT_A_TIME = 2000
+VALUES_AT_A_TIME = 4_000_000
+"""Matrices are worked on in parts of some genes, so that no second one is needed beside them."""
 
 
 class PreparationSpec(BaseModel):
@@ -206,12 +207,12 @@ class Preprocessor:
         if scale == "counts" and spec.library == "tmm":
             reference = _choose_reference(x)
             log_library = float(np.mean(np.log2([_tmm_factor(row, reference) for row in x])))
-        columns = _Columns(x, scale, spec, reference, log_library)
+        columns = Columns(x, scale, spec, reference, log_library)
 
         holes = np.array([np.isnan(part).any(axis=0) for part in np.array_split(x, 8)]).any(axis=0)
         fill = np.full(len(names), np.nan, np.float32)
         early = holes if spec.across == "none" else np.ones(len(names), bool)
-        for part in columns.parts():
+        for part in columns.parts(np.arange(len(names))):
             part = part[early[part]]
             fill[part] = _fill_values(columns.take(part), spec)
         usable = np.isin(names, spec.gene_list) if spec.gene_list else np.ones(len(names), bool)
@@ -228,7 +229,7 @@ class Preprocessor:
             across = _across(whole, spec.across, distribution)
 
         variance, mean = np.empty(len(names)), np.empty(len(names))
-        for part in columns.parts():
+        for part in columns.parts(np.arange(len(names))):
             values = columns.filled(part, fill) if across is None else across[:, part]
             variance[part] = values.var(axis=0, dtype=np.float64)
             mean[part] = values.mean(axis=0, dtype=np.float64)
@@ -242,11 +243,18 @@ class Preprocessor:
                 f"Only {len(index)} genes{of} vary between the training samples; at least 2 are "
                 "needed."
             )
-        late = index[~early[index]]
-        fill[late] = _fill_values(columns.take(late), spec)
-        kept = columns.filled(index, fill) if across is None else across[:, index]
-        low, high, steps = _fit_scaling(kept.astype(np.float64), spec.scaling)
-        unit = _to_unit(kept, spec.scaling, low, high, steps)
+        scaling = []
+        for part in columns.parts(index):
+            late = part[~early[part]]
+            fill[late] = _fill_values(columns.take(late), spec)
+            kept = columns.filled(part, fill) if across is None else across[:, part]
+            fitted = _fit_scaling(kept.astype(np.float64), spec.scaling)
+            unit = _to_unit(kept, spec.scaling, *fitted)
+            mean, sd = unit.mean(axis=0, dtype=np.float64), unit.std(axis=0, dtype=np.float64)
+            scaling.append((*fitted, mean.astype(np.float32), sd.astype(np.float32)))
+        low, high, steps, mean, sd = (
+            np.concatenate(parts, axis=-1) for parts in zip(*scaling, strict=True)
+        )
         return cls(
             spec=spec,
             scale=scale,
@@ -259,8 +267,8 @@ class Preprocessor:
             low=low,
             high=high,
             steps=steps,
-            mean=unit.mean(axis=0, dtype=np.float64).astype(np.float32),
-            unit_sd=unit.std(axis=0, dtype=np.float64).astype(np.float32),
+            mean=mean,
+            unit_sd=sd,
         )
 
     @property
@@ -276,17 +284,23 @@ class Preprocessor:
         Raises:
             InputError: another number of genes than the preprocessor was fitted on.
         """
-        return self._columns(x).filled(self.index, self.fill)
+        return self.columns(x).filled(self.index, self.fill)
 
     def transform(self, x: np.ndarray) -> np.ndarray:
         """Values in [0, 1], (samples, kept genes) float32, of a matrix with all genes."""
-        columns = self._columns(x)
-        if self.spec.across == "none":
-            values = columns.filled(self.index, self.fill)
-        else:
+        columns = self.columns(x)
+        across = None
+        if self.spec.across != "none":
             whole = columns.filled(np.arange(len(self.all_genes)), self.fill)
-            values = _across(whole, self.spec.across, self.distribution)[:, self.index]
-        return _to_unit(values, self.spec.scaling, self.low, self.high, self.steps)
+            across = _across(whole, self.spec.across, self.distribution)
+        unit = np.empty((len(x), len(self.index)), np.float32)
+        for part in columns.parts(np.arange(len(self.index))):
+            kept, at = self.index[part], slice(part[0], part[-1] + 1)
+            values = columns.filled(kept, self.fill) if across is None else across[:, kept]
+            unit[:, at] = _to_unit(
+                values, self.spec.scaling, self.low[at], self.high[at], self.steps[:, at]
+            )
+        return unit
 
     def reads(self, x: np.ndarray) -> Reads:
         """The counts behind prepared values, for who draws other counts of the same samples.
@@ -295,18 +309,23 @@ class Preprocessor:
             InputError: the values are no counts, or their preparation needs more than them.
         """
         check_reads(self.spec, self.scale)
-        columns = self._columns(x)
+        columns = self.columns(x)
         return Reads(
             columns.x[:, self.index], columns.per_million, columns.floor, self.low, self.high
         )
 
-    def _columns(self, x: np.ndarray) -> "_Columns":
+    def columns(self, x: np.ndarray) -> "Columns":
+        """log2 expression of a matrix with all genes, to be read some genes at a time.
+
+        Raises:
+            InputError: another number of genes than the preprocessor was fitted on.
+        """
         if x.shape[1] != len(self.all_genes):
             raise InputError(
                 f"Expected {len(self.all_genes)} genes as in training, got {x.shape[1]}."
             )
         x = np.asarray(x, dtype=np.float32)
-        return _Columns(x, self.scale, self.spec, self.reference, self.log_library)
+        return Columns(x, self.scale, self.spec, self.reference, self.log_library)
 
     def save(self, path: Path) -> None:
         """Write everything to an npz file without pickle, atomically."""
@@ -351,8 +370,8 @@ def check_reads(spec: PreparationSpec, scale: str) -> None:
         )
 
 
-class _Columns:
-    """log2 expression of a matrix, some genes at a time, so that no second matrix is needed."""
+class Columns:
+    """log2 expression of a matrix, some genes at a time."""
 
     def __init__(
         self,
@@ -367,30 +386,30 @@ class _Columns:
         self.x, self.scale, self.floor = x, scale, np.float32(spec.floor)
         self.per_million = np.ones((len(x), 1), np.float32)
         if scale == "counts":
-            library = np.nansum(x, axis=1, keepdims=True, dtype=np.float64)
+            library = np.array([[np.nansum(row, dtype=np.float64)] for row in x])
             if len(reference):
                 factors = np.array([[_tmm_factor(row, reference)] for row in x])
                 library *= factors / 2**log_library
             self.per_million = (1e6 / np.maximum(library, 1)).astype(np.float32)
 
-    def parts(self) -> list[np.ndarray]:
-        """All genes, cut into parts that fit into memory beside the matrix."""
-        genes = np.arange(self.x.shape[1])
-        return np.array_split(genes, max(1, -(-len(genes) // GENES_AT_A_TIME)))
+    def parts(self, genes: np.ndarray) -> list[np.ndarray]:
+        """Genes cut into parts that are small beside the matrix."""
+        return np.array_split(genes, max(1, -(-len(genes) * len(self.x) // VALUES_AT_A_TIME)))
 
     def take(self, genes: np.ndarray) -> np.ndarray:
         """log2 expression (samples, len(genes)) with the floor; NaN where it is missing."""
-        x = self.x[:, genes]
+        x = np.take(self.x, genes, axis=1)
         if self.scale == "counts":
             x = np.log2(x * self.per_million + 1)
         elif self.scale == "linear":
             x = np.log2(np.maximum(x, 0) + 1)
-        return np.maximum(x, self.floor)
+        return np.maximum(x, self.floor, out=x)
 
     def filled(self, genes: np.ndarray, fill: np.ndarray) -> np.ndarray:
         """The same, with `fill` (all genes,) where a value is missing."""
         log = self.take(genes)
-        return np.where(np.isnan(log), fill[genes], log)
+        np.copyto(log, fill[genes], where=np.isnan(log))
+        return log
 
 
 def _fill_values(log: np.ndarray, spec: PreparationSpec) -> np.ndarray:
@@ -399,7 +418,7 @@ def _fill_values(log: np.ndarray, spec: PreparationSpec) -> np.ndarray:
         return np.full(log.shape[1], spec.floor, np.float32)
     holes = np.isnan(log)
     if not holes.any():
-        return np.median(log, axis=0)
+        return np.median(np.ascontiguousarray(log.T), axis=1, overwrite_input=True)
     empty = holes.all(axis=0)
     return np.nanmedian(np.where(empty, np.float32(spec.floor), log), axis=0)
 

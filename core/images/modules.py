@@ -1,5 +1,7 @@
 """Modules: genes that rise and fall together, to colour a canvas by."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 
@@ -8,16 +10,47 @@ from core.images.grid import describe_genes
 
 TREE = 3000
 """Genes that the tree is grown from: it takes time and memory with the square of their number."""
+TREE_SAMPLES = 1000
+"""Samples that it is grown on: a correlation over so many is known to 0.03."""
 
 
-def find_modules(x: np.ndarray, modules: int) -> np.ndarray:
-    """Cut the genes into modules by Ward's tree (1963, JASA 58:236) of their principal components.
+@dataclass(frozen=True)
+class ModuleTree:
+    """A tree of similar genes, to be cut into modules."""
 
-    Above 3000 genes the tree is grown from that many drawn at random (seeded), and every gene
-    joins the module whose centre is nearest to it.
+    vectors: np.ndarray
+    """(genes, components) what describes a gene"""
+    grown: np.ndarray
+    """(leaves,) the genes that the tree is of"""
+    links: np.ndarray
+    """(leaves - 1, 4) as scipy's `linkage` gives them"""
+
+
+def grow_tree(x: np.ndarray) -> ModuleTree:
+    """Ward's tree (1963, JASA 58:236) of the genes' principal components.
+
+    Above 3000 genes it is grown from that many, above 1000 samples on that many; both are drawn at
+    random (seeded).
 
     Args:
         x: (samples, genes) prepared expression.
+    """
+    rng = np.random.default_rng(0)
+    samples, genes = x.shape
+    if samples > TREE_SAMPLES:
+        x = x[np.sort(rng.choice(samples, TREE_SAMPLES, replace=False))]
+    grown = np.arange(genes)
+    if genes > TREE:
+        grown = np.sort(rng.choice(genes, TREE, replace=False))
+    vectors = describe_genes(x)
+    return ModuleTree(vectors, grown, linkage(vectors[grown], "ward"))
+
+
+def find_modules(tree: ModuleTree, modules: int) -> np.ndarray:
+    """Cut the genes into modules; one that isn't in the tree joins the one with the nearest centre.
+
+    Args:
+        tree: of at least two genes.
         modules: how many; fewer come out where fewer genes differ.
 
     Returns:
@@ -26,17 +59,14 @@ def find_modules(x: np.ndarray, modules: int) -> np.ndarray:
     Raises:
         InputError: fewer than two modules or more than genes.
     """
-    genes = x.shape[1]
+    vectors, genes = tree.vectors, len(tree.vectors)
     if not 2 <= modules <= genes:
         raise InputError(f"Expected 2 to {genes} modules for {genes} genes, got {modules}.")
-    vectors = describe_genes(x)
-    chosen = np.arange(genes)
-    if genes > TREE:
-        chosen = np.sort(np.random.default_rng(0).choice(genes, TREE, replace=False))
-    found = fcluster(linkage(vectors[chosen], "ward"), modules, "maxclust")
-    if genes > TREE:
+    found = fcluster(tree.links, modules, "maxclust")
+    if len(tree.grown) < genes:
         numbers = np.unique(found)
-        centres = np.stack([vectors[chosen][found == number].mean(axis=0) for number in numbers])
+        leaves = vectors[tree.grown]
+        centres = np.stack([leaves[found == number].mean(axis=0) for number in numbers])
         closeness = vectors @ centres.T - np.square(centres).sum(axis=1) / 2
         found = numbers[closeness.argmax(axis=1)]
     numbers, sizes = np.unique(found, return_counts=True)

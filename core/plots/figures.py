@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 """Okabe and Ito's colour-blind-safe palette (jfly.uni-koeln.de/color), and more for many."""
 SEQUENTIAL = "Viridis"
 DIVERGING = "RdBu_r"
-FREE = ((0, "rgba(128,128,128,0.12)"), (1, "rgba(128,128,128,0.45)"))
-"""Free pixels are chequered, which no colour scale is."""
+FREE = (0.12, 0.45)
+"""How opaque the grey fields are that show through free pixels; no colour scale is chequered."""
 NAMED = 4
 """Genes of one pixel that are named under the pointer; more are counted."""
 INK, PAPER = "#1B262C", "#FFFFFF"
@@ -126,17 +127,33 @@ def mark_free_pixels(figure: go.Figure, layout: GeneLayout) -> None:
     free = layout.free_pixels()
     if not free.any():
         return
-    figure.add_heatmap(z=_chequer(free), zmin=0, zmax=1, colorscale=FREE, showscale=False,
-                       hoverinfo="skip")  # fmt: skip
+    _lay_under(figure, _chequer(layout.shape), layout.shape)
     figure.add_annotation(
         text=f"chequered: {free.sum():,} free pixels, no gene", showarrow=False, x=0, y=-0.04,
         xref="paper", yref="paper", xanchor="left", font={"size": 12},
     )  # fmt: skip
 
 
-def _chequer(free: np.ndarray) -> np.ndarray:
-    row, col = np.indices(free.shape)
-    return np.where(free, (row + col) % 2, np.nan).astype(np.float32)
+def _chequer(shape: tuple[int, int]) -> str:
+    """A chequer of one field a pixel as a picture (SVG, some hundred bytes)."""
+    rows, columns = shape
+    light, dark = (f"fill='#808080' fill-opacity='{share}'" for share in FREE)
+    picture = (
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{8 * columns}' height='{8 * rows}' "
+        f"viewBox='0 0 {columns} {rows}' preserveAspectRatio='none' shape-rendering='crispEdges'>"
+        "<pattern id='fields' width='2' height='2' patternUnits='userSpaceOnUse'>"
+        f"<path {light} d='M0 0h1v2h1v-1h-2z'/><path {dark} d='M1 0h1v1h-2v1h1z'/></pattern>"
+        f"<rect width='{columns}' height='{rows}' fill='url(#fields)'/></svg>"
+    )
+    return "data:image/svg+xml," + quote(picture)
+
+
+def _lay_under(figure: go.Figure, picture: str, shape: tuple[int, int], axis: str = "") -> None:
+    """Lay a picture under an image, whose free pixels are holes."""
+    figure.add_layout_image(
+        source=picture, xref=f"x{axis}", yref=f"y{axis}", x=-0.5, y=-0.5, sizex=shape[1],
+        sizey=shape[0], sizing="stretch", layer="below",
+    )  # fmt: skip
 
 
 def image_grid(
@@ -152,7 +169,8 @@ def image_grid(
 ) -> go.Figure:
     """Several gene-images (images, genes) on one colour scale, so that they can be compared.
 
-    The arguments are those of `gene_image`.
+    The names under the pointer are sent once, as the template of all images. The arguments are
+    those of `gene_image`.
     """
     low, high = limits or _limits(values, diverging)
     rows = -(-len(titles) // columns)
@@ -162,18 +180,16 @@ def image_grid(
     )  # fmt: skip
     names = np.full(layout.shape, "free pixel", dtype=object)
     names[layout.row, layout.col] = name_pixels(layout)
-    free = layout.free_pixels()
+    figure.layout.template.data.heatmap = [{"text": names}]
+    chequer = _chequer(layout.shape) if layout.free_pixels().any() else None
     for index, image in enumerate(layout.image(values)):
-        place = {"row": index // columns + 1, "col": index % columns + 1}
         figure.add_heatmap(
-            z=image, text=names, coloraxis="coloraxis",
-            hovertemplate="<b>%{text}</b><br>" + name + " %{z:.3g}<extra></extra>", **place,
+            z=image, coloraxis="coloraxis",
+            hovertemplate="<b>%{text}</b><br>" + name + " %{z:.3g}<extra></extra>",
+            row=index // columns + 1, col=index % columns + 1,
         )  # fmt: skip
-        if free.any():
-            figure.add_heatmap(
-                z=_chequer(free), zmin=0, zmax=1, colorscale=FREE, showscale=False,
-                hoverinfo="skip", **place,
-            )  # fmt: skip
+        if chequer:
+            _lay_under(figure, chequer, layout.shape, "" if index == 0 else str(index + 1))
         for gene in _painted(layout, marked):
             row, col = layout.pixel_of(gene)
             _circle(figure, row, col, row=index // columns + 1, col=index % columns + 1)
