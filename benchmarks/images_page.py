@@ -137,11 +137,13 @@ def click_in_browser(home: Path, genes: int) -> None:
         browser.settle(page)
         print("\n| in the browser | s |\n| --- | ---: |")
         for at in (0.2, 0.35, 0.6, 0.75):
-            images.first.hover()
+            page.mouse.move(10, 10)
+            expect(page.locator(".hoverlayer .hovertext")).to_have_count(0)
             box = images.first.bounding_box()
             page.mouse.move(box["x"] + box["width"] * at, box["y"] + box["height"] * at)
             label = page.locator(".hoverlayer .hovertext").first
             expect(label).to_contain_text("GENE")
+            page.wait_for_timeout(1000)
             gene = label.text_content()[:9]
             started = time.perf_counter()
             page.mouse.down()

@@ -127,15 +127,15 @@ def mark_free_pixels(figure: go.Figure, layout: GeneLayout) -> None:
     free = layout.free_pixels()
     if not free.any():
         return
-    _lay_under(figure, _chequer(layout.shape), layout.shape)
+    figure.update_layout(images=[_chequer(layout.shape, "x", "y")])
     figure.add_annotation(
         text=f"chequered: {free.sum():,} free pixels, no gene", showarrow=False, x=0, y=-0.04,
         xref="paper", yref="paper", xanchor="left", font={"size": 12},
     )  # fmt: skip
 
 
-def _chequer(shape: tuple[int, int]) -> str:
-    """A chequer of one field a pixel as a picture (SVG, some hundred bytes)."""
+def _chequer(shape: tuple[int, int], xref: str, yref: str) -> dict:
+    """A chequer of one field a pixel (SVG, some hundred bytes) under an image with holes."""
     rows, columns = shape
     light, dark = (f"fill='#808080' fill-opacity='{share}'" for share in FREE)
     picture = (
@@ -145,15 +145,10 @@ def _chequer(shape: tuple[int, int]) -> str:
         f"<path {light} d='M0 0h1v2h1v-1h-2z'/><path {dark} d='M1 0h1v1h-2v1h1z'/></pattern>"
         f"<rect width='{columns}' height='{rows}' fill='url(#fields)'/></svg>"
     )
-    return "data:image/svg+xml," + quote(picture)
-
-
-def _lay_under(figure: go.Figure, picture: str, shape: tuple[int, int], axis: str = "") -> None:
-    """Lay a picture under an image, whose free pixels are holes."""
-    figure.add_layout_image(
-        source=picture, xref=f"x{axis}", yref=f"y{axis}", x=-0.5, y=-0.5, sizex=shape[1],
-        sizey=shape[0], sizing="stretch", layer="below",
-    )  # fmt: skip
+    return {
+        "source": "data:image/svg+xml," + quote(picture), "xref": xref, "yref": yref, "x": -0.5,
+        "y": -0.5, "sizex": columns, "sizey": rows, "sizing": "stretch", "layer": "below",
+    }  # fmt: skip
 
 
 def image_grid(
@@ -180,25 +175,22 @@ def image_grid(
     )  # fmt: skip
     names = np.full(layout.shape, "free pixel", dtype=object)
     names[layout.row, layout.col] = name_pixels(layout)
-    figure.layout.template.data.heatmap = [{"text": names}]
-    chequer = _chequer(layout.shape) if layout.free_pixels().any() else None
+    pixels = [layout.pixel_of(gene) for gene in _painted(layout, marked)]
     for index, image in enumerate(layout.image(values)):
         figure.add_heatmap(
             z=image, coloraxis="coloraxis",
             hovertemplate="<b>%{text}</b><br>" + name + " %{z:.3g}<extra></extra>",
             row=index // columns + 1, col=index % columns + 1,
         )  # fmt: skip
-        if chequer:
-            _lay_under(figure, chequer, layout.shape, "" if index == 0 else str(index + 1))
-        for gene in _painted(layout, marked):
-            row, col = layout.pixel_of(gene)
+        for row, col in pixels:
             _circle(figure, row, col, row=index // columns + 1, col=index % columns + 1)
     figure.update_xaxes(visible=False, constrain="domain")
     figure.update_yaxes(visible=False, autorange="reversed")
-    for index in range(len(titles)):
-        axis = "" if index == 0 else str(index + 1)
-        figure.update_layout({f"yaxis{axis}": {"scaleanchor": f"x{axis}", "constrain": "domain"}})
+    axes = ["", *map(str, range(2, len(titles) + 1))]
+    free = layout.free_pixels().any()
     figure.update_layout(
+        {f"yaxis{axis}": {"scaleanchor": f"x{axis}", "constrain": "domain"} for axis in axes},
+        images=[_chequer(layout.shape, f"x{axis}", f"y{axis}") for axis in axes if free],
         coloraxis={
             "cmin": low, "cmax": high, "colorscale": DIVERGING if diverging else SEQUENTIAL,
             "colorbar": {"title": {"text": name, "side": "right"}, "thickness": 12},
@@ -206,7 +198,9 @@ def image_grid(
         height=60 + 260 * rows,
         margin_pad=0,
     )  # fmt: skip
-    return _finish(figure, 40)
+    _finish(figure, 40)
+    figure.layout.template.data.heatmap = [{"text": names.astype(str)}]  # updates would copy it
+    return figure
 
 
 def region_map(image: np.ndarray, *, name: str, diverging: bool) -> go.Figure:

@@ -56,10 +56,12 @@ def group_image(
         z=image, zmin=-0.5, zmax=several + 0.5, colorscale=steps, showscale=False, hoverinfo="skip"
     )
     named = np.array([*order, ""], dtype=object)[own - 1]
-    texts = [
-        f"{gene}<br>{group or 'none of these'}"
-        for gene, group in zip(name_pixels(layout), named, strict=True)
-    ]
+    texts = np.array(  # plotly looks at each element of a list
+        [
+            f"{gene}<br>{group or 'none of these'}"
+            for gene, group in zip(name_pixels(layout), named, strict=True)
+        ]
+    )
     place_pointers(figure, layout, texts, "<b>%{text}</b><extra></extra>")
     present = [index for index in range(len(order)) if (own == index + 1).any()]
     entries = [(shorten(order[index]), shades[index + 1]) for index in present]
