@@ -183,7 +183,8 @@ def run_trial(trial: Trial) -> None:
     data = load_dataset(trial.dataset)
     print("preparing expression", flush=True)
     chosen, prepared, unit = trial.prepare(data)
-    del data
+    labels = None if trial.label is None else chosen.obs[trial.label].to_numpy().astype(str)
+    del data, chosen  # as large as what was prepared from it
     seconds = None
     if trial.layout_path.exists():
         layout = GeneLayout.load(trial.layout_path)
@@ -198,7 +199,7 @@ def run_trial(trial: Trial) -> None:
     quality = measure_layout(
         layout,
         unit,
-        None if trial.label is None else chosen.obs[trial.label].to_numpy().astype(str),
+        labels,
         (lambda x: trial.fit(x, prepared.genes)) if again else None,
     )
     document = {
