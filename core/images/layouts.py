@@ -131,9 +131,10 @@ def fit_layout(
     check_reference(spec)
     names = np.asarray(genes, dtype=str)
     order = np.arange(len(names)) if spec.name == "order" else np.argsort(names, kind="stable")
+    samples = np.asarray(x if method.learns else x[:0], dtype=np.float32)
     known = Genes(
         names[order],
-        np.asarray(x, dtype=np.float32)[:, order],
+        samples[:, order],
         reference_file(spec.reference) if spec.reference else None,
     )
     side = spec.side or method.side(known, image_size)

@@ -17,7 +17,7 @@ class Genes:
     names: np.ndarray
     """(genes,) ids"""
     x: np.ndarray
-    """(samples, genes) float32 prepared expression"""
+    """(samples, genes) float32 prepared expression; no samples for a layout that doesn't learn"""
     reference: Path | None = None
     """Gene positions or gene sets, where the layout needs them."""
 
