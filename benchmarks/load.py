@@ -16,7 +16,7 @@ import random
 import sqlite3
 import tempfile
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from statistics import mean, median, quantiles
 
@@ -146,8 +146,12 @@ def processor_seconds(pid: int) -> float:
 async def measure(options: argparse.Namespace, server: Server, run: str) -> None:
     """Alternate rounds without and with sessions, and print what they show."""
     store, sessions, epochs = RunStore(), [], {0: [], options.sessions: []}
-    while count_epochs(store) < options.after:
+    first = Session(server, run)  # its page is slow: everything is imported and torch is asked once
+    opening = asyncio.create_task(first.watch())
+    while count_epochs(store) < options.after or not first.opening:
         await asyncio.sleep(0.5)
+    opening.cancel()
+    print(f"the first page of a new server: {first.opening[0]:.2f} s")
     print(f"load {os.getloadavg()[0]:.1f} before, {count_epochs(store)} epochs in the store")
     print(f"{'sessions':>8} {'s an epoch':>11} {'server':>7} {'worker':>7} {'this':>6}  processors")
     for number in [0, options.sessions] * options.rounds:
@@ -161,7 +165,10 @@ async def measure(options: argparse.Namespace, server: Server, run: str) -> None
         busy = [processor_seconds(pid) for pid in pids]
         await asyncio.sleep(options.seconds)
         last, end = await await_epoch(store)
-        busy = [(processor_seconds(pid) - b) / (end - begin) for pid, b in zip(pids, busy)]
+        busy = [
+            (processor_seconds(pid) - before) / (end - begin)
+            for pid, before in zip(pids, busy, strict=True)
+        ]
         epochs[number].append((end - begin) / (last - first))
         print(f"{number:8} {epochs[number][-1]:11.3f} "
               + " ".join(f"{share:7.2f}" for share in busy), flush=True)  # fmt: skip
@@ -194,9 +201,9 @@ def main() -> None:
         asyncio.run(measure(options, server, start_runs()))
     finally:
         server.kill()
-        for record in RunStore().list():
-            with suppress(Exception):
-                RunStore().cancel(record.id)
+        store = RunStore()
+        for record in store.list():  # the newest first: the worker finds none after its own
+            store.cancel(record.id)
 
 
 if __name__ == "__main__":

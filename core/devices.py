@@ -6,6 +6,7 @@ Torch-free, for pages: torch is asked in a process of its own.
 import os
 import re
 from functools import cache
+from threading import Lock
 
 from core.errors import GeneCanvasError, InputError
 from core.processes import run_module
@@ -50,8 +51,17 @@ def named_devices() -> tuple[str, ...]:
     return names
 
 
-@cache
+_asking = Lock()
+"""Sessions that all open a page of a new server ask torch once."""
+
+
 def _ask_gpus() -> tuple[str, ...]:
+    with _asking:
+        return _ask_gpus_once()
+
+
+@cache
+def _ask_gpus_once() -> tuple[str, ...]:
     answer = run_module(["core.training.device"])
     if answer.returncode:
         last = (answer.stderr.strip().splitlines() or ["it was killed"])[-1]

@@ -187,7 +187,8 @@ def show_figure(
     """
     key = key or name
     lasso = select == "lasso"
-    figure.update_layout(modebar_bgcolor="rgba(0,0,0,0)")
+    if figure.layout.modebar.bgcolor is None:  # else it may be a cached one: those stay as they are
+        figure.update_layout(modebar_bgcolor="rgba(0,0,0,0)")
     with st.container(gap="xsmall"):
         event = st.plotly_chart(
             figure,

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from core.data.check import select_samples
@@ -214,13 +216,14 @@ def watch(run: str, live: bool) -> None:
         elif record.state == RunState.RUNNING:
             text = f"{record.message.capitalize()}. {SAFE}"
             st.progress(min(record.done / max(record.total, 1), 1.0), text)
-        epochs = store.epochs(run)
+        version = see_epochs(run) if live else store.epochs_version(run)
         if live:
-            show_stops(store, record, len(epochs))
-        if len(epochs):
-            show_epochs(record, epochs, live)
-        with st.expander("Log"):
-            st.code(read_log(run) or "nothing yet", language=None)
+            show_stops(store, record, version)
+        if version:
+            show_epochs(record, draw_epochs(run, record.started, version), live)
+        with st.expander("Log", key="log", on_change="rerun") as log:
+            if log.open:
+                st.code(read_log(run) or "nothing yet", language=None)
 
 
 def show_stops(store: RunStore, record: RunRecord, epochs: int) -> None:
@@ -238,12 +241,46 @@ def show_stops(store: RunStore, record: RunRecord, epochs: int) -> None:
             )  # fmt: skip
 
 
-def show_epochs(record: RunRecord, epochs: pd.DataFrame, live: bool) -> None:
+@dataclass(frozen=True)
+class Epochs:
+    """A run's epochs, read and drawn."""
+
+    rows: pd.DataFrame
+    best: pd.Series
+    last: pd.Series
+    curves: go.Figure
+
+
+@st.cache_data(ttl=1, max_entries=50, show_spinner=False)
+def see_epochs(run: str) -> int:
+    """The version of a run's epochs that all sessions show for a second.
+
+    However short epochs are and however many look, curves are drawn once a second at most.
+    """
+    return RunStore().epochs_version(run)
+
+
+@st.cache_resource(max_entries=50, show_spinner=False)
+def draw_epochs(run: str, started: datetime | None, version: int) -> Epochs:
+    """A run's epochs, drawn when they have changed, for all sessions that look at them.
+
+    Args:
+        run: which.
+        started: when this attempt to train it began.
+        version: `RunStore.epochs_version`, not 0.
+    """
+    epochs = RunStore().epochs(run)
+    return Epochs(
+        rows=epochs.drop(columns="validation_confusion", errors="ignore"),
+        best=epochs.loc[epochs["validation_loss"].idxmin()],
+        last=epochs.iloc[-1],
+        curves=learning_curves(epochs),
+    )
+
+
+def show_epochs(record: RunRecord, epochs: Epochs, live: bool) -> None:
     """The curves so far; while it trains also speed, rate, and what the best epoch mixes up."""
-    figure = learning_curves(epochs)
-    rows = epochs.drop(columns="validation_confusion", errors="ignore")
-    best = epochs.loc[epochs["validation_loss"].idxmin()]
-    last = epochs.iloc[-1]
+    best, last = epochs.best, epochs.last
     if live:
         speed, rate, score = st.columns(3)
         speed.metric("Samples a second", f"{last['samples_per_second']:.0f}")
@@ -253,10 +290,14 @@ def show_epochs(record: RunRecord, epochs: pd.DataFrame, live: bool) -> None:
             f"{best['validation_accuracy']:.1%} of validation samples right", delta_color="off",
         )  # fmt: skip
     show_figure(
-        figure, rows, "learning_curves", alt="Loss and validation scores by epoch", key="curves"
-    )
-    if live and "validation_confusion" in epochs:
-        with st.expander("What the best epoch so far mixes up (validation samples)"):
+        epochs.curves, epochs.rows, "learning_curves", alt="Loss and validation scores by epoch",
+        key="curves",
+    )  # fmt: skip
+    if live and "validation_confusion" in best:
+        title = "What the best epoch so far mixes up (validation samples)"
+        with st.expander(title, key="mixed", on_change="rerun") as mixed:
+            if not mixed.open:
+                return
             classes = name_classes(record.spec.model_dump_json(), record.spec)
             counts = pd.DataFrame(best["validation_confusion"], classes, classes)
             show_figure(

@@ -353,8 +353,9 @@ def lay_out_image(figure: go.Figure, rows: int, columns: int) -> None:
 
 def _finish(figure: go.Figure, top: int) -> go.Figure:
     figure.update_layout(
-        margin={"l": 10, "r": 10, "t": top, "b": 30}, paper_bgcolor="rgba(0,0,0,0)"
-    )
+        margin={"l": 10, "r": 10, "t": top, "b": 30}, paper_bgcolor="rgba(0,0,0,0)",
+        modebar_bgcolor="rgba(0,0,0,0)",
+    )  # fmt: skip
     if figure.layout.plot_bgcolor is None:
         figure.update_layout(plot_bgcolor="rgba(0,0,0,0)")
     return figure

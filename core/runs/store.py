@@ -276,6 +276,16 @@ class RunStore:
             ).fetchall()
         return pd.DataFrame([{"fold": row["fold"], **json.loads(row["row"])} for row in rows])
 
+    def epochs_version(self, run: str) -> int:
+        """A number that changes when an epoch of the run is written; 0 while there is none.
+
+        The exception is a run's only epoch, written again by a later attempt.
+        """
+        with self._reading() as db:
+            return db.execute(
+                "SELECT coalesce(max(rowid), 0) FROM epochs WHERE run = ?", (run,)
+            ).fetchone()[0]
+
     def finish(self, run: str, state: RunState, reason: str | None = None) -> None:
         """End a running run; one that has ended already stays as it is."""
         with self._transaction() as db:
