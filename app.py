@@ -1,6 +1,7 @@
 """Starts the app: `streamlit run app.py`."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -15,8 +16,21 @@ async def prepare(_: st.App) -> AsyncIterator[None]:
     """See which runs lost their worker while the server was down, and which devices there are."""
     RunStore().reconcile()
     asking = asyncio.create_task(asyncio.to_thread(devices))  # seconds that no page then waits
+    collecting = asyncio.create_task(collect_garbage())
     yield
-    await asyncio.gather(asking, return_exceptions=True)  # what is wrong stands on the pages
+    collecting.cancel()
+    await asyncio.gather(asking, collecting, return_exceptions=True)  # pages say what was wrong
+
+
+async def collect_garbage() -> None:
+    """Free what Python left in cycles, each minute.
+
+    Streamlit would do it after each script run, which took nine tenths of the server's time with
+    many sessions that poll (docs/benchmarks.md).
+    """
+    while True:
+        await asyncio.sleep(60)
+        gc.collect()
 
 
 app = st.App("ui/entry/main.py", lifespan=prepare)

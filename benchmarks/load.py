@@ -5,8 +5,9 @@
 Starts the app and two runs on simulated data, one of which waits. The sessions speak Streamlit's
 own protocol, as a browser does, but draw nothing, so that browsers don't take the processor that is
 measured: each opens the Train page and asks for the page's live parts as often as the page says.
-Rounds without and with sessions alternate; an epoch's time is taken from its end in the store to
-the end of the next. An answer's time is from the request to the end of the script.
+Rounds without and with sessions alternate; twenty sessions open the page within ten seconds, and the
+round begins when all have it. An epoch's time is the time between two ends of epochs in the store,
+over their number. An answer's time is from the request to the end of the script.
 """
 
 import argparse
@@ -159,7 +160,9 @@ async def measure(options: argparse.Namespace, server: Server, run: str) -> None
         watching = []
         for tab in tabs:
             watching.append(asyncio.create_task(tab.watch()))
-            await asyncio.sleep(random.uniform(0, 2 / number))
+            await asyncio.sleep(random.uniform(0, 10 / number))
+        while not all(tab.opening for tab in tabs):
+            await asyncio.sleep(0.1)
         first, begin = await await_epoch(store)
         pids = [server.process.pid, *worker_pids(server.home), os.getpid()]
         busy = [processor_seconds(pid) for pid in pids]
