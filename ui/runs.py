@@ -57,7 +57,7 @@ def show_runs() -> None:
         return
     if waits(records):
         with st.container():
-            st.fragment(show_queue, run_every=2)()
+            st.fragment(show_queue, run_every=5)()
     show_studies()
     st.caption(say_disk_use(tuple(record.id for record in records)))
     record = pick_run(records)
