@@ -5,9 +5,11 @@
 Starts the app and two runs on simulated data, one of which waits. The sessions speak Streamlit's
 own protocol, as a browser does, but draw nothing, so that browsers don't take the processor that is
 measured: each opens the Train page and asks for the page's live parts as often as the page says.
-Rounds without and with sessions alternate; twenty sessions open the page within ten seconds, and the
+Rounds without and with sessions alternate; the sessions open the page within ten seconds, and the
 round begins when all have it. An epoch's time is the time between two ends of epochs in the store,
-over their number. An answer's time is from the request to the end of the script.
+over their number; on a busy machine its processor seconds say what sessions cost the training
+itself, and the clock who else wanted the processors. An answer's time is from the request to the
+end of the script.
 """
 
 import argparse
@@ -146,7 +148,8 @@ def processor_seconds(pid: int) -> float:
 
 async def measure(options: argparse.Namespace, server: Server, run: str) -> None:
     """Alternate rounds without and with sessions, and print what they show."""
-    store, sessions, epochs = RunStore(), [], {0: [], options.sessions: []}
+    store, sessions = RunStore(), []
+    epochs, computing = {0: [], options.sessions: []}, {0: [], options.sessions: []}
     first = Session(server, run)  # its page is slow: everything is imported and torch is asked once
     opening = asyncio.create_task(first.watch())
     while count_epochs(store) < options.after or not first.opening:
@@ -173,6 +176,7 @@ async def measure(options: argparse.Namespace, server: Server, run: str) -> None
             for pid, before in zip(pids, busy, strict=True)
         ]
         epochs[number].append((end - begin) / (last - first))
+        computing[number].append(busy[1] * epochs[number][-1])
         print(f"{number:8} {epochs[number][-1]:11.3f} "
               + " ".join(f"{share:7.2f}" for share in busy), flush=True)  # fmt: skip
         for task in watching:
@@ -186,9 +190,11 @@ async def measure(options: argparse.Namespace, server: Server, run: str) -> None
         print(f"{title}: {len(times)} answers, median {median(times):.2f} s, 95th percentile "
               f"{quantiles(times, n=20)[-1]:.2f} s, worst {max(times):.2f} s")  # fmt: skip
     print(f"errors shown: {sum(session.failures for session in sessions)}")
-    alone, watched = (mean(values) for values in epochs.values())
-    print(f"an epoch: {alone:.3f} s alone, {watched:.3f} s with {options.sessions} sessions, "
-          f"{100 * (watched / alone - 1):+.1f} %; load {os.getloadavg()[0]:.1f} after")  # fmt: skip
+    for title, values in (("seconds", epochs), ("processor seconds", computing)):
+        alone, watched = map(mean, values.values())
+        print(f"{title} an epoch: {alone:.3f} alone, {watched:.3f} with {options.sessions} "
+              f"sessions, {100 * (watched / alone - 1):+.1f} %")  # fmt: skip
+    print(f"load {os.getloadavg()[0]:.1f} after")
 
 
 def main() -> None:

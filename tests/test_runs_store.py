@@ -66,7 +66,7 @@ def test_cancelling_a_queued_run_ends_it_and_a_running_one_asks_it_to_stop() -> 
     store.cancel(running)
     assert store.get(queued).state == RunState.CANCELLED
     assert store.get(running).state == RunState.RUNNING
-    assert store.cancel_requested(running)
+    assert store.requests(running).cancel
     store.finish(running, RunState.CANCELLED, "Cancelled by the user.")
     with pytest.raises(InputError, match="is cancelled and can't be cancelled any more"):
         store.cancel(running)
@@ -113,6 +113,19 @@ def test_an_epoch_that_is_trained_again_replaces_itself() -> None:
     for loss in (2.0, 1.0):
         store.add_epoch(run, 0, {"epoch": 1, "train_loss": loss})
     assert store.epochs(run)["train_loss"].tolist() == [1.0]
+
+
+def test_the_version_of_epochs_changes_with_each_that_is_written() -> None:
+    store = RunStore()
+    run, other = (store.submit(spec(seed))[0].id for seed in range(2))
+    seen = [store.epochs_version(run)]
+    for epoch in (1, 2, 3, 1, 2):  # the last two are trained again
+        store.add_epoch(run, 0, {"epoch": epoch, "train_loss": 1.0})
+        seen.append(store.epochs_version(run))
+    assert seen[0] == 0
+    assert len(set(seen)) == len(seen)
+    store.add_epoch(other, 0, {"epoch": 1, "train_loss": 1.0})
+    assert store.epochs_version(run) == seen[-1]
 
 
 @pytest.mark.parametrize("run", ["../../etc", "x", "0" * 15, "0" * 16 + "/.."])
@@ -277,12 +290,12 @@ def test_only_a_running_training_is_ended_early() -> None:
     with pytest.raises(InputError, match="is queued, not running"):
         store.stop_early(run)
     store.claim("cpu")
-    assert not store.stop_early_requested(run)
+    assert not store.requests(run).enough
     store.stop_early(run)
-    assert store.stop_early_requested(run)
+    assert store.requests(run).enough
     store.finish(run, RunState.FAILED, "died")
     store.resume(run)
-    assert not store.stop_early_requested(run)
+    assert not store.requests(run).enough
 
 
 def test_what_interrupted_deletions_and_writes_left_is_cleaned(home: Path) -> None:

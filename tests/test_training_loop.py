@@ -154,6 +154,22 @@ def test_an_interrupted_training_ends_with_the_same_weights(
         assert torch.equal(value, resumed.state_dict()[name])
 
 
+@pytest.mark.parametrize(("share", "again"), [(1e-9, [2, 3, 4]), (1e9, [4])])
+def test_checkpoints_take_a_share_of_the_time_and_an_old_one_leads_to_the_same_weights(
+    share: float, again: list[int], fold: FoldData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _ = run(fold, tmp_path / "whole")
+    monkeypatch.setattr("core.training.loop.CHECKPOINT_SHARE", share)
+    with pytest.raises(Cancelled):
+        run(fold, tmp_path / "parts", Watch(limit=20))
+    watch = Watch()
+    resumed, history = run(fold, tmp_path / "parts", watch)
+    assert [row["epoch"] for row in watch.rows] == again
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name])
+
+
 def test_the_best_epoch_is_kept(fold: FoldData, tmp_path: Path) -> None:
     network, history = run(fold, tmp_path, epochs=12, learning_rate=0.3, patience=3, keep="best")
     losses = [row["validation_loss"] for row in history]

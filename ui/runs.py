@@ -232,7 +232,7 @@ def show_stops(store: RunStore, record: RunRecord, epochs: int) -> None:
         act("Cancel", store.cancel, record.id, key="cancel")
         one_fold = record.spec.split.kind == "holdout"
         if record.state == RunState.RUNNING and one_fold and epochs:
-            asked = store.stop_early_requested(record.id)
+            asked = store.requests(record.id).enough
             kept = "best epoch" if record.spec.training.keep == "best" else "weights it has then"
             act(
                 "Ending after this epoch" if asked else "End after this epoch and test",

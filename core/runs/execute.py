@@ -351,12 +351,12 @@ class _Watch:
         self.reporter.progress(self.fold, self.folds, f"{self._fold_name()}{text}")
 
     def on_batch(self, done: int, total: int) -> None:
-        """Report at most twice a second; raises Cancelled when the user wants the run to stop."""
+        """Report at most once a second; raises Cancelled when the user wants the run to stop."""
         self.stop_if_asked()
         now = time.monotonic()
         if self._first is None:
             self._first = (done, now)
-        if now - self._reported < 0.5 and done < total:
+        if now - self._reported < 1 and done < total:
             return
         self._reported = now
         text = f"{self._fold_name()}epoch {-(-done * self.epochs // total)} of {self.epochs}"

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
@@ -112,6 +112,15 @@ class RunRecord(BaseModel):
     """Where it is trained, or was trained last, such as cuda:0."""
 
 
+class Requests(NamedTuple):
+    """What somebody asks of a running run."""
+
+    cancel: bool
+    """Stop after the batch at hand."""
+    enough: bool
+    """End the training after the epoch at hand and test what it has learned."""
+
+
 class RunStore:
     """Runs in SQLite (write-ahead log); every call is one short transaction."""
 
@@ -137,11 +146,16 @@ class RunStore:
         return found
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, *, lasting: bool = True) -> Iterator[sqlite3.Connection]:
+        """One transaction; what is not `lasting` is not waited for until it is on the disk.
+
+        It outlives the death of this process, but may be lost when the power fails.
+        """
         try:
             with closing(sqlite3.connect(self.path, timeout=30, isolation_level=None)) as db:
                 db.row_factory = sqlite3.Row
                 db.execute("PRAGMA journal_mode = WAL")
+                db.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
                 db.execute("PRAGMA foreign_keys = ON")
                 db.execute("BEGIN IMMEDIATE")
                 try:
@@ -254,7 +268,7 @@ class RunStore:
 
     def set_progress(self, run: str, done: int, total: int, message: str) -> None:
         """Say how far a running run is."""
-        with self._transaction() as db:
+        with self._transaction(lasting=False) as db:
             db.execute(
                 "UPDATE runs SET done = ?, total = ?, message = ? WHERE id = ?",
                 (done, total, message, run),
@@ -262,7 +276,7 @@ class RunStore:
 
     def add_epoch(self, run: str, fold: int, row: dict[str, Any]) -> None:
         """Keep an epoch's measurements; an epoch that is trained again replaces itself."""
-        with self._transaction() as db:
+        with self._transaction(lasting=False) as db:
             db.execute(
                 "INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?)",
                 (run, fold, int(row["epoch"]), json.dumps(row)),
@@ -320,11 +334,11 @@ class RunStore:
         if not queued and not running:
             raise InputError(f"Run {run} is {record.state} and can't be cancelled any more.")
 
-    def cancel_requested(self, run: str) -> bool:
-        """Whether a running run shall stop; also when it is gone from the store."""
+    def requests(self, run: str) -> Requests:
+        """What somebody asks of a running run; one that is gone from the store shall stop."""
         with self._reading() as db:
-            row = db.execute("SELECT cancel FROM runs WHERE id = ?", (run,)).fetchone()
-        return row is None or bool(row["cancel"])
+            row = db.execute("SELECT cancel, enough FROM runs WHERE id = ?", (run,)).fetchone()
+        return Requests(True, False) if row is None else Requests(*map(bool, row))
 
     def resume(self, run: str) -> None:
         """Queue a run that ended without a result again; it goes on from its last epoch.
@@ -369,12 +383,6 @@ class RunStore:
             ).rowcount
         if not asked:
             raise InputError(f"Run {run} is {self.get(run).state}, not running.")
-
-    def stop_early_requested(self, run: str) -> bool:
-        """Whether somebody asked for the end of the training."""
-        with self._reading() as db:
-            row = db.execute("SELECT enough FROM runs WHERE id = ?", (run,)).fetchone()
-        return row is not None and bool(row["enough"])
 
     def delete(self, run: str) -> None:
         """Delete a run and its folder; raises InputError while it is running."""

@@ -21,11 +21,11 @@ from core.home import run_folder
 from core.runs.execute import execute
 from core.runs.lease import Lease
 from core.runs.outcome import keep_measures
-from core.runs.store import RunRecord, RunState, RunStore, log_path
+from core.runs.store import Requests, RunRecord, RunState, RunStore, log_path
 from core.training.device import choose_device, is_out_of_memory, list_devices
 
-CANCEL_POLL = 0.2
-"""Seconds between two looks at the store for a wish to cancel."""
+POLL = 0.2
+"""Seconds between two looks at the store for what somebody asks of a run."""
 
 
 class StoreReporter:
@@ -34,7 +34,7 @@ class StoreReporter:
     def __init__(self, store: RunStore, run: str) -> None:
         self.store, self.run = store, run
         self.terminated = False
-        self._asked, self._cancelled = 0.0, False
+        self._asked, self._requests = 0.0, Requests(False, False)
 
     def progress(self, done: int, total: int, text: str) -> None:
         """Write progress to the store and, on a line of its own, to the log."""
@@ -47,14 +47,17 @@ class StoreReporter:
 
     def enough(self) -> bool:
         """Whether somebody wants the training to end here and be tested."""
-        return self.store.stop_early_requested(self.run)
+        return self._ask().enough
 
     def cancelled(self) -> bool:
         """Whether the user or the system wants the run to stop."""
-        if time.monotonic() - self._asked > CANCEL_POLL:
+        return self._ask().cancel or self.terminated
+
+    def _ask(self) -> Requests:
+        if time.monotonic() - self._asked > POLL:
             self._asked = time.monotonic()
-            self._cancelled = self.store.cancel_requested(self.run)
-        return self._cancelled or self.terminated
+            self._requests = self.store.requests(self.run)
+        return self._requests
 
 
 def main(name: str) -> None:

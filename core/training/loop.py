@@ -23,6 +23,8 @@ from core.training.spec import TrainingSpec
 
 FOCUS = 2.0
 """The focal loss's exponent, as in the paper."""
+CHECKPOINT_SHARE = 0.01
+"""Of the time of training, what writing checkpoints may take."""
 SMALLEST_PART = 2
 """Batch normalisation can't learn from one sample."""
 
@@ -85,10 +87,12 @@ def train(
     """Train `network` on gene-images and leave it with the weights of its last or best epoch.
 
     AdamW with linear warm-up and cosine decay; the best epoch is the one of lowest validation
-    loss. After each epoch everything needed to go on is
+    loss. After epochs everything needed to go on is
     written to `checkpoint`; if that file exists, training goes on from it, with the same numbers as
     if it had never stopped, because an epoch's random numbers depend on `seed` and the epoch alone.
-    A damaged checkpoint is not used.
+    A damaged checkpoint is not used. Where epochs are so short that writing it after each would
+    take more than a hundredth of the time, it is written after the first and then as seldom as that
+    asks for.
     A batch that doesn't fit into memory is computed in halves, whose gradients are added, and so
     are all after it.
 
@@ -151,6 +155,7 @@ def train(
         history, best = state["history"], state["best"]
 
     at_once = spec.batch_size
+    next_checkpoint, writing = 0.0, math.inf
     for epoch in range(len(history), spec.epochs):
         if spec.patience and _epochs_without_progress(history) >= spec.patience:
             break
@@ -209,14 +214,18 @@ def train(
         history.append(row)
         if spec.keep == "best" and _epochs_without_progress(history) == 0:
             best = {name: value.clone() for name, value in network.state_dict().items()}
-        state = {
-            "network": network.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "schedule": schedule.state_dict(),
-            "history": json.dumps(history),  # torch pickles every number of a list by itself
-            "best": best,
-        }
-        write_atomic(checkpoint, lambda path, state=state: torch.save(state, path))
+        if (now := time.monotonic()) >= next_checkpoint:
+            state = {
+                "network": network.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "schedule": schedule.state_dict(),
+                "history": json.dumps(history),  # torch pickles each number of a list
+                "best": best,
+            }
+            write_atomic(checkpoint, lambda path, state=state: torch.save(state, path))
+            # the shortest time so far: a disk that was busy once doesn't cost an hour of training
+            writing = min(writing, time.monotonic() - now)
+            next_checkpoint = time.monotonic() + writing / CHECKPOINT_SHARE
         try:
             callback.on_epoch(row)
         except EnoughEpochs:
