@@ -60,7 +60,7 @@ def train(spec: RunSpec, title: str) -> None:
         setattr(reporter, name, clock.time(name, getattr(reporter, name)))
     write, loop.write_atomic = loop.write_atomic, clock.time("checkpoint", loop.write_atomic)
     started = time.perf_counter()
-    with print_to(log_path(record.id)):
+    with store.kept_open(), print_to(log_path(record.id)):
         execute(spec, run_folder(record.id), reporter)
     whole = time.perf_counter() - started
     loop.write_atomic = write

@@ -74,9 +74,10 @@ def main(name: str) -> None:
     while lease.acquire():
         store.fail_running(name)
         store.clean()
-        while record := store.claim(name):
-            if not train_one(store, record, device):
-                return
+        with store.kept_open():
+            while record := store.claim(name):
+                if not train_one(store, record, device):
+                    return
         lease.release()
         if not store.waiting():
             return

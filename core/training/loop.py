@@ -23,8 +23,9 @@ from core.training.spec import TrainingSpec
 
 FOCUS = 2.0
 """The focal loss's exponent, as in the paper."""
-CHECKPOINT_SHARE = 0.01
-"""Of the time of training, what writing checkpoints may take."""
+CHECKPOINT_SHARE = 0.005
+"""Of the time of training, what writing checkpoints may take, by the quickest write so far: a disk
+that was busy once shall not leave an hour of training unsaved."""
 SMALLEST_PART = 2
 """Batch normalisation can't learn from one sample."""
 
@@ -91,7 +92,7 @@ def train(
     written to `checkpoint`; if that file exists, training goes on from it, with the same numbers as
     if it had never stopped, because an epoch's random numbers depend on `seed` and the epoch alone.
     A damaged checkpoint is not used. Where epochs are so short that writing it after each would
-    take more than a hundredth of the time, it is written after the first and then as seldom as that
+    take more than `CHECKPOINT_SHARE` of the time, it is written after the first and then as seldom as that
     asks for.
     A batch that doesn't fit into memory is computed in halves, whose gradients are added, and so
     are all after it.
@@ -223,7 +224,6 @@ def train(
                 "best": best,
             }
             write_atomic(checkpoint, lambda path, state=state: torch.save(state, path))
-            # the shortest time so far: a disk that was busy once doesn't cost an hour of training
             writing = min(writing, time.monotonic() - now)
             next_checkpoint = time.monotonic() + writing / CHECKPOINT_SHARE
         try:
