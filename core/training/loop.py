@@ -92,8 +92,8 @@ def train(
     written to `checkpoint`; if that file exists, training goes on from it, with the same numbers as
     if it had never stopped, because an epoch's random numbers depend on `seed` and the epoch alone.
     A damaged checkpoint is not used. Where epochs are so short that writing it after each would
-    take more than `CHECKPOINT_SHARE` of the time, it is written after the first and then as seldom as that
-    asks for.
+    take more than `CHECKPOINT_SHARE` of the time, it is written after the first and then as seldom
+    as that asks for.
     A batch that doesn't fit into memory is computed in halves, whose gradients are added, and so
     are all after it.
 
