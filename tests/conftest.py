@@ -18,14 +18,6 @@ settings.register_profile("same", derandomize=True)
 settings.load_profile("same")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process runs all browser tests; the others share what is left, a file at a time."""
-    for item in items:
-        in_browser = item.path.name.startswith("test_browser")
-        item.add_marker(pytest.mark.xdist_group("browser" if in_browser else item.path.stem))
-
-
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home of its own for each test."""
