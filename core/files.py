@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, flush it to disk and rename it to `path`.
@@ -30,6 +32,11 @@ def write_json(path: Path, document: Any) -> None:
     """Write a JSON document atomically."""
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
     write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_array(path: Path, values: np.ndarray) -> None:
+    """Write an array atomically, as .npy without pickle."""
+    write_atomic(path, lambda temporary: np.save(temporary, values, allow_pickle=False))
 
 
 def read_json(path: Path) -> Any:

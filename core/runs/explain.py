@@ -88,7 +88,7 @@ def explain_run(run: str, recipe: Recipe, progress: Callable[[int, int], None]) 
         write_atomic(
             _path(run, recipe, ".genes.csv"), lambda path: tables.to_csv(path, index=False)
         )
-        write_atomic(_path(run, recipe, ".npz"), lambda path: np.savez(path.open("wb"), **arrays))
+        write_atomic(_path(run, recipe, ".npz"), lambda path: np.savez(path, **arrays))
 
     _compute(run, recipe, ATTRIBUTION, work, progress)
 

@@ -16,7 +16,7 @@ from core.data.prepare import Preprocessor
 from core.errors import InputError
 from core.evaluation.intervals import Bootstrap, gather, weigh, weigh_by_name
 from core.evaluation.metrics import METRICS, score
-from core.files import read_json, write_atomic
+from core.files import read_json, write_array
 from core.home import dataset_folder, home, run_folder
 from core.models.baselines import BASELINES, fit_predict_proba
 from core.processes import start_detached
@@ -181,9 +181,10 @@ def keep_measures(run: str) -> None:
     """Measure a finished run's models under all weights now, so that no page has to."""
     outcome = load_outcome(run)
     for model in outcome.proba:
-        if not _measures_path(outcome, model).exists():
+        path = _measures_path(outcome, model)
+        if not path.exists():
             table = np.stack([outcome.measure(metric, model) for metric in METRICS.names])
-            _save(_measures_path(outcome, model), table)
+            write_array(path, table)
 
 
 def missing_baselines(runs: list[str]) -> list[tuple[str, str]]:
@@ -249,10 +250,11 @@ def _compute_baselines(
                 for fitting, test, x in prepared
             ]
             for run in wanted:
-                _save(_baseline_path(run, name), np.concatenate(probabilities))
-                keep_measures(run)
+                write_array(_baseline_path(run, name), np.concatenate(probabilities))
             done += len(wanted)
             progress(done, len(missing))
+        for run in group:
+            keep_measures(run)
 
 
 def request_baselines(runs: list[str]) -> None:
@@ -289,14 +291,6 @@ def _lease_path() -> Path:
 
 def _log_path() -> Path:
     return home() / "baselines.log"
-
-
-def _save(path: Path, values: np.ndarray) -> None:
-    def write(part: Path) -> None:
-        with part.open("wb") as file:
-            np.save(file, values)
-
-    write_atomic(path, write)
 
 
 def _baseline_path(run: str, name: str) -> Path:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import InputError
-from core.files import write_atomic
+from core.files import write_array
 from core.home import home
 from core.images.imager import GeneImager
 from core.models.network import GeneImageNetwork
@@ -73,7 +73,7 @@ class FrozenPart:
             return found.to(x.device)
         rows = compute_in_parts(self._compute, x, AT_ONCE)
         if make_room(self.folder, rows.nbytes, self._used):
-            write_atomic(path, lambda temporary: _save(temporary, rows.cpu().numpy()))
+            write_array(path, rows.cpu().numpy())
             self._used.add(path)
         elif not self._full:
             self._full = True
@@ -154,8 +154,3 @@ def _last_use(path: Path) -> float:
     with suppress(OSError):
         return path.stat().st_mtime
     return 0.0
-
-
-def _save(path: Path, rows: np.ndarray) -> None:
-    with path.open("wb") as file:
-        np.save(file, rows)
