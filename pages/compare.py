@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 from sklearn.metrics import confusion_matrix
 
@@ -33,7 +35,6 @@ from core.runs.compare import (
     REPEATS,
     Comparison,
     compare,
-    flatten_settings,
     grid_of,
     latex_table,
     measure_effects,
@@ -51,6 +52,7 @@ from core.runs.store import RunRecord
 from ui.compare_samples import show_samples
 from ui.compare_study import show_cost, show_curves, show_published
 from ui.parts import (
+    decimals,
     download_table,
     errors,
     escape_markdown,
@@ -76,7 +78,7 @@ def read_outcomes(key: str, _missing: dict[str, tuple[str, ...]]) -> list[Outcom
     return [read_outcome(run, names) for run, names in _missing.items()]
 
 
-@st.cache_data(max_entries=20, show_spinner="Comparing")
+@st.cache_resource(max_entries=20, show_spinner="Comparing")
 def read_comparison(key: str, metric: str, _outcomes: list[Outcome]) -> Comparison:
     """The comparison of these runs, with those plain models that stand."""
     return compare(_outcomes, metric)
@@ -157,13 +159,13 @@ def pick_metric() -> Metric:
     return METRICS[name]
 
 
-def show_request(runs: list[str]) -> None:
+def show_request(runs: list[str], missing: int) -> None:
     """Fit the plain models that no run computes by itself, in a process of its own."""
-    state, reason = baselines_state(runs)
-    if state == "done":
+    if not missing:
         return
+    state, reason = baselines_state()
     if state == "working":
-        st.fragment(wait_for_baselines, run_every=1)(runs, len(missing_baselines(runs)))
+        st.fragment(wait_for_baselines, run_every=1)(runs, missing)
         return
     if state == "failed":
         st.error(f"The plain models could not be fitted. {escape_markdown(reason)}")
@@ -181,7 +183,7 @@ def show_request(runs: list[str]) -> None:
 def wait_for_baselines(runs: list[str], before: int) -> None:
     """Progress of the plain models; reruns the page when some more stand."""
     missing = len(missing_baselines(runs))
-    if missing < before or baselines_state(runs)[0] != "working":
+    if missing < before or baselines_state()[0] != "working":
         st.rerun()
     st.progress(
         1 - missing / (len(runs) * sum(not b.in_every_run for b in BASELINES)),
@@ -256,10 +258,9 @@ def show_scores(comparison: Comparison, outcomes: list[Outcome], metric: Metric)
             for run in comparison.runs
         ]
     )
-    shown = rows.style.format(precision=3).set_properties(
-        subset=list(comparison.runs[0].settings), **{"font-weight": "600"}
-    )
-    st.dataframe(shown, hide_index=True)
+    differing = ("run", *comparison.runs[0].settings)  # stay in sight, on a shade of their own
+    pinned = dict.fromkeys(differing, st.column_config.TextColumn(pinned=True))
+    st.dataframe(rows, hide_index=True, column_config=decimals(rows) | pinned)
     show_downloads(rows, "runs")
     if comparison.equal:
         with st.expander(f"{len(comparison.equal)} settings are the same in all of them"):
@@ -291,11 +292,8 @@ def show_differences(comparison: Comparison) -> None:
             "worse": "first is worse", "same": "practically the same", "better": "first is better",
         })  # fmt: skip
         chances = ["first is worse", "practically the same", "first is better"]
-        st.dataframe(
-            rows.style.format(precision=1).format("{:.1%}", subset=chances)
-            .format("{:.2g}", subset=["p", "p, Holm"]),
-            hide_index=True,
-        )  # fmt: skip
+        forms = dict.fromkeys(chances, "percent") | {"p": "%.2g", "p, Holm": "%.2g"}
+        st.dataframe(rows, hide_index=True, column_config=decimals(rows, "%.1f", **forms))
         st.caption(
             "Points with 95 % intervals and p values of Nadeau and Bengio's corrected t test, "
             "which allows for the overlap of the training samples; Holm's correction for the "
@@ -312,8 +310,8 @@ def show_differences(comparison: Comparison) -> None:
         rows[["first", "second"]] = rows[["first", "second"]].apply(lambda ids: ids.str[:6])
         if rows["p, Holm"].isna().all():
             rows = rows.drop(columns=["exact McNemar p", "p, Holm"])
-        tests = rows.columns.intersection(["exact McNemar p", "p, Holm"])
-        st.dataframe(rows.style.format(precision=1).format("{:.2g}", subset=tests), hide_index=True)
+        forms = {"exact McNemar p": "%.2g", "p, Holm": "%.2g"}
+        st.dataframe(rows, hide_index=True, column_config=decimals(rows, "%.1f", **forms))
         st.caption(
             "Points with 95 % intervals over patients. Holm's correction for the number of pairs."
         )
@@ -345,7 +343,7 @@ def show_ranks(comparison: Comparison) -> None:
 
 def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
     """Two settings against each other, and what each level does, averaged over the rest."""
-    differing, _ = split_settings([outcome.spec for outcome in outcomes])
+    differing, _ = split_settings([outcome.settings for outcome in outcomes])
     factors = [name for name in differing if name != "seed"]
     effects = measure_effects(outcomes, metric.name)
     if len(factors) >= 2:
@@ -355,9 +353,7 @@ def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
         column = across.selectbox(
             "Columns", [name for name in factors if name != row], key="columns"
         )
-        flat = pd.DataFrame([flatten_settings(outcome.spec) for outcome in outcomes])[
-            [row, column]
-        ].astype(str)
+        flat = pd.DataFrame([outcome.settings for outcome in outcomes])[[row, column]].astype(str)
         flat["score"] = [outcome.scores()[metric.name] for outcome in outcomes]
         table = flat.pivot_table(index=row, columns=column, values="score", aggfunc="mean")
         show_figure(
@@ -385,48 +381,73 @@ def show_run(outcomes: list[Outcome]) -> None:
     outcome = by_id[run]
     models = [name for name in outcome.proba if name != "majority"]
     model = right.selectbox("Model", models, key="model", format_func=name_model)
-    proba, classes = outcome.proba[model], outcome.result.classes
-    counts = confusion_matrix(outcome.y, proba.argmax(axis=1), labels=range(len(classes)))
-    st.markdown(escape_markdown(say_most_confused(counts, classes)))
+    st.markdown(escape_markdown(read_detail(run, model, False, outcome).confused))
     left, right = st.columns(2, gap="large")
     with left:
-        order = order_by_confusion(counts)
         percent = st.segmented_control(
             "Cells", ["samples", "row percent"], default="samples", key="cells"
         )
-        named = [classes[k] for k in order]
-        table = pd.DataFrame(counts[np.ix_(order, order)], named, named)
+        detail = read_detail(run, model, percent == "row percent", outcome)
         show_figure(
-            confusion_grid(table.to_numpy(), named, percent=percent == "row percent"),
-            table.rename_axis("true").reset_index(), "confusion",
-            alt="True against predicted class", key="confusion",
+            detail.grid, detail.confusion, "confusion", alt="True against predicted class",
+            key="confusion",
         )  # fmt: skip
         st.caption("Classes that are often confused stand side by side.")
     with right:
-        bins = {name_model(model): reliability(outcome.y, proba)}
-        if model != "logistic_regression" and "logistic_regression" in outcome.proba:
-            bins[name_model("logistic_regression")] = reliability(
-                outcome.y, outcome.proba["logistic_regression"]
-            )
         show_figure(
-            reliability_diagram(bins), pd.concat(bins, names=["model", "bin"]).reset_index(),
-            "reliability", alt="Share right against probability", key="reliability",
+            detail.diagram, detail.bins, "reliability", alt="Share right against probability",
+            key="reliability",
         )  # fmt: skip
         error = outcome.scores(model)["calibration_error"]
         st.caption(f"Calibration error {error:.3f}. Below the diagonal: surer than right.")
-    table = score_classes(outcome.y, proba, classes).rename(
-        columns={"recall_low": "from", "recall_high": "to", "f1": "F1"}
-    )
-    st.dataframe(table.style.format(precision=3), hide_index=True)
+    st.dataframe(detail.classes, hide_index=True, column_config=decimals(detail.classes))
     st.caption("Recall with its 95 % Wilson interval, from and to.")
-    show_downloads(table, "classes")
-    if outcome.n_patients < len(outcome.patients):
-        pooled = score(*pool_patients(outcome.y, proba, outcome.patients))
+    show_downloads(detail.classes, "classes")
+    if detail.pooled:
         st.caption(
             "One vote a patient and class, from the mean of the samples' probabilities: "
-            f"accuracy {pooled['accuracy']:.1%}, balanced accuracy "
-            f"{pooled['balanced_accuracy']:.1%}."
+            f"accuracy {detail.pooled['accuracy']:.1%}, balanced accuracy "
+            f"{detail.pooled['balanced_accuracy']:.1%}."
         )
+
+
+class Detail(NamedTuple):
+    """A model's confusion and calibration on a run's held-out samples."""
+
+    confused: str
+    """The most confused pair of classes, in words."""
+    grid: go.Figure
+    confusion: pd.DataFrame
+    """true, and a column a class"""
+    diagram: go.Figure
+    bins: pd.DataFrame
+    classes: pd.DataFrame
+    pooled: dict[str, float] | None
+    """Scores with a vote a patient; None where each patient has one sample."""
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def read_detail(run: str, model: str, percent: bool, _outcome: Outcome) -> Detail:
+    """What is shown of one model in a finished run, whichever score is chosen above."""
+    y, proba, classes = _outcome.y, _outcome.proba[model], _outcome.result.classes
+    counts = confusion_matrix(y, proba.argmax(axis=1), labels=range(len(classes)))
+    order = order_by_confusion(counts)
+    named = [classes[k] for k in order]
+    ordered = counts[np.ix_(order, order)]
+    models = dict.fromkeys([model, "logistic_regression"])
+    bins = {name_model(name): reliability(y, _outcome.proba[name]) for name in models}
+    several = _outcome.n_patients < len(_outcome.patients)
+    return Detail(
+        confused=say_most_confused(counts, classes),
+        grid=confusion_grid(ordered, named, percent=percent),
+        confusion=pd.DataFrame(ordered, named, named).rename_axis("true").reset_index(),
+        diagram=reliability_diagram(bins),
+        bins=pd.concat(bins, names=["model", "bin"]).reset_index(),
+        classes=score_classes(y, proba, classes).rename(
+            columns={"recall_low": "from", "recall_high": "to", "f1": "F1"}
+        ),
+        pooled=score(*pool_patients(y, proba, _outcome.patients)) if several else None,
+    )
 
 
 def name_model(name: str) -> str:
@@ -448,16 +469,17 @@ def show_page() -> None:
     if not runs:
         st.info("Choose at least one run.")
         return
-    missing: dict[str, tuple[str, ...]] = dict.fromkeys(runs, ())
-    for run, name in missing_baselines(runs):
-        missing[run] += (name,)
-    key = json.dumps(missing)
-    outcomes = read_outcomes(key, missing)
+    missing = missing_baselines(runs)
+    by_run: dict[str, tuple[str, ...]] = dict.fromkeys(runs, ())
+    for run, name in missing:
+        by_run[run] += (name,)
+    key = json.dumps(by_run)
+    outcomes = read_outcomes(key, by_run)
     comparison = read_comparison(key, metric.name, outcomes)
     st.markdown(f"### {escape_markdown(comparison.headline)}")
     for note in comparison.notes:
         st.caption(note)
-    show_request(runs)
+    show_request(runs, len(missing))
     show_scores(comparison, outcomes, metric)
     show_differences(comparison)
     show_ranks(comparison)

@@ -100,7 +100,8 @@ def test_costs_in_three_panels_with_logistic_regression_as_a_line() -> None:
     assert [trace.showlegend for trace in figure.data] == [True, False, False] * 2
     assert figure.data[0].error_y.array[0] == pytest.approx(0.03)
     assert figure.data[3].marker.symbol == "x"
-    assert [shape.y0 for shape in figure.layout.shapes] == [0.95] * 3
+    [line] = figure.layout.shapes
+    assert (line.y0, line.y1, line.x0, line.x1, line.xref) == (0.95, 0.95, 0, 1, "paper")
     assert not cost_dots(table, "Accuracy", percent=True, plain=None).layout.shapes
 
 

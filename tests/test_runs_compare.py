@@ -255,6 +255,21 @@ def test_weights_files_of_two_names_are_two_setups(dataset: str) -> None:
     ]  # fmt: skip
 
 
+def test_runs_on_other_classes_or_samples_are_told_apart(dataset: str) -> None:
+    study = open_study(RunSpec(dataset=dataset, label="tumour_type", group="patient"))
+    first, second = study.classes[:2]
+    merged = finish_run(dataset, 0.2, merge={first: second})
+    chosen = finish_run(dataset, 0.2, where={"tumour_type": [first, second]})
+    found = compare_runs([finish_run(dataset, 0.2), merged, chosen])
+    assert [run.settings["merge"] for run in found.runs] == [{}, {first: second}, {}]
+    names = [setup.name for setup in found.setups if setup.kind == "network"]
+    assert names == [
+        "VGG16 · all samples · classes as given",
+        f"VGG16 · all samples · {first} as {second}",
+        f"VGG16 · tumour_type is {first} or {second} · classes as given",
+    ]
+
+
 def test_a_run_given_twice_and_none_are_refused(dataset: str) -> None:
     run = finish_run(dataset, 0.2)
     with pytest.raises(InputError, match="only once"):
@@ -364,12 +379,12 @@ def test_plain_models_are_fitted_once_for_runs_that_share_them(dataset: str) -> 
     runs = [finish_run(dataset, 0.2), finish_run(dataset, 0.3, training={"epochs": 3})]
     others = [baseline.name for baseline in BASELINES if not baseline.in_every_run]
     assert missing_baselines(runs) == [(run, name) for run in runs for name in others]
-    assert baselines_state(runs)[0] == "missing"
+    assert baselines_state()[0] == "idle"
     steps = []
     compute_baselines(runs, lambda *step: steps.append(step))
     assert steps[0] == (0, 10)
     assert steps[-1] == (10, 10)
-    assert baselines_state(runs)[0] == "done"
+    assert not missing_baselines(runs)
     one, two = map(load_outcome, runs)
     assert list(one.proba)[-len(others) :] == others
     for name in others:

@@ -59,7 +59,7 @@ def draw_curves(runs: Sequence[str], live: bool) -> None:
 def name_curves(records: Sequence[RunRecord]) -> list[str]:
     """The beginning of the id, the network, and the settings in which the runs differ."""
     specs = [record.spec for record in records]
-    differing = split_settings(specs)[0] if specs else []
+    differing = split_settings([spec.settings for spec in specs])[0] if specs else []
     return [
         " · ".join(
             [record.id[:6], name_setup(record.spec, differing)]

@@ -10,7 +10,7 @@ from core.plots.figures import gene_image
 from core.runs.compare import find_wrong_samples, without_controls
 from core.runs.outcome import Outcome
 from core.runs.samples import find_doubtful_labels, list_answers, view_sample
-from ui.parts import download_table, errors, escape_markdown, open_dataset, show_figure
+from ui.parts import decimals, download_table, errors, escape_markdown, open_dataset, show_figure
 
 SHOWN_ANSWERS = 24
 """A chart shows the answers of at most so many runs; the CSV has all."""
@@ -96,7 +96,7 @@ def _show_list(table: pd.DataFrame, name: str) -> None:
 
     shown = table.rename(columns=lambda column: column.replace("_", " "))
     st.dataframe(
-        shown.style.format(precision=3), hide_index=True, height=320, key=f"{name} table",
+        shown, hide_index=True, height=320, key=f"{name} table", column_config=decimals(shown),
         on_select=take, selection_mode="single-row",
     )  # fmt: skip
     download_table(table, name, "CSV", key=name)
@@ -148,7 +148,7 @@ def show_sample(sample: str, outcomes: Sequence[Outcome]) -> None:
         )  # fmt: skip
         st.caption("As the fold that held the sample out prepared and laid out its genes.")
     with right:
-        st.dataframe(view.neighbours.style.format(precision=3), hide_index=True)
+        st.dataframe(view.neighbours, hide_index=True, column_config=decimals(view.neighbours))
         own = int((view.neighbours["label"] == label).sum())
         st.caption(
             f"Training samples whose prepared expression correlates best: {own} of "

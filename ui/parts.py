@@ -187,8 +187,6 @@ def show_figure(
     """
     key = key or name
     lasso = select == "lasso"
-    if figure.layout.modebar.bgcolor is None:  # else it may be a cached one: those stay as they are
-        figure.update_layout(modebar_bgcolor="rgba(0,0,0,0)")
     with st.container(gap="xsmall"):
         event = st.plotly_chart(
             figure,
@@ -210,6 +208,15 @@ def show_figure(
             SAVE_IMAGE(key=f"{key} image", width="content")
             download_table(data, name, "Save CSV", key=f"{key} csv", type="tertiary")
     return event["selection"]["points"] if select else []
+
+
+def decimals(table: pd.DataFrame, form: str = "%.3f", **others: str) -> dict[str, dict]:
+    """How `st.dataframe` writes a table's fractions: as `form` says, some columns otherwise.
+
+    A pandas Styler would write each cell on the server, which takes longer than all the rest.
+    """
+    forms = dict.fromkeys(table.select_dtypes("float"), form) | others
+    return {name: st.column_config.NumberColumn(format=said) for name, said in forms.items()}
 
 
 def download_table(

@@ -23,6 +23,7 @@ from core.runs.store import RunRecord, RunState, RunStore, bytes_of, read_log
 from core.runs.study import class_labels
 from ui.beside import show_side_by_side
 from ui.parts import (
+    decimals,
     download_table,
     errors,
     go_to,
@@ -349,7 +350,7 @@ def show_result(record: RunRecord) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         table = scores_table(result)
-        st.dataframe(table.style.format(precision=3), width="stretch")
+        st.dataframe(table, width="stretch", column_config=decimals(table))
         download_table(table.reset_index(), "scores", "CSV", key="scores")
         for note in result.notes:
             st.caption(note)

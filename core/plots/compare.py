@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
-from core.plots.figures import COLOURS, SEQUENTIAL
+from core.plots.figures import COLOURS, SEQUENTIAL, finish
 
 GREY = "#888888"
 STYLES = {
@@ -42,7 +41,7 @@ def score_dots(table: pd.DataFrame, title: str, *, percent: bool) -> go.Figure:
     figure.update_xaxes(title_text=f"{title}, 95 % interval", tickformat=".0%" if percent else None)
     _list_rows(figure, table["model"], extra=120)
     figure.update_layout(legend={"orientation": "h", "y": 1, "yanchor": "bottom"})
-    return _finish(figure, 36)
+    return finish(figure, 36)
 
 
 def rank_dots(table: pd.DataFrame, critical_difference: float) -> go.Figure:
@@ -67,7 +66,7 @@ def rank_dots(table: pd.DataFrame, critical_difference: float) -> go.Figure:
     figure.update_xaxes(title_text="mean rank (1 is best), half a critical difference each way")
     _list_rows(figure, table["model"], extra=120)
     figure.update_layout(legend={"orientation": "h", "y": 1, "yanchor": "bottom"})
-    return _finish(figure, 36)
+    return finish(figure, 36)
 
 
 def cost_dots(table: pd.DataFrame, title: str, *, percent: bool, plain: float | None) -> go.Figure:
@@ -80,33 +79,44 @@ def cost_dots(table: pd.DataFrame, title: str, *, percent: bool, plain: float | 
         percent: whether it is a share.
         plain: the score of logistic regression, drawn as a line; None leaves it out.
     """
-    figure = make_subplots(cols=3, shared_yaxes=True, horizontal_spacing=0.04)
+    columns = {"seconds": "seconds a run", "gigabytes": "GB of memory", "parameters": "parameters"}
+    marks = []
     for number, row in enumerate(table.itertuples()):
         colour = GREY if row.kind == "control" else COLOURS[number % len(COLOURS)]
-        for column, cost in enumerate((row.seconds, row.gigabytes, row.parameters), 1):
-            figure.add_scatter(
-                x=[cost], y=[row.score], name=row.model, mode="markers", row=1, col=column,
-                legendgroup=row.model, showlegend=column == 1,
+        error = {
+            "type": "data", "symmetric": False, "array": [row.high - row.score],
+            "arrayminus": [row.score - row.low], "thickness": 2,
+        }  # fmt: skip
+        marks += [
+            go.Scatter(
+                x=[getattr(row, cost)], y=[row.score], xaxis=f"x{place}", name=row.model,
+                mode="markers", legendgroup=row.model, showlegend=place == 1, error_y=error,
                 marker={"color": colour, "symbol": STYLES[row.kind][1], "size": 11},
-                error_y={
-                    "type": "data", "symmetric": False, "array": [row.high - row.score],
-                    "arrayminus": [row.score - row.low], "thickness": 2,
-                },
                 hovertemplate=f"{row.model}: %{{y:.3f}}, %{{x:,.3~g}}<extra></extra>",
-            )  # fmt: skip
+            )
+            for place, cost in enumerate(columns, 1)
+        ]  # fmt: skip
+    axes = {
+        f"xaxis{place}": {
+            "type": "log", "title": {"text": words}, "domain": [(place - 1) / 3 + 0.02, place / 3],
+        }
+        for place, words in enumerate(columns.values(), 1)
+    }  # fmt: skip
+    figure = go.Figure(
+        marks,
+        {
+            **axes, "height": 420 + 22 * len(table),
+            "yaxis": {"title": {"text": title}, "tickformat": ".0%" if percent else None},
+            "legend": {"orientation": "h", "y": -0.22, "yanchor": "top"},
+        },
+    )  # fmt: skip
     if plain is not None:
-        figure.add_hline(
-            plain, line={"color": GREY, "dash": "dot"}, annotation_text="logistic regression",
-            annotation_position="bottom right", col=1, row=1,
+        figure.add_shape(
+            type="line", xref="paper", x0=0, x1=1, y0=plain, y1=plain,
+            line={"color": GREY, "dash": "dot"},
+            label={"text": "logistic regression", "textposition": "end"},
         )  # fmt: skip
-        for column in (2, 3):
-            figure.add_hline(plain, line={"color": GREY, "dash": "dot"}, col=column, row=1)
-    for column, words in enumerate(("seconds a run", "GB of memory", "parameters"), 1):
-        figure.update_xaxes(type="log", title_text=words, row=1, col=column)
-    figure.update_yaxes(title_text=title, tickformat=".0%" if percent else None, row=1, col=1)
-    legend = {"orientation": "h", "y": -0.22, "yanchor": "top"}
-    figure.update_layout(height=420 + 22 * len(table), legend=legend)
-    return _finish(figure, 20)
+    return finish(figure, 20)
 
 
 def learning_curves(
@@ -149,7 +159,7 @@ def learning_curves(
     )  # fmt: skip
     figure.update_yaxes(title_text=title, tickformat=".0%" if percent else None)
     figure.update_layout(height=440, legend={"orientation": "h", "y": 1, "yanchor": "bottom"})
-    return _finish(figure, 36)
+    return finish(figure, 36)
 
 
 def _marks(sizes: pd.Series) -> list[float]:
@@ -182,7 +192,7 @@ def answer_grid(
     figure.update_xaxes(type="category", side="top")
     figure.update_yaxes(autorange="reversed", type="category", automargin=True)
     figure.update_layout(height=110 + 26 * len(rows))
-    return _finish(figure, 60)
+    return finish(figure, 60)
 
 
 def score_grid(table: pd.DataFrame, title: str, *, percent: bool) -> go.Figure:
@@ -209,7 +219,7 @@ def score_grid(table: pd.DataFrame, title: str, *, percent: bool) -> go.Figure:
         title_text=str(table.index.name), type="category", autorange="reversed", automargin=True
     )
     figure.update_layout(height=140 + 44 * len(table))
-    return _finish(figure, 36)
+    return finish(figure, 36)
 
 
 def effect_dots(table: pd.DataFrame) -> go.Figure:
@@ -234,7 +244,7 @@ def effect_dots(table: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(title_text="points from the mean over all levels, 95 % interval")
     _list_rows(figure, names, extra=100)
     figure.update_layout(showlegend=False)
-    return _finish(figure, 20)
+    return finish(figure, 20)
 
 
 def reliability_diagram(bins: Mapping[str, pd.DataFrame]) -> go.Figure:
@@ -264,7 +274,7 @@ def reliability_diagram(bins: Mapping[str, pd.DataFrame]) -> go.Figure:
                         tickformat=".0%")  # fmt: skip
     figure.update_yaxes(title_text="share right", range=[0, 1.02], tickformat=".0%")
     figure.update_layout(height=460, legend={"orientation": "h", "y": 1, "yanchor": "bottom"})
-    return _finish(figure, 36)
+    return finish(figure, 36)
 
 
 def confusion_grid(counts: np.ndarray, classes: Sequence[str], *, percent: bool) -> go.Figure:
@@ -289,7 +299,7 @@ def confusion_grid(counts: np.ndarray, classes: Sequence[str], *, percent: bool)
     figure.update_yaxes(autorange="reversed", title_text="true", type="category", automargin=True)
     figure.update_xaxes(title_text="predicted", type="category")
     figure.update_layout(height=170 + 30 * len(classes))
-    return _finish(figure, 20)
+    return finish(figure, 20)
 
 
 def _say_cell(count: int, share: float, percent: bool) -> str:
@@ -304,11 +314,3 @@ def _list_rows(figure: go.Figure, names: Sequence[str], *, extra: int) -> None:
         autorange="reversed", automargin=True, categoryorder="array", categoryarray=list(names)
     )
     figure.update_layout(height=extra + 34 * len(names))
-
-
-def _finish(figure: go.Figure, top: int) -> go.Figure:
-    return figure.update_layout(
-        margin={"l": 10, "r": 10, "t": top, "b": 30},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-    )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.plots.figures import COLOURS
+from core.plots.figures import COLOURS, finish
 
 MANY_POINTS = 3000
 """From here on points are drawn by the graphics card."""
@@ -43,10 +43,10 @@ def sample_map(
             hovertemplate="<b>%{text}</b><br>" + f"{group}<extra></extra>",
         )  # fmt: skip
     figure.update_layout(
-        xaxis_title=axes[0], yaxis_title=axes[1], height=520, dragmode="lasso",
-        margin={"l": 10, "r": 10, "t": 10, "b": 10}, legend={"title": None},
+        xaxis_title=axes[0], yaxis_title=axes[1], height=550, dragmode="lasso",
+        legend={"title": None},
     )  # fmt: skip
-    return figure
+    return finish(figure, 20)
 
 
 def mark_wrong(figure: go.Figure, x: np.ndarray, y: np.ndarray, wrong: pd.DataFrame) -> None:
@@ -98,12 +98,11 @@ def value_ranges(quantiles: np.ndarray, groups: Sequence[str], unit: str) -> go.
             "tickvals": (starts + ends) / 2, "ticktext": labels[order][starts],
             "title": "samples, by class and median",
         },
-        yaxis_title=unit, height=420, margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        legend={"orientation": "h", "y": 1.08},
+        yaxis_title=unit, height=450, legend={"orientation": "h", "y": 1.08},
     )  # fmt: skip
     for start in starts[1:]:
         figure.add_vline(x=start - 0.5, line={"color": OTHER, "width": 1, "dash": "dot"})
-    return figure
+    return finish(figure, 20)
 
 
 def missing_by_class(missing: np.ndarray, genes: int, groups: Sequence[str]) -> go.Figure:
@@ -121,7 +120,4 @@ def missing_by_class(missing: np.ndarray, genes: int, groups: Sequence[str]) -> 
             hovertemplate="%{x}: %{y:.3g} % missing<extra></extra>",
         )
     )  # fmt: skip
-    figure.update_layout(
-        yaxis_title="missing values (%)", height=280, margin={"l": 10, "r": 10, "t": 10, "b": 10}
-    )
-    return figure
+    return finish(figure.update_layout(yaxis_title="missing values (%)", height=310), 20)

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.images.layout import GeneLayout
-from core.plots.figures import COLOURS, INK, PAPER
+from core.plots.figures import COLOURS, INK, PAPER, finish
 
 GREY = "#888888"
 BAND = "rgba(140,140,140,0.3)"
@@ -53,7 +53,7 @@ def volcano(table: pd.DataFrame, both: Collection[str], only: Collection[str]) -
     figure.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dot"})
     figure.update_xaxes(title_text="log2 fold change, class against the others")
     figure.update_yaxes(title_text="score")
-    return _lay_out(figure, 480)
+    return finish(figure.update_layout(height=480), 20)
 
 
 def removal_curves(curves: Mapping[str, Mapping[str, Sequence[float]]]) -> go.Figure:
@@ -83,7 +83,7 @@ def removal_curves(curves: Mapping[str, Mapping[str, Sequence[float]]]) -> go.Fi
     figure.update_xaxes(title_text="share of the genes", tickformat=".0%")
     figure.update_yaxes(title_text="class score", col=1)
     figure.update_layout(legend={"orientation": "h", "y": -0.28})
-    return _lay_out(figure, 380, top=40)
+    return finish(figure.update_layout(height=380), 40)
 
 
 def randomisation_steps(
@@ -112,7 +112,7 @@ def randomisation_steps(
         )  # fmt: skip
     figure.update_xaxes(title_text="made random, from the head to the image")
     figure.update_yaxes(title_text="similarity to the true map", range=[-0.03, 1.06])
-    return _lay_out(figure, 380, top=40)
+    return finish(figure.update_layout(height=380), 40)
 
 
 def set_dots(table: pd.DataFrame, x: str, title: str, count: str, words: str) -> go.Figure:
@@ -144,7 +144,7 @@ def set_dots(table: pd.DataFrame, x: str, title: str, count: str, words: str) ->
     )  # fmt: skip
     figure.update_xaxes(title_text=title)
     figure.update_yaxes(automargin=True)
-    return _lay_out(figure, 140 + 26 * len(shown))
+    return finish(figure.update_layout(height=140 + 26 * len(shown)), 20)
 
 
 def set_bars(table: pd.DataFrame, title: str) -> go.Figure:
@@ -166,7 +166,7 @@ def set_bars(table: pd.DataFrame, title: str) -> go.Figure:
     )  # fmt: skip
     figure.update_xaxes(title_text=f"{title}, mean ± SD over samples")
     figure.update_yaxes(automargin=True)
-    return _lay_out(figure, 140 + 24 * len(shown))
+    return finish(figure.update_layout(height=140 + 24 * len(shown)), 20)
 
 
 def set_network(table: pd.DataFrame, links: pd.DataFrame) -> go.Figure:
@@ -210,7 +210,7 @@ def set_network(table: pd.DataFrame, links: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
     figure.update_layout(legend={"orientation": "h", "y": -0.02})
-    return _lay_out(figure, 560)
+    return finish(figure.update_layout(height=560), 20)
 
 
 def _cut(name: str, most: int = 48) -> str:
@@ -245,7 +245,7 @@ def running_sum(running: np.ndarray, hits: np.ndarray, genes: Sequence[str]) -> 
     figure.add_hline(y=0, line={"color": GREY, "width": 1})
     figure.update_xaxes(title_text="genes by score, highest first")
     figure.update_yaxes(title_text="running sum")
-    return _lay_out(figure, 340)
+    return finish(figure.update_layout(height=340), 20)
 
 
 def circle_genes(figure: go.Figure, layout: GeneLayout, genes: Collection[str]) -> go.Figure:
@@ -261,14 +261,4 @@ def circle_genes(figure: go.Figure, layout: GeneLayout, genes: Collection[str]) 
             showlegend=False,
             marker={"symbol": "circle-open", "size": size, "color": colour, "line_width": width},
         )  # fmt: skip
-    return figure
-
-
-def _lay_out(figure: go.Figure, height: int, top: int = 20) -> go.Figure:
-    figure.update_layout(
-        height=height,
-        margin={"l": 10, "r": 10, "t": top, "b": 30},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-    )
     return figure

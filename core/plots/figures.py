@@ -198,7 +198,7 @@ def image_grid(
         height=60 + 260 * rows,
         margin_pad=0,
     )  # fmt: skip
-    _finish(figure, 40)
+    finish(figure, 40)
     figure.layout.template.data.heatmap = [{"text": names.astype(str)}]  # updates would copy it
     return figure
 
@@ -239,7 +239,7 @@ def learning_curves(epochs: pd.DataFrame) -> go.Figure:
     figure.update_yaxes(rangemode="tozero", col=1)
     figure.update_yaxes(range=[0, 1.02], tickformat=".0%", col=2)
     figure.update_layout(height=340, legend={"orientation": "h", "y": -0.25})
-    return _finish(figure, 56)
+    return finish(figure, 56)
 
 
 def curves_side_by_side(runs: Mapping[str, pd.DataFrame]) -> go.Figure:
@@ -267,7 +267,7 @@ def curves_side_by_side(runs: Mapping[str, pd.DataFrame]) -> go.Figure:
         figure.update_yaxes(range=[0, 1.02], tickformat=".0%", col=place)
     legend = {"orientation": "h", "y": -0.22, "yanchor": "top"}
     figure.update_layout(height=330 + 22 * len(runs), legend=legend)
-    return _finish(figure, 56)
+    return finish(figure, 56)
 
 
 def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> go.Figure:
@@ -284,7 +284,7 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> go.Figure:
     figure.update_yaxes(autorange="reversed", title_text="true")
     figure.update_xaxes(title_text="predicted", side="bottom")
     figure.update_layout(height=166 + 32 * len(classes))
-    return _finish(figure, 36)
+    return finish(figure, 36)
 
 
 def class_sizes(counts: dict[str, int]) -> go.Figure:
@@ -298,7 +298,7 @@ def class_sizes(counts: dict[str, int]) -> go.Figure:
     figure.update_yaxes(autorange="reversed", automargin=True)
     figure.update_xaxes(title_text="samples")
     figure.update_layout(height=116 + 28 * len(counts))
-    return _finish(figure, 36)
+    return finish(figure, 36)
 
 
 def expression_by_class(values: np.ndarray, labels: np.ndarray, gene: str) -> go.Figure:
@@ -313,7 +313,7 @@ def expression_by_class(values: np.ndarray, labels: np.ndarray, gene: str) -> go
         )  # fmt: skip
     figure.update_yaxes(title_text=f"{gene}, log2 expression")
     figure.update_layout(height=366, showlegend=False)
-    return _finish(figure, 36)
+    return finish(figure, 36)
 
 
 def _limits(values: np.ndarray, diverging: bool) -> tuple[float, float]:
@@ -348,14 +348,13 @@ def lay_out_image(figure: go.Figure, rows: int, columns: int) -> None:
         visible=False, range=[rows - 0.5, -0.5], scaleanchor="x", constrain="domain"
     )
     figure.update_layout(height=580, dragmode="zoom", margin_pad=0)
-    _finish(figure, 36)
+    finish(figure, 36)
 
 
-def _finish(figure: go.Figure, top: int) -> go.Figure:
-    figure.update_layout(
-        margin={"l": 10, "r": 10, "t": top, "b": 30}, paper_bgcolor="rgba(0,0,0,0)",
-        modebar_bgcolor="rgba(0,0,0,0)",
+def finish(figure: go.Figure, top: int) -> go.Figure:
+    """Make a figure transparent, for light and dark pages, with `top` pixels of room above."""
+    clear = "rgba(0,0,0,0)"
+    return figure.update_layout(
+        margin={"l": 10, "r": 10, "t": top, "b": 30}, paper_bgcolor=clear, plot_bgcolor=clear,
+        modebar_bgcolor=clear,
     )  # fmt: skip
-    if figure.layout.plot_bgcolor is None:
-        figure.update_layout(plot_bgcolor="rgba(0,0,0,0)")
-    return figure

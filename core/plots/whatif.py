@@ -3,7 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.plots.figures import COLOURS
+from core.plots.figures import COLOURS, finish
 
 GREY = "#888888"
 
@@ -30,11 +30,8 @@ def recall_changes(table: pd.DataFrame) -> go.Figure:
         )  # fmt: skip
     figure.update_xaxes(title_text="recall", tickformat=".0%", range=[-0.03, 1.03])
     figure.update_yaxes(autorange="reversed")
-    figure.update_layout(
-        height=150 + 26 * len(table), margin={"t": 20, "l": 10, "r": 10, "b": 10},
-        legend={"orientation": "h", "y": 1.1},
-    )  # fmt: skip
-    return figure
+    figure.update_layout(height=170 + 26 * len(table), legend={"orientation": "h", "y": 1.1})
+    return finish(figure, 20)
 
 
 def drop_curves(table: pd.DataFrame) -> go.Figure:
@@ -56,5 +53,4 @@ def drop_curves(table: pd.DataFrame) -> go.Figure:
         )  # fmt: skip
     figure.update_xaxes(title_text="genes left out", type="category")
     figure.update_yaxes(title_text="held-out accuracy", tickformat=".0%")
-    figure.update_layout(height=360, margin={"t": 20, "l": 10, "r": 10, "b": 10})
-    return figure
+    return finish(figure.update_layout(height=380), 20)

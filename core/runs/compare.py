@@ -169,17 +169,6 @@ class Comparison(_Record):
     notes: list[str]
 
 
-def flatten_settings(spec: RunSpec) -> dict[str, Any]:
-    """A spec's fields by dotted name, such as 'network.backbone'."""
-    flat: dict[str, Any] = {}
-    for name, value in spec.model_dump(mode="json").items():
-        if isinstance(value, dict) and name != "where":
-            flat |= {f"{name}.{field}": inner for field, inner in value.items()}
-        else:
-            flat[name] = value
-    return flat
-
-
 def control_of(spec: RunSpec) -> str | None:
     """What makes a run a control, which is never the best network; None for the others."""
     if spec.permute_labels:
@@ -210,7 +199,7 @@ def compare(outcomes: Sequence[Outcome], metric: str = "accuracy") -> Comparison
         raise InputError("Expected at least one run to compare, got none.")
     if len(set(ids)) < len(ids):
         raise InputError("Each run can be compared only once; a run id was given twice.")
-    differing, equal = split_settings([outcome.spec for outcome in outcomes])
+    differing, equal = split_settings([outcome.settings for outcome in outcomes])
     naming = name_settings(outcomes)
     entries = _gather_setups(outcomes, metric, naming)
     setups, ranking_p, critical_difference = _rank(entries, metric)
@@ -235,9 +224,7 @@ def compare(outcomes: Sequence[Outcome], metric: str = "accuracy") -> Comparison
                 split=outcome.spec.split.title(),
                 augmentation=outcome.spec.training.augmentation,
                 settings={
-                    name: value
-                    for name, value in flatten_settings(outcome.spec).items()
-                    if name in differing
+                    name: value for name, value in outcome.settings.items() if name in differing
                 },
                 n_test=outcome.n_test,
                 patients=outcome.n_patients,
@@ -266,15 +253,15 @@ def compare(outcomes: Sequence[Outcome], metric: str = "accuracy") -> Comparison
     )
 
 
-def split_settings(specs: Sequence[RunSpec]) -> tuple[list[str], dict[str, Any]]:
-    """Names of the settings in which specs differ, and those that all share."""
-    flat = [flatten_settings(spec) for spec in specs]
+def split_settings(settings: Sequence[dict[str, Any]]) -> tuple[list[str], dict[str, Any]]:
+    """Names of the settings in which runs differ, and those that all share."""
+    first = settings[0]
     equal = {
         name: value
-        for name, value in flat[0].items()
-        if all(other.get(name) == value for other in flat)
+        for name, value in first.items()
+        if all(other[name] == value for other in settings)
     }
-    return [name for name in flat[0] if name not in equal], equal
+    return [name for name in first if name not in equal], equal
 
 
 def name_setup(spec: RunSpec, differing: Sequence[str]) -> str:
@@ -288,8 +275,8 @@ def name_setup(spec: RunSpec, differing: Sequence[str]) -> str:
 
 def name_settings(outcomes: Sequence[Outcome]) -> list[str]:
     """The settings that tell setups apart; a layout that only makes a control is its word."""
-    differing, _ = split_settings([outcome.spec for outcome in outcomes])
-    real, _ = split_settings([outcome.spec for outcome in without_controls(outcomes)])
+    differing, _ = split_settings([outcome.settings for outcome in outcomes])
+    real, _ = split_settings([outcome.settings for outcome in without_controls(outcomes)])
     return [name for name in differing if name != "layout.name" or name in real]
 
 
@@ -352,9 +339,9 @@ def grid_of(outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 def _is_crossed(outcomes: Sequence[Outcome]) -> bool:
     """Whether each level of each setting was run with each level of the others."""
-    differing, _ = split_settings([outcome.spec for outcome in outcomes])
+    differing, _ = split_settings([outcome.settings for outcome in outcomes])
     factors = [name for name in differing if name != "seed"]
-    flat = [flatten_settings(outcome.spec) for outcome in outcomes]
+    flat = [outcome.settings for outcome in outcomes]
     cells = {tuple(_key(row[name]) for name in factors) for row in flat}
     return len(cells) == np.prod([len({_key(row[name]) for row in flat}) for name in factors])
 
@@ -371,9 +358,9 @@ def measure_effects(outcomes: Sequence[Outcome], metric: str) -> pd.DataFrame:
         the corrected t over splits; NaN below 3 splits), splits, runs. Empty without a grid.
     """
     columns = ["setting", "level", "mean", "effect", "low", "high", "splits", "runs"]
-    differing, _ = split_settings([outcome.spec for outcome in outcomes])
+    differing, _ = split_settings([outcome.settings for outcome in outcomes])
     factors = [name for name in differing if name != "seed"]
-    flat = [flatten_settings(outcome.spec) for outcome in outcomes]
+    flat = [outcome.settings for outcome in outcomes]
     levels = [list(dict.fromkeys(_key(row[name]) for row in flat)) for name in factors]
     cells: dict[tuple, dict[int, Outcome]] = {}
     for row, outcome in zip(flat, outcomes, strict=True):
@@ -424,7 +411,7 @@ def _key(value: Any) -> str:
 
 def _say_settings(spec: RunSpec, names: Sequence[str]) -> list[str]:
     """A few words for each setting but seed and permuted labels; those of a split are one."""
-    flat, words = flatten_settings(spec), []
+    flat, words = spec.settings, []
     for name in names:
         if name == "layout.name":
             words.append(f"layout {spec.layout.name}")
@@ -437,6 +424,11 @@ def _say_settings(spec: RunSpec, names: Sequence[str]) -> list[str]:
 
 def _say_setting(name: str, value: Any) -> str:
     """'weights file net.pth' for network.weights 'file:/a/net.pth', 'epochs 4' for 4 of them."""
+    if name == "where":
+        chosen = [f"{column} is {' or '.join(values)}" for column, values in value.items()]
+        return ", ".join(chosen) or "all samples"
+    if name == "merge":
+        return ", ".join(f"{one} as {other}" for one, other in value.items()) or "classes as given"
     kind, _, place = str(value).partition(":")
     short = kind[:6] if name == "dataset" else f"{kind} {Path(place).name}".strip()
     return f"{name.rpartition('.')[2].replace('_', ' ')} {short}"

@@ -58,7 +58,7 @@ def measure_curves(outcomes: Sequence[Outcome], metric: str) -> list[LearningCur
     ]
     if not runs:
         return []
-    differing, _ = split_settings([outcome.spec for outcome in runs])
+    differing, _ = split_settings([outcome.settings for outcome in runs])
     setups: dict[str, list[Outcome]] = {}
     for outcome in runs:
         setups.setdefault(outcome.spec.model_dump_json(exclude={"seed"}), []).append(outcome)

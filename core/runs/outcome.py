@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -57,6 +58,11 @@ class Outcome:
     validation_loss: np.ndarray
     """(folds,) of the network that was kept, on the fold's validation samples."""
     _kept: dict = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The spec's, not to be changed."""
+        return self._keep(("settings",), lambda: self.spec.settings)
 
     @property
     def n_test(self) -> int:
@@ -265,24 +271,21 @@ def request_baselines(runs: list[str]) -> None:
         start_detached(["core", "compare", "--baselines", *runs], log)
 
 
-def baselines_state(runs: list[str], patience: float = 60) -> tuple[str, str]:
-    """Where the plain models of some runs stand: done, working, failed or missing, and why.
+def baselines_state(patience: float = 60) -> tuple[str, str]:
+    """Whether missing plain models are being fitted: working, failed or idle, and why they failed.
 
     Args:
-        runs: ids of finished runs.
         patience: seconds that a process may take from its start to its lease.
     """
-    if not missing_baselines(runs):
-        return "done", ""
     if is_held(_lease_path()):
         return "working", ""
     if not _log_path().exists():
-        return "missing", ""
+        return "idle", ""
     log = _log_path().read_text(errors="replace")
     if errors := [line for line in log.splitlines() if "rror: " in line]:
         return "failed", errors[-1].partition("rror: ")[2]
     young = time.time() - _log_path().stat().st_mtime < patience
-    return ("working", "") if young and not log else ("missing", "")
+    return ("working", "") if young and not log else ("idle", "")
 
 
 def _lease_path() -> Path:

@@ -62,6 +62,17 @@ class RunSpec(BaseModel):
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """All fields by dotted name, such as 'network.backbone'; the same names in every spec."""
+        flat: dict[str, Any] = {}
+        for name, value in self.model_dump(mode="json").items():
+            if isinstance(getattr(self, name), BaseModel):
+                flat |= {f"{name}.{field}": inner for field, inner in value.items()}
+            else:
+                flat[name] = value
+        return flat
+
+    @property
     def learning_rate(self) -> float:
         """Peak rate: the one asked for, else the network's own (a quarter for trained weights)."""
         if self.training.learning_rate is not None:
