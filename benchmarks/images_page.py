@@ -84,12 +84,12 @@ def click_on_server(genes: int) -> None:
         time.sleep(1)
         app.run()
     say(f"the first image stands after {time.perf_counter() - started:.0f} s")
-    names = app.selectbox(key="gene").options
+    names = [f"GENE{number:05d}" for number in range(genes)]
     classes = app.selectbox(key="class shown").options
     rng = np.random.default_rng(1)
 
     def find_gene() -> None:
-        app.selectbox(key="gene").select(names[rng.integers(len(names))])
+        app.text_input(key="gene").input(names[rng.integers(len(names))])
 
     def choose_class() -> None:
         app.selectbox(key="class shown").select(classes[rng.integers(len(classes))])

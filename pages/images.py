@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from core.data.prepare import Z_LIMIT, Columns, PreparationSpec
@@ -18,8 +19,15 @@ from core.images.quality import compare_with_neighbours
 from core.images.references import Kind, list_references, read_groups
 from core.images.trial import Trial
 from core.models.spec import NetworkSpec
-from core.plots.figures import expression_by_class, gene_image, image_grid
+from core.plots.figures import (
+    expression_by_class,
+    gene_image,
+    image_grid,
+    let_draw,
+    select_gene,
+)
 from core.plots.images import group_image
+from ui.find import find_name
 from ui.forms import ask_field, ask_genes
 from ui.layouts import ask_layout, ask_reference
 from ui.parts import (
@@ -181,6 +189,22 @@ def tabulate(layout: GeneLayout, **columns: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({**places, **groups, **columns})
 
 
+def first_selected(figure: go.Figure, genes: list[str], gene: str | None, key: str) -> str | None:
+    """The gene that a chart is sent with.
+
+    A click selects its gene in the browser at once. A chart that is then sent as it was stays as it
+    is; one that differs is drawn anew, which takes longer than all the rest of the answer.
+    """
+    kept = f"{key} sent"
+    points = st.session_state.get(key, {}).get("selection", {}).get("points", [])
+    revision, first = st.session_state.get(kept, (None, None))
+    clicked = bool(points) and genes[points[0]["point_index"]] == gene
+    if revision != figure.layout.datarevision or not clicked:
+        first = gene
+    st.session_state[kept] = (figure.layout.datarevision, first)
+    return first
+
+
 def take_click(genes: list[str], key: str) -> None:
     """Make the gene of a clicked pixel the one that is looked at."""
     points = st.session_state[key]["selection"]["points"]
@@ -188,13 +212,23 @@ def take_click(genes: list[str], key: str) -> None:
         st.session_state["gene"] = genes[points[0]["point_index"]]
 
 
-def show_pointed(figure, table: pd.DataFrame, genes: list[str], name: str, *, alt: str, key: str):
+def show_pointed(
+    figure: go.Figure,
+    layout: GeneLayout,
+    table: pd.DataFrame,
+    name: str,
+    gene: str | None,
+    *,
+    alt: str,
+    key: str,
+) -> None:
     """A large image on which a gene can be clicked or genes drawn around."""
+    genes = layout.genes.tolist()
     if st.session_state.get("pointer") != "draw":
+        select_gene(figure, layout, first_selected(figure, genes, gene, key))
         show_figure(figure, table, name, alt=alt, key=key, select=partial(take_click, genes, key))
         return
-    figure.update_layout(dragmode="lasso")
-    over = [trace.name for trace in figure.data].index("genes")
+    over = let_draw(figure)
     points = show_figure(figure, table, name, alt=alt, key=f"{key} drawn", select="lasso")
     drawn = [genes[point["point_index"]] for point in points if point["curve_number"] == over]
     if drawn:
@@ -210,13 +244,13 @@ def show_one(
     name = f"mean of {chosen}" if view == "mean" else f"{chosen} minus the rest"
     limits = find_limits(images, diverging=view == "difference" or images.min() < 0)
     figure = gene_image(
-        painting.layout, values, marked=[gene] if gene else [], diverging=limits[0] < 0,
+        painting.layout, values, diverging=limits[0] < 0,
         name=f"{name} ({painting.unit})" if painting.unit else name, limits=limits,
         means=classes.pointed_at(chosen),
     )  # fmt: skip
     show_pointed(
-        figure, tabulate(painting.layout, **{view: values}), painting.genes,
-        f"gene_image_{view}_{chosen}", alt=f"Gene-image: {VIEWS[view]} of {chosen}",
+        figure, painting.layout, tabulate(painting.layout, **{view: values}),
+        f"gene_image_{view}_{chosen}", gene, alt=f"Gene-image: {VIEWS[view]} of {chosen}",
         key="gene image",
     )  # fmt: skip
 
@@ -315,14 +349,13 @@ def show_compared(
             st.markdown(f"**{name_layout(trial.layout)}**")
             st.caption(describe_canvas(layout))
             figure = gene_image(
-                layout, values, marked=[gene] if gene else [], diverging=limits[0] < 0,
-                limits=limits, name=painting.name, means=classes.pointed_at(chosen),
+                layout, values, diverging=limits[0] < 0, limits=limits, name=painting.name,
+                means=classes.pointed_at(chosen),
             )  # fmt: skip
             figure.update_layout(height=480)
             show_pointed(
-                figure, tabulate(layout, value=values), layout.genes.tolist(),
-                f"gene_image_{layout.name}", alt=f"{name_layout(trial.layout)}: {sample or chosen}",
-                key=f"{key} image",
+                figure, layout, tabulate(layout, value=values), f"gene_image_{layout.name}", gene,
+                alt=f"{name_layout(trial.layout)}: {sample or chosen}", key=f"{key} image",
             )  # fmt: skip
     show_quality([trial for at, trial in enumerate(trials) if trial not in trials[:at]])
 
@@ -367,9 +400,9 @@ def show_groups(
         return
     groups, order = found
     show_pointed(
-        group_image(layout, groups, order, marked=[gene] if gene else []),
-        tabulate(layout, belongs_to=groups), painting.genes, f"gene_image_{kind}",
-        alt=f"Canvas coloured by {KINDS[kind].lower()}", key="group image",
+        group_image(layout, groups, order), layout, tabulate(layout, belongs_to=groups),
+        f"gene_image_{kind}", gene, alt=f"Canvas coloured by {KINDS[kind].lower()}",
+        key="group image",
     )  # fmt: skip
     inside = np.where(np.isin(groups, order), groups, "")
     share, chance = compare_with_neighbours(layout, inside)
@@ -533,15 +566,15 @@ def show_images(painting: Painting, record: DatasetRecord) -> None:
         "Show", VIEWS, default="mean", required=True, format_func=VIEWS.get, key="view",
         persist_state="session", label_visibility="collapsed",
     )  # fmt: skip
-    which, find, point = st.columns([3, 3, 4], vertical_alignment="bottom")
+    which, find, point = st.columns([3, 3, 4])
     chosen = which.selectbox(
         "Class shown", classes.names, key="class shown", disabled=view in ("classes", "groups"),
         persist_state="session",
     )  # fmt: skip
-    gene = find.selectbox(
-        "Find a gene", sorted(painting.genes), index=None, key="gene", bind="query-params",
-        placeholder="type, or click a pixel",
-    )  # fmt: skip
+    with find:
+        gene = find_name(
+            "Find a gene", painting.genes, key="gene", placeholder="type, or click a pixel"
+        )
     drawing = point.segmented_control(
         "Mouse", POINTERS, default="click", required=True, format_func=POINTERS.get,
         key="pointer", persist_state="session", disabled=view in ("classes", "samples"),

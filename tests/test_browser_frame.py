@@ -106,12 +106,35 @@ def test_more_data_in_a_dialog(server: Server, page: Page) -> None:
 
 def test_a_clicked_pixel_is_a_gene_in_the_link(server: Server, page: Page) -> None:
     open_page(page, f"{server.url}/images")
+    image = page.locator(".js-plotly-plot").first
+    expect(image).to_be_visible()
+    image.evaluate("node => { node.before = true }")
     gene = click_gene(page)
     expect(page.get_by_role("heading", name=gene, exact=True)).to_be_visible()
     expect(page.get_by_text("Neighbours:")).to_be_visible()
+    settle(page)
+    assert image.evaluate("node => node.before")  # drawing it anew would take most of the time
     page.reload()
     settle(page)
     expect(page.get_by_role("heading", name=gene, exact=True)).to_be_visible()
+    expect_no_failure(page)
+
+
+def test_a_gene_is_found_while_its_name_is_typed(server: Server, page: Page) -> None:
+    open_page(page, f"{server.url}/images")
+    field = page.get_by_label("Find a gene")
+    field.press_sequentially("gata")
+    offered = page.get_by_role("button", name="GATA3", exact=True)
+    expect(offered).to_be_visible()
+    offered.click()
+    heading = page.get_by_role("heading", name="GATA3", exact=True)
+    expect(heading).to_be_visible()
+    expect(field).to_have_value("GATA3")
+    expect(page.get_by_label("Expression of GATA3 in each class")).to_be_visible()
+    field.fill("napsa")
+    expect(page.get_by_role("heading", name="NAPSA", exact=True)).to_be_visible()
+    field.fill("")
+    expect(page.get_by_role("heading", name="One gene", exact=True)).to_be_visible()
     expect_no_failure(page)
 
 

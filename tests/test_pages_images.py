@@ -73,19 +73,35 @@ def test_other_layouts(dataset: DatasetRecord, layout: str) -> None:
 
 def test_a_gene_is_found_and_its_expression_shown(dataset: DatasetRecord) -> None:
     app = open_page("images")
-    gene = sorted(app.selectbox(key="gene").options)[3]
-    app.selectbox(key="gene").select(gene).run()
+    gene = "GATA3"
+    app.text_input(key="gene").input(gene.lower()).run()
     assert charts(app) == 2
     assert f"#### {gene}" in words(app).replace("\\", "")
     assert "Neighbours" in words(app)
 
 
 def test_a_link_restores_the_gene_and_an_unknown_one_does_no_harm(dataset: DatasetRecord) -> None:
-    gene = open_page("images").selectbox(key="gene").options[0]
-    assert open_page("images", gene=gene).selectbox(key="gene").value == gene
+    assert "#### GATA3" in words(open_page("images", gene="GATA3"))
     app = open_page("images", gene="NOSUCHGENE")
     assert not app.exception
-    assert app.selectbox(key="gene").value is None
+    assert "No name here holds “NOSUCHGENE”" in words(app)
+
+
+def test_genes_that_hold_what_is_typed_are_offered(dataset: DatasetRecord) -> None:
+    names = load_dataset(dataset.id).var_names
+    part = "1"
+    held = [name for name in names if part in name]
+    app = open_page("images")
+    app.text_input(key="gene").input(part).run()
+    offered = [b.label for b in app.button if b.key and b.key.startswith("gene ")]
+    assert 0 < len(offered) <= 8
+    first = [name for name in held if name.startswith(part)] or held
+    assert offered[0].replace("\\", "") == min(first, key=lambda name: (len(name), name))
+    assert "#### One gene" in words(app)
+    name = offered[0].replace("\\", "")
+    app = app.button(key=f"gene {name}").click().run()
+    assert app.text_input(key="gene").value == name
+    assert f"#### {name}" in words(app).replace("\\", "")
 
 
 def test_more_genes_than_pixels_is_one_message(dataset: DatasetRecord) -> None:

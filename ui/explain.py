@@ -15,7 +15,7 @@ from core.explain.methods import BASELINE_PROFILES, METHODS, Recipe
 from core.images.layout import GeneLayout
 from core.models.backbones import REGION_CELLS
 from core.models.spec import NetworkSpec
-from core.plots.figures import expression_by_class, gene_image, region_map
+from core.plots.figures import expression_by_class, gene_image, let_draw, region_map
 from core.runs.explain import (
     RunAttribution,
     cancel_explanation,
@@ -279,8 +279,7 @@ def _show_pointed(
     if st.session_state["map pointer"] == "click":
         show_figure(figure, data, name, alt=alt, key="map", select=partial(_take_click, layout))
         return
-    figure.update_layout(dragmode="lasso")
-    over = [trace.name for trace in figure.data].index("genes")
+    over = let_draw(figure)
     points = show_figure(figure, data, name, alt=alt, key="map drawn", select="lasso")
     drawn = {point["point_index"] for point in points if point["curve_number"] == over}
     if drawn:  # a chart that changes forgets its selection

@@ -1,6 +1,7 @@
 """plotly figures out of plain arrays and frames; transparent, for light and dark pages."""
 
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from html import escape
 from urllib.parse import quote
 
@@ -18,10 +19,16 @@ SEQUENTIAL = "Viridis"
 DIVERGING = "RdBu_r"
 FREE = (0.12, 0.45)
 """How opaque the grey fields are that show through free pixels; no colour scale is chequered."""
+MANY_SAMPLES = 3000
+"""With more, boxes are drawn without the samples."""
 NAMED = 4
 """Genes of one pixel that are named under the pointer; more are counted."""
 INK, PAPER = "#1B262C", "#FFFFFF"
 """What marks a gene: dark with a light rim, so that it shows on every colour."""
+TARGETS = "genes"
+"""The trace of an image that takes hovers and clicks."""
+CLICKED = "#FF1FA0"
+"""The colour of the gene that was clicked, which is in none of the colour scales."""
 
 
 def gene_image(
@@ -74,19 +81,26 @@ def gene_image(
     mark_genes(figure, layout, marked)
     lay_out_image(figure, rows, columns)
     mark_free_pixels(figure, layout)
+    identify(figure, layout.genes, layout.row, layout.col, pointed, lines, low, high)
     return figure
 
 
 def place_pointers(
     figure: go.Figure, layout: GeneLayout, texts: Sequence[str], template: str, **more: np.ndarray
 ) -> None:
-    """Lay the invisible markers over an image: one a gene, in the order of the layout."""
+    """Lay the invisible markers over an image: one a gene, in the order of the layout.
+
+    A selected one is drawn as a dot with a rim, which the browser does by itself at a click.
+    """
+    size = max(4, 480 / layout.shape[0])
     figure.add_scattergl(
         x=layout.col,
         y=layout.row,
         mode="markers",
-        name="genes",
-        marker={"symbol": "square", "size": max(4, 480 / layout.shape[0]), "opacity": 0},
+        name=TARGETS,
+        marker={"size": size, "opacity": 0, "line": {"color": PAPER, "width": 2}},
+        selected={"marker": {"opacity": 1, "size": 13, "color": CLICKED}},
+        unselected={"marker": {"opacity": 0}},
         text=texts,
         hovertemplate=template,
         showlegend=False,
@@ -94,16 +108,48 @@ def place_pointers(
     )
 
 
+def select_gene(figure: go.Figure, layout: GeneLayout, gene: str | None) -> None:
+    """Draw a figure with pointers as after a click on a gene; None, or one that it lacks: none."""
+    at = np.flatnonzero(layout.genes == gene).tolist()
+    figure.update_traces(selectedpoints=at or None, selector={"name": TARGETS})
+
+
+def let_draw(figure: go.Figure) -> int:
+    """Let genes be drawn around on a figure with pointers; those inside are tinted.
+
+    Returns the number of the trace whose selected points are the genes.
+    """
+    figure.update_layout(dragmode="lasso")
+    number = [trace.name for trace in figure.data].index(TARGETS)
+    marker = figure.data[number].marker
+    figure.data[number].selected.marker.update(size=marker.size, opacity=0.5)
+    return number
+
+
 def mark_genes(figure: go.Figure, layout: GeneLayout, marked: Sequence[str]) -> None:
     """Circle genes and name them; those that the layout lacks are left out."""
-    for gene in _painted(layout, marked):
-        row, col = layout.pixel_of(gene)
-        _circle(figure, row, col)
+    pixels = {gene: layout.pixel_of(gene) for gene in _painted(layout, marked)}
+    figure.layout.shapes += tuple(
+        ring for row, col in pixels.values() for ring in _circle(row, col)
+    )
+    for gene, (row, col) in pixels.items():
         figure.add_annotation(
             x=col, y=row, text=gene, ax=0, ay=-34 if row > 2 else 34, arrowhead=0, standoff=9,
             arrowcolor=INK, font={"color": INK, "size": 14}, bgcolor=PAPER, bordercolor=INK,
             borderpad=3,
         )  # fmt: skip
+
+
+def identify(figure: go.Figure, *drawn: object) -> None:
+    """Give a figure the revision by which one knows whether it shows the same as another.
+
+    Args:
+        drawn: arrays and words that its traces follow from.
+    """
+    digest = blake2b(digest_size=8)
+    for part in drawn:
+        digest.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
+    figure.layout.datarevision = digest.hexdigest()
 
 
 def name_pixels(layout: GeneLayout) -> np.ndarray:
@@ -182,8 +228,6 @@ def image_grid(
             hovertemplate="<b>%{text}</b><br>" + name + " %{z:.3g}<extra></extra>",
             row=index // columns + 1, col=index % columns + 1,
         )  # fmt: skip
-        for row, col in pixels:
-            _circle(figure, row, col, row=index // columns + 1, col=index % columns + 1)
     figure.update_xaxes(visible=False, constrain="domain")
     figure.update_yaxes(visible=False, autorange="reversed")
     axes = ["", *map(str, range(2, len(titles) + 1))]
@@ -191,6 +235,7 @@ def image_grid(
     figure.update_layout(
         {f"yaxis{axis}": {"scaleanchor": f"x{axis}", "constrain": "domain"} for axis in axes},
         images=[_chequer(layout.shape, f"x{axis}", f"y{axis}") for axis in axes if free],
+        shapes=[ring for axis in axes for row, col in pixels for ring in _circle(row, col, axis)],
         coloraxis={
             "cmin": low, "cmax": high, "colorscale": DIVERGING if diverging else SEQUENTIAL,
             "colorbar": {"title": {"text": name, "side": "right"}, "thickness": 12},
@@ -302,14 +347,24 @@ def class_sizes(counts: dict[str, int]) -> go.Figure:
 
 
 def expression_by_class(values: np.ndarray, labels: np.ndarray, gene: str) -> go.Figure:
-    """A gene's log2 expression (samples,) in each class; up to 3000 samples each a point."""
+    """A gene's log2 expression (samples,) in each class; up to 3000 samples each a point.
+
+    Of more, only the boxes go to the browser; whiskers end at the outermost samples within 1.5
+    times the box's height from it (Tukey).
+    """
     figure = go.Figure()
     for number, name in enumerate(np.unique(labels)):
+        own = values[labels == name]
+        if len(values) <= MANY_SAMPLES:
+            drawn = {"y": own, "jitter": 0.5, "pointpos": 0, "boxpoints": "all"}
+        else:
+            low, middle, high = np.quantile(own, [0.25, 0.5, 0.75])
+            inside = own[np.abs(own - (low + high) / 2) <= 2 * (high - low)]
+            drawn = {"q1": [low], "median": [middle], "q3": [high], "x": [str(name)],
+                     "lowerfence": [inside.min()], "upperfence": [inside.max()]}  # fmt: skip
         figure.add_box(
-            y=values[labels == name], name=str(name), jitter=0.5, pointpos=0,
-            boxpoints="all" if len(values) <= 3000 else "outliers",
-            marker={"size": 4, "opacity": 0.55, "color": COLOURS[number % len(COLOURS)]},
-            line={"width": 1.2},
+            name=str(name), line={"width": 1.2},
+            marker={"size": 4, "opacity": 0.55, "color": COLOURS[number % len(COLOURS)]}, **drawn,
         )  # fmt: skip
     figure.update_yaxes(title_text=f"{gene}, log2 expression")
     figure.update_layout(height=366, showlegend=False)
@@ -332,13 +387,16 @@ def _painted(layout: GeneLayout, genes: Sequence[str]) -> list[str]:
     return [gene for gene in genes if gene in known]
 
 
-def _circle(figure: go.Figure, y: int, x: int, **subplot: int) -> None:
-    for colour, width in ((PAPER, 6), (INK, 2.5)):
-        figure.add_scatter(
-            x=[x], y=[y], mode="markers", hoverinfo="skip", showlegend=False,
-            marker={"symbol": "circle-open", "size": 18, "color": colour, "line": {"width": width}},
-            **subplot,
-        )  # fmt: skip
+def _circle(row: int, col: int, axis: str = "") -> list[dict]:
+    """A dark ring with a light rim, of one size at any zoom, around a pixel of an image."""
+    return [
+        {
+            "type": "circle", "xref": f"x{axis}", "yref": f"y{axis}", "xsizemode": "pixel",
+            "ysizemode": "pixel", "xanchor": col, "yanchor": row, "x0": -9, "x1": 9, "y0": -9,
+            "y1": 9, "line": {"color": colour, "width": width},
+        }
+        for colour, width in ((PAPER, 6), (INK, 2.5))
+    ]  # fmt: skip
 
 
 def lay_out_image(figure: go.Figure, rows: int, columns: int) -> None:

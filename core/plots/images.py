@@ -8,9 +8,9 @@ import plotly.graph_objects as go
 from core.images.layout import GeneLayout
 from core.plots.figures import (
     COLOURS,
+    identify,
     lay_out_image,
     mark_free_pixels,
-    mark_genes,
     name_pixels,
     place_pointers,
 )
@@ -27,8 +27,6 @@ def group_image(
     layout: GeneLayout,
     groups: np.ndarray,
     order: Sequence[str],
-    *,
-    marked: Sequence[str] = (),
 ) -> go.Figure:
     """The canvas coloured by chromosome, gene set or module.
 
@@ -36,7 +34,6 @@ def group_image(
         layout: where each gene stands.
         groups: (genes,) the group of each gene, empty for none.
         order: the groups, in the order of the legend; others count as none.
-        marked: genes to circle.
     """
     number = {name: index + 1 for index, name in enumerate(order)}
     several = len(order) + 1
@@ -74,9 +71,9 @@ def group_image(
             x=[None], y=[None], mode="markers", name=title, hoverinfo="skip",
             marker={"symbol": "square", "size": 11, "color": colour},
         )  # fmt: skip
-    mark_genes(figure, layout, marked)
     lay_out_image(figure, *layout.shape)
     mark_free_pixels(figure, layout)
+    identify(figure, layout.genes, layout.row, layout.col, own, list(order))
     legend = {"itemclick": False, "itemdoubleclick": False}
     if max((len(title) for title, _ in entries), default=0) > BESIDE:
         legend |= {"orientation": "h", "y": -0.06, "yanchor": "top"}
