@@ -3,8 +3,9 @@
     python -m benchmarks.compare_page [--runs 200] [--samples 1200]
 
 The runs are finished ones with made-up predictions on real splits of simulated data, stored as a
-worker leaves them. The page runs in Streamlit's AppTest: this is the server's time, without the
-network and the browser.
+worker leaves them. First the page runs in Streamlit's AppTest: this is the server's time, without
+the network and the browser. Then in Chromium, which draws without a graphics card here: from the
+click until the new chart stands and the page has nothing left to do.
 """
 
 import argparse
@@ -12,14 +13,27 @@ import os
 import tempfile
 import time
 
+from playwright.sync_api import sync_playwright
+
 os.environ["GENECANVAS_HOME"] = tempfile.mkdtemp(prefix="genecanvas-")
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.evaluation.metrics import METRICS
+from core.home import home
 from core.runs.outcome import keep_measures
+from tests import browser
 from tests.pages import open_page
 from tests.test_runs_compare import finish_run
+
+SHOWN = {
+    "Differences": ".st-key-ranks .point",
+    "Settings": ".st-key-effects .point",
+    "Cost": ".st-key-cost .point",
+    "One run": ".st-key-confusion image",
+    "Samples": ".st-key-wrong_samples-table canvas",
+}
+"""View -> what it shows at last."""
 
 
 def main() -> None:
@@ -46,6 +60,39 @@ def main() -> None:
             assert not app.exception
             app = app.selectbox(key="metric").select("accuracy").run()
         print(f"{name:20} " + " ".join(f"{figure:6.2f}" for figure in figures), flush=True)
+    click_in_browser(names[1:])
+
+
+def click_in_browser(names: list[str]) -> None:
+    """Time a new score, and each view, in a browser with a server of its own."""
+    server = browser.Server(home())
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=browser.find_browser(), args=browser.ARGUMENTS
+        )
+        page = chromium.new_page(viewport={"width": 1400, "height": 1400})
+        page.set_default_timeout(600_000)
+        browser.open_page(page, f"{server.url}/compare?runs=all")
+        page.get_by_label("Accuracy of each model").wait_for()
+        page.wait_for_timeout(3000)
+        idle = "document.querySelector('[data-test-script-state=notRunning]')"
+        print(f"{'in the browser':40} seconds")
+        for name in names:
+            title = METRICS[name].title
+            page.get_by_test_id("stSelectbox").filter(has_text="Score").locator("input").click()
+            page.wait_for_timeout(300)
+            chart = f"document.querySelector(\"[aria-label^='{title} of each model'] .point\")"
+            browser.watch(page, "pointerdown", f"{chart} && {idle}")
+            page.get_by_role("option", name=title, exact=True).click()
+            print(f"{title:40} {browser.waited(page):.2f}", flush=True)
+            page.wait_for_timeout(2500)
+        for view, shown in SHOWN.items():
+            browser.watch(page, "pointerdown", f"document.querySelector('{shown}') && {idle}")
+            page.get_by_text(view, exact=True).first.click()
+            print(f"view {view:35} {browser.waited(page):.2f}", flush=True)
+            page.wait_for_timeout(2500)
+        chromium.close()
+    server.kill()
 
 
 if __name__ == "__main__":

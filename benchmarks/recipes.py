@@ -35,6 +35,28 @@ VARIANTS: dict[str, dict] = {
         "network": {"image_size": 32, "freeze": "backbone"},
         "training": {"epochs": 40, "class_weights": True},
     },
+    "half_unfrozen": {
+        "after": "small_frozen",
+        "network": {"image_size": 32, "freeze": "fire4_5"},
+        "training": {"epochs": 20},
+    },
+    "unfrozen": {
+        "after": "half_unfrozen",
+        "network": {"image_size": 32},
+        "training": {"epochs": 20},
+    },
+    "frozen_thinning": {
+        "network": {"image_size": 32, "freeze": "backbone"},
+        "training": {"epochs": 40, "augmentation": "thinning"},
+    },
+    "frozen_repeat_noise": {
+        "network": {"image_size": 32, "freeze": "backbone"},
+        "training": {"epochs": 40, "augmentation": "repeat_noise"},
+    },
+    "frozen_mixup": {
+        "network": {"image_size": 32, "freeze": "backbone"},
+        "training": {"epochs": 40, "augmentation": "mixup"},
+    },
     "few_epochs": {"network": {"image_size": 32}, "training": {"epochs": 12}},
     "few_genes": {
         "network": {"image_size": 32},
@@ -56,7 +78,9 @@ VARIANTS: dict[str, dict] = {
     "more_dropout": {"network": {"dropout": 0.5}},
     "small_batches": {"training": {"batch_size": 16}},
 }
-"""Name -> what differs from the default recipe, as in a run's YAML."""
+"""Name -> what differs from the default recipe, as in a run's YAML; `after`: the variant whose
+network of the same split is trained on (gradual unfreezing: Howard and Ruder 2018,
+arXiv:1801.06146)."""
 
 
 def main() -> None:
@@ -84,16 +108,20 @@ def main() -> None:
     }  # fmt: skip
     print(f"{'variant':24} {given.metric:13} logistic      difference  p      s a run")
     for name in given.variants:
-        results = []
-        for seed in range(given.seeds):
-            parts = {**VARIANTS[name], **common, "seed": seed}
-            parts["network"] = {
-                "backbone": given.network,
-                "weights": given.weights,
-                **VARIANTS[name].get("network", {}),
-            }
-            results.append(train(RunSpec.parse(parts)))
+        results = [
+            train(make_spec(name, {**common, "seed": seed}, given.network, given.weights))
+            for seed in range(given.seeds)
+        ]
         print(describe(name, results, given.metric), flush=True)
+
+
+def make_spec(name: str, common: dict, backbone: str, weights: str) -> RunSpec:
+    """A variant's run; one that goes on from another has that trained first."""
+    parts = dict(VARIANTS[name])
+    if before := parts.pop("after", None):
+        weights = f"run:{train(make_spec(before, common, backbone, weights)).run}"
+    network = {"backbone": backbone, "weights": weights, **parts.get("network", {})}
+    return RunSpec.parse({**parts, **common, "network": network})
 
 
 def train(spec: RunSpec) -> RunResult:

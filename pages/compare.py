@@ -50,7 +50,7 @@ from core.runs.outcome import (
 )
 from core.runs.store import RunRecord
 from ui.compare_samples import show_samples
-from ui.compare_study import show_cost, show_curves, show_published
+from ui.compare_study import show_cost, show_curves, show_published, show_wins
 from ui.parts import (
     decimals,
     download_table,
@@ -62,6 +62,15 @@ from ui.parts import (
     show_figure,
 )
 
+VIEWS = {
+    "scores": "Scores",
+    "differences": "Differences",
+    "settings": "Settings",
+    "cost": "Cost",
+    "published": "Published figures",
+    "run": "One run",
+    "samples": "Samples",
+}
 SHOWN_ROWS = 24
 """A chart shows at most so many models; the tables hold all."""
 
@@ -157,6 +166,17 @@ def pick_metric() -> Metric:
     st.query_params["metric"] = name
     st.caption(METRICS[name].help)
     return METRICS[name]
+
+
+def pick_view() -> str:
+    """What to look at; it stands in the link, and a link with a sample leads to the samples."""
+    wanted = st.query_params.get("view", "samples" if "sample" in st.query_params else "scores")
+    view = st.segmented_control(
+        "Show", VIEWS, default=wanted if wanted in VIEWS else "scores", required=True,
+        format_func=VIEWS.get, key="compare view", label_visibility="collapsed",
+    )  # fmt: skip
+    st.query_params["view"] = view
+    return view
 
 
 def show_request(runs: list[str], missing: int) -> None:
@@ -284,6 +304,11 @@ def show_downloads(table: pd.DataFrame, name: str) -> None:
 def show_differences(comparison: Comparison) -> None:
     """Pairs of runs on the same samples, and of setups over the same splits."""
     found = [pair for pair in comparison.differences if pair.points is not None]
+    if not found and not comparison.setup_differences:
+        st.info(
+            "No two of these runs were tested on the same samples, or on three splits that both "
+            "have. Choose more runs, or train another one on the same split and seed."
+        )
     if comparison.setup_differences:
         st.markdown("#### Differences over splits")
         rows = pd.DataFrame([pair.model_dump() for pair in comparison.setup_differences])
@@ -343,6 +368,9 @@ def show_ranks(comparison: Comparison) -> None:
 
 def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
     """Two settings against each other, and what each level does, averaged over the rest."""
+    if len(outcomes) < 2:
+        st.info("Choose at least two runs whose settings differ.")
+        return
     differing, _ = split_settings([outcome.settings for outcome in outcomes])
     factors = [name for name in differing if name != "seed"]
     effects = measure_effects(outcomes, metric.name)
@@ -367,11 +395,17 @@ def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
                     key="effects")  # fmt: skip
         if effects["low"].isna().all():
             st.caption(f"No intervals: they need at least {REPEATS} splits of each combination.")
+    elif factors:
+        st.info(
+            "What each setting does can be told where every level of each was run with every level "
+            f"of the others, on the same seeds. These runs differ in {', '.join(factors)}."
+        )
+    else:
+        st.info("These runs differ in no setting but the seed.")
 
 
 def show_run(outcomes: list[Outcome]) -> None:
     """One run's calibration, classes and confusion."""
-    st.markdown("#### One run in detail")
     by_id = {outcome.run: outcome for outcome in outcomes}
     left, right = st.columns(2)
     run = left.selectbox(
@@ -456,7 +490,7 @@ def name_model(name: str) -> str:
 
 
 def show_page() -> None:
-    """Pick runs; the sentence that follows; scores, differences, ranks, grid, details."""
+    """Pick runs; the sentence that follows; what they reach, where they differ, and why."""
     records = finished_runs()
     if not records:
         show_empty("There is no finished run to compare yet.", "Train a network", "train")
@@ -480,17 +514,26 @@ def show_page() -> None:
     for note in comparison.notes:
         st.caption(note)
     show_request(runs, len(missing))
-    show_scores(comparison, outcomes, metric)
-    show_differences(comparison)
-    show_ranks(comparison)
-    show_cost(comparison, metric)
-    show_grid(grid_of(outcomes), metric)
-    show_curves(key, outcomes, metric)
-    show_published(
-        comparison if metric.name == "accuracy" else read_comparison(key, "accuracy", outcomes)
-    )
-    show_run(outcomes)
-    show_samples(key, outcomes)
+    view = pick_view()
+    if view == "scores":
+        show_scores(comparison, outcomes, metric)
+    elif view == "differences":
+        show_differences(comparison)
+        show_ranks(comparison)
+        show_wins(comparison)
+    elif view == "settings":
+        show_grid(grid_of(outcomes), metric)
+        show_curves(key, outcomes, metric)
+    elif view == "cost":
+        show_cost(comparison, metric)
+    elif view == "published":
+        show_published(
+            comparison if metric.name == "accuracy" else read_comparison(key, "accuracy", outcomes)
+        )
+    elif view == "run":
+        show_run(outcomes)
+    else:
+        show_samples(key, outcomes)
 
 
 st.title("Compare")

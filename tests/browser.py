@@ -69,6 +69,26 @@ def settle(page: Page) -> None:
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=60_000)
 
 
+def watch(page: Page, event: str, ready: str) -> None:
+    """Let the page measure by itself how long after an event `ready` (JavaScript) holds."""
+    page.evaluate(
+        """([event, ready]) => {
+            window.waited = new Promise(done => addEventListener(event, () => {
+                const begin = performance.now()
+                const look = () => eval(ready) ? done(performance.now() - begin)
+                    : requestAnimationFrame(look)
+                look()
+            }, {once: true, capture: true}))
+        }""",
+        [event, ready],
+    )
+
+
+def waited(page: Page) -> float:
+    """Seconds that `watch` measured, to a frame."""
+    return page.evaluate("window.waited") / 1000
+
+
 def open_page(page: Page, url: str) -> None:
     """Go to an address and wait for the page."""
     page.goto(url)

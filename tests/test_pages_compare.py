@@ -33,10 +33,15 @@ def test_one_run(dataset: str) -> None:
         " ", ""
     )
     assert "all" in app.query_params["runs"]
-    assert "Most confused" in words(app)
-    assert "Differences" not in words(app)
-    assert charts(app) == 3
+    assert charts(app) == 1
     assert button(app, "Fit plain models")
+    app = open_page("compare", view="run")
+    assert "Most confused" in words(app)
+    assert charts(app) == 2
+    for view, said in (("differences", "No two of these runs"), ("settings", "at least two runs")):
+        app = open_page("compare", view=view)
+        assert not app.exception
+        assert said in app.info[0].value
 
 
 def test_the_link_names_runs_and_score(dataset: str) -> None:
@@ -84,15 +89,28 @@ def test_a_grid_with_repeats_and_plain_models(dataset: str) -> None:
     ]  # fmt: skip
     compute_baselines(runs[:1], lambda *_: None)
     app = open_page("compare")
-    assert not app.exception
-    assert not app.error
-    text = words(app)
-    for heading in ("Differences over splits", "Ranks over splits", "One setting against another",
-                    "What each setting does", "Samples", "Cost beside benefit",
-                    "How often each network wins", "Published figures beside these"):  # fmt: skip
-        assert heading in text
-    assert charts(app) == 7
-    assert any("practically the same" in columns for columns in tables(app))
+    shown = {
+        "scores": ("Runs",),
+        "differences": ("Differences over splits", "Ranks over splits",
+                        "How often each network wins"),
+        "settings": ("One setting against another", "What each setting does"),
+        "cost": ("Cost beside benefit",),
+        "published": ("Published figures beside these", "Accuracies that others published"),
+        "samples": ("Samples",),
+        "run": ("Most confused",),
+    }  # fmt: skip
+    counted = []
+    for view, headings in shown.items():
+        app = app.segmented_control(key="compare view").set_value(view).run()
+        assert not app.exception
+        assert not app.error
+        assert not app.info
+        assert app.query_params["view"] == view
+        assert all(heading in words(app) for heading in headings)
+        counted.append(charts(app))
+        found = any("practically the same" in columns for columns in tables(app))
+        assert found == (view == "differences")
+    assert counted == [1, 1, 2, 1, 0, 0, 2]
     app.selectbox(key="detail").select(runs[0]).run()
     app.selectbox(key="model").select("random_forest").run()
     assert not app.exception
@@ -158,7 +176,7 @@ def test_controls_and_a_learning_curve(dataset: str) -> None:
     assert not app.exception
     assert not app.error
     assert set(app.dataframe[0].value["control"]) == {"", "random layout", "permuted labels"}
+    assert "#### Learning curve" in words(open_page("compare", view="settings"))
     text = words(app)
     assert "Controls, never the best network" in text
-    assert "#### Learning curve" in text
     assert "random" not in text.splitlines()[1]

@@ -222,7 +222,7 @@ def test_finished_runs_on_all_three_pages(dataset: str) -> None:
     app = open_page("compare", runs=f"{first},{second}")
     assert not app.exception
     assert not app.error, [error.value for error in app.error]
-    assert charts(app) == 3
+    assert charts(app) == 1
     assert app.dataframe[0].value["seed"].tolist() == ["0", "1"]
 
     app = open_page("explain", run=first)

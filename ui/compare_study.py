@@ -10,7 +10,7 @@ from core.evaluation.metrics import Metric
 from core.plots.compare import cost_dots, learning_curves
 from core.runs.compare import Comparison
 from core.runs.learning_curve import LearningCurve, measure_curves
-from core.runs.outcome import NETWORK, Outcome
+from core.runs.outcome import DRAWS_BY_NAME, NETWORK, Outcome
 from core.runs.published import SOURCES, list_published, put_beside_published
 from ui.parts import download_table, escape_markdown, show_figure
 
@@ -42,16 +42,16 @@ def show_published(comparison: Comparison) -> None:
             shown, hide_index=True, column_config=dict.fromkeys(shares, PERCENT), key="published"
         )
         download_table(table, "beside_published", "CSV", key="published csv")
-    with st.expander("Accuracies that others published for gene-images"):
-        st.dataframe(list_published(), hide_index=True, column_config={"accuracy": PERCENT})
-        st.caption(
-            "Figures with their sources, of other samples, other genes and other splits. None of "
-            "them tells with which augmentation."
-        )
+    st.markdown("#### Accuracies that others published for gene-images")
+    st.dataframe(list_published(), hide_index=True, column_config={"accuracy": PERCENT})
+    st.caption(
+        "Figures with their sources, of other samples, other genes and other splits. None of them "
+        "tells with which augmentation."
+    )
 
 
 def show_cost(comparison: Comparison, metric: Metric) -> None:
-    """What each network costs, beside what it reaches, and how often it is the best."""
+    """What each network costs, beside what it reaches."""
     intervals = {run.run: run.interval for run in comparison.runs}
     rows = []
     for setup in comparison.setups:
@@ -62,15 +62,12 @@ def show_cost(comparison: Comparison, metric: Metric) -> None:
             limits = intervals[setup.runs[0]] or limits
         rows.append((setup.name, setup.kind, setup.mean, *limits, setup.seconds,
                      None if setup.peak_bytes is None else setup.peak_bytes / 1e9,
-                     setup.parameters, setup.first))  # fmt: skip
-    columns = ["model", "kind", "score", "low", "high", "seconds", "gigabytes", "parameters",
-               "first"]  # fmt: skip
+                     setup.parameters))  # fmt: skip
+    columns = ["model", "kind", "score", "low", "high", "seconds", "gigabytes", "parameters"]
     table = pd.DataFrame(rows, columns=columns).astype(
         {"low": float, "high": float, "gigabytes": float}
     )
     table = table.sort_values("score", ascending=metric.best < metric.worst, kind="stable")
-    if len(table) < 2:
-        return
     st.markdown("#### Cost beside benefit")
     plain = max(
         (s for s in comparison.setups if s.kind == "baseline" and s.name.startswith("Logistic")),
@@ -88,22 +85,29 @@ def show_cost(comparison: Comparison, metric: Metric) -> None:
         + (f" The best {SHOWN_COSTS} of {len(table)}; the CSV has all."
            if len(table) > SHOWN_COSTS else "")
     )  # fmt: skip
-    if table["first"].notna().any():
-        winners = table.dropna(subset="first").sort_values("first", ascending=False)
-        st.markdown("#### How often each network wins")
-        st.dataframe(
-            winners[["model", "first"]].rename(columns={"first": "is the best"}), hide_index=True,
-            column_config={
-                "is the best": st.column_config.ProgressColumn(
-                    format="percent", min_value=0.0, max_value=1.0
-                )
-            },
-        )  # fmt: skip
-        st.caption(
-            "Of 500 draws with patients and seeds drawn anew: in how many a network's mean is the "
-            "highest. A best network that seldom wins is the best of these splits only."
-        )
-        download_table(winners, "wins", "CSV", key="wins")
+
+
+def show_wins(comparison: Comparison) -> None:
+    """How often each network is the best when patients and seeds are drawn anew."""
+    rows = [(setup.name, setup.first) for setup in comparison.setups if setup.first is not None]
+    if not rows:
+        return
+    winners = pd.DataFrame(rows, columns=["model", "is the best"])
+    winners = winners.sort_values("is the best", ascending=False, kind="stable")
+    st.markdown("#### How often each network wins")
+    st.dataframe(
+        winners, hide_index=True,
+        column_config={
+            "is the best": st.column_config.ProgressColumn(
+                format="percent", min_value=0.0, max_value=1.0
+            )
+        },
+    )  # fmt: skip
+    st.caption(
+        f"Of {DRAWS_BY_NAME} draws with patients and seeds drawn anew: in how many a network's "
+        "mean is the highest. A best network that seldom wins is the best of these splits only."
+    )
+    download_table(winners, "wins", "CSV", key="wins")
 
 
 @st.cache_data(max_entries=20, show_spinner="Fitting learning curves")
