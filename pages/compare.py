@@ -278,9 +278,19 @@ def show_scores(comparison: Comparison, outcomes: list[Outcome], metric: Metric)
             for run in comparison.runs
         ]
     )
-    differing = ("run", *comparison.runs[0].settings)  # stay in sight, on a shade of their own
-    pinned = dict.fromkeys(differing, st.column_config.TextColumn(pinned=True))
-    st.dataframe(rows, hide_index=True, column_config=decimals(rows) | pinned)
+    differing = [name for name in comparison.runs[0].settings if name != "seed"]
+    levels = {name: list(dict.fromkeys(rows[name])) for name in differing}
+    st.dataframe(
+        rows.assign(**{name: [[value] for value in rows[name]] for name in differing}),
+        hide_index=True,
+        column_config=decimals(rows)
+        | {
+            name: st.column_config.MultiselectColumn(
+                options=values, color="auto", help="These runs differ in it: a colour a value."
+            )
+            for name, values in levels.items()
+        },
+    )
     show_downloads(rows, "runs")
     if comparison.equal:
         with st.expander(f"{len(comparison.equal)} settings are the same in all of them"):
