@@ -81,6 +81,7 @@ def gene_image(
     mark_genes(figure, layout, marked)
     lay_out_image(figure, rows, columns)
     mark_free_pixels(figure, layout)
+    keep_margin(figure)
     identify(figure, layout.genes, layout.row, layout.col, pointed, lines, low, high)
     return figure
 
@@ -245,7 +246,13 @@ def image_grid(
     )  # fmt: skip
     finish(figure, 40)
     figure.layout.template.data.heatmap = [{"text": names.astype(str)}]  # updates would copy it
+    keep_margin(figure)
     return figure
+
+
+def keep_margin(figure: go.Figure) -> None:
+    """Give a colour bar its room at once: plotly else draws all, measures it, and draws again."""
+    figure.update_layout(margin_r=90, margin_autoexpand=False)
 
 
 def region_map(image: np.ndarray, *, name: str, diverging: bool) -> go.Figure:
