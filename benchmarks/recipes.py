@@ -35,6 +35,14 @@ VARIANTS: dict[str, dict] = {
         "network": {"image_size": 32, "freeze": "backbone"},
         "training": {"epochs": 40, "class_weights": True},
     },
+    "frozen_batches_64": {
+        "network": {"image_size": 32, "freeze": "backbone"},
+        "training": {"epochs": 40, "batch_size": 64},
+    },
+    "frozen_batches_64_faster": {
+        "network": {"image_size": 32, "freeze": "backbone"},
+        "training": {"epochs": 40, "batch_size": 64, "learning_rate": 1e-3},
+    },
     "half_unfrozen": {
         "after": "small_frozen",
         "network": {"image_size": 32, "freeze": "fire4_5"},

@@ -38,6 +38,8 @@ from core.runs.compare import (
     grid_of,
     latex_table,
     measure_effects,
+    say_setting,
+    say_value,
     split_settings,
 )
 from core.runs.outcome import (
@@ -180,9 +182,7 @@ def pick_view() -> str:
 
 
 def show_request(runs: list[str], missing: int) -> None:
-    """Fit the plain models that no run computes by itself, in a process of its own."""
-    if not missing:
-        return
+    """Fit the missing plain models, which no run computes by itself, in a process of its own."""
     state, reason = baselines_state()
     if state == "working":
         st.fragment(wait_for_baselines, run_every=1)(runs, missing)
@@ -220,8 +220,7 @@ def model_rows(comparison: Comparison, outcomes: list[Outcome], metric: Metric) 
                          setup.n_test))  # fmt: skip
     if not rows:
         for outcome, run in zip(outcomes, comparison.runs, strict=True):
-            words = " · ".join(f"{name.rpartition('.')[2]} {value}" for name, value in
-                               run.settings.items())  # fmt: skip
+            words = " · ".join(say_setting(name, value) for name, value in run.settings.items())
             name = f"{outcome.spec.network.record.title} · {words or 'one run'} · {run.run[:6]}"
             kind = "control" if run.control else "network"
             rows.append((name, kind, run.metrics[metric.name],
@@ -260,7 +259,7 @@ def show_scores(comparison: Comparison, outcomes: list[Outcome], metric: Metric)
             {
                 "run": run.run[:6],
                 **({"control": run.control or ""} if controls else {}),
-                **{name: str(value) for name, value in run.settings.items()},
+                **{name: say_value(name, value) for name, value in run.settings.items()},
                 "n": run.n_test,
                 "patients": run.patients,
                 metric.title: run.metrics[metric.name],
@@ -295,7 +294,7 @@ def show_scores(comparison: Comparison, outcomes: list[Outcome], metric: Metric)
     if comparison.equal:
         with st.expander(f"{len(comparison.equal)} settings are the same in all of them"):
             equal = pd.DataFrame(
-                [(name, str(value)) for name, value in comparison.equal.items()],
+                [(name, say_value(name, value)) for name, value in comparison.equal.items()],
                 columns=["setting", "value"],
             )
             st.dataframe(equal, hide_index=True)
@@ -387,10 +386,11 @@ def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
     if len(factors) >= 2:
         st.markdown("#### One setting against another")
         down, across, _ = st.columns([1, 1, 2])
-        row = down.selectbox("Rows", factors, key="rows")
+        row = down.selectbox("Rows", factors, key="rows", persist_state="session")
         column = across.selectbox(
-            "Columns", [name for name in factors if name != row], key="columns"
-        )
+            "Columns", [name for name in factors if name != row], key="columns",
+            persist_state="session",
+        )  # fmt: skip
         flat = pd.DataFrame([outcome.settings for outcome in outcomes])[[row, column]].astype(str)
         flat["score"] = [outcome.scores()[metric.name] for outcome in outcomes]
         table = flat.pivot_table(index=row, columns=column, values="score", aggfunc="mean")
@@ -418,18 +418,27 @@ def show_run(outcomes: list[Outcome]) -> None:
     """One run's calibration, classes and confusion."""
     by_id = {outcome.run: outcome for outcome in outcomes}
     left, right = st.columns(2)
+    wanted = st.query_params.get("detail")
     run = left.selectbox(
-        "Run", list(by_id), key="detail",
+        "Run", list(by_id), key="detail", persist_state="session",
+        index=list(by_id).index(wanted) if wanted in by_id else 0,
         format_func=lambda run: f"{run[:6]} · {by_id[run].spec.title()}",
     )  # fmt: skip
+    st.query_params["detail"] = run
     outcome = by_id[run]
     models = [name for name in outcome.proba if name != "majority"]
-    model = right.selectbox("Model", models, key="model", format_func=name_model)
+    model = right.selectbox(
+        "Model", models, key="model", format_func=name_model, persist_state="session"
+    )
     st.markdown(escape_markdown(read_detail(run, model, False, outcome).confused))
     left, right = st.columns(2, gap="large")
     with left:
         percent = st.segmented_control(
-            "Cells", ["samples", "row percent"], default="samples", key="cells"
+            "Cells",
+            ["samples", "row percent"],
+            default="samples",
+            key="cells",
+            persist_state="session",
         )
         detail = read_detail(run, model, percent == "row percent", outcome)
         show_figure(
@@ -523,7 +532,8 @@ def show_page() -> None:
     st.markdown(f"### {escape_markdown(comparison.headline)}")
     for note in comparison.notes:
         st.caption(note)
-    show_request(runs, len(missing))
+    if missing:
+        show_request(runs, len(missing))
     view = pick_view()
     if view == "scores":
         show_scores(comparison, outcomes, metric)

@@ -24,7 +24,7 @@ from core.plots.figures import (
     gene_image,
     image_grid,
     let_draw,
-    select_gene,
+    mark_clicked,
 )
 from core.plots.images import group_image
 from ui.find import find_name
@@ -189,19 +189,22 @@ def tabulate(layout: GeneLayout, **columns: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({**places, **groups, **columns})
 
 
-def first_selected(figure: go.Figure, genes: list[str], gene: str | None, key: str) -> str | None:
+def first_marked(figure: go.Figure, genes: list[str], gene: str | None, key: str) -> str | None:
     """The gene that a chart is sent with.
 
-    A click selects its gene in the browser at once. A chart that is then sent as it was stays as it
-    is; one that differs is drawn anew, which takes longer than all the rest of the answer.
+    A click marks its gene in the browser at once. A chart that is then sent as it was stays as it
+    is; one that differs is drawn anew, which takes longer than all the rest of the answer. So the
+    chart differs only where the browser's mark has to go.
     """
     kept = f"{key} sent"
     points = st.session_state.get(key, {}).get("selection", {}).get("points", [])
-    revision, first = st.session_state.get(kept, (None, None))
-    clicked = bool(points) and genes[points[0]["point_index"]] == gene
-    if revision != figure.layout.datarevision or not clicked:
+    revision, first, turn = st.session_state.get(kept, (None, None, 0))
+    if revision != figure.layout.datarevision:  # the points are those of another image
         first = gene
-    st.session_state[kept] = (figure.layout.datarevision, first)
+    elif not points or genes[points[0]["point_index"]] != gene:
+        first, turn = gene, turn + len(points)
+    st.session_state[kept] = (figure.layout.datarevision, first, turn)
+    figure.layout.meta = turn
     return first
 
 
@@ -225,7 +228,7 @@ def show_pointed(
     """A large image on which a gene can be clicked or genes drawn around."""
     genes = layout.genes.tolist()
     if st.session_state.get("pointer") != "draw":
-        select_gene(figure, layout, first_selected(figure, genes, gene, key))
+        mark_clicked(figure, layout, first_marked(figure, genes, gene, key))
         show_figure(figure, table, name, alt=alt, key=key, select=partial(take_click, genes, key))
         return
     over = let_draw(figure)

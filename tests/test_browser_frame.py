@@ -138,6 +138,78 @@ def test_a_gene_is_found_while_its_name_is_typed(server: Server, page: Page) -> 
     expect_no_failure(page)
 
 
+def click_at(page: Page, chart: int, x: float, y: float) -> str:
+    """Click a pixel of a chart, by shares of its sides; gives the gene that is then looked at."""
+    canvas = page.locator(".nsewdrag").nth(chart)
+    page.mouse.move(10, 10)
+    canvas.hover()
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
+    page.wait_for_timeout(700)
+    gene = page.locator(".hoverlayer .hovertext").first.text_content()
+    page.mouse.click(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
+    page.wait_for_timeout(500)
+    settle(page)
+    return re.match(r"[A-Z0-9]+?(?=mean of|SD|value)", gene)[0]
+
+
+def marked(page: Page) -> list[str | None]:
+    """The gene that is marked on each large image, as the browser draws it."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('.js-plotly-plot')].map(node => {
+            const genes = node._fullData.find(trace => trace.name == 'genes')
+            const sent = node._fullData.find(trace => trace.mode == 'markers+text')
+            if (!genes) return undefined
+            if (genes.selectedpoints?.length) return genes.text[genes.selectedpoints[0]]
+            return sent ? sent.text[0] : null
+        }).filter(gene => gene !== undefined)"""
+    )
+
+
+def expect_gene(page: Page, gene: str | None, charts: int = 1) -> None:
+    """The gene is looked at, and marked on all large images; None: none is."""
+    page.wait_for_timeout(300)
+    settle(page)
+    expect(page.get_by_role("heading", name=gene or "One gene", exact=True)).to_be_visible()
+    assert marked(page) == [gene] * charts
+
+
+def test_the_marked_gene_is_the_one_that_is_looked_at(server: Server, page: Page) -> None:
+    open_page(page, f"{server.url}/images")
+    field = page.get_by_label("Find a gene")
+    first = click_at(page, 0, 0.2, 0.2)
+    expect_gene(page, first)
+    for _ in range(2):
+        field.fill("gata3")
+        expect(page.get_by_role("heading", name="GATA3", exact=True)).to_be_visible()
+        expect_gene(page, "GATA3")
+        assert click_at(page, 0, 0.2, 0.2) == first
+        expect_gene(page, first)
+    click_at(page, 0, 0.2, 0.2)
+    expect_gene(page, first)  # a second click doesn't unmark it
+    field.fill("")
+    expect_gene(page, None)
+    last = click_at(page, 0, 0.95, 0.95)
+    expect_gene(page, last)
+    page.reload()
+    settle(page)
+    expect_gene(page, last)
+
+    page.get_by_text("Compare layouts", exact=True).click()
+    settle(page)
+    expect(page.locator(".nsewdrag").nth(1)).to_be_visible()
+    for _ in range(2):
+        expect_gene(page, click_at(page, 0, 0.2, 0.2), charts=2)
+        expect_gene(page, click_at(page, 1, 0.7, 0.6), charts=2)
+
+    page.get_by_text("Class mean", exact=True).click()
+    settle(page)
+    click_at(page, 0, 0.95, 0.95)
+    set_number(page, "Genes", 50)
+    expect(page.get_by_text("50 genes on").first).to_be_visible()
+    expect_no_failure(page)
+
+
 def test_every_small_image_names_its_genes(server: Server, page: Page) -> None:
     open_page(page, f"{server.url}/images")
     page.get_by_text("All classes", exact=True).click()

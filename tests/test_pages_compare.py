@@ -114,6 +114,16 @@ def test_a_grid_with_repeats_and_plain_models(dataset: str) -> None:
     app.selectbox(key="detail").select(runs[0]).run()
     app.selectbox(key="model").select("random_forest").run()
     assert not app.exception
+    for view in ("scores", "run"):  # what was chosen in a view is there again
+        app = app.segmented_control(key="compare view").set_value(view).run()
+    assert app.selectbox(key="detail").value == runs[0]
+    assert app.selectbox(key="model").value == "random_forest"
+    assert app.query_params["detail"] == runs[0]
+    app.toggle(key="all").set_value(False).run()
+    app.multiselect(key="runs").set_value(runs[1:3]).run()
+    assert not app.exception
+    assert app.selectbox(key="detail").value == runs[1]
+    assert open_page("compare", view="run", detail=runs[5]).selectbox(key="detail").value == runs[5]
 
 
 def test_plain_models_that_could_not_be_fitted_are_said(dataset: str, home: Path) -> None:

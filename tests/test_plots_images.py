@@ -7,8 +7,8 @@ from core.plots.figures import (
     expression_by_class,
     gene_image,
     image_grid,
+    mark_clicked,
     name_pixels,
-    select_gene,
 )
 from core.plots.images import NO_GROUP, SEVERAL, group_image, shade, shorten
 
@@ -51,32 +51,37 @@ def test_means_of_classes_stand_under_the_pointer_as_the_pixel_shows_them() -> N
     )
 
 
-def test_a_gene_is_selected_as_by_a_click_and_the_revision_tells_images_apart() -> None:
+def test_a_gene_is_marked_as_by_a_click_and_the_revision_tells_images_apart() -> None:
     layout = sharing()
     figure, same, other = (
         gene_image(layout, np.array([1.0, 3.0, last])) for last in (5.0, 5.0, 6.0)
     )
     assert figure.layout.datarevision == same.layout.datarevision != other.layout.datarevision
-    select_gene(figure, layout, "C")
+    traces = len(figure.data)
+    for missing in (None, "not here"):
+        mark_clicked(figure, layout, missing)
+        assert len(figure.data) == traces
+    mark_clicked(figure, layout, "C")
+    mark = figure.data[-1]
+    assert (mark.x[0], mark.y[0], mark.text[0]) == (1, 1, "C")
+    assert mark.unselected.marker.opacity == 0  # a click on another gene hides it
     [pointers] = [trace for trace in figure.data if trace.name == "genes"]
-    assert list(pointers.selectedpoints) == [2]
-    assert (pointers.marker.opacity, pointers.selected.marker.opacity) == (0, 1)
-    select_gene(figure, layout, "not here")
-    assert pointers.selectedpoints is None
+    assert pointers.marker.opacity == 0
+    assert pointers.selected.marker.color == mark.marker.color
     groups = [group_image(layout, np.array(["x", "y", last]), ["x", "y"]) for last in ("", "x")]
     assert groups[0].layout.datarevision != groups[1].layout.datarevision
 
 
 def test_of_many_samples_only_the_boxes_are_drawn() -> None:
-    values = np.concatenate([np.arange(101.0), [400.0], np.full(2900, 7.0)])
-    labels = np.array(["a"] * 102 + ["b"] * 2900)
-    one, two = expression_by_class(values, labels, "G").data
+    values = np.concatenate([np.arange(101.0), [400.0, np.nan], np.full(2900, 7.0), [1, 2]])
+    labels = np.array(["a"] * 103 + ["b"] * 2900 + ["few"] * 2)
+    one, two, few = expression_by_class(values, labels, "G").data
+    assert list(few.y) == [1, 2]
     assert (one.q1[0], one.median[0], one.q3[0]) == (25.25, 50.5, 75.75)
     assert (one.lowerfence[0], one.upperfence[0]) == (0, 100)  # 400 is beyond 1.5 heights
     assert one.y is None
     assert (two.lowerfence[0], two.upperfence[0]) == (7, 7)
-    few = expression_by_class(values[:3000], labels[:3000], "G").data[0]
-    assert len(few.y) == 102
+    assert len(expression_by_class(values[:3000], labels[:3000], "G").data[0].y) == 102
 
 
 def test_a_canvas_is_coloured_by_group_and_says_what_is_mixed() -> None:

@@ -1,6 +1,7 @@
 """Comparing finished runs: known predictions in, sentences, intervals and tests out."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -260,6 +261,7 @@ def test_runs_on_other_classes_or_samples_are_told_apart(dataset: str) -> None:
     first, second = study.classes[:2]
     merged = finish_run(dataset, 0.2, merge={first: second})
     chosen = finish_run(dataset, 0.2, where={"tumour_type": [first, second]})
+    without = [finish_run(dataset, 0.2, leave_out=[name]) for name in study.samples[:2].tolist()]
     found = compare_runs([finish_run(dataset, 0.2), merged, chosen])
     assert [run.settings["merge"] for run in found.runs] == [{}, {first: second}, {}]
     names = [setup.name for setup in found.setups if setup.kind == "network"]
@@ -268,6 +270,9 @@ def test_runs_on_other_classes_or_samples_are_told_apart(dataset: str) -> None:
         f"VGG16 · all samples · {first} as {second}",
         f"VGG16 · tumour_type is {first} or {second} · classes as given",
     ]
+    one, other = (setup.name for setup in compare_runs(without).setups[:2])
+    assert one != other
+    assert all(re.fullmatch(r"VGG16 · leave out 1 \([0-9a-f]{4}\)", name) for name in (one, other))
 
 
 def test_a_run_given_twice_and_none_are_refused(dataset: str) -> None:

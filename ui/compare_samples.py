@@ -37,7 +37,7 @@ def show_samples(key: str, outcomes: Sequence[Outcome]) -> None:
         lists = {"wrong most often": _show_wrong, "doubtful labels": _show_doubtful}
         chosen = st.segmented_control(
             "List", list(lists), default="wrong most often", required=True, key="sample list",
-            label_visibility="collapsed",
+            label_visibility="collapsed", persist_state="session",
         )  # fmt: skip
         lists[chosen](key, outcomes)
         tested = sorted({sample for outcome in outcomes for sample in outcome.samples.tolist()})

@@ -19,8 +19,8 @@ SEQUENTIAL = "Viridis"
 DIVERGING = "RdBu_r"
 FREE = (0.12, 0.45)
 """How opaque the grey fields are that show through free pixels; no colour scale is chequered."""
-MANY_SAMPLES = 3000
-"""With more, boxes are drawn without the samples."""
+MANY_SAMPLES, FEW_SAMPLES = 3000, 50
+"""With more than so many samples in all, classes of more than a few are drawn as boxes alone."""
 NAMED = 4
 """Genes of one pixel that are named under the pointer; more are counted."""
 INK, PAPER = "#1B262C", "#FFFFFF"
@@ -29,6 +29,7 @@ TARGETS = "genes"
 """The trace of an image that takes hovers and clicks."""
 CLICKED = "#FF1FA0"
 """The colour of the gene that was clicked, which is in none of the colour scales."""
+DOT = {"color": CLICKED, "size": 10}
 
 
 def gene_image(
@@ -100,7 +101,7 @@ def place_pointers(
         mode="markers",
         name=TARGETS,
         marker={"size": size, "opacity": 0, "line": {"color": PAPER, "width": 2}},
-        selected={"marker": {"opacity": 1, "size": 13, "color": CLICKED}},
+        selected={"marker": DOT | {"opacity": 1}},
         unselected={"marker": {"opacity": 0}},
         text=texts,
         hovertemplate=template,
@@ -109,10 +110,19 @@ def place_pointers(
     )
 
 
-def select_gene(figure: go.Figure, layout: GeneLayout, gene: str | None) -> None:
-    """Draw a figure with pointers as after a click on a gene; None, or one that it lacks: none."""
-    at = np.flatnonzero(layout.genes == gene).tolist()
-    figure.update_traces(selectedpoints=at or None, selector={"name": TARGETS})
+def mark_clicked(figure: go.Figure, layout: GeneLayout, gene: str | None) -> None:
+    """Mark a gene as a click would, and name it, until another one is clicked.
+
+    Not by `selectedpoints`: a click on a gene that is among them takes its mark away.
+    """
+    for row, col in (layout.pixel_of(painted) for painted in _painted(layout, [gene or ""])):
+        figure.add_scatter(
+            x=[col], y=[row], mode="markers+text", text=[gene], hoverinfo="skip", showlegend=False,
+            textposition="top center" if row > 2 else "bottom center",
+            marker=DOT | {"line": {"color": PAPER, "width": 2}},
+            textfont={"color": CLICKED, "size": 15, "shadow": f"0 0 3px {PAPER}, 0 0 3px {PAPER}"},
+            unselected={"marker": {"opacity": 0}, "textfont": {"color": "rgba(0,0,0,0)"}},
+        )  # fmt: skip
 
 
 def let_draw(figure: go.Figure) -> int:
@@ -356,13 +366,14 @@ def class_sizes(counts: dict[str, int]) -> go.Figure:
 def expression_by_class(values: np.ndarray, labels: np.ndarray, gene: str) -> go.Figure:
     """A gene's log2 expression (samples,) in each class; up to 3000 samples each a point.
 
-    Of more, only the boxes go to the browser; whiskers end at the outermost samples within 1.5
-    times the box's height from it (Tukey).
+    Of more, only boxes go to the browser, but for small classes; whiskers end at the outermost
+    samples within 1.5 times the box's height from it (Tukey). Missing values are left out.
     """
     figure = go.Figure()
+    many = len(values) > MANY_SAMPLES
     for number, name in enumerate(np.unique(labels)):
-        own = values[labels == name]
-        if len(values) <= MANY_SAMPLES:
+        own = values[(labels == name) & np.isfinite(values)]
+        if not many or len(own) <= FEW_SAMPLES:
             drawn = {"y": own, "jitter": 0.5, "pointpos": 0, "boxpoints": "all"}
         else:
             low, middle, high = np.quantile(own, [0.25, 0.5, 0.75])
@@ -374,6 +385,8 @@ def expression_by_class(values: np.ndarray, labels: np.ndarray, gene: str) -> go
             marker={"size": 4, "opacity": 0.55, "color": COLOURS[number % len(COLOURS)]}, **drawn,
         )  # fmt: skip
     figure.update_yaxes(title_text=f"{gene}, log2 expression")
+    if many:
+        figure.update_xaxes(title_text=f"no outliers drawn of classes above {FEW_SAMPLES} samples")
     figure.update_layout(height=366, showlegend=False)
     return finish(figure, 36)
 

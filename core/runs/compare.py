@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
@@ -418,20 +419,33 @@ def _say_settings(spec: RunSpec, names: Sequence[str]) -> list[str]:
         elif name.startswith("split."):
             words.append(spec.split.title())
         elif name not in ("seed", "permute_labels"):
-            words.append(_say_setting(name, flat[name]))
+            words.append(say_setting(name, flat[name]))
     return list(dict.fromkeys(words))
 
 
-def _say_setting(name: str, value: Any) -> str:
-    """'weights file net.pth' for network.weights 'file:/a/net.pth', 'epochs 4' for 4 of them."""
+def say_value(name: str, value: Any) -> str:
+    """A setting's value in a few words: 'file net.pth' for network.weights 'file:/a/net.pth'.
+
+    Of lists only their length and, because two may be equally long, a digest is said.
+    """
     if name == "where":
         chosen = [f"{column} is {' or '.join(values)}" for column, values in value.items()]
         return ", ".join(chosen) or "all samples"
     if name == "merge":
         return ", ".join(f"{one} as {other}" for one, other in value.items()) or "classes as given"
+    if isinstance(value, list):
+        digest = blake2b("\n".join(value).encode(), digest_size=2).hexdigest()
+        return f"{len(value)} ({digest})" if value else "none"
     kind, _, place = str(value).partition(":")
-    short = kind[:6] if name == "dataset" else f"{kind} {Path(place).name}".strip()
-    return f"{name.rpartition('.')[2].replace('_', ' ')} {short}"
+    return kind[:6] if name == "dataset" else f"{kind} {Path(place).name}".strip()
+
+
+def say_setting(name: str, value: Any) -> str:
+    """A setting in a few words: 'epochs 4', 'leave out 3 (1f0a)', 'tumour_type is KIRC'."""
+    said = say_value(name, value)
+    if name in ("where", "merge"):
+        return said
+    return f"{name.rpartition('.')[2].replace('_', ' ')} {said}"
 
 
 @dataclass(frozen=True)
