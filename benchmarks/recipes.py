@@ -27,6 +27,10 @@ VARIANTS: dict[str, dict] = {
     "default": {},
     "frozen_backbone": {"network": {"freeze": "backbone"}},
     "small_images": {"network": {"image_size": 32}, "training": {"epochs": 40}},
+    "recommended": {
+        "network": {"image_size": 32, "freeze": "backbone"},
+        "training": {"epochs": 40, "batch_size": 64, "learning_rate": 1e-3},
+    },
     "small_frozen": {
         "network": {"image_size": 32, "freeze": "backbone"},
         "training": {"epochs": 40},
@@ -39,9 +43,9 @@ VARIANTS: dict[str, dict] = {
         "network": {"image_size": 32, "freeze": "backbone"},
         "training": {"epochs": 40, "batch_size": 64},
     },
-    "frozen_batches_64_faster": {
+    "frozen_longer": {
         "network": {"image_size": 32, "freeze": "backbone"},
-        "training": {"epochs": 40, "batch_size": 64, "learning_rate": 1e-3},
+        "training": {"epochs": 100, "batch_size": 64, "learning_rate": 1e-3},
     },
     "half_unfrozen": {
         "after": "small_frozen",

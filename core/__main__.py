@@ -43,6 +43,7 @@ from core.runs.explain import (
     fold_layout,
     load_attribution,
 )
+from core.runs.gap import explain_gap
 from core.runs.launch import ensure_workers
 from core.runs.outcome import compute_baselines
 from core.runs.preflight import preflight
@@ -423,7 +424,12 @@ def _follow(options: argparse.Namespace, store: RunStore, run: str) -> int:
         if options.json:
             print(json.dumps(_describe(record), indent=1))
         return 1
-    return _give(options, _describe(record), f"run {run}: {headline(run)}")
+    return _give(options, _describe(record), f"run {run}: {_say_result(run)}")
+
+
+def _say_result(run: str) -> str:
+    """A finished run in a sentence, and why it may be below the plain baseline."""
+    return "\n- ".join([headline(run), *explain_gap(run)])
 
 
 def _describe(record: RunRecord) -> dict[str, Any]:
@@ -439,6 +445,7 @@ def _describe(record: RunRecord) -> dict[str, Any]:
     if record.state == RunState.DONE:
         document |= load_result(record.id).model_dump(mode="json")
         document["headline"] = headline(record.id)
+        document["why_below"] = explain_gap(record.id)
     return document
 
 
@@ -457,7 +464,7 @@ def _show_run(options: argparse.Namespace) -> int:
     record = store.find(options.run)
     text = f"run {record.id} {record.state}: {record.reason or record.message}"
     if record.state == RunState.DONE:
-        text = f"run {record.id}: {headline(record.id)}\n\n{record.spec.to_yaml()}"
+        text = f"run {record.id}: {_say_result(record.id)}\n\n{record.spec.to_yaml()}"
     return _give(options, _describe(record), text)
 
 

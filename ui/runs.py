@@ -15,6 +15,7 @@ from core.devices import devices
 from core.errors import GeneCanvasError
 from core.home import home
 from core.plots.figures import confusion_matrix, learning_curves
+from core.runs.gap import explain_gap
 from core.runs.launch import ensure_workers
 from core.runs.result import headline, load_predictions, load_result
 from core.runs.schedule import Expected, expect
@@ -26,6 +27,7 @@ from ui.parts import (
     decimals,
     download_table,
     errors,
+    escape_markdown,
     go_to,
     open_dataset,
     pick_run,
@@ -347,6 +349,8 @@ def show_result(record: RunRecord) -> None:
     """Scores beside the plain baselines, confusion, predictions, and where to go on."""
     result, predictions = load_result(record.id), load_predictions(record.id)
     st.markdown(f"#### {headline(record.id)}")
+    for sentence in explain_gap(record.id):
+        st.markdown(f"- {escape_markdown(sentence)}")
     left, right = st.columns(2, gap="large")
     with left:
         table = scores_table(result)

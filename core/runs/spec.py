@@ -163,7 +163,7 @@ PRESETS: Registry[Preset] = Registry(
             reference="",
             parts={
                 "network": {"image_size": 32, "freeze": "backbone"},
-                "training": {"epochs": 40},
+                "training": {"epochs": 40, "batch_size": 64, "learning_rate": 1e-3},
             },
         ),
         Preset(

@@ -1,0 +1,68 @@
+"""Why a network may be below logistic regression: where it loses, and what is known to cost."""
+
+import numpy as np
+
+from core.files import read_json
+from core.home import run_folder
+from core.runs.result import load_predictions, load_result
+from core.runs.spec import RunSpec
+
+FEW = 30
+"""With half as many training samples a class, a network was ten points behind (docs/recipes.md)."""
+FALLING = 0.02
+"""Share by which the validation loss still fell in the last tenth of the epochs."""
+
+
+def explain_gap(run: str) -> list[str]:
+    """Sentences on why a finished run may be below logistic regression, the facts first.
+
+    Empty where it isn't below, by however little. What is said of settings was measured
+    (docs/recipes.md).
+
+    Raises:
+        InputError: the run has no result.
+    """
+    result, table = load_result(run), load_predictions(run)
+    table = table[table["fold"].isin(result.scored)]
+    network, plain = (table[name] == table["true"] for name in ("predicted", "logistic_regression"))
+    if network.sum() >= plain.sum():
+        return []
+    lost = table[plain & ~network]
+    pairs = lost.groupby("true")["predicted"].value_counts()
+    true, named = pairs.idxmax()
+    said = [
+        f"Only logistic regression is right in {len(lost)} samples, only the network in "
+        f"{(network & ~plain).sum()}. What it loses most is {true} taken for {named} "
+        f"({pairs.max()})."
+    ]
+    folder = run_folder(run)
+    spec = RunSpec.parse(read_json(folder / "spec.json"))
+    each = result.n_train / len(result.classes)
+    if each < FEW:
+        said.append(
+            f"There are about {each:.0f} training samples a class, and a network has more to learn "
+            "from them than a linear model."
+        )
+    histories = [read_json(folder / f"folds/{k}/fold.json")["history"] for k in result.scored]
+    losses = [[row["validation_loss"] for row in history] for history in histories]
+    if all(_falls(fold) for fold in losses):
+        said.append("The validation loss was still falling at the end: more epochs may help.")
+    known = {
+        "geometric augmentation moves genes to other genes' places": spec.training.augmentation
+        in ("geometric", "flip", "rotate", "shift", "zoom"),
+        "torchvision's own head forgets where on the image something was": spec.network.head
+        == "torchvision",
+        "a network from random weights needs more samples": spec.network.weights == "scratch",
+    }
+    if costs := [words for words, holds in known.items() if holds]:
+        said.append(f"Known to cost accuracy: {'; '.join(costs)}.")
+    return said
+
+
+def _falls(losses: list[float]) -> bool:
+    """Whether the losses of the last tenth of the epochs are clearly below those before."""
+    tenth = max(1, len(losses) // 10)
+    if len(losses) < 2 * tenth:
+        return False
+    last, before = np.mean(losses[-tenth:]), np.mean(losses[-2 * tenth : -tenth])
+    return bool(last < (1 - FALLING) * before)
