@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(300)
 
 
 def click_gene(page: Page) -> str:
-    """Click a pixel of the first large image; gives back the gene, which then stands in the link."""
+    """Click a pixel of the first large image; gives the gene, which then stands in the link."""
     click_at(page, 0, 0.2, 0.2)
     page.wait_for_url(re.compile(r"gene="))
     settle(page)
