@@ -430,7 +430,8 @@ def show_run(outcomes: list[Outcome]) -> None:
     model = right.selectbox(
         "Model", models, key="model", format_func=name_model, persist_state="session"
     )
-    st.markdown(escape_markdown(read_detail(run, model, False, outcome).confused))
+    detail = read_detail(run, model, outcome)
+    st.markdown(escape_markdown(detail.confused))
     left, right = st.columns(2, gap="large")
     with left:
         percent = st.segmented_control(
@@ -440,10 +441,10 @@ def show_run(outcomes: list[Outcome]) -> None:
             key="cells",
             persist_state="session",
         )
-        detail = read_detail(run, model, percent == "row percent", outcome)
+        counts = detail.confusion.set_index("true")
         show_figure(
-            detail.grid, detail.confusion, "confusion", alt="True against predicted class",
-            key="confusion",
+            confusion_grid(counts.to_numpy(), list(counts), percent=percent == "row percent"),
+            detail.confusion, "confusion", alt="True against predicted class", key="confusion",
         )  # fmt: skip
         st.caption("Classes that are often confused stand side by side.")
     with right:
@@ -469,7 +470,6 @@ class Detail(NamedTuple):
 
     confused: str
     """The most confused pair of classes, in words."""
-    grid: go.Figure
     confusion: pd.DataFrame
     """true, and a column a class"""
     diagram: go.Figure
@@ -480,7 +480,7 @@ class Detail(NamedTuple):
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def read_detail(run: str, model: str, percent: bool, _outcome: Outcome) -> Detail:
+def read_detail(run: str, model: str, _outcome: Outcome) -> Detail:
     """What is shown of one model in a finished run, whichever score is chosen above."""
     y, proba, classes = _outcome.y, _outcome.proba[model], _outcome.result.classes
     counts = confusion_matrix(y, proba.argmax(axis=1), labels=range(len(classes)))
@@ -492,7 +492,6 @@ def read_detail(run: str, model: str, percent: bool, _outcome: Outcome) -> Detai
     several = _outcome.n_patients < len(_outcome.patients)
     return Detail(
         confused=say_most_confused(counts, classes),
-        grid=confusion_grid(ordered, named, percent=percent),
         confusion=pd.DataFrame(ordered, named, named).rename_axis("true").reset_index(),
         diagram=reliability_diagram(bins),
         bins=pd.concat(bins, names=["model", "bin"]).reset_index(),

@@ -22,7 +22,17 @@ def click_gene(page: Page) -> str:
 
 
 def click_at(page: Page, chart: int, x: float, y: float) -> str:
-    """Click a pixel of a chart, by shares of its sides; gives what stood under the pointer.
+    """Click a pixel of a chart, by shares of its sides; gives what stood under the pointer."""
+    named = point_at(page, chart, x, y)
+    page.mouse.down()
+    page.mouse.up()
+    page.wait_for_timeout(500)
+    settle(page)
+    return named
+
+
+def point_at(page: Page, chart: int, x: float, y: float) -> str:
+    """Point at a pixel of a chart, by shares of its sides; gives what stands there.
 
     The pointer is moved until something does: a chart that was drawn anew meanwhile knows of no
     pointer that rests.
@@ -33,16 +43,11 @@ def click_at(page: Page, chart: int, x: float, y: float) -> str:
     canvas.hover()
     for attempt in range(30):
         box = canvas.bounding_box()
-        at = box["x"] + box["width"] * x + attempt % 2, box["y"] + box["height"] * y
-        page.mouse.move(*at)
+        page.mouse.move(box["x"] + box["width"] * x + attempt % 2, box["y"] + box["height"] * y)
         page.wait_for_timeout(700)
         if label.count():
             break
-    named = label.text_content()
-    page.mouse.click(*at)
-    page.wait_for_timeout(500)
-    settle(page)
-    return named
+    return label.text_content()
 
 
 def test_deep_links_on_a_cold_server(server: Server, page: Page) -> None:
@@ -226,15 +231,11 @@ def test_every_small_image_names_its_genes(server: Server, page: Page) -> None:
         page.get_by_role("button", name="Save CSV", exact=True).first.click()
     with Path(download.value.path()).open() as file:
         means = list(csv.DictReader(file))
-    label = page.locator(".hoverlayer .hovertext").first
     named = set()
     for number in (0, 2):
-        images.nth(number).hover()
-        page.wait_for_timeout(700)
-        box = images.nth(number).bounding_box()
-        page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.2)
-        expect(label).to_contain_text("SD from the mean")
-        gene, value = re.fullmatch(r"(\S+?) ?SD from the mean (\S+)", label.text_content()).groups()
+        text = point_at(page, number, 0.2, 0.2)
+        assert "SD from the mean" in text
+        gene, value = re.fullmatch(r"(\S+?) ?SD from the mean (\S+)", text).groups()
         assert float(value.replace("−", "-")) == pytest.approx(float(means[number][gene]), rel=0.01)
         named.add(gene)
     assert len(named) == 1  # the same place in each

@@ -115,14 +115,16 @@ def mark_clicked(figure: go.Figure, layout: GeneLayout, gene: str | None) -> Non
 
     Not by `selectedpoints`: a click on a gene that is among them takes its mark away.
     """
-    for row, col in (layout.pixel_of(painted) for painted in _painted(layout, [gene or ""])):
-        figure.add_scatter(
-            x=[col], y=[row], mode="markers+text", text=[gene], hoverinfo="skip", showlegend=False,
-            textposition="top center" if row > 2 else "bottom center",
-            marker=DOT | {"line": {"color": PAPER, "width": 2}},
-            textfont={"color": CLICKED, "size": 15, "shadow": f"0 0 3px {PAPER}, 0 0 3px {PAPER}"},
-            unselected={"marker": {"opacity": 0}, "textfont": {"color": "rgba(0,0,0,0)"}},
-        )  # fmt: skip
+    if gene is None or gene not in layout.genes:
+        return
+    row, col = layout.pixel_of(gene)
+    figure.add_scatter(
+        x=[col], y=[row], mode="markers+text", text=[gene], hoverinfo="skip", showlegend=False,
+        textposition="top center" if row > 2 else "bottom center",
+        marker=DOT | {"line": {"color": PAPER, "width": 2}},
+        textfont={"color": CLICKED, "size": 15, "shadow": f"0 0 3px {PAPER}, 0 0 3px {PAPER}"},
+        unselected={"marker": {"opacity": 0}, "textfont": {"color": "rgba(0,0,0,0)"}},
+    )  # fmt: skip
 
 
 def let_draw(figure: go.Figure) -> int:

@@ -424,7 +424,7 @@ def _say_settings(spec: RunSpec, names: Sequence[str]) -> list[str]:
 
 
 def say_value(name: str, value: Any) -> str:
-    """A setting's value in a few words: 'file net.pth' for network.weights 'file:/a/net.pth'.
+    """A setting's value in words that people read.
 
     Of lists only their length and, because two may be equally long, a digest is said.
     """
@@ -436,16 +436,20 @@ def say_value(name: str, value: Any) -> str:
     if isinstance(value, list):
         digest = blake2b("\n".join(value).encode(), digest_size=2).hexdigest()
         return f"{len(value)} ({digest})" if value else "none"
-    kind, _, place = str(value).partition(":")
-    return kind[:6] if name == "dataset" else f"{kind} {Path(place).name}".strip()
+    return str(value)
 
 
 def say_setting(name: str, value: Any) -> str:
-    """A setting in a few words: 'epochs 4', 'leave out 3 (1f0a)', 'tumour_type is KIRC'."""
+    """A setting in a few words: 'epochs 4', 'leave out 3 (1f0a)', 'tumour_type is KIRC'.
+
+    Of a path only its end is said: 'weights file net.pth' for 'file:/a/net.pth'.
+    """
     said = say_value(name, value)
     if name in ("where", "merge"):
         return said
-    return f"{name.rpartition('.')[2].replace('_', ' ')} {said}"
+    kind, _, place = said.partition(":")
+    short = kind[:6] if name == "dataset" else f"{kind} {Path(place).name}".strip()
+    return f"{name.rpartition('.')[2].replace('_', ' ')} {short}"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from core.files import read_json
 from core.home import run_folder
 from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
+from core.training.augmentations import AUGMENTATIONS
 
 FEW = 30
 """With half as many training samples a class, a network was ten points behind (docs/recipes.md)."""
@@ -48,8 +49,9 @@ def explain_gap(run: str) -> list[str]:
     if all(_falls(fold) for fold in losses):
         said.append("The validation loss was still falling at the end: more epochs may help.")
     known = {
-        "geometric augmentation moves genes to other genes' places": spec.training.augmentation
-        in ("geometric", "flip", "rotate", "shift", "zoom"),
+        "geometric augmentation moves genes to other genes' places": AUGMENTATIONS[
+            spec.training.augmentation
+        ].warning,
         "torchvision's own head forgets where on the image something was": spec.network.head
         == "torchvision",
         "a network from random weights needs more samples": spec.network.weights == "scratch",
