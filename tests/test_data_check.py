@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from core.data.check import DataCard, Finding, check_dataset, select_samples
+from core.data.check import DataCard, check_dataset, select_samples
 from core.data.choices import Choices
+from core.data.notes import Finding
 from core.data.prepare import PreparationSpec
 from core.data.profile import detect_scale, profile
 from core.data.read import read_dataset

@@ -8,6 +8,7 @@ import pytest
 from anndata import AnnData
 
 from core.data.genes import clean_genes, find_outdated, merge_genes, read_hgnc, rename_genes
+from core.data.notes import Notes
 from core.errors import InputError
 
 HGNC = """hgnc_id\tsymbol\tname\tprev_symbol\talias_symbol
@@ -69,11 +70,11 @@ def test_another_table_is_not_taken_for_hgncs(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_one_gene(written: str, meant: str) -> None:
-    assert clean_genes(np.array([written, "SOX2"]), []).tolist() == [meant, "SOX2"]
+    assert clean_genes(np.array([written, "SOX2"]), Notes()).tolist() == [meant, "SOX2"]
 
 
 def test_the_most_expressed_of_a_log_gene_is_kept_with_its_holes() -> None:
     x = np.array([[1.5, 9, np.nan, np.nan], [2, 8, np.nan, 3]], dtype=np.float32)
-    merged, genes = merge_genes(x, np.array(["a", "a", "b", "b"]), [])
+    merged, genes = merge_genes(x, np.array(["a", "a", "b", "b"]), Notes())
     np.testing.assert_array_equal(merged, [[9, np.nan], [8, 3]])
     assert genes.tolist() == ["a", "b"]

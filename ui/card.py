@@ -5,8 +5,9 @@ import pandas as pd
 import streamlit as st
 from anndata import AnnData
 
-from core.data.check import DataCard, Finding, check_dataset, select_samples
+from core.data.check import DataCard, check_dataset, select_samples
 from core.data.choices import Choices, save_choices
+from core.data.notes import Finding
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.data.profile import MatrixProfile, profile
 from core.data.similarity import map_neighbours, map_samples

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from core.data.matrix import Matrix
+from core.data.notes import Finding, Notes
 from core.errors import InputError
 from core.processes import run_module
 
@@ -39,7 +40,7 @@ def read_apart(path: Path, part: str | None) -> Matrix:
             np.array(names["samples"], dtype=str),
             np.array(names["genes"], dtype=str),
             obs,
-            names["notes"],
+            Notes(names["notes"], [Finding.model_validate(one) for one in names["findings"]]),
         )
 
 
@@ -77,7 +78,8 @@ def main() -> None:
         names = {
             "samples": [str(name) for name in matrix.samples],
             "genes": [str(name) for name in matrix.genes],
-            "notes": matrix.notes,
+            "notes": matrix.notes.said,
+            "findings": [finding.model_dump() for finding in matrix.notes.found],
         }
         (place / "names.json").write_text(json.dumps(names), encoding="utf-8")
     except InputError as error:

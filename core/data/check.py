@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ from anndata import AnnData
 from pydantic import BaseModel, ConfigDict
 from scipy.stats.contingency import association, crosstab
 
+from core.data.notes import Finding, Repair
 from core.data.prepare import PreparationSpec
 from core.data.profile import MatrixProfile, profile
 from core.data.roles import (
@@ -37,29 +37,6 @@ POOR_LIBRARY = 0.1
 LISTED = 4
 STRONG = 0.3
 """Cramér's V from which class and batch are clearly associated."""
-
-
-class Repair(BaseModel):
-    """A change of the choices about a dataset that removes a finding."""
-
-    model_config = ConfigDict(frozen=True)
-
-    title: str
-    """Words of the button."""
-    changes: dict[str, Any]
-    """Arguments of `Choices.changed`."""
-
-
-class Finding(BaseModel):
-    """One thing that a user should know about the data."""
-
-    model_config = ConfigDict(frozen=True)
-
-    severity: Literal["error", "warning", "info"]
-    code: str
-    message: str
-    """What was found, and what it does to results."""
-    repair: Repair | None = None
 
 
 class DataCard(BaseModel):
@@ -171,7 +148,8 @@ def check_dataset(
         x, scale, None if progress is None else lambda share: progress(0.5 + share / 2)
     )
     checked = _Checked(data, measured, similarity, preparation, scale, label, group, batch)
-    findings = [finding for check in CHECKS for finding in check(checked)]
+    findings = [Finding.model_validate(finding) for finding in data.uns.get("findings", [])]
+    findings += [finding for check in CHECKS for finding in check(checked)]
     order = {"error": 0, "warning": 1, "info": 2}
     labels = checked.column(label)
     groups, batches = checked.column(group), checked.column(batch)

@@ -25,6 +25,7 @@ import scipy.sparse
 
 from core.data.apart import list_apart, read_apart
 from core.data.matrix import Matrix
+from core.data.notes import Notes
 from core.data.text import GENE_ID_NAMES, MAX_VALUES, Table, read_text
 from core.data.unpack import (
     MAX_TEXT,
@@ -308,7 +309,7 @@ def _read_h5ad(path: Path, part: str | None) -> Matrix:
         {str(name): as_texts(column) for name, column in obs.items()}, index=obs.index
     )
     names = (index.to_numpy().astype(str) for index in (obs.index, var.index))
-    notes = [] if part is None else [f"Expression was taken from {part}."]
+    notes = Notes([] if part is None else [f"Expression was taken from {part}."])
     return Matrix(x, *names, texts, notes)
 
 
@@ -371,7 +372,7 @@ def _as_vector(value: Any) -> np.ndarray | None:
 
 def _name_matlab(x: np.ndarray, name: str, vectors: dict[str, np.ndarray]) -> Matrix:
     """Find genes, samples and classes among the vectors, by their lengths and their contents."""
-    notes = [f"Expression was taken from the MATLAB variable {name}."]
+    notes = Notes([f"Expression was taken from the MATLAB variable {name}."])
     lengths = {len(texts) for texts in vectors.values() if len(set(texts)) == len(texts)}
     label = None
     if x.shape[1] - 1 in lengths and not {*x.shape} & lengths:  # one name less than columns
@@ -386,7 +387,7 @@ def _name_matlab(x: np.ndarray, name: str, vectors: dict[str, np.ndarray]) -> Ma
     if genes is not None and rows != columns and len(several[genes]) == rows:
         x = np.ascontiguousarray(x.T)
         rows, columns = columns, rows
-        notes.append(f"Genes are in rows: {genes} names the rows.")
+        notes.say(f"Genes are in rows: {genes} names the rows.")
     named = [k for k in several if k != genes and distinct[k] and len(several[k]) == rows]
     ids = next((k for k in named if SAMPLE_NAMES.search(k)), None) or next(iter(named), None)
     obs = {
@@ -397,16 +398,16 @@ def _name_matlab(x: np.ndarray, name: str, vectors: dict[str, np.ndarray]) -> Ma
         x, label = _split_label(x)
     if label is not None:
         obs["label"] = label
-        notes.append("The last column holds whole numbers of few kinds: taken as the class.")
+        notes.say("The last column holds whole numbers of few kinds: taken as the class.")
     if genes is None:
         names = np.array([f"gene_{number + 1}" for number in range(x.shape[1])])
-        notes.append("The file names no genes; they are numbered by their column.")
+        notes.say("The file names no genes; they are numbered by their column.")
     else:
         names = several[genes]
-        notes.append(f"Names of genes were taken from {genes}.")
+        notes.say(f"Names of genes were taken from {genes}.")
     if ids is None:
         samples = np.array([f"sample {number + 1}" for number in range(rows)])
-        notes.append("The file names no samples; they are numbered by their row.")
+        notes.say("The file names no samples; they are numbered by their row.")
     else:
         samples = several[ids]
     return Matrix(x, samples, names, pd.DataFrame(obs, index=samples), notes)
@@ -556,7 +557,7 @@ def _read_bundle(path: Path, names: list[str], folder: Path, progress: Progress 
             progress((number + 1) / len(names))
     note = f"{len(names)} files of {kind.title}, one a sample; the column {kind.value} was taken."
     return Matrix(
-        np.stack(columns), samples, np.asarray(genes), pd.DataFrame(index=samples), [note]
+        np.stack(columns), samples, np.asarray(genes), pd.DataFrame(index=samples), Notes([note])
     )
 
 
@@ -602,7 +603,7 @@ def _read_mtx(path: Path, found: dict[str, str], folder: Path) -> Matrix:
     samples = np.array([row[0] for row in lists["cells"]])
     note = "A folder of Matrix Market with its features and barcodes; gene names were taken."
     x = np.ascontiguousarray(x.T, dtype=np.float32)
-    return Matrix(x, samples, genes, pd.DataFrame(index=samples), [note])
+    return Matrix(x, samples, genes, pd.DataFrame(index=samples), Notes([note]))
 
 
 # --- formats that are read in a process of their own ------------------------------------------

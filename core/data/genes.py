@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from core.data.notes import Notes
 from core.data.profile import detect_scale
 from core.errors import InputError
 
@@ -28,7 +29,7 @@ DATE_GENES = {
 """Month and day -> the gene's symbol today (Bruford et al. 2020, Nat. Genet. 52:754)."""
 
 
-def clean_genes(genes: np.ndarray, notes: list[str]) -> np.ndarray:
+def clean_genes(genes: np.ndarray, notes: Notes) -> np.ndarray:
     """One id a gene, without version, second id or date; what was changed is added to `notes`.
 
     Rows that are no genes, or whose gene can't be known, become the empty text.
@@ -38,7 +39,7 @@ def clean_genes(genes: np.ndarray, notes: list[str]) -> np.ndarray:
         genes = clean(genes, notes)
     stray = np.array([bool(NOT_GENES.fullmatch(gene)) for gene in genes])
     if stray.any():
-        notes.append(
+        notes.say(
             f"{stray.sum()} rows that count reads without a gene were left out (such as "
             f"{genes[stray][0]})."
         )
@@ -46,11 +47,11 @@ def clean_genes(genes: np.ndarray, notes: list[str]) -> np.ndarray:
     return genes.astype(str)
 
 
-def _take_symbols(genes: np.ndarray, notes: list[str]) -> np.ndarray:
+def _take_symbols(genes: np.ndarray, notes: Notes) -> np.ndarray:
     pairs = [PAIR.fullmatch(gene) for gene in genes]
     if sum(map(bool, pairs)) <= len(genes) / 2:
         return genes
-    notes.append(
+    notes.say(
         "Gene names are SYMBOL|ENTREZ: the symbol was taken, the Entrez id where it is missing."
     )
     taken = [
@@ -60,12 +61,12 @@ def _take_symbols(genes: np.ndarray, notes: list[str]) -> np.ndarray:
     return np.array(taken, dtype=object)
 
 
-def _strip_versions(genes: np.ndarray, notes: list[str]) -> np.ndarray:
+def _strip_versions(genes: np.ndarray, notes: Notes) -> np.ndarray:
     found = [ENSEMBL.fullmatch(gene) for gene in genes]
     count = sum(map(bool, found))
     if count:
         example = next(gene for gene, match in zip(genes, found, strict=True) if match)
-        notes.append(f"The version was removed from {count} Ensembl ids (such as {example}).")
+        notes.say(f"The version was removed from {count} Ensembl ids (such as {example}).")
     stripped = [
         match[1] + (match[2] or "") if match else gene
         for gene, match in zip(genes, found, strict=True)
@@ -73,7 +74,7 @@ def _strip_versions(genes: np.ndarray, notes: list[str]) -> np.ndarray:
     return np.array(stripped, dtype=object)
 
 
-def _undo_dates(genes: np.ndarray, notes: list[str]) -> np.ndarray:
+def _undo_dates(genes: np.ndarray, notes: Notes) -> np.ndarray:
     """Give the genes back that a spreadsheet turned into dates."""
     repaired = np.array([_gene_of_date(gene) for gene in genes], dtype=object)
     changed = np.array([new is not None for new in repaired])
@@ -86,13 +87,13 @@ def _undo_dates(genes: np.ndarray, notes: list[str]) -> np.ndarray:
          if new not in unsure}
     )  # fmt: skip
     if pairs:
-        notes.append(
+        notes.say(
             f"{len(pairs)} genes that a spreadsheet had turned into dates were repaired: "
             f"{', '.join(pairs[:5])}."
         )
     if unsure:
         olds = sorted({old for old, new in zip(genes, repaired, strict=True) if new in unsure})
-        notes.append(
+        notes.say(
             f"Left out, because two genes became the same date: {', '.join(olds)} (MARCHF1 and "
             "MTARC1, for instance, both become 1-Mar)."
         )
@@ -114,9 +115,7 @@ def _gene_of_date(text: str) -> str | None:
     return DATE_GENES.get((month, day))
 
 
-def merge_genes(
-    x: np.ndarray, genes: np.ndarray, notes: list[str]
-) -> tuple[np.ndarray, np.ndarray]:
+def merge_genes(x: np.ndarray, genes: np.ndarray, notes: Notes) -> tuple[np.ndarray, np.ndarray]:
     """Make gene ids unique: sum counts and linear values, keep the most expressed of log2.
 
     Columns whose id is empty are left out.
@@ -146,7 +145,7 @@ def merge_genes(
             merged[:, place] = x[:, columns[means.argmax()]]
         else:
             merged[:, place] = x[:, columns].sum(axis=1)
-    notes.append(
+    notes.say(
         f"{len(twice)} genes stand several times (such as {twice[0]}): "
         + ("the most expressed of each was kept." if log else "their values were added up.")
     )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from core.data.notes import Notes
+
 
 @dataclass(frozen=True)
 class Matrix:
@@ -15,4 +17,4 @@ class Matrix:
     samples: np.ndarray
     genes: np.ndarray
     obs: pd.DataFrame
-    notes: list[str]
+    notes: Notes

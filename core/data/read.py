@@ -12,6 +12,7 @@ from anndata import AnnData
 from core.data.formats import check_size, read_any, read_description, take_sample_table
 from core.data.genes import clean_genes, merge_genes
 from core.data.matrix import Matrix
+from core.data.notes import Notes
 from core.data.profile import detect_scale
 from core.data.samples import add_barcode_columns, cut_barcode, join_table
 from core.data.simulate import read_symbols
@@ -60,29 +61,30 @@ def read_dataset(
 
     Returns:
         X float32 (samples x genes) with NaN for missing values, obs text columns, and in `uns`
-        scale, source, and notes: sentences on what was understood.
+        scale, source, notes (sentences on what was understood) and findings (`Finding`s as dicts:
+        what was lost or is doubtful).
 
     Raises:
         InputError: with what is wrong, where, and what to change.
     """
-    notes: list[str] = []
+    notes = Notes()
     description = None if labels is None else read_description(labels)
     read = read_any(matrix, part, metadata={name.lower() for name in metadata}, progress=progress)
     if isinstance(read, Table) and (one := take_sample_table(read)) is not None:
         kind, genes, values = one
-        notes.append(
+        notes.say(
             f"This is {kind.title} of one sample; the column {kind.value} was taken. To read many "
             "samples, put their files into one zip file."
         )
         sample = np.array([matrix.name.partition(".")[0]])
-        read = Matrix(values[None], sample, genes, pd.DataFrame(index=sample), [])
+        read = Matrix(values[None], sample, genes, pd.DataFrame(index=sample), Notes())
     if isinstance(read, Matrix):
-        notes += read.notes
+        notes.add(read.notes)
         x, samples, genes, obs = read.x, read.samples, read.genes, read.obs
     else:
         if orientation == "auto":
             orientation, why = _find_orientation(read, description)
-            notes.append(why)
+            notes.say(why)
         take = _take_samples_in_rows if orientation == "samples_in_rows" else _take_genes_in_rows
         x, samples, genes, found = take(read, set(metadata), notes)
         obs = pd.DataFrame(found, index=range(len(samples)))
@@ -94,7 +96,12 @@ def read_dataset(
     _check_values(data, matrix.name)
     _clean_columns(data, notes)
     add_barcode_columns(data, notes)
-    data.uns = {"scale": detect_scale(data.X), "source": matrix.name, "notes": notes}
+    data.uns = {
+        "scale": detect_scale(data.X),
+        "source": matrix.name,
+        "notes": notes.said,
+        "findings": [finding.model_dump() for finding in notes.found],
+    }
     return data
 
 
@@ -168,12 +175,12 @@ def _describes_samples(table: Table, index: int, named: set[str]) -> bool:
 
 
 def _take_samples_in_rows(
-    table: Table, named: set[str], notes: list[str]
+    table: Table, named: set[str], notes: Notes
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     ids = _id_column(table)
     if ids is None:
         samples = np.array([f"sample {n + 1}" for n in range(table.rows)])
-        notes.append("There is no column of sample ids; samples are numbered by their row.")
+        notes.say("There is no column of sample ids; samples are numbered by their row.")
     else:
         samples = table.texts(ids)
     obs, genes = {}, []
@@ -190,15 +197,15 @@ def _take_samples_in_rows(
             _refuse_stray_text(obs[name], name, samples, table)
     _require_numbers(genes, table)
     if table.above:
-        notes.append(f"Rows that describe genes and were left out: {', '.join(table.above)}.")
+        notes.say(f"Rows that describe genes and were left out: {', '.join(table.above)}.")
     if obs:
-        notes.append(f"Columns that describe samples: {', '.join(obs)}.")
+        notes.say(f"Columns that describe samples: {', '.join(obs)}.")
     x = table.values(genes)
     return x, samples, np.array([table.names[index] for index in genes]), obs
 
 
 def _take_genes_in_rows(
-    table: Table, named: set[str], notes: list[str]
+    table: Table, named: set[str], notes: Notes
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     ids = _id_column(table)
     if ids is None:
@@ -220,10 +227,10 @@ def _take_genes_in_rows(
             dropped.append(name)
     _require_numbers(samples, table)
     if dropped:
-        notes.append(f"Columns that describe genes and were left out: {', '.join(dropped)}.")
+        notes.say(f"Columns that describe genes and were left out: {', '.join(dropped)}.")
     obs = {name: np.array([row[i] for i in samples]) for name, row in table.above.items()}
     if obs:
-        notes.append(f"Rows that describe samples: {', '.join(obs)}.")
+        notes.say(f"Rows that describe samples: {', '.join(obs)}.")
     x = table.values(samples, turned=True)
     return x, np.array([table.names[index] for index in samples]), genes, obs
 
@@ -242,7 +249,7 @@ def _assemble(
     genes: np.ndarray,
     obs: pd.DataFrame,
     source: str,
-    notes: list[str],
+    notes: Notes,
 ) -> AnnData:
     """One AnnData with unique ids, without rows that aren't genes and without blank words."""
     check_size(len(samples), len(genes), source)
@@ -250,7 +257,7 @@ def _assemble(
     _check_ids(samples, source)
     blank = int(sum(not gene.strip() for gene in genes))
     if blank:
-        notes.append(f"{blank} rows without a gene's name were left out.")
+        notes.say(f"{blank} rows without a gene's name were left out.")
     x, genes = merge_genes(x, clean_genes(genes, notes), notes)
     obs = obs.set_axis(pd.Index(samples, dtype=object)).astype(object)
     return AnnData(
@@ -275,12 +282,12 @@ def _refuse_stray_text(texts: np.ndarray, name: str, rows: np.ndarray, table: Ta
         )
 
 
-def _clean_columns(data: AnnData, notes: list[str]) -> None:
+def _clean_columns(data: AnnData, notes: Notes) -> None:
     """Rename columns that h5ad can't hold."""
     new = {name: name.replace("/", "_") for name in data.obs.columns if "/" in name}
     if new:
         data.obs = data.obs.rename(columns=new)
-        notes.append(f"Columns were renamed: {', '.join(f'{a} to {b}' for a, b in new.items())}.")
+        notes.say(f"Columns were renamed: {', '.join(f'{a} to {b}' for a, b in new.items())}.")
 
 
 def _check_ids(samples: np.ndarray, source: str) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from core.data.notes import Notes
 from core.data.roles import TCGA, suggest_group
 from core.data.text import MISSING, Table
 from core.errors import InputError
@@ -44,7 +45,7 @@ WAYS: list[tuple[str, Callable[[str], str]]] = [
 """How sample names are compared, the strictest way first."""
 
 
-def join_table(data: AnnData, description: Table, notes: list[str]) -> AnnData:
+def join_table(data: AnnData, description: Table, notes: Notes) -> AnnData:
     """Add the columns of a second table to the samples; those without a row there are left out.
 
     Names are compared in the strictest of `WAYS` by which most samples find a row.
@@ -70,15 +71,15 @@ def join_table(data: AnnData, description: Table, notes: list[str]) -> AnnData:
     table = _make_unique(table, set(keys), texts[ids], description.source)
     kept = keys.isin(table.index)
     if words != "exactly":
-        notes.append(f"Samples were matched with {description.source} {words}.")
+        notes.say(f"Samples were matched with {description.source} {words}.")
     if not kept.all():
-        notes.append(
+        notes.say(
             f"{(~kept).sum()} samples have no row in {description.source} and were left out: "
             f"{_list(samples[~kept])}."
         )
     absent = [str(name) for name in texts[ids] if way(str(name)) not in set(keys)]
     if absent:
-        notes.append(
+        notes.say(
             f"{len(absent)} rows of {description.source} belong to no sample of the matrix: "
             f"{_list(np.array(absent))}."
         )
@@ -129,7 +130,7 @@ def _list(names: np.ndarray) -> str:
     return ", ".join(map(str, names[:LISTED])) + more
 
 
-def add_barcode_columns(data: AnnData, notes: list[str]) -> None:
+def add_barcode_columns(data: AnnData, notes: Notes) -> None:
     """Patient, site and sample type out of TCGA barcodes, where no column says them already."""
     matches = [BARCODE.fullmatch(name) for name in data.obs_names]
     if not all(matches):
@@ -146,7 +147,7 @@ def add_barcode_columns(data: AnnData, notes: list[str]) -> None:
         data.obs["sample_type"] = [_name_sample_type(match[3]) for match in matches]
         added.append("sample_type (the fourth field)")
     if added:
-        notes.append(f"Taken from the TCGA barcodes: {', '.join(added)}.")
+        notes.say(f"Taken from the TCGA barcodes: {', '.join(added)}.")
 
 
 def _name_sample_type(code: str) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 from anndata import AnnData
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from core.data.notes import Finding
 from core.data.quota import require_room
 from core.errors import InputError
 from core.files import write_json
@@ -39,6 +40,8 @@ class DatasetRecord(BaseModel):
     added: str
     bytes: int
     notes: list[str]
+    findings: list[Finding] = []
+    """What reading lost or found doubtful; absent from records of before."""
 
 
 def content_hash(data: AnnData) -> str:
@@ -94,6 +97,7 @@ def add_dataset(data: AnnData, name: str) -> DatasetRecord:
             added=datetime.now(UTC).isoformat(),
             bytes=path.stat().st_size,
             notes=[str(note) for note in data.uns.get("notes", [])],
+            findings=data.uns.get("findings", []),
         )
         write_json(temporary / "record.json", record.model_dump(mode="json"))
         with path.open("rb") as file:
@@ -164,7 +168,12 @@ def load_dataset(dataset: str) -> AnnData:
             "add its file again."
         ) from None
     data.obs = data.obs.astype(str).astype(object)
-    data.uns = {"scale": record.scale, "source": record.source, "notes": list(record.notes)}
+    data.uns = {
+        "scale": record.scale,
+        "source": record.source,
+        "notes": list(record.notes),
+        "findings": [finding.model_dump() for finding in record.findings],
+    }
     return data
 
 
