@@ -1,91 +1,221 @@
-"""Reading h5ad and MATLAB files in a process of their own.
+"""Reading packed and binary files in a process of their own, which has no rights to anything else.
 
-Their libraries are written in C, and damaged files made them crash or hang when they were tried
-with random changes. A crash then ends that process, and here it is an error like any other.
+Their libraries are written in C, and files that were damaged, or made for it, had them crash, hang,
+ask for hundreds of gigabytes and open other files. Here all of that is an error like any other.
 """
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from core.data.matrix import Matrix
 from core.data.notes import Finding, Notes
+from core.data.text import Table
+from core.data.unpack import Progress
 from core.errors import InputError
-from core.processes import run_module
+from core.files import read_json
+from core.processes import ROOT
 
-SECONDS = 30
-"""Time that any file may take, beside the time for its size."""
-BYTES_A_SECOND = 10_000_000
+SECONDS = 20
+"""Processor time that any file may take, beside the time for its size."""
+BYTES_A_SECOND = 4_000_000
+WAIT = 4
+"""Times the processor time that an answer is waited for."""
+MEMORY = 4 * 2**30
+"""Bytes that reading any file may take, beside what it takes for its size."""
+MEMORY_PER_BYTE = 16
+MOST_MEMORY = 24 * 2**30
+NO_MEMORY = 3
+"""Exit status of a process whose memory did not suffice."""
 
 
 def list_apart(path: Path) -> list[str]:
-    """What can be chosen in an h5ad or MATLAB file; raises InputError for a damaged one."""
-    return json.loads(_run("list", path))
-
-
-def read_apart(path: Path, part: str | None) -> Matrix:
-    """Read an h5ad or MATLAB file; raises InputError for one that isn't right."""
+    """What can be chosen in a file; raises InputError for a damaged one."""
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        _run("read", path, folder, *([part] if part else []))
-        obs = pd.read_parquet(place / "obs.parquet")
-        names = json.loads((place / "names.json").read_text(encoding="utf-8"))
-        return Matrix(
-            np.load(place / "x.npy", allow_pickle=False),
-            np.array(names["samples"], dtype=str),
-            np.array(names["genes"], dtype=str),
-            obs,
-            Notes(names["notes"], [Finding.model_validate(one) for one in names["findings"]]),
-        )
+        _run({"do": "list", "path": str(path.absolute())}, Path(folder))
+        return read_json(Path(folder) / "parts.json")
 
 
-def _run(command: str, path: Path, *options: str) -> str:
-    seconds = SECONDS + path.stat().st_size / BYTES_A_SECOND
+def read_apart(
+    path: Path,
+    part: str | None,
+    metadata: list[str],
+    progress: Progress | None = None,
+    *,
+    all_text: bool = False,
+) -> Table | Matrix:
+    """Read a file of any format; raises InputError for one that isn't right.
+
+    The arguments are those of `core.data.formats.read_here`.
+    """
+    asked = {"do": "read", "path": str(path.absolute()), "part": part, "metadata": metadata,
+             "all_text": all_text}  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        _run(asked, Path(folder), progress)
+        return _take(Path(folder))
+
+
+def unpack_apart(path: Path, name: str, folder: Path) -> Path | None:
+    """Copy the file of that bare name out of an archive; None when there is none.
+
+    Raises InputError for a damaged archive. The copy lies in a folder of its own below `folder`.
+    """
+    place = Path(tempfile.mkdtemp(dir=folder))
+    _run({"do": "unpack", "path": str(path.absolute()), "name": name}, place)
+    found = read_json(place / "unpacked.json")
+    return None if found is None else place / found
+
+
+def _run(asked: dict[str, Any], folder: Path, progress: Progress | None = None) -> None:
+    """Have a process do what is asked and leave its answer in a folder."""
+    path = Path(asked["path"])
+    size = path.stat().st_size
+    limits = {
+        "memory": min(MEMORY + MEMORY_PER_BYTE * size, MOST_MEMORY),
+        "seconds": int(SECONDS + size / BYTES_A_SECOND),
+    }
+    reader = _take_reader()
+    late = threading.Timer(WAIT * limits["seconds"], reader.kill)
+    late.start()
+    wrong, status = "", None
     try:
-        ended = run_module(
-            ["core.data.apart", command, str(path.absolute()), *options], timeout=seconds
-        )
-    except subprocess.TimeoutExpired:
-        raise InputError(
-            f"{path.name} could not be read within {seconds:.0f} s: it is damaged, or much larger "
+        reader.process.stdin.write(json.dumps({**asked, **limits, "folder": str(folder)}) + "\n")
+        reader.process.stdin.flush()
+        for line in reader.process.stdout:
+            said = json.loads(line)
+            if "share" in said and progress:
+                progress(said["share"])
+            wrong = said.get("wrong", wrong)
+            if "status" in said:
+                status = said["status"]
+                break
+    finally:
+        late.cancel()
+        if status is None:
+            reader.kill()  # it was late, or nobody waits for its answer any more
+        else:
+            _idle.append(reader)
+    if status != 0:
+        raise InputError(wrong or _say_why(path.name, status, limits))
+
+
+def _say_why(name: str, status: int | None, limits: dict[str, int]) -> str:
+    """Why a process ended without an answer or a reason, in a sentence."""
+    memory = f"{limits['memory'] / 2**30:.1f} GB of memory"
+    if status == NO_MEMORY:
+        return f"{name} needs more than {memory} to be read. Save it as CSV, or a part of it only."
+    if status in (None, -signal.SIGXCPU, -signal.SIGKILL):
+        return (
+            f"{name} could not be read within {limits['seconds']} s: it is damaged, or much larger "
             "once it is unpacked."
-        ) from None
-    if ended.returncode == 0:
-        return ended.stdout
-    if ended.returncode == 2:
-        raise InputError(ended.stderr.strip().splitlines()[-1])
-    raise InputError(f"{path.name} is damaged: the library that reads such files crashed on it.")
+        )
+    return (
+        f"{name} is damaged, or asks for more than {memory}: the library that reads such files "
+        "crashed on it."
+    )
 
 
-def main() -> None:
-    """List or read a file, in the process of its own."""
-    from core.data.formats import list_matrices_or_layers, read_matrix
+class _Reader:
+    """A process that has loaded the libraries, and reads each file in a child that it forks."""
 
-    command, path, *options = sys.argv[1:]
-    try:
-        if command == "list":
-            print(json.dumps(list_matrices_or_layers(Path(path))))
-            return
-        place = Path(options[0])
-        matrix = read_matrix(Path(path), options[1] if len(options) > 1 else None)
-        np.save(place / "x.npy", matrix.x, allow_pickle=False)
-        matrix.obs.reset_index(drop=True).to_parquet(place / "obs.parquet")
-        names = {
-            "samples": [str(name) for name in matrix.samples],
-            "genes": [str(name) for name in matrix.genes],
-            "notes": matrix.notes.said,
-            "findings": [finding.model_dump() for finding in matrix.notes.found],
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "core.data.confined"], cwd=ROOT, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        )  # fmt: skip
+
+    def kill(self) -> None:
+        """End it and the child that reads."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+_idle: list[_Reader] = []
+"""Readers that wait for a file; each ends by itself after a while, or with this process."""
+
+
+def _take_reader() -> _Reader:
+    while _idle:
+        reader = _idle.pop()
+        if reader.process.poll() is None:
+            return reader
+    return _Reader()
+
+
+# --- the answer, as files ---------------------------------------------------------------------
+
+
+def hand_over(read: Table | Matrix, folder: Path) -> None:
+    """Leave what was read in a folder."""
+    if isinstance(read, Matrix):
+        np.save(folder / "x.npy", read.x, allow_pickle=False)
+        texts = {str(name): read.obs[name] for name in read.obs.columns}
+        document = {
+            "samples": list(map(str, read.samples)),
+            "genes": list(map(str, read.genes)),
+            "columns": list(map(str, read.obs.columns)),
+            "said": read.notes.said,
+            "found": [finding.model_dump() for finding in read.notes.found],
         }
-        (place / "names.json").write_text(json.dumps(names), encoding="utf-8")
-    except InputError as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
-        sys.exit(2)
+    else:
+        width = read.numbers[0].shape[1]
+        shape = (sum(map(len, read.numbers)), width)
+        x = np.lib.format.open_memmap(folder / "x.npy", "w+", np.float32, shape)
+        row = 0
+        for block in read.numbers:
+            x[row : row + len(block)] = block
+            row += len(block)
+        del x
+        texts = {str(column): values for column, values in read.text_at.items()}
+        document = {
+            "names": read.names,
+            "source": read.source,
+            "rows": read.rows,
+            "number_at": list(read.number_at.items()),
+            "index": read.index,
+            "above": list(read.above.items()),
+            "describing": sorted(read.describing),
+            "first_line": read.first_line,
+        }
+    frame = pd.DataFrame({name: np.asarray(text, dtype=object) for name, text in texts.items()})
+    frame.to_parquet(folder / "texts.parquet")
+    kind = "matrix" if isinstance(read, Matrix) else "table"
+    (folder / f"{kind}.json").write_text(json.dumps(document), encoding="utf-8")
 
 
-if __name__ == "__main__":
-    main()
+def _take(folder: Path) -> Table | Matrix:
+    x = np.load(folder / "x.npy", allow_pickle=False)
+    texts = pd.read_parquet(folder / "texts.parquet")
+    if (folder / "matrix.json").exists():
+        document = read_json(folder / "matrix.json")
+        samples = np.array(document["samples"], dtype=str)
+        columns = {name: texts[name].to_numpy(dtype=object) for name in document["columns"]}
+        obs = pd.DataFrame(columns, index=samples)
+        found = [Finding.model_validate(one) for one in document["found"]]
+        notes = Notes(document["said"], found)
+        return Matrix(x, samples, np.array(document["genes"], dtype=str), obs, notes)
+    document = read_json(folder / "table.json")
+    return Table(
+        names=document["names"],
+        source=document["source"],
+        rows=document["rows"],
+        numbers=[x],
+        number_at=dict(document["number_at"]),
+        text_at={int(name): texts[name].to_numpy(dtype=object) for name in texts.columns},
+        index=document["index"],
+        above=dict(document["above"]),
+        describing=frozenset(document["describing"]),
+        first_line=document["first_line"],
+    )

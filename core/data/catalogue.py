@@ -21,9 +21,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 from anndata import AnnData
 
+from core.data.apart import unpack_apart
+from core.data.formats import detect_format
 from core.data.quota import require_room, room
 from core.data.read import read_dataset
-from core.data.unpack import extract, list_members
 from core.download import MAX_BYTES, describe_digest, download, hash_file, unfinished
 from core.errors import InputError
 from core.files import read_json, write_json
@@ -516,9 +517,8 @@ def _locate(name: str, paths: list[Path], folder: Path) -> Path:
         if path.name == name:
             return path
     for path in paths:
-        for member in list_members(path):
-            if PurePosixPath(member).name == name:
-                return extract(path, member, folder)
+        if detect_format(path) != "text" and (place := unpack_apart(path, name, folder)):
+            return place
     raise InputError(
         f"Expected {name} in {', '.join(path.name for path in paths)}; it isn't there."
     )

@@ -5,18 +5,17 @@ import re
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import anndata
-import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.feather
 import pyarrow.parquet
 import python_calamine
@@ -24,34 +23,54 @@ import scipy.io
 import scipy.sparse
 
 from core.data.apart import list_apart, read_apart
-from core.data.matrix import Matrix
+from core.data.hdf5 import list_hdf5, read_hdf5
+from core.data.matrix import Matrix, as_texts, check_size
 from core.data.notes import Notes
-from core.data.text import GENE_ID_NAMES, MAX_VALUES, Table, read_text
+from core.data.text import GENE_ID_NAMES, Table, read_text
 from core.data.unpack import (
     MAX_TEXT,
+    OPENERS,
     PACKED_ENDINGS,
     UNPACKING,
+    Archive,
     Progress,
-    copy_limited,
-    extract,
-    list_members,
+    most_unpacked,
     open_content,
     read_start,
+    say_too_large,
 )
 from core.errors import InputError
 
 MAX_CELLS = 20_000_000
 """Largest Excel sheet."""
-COLUMNS_AT_A_TIME = 500
+VALUES_AT_A_TIME = 20_000_000
+ROWS_AT_A_TIME = 20_000
 SAMPLE_NAMES = re.compile(r"(?i)sample|barcode|name|(^|_)ids?$")
 TABLE_ENDINGS = {"csv", "tsv", "txt", "tab", "gct", "xlsx", "xls", "parquet", "feather", "h5ad",
                  "mat", "sf", "results", "counts", "count"}  # fmt: skip
 
 
-def detect_format(path: Path) -> str:
-    """What a file is: parquet, feather, h5ad, matlab, excel, archive or text.
+@dataclass(frozen=True)
+class Request:
+    """How a file shall be read."""
 
-    Raises InputError when there is no file, or nothing in it.
+    part: str | None = None
+    """Which of its parts, as `list_parts` names them; without it the largest or only one."""
+    metadata: Collection[str] = ()
+    """Lower-case names of columns that are texts even when they look like numbers."""
+    all_text: bool = False
+    """Keep every column as text, as in a table about samples."""
+    progress: Progress | None = None
+    """Told the share that is read."""
+
+
+def detect_format(path: Path) -> str:
+    """What a file is: parquet, feather, hdf5, matlab, excel, archive, packed or text.
+
+    Told from its first bytes alone, so that any file can be looked at anywhere. A packed file is a
+    text table or a tar file; a workbook and other zip files are "zip" here.
+
+    Raises InputError when there is no file, or nothing in it, or of a kind that can't be read.
     """
     start = read_start(path)
     if start.startswith(b"PAR1"):
@@ -59,7 +78,7 @@ def detect_format(path: Path) -> str:
     if start.startswith((b"ARROW1", b"FEA1")):
         return "feather"
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
-        return "h5ad"
+        return "hdf5"
     if start.startswith(b"MATLAB 5.0 MAT-file"):
         return "matlab"
     if start.startswith(b"MATLAB 7.3 MAT-file"):
@@ -70,21 +89,23 @@ def detect_format(path: Path) -> str:
     if start.startswith(b"\xd0\xcf\x11\xe0"):
         return "excel"
     if start.startswith(b"PK"):
-        names = list_members(path)
-        return "excel" if any(name.startswith("xl/") for name in names) else "archive"
+        return "zip"
     if start.startswith(b"%%MatrixMarket"):
         raise InputError(
             f"{path.name} is a Matrix Market file without names. Put it into one zip file together "
             "with its features.tsv (or genes.tsv) and barcodes.tsv."
         )
-    return "archive" if _is_tar(path) else "text"
+    if start.startswith(tuple(OPENERS)):
+        return "packed"
+    return "archive" if _begins_as_tar(start) else "text"
 
 
-def _is_tar(path: Path) -> bool:
+def _begins_as_tar(start: bytes) -> bool:
     try:
-        return tarfile.is_tarfile(path)
-    except UNPACKING:
+        tarfile.TarInfo.frombuf(start[: tarfile.BLOCKSIZE], "utf-8", "replace")
+    except tarfile.HeaderError:
         return False
+    return True
 
 
 def list_parts(path: Path) -> list[str]:
@@ -92,104 +113,132 @@ def list_parts(path: Path) -> list[str]:
 
     Sheets of a workbook, layers of an h5ad file, matrices of a MATLAB file, files of an archive.
     """
-    return READERS[detect_format(path)].list_parts(path)
+    return [] if detect_format(path) == "text" else list_apart(path)
 
 
-def read_any(
-    path: Path,
-    part: str | None = None,
-    *,
-    metadata: Collection[str] = (),
-    progress: Progress | None = None,
-) -> Table | Matrix:
-    """Read a file of any known format.
-
-    Args:
-        path: the file.
-        part: which of its parts, as `list_parts` names them; without it the largest or only one.
-        metadata: lower-case names of columns that are texts even when they look like numbers.
-        progress: told the share that is read.
+def read_any(path: Path, request: Request | None = None) -> Table | Matrix:
+    """Read a file of any known format; what isn't plain text in a process of its own.
 
     Raises:
         InputError: what is wrong, where, and what to change.
     """
-    parts = [] if part is None else list_parts(path)
-    if part is not None and part not in parts:
-        known = ", ".join(parts[:10]) or "none"
-        raise InputError(f"{path.name} has no part {part!r}. Parts: {known}.")
-    return READERS[detect_format(path)].read(path, part, metadata, progress)
+    request = request or Request()
+    here = detect_format(path) == "text"
+    if request.part is not None:
+        parts = list_parts(path)
+        if request.part not in parts:
+            known = ", ".join(parts[:10]) or "none"
+            raise InputError(f"{path.name} has no part {request.part!r}. Parts: {known}.")
+    if here:
+        return _read_text(path, request)
+    return read_apart(
+        path, request.part, sorted(request.metadata), request.progress, all_text=request.all_text
+    )
 
 
 def read_description(path: Path) -> Table:
     """Read a table about samples: every column as text, whatever the format."""
-    if detect_format(path) == "text":
-        return read_text(path, all_text=True)
-    if detect_format(path) == "excel":
-        with _sheet_as_text(path, None) as (place, name):
-            return read_text(place, name=name, all_text=True)
-    table = read_any(path)
+    table = read_any(path, Request(all_text=True))
     if isinstance(table, Matrix):
         raise InputError(f"{path.name} is an expression matrix, not a table about samples.")
     return table
 
 
+def list_parts_here(path: Path) -> list[str]:
+    """What `list_parts` gives; call it in a process of its own."""
+    return _find_reader(path).list_parts(path)
+
+
+def read_here(path: Path, request: Request) -> Table | Matrix:
+    """What `read_any` gives, for a part that exists; call it in a process of its own."""
+    return _find_reader(path).read(path, request)
+
+
+def _find_reader(path: Path) -> "Reader":
+    kind = detect_format(path)
+    if kind == "zip":
+        try:
+            with zipfile.ZipFile(path) as archive:
+                workbook = any(name.startswith("xl/") for name in archive.namelist())
+        except UNPACKING:
+            workbook = False
+        kind = "excel" if workbook else "archive"
+    elif kind == "packed":
+        with open_content(path) as stream:
+            start = stream.read(tarfile.BLOCKSIZE)
+        kind = "archive" if _begins_as_tar(start) else "text"
+    return READERS[kind]
+
+
 # --- Parquet and Feather ---------------------------------------------------------------------
 
 
-def _read_parquet(
-    path: Path, part: str | None, metadata: Collection[str], progress: Progress | None
-) -> Table:
+def _read_parquet(path: Path, request: Request) -> Table:
     try:
-        file = pyarrow.parquet.ParquetFile(path)
-        return _read_columns(
-            path, file.schema_arrow, file.metadata.num_rows,
-            lambda columns: file.read(columns=columns), metadata, progress,
+        names = pyarrow.parquet.read_schema(path).names
+        file = pyarrow.parquet.ParquetFile(path, read_dictionary=names)  # texts that repeat, once
+        rows = file.metadata.num_rows
+        check_size(rows, len(file.schema_arrow.names), path.name)
+        columns = len(file.schema_arrow.names)
+        at_a_time = min(max(1, VALUES_AT_A_TIME // max(columns, 1)), ROWS_AT_A_TIME)
+        return _take_batches(
+            path, file.schema_arrow, rows, file.iter_batches(at_a_time), request
         )  # fmt: skip
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowInvalid, pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path.name} is not a Parquet file: {error}") from None
 
 
-def _read_feather(
-    path: Path, part: str | None, metadata: Collection[str], progress: Progress | None
-) -> Table:
+def _read_feather(path: Path, request: Request) -> Table:
     try:
-        whole = pyarrow.feather.read_table(path, memory_map=True)
-        return _read_columns(
-            path, whole.schema, whole.num_rows, whole.select, metadata, progress
-        )  # fmt: skip
+        whole = pyarrow.feather.read_table(path, memory_map=False)
+        whole.validate(full=True)
+        check_size(whole.num_rows, whole.num_columns, path.name)
+        return _take_batches(path, whole.schema, whole.num_rows, whole.to_batches(), request)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path.name} is not a Feather file: {error}") from None
 
 
-def _read_columns(
+def _take_batches(
     path: Path,
     schema: pa.Schema,
     rows: int,
-    read: Callable[[list[str]], pa.Table],
-    metadata: Collection[str],
-    progress: Progress | None,
+    batches: Iterable[pa.RecordBatch],
+    request: Request,
 ) -> Table:
-    """Take a columnar file over a few columns at a time, numbers as float32."""
+    """Take a columnar file some rows at a time, numbers as float32, by place and not by name."""
     names = [str(name) for name in schema.names]
-    check_size(rows, len(names), path.name)
     if not rows:
         raise InputError(f"{path.name} has a header but no rows.")
-    kinds = [field.type for field in schema]
+    nested = next((field for field in schema if pa.types.is_nested(field.type)), None)
+    if nested is not None:
+        raise InputError(
+            f"{path.name}, column {nested.name}: expected one number or text in a cell, got "
+            f"{nested.type}. Store it as a flat table."
+        )
     numeric = [
-        column for column, kind in enumerate(kinds)
-        if (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind))
-        and names[column].strip().lower() not in metadata
+        column for column, field in enumerate(schema)
+        if (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+            or pa.types.is_null(field.type))
+        and names[column].strip().lower() not in request.metadata and not request.all_text
     ]  # fmt: skip
+    texts = sorted(set(range(len(names))) - set(numeric))
     numbers = np.empty((rows, len(numeric)), dtype=np.float32)
-    for start in range(0, len(numeric), COLUMNS_AT_A_TIME):
-        chosen = numeric[start : start + COLUMNS_AT_A_TIME]
-        table = read([names[column] for column in chosen])
-        for place in range(len(chosen)):
-            numbers[:, start + place] = table.column(place).to_numpy()
-        if progress:
-            progress(min(1.0, (start + len(chosen)) / len(numeric)))
-    texts = [column for column in range(len(names)) if column not in set(numeric)]
-    table = read([names[column] for column in texts]) if texts else None
+    found: dict[int, list[pa.Array]] = {column: [] for column in texts}
+    done, left = 0, most_unpacked(path.stat().st_size)
+    for batch in batches:
+        left -= sum(map(_unpacked_bytes, batch.columns))
+        if left < 0:
+            raise say_too_large(path.name, most_unpacked(path.stat().st_size))
+        place = slice(done, done + batch.num_rows)
+        for at, column in enumerate(numeric):
+            numbers[place, at] = batch.column(column).to_numpy(zero_copy_only=False)
+        for column in texts:
+            found[column].append(batch.column(column))
+        done = place.stop
+        if request.progress:
+            request.progress(min(1.0, done / rows))
+    if done != rows:
+        raise ValueError(f"{rows} rows are announced, {done} are there")
     described = (schema.pandas_metadata or {}).get("index_columns", [])
     indices = [names.index(name) for name in described if isinstance(name, str) and name in names]
     return Table(
@@ -198,12 +247,22 @@ def _read_columns(
         rows=rows,
         numbers=[numbers],
         number_at={column: place for place, column in enumerate(numeric)},
-        text_at={
-            column: as_texts(table.column(place).to_pandas()).str.strip().to_numpy(dtype=object)
-            for place, column in enumerate(texts)
-        },
+        text_at={column: _join_texts(parts) for column, parts in found.items()},
         index=indices[0] if indices else None,
     )
+
+
+def _unpacked_bytes(column: pa.Array) -> int:
+    """Bytes of a column with texts that repeat counted each time."""
+    words = column.dictionary if pa.types.is_dictionary(column.type) else None
+    if words is None or not (pa.types.is_string(words.type) or pa.types.is_binary(words.type)):
+        return column.nbytes
+    return pc.sum(pc.binary_length(words).take(column.indices)).as_py() or 0
+
+
+def _join_texts(parts: list[pa.Array]) -> np.ndarray:
+    column = pa.chunked_array(parts).to_pandas()
+    return as_texts(column).str.strip().to_numpy(dtype=object)
 
 
 # --- Excel -----------------------------------------------------------------------------------
@@ -265,52 +324,9 @@ def _write_cell(cell: Any) -> str:
     return str(cell)
 
 
-def _read_excel(
-    path: Path, part: str | None, metadata: Collection[str], progress: Progress | None
-) -> Table:
-    with _sheet_as_text(path, part) as (place, name):
-        return read_text(place, name=name, metadata=metadata, progress=progress)
-
-
-# --- h5ad ------------------------------------------------------------------------------------
-
-
-def _list_layers(path: Path) -> list[str]:
-    try:
-        with h5py.File(path) as file:
-            parts = ["X"] if "X" in file else []
-            parts += [f"layers/{name}" for name in file.get("layers", {})]
-            parts += ["raw"] if "raw/X" in file else []
-    except Exception as error:  # a damaged file can fail in any way
-        raise InputError(f"{path.name} is not an h5ad file: {error}") from None
-    return parts if len(parts) > 1 else []
-
-
-def _read_h5ad(path: Path, part: str | None) -> Matrix:
-    place = {None: "X", "raw": "raw/X"}.get(part, part)
-    try:
-        with h5py.File(path) as file:
-            x = file[place]
-            check_size(*(x.attrs["shape"] if isinstance(x, h5py.Group) else x.shape), path.name)
-            x = anndata.io.read_elem(x)
-            obs = anndata.io.read_elem(file["obs"])
-            var = anndata.io.read_elem(file["raw/var" if part == "raw" else "var"])
-        x = x.toarray() if scipy.sparse.issparse(x) else np.asarray(x)
-        x = x.astype(np.float32, copy=False)
-        if x.shape != (len(obs), len(var)):
-            raise ValueError(f"{place} is {x.shape}, obs and var are {len(obs)} and {len(var)}")
-    except InputError:
-        raise
-    except Exception as error:  # a damaged file can fail in any way
-        raise InputError(
-            f"{path.name} is not an h5ad file with samples x genes in {place}: {error}"
-        ) from None
-    texts = pd.DataFrame(
-        {str(name): as_texts(column) for name, column in obs.items()}, index=obs.index
-    )
-    names = (index.to_numpy().astype(str) for index in (obs.index, var.index))
-    notes = Notes([] if part is None else [f"Expression was taken from {part}."])
-    return Matrix(x, *names, texts, notes)
+def _read_excel(path: Path, request: Request) -> Table:
+    with _sheet_as_text(path, request.part) as (place, name):
+        return _read_text(place, request, name)
 
 
 # --- MATLAB ----------------------------------------------------------------------------------
@@ -335,14 +351,17 @@ def _list_matrices(path: Path) -> list[str]:
     return names if len(names) > 1 else []
 
 
-def _read_matlab(path: Path, part: str | None) -> Matrix:
+def _read_matlab(path: Path, request: Request) -> Matrix:
     tables = _matlab_matrices(path)
     if not tables:
         raise InputError(f"{path.name} has no matrix of numbers. Expected samples x genes.")
-    name = part or next(iter(tables))
+    name = request.part or next(iter(tables))
     check_size(*tables[name], path.name)
     try:
-        content = scipy.io.loadmat(path, struct_as_record=True)
+        small = [
+            key for key, shape, _ in scipy.io.whosmat(path) if np.prod(shape, dtype=float) < 1e6
+        ]
+        content = scipy.io.loadmat(path, struct_as_record=True, variable_names=[name, *small])
         x = content.pop(name)
         x = (x.toarray() if scipy.sparse.issparse(x) else np.asarray(x)).astype(np.float32)
         vectors = {
@@ -461,21 +480,26 @@ def take_sample_table(table: Table) -> tuple[SampleTable, np.ndarray, np.ndarray
     return None
 
 
+@contextmanager
+def _open_archive(path: Path) -> Iterator[tuple[Archive, list[str]]]:
+    """An archive, and those of its files that may hold data; removed from the disk afterwards."""
+    with ExitStack() as opened:
+        folder = opened.enter_context(tempfile.TemporaryDirectory())
+        archive = opened.enter_context(Archive(path, Path(folder)))
+        names = archive.names
+        fitting = [
+            name for name in names
+            if PACKED_ENDINGS.sub("", name).rpartition(".")[2].lower() in TABLE_ENDINGS
+            and not re.search(r"(?i)manifest|readme|annotations\.txt|md5", PurePosixPath(name).name)
+        ]  # fmt: skip
+        found = _find_mtx(names)
+        yield archive, [*found.values()] if found else fitting or names
+
+
 def _list_tables(path: Path) -> list[str]:
-    names = _list_data_members(path)
-    several = len(names) > 1 and not _find_mtx(names) and not _is_bundle(path, names)
-    return names if several else []
-
-
-def _list_data_members(path: Path) -> list[str]:
-    names = list_members(path)
-    fitting = [
-        name for name in names
-        if PACKED_ENDINGS.sub("", name).rpartition(".")[2].lower() in TABLE_ENDINGS
-        and not re.search(r"(?i)manifest|readme|annotations\.txt|md5", PurePosixPath(name).name)
-    ]  # fmt: skip
-    found = _find_mtx(names)
-    return [*found.values()] if found else fitting or names
+    with _open_archive(path) as (archive, names):
+        several = len(names) > 1 and not _find_mtx(names) and not _is_bundle(archive, names)
+        return names if several else []
 
 
 def _find_mtx(names: list[str]) -> dict[str, str]:
@@ -492,64 +516,59 @@ def _find_mtx(names: list[str]) -> dict[str, str]:
     return found if all(found.values()) else {}
 
 
-def _is_bundle(path: Path, names: list[str]) -> bool:
+def _is_bundle(archive: Archive, names: list[str]) -> bool:
     """Whether an archive holds one table a sample, judged by its first two."""
     if len(names) < 2:
         return False
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            return all(
-                take_sample_table(read_text(extract(path, name, Path(folder)))) is not None
-                for name in names[:2]
-            )
-        except InputError:
-            return False
+    try:
+        return all(
+            take_sample_table(read_text(archive.extract(name))) is not None for name in names[:2]
+        )
+    except InputError:
+        return False
 
 
-def _read_archive(
-    path: Path, part: str | None, metadata: Collection[str], progress: Progress | None
-) -> Table | Matrix:
-    names = _list_data_members(path)
-    if not names:
-        raise InputError(f"{path.name} holds no file. Expected one table of samples and genes.")
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+def _read_archive(path: Path, request: Request) -> Table | Matrix:
+    with _open_archive(path) as (archive, names):
+        if not names:
+            raise InputError(f"{path.name} holds no file. Expected one table of samples and genes.")
         if found := _find_mtx(names):
-            return _read_mtx(path, found, folder)
-        if part is None and _is_bundle(path, names):
-            return _read_bundle(path, names, folder, progress)
-        if part is None and len(names) > 1:
+            return _read_mtx(archive, found)
+        if request.part is None and _is_bundle(archive, names):
+            return _read_bundle(archive, names, request.progress)
+        if request.part is None and len(names) > 1:
             listed = ", ".join(names[:5])
             raise InputError(
                 f"{path.name} holds {len(names)} files ({listed}). Choose one, or leave only the "
                 "table of expression in it."
             )
-        member = extract(path, part or names[0], folder)
-        if detect_format(member) == "archive":
+        member = archive.extract(request.part or names[0])
+        reader = _find_reader(member)
+        if reader.read is _read_archive:
             raise InputError(f"{path.name} holds another archive. Unpack that one first.")
-        return read_any(member, metadata=metadata, progress=progress)
+        return reader.read(member, replace(request, part=None))
 
 
-def _read_bundle(path: Path, names: list[str], folder: Path, progress: Progress | None) -> Matrix:
+def _read_bundle(archive: Archive, names: list[str], progress: Progress | None) -> Matrix:
     """One table a sample, side by side; every one must hold the same genes."""
     genes: np.ndarray | None = None
     samples, columns = _name_samples(names), []
     for number, name in enumerate(names):
-        place = extract(path, name, folder)
-        found = take_sample_table(read_text(place, name=f"{path.name}, {name}"))
+        place = archive.extract(name)
+        found = take_sample_table(read_text(place, name=f"{archive.name}, {name}"))
         place.unlink()
         if found is None:
             raise InputError(
-                f"{path.name}: {name} is not a table of one sample like {names[0]}. Remove it."
+                f"{archive.name}: {name} is not a table of one sample like {names[0]}. Remove it."
             )
         kind, these, values = found
         if genes is None:
             genes = these
-            check_size(len(names), len(genes), path.name)
+            check_size(len(names), len(genes), archive.name)
         if not np.array_equal(genes, these):
             other = sorted(set(these) ^ set(genes))
             raise InputError(
-                f"{path.name}: {name} has other genes than {names[0]} "
+                f"{archive.name}: {name} has other genes than {names[0]} "
                 f"({', '.join(other[:3]) or 'in another order'}). Use one annotation for all."
             )
         columns.append(values)
@@ -574,29 +593,27 @@ def _name_samples(names: list[str]) -> np.ndarray:
     return np.array([common.sub("", stem) or stem for stem in stems])
 
 
-def _read_mtx(path: Path, found: dict[str, str], folder: Path) -> Matrix:
+def _read_mtx(archive: Archive, found: dict[str, str]) -> Matrix:
     """A 10x-style folder: genes x cells as Matrix Market, with two lists of names."""
-    texts = {role: extract(path, name, folder) for role, name in found.items()}
+    texts = {role: archive.extract(name) for role, name in found.items()}
     try:
         with open_content(texts["matrix"]) as stream:
-            plain = folder / "matrix"
-            copy_limited(stream, plain, found["matrix"])
-        rows, columns, *_ = scipy.io.mminfo(plain)
-        check_size(rows, columns, path.name)
-        x = scipy.io.mmread(plain, spmatrix=False)
+            rows, columns, *_ = scipy.io.mminfo(stream)
+        check_size(rows, columns, archive.name)
+        with open_content(texts["matrix"]) as stream:
+            x = scipy.io.mmread(stream, spmatrix=False)
         x = x.toarray() if scipy.sparse.issparse(x) else np.asarray(x)
     except (ValueError, OverflowError, OSError) as error:
-        raise InputError(f"{path.name}: {found['matrix']} is not a matrix: {error}") from None
+        raise InputError(f"{archive.name}: {found['matrix']} is not a matrix: {error}") from None
     lists = {}
     for role in ("genes", "cells"):
-        plain = folder / role
         with open_content(texts[role]) as stream:
-            copy_limited(stream, plain, found[role])
-        lines = plain.read_text(encoding="utf-8", errors="replace").splitlines()
+            content = b"".join(iter(lambda: stream.read(1 << 20), b""))
+        lines = content.decode("utf-8", errors="replace").splitlines()
         lists[role] = [line.split("\t") for line in lines]
     if x.shape != (len(lists["genes"]), len(lists["cells"])):
         raise InputError(
-            f"{path.name}: the matrix is {x.shape[0]} x {x.shape[1]}, but there are "
+            f"{archive.name}: the matrix is {x.shape[0]} x {x.shape[1]}, but there are "
             f"{len(lists['genes'])} genes and {len(lists['cells'])} barcodes."
         )
     genes = np.array([row[1] if len(row) > 1 and row[1] else row[0] for row in lists["genes"]])
@@ -606,40 +623,21 @@ def _read_mtx(path: Path, found: dict[str, str], folder: Path) -> Matrix:
     return Matrix(x, samples, genes, pd.DataFrame(index=samples), Notes([note]))
 
 
-# --- formats that are read in a process of their own ------------------------------------------
-
-
-def list_matrices_or_layers(path: Path) -> list[str]:
-    """What can be chosen in an h5ad or MATLAB file; call it in a process of its own."""
-    return _list_layers(path) if detect_format(path) == "h5ad" else _list_matrices(path)
-
-
-def read_matrix(path: Path, part: str | None) -> Matrix:
-    """Read an h5ad or MATLAB file; call it in a process of its own."""
-    read = _read_h5ad if detect_format(path) == "h5ad" else _read_matlab
-    return read(path, part)
-
-
-def _read_apart(
-    path: Path, part: str | None, metadata: Collection[str], progress: Progress | None
-) -> Matrix:
-    return read_apart(path, part)
-
-
 # --- text, and the registry ------------------------------------------------------------------
 
 
-def _read_text(
-    path: Path, part: str | None, metadata: Collection[str], progress: Progress | None
-) -> Table:
-    return read_text(path, metadata=metadata, progress=progress)
+def _read_text(path: Path, request: Request, name: str | None = None) -> Table:
+    return read_text(
+        path, name=name, metadata=request.metadata, all_text=request.all_text,
+        progress=request.progress,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Reader:
     """How one format is read, and what can be chosen in it."""
 
-    read: Callable[[Path, str | None, Collection[str], Progress | None], Table | Matrix]
+    read: Callable[[Path, Request], Table | Matrix]
     list_parts: Callable[[Path], list[str]] = lambda path: []
 
 
@@ -648,23 +646,7 @@ READERS = {
     "parquet": Reader(_read_parquet),
     "feather": Reader(_read_feather),
     "excel": Reader(_read_excel, _list_sheets),
-    "h5ad": Reader(_read_apart, list_apart),
-    "matlab": Reader(_read_apart, list_apart),
+    "hdf5": Reader(lambda path, request: read_hdf5(path, request.part), list_hdf5),
+    "matlab": Reader(_read_matlab, _list_matrices),
     "archive": Reader(_read_archive, _list_tables),
 }
-
-
-def as_texts(column: pd.Series) -> pd.Series:
-    """Words for a column of any type; whole numbers without a decimal point."""
-    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
-        column = column.astype("Int64")
-    return column.astype("string").fillna("")
-
-
-def check_size(rows: int, columns: int, source: str) -> None:
-    """Refuse a matrix with more values than can be worked with."""
-    if int(rows) * int(columns) > MAX_VALUES:
-        raise InputError(
-            f"{source}: {rows} x {columns} are more than {MAX_VALUES:,} values. Keep fewer genes "
-            "or samples."
-        )

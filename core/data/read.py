@@ -1,7 +1,7 @@
 """Reading expression files: one file in, one AnnData out, completely or not at all."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from core.data.formats import check_size, read_any, read_description, take_sample_table
+from core.data.formats import Request, read_any, read_description, take_sample_table
 from core.data.genes import clean_genes, merge_genes
-from core.data.matrix import Matrix
+from core.data.matrix import Matrix, check_size
 from core.data.notes import Notes
 from core.data.profile import detect_scale
 from core.data.samples import add_barcode_columns, cut_barcode, join_table
@@ -31,6 +31,10 @@ from core.errors import InputError
 
 WITH_COMMA = re.compile(r"-?\d+(,\d+)+(\.\d+)?")
 """1,234 or 0,5: meant as a number, but which one isn't sure."""
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+RESERVED = {"_index", "__categories"}
+"""Columns that h5ad keeps for itself."""
 
 Orientation = Literal["auto", "samples_in_rows", "genes_in_rows"]
 
@@ -69,7 +73,8 @@ def read_dataset(
     """
     notes = Notes()
     description = None if labels is None else read_description(labels)
-    read = read_any(matrix, part, metadata={name.lower() for name in metadata}, progress=progress)
+    request = Request(part, {name.lower() for name in metadata}, progress=progress)
+    read = read_any(matrix, request)
     if isinstance(read, Table) and (one := take_sample_table(read)) is not None:
         kind, genes, values = one
         notes.say(
@@ -255,6 +260,8 @@ def _assemble(
     check_size(len(samples), len(genes), source)
     samples = np.char.strip(samples.astype(str))
     _check_ids(samples, source)
+    for what, names in (("sample", samples), ("gene", genes), ("column", obs.columns)):
+        _refuse_control_characters(what, names, source)
     blank = int(sum(not gene.strip() for gene in genes))
     if blank:
         notes.say(f"{blank} rows without a gene's name were left out.")
@@ -283,11 +290,25 @@ def _refuse_stray_text(texts: np.ndarray, name: str, rows: np.ndarray, table: Ta
 
 
 def _clean_columns(data: AnnData, notes: Notes) -> None:
-    """Rename columns that h5ad can't hold."""
-    new = {name: name.replace("/", "_") for name in data.obs.columns if "/" in name}
+    """Rename columns that h5ad can't hold, or keeps for itself."""
+    new = {
+        name: re.sub(r"^(\.*)$|/", r"\1_", name.strip("_") if name in RESERVED else name)
+        for name in data.obs.columns
+        if "/" in name or not name.strip(".") or name in RESERVED
+    }
     if new:
         data.obs = data.obs.rename(columns=new)
         notes.say(f"Columns were renamed: {', '.join(f'{a} to {b}' for a, b in new.items())}.")
+
+
+def _refuse_control_characters(what: str, names: Iterable[str], source: str) -> None:
+    """Characters that can't be seen, NUL among them, end names early in other programs."""
+    for number, name in enumerate(map(str, names)):
+        if CONTROL.search(name):
+            raise InputError(
+                f"{source}: the name of {what} {number + 1} holds a character that can't be seen "
+                f"({name[:40]!r}). Remove it."
+            )
 
 
 def _check_ids(samples: np.ndarray, source: str) -> None:

@@ -15,14 +15,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
+from core.data.matrix import MAX_VALUES
 from core.data.roles import GROUP_NAMES, LABEL_NAMES
 from core.data.unpack import Progress, iterate_blocks, open_content, read_ahead
 from core.errors import InputError
 
 MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "#N/A", "."]
 MAX_COLUMNS = 500_000
-MAX_VALUES = 500_000_000
-"""Largest matrix, samples x genes."""
 SAMPLE_ID_NAMES = {"sample", "samples", "sample_id", "sampleid", "sample_name", "barcode"}
 GENE_ID_NAMES = {"gene", "genes", "gene_id", "geneid", "gene_name", "gene_symbol", "symbol",
                  "hugo_symbol", "hgnc_symbol", "ensembl_gene_id", "ensembl_id", "entrez",

@@ -6,6 +6,7 @@ import gzip
 import io
 import lzma
 import re
+import stat
 import tarfile
 import zipfile
 import zlib
@@ -26,8 +27,13 @@ MAX_TEXT = 8_000_000_000
 """Largest text table in bytes, unpacked."""
 MAX_LINE = 64_000_000
 """Longest line of a text table in bytes."""
+ALWAYS_UNPACKED = 100_000_000
+MAX_RATIO = 400
+"""What a file may unpack to: so many bytes, and so many times its size."""
 MAX_MEMBERS = 20_000
-"""Most files in a zip file."""
+"""Most files in an archive."""
+MAX_NAME = 200
+"""Longest name of a file in an archive, in bytes; file systems take 255."""
 BLOCK = 32_000_000
 """Bytes of text that are turned into numbers at a time."""
 UNPACKING = (OSError, EOFError, RuntimeError, NotImplementedError, zlib.error, lzma.LZMAError,
@@ -45,9 +51,18 @@ PACKED_ENDINGS = re.compile(r"\.(gz|bz2|xz|zst|zip)$", re.IGNORECASE)
 class PackedFile:
     """A stream of what is packed in a file, which knows how much of the file is read."""
 
-    def __init__(self, content: BinaryIO, file: BinaryIO, size: int) -> None:
-        self.read = content.read
-        self._file, self._size = file, size
+    def __init__(self, content: BinaryIO, file: BinaryIO, path: Path) -> None:
+        self._content, self._file, self._name = content, file, path.name
+        self._size = path.stat().st_size
+        self._left = self._most = most_unpacked(self._size)
+
+    def read(self, length: int) -> bytes:
+        """The next bytes; raises InputError when more come than a file of this size may hold."""
+        data = self._content.read(length)
+        self._left -= len(data)
+        if self._left < 0 and self._content is not self._file:
+            raise say_too_large(self._name, self._most)
+        return data
 
     def share(self) -> float:
         """The share of the file that is read, 0 to 1."""
@@ -65,73 +80,132 @@ def read_start(path: Path, length: int = 600) -> bytes:
     return start
 
 
-def list_members(path: Path) -> list[str]:
-    """The files in a zip or tar file that may hold data: no folders, no hidden files.
+class Archive:
+    """A zip or tar file, packed or not: its files, each copied out when it is asked for.
 
-    Raises InputError for a damaged archive, one with a zip file inside, or one with very many.
+    Folders, links, devices and hidden files are none of its files. All that is copied out of it
+    counts together, with what it unpacks to itself.
     """
-    try:
-        if zipfile.is_zipfile(path) or read_start(path, 2) == b"PK":
-            with zipfile.ZipFile(path) as archive:
-                found = [info.filename for info in archive.infolist() if not info.is_dir()]
-        else:
-            with tarfile.open(path) as archive:
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        """Open it; what is copied goes below `folder`.
+
+        Raises InputError for a damaged archive, a file in it whose name isn't safe, another zip
+        file inside, or very many files.
+        """
+        self.name, self._folder = path.name, folder
+        self._left = most_unpacked(path.stat().st_size)
+        self._copied = 0
+        try:
+            if zipfile.is_zipfile(path) or read_start(path, 2) == b"PK":
+                self._zip: zipfile.ZipFile | None = zipfile.ZipFile(path)
+                found = [(info.filename, info) for info in self._zip.infolist() if _is_file(info)]
+            else:
+                self._zip = None
+                plain = folder / "archive.tar"
+                with open_content(path) as stream:
+                    self._copy(stream, plain, path.name)
+                self._tar = tarfile.open(plain)  # noqa: SIM115 (open as long as this is)
                 found = []
-                for info in archive:
+                for info in self._tar:
                     if info.isfile():
-                        found.append(info.name)
+                        found.append((info.name, info))
                     if len(found) > MAX_MEMBERS:
                         break
-    except Exception as error:  # a damaged archive can fail in any way
-        raise _say_damaged(path.name, error) from None
-    if len(found) > MAX_MEMBERS:
+        except InputError:
+            raise
+        except Exception as error:  # a damaged archive can fail in any way
+            raise _say_damaged(path.name, error) from None
+        if len(found) > MAX_MEMBERS:
+            raise InputError(
+                f"{path.name} holds more than {MAX_MEMBERS:,} files; these can't be looked through."
+            )
+        self._infos = {
+            name: info
+            for name, info in found
+            if "__MACOSX" not in name and not PurePosixPath(name).name.startswith(".")
+        }
+        self.names = list(self._infos)
+        """Its files, as the archive names them."""
+        for name in self.names:
+            _check_member(path.name, name)
+
+    def __enter__(self) -> "Archive":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        (self._zip or self._tar).close()
+
+    def extract(self, name: str) -> Path:
+        """Copy one file out, under its bare name in a folder of its own.
+
+        Raises InputError: there is no such file, it is damaged or encrypted, or larger than it
+        may be.
+        """
+        if name not in self._infos:
+            raise InputError(f"{self.name} holds no file {name!r}.")
+        self._copied += 1
+        place = self._folder / str(self._copied) / PurePosixPath(name).name
+        place.parent.mkdir()
+        info = self._infos[name]
+        try:
+            stream = self._zip.open(info) if self._zip else self._tar.extractfile(info)
+            with stream:
+                self._copy(stream, place, f"{self.name}, {name}")
+        except InputError:
+            raise
+        except Exception as error:  # a damaged archive can fail in any way
+            raise _say_damaged(self.name, error) from None
+        return place
+
+    def _copy(self, stream: BinaryIO | PackedFile, place: Path, name: str) -> None:
+        copy_limited(stream, place, name, self._left)
+        self._left -= place.stat().st_size
+
+
+def _is_file(info: zipfile.ZipInfo) -> bool:
+    """Whether a member is a plain file, as Unix and other systems write it down."""
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    return not info.is_dir() and kind in (0, stat.S_IFREG)
+
+
+def _check_member(archive: str, name: str) -> None:
+    """Refuse a name that can't be one here, and zip files; where a name points to is never used."""
+    bare = PurePosixPath(name).name
+    if not bare.isprintable():
         raise InputError(
-            f"{path.name} holds more than {MAX_MEMBERS:,} files; these can't be looked through."
+            f"{archive} holds a file whose name can't be printed ({name[:80]!r}). Rename it."
         )
-    names = [
-        name
-        for name in found
-        if "__MACOSX" not in name and not PurePosixPath(name).name.startswith(".")
-    ]
-    nested = next((name for name in names if name.lower().endswith(".zip")), None)
-    if nested:
-        raise InputError(f"{path.name} holds another zip file ({nested}). Unpack that one first.")
-    return names
+    if len(bare.encode()) > MAX_NAME:
+        raise InputError(
+            f"{archive} holds a file whose name is longer than {MAX_NAME} bytes ({name[:80]}…). "
+            "Rename it."
+        )
+    if bare.lower().endswith(".zip"):
+        raise InputError(f"{archive} holds another zip file ({name}). Unpack that one first.")
 
 
-def extract(path: Path, member: str, folder: Path) -> Path:
-    """Copy one file out of a zip or tar file into `folder`, under its bare name.
-
-    Raises InputError: the archive is damaged or encrypted, or the file is larger than allowed.
-    """
-    place = folder / PurePosixPath(member).name
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
-                copy_limited(stream, place, member)
-        else:
-            with tarfile.open(path) as archive:
-                stream = archive.extractfile(member)
-                if stream is None:
-                    raise InputError(f"{path.name}: {member} is not a file.")
-                copy_limited(stream, place, member)
-    except InputError:
-        raise
-    except Exception as error:  # a damaged archive can fail in any way
-        raise _say_damaged(path.name, error) from None
-    return place
+def most_unpacked(size: int) -> int:
+    """Bytes that a file of `size` bytes may hold once it is unpacked."""
+    return min(MAX_TEXT, ALWAYS_UNPACKED + MAX_RATIO * size)
 
 
-def copy_limited(stream: BinaryIO | PackedFile, place: Path, name: str) -> None:
-    """Write a stream to a file; raises InputError when it is larger than allowed."""
+def say_too_large(name: str, most: int) -> InputError:
+    """The refusal of a file that unpacks to more than `most` bytes."""
+    return InputError(
+        f"{name} holds more than {most / 1e9:.1f} GB once it is unpacked, more than a file of its "
+        "size may. Unpack it yourself if that is right."
+    )
+
+
+def copy_limited(stream: BinaryIO | PackedFile, place: Path, name: str, most: int) -> None:
+    """Write a stream to a file; raises InputError when it is larger than `most` bytes."""
     done = 0
     with place.open("wb") as out:
         while chunk := stream.read(1 << 20):
             done += len(chunk)
-            if done > MAX_TEXT:
-                raise InputError(
-                    f"{name} holds more than {MAX_TEXT / 1e9:.0f} GB once it is unpacked."
-                )
+            if done > most:
+                raise say_too_large(name, most)
             out.write(chunk)
 
 
@@ -145,7 +219,7 @@ def open_content(path: Path) -> Iterator[PackedFile]:
     opener = next((make for magic, make in OPENERS.items() if start.startswith(magic)), None)
     try:
         with path.open("rb") as file, file if opener is None else opener(file) as content:
-            yield PackedFile(content, file, path.stat().st_size)
+            yield PackedFile(content, file, path)
     except UNPACKING as error:
         raise _say_damaged(path.name, error) from None
 

@@ -1,0 +1,103 @@
+"""The process that reads packed and binary files: a child for each, without rights to any other.
+
+It has the libraries loaded, waits for a line that says what to read (one JSON document), and forks
+a child for it, which gives up its rights before it looks at the file. So no file meets what another
+one left behind. The answer lies in a folder; on standard output stand the share that is done, in
+one sentence what is wrong, and how the child ended, a JSON document each.
+"""
+
+import errno
+import json
+import os
+import select
+import sys
+import tempfile
+import time
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from core.confine import give_up_files, give_up_network, interpreter_files, limit_resources
+from core.data.apart import NO_MEMORY, hand_over
+from core.data.formats import Request, list_parts_here, read_here
+from core.data.unpack import Archive
+from core.errors import InputError
+
+WRITTEN = 12_000_000_000
+"""Bytes of the largest file that may be written."""
+PATIENCE = 300
+"""Seconds that it waits for the next file before it ends."""
+
+
+def main() -> None:
+    """Read one file after the other, until nobody asks any more."""
+    while select.select([sys.stdin], [], [], PATIENCE)[0] and (line := sys.stdin.readline()):
+        child = os.fork()
+        if not child:
+            try:
+                status = _read(json.loads(line))
+                sys.stdout.flush()
+            except Exception:  # whatever the libraries raise: the file is damaged
+                status = 1
+            os._exit(status)  # without what the process would do at its own end
+        _, status = os.waitpid(child, 0)
+        _say(status=os.waitstatus_to_exitcode(status))
+
+
+def _read(asked: dict[str, Any]) -> int:
+    """Do what is asked without any rights but those that it needs; gives the exit status."""
+    path, folder = Path(asked["path"]), Path(asked["folder"])
+    give_up_network()
+    give_up_files([path, *interpreter_files()], [folder])
+    limit_resources(memory=asked["memory"], written=WRITTEN, seconds=asked["seconds"])
+    tempfile.tempdir = str(folder)
+    try:
+        _do(asked, path, folder)
+    except InputError as error:
+        _say(wrong=" ".join(str(error).split()))
+        return 2
+    except MemoryError:
+        return NO_MEMORY
+    except OSError as error:
+        full = f"The disk is full: {path.name} could not be unpacked. Make room on it."
+        large = f"{path.name} holds more than {WRITTEN / 1e9:.0f} GB once it is unpacked."
+        reasons = {errno.ENOSPC: full, errno.EDQUOT: full, errno.EFBIG: large}
+        if error.errno in reasons:
+            _say(wrong=reasons[error.errno])
+        return NO_MEMORY if error.errno == errno.ENOMEM else 2
+    return 0
+
+
+def _do(asked: dict[str, Any], path: Path, folder: Path) -> None:
+    if asked["do"] == "list":
+        answer = json.dumps(list_parts_here(path))
+        (folder / "parts.json").write_text(answer, encoding="utf-8")
+    elif asked["do"] == "unpack":
+        with Archive(path, folder) as archive:
+            names = (name for name in archive.names if PurePosixPath(name).name == asked["name"])
+            member = next(names, None)
+            place = None if member is None else archive.extract(member)
+        answer = json.dumps(None if place is None else str(place.relative_to(folder)))
+        (folder / "unpacked.json").write_text(answer, encoding="utf-8")
+    else:
+        request = Request(asked["part"], asked["metadata"], asked["all_text"], _Shown())
+        hand_over(read_here(path, request), folder)
+
+
+class _Shown:
+    """Tells the share that is done, a few times a second."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def __call__(self, share: float) -> None:
+        if time.monotonic() - self.at > 0.2:
+            self.at = time.monotonic()
+            _say(share=share)
+
+
+def _say(**document: Any) -> None:
+    print(json.dumps(document), flush=True)
+
+
+if __name__ == "__main__":
+    main()
