@@ -377,7 +377,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.spec:
         if not options.spec.exists():
             raise InputError(f"There is no file {options.spec}.")
-        document = RunSpec.from_yaml(options.spec.read_text()).model_dump(mode="json")
+        document = RunSpec.from_yaml(options.spec.read_bytes()).model_dump(mode="json")
     for part, fields in _spec_options(options).items():
         document[part] = {**document.get(part, {}), **fields}
     if options.preset:
@@ -620,7 +620,7 @@ def _study(options: argparse.Namespace) -> int:
     if not options.study.exists():
         raise InputError(f"There is no file {options.study}.")
     METRICS[options.metric]
-    study = read_study(options.study.read_text(encoding="utf-8"))
+    study = read_study(options.study.read_bytes())
     given = {name: getattr(options, name) for name in ("label", "group") if getattr(options, name)}
     if options.where:
         given["where"] = _where(options)

@@ -62,7 +62,7 @@ def _ask_gpus() -> tuple[str, ...]:
 
 @cache
 def _ask_gpus_once() -> tuple[str, ...]:
-    answer = run_module(["core.training.device"])
+    answer = run_module("core.training.device")
     if answer.returncode:
         last = (answer.stderr.strip().splitlines() or ["it was killed"])[-1]
         raise GeneCanvasError(f"torch can't be asked which GPUs there are: {last}")

@@ -1,32 +1,35 @@
-"""Processes of our own: a module that answers, and one that outlives whoever started it."""
+"""Processes of our own: a module that answers, and one that outlives whoever started it.
 
+What they shall work on goes to their standard input as one JSON document, which they check as they
+would check a file. Nothing that anybody brought is ever an argument, where it could be an option.
+"""
+
+import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 ROOT = Path(__file__).parents[1]
 
 
-def run_module(
-    arguments: Sequence[str], text: str = "", *, timeout: float | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run `python -m` with these arguments and this input, and wait for its answer.
-
-    Raises subprocess.TimeoutExpired when it takes more than `timeout` seconds.
-    """
+def run_module(module: str, document: Any = None) -> subprocess.CompletedProcess[str]:
+    """Run `python -m module` on a JSON document, and wait for its answer."""
     return subprocess.run(
-        [sys.executable, "-m", *arguments], cwd=ROOT, input=text, capture_output=True, text=True,
-        check=False, timeout=timeout,
+        [sys.executable, "-m", module], cwd=ROOT, input=json.dumps(document),
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
 def start_detached(
-    arguments: Sequence[str], log: BinaryIO, environment: Mapping[str, str] | None = None
+    module: str, log: BinaryIO, document: Any = None, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen:
-    """Start `python -m` with these arguments, in a session of its own, printing to `log`."""
-    return subprocess.Popen(
-        [sys.executable, "-m", *arguments], cwd=ROOT, env=environment, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+    """Start `python -m module` on a JSON document, in a session of its own, printing to `log`."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", module], cwd=ROOT, env=environment, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=log, stderr=log,
     )  # fmt: skip
+    with process.stdin as pipe:
+        pipe.write(json.dumps(document).encode())
+    return process

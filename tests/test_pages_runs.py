@@ -39,7 +39,12 @@ def queue_run(dataset: str, **fields: object) -> str:
 
 def train_queue() -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-m", "core.runs.worker"], env=environment, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "core.runs.worker"],
+        env=environment,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,9 @@ def make_spec(dataset: str, **parts: dict) -> RunSpec:
 
 def start_worker() -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "core.runs.worker"], env={**os.environ, "OMP_NUM_THREADS": "1"}
+        [sys.executable, "-m", "core.runs.worker"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.DEVNULL,
     )
 
 

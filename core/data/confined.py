@@ -36,8 +36,9 @@ def main() -> None:
             try:
                 status = _read(json.loads(line))
                 sys.stdout.flush()
-            except Exception:  # whatever the libraries raise: the file is damaged
-                status = 1
+            except Exception as error:  # a damaged file has the libraries raise anything
+                _say(wrong=f"The file can't be read: {' '.join(str(error).split())[:300]}")
+                status = 2
             os._exit(status)  # without what the process would do at its own end
         _, status = os.waitpid(child, 0)
         _say(status=os.waitstatus_to_exitcode(status))
@@ -63,7 +64,10 @@ def _read(asked: dict[str, Any]) -> int:
         reasons = {errno.ENOSPC: full, errno.EDQUOT: full, errno.EFBIG: large}
         if error.errno in reasons:
             _say(wrong=reasons[error.errno])
-        return NO_MEMORY if error.errno == errno.ENOMEM else 2
+            return 2
+        if error.errno == errno.ENOMEM:
+            return NO_MEMORY
+        raise
     return 0
 
 

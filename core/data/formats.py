@@ -175,8 +175,8 @@ def _find_reader(path: Path) -> "Reader":
 
 def _read_parquet(path: Path, request: Request) -> Table:
     try:
-        names = pyarrow.parquet.read_schema(path).names
-        file = pyarrow.parquet.ParquetFile(path, read_dictionary=names)  # texts that repeat, once
+        texts = [one.name for one in pyarrow.parquet.read_schema(path) if _is_text(one.type)]
+        file = pyarrow.parquet.ParquetFile(path, read_dictionary=texts)  # texts that repeat, once
         rows = file.metadata.num_rows
         check_size(rows, len(file.schema_arrow.names), path.name)
         columns = len(file.schema_arrow.names)
@@ -255,9 +255,13 @@ def _take_batches(
 def _unpacked_bytes(column: pa.Array) -> int:
     """Bytes of a column with texts that repeat counted each time."""
     words = column.dictionary if pa.types.is_dictionary(column.type) else None
-    if words is None or not (pa.types.is_string(words.type) or pa.types.is_binary(words.type)):
+    if words is None or not _is_text(words.type):
         return column.nbytes
     return pc.sum(pc.binary_length(words).take(column.indices)).as_py() or 0
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind)
 
 
 def _join_texts(parts: list[pa.Array]) -> np.ndarray:

@@ -59,7 +59,7 @@ def estimate(spec: RunSpec, data: AnnData | None = None) -> Estimate:
         "train": [len(fold.train) for fold in study.folds],
         "tested": [len(fold.validation) + len(fold.test) for fold in study.folds],
     }
-    answer = run_module(["core.runs.estimate"], json.dumps(work))
+    answer = run_module("core.runs.estimate", work)
     if answer.returncode:
         last = (answer.stderr.strip().splitlines() or ["it was killed"])[-1]
         raise InputError(

@@ -213,24 +213,17 @@ def class_genes(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFram
 def request_explanation(run: str, recipe: Recipe, *, evidence: bool = False) -> None:
     """Start a detached process that computes the attribution, or with `evidence` its trust card.
 
-    Does nothing where that stands or is under way.
+    Does nothing where that stands or is under way. The process is `core.runs.explaining`.
     """
     if explanation_state(run, recipe, evidence=evidence).state in ("done", "working"):
         return
     load_result(run)
     result = EVIDENCE if evidence else ATTRIBUTION
-    options = ["--method", recipe.method, "--baseline", recipe.baseline]
-    for name in ("against", "stage", "sets", "towards"):
-        if getattr(recipe, name) is not None:
-            options += [f"--{name}={getattr(recipe, name)}"]
-    if recipe.samples:
-        options += ["--samples", *recipe.samples]
-    if evidence:
-        options.append("--evidence")
     _path(run, recipe, "").parent.mkdir(parents=True, exist_ok=True)
     write_json(_beside(run, recipe, result, ".progress.json"), {"done": 0, "total": 1})
+    asked = {"run": run, "recipe": asdict(recipe), "evidence": evidence}
     with _beside(run, recipe, result, ".log").open("wb") as log:
-        start_detached(["core", "explain", run, *options], log)
+        start_detached("core.runs.explaining", log, asked)
 
 
 def cancel_explanation(run: str, recipe: Recipe, *, evidence: bool = False) -> None:

@@ -34,5 +34,5 @@ def ensure_workers() -> None:
             continue
         with store.path.with_name("worker.log").open("ab") as log:
             _started[lease] = start_detached(
-                ["core.runs.worker", device], log, {**os.environ, "OMP_WAIT_POLICY": "passive"}
+                "core.runs.worker", log, device, {**os.environ, "OMP_WAIT_POLICY": "passive"}
             )

@@ -1,5 +1,7 @@
 """A finished run's held-out predictions beside those of plain models on the same samples."""
 
+import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,7 +16,7 @@ import pandas as pd
 from anndata.io import read_elem
 
 from core.data.prepare import Preprocessor
-from core.errors import InputError
+from core.errors import GeneCanvasError, InputError
 from core.evaluation.intervals import Bootstrap, gather, weigh, weigh_by_name
 from core.evaluation.metrics import METRICS, score
 from core.files import read_json, write_array
@@ -268,7 +270,7 @@ def request_baselines(runs: list[str]) -> None:
     if is_held(_lease_path()):
         return
     with _log_path().open("wb") as log:
-        start_detached(["core", "compare", "--baselines", *runs], log)
+        start_detached("core.runs.outcome", log, runs)
 
 
 def baselines_state(patience: float = 60) -> tuple[str, str]:
@@ -344,3 +346,12 @@ def _read_column(path: str, column: str) -> pd.Series:
         table = read_elem(file["obs"])
     table.index = table.index.astype(str)
     return table[column].astype(str)
+
+
+if __name__ == "__main__":
+    try:
+        compute_baselines(
+            json.load(sys.stdin), lambda done, total: print(f"{done} of {total}", flush=True)
+        )
+    except GeneCanvasError as problem:
+        sys.exit(f"error: {problem}")

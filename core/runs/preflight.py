@@ -99,7 +99,7 @@ def preflight_apart(spec: RunSpec) -> None:
     if not _needs_torch(spec):
         preflight(spec)
         return
-    answer = run_module(["core.runs.preflight"], spec.model_dump_json())
+    answer = run_module("core.runs.preflight", spec.model_dump(mode="json"))
     if answer.returncode:
         raise InputError(answer.stderr.strip().splitlines()[-1])
 

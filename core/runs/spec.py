@@ -12,6 +12,7 @@ from core.data.prepare import PreparationSpec
 from core.errors import InputError
 from core.images.layouts import LayoutSpec
 from core.models.spec import NetworkSpec
+from core.plain_yaml import parse_yaml
 from core.records import Registry
 from core.training.augmentations import AUGMENTATIONS
 from core.training.spec import TrainingSpec
@@ -109,12 +110,9 @@ class RunSpec(BaseModel):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
     @classmethod
-    def from_yaml(cls, text: str) -> "RunSpec":
+    def from_yaml(cls, text: bytes | str) -> "RunSpec":
         """Read a spec; raises InputError with one line for each wrong field."""
-        try:
-            document = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise InputError(f"The run specification is not valid YAML: {error}") from None
+        document = parse_yaml(text, "The run specification")
         if not isinstance(document, dict):
             raise InputError("A run specification is a YAML mapping of fields such as dataset.")
         return cls.parse(document)
@@ -128,7 +126,7 @@ class RunSpec(BaseModel):
             problems = [
                 f"{'.'.join(map(str, problem['loc']))}: "
                 + problem["msg"].removeprefix("Value error, ")
-                + f" (got {problem['input']!r})"
+                + f" (got {problem['input']!r:.80})"
                 for problem in error.errors(include_url=False)
             ]
             raise InputError("The run can't be started: " + "; ".join(problems)) from None

@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import Any, get_origin
 
-import yaml
 from pydantic import BaseModel
 
 from core.errors import InputError
+from core.plain_yaml import parse_yaml
 from core.runs.spec import RunSpec
+
+MAX_RUNS = 2_000
+"""Most runs that one study queues."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class StudyFile:
     """The dataset may be missing: the command line can name a file instead."""
 
 
-def read_study(text: str) -> StudyFile:
+def read_study(text: bytes | str) -> StudyFile:
     """Read a study: a run's fields, where a list of values stands for one run with each.
 
     Lists are crossed: two networks and three seeds are six runs. `runs` may list several such
@@ -31,10 +35,7 @@ def read_study(text: str) -> StudyFile:
     Raises:
         InputError: the text is not such a file; says what was expected.
     """
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"The study is not valid YAML: {error}") from None
+    document = parse_yaml(text, "The study")
     if not isinstance(document, dict) or not isinstance(document.get("name"), str):
         raise InputError(
             "A study is a YAML mapping of a run's fields with the study's name: 'name: My study'."
@@ -68,6 +69,12 @@ def _cross(document: Mapping[str, Any]) -> list[dict[str, Any]]:
             options += [((name, field), _values(part, field, v)) for field, v in value.items()]
         else:
             options.append(((name,), _values(RunSpec, name, value)))
+    count = prod(len(values) for _, values in options)
+    if count > MAX_RUNS:
+        raise InputError(
+            f"The lists of the study cross to {count:,} runs; at most {MAX_RUNS:,} are taken. Give "
+            "fewer values."
+        )
     runs = []
     for chosen in product(*(values for _, values in options)):
         run: dict[str, Any] = {}

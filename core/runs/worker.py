@@ -1,8 +1,10 @@
 """The worker of a device: a process that trains queued runs one by one until none is left.
 
-Started by `core.runs.launch`, or by hand with `python -m core.runs.worker [DEVICE]`.
+Started by `core.runs.launch`, or by hand with `python -m core.runs.worker < /dev/null`: on its
+standard input it is told its device as JSON, and without that it takes the first one.
 """
 
+import json
 import os
 import signal
 import sys
@@ -178,4 +180,4 @@ def print_to(path: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:] or [str(choose_device())])
+    main(json.loads(sys.stdin.read() or "null") or str(choose_device()))
