@@ -99,7 +99,7 @@ def busy_worker(home: Path) -> Iterator[None]:
     """A process that holds the workers' leases: nothing that is queued is trained."""
     paths = [str(RunStore().lease_path(device)) for device in ("cpu", "cpu:0", "cpu:1")]
     code = (
-        "import sys; from pathlib import Path; from core.runs.lease import Lease\n"
+        "import sys; from pathlib import Path; from core.lease import Lease\n"
         f"assert all([lease.acquire() for lease in map(Lease, map(Path, {paths}))])\n"
         "print('held', flush=True); sys.stdin.read()"
     )

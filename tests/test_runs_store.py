@@ -12,7 +12,7 @@ import pytest
 
 from core.errors import InputError
 from core.home import run_folder
-from core.runs.lease import Lease, is_held
+from core.lease import Lease, is_held
 from core.runs.spec import RunSpec
 from core.runs.store import MIGRATIONS, RunState, RunStore, log_path
 
@@ -150,7 +150,7 @@ def test_a_lease_is_free_as_soon_as_its_holder_is_killed(home: Path) -> None:
     path = home / "a.lease"
     assert not is_held(path)
     code = (
-        "import os, sys, time; from pathlib import Path; from core.runs.lease import Lease\n"
+        "import os, sys, time; from pathlib import Path; from core.lease import Lease\n"
         "lease = Lease(Path(sys.argv[1])); assert lease.acquire()\n"
         "if os.fork() == 0: time.sleep(60)\n"  # a child that lives on holds nothing
         "print('held', flush=True); time.sleep(60)"
@@ -188,7 +188,7 @@ def test_a_dead_worker_costs_only_the_run_of_its_device() -> None:
     runs = [store.submit(spec(seed))[0].id for seed in range(2)]
     assert [store.claim(device).id for device in ("cuda:0", "cuda:1")] == runs
     code = (
-        "import sys; from core.runs.lease import Lease; from core.runs.store import RunStore\n"
+        "import sys; from core.lease import Lease; from core.runs.store import RunStore\n"
         "assert Lease(RunStore().lease_path('cuda:1')).acquire()\n"
         "print('held', flush=True); sys.stdin.read()"
     )

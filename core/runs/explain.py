@@ -21,9 +21,9 @@ from core.files import read_json, write_atomic, write_json
 from core.home import run_folder
 from core.images.layout import GeneLayout
 from core.images.references import read_gene_sets, reference_file
+from core.lease import Lease, is_held
 from core.models.backbones import REGION_CELLS
 from core.processes import start_detached
-from core.runs.lease import Lease, is_held
 from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.study import class_labels

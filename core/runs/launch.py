@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 from core.devices import devices
+from core.lease import is_held
 from core.processes import start_detached
-from core.runs.lease import is_held
 from core.runs.store import RunStore
 
 _started: dict[Path, subprocess.Popen] = {}

@@ -21,9 +21,9 @@ from core.evaluation.intervals import Bootstrap, gather, weigh, weigh_by_name
 from core.evaluation.metrics import METRICS, score
 from core.files import read_json, write_array
 from core.home import dataset_folder, home, run_folder
+from core.lease import Lease, is_held
 from core.models.baselines import BASELINES, fit_predict_proba
 from core.processes import start_detached
-from core.runs.lease import Lease, is_held
 from core.runs.result import RunResult, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.study import open_study

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from core.errors import InputError
 from core.home import home, run_folder
-from core.runs.lease import is_held
+from core.lease import is_held
 from core.runs.spec import RunSpec
 
 MIGRATIONS = [

@@ -20,8 +20,8 @@ from safetensors import SafetensorError
 
 from core.errors import Cancelled, GeneCanvasError
 from core.home import run_folder
+from core.lease import Lease
 from core.runs.execute import execute
-from core.runs.lease import Lease
 from core.runs.outcome import keep_measures
 from core.runs.store import Requests, RunRecord, RunState, RunStore, log_path
 from core.training.device import choose_device, is_out_of_memory, list_devices

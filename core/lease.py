@@ -45,7 +45,7 @@ class Lease:
 def is_held(path: Path) -> bool:
     """Whether another process holds the lease at `path`."""
     try:
-        file = os.open(path, os.O_RDWR)
+        file = os.open(path, os.O_RDONLY)  # also where nothing may be written
     except FileNotFoundError:
         return False
     try:

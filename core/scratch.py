@@ -1,0 +1,57 @@
+"""Private folders for what is on its way: gone with their block, or at the next start."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from core.home import home
+from core.lease import Lease, is_held
+
+_mine: set[Path] = set()
+"""Folders of this process, which must not ask for leases of its own."""
+
+
+@contextmanager
+def scratch(parent: Path | None = None) -> Iterator[Path]:
+    """A folder that only this user may enter, removed with all that is in it when the block ends.
+
+    A killed process leaves its folder behind, without the lease; `clean_scratch` removes it.
+
+    Args:
+        parent: where it is made, for what is renamed into place there; by default in the home.
+    """
+    parent = parent or _default()
+    parent.mkdir(parents=True, exist_ok=True)
+    # The lease is held before the folder is there, so that a folder without one is left over
+    handle, name = tempfile.mkstemp(dir=parent, prefix=".", suffix=".lease")
+    os.close(handle)
+    folder = Path(name).with_suffix("")
+    lease = Lease(Path(name))
+    lease.acquire()
+    _mine.add(folder)
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        lease.path.unlink(missing_ok=True)
+        lease.release()
+        _mine.discard(folder)
+
+
+def clean_scratch(parent: Path | None = None) -> None:
+    """Remove the folders of `scratch` in `parent` whose processes are dead."""
+    for folder in (parent or _default()).glob(".*"):
+        lease = folder.with_name(f"{folder.name}.lease")
+        if folder.is_dir() and folder not in _mine and not is_held(lease):
+            shutil.rmtree(folder, ignore_errors=True)
+            lease.unlink(missing_ok=True)
+
+
+def _default() -> Path:
+    folder = home() / "tmp"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
