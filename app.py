@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import streamlit as st
+from streamlit.runtime import get_instance
 
 from core.devices import devices
 from core.runs.store import RunStore
+from ui.uploads import drop_unclaimed
 
 
 @asynccontextmanager
@@ -23,13 +25,15 @@ async def prepare(_: st.App) -> AsyncIterator[None]:
 
 
 async def collect_garbage() -> None:
-    """Free what Python left in cycles, each minute.
+    """Free what Python left in cycles, and uploads that nobody took, each minute.
 
     Streamlit would do it after each script run, which took nine tenths of the server's time with
     many sessions that poll (docs/benchmarks.md).
     """
     while True:
         await asyncio.sleep(60)
+        runtime = get_instance()
+        drop_unclaimed(runtime.uploaded_file_mgr, runtime.is_active_session)
         gc.collect()
 
 

@@ -1,6 +1,5 @@
 """Bringing data: the example, one's own file with a preview before it is kept, public datasets."""
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,9 @@ from core.data.genes import find_outdated, read_hgnc, rename_genes
 from core.data.read import read_dataset
 from core.data.simulate import simulate
 from core.data.store import DatasetRecord, add_dataset
+from core.scratch import scratch
 from ui.parts import errors, escape_markdown
+from ui.uploads import hold
 
 ORIENTATIONS = {
     "auto": "Find out",
@@ -79,8 +80,8 @@ def show_upload() -> None:
             "or type or paste them", placeholder="sample\ttumour_type\nS1\tLUAD\nS2\tLUSC",
             height=100, key="pasted",
         )  # fmt: skip
-    with errors(), tempfile.TemporaryDirectory() as folder:
-        paths = _write_uploads(Path(folder), matrix, labels, pasted)
+    with errors(), scratch() as folder:
+        paths = _write_uploads(folder, matrix, labels, pasted)
         parts = list_parts(paths[0])
         options = st.columns(2)
         part = options[0].selectbox(
@@ -97,18 +98,13 @@ def show_upload() -> None:
 def _write_uploads(
     folder: Path, matrix: UploadedFile, labels: UploadedFile | None, pasted: str | None
 ) -> list[Path]:
-    """The uploads as files, each in a folder of its own, under its own bare name."""
-    contents = [(Path(matrix.name).name, matrix.getbuffer())]
+    """The uploads as files, under their own bare names; typed labels as one in `folder`."""
+    paths = [hold(matrix)]
     if labels is not None:
-        contents.append((Path(labels.name).name, labels.getbuffer()))
+        paths.append(hold(labels))
     elif pasted and pasted.strip():
-        contents.append(("typed labels", pasted.encode()))
-    paths = []
-    for number, (name, content) in enumerate(contents):
-        place = folder / str(number)
-        place.mkdir()
-        paths.append(place / name)
-        paths[-1].write_bytes(content)
+        paths.append(folder / "typed labels")
+        paths[1].write_text(pasted, encoding="utf-8")
     return paths
 
 

@@ -1,6 +1,5 @@
 """Which gene sets are in use: those kept here, a file of the user's, or a public collection."""
 
-import tempfile
 from pathlib import Path
 
 import streamlit as st
@@ -13,6 +12,7 @@ from core.images.references import (
 )
 from ui.bring import fetch_with_bar
 from ui.parts import errors, escape_markdown
+from ui.uploads import hold
 
 IN_USE = "last sets"
 """Where the session keeps the id of the sets in use."""
@@ -64,10 +64,7 @@ def _bring(prefix: str) -> None:
     )  # fmt: skip
     if upload is None or st.session_state.get(f"{prefix}gmt taken") == upload.file_id:
         return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "sets.gmt"
-        path.write_bytes(upload.getbuffer())
-        _use(add_reference(path, Path(upload.name).name), f"{prefix}gmt taken", upload.file_id)
+    _use(add_reference(hold(upload), Path(upload.name).name), f"{prefix}gmt taken", upload.file_id)
 
 
 def _offer(entry: PublicDataset, prefix: str) -> None:

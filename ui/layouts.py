@@ -1,6 +1,5 @@
 """Choosing a layout: the method, the canvas, and the reference file that some layouts need."""
 
-import tempfile
 from pathlib import Path
 
 import streamlit as st
@@ -19,6 +18,7 @@ from core.images.references import (
 )
 from ui.forms import ask_record
 from ui.parts import escape_markdown, open_dataset
+from ui.uploads import hold
 
 SMALLEST_CANVAS = 8
 FILES = {
@@ -90,7 +90,7 @@ def ask_reference(record: DatasetRecord, kind: Kind, *, key: str) -> str | None:
         if upload is None:
             return
         try:
-            added = keep_upload(upload.name, upload.getbuffer())
+            added = add_reference(hold(upload), Path(upload.name).name)
             if added not in [reference.id for reference in list_references(kind)]:
                 raise InputError(f"{upload.name} is no file of {title.lower()}. {wanted}")
             st.session_state[chosen_key] = added
@@ -117,14 +117,6 @@ def ask_reference(record: DatasetRecord, kind: Kind, *, key: str) -> str | None:
     say = st.caption if 2 * known >= record.genes else st.warning
     say(f"It knows {known:,} of this dataset's {record.genes:,} genes.")
     return chosen
-
-
-def keep_upload(name: str, content: memoryview) -> str:
-    """Keep an uploaded reference file and give back its id; raises InputError if it is neither."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "upload"
-        path.write_bytes(content)
-        return add_reference(path, name)
 
 
 @st.cache_data(max_entries=20, show_spinner=False)

@@ -1,8 +1,5 @@
 """Which samples are used and how their values are prepared, as a form and as a sentence."""
 
-import tempfile
-from pathlib import Path
-
 import streamlit as st
 
 from core.data.choices import Choices
@@ -13,6 +10,7 @@ from core.images.references import read_gene_sets
 from ui.card import change, used_samples
 from ui.forms import ask_field, ask_where
 from ui.parts import errors, escape_markdown
+from ui.uploads import hold
 
 STEPS = {
     "The values": ("scale", "library", "floor", "missing", "across"),
@@ -78,10 +76,8 @@ def ask_gene_list(key: str, chosen: tuple[str, ...]) -> tuple[str, ...]:
     )  # fmt: skip
     upload = st.file_uploader("or a gene set (GMT)", key=f"{key} gmt")
     if upload is not None:
-        with errors(), tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "sets.gmt"
-            path.write_bytes(upload.getbuffer())
-            sets = read_gene_sets(path)
+        with errors():
+            sets = read_gene_sets(hold(upload))
             name = st.selectbox("Set", list(sets), key=f"{key} set")
             return tuple(sets[name])
     return tuple(dict.fromkeys(text.replace(",", " ").replace(";", " ").split()))
