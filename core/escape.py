@@ -6,6 +6,8 @@ saved with it must not fetch, lead elsewhere or calculate.
 
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,6 +51,21 @@ def escape_all(texts: Iterable[object]) -> np.ndarray:
     return np.array([escape_chart(str(text)) for text in texts], dtype=str)
 
 
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Save a table, without its index, so that a spreadsheet calculates nothing in it."""
+    escape_formulas(table).to_csv(path, index=False)
+
+
+def read_csv(path: Path, **options: Any) -> pd.DataFrame:
+    """What `write_csv` saved, with the texts that were given to it.
+
+    Args:
+        path: the file.
+        options: those of pandas; no text means a missing value unless `na_values` says so.
+    """
+    return restore_formulas(pd.read_csv(path, keep_default_na=False, **options))
+
+
 def escape_formulas(table: pd.DataFrame) -> pd.DataFrame:
     """A table, to be saved as CSV, in which no text or header is a spreadsheet's formula.
 
@@ -69,7 +86,9 @@ def _change_texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataF
     table = table.rename(columns=each)
     for place, (_, values) in enumerate(table.items()):
         if is_string_dtype(values.dtype) or isinstance(values.dtype, pd.CategoricalDtype):
-            table.isetitem(place, values.astype(object).map(each))
+            texts = {value for value in values if isinstance(value, str)}  # few, of many rows
+            if any(change(text) != text for text in texts):
+                table.isetitem(place, values.astype(object).map(each))
     return table
 
 
