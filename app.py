@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 from core.devices import devices
 from core.runs.store import RunStore
+from ui.guard import Guard
 
 
 @asynccontextmanager
@@ -33,4 +35,4 @@ async def collect_garbage() -> None:
         gc.collect()
 
 
-app = st.App("ui/entry/main.py", lifespan=prepare)
+app = st.App("ui/entry/main.py", lifespan=prepare, middleware=[Middleware(Guard)])
