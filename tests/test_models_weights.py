@@ -75,6 +75,7 @@ def server(
     thread = threading.Thread(target=web.serve_forever)
     thread.start()
     monkeypatch.setenv("GENECANVAS_WEIGHTS_URL", f"http://127.0.0.1:{web.server_port}/")
+    monkeypatch.setenv("GENECANVAS_PRIVATE_HOSTS", "127.0.0.1")
     yield handler
     web.shutdown()
     thread.join()
