@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import streamlit as st
+from starlette.middleware import Middleware
 from streamlit.runtime import get_instance
 
 from core.devices import devices
 from core.runs.store import RunStore
+from ui.guard import Guard
 from ui.uploads import drop_unclaimed
 
 
@@ -37,4 +39,4 @@ async def collect_garbage() -> None:
         gc.collect()
 
 
-app = st.App("ui/entry/main.py", lifespan=prepare)
+app = st.App("ui/entry/main.py", lifespan=prepare, middleware=[Middleware(Guard)])

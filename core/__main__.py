@@ -25,6 +25,7 @@ from core.data.read import read_dataset
 from core.data.simulate import simulate, write_simulated
 from core.data.store import add_dataset, find_dataset
 from core.errors import GeneCanvasError, InputError
+from core.escape import write_csv
 from core.evaluation.metrics import METRICS
 from core.explain.methods import BASELINE_PROFILES, METHODS, Recipe
 from core.files import write_atomic
@@ -323,7 +324,7 @@ def _fetch_data(options: argparse.Namespace) -> int:
 def _simulate(options: argparse.Namespace) -> int:
     data, truth = simulate(options.samples, options.genes, options.seed)
     write_simulated(data, options.out)
-    write_atomic(options.truth, lambda path: truth.to_csv(path, index=False))
+    write_atomic(options.truth, lambda path: write_csv(truth, path))
     document = {
         "out": str(options.out),
         "truth": str(options.truth),
@@ -525,7 +526,7 @@ def _explain(options: argparse.Namespace) -> int:
         sets["genes"] = sets["genes"].str.join(" ")
     if options.out:
         written = table if sets is None else sets
-        write_atomic(options.out, lambda path: written.to_csv(path, index=False))
+        write_atomic(options.out, lambda path: write_csv(written, path))
     attribution = load_attribution(run, recipe)
     regions = None
     if attribution.maps is not None:

@@ -530,7 +530,7 @@ def show_page() -> None:
     comparison = read_comparison(key, metric.name, outcomes)
     st.markdown(f"### {escape_markdown(comparison.headline)}")
     for note in comparison.notes:
-        st.caption(note)
+        st.caption(escape_markdown(note))
     if missing:
         show_request(runs, len(missing))
     view = pick_view()

@@ -28,7 +28,7 @@ from ui.explain_list import show_list
 from ui.explain_samples import ask_samples
 from ui.explain_sets import show_sets, show_sets_of
 from ui.explain_statistics import ask_top, show_markers, show_statistics
-from ui.parts import download_table, errors, finished_runs, pick_run, show_empty
+from ui.parts import download_table, errors, escape_markdown, finished_runs, pick_run, show_empty
 from ui.trust import say_trust, show_trust
 
 VIEWS = {
@@ -49,8 +49,8 @@ def show_genes(record: RunRecord, recipe: Recipe, cls: str, table: pd.DataFrame)
     table, name = add_ids(table), f"{record.id}_{recipe.stem}_{cls}"
     left, right = st.columns(2, gap="large")
     with right:
-        against = f" rather than {recipe.against}" if recipe.against else ""
-        st.markdown(f"#### Genes that spoke for {cls}{against}")
+        against = f" rather than {escape_markdown(recipe.against)}" if recipe.against else ""
+        st.markdown(f"#### Genes that spoke for {escape_markdown(cls)}{against}")
         selected = show_table(table, ask_search(table), name)
         download_table(table, name, "Genes (CSV)", key="genes csv")
     gene = chosen_gene(table)
@@ -111,7 +111,7 @@ def show_page() -> None:
         show_empty("There is no finished run to explain yet.", "Train a network", "train")
         return
     record = pick_run(records)
-    st.caption(headline(record.id))
+    st.caption(escape_markdown(headline(record.id)))
     recipe, cls = ask_question(record)
     if recipe is None or not is_computed(record, recipe):
         return

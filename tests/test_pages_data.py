@@ -204,7 +204,7 @@ def test_a_preparation_is_chosen_told_and_kept() -> None:
     assert "3 of the 4 listed genes" in words(app)
     columns = next(box for box in app.multiselect if box.label.startswith("Keep only"))
     columns.set_value(["tumour_type"]).run()
-    next(box for box in app.multiselect if box.label == "tumour_type is").set_value(
+    next(box for box in app.multiselect if box.label == r"tumour\_type is").set_value(
         ["T0", "T2"]
     ).run()
     app = button(app, "Use this preparation").click().run()

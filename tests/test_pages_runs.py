@@ -12,8 +12,11 @@ from streamlit.testing.v1 import AppTest
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset
+from core.errors import WeightsError
 from core.explain.methods import Recipe
+from core.home import weights_folder
 from core.runs.explain import explain_run
+from core.runs.preflight import preflight_apart
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore, log_path
 from tests.pages import button, charts, open_page, words
@@ -79,13 +82,31 @@ def open_custom() -> AppTest:
     return app.get("button_group")[0].set_value("custom").run()
 
 
-def test_a_weights_file_that_is_not_there_is_refused(dataset: str) -> None:
+def test_only_files_of_the_weights_folder_are_offered(dataset: str) -> None:
     app = open_custom()
     app.selectbox(key="weights kind").select("file").run()
-    app.text_input(key="weights path").input("/nowhere/net.pth").run()
-    app = button(app, "Start training").click().run()
-    assert "/nowhere/net.pth" in app.error[0].value
-    assert RunStore().list() == []
+    assert "There is no weights file yet" in app.error[0].value
+    (weights_folder() / "words.pth").write_text("some words, no network")
+    (weights_folder() / "notes.txt").write_text("no weights")
+    app.run()
+    assert app.selectbox(key="weights file").options == ["words.pth"]
+
+
+def test_a_page_says_the_same_of_every_other_path(dataset: str, tmp_path: Path) -> None:
+    """Whatever a session sends: a file that is there, one that isn't, a way out of the folder."""
+    (tmp_path / "there.pth").write_text("x")
+    (weights_folder() / "folder.pth").mkdir()
+    said = set()
+    for name in (f"{tmp_path}/there.pth", f"{tmp_path}/missing.pth", "../runs.sqlite", "folder.pth",
+                 "~/net.pth", f"{weights_folder()}/net.pth"):  # fmt: skip
+        spec = RunSpec.parse(
+            {"dataset": dataset, "label": "tumour_type", "network": {"weights": f"file:{name}"}}
+        )
+        with pytest.raises(WeightsError) as refused:
+            preflight_apart(spec)
+        said.add(str(refused.value).replace(name, "NAME", 1))
+    assert len(said) == 1
+    assert "not among the weights files" in said.pop()
 
 
 def test_geometric_augmentation_comes_with_its_warning(dataset: str) -> None:

@@ -73,7 +73,7 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
     numbers[2].metric("Classes", len(card.classes) or "–")
     numbers[3].metric("Patients", "–" if card.patients is None else f"{card.patients:,}")
     numbers[4].metric("Batches", "–" if card.batches is None else f"{card.batches:,}")
-    numbers[5].metric("Scale", SCALES[card.scale], help=card.evidence)
+    numbers[5].metric("Scale", SCALES[card.scale], help=escape_markdown(card.evidence))
     show_decisions(record, choices)
     understood, sizes = st.columns([3, 2], gap="large")
     with understood:
@@ -97,7 +97,7 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
             st.caption("Choose the column that holds the class.")
     with st.expander("How the file was read"):
         show_notes(record.notes)
-        st.caption(card.evidence)
+        st.caption(escape_markdown(card.evidence))
         show_corner(used_samples(record, choices))
 
 
@@ -109,7 +109,8 @@ def show_finding(record: DatasetRecord, choices: Choices, finding: Finding) -> N
         )
         if finding.repair:
             st.button(
-                finding.repair.title, key=f"repair {finding.code}", icon=":material/build:",
+                escape_markdown(finding.repair.title), key=f"repair {finding.code}",
+                icon=":material/build:",
                 on_click=lambda: change(record, choices.changed(**finding.repair.changes)),
             )  # fmt: skip
 
@@ -242,7 +243,7 @@ def show_values(record: DatasetRecord, choices: Choices) -> None:
     )  # fmt: skip
     st.caption(
         "A class that lies higher or lower as a whole was often processed elsewhere. "
-        + found.evidence
+        + escape_markdown(found.evidence)
     )
     st.markdown("#### Missing values")
     if not found.missing.any():

@@ -184,11 +184,11 @@ def show_request(
     """
     state = explanation_state(run, recipe, evidence=evidence)
     if state.state == "failed":
-        st.error(f"{what} could not be computed. {escape_markdown(state.message)}")
+        st.error(f"{escape_markdown(what)} could not be computed. {escape_markdown(state.message)}")
     if state.state == "working":
         st.fragment(_wait_for, run_every=1)(run, recipe, what, evidence)
         return
-    st.markdown(f"**{what}** has not been computed for this run yet.")
+    st.markdown(f"**{escape_markdown(what)}** has not been computed for this run yet.")
     st.caption(duration)
     if st.button(button, type="primary", key=f"compute {run} {evidence}"):
         request_explanation(run, recipe, evidence=evidence)
@@ -200,7 +200,7 @@ def _wait_for(run: str, recipe: Recipe, what: str, evidence: bool) -> None:
     state = explanation_state(run, recipe, evidence=evidence)
     if state.state != "working":
         st.rerun()
-    st.progress(state.fraction, f"Computing {what}. It is safe to close this tab.")
+    st.progress(state.fraction, f"Computing {escape_markdown(what)}. It is safe to close this tab.")
     st.button(
         "Cancel", key=f"cancel {run} {evidence}",
         on_click=lambda: cancel_explanation(run, recipe, evidence=evidence),

@@ -11,7 +11,7 @@ from core.explain.rankings import kuncheva, top_count
 from core.plots.figures import image_grid
 from core.runs.explain import RunAttribution, explanation_state, fold_layout
 from ui.explain import describe, mean_scores, read_attribution
-from ui.parts import show_figure
+from ui.parts import escape_markdown, show_figure
 
 MOST = 6
 """More maps side by side are too small to read."""
@@ -99,6 +99,6 @@ def show_maps(
     for (first, a), (second, b) in combinations(values.items(), 2):
         shared = kuncheva(a, b, k)
         st.markdown(
-            f"{first} and {second} share {max(shared, 0):.0%} of their {k} top genes, beyond "
-            "chance."
+            f"{escape_markdown(first)} and {escape_markdown(second)} share {max(shared, 0):.0%} of "
+            f"their {k} top genes, beyond chance."
         )

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from core.data.prepare import PreparationSpec
 from core.data.store import DatasetRecord
+from core.escape import escape_markdown
 from core.records import Registry
 
 WORDS = {
@@ -124,7 +125,7 @@ def ask_where(
     where = {}
     for column in by:
         values = st.multiselect(
-            f"{column} is", list(columns[column]), key=f"{key} {column}",
+            f"{escape_markdown(column)} is", list(columns[column]), key=f"{key} {column}",
             default=chosen.get(column, list(columns[column])),
             format_func=lambda value, counts=columns[column]: f"{value} ({counts[value]})",
         )  # fmt: skip

@@ -20,7 +20,7 @@ from core.runs.trust import (
 )
 from core.runs.whatif import permuted_labels
 from ui.explain import describe, show_request
-from ui.parts import open_dataset, show_figure
+from ui.parts import escape_markdown, open_dataset, show_figure
 
 BADGES: dict[Light, str] = {
     "green": ":green-badge[:material/check: good]",
@@ -46,7 +46,7 @@ def say_trust(run: str, found: RunAttribution, recipe: Recipe, cls: str) -> None
     if skill.light == "red":
         st.error(
             "This network does not know the classes better than a guess, so what it looks at says "
-            f"nothing about them. {skill.sentence}"
+            f"nothing about them. {escape_markdown(skill.sentence)}"
         )
     if explanation_state(run, recipe, evidence=True).state == "done":
         card = load_evidence(run, recipe)
@@ -112,7 +112,7 @@ def show_light(row: Evidence) -> None:
     """One measure: its light, what was found, where the limits are and why, where it is from."""
     measure = MEASURES[row.name]
     st.markdown(f"{BADGES[row.light]} **{row.title}**", help=measure.help)
-    st.markdown(row.sentence)
+    st.markdown(escape_markdown(row.sentence))
     limits = ""
     if row.green is not None and row.red is not None:
         sign = "up to" if row.green < row.red else "from"

@@ -244,7 +244,7 @@ def show_family(record: RunRecord) -> None:
         with st.container(border=True):
             words = describe_difference(parent.spec, record.spec)
             st.markdown(f"##### What if: {escape_markdown(words)}")
-            _open(parent, f"← The run before: {parent.spec.title()}")
+            _open(parent, f"← The run before: {escape_markdown(parent.spec.title())}")
             if record.state == parent.state == RunState.DONE:
                 show_effect(parent, record)
     if children:
@@ -254,7 +254,7 @@ def show_family(record: RunRecord) -> None:
                 found = str(child.state)
                 if child.state == RunState.DONE:
                     found = f"{load_result(child.id).metrics['accuracy']:.1%} right"
-                _open(child, f"{words[:1].upper()}{words[1:]} · {found} →")
+                _open(child, f"{escape_markdown(words[:1].upper() + words[1:])} · {found} →")
             if record.state == RunState.DONE:
                 show_series(record, children)
 
@@ -277,7 +277,7 @@ def show_effect(parent: RunRecord, child: RunRecord) -> None:
         )
         return
     effect = compare_to_parent(parent.spec, child.spec)
-    st.markdown(effect.sentence())
+    st.markdown(escape_markdown(effect.sentence()))
     table = pd.DataFrame(
         [
             {"class": name, "samples": n, "before": before, "after": after}

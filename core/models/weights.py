@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from core.errors import WeightsError
 from core.home import run_folder
 from core.models.imagenet import fetch_imagenet
+from core.models.own_weights import weights_path
 from core.models.spec import NetworkSpec
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def load_weights(
     if kind == "imagenet":
         path, source = fetch_imagenet(record, progress), "torchvision's ImageNet weights"
     elif kind == "file":
-        path, source = Path(value).expanduser(), "Weights"
+        path, source = weights_path(value), "Weights"
     else:
         path = run_folder(value) / "folds" / "0" / "model.safetensors"
         source = f"Weights of run {value}"
@@ -100,8 +100,10 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
             else "is damaged, cut short, or no weights file at all"
         )
         raise WeightsError(f"{path} {reason}. {expected}") from None
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
-        raise WeightsError(f"{path} is damaged or cut short ({error}). {expected}") from None
+    except Exception:  # what is no weights file makes torch raise whatever its bytes lead to
+        raise WeightsError(
+            f"{path} is damaged, cut short, or no weights file at all. {expected}"
+        ) from None
     if not isinstance(tensors, dict) or not all(
         isinstance(tensor, Tensor) for tensor in tensors.values()
     ):

@@ -13,6 +13,7 @@ from sklearn.metrics import confusion_matrix
 
 from core.data.prepare import Preprocessor
 from core.errors import Cancelled
+from core.escape import read_csv, write_csv
 from core.evaluation.metrics import score
 from core.files import read_json, write_atomic, write_json
 from core.images.imager import GeneImager
@@ -184,7 +185,7 @@ def _run_fold(
             **{f"p_{name}": proba[:, k] for k, name in enumerate(study.classes)},
         }
     )
-    write_atomic(place / "predictions.csv", lambda path: table.to_csv(path, index=False))
+    write_atomic(place / "predictions.csv", lambda path: write_csv(table, path))
     earlier = sum(row["seconds"] for row in history) - watch.epoch_seconds
     write_json(
         place / "fold.json",
@@ -230,14 +231,13 @@ def _gather(spec: RunSpec, study: Study, folder: Path) -> RunResult:
     folds = [read_json(place / "fold.json") for place in places]
     predictions = pd.concat(
         [
-            pd.read_csv(
-                place / "predictions.csv", dtype={"sample": str, "true": str, "predicted": str},
-                keep_default_na=False,
+            read_csv(
+                place / "predictions.csv", dtype={"sample": str, "true": str, "predicted": str}
             )
             for place in places
         ]
     )  # fmt: skip
-    write_atomic(folder / "predictions.csv", lambda path: predictions.to_csv(path, index=False))
+    write_atomic(folder / "predictions.csv", lambda path: write_csv(predictions, path))
     scored = list(range(len(folds)))
     if spec.split.kind == "learning_curve":
         scored = scored[-1:]

@@ -14,6 +14,7 @@ from anndata import AnnData
 from core.data.check import select_samples
 from core.data.prepare import Preprocessor
 from core.errors import Cancelled, InputError
+from core.escape import read_csv, write_csv
 from core.explain.evidence import Evidence, judge_again, measure_skill
 from core.explain.gene_sets import form_groups
 from core.explain.methods import METHODS, Recipe
@@ -85,9 +86,7 @@ def explain_run(run: str, recipe: Recipe, progress: Callable[[int, int], None]) 
 
     def work(report: Callable[[int, int], None]) -> None:
         arrays, tables = attribute_run(run, recipe, SAMPLES_PER_CLASS, report)
-        write_atomic(
-            _path(run, recipe, ".genes.csv"), lambda path: tables.to_csv(path, index=False)
-        )
+        write_atomic(_path(run, recipe, ".genes.csv"), lambda path: write_csv(tables, path))
         write_atomic(_path(run, recipe, ".npz"), lambda path: np.savez(path, **arrays))
 
     _compute(run, recipe, ATTRIBUTION, work, progress)
@@ -199,7 +198,7 @@ def class_genes(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFram
     """
     path = _find(run, recipe, ".genes.csv")
     missing = {name: [""] for name in ("log2fc", "fdr", "sd", "p", "welch", "logistic")}
-    table = pd.read_csv(path, keep_default_na=False, na_values=missing)
+    table = read_csv(path, na_values=missing)
     if "logistic" not in table:
         table["logistic"] = np.nan  # written before the logistic regression stood beside it
     if cls is None:

@@ -9,6 +9,7 @@ from core.errors import GeneCanvasError, InputError
 from core.home import weights_folder
 from core.images.layout import canvas_side
 from core.images.layouts import check_reference
+from core.models.own_weights import require_own_weights
 from core.processes import run_module
 from core.runs.estimate import Estimate
 from core.runs.spec import RunSpec
@@ -91,11 +92,13 @@ def say_consequences(
 
 
 def preflight_apart(spec: RunSpec) -> None:
-    """`preflight` for callers that must not load torch: what needs it runs in another process.
+    """`preflight` for pages, which must not load torch: what needs it runs in another process.
 
     Raises:
+        WeightsError: the weights are of a file outside of the weights folder.
         InputError: with the message of the error found there.
     """
+    require_own_weights(spec.network.weights)
     if not _needs_torch(spec):
         preflight(spec)
         return

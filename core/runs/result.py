@@ -7,6 +7,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.errors import InputError
+from core.escape import read_csv
 from core.evaluation.differences import corrected_t, mcnemar
 from core.evaluation.intervals import interval
 from core.home import run_folder
@@ -82,8 +83,8 @@ def load_predictions(run: str) -> pd.DataFrame:
     path = run_folder(run) / "predictions.csv"
     if not path.exists():
         raise InputError(f"Run {run} has no predictions yet.")
-    return pd.read_csv(path, dtype={"sample": str, "true": str, "predicted": str,
-                                    "logistic_regression": str}, keep_default_na=False)  # fmt: skip
+    texts = dict.fromkeys(("sample", "true", "predicted", "logistic_regression"), str)
+    return read_csv(path, dtype=texts)
 
 
 def headline(run: str) -> str:

@@ -8,12 +8,12 @@ other, and are looked up anew each time, since they may end at any time.
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from anndata import AnnData
 
 from core.data.check import select_samples
 from core.data.simulate import simulate
 from core.data.store import add_dataset
+from core.escape import read_csv, write_csv
 from core.explain.evidence import (
     Evidence,
     Light,
@@ -85,7 +85,7 @@ def request_planted(run: str, data: AnnData) -> RunRecord:
         document["split"]["batch"] = "batch"
     record, _ = RunStore().submit(RunSpec.parse(document), f"Planted self-test of {run[:6]}")
     folder = run_folder(run)
-    write_atomic(folder / "planted.csv", lambda path: truth.to_csv(path, index=False))
+    write_atomic(folder / "planted.csv", lambda path: write_csv(truth, path))
     write_json(folder / "planted.json", {"run": record.id})
     return record
 
@@ -112,7 +112,7 @@ def _look_at_planted(run: str, recipe: Recipe) -> Evidence:
     control, recipe = planted_run(run), planted_recipe(recipe)
     if control is None or explanation_state(control, recipe).state != "done":
         return without_control("planted", "The recipe has not been tried on known genes.")
-    truth = pd.read_csv(run_folder(run) / "planted.csv", keep_default_na=False)
+    truth = read_csv(run_folder(run) / "planted.csv")
     return measure_planted(class_genes(control, recipe), truth)
 
 
