@@ -225,7 +225,7 @@ def _begun_images(place: Path) -> tuple[Preprocessor, GeneLayout] | None:
     try:
         prepared = Preprocessor.load(place / "preprocessor.npz")
         return prepared, GeneLayout.load(place / "layout.npz")
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, InputError):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, InputError):
         return None
 
 
