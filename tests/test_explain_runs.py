@@ -14,9 +14,10 @@ from core.__main__ import main
 from core.data.simulate import simulate
 from core.data.store import add_dataset, load_dataset
 from core.errors import Cancelled, InputError
+from core.explain.consensus import aggregate
 from core.explain.gene_sets import REST
 from core.explain.methods import Recipe
-from core.explain.rankings import rank_correlation
+from core.explain.rankings import rank_correlation, top, top_count
 from core.home import run_folder
 from core.images.references import add_reference
 from core.runs.attribute import PARTS
@@ -35,11 +36,12 @@ from core.runs.explain import (
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from core.runs.trust import load_evidence, planted_recipe, planted_run, request_planted
+from tests.runs import guess
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """A home with a tiny run of two folds, and the run's id."""
+    """A home with a tiny run of two folds that knows nothing, and the run's id."""
     place = tmp_path_factory.mktemp("trained")
     before = os.environ.get("GENECANVAS_HOME")
     os.environ["GENECANVAS_HOME"] = str(place)
@@ -57,6 +59,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
     )
     run = RunStore().submit(spec)[0].id
     execute(spec, run_folder(run), Silent())
+    guess(run)
     yield place, run
     if before is None:
         del os.environ["GENECANVAS_HOME"]
@@ -78,10 +81,17 @@ def test_with_several_folds_genes_are_ranked_by_what_these_agree_on(run: str) ->
     recipe = Recipe("saliency")
     explain(run, recipe)
     table = class_genes(run, recipe, "KIRC")
+    found = load_attribution(run, recipe)
+    own = found.labels == "KIRC"
+    lists = np.stack([found.scores[own & (found.folds == n)].mean(axis=0) for n in (0, 1)])
+    consensus = dict(zip(found.genes, aggregate(lists), strict=True))
+    first = [found.genes[top(ranking, top_count(len(found.genes)))] for ranking in lists]
+    assert table["consensus"].tolist() == pytest.approx([consensus[g] for g in table["gene"]])
     assert table["consensus"].is_monotonic_increasing
     assert table["rank"].tolist() == list(range(1, len(table) + 1))
-    assert set(table["selected"]) <= {0, 0.5, 1}
-    assert table["selected"][0] > 0
+    assert table["selected"].tolist() == [
+        np.mean([g in own for own in first]) for g in table["gene"]
+    ]
 
 
 def test_why_this_class_and_not_that(run: str) -> None:
@@ -169,7 +179,7 @@ def test_what_gene_sets_add_to_a_class(run: str, sets_file: Path) -> None:
         class_sets(run, recipe)
     explain(run, recipe)
     found = load_attribution(run, recipe)
-    assert np.nanmax(found.completeness) < 1e-3
+    assert np.nanmedian(found.completeness) < 1e-3  # of a score that hardly changed it is large
     np.testing.assert_allclose(
         np.nansum(found.sets, axis=1), np.nansum(found.scores, axis=1), atol=1e-4
     )
@@ -179,7 +189,7 @@ def test_what_gene_sets_add_to_a_class(run: str, sets_file: Path) -> None:
     assert table["score"].is_monotonic_decreasing
     by_name = dict(zip(found.set_names, np.nanmean(found.sets, axis=0), strict=True))
     for row in table.itertuples():
-        assert row.score == pytest.approx(by_name[row.set], rel=1e-3)
+        assert row.score == pytest.approx(by_name[row.set], rel=1e-3, abs=1e-6)
         assert row.size == len(row.genes)
         assert 0 <= row.positive <= 1
     genes = [gene for members in table[table["folds"] == 2]["genes"] for gene in members]
@@ -275,7 +285,7 @@ def test_a_trust_card_that_was_interrupted_goes_on(run: str) -> None:
     assert len(names) == len(card.evidence) == len(PARTS) + 4
     assert names["stability"].value is not None
     assert np.isfinite(names["deletion"].value)
-    assert card.light in ("red", "amber")  # after two epochs
+    assert card.light == names["skill"].light == "red"
     before = [path.stat().st_mtime_ns for path in run_folder(run).rglob("*evidence.json")]
     collect_evidence(run, recipe, lambda *_: None)
     assert before == [path.stat().st_mtime_ns for path in run_folder(run).rglob("*evidence.json")]

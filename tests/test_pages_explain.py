@@ -23,6 +23,7 @@ from core.runs.store import RunState, RunStore
 from core.runs.trust import load_evidence
 from core.runs.whatif import permuted_labels
 from tests.pages import button, charts, open_page, words
+from tests.runs import guess
 from tests.test_download import Site, site  # noqa: F401
 from tests.test_explain_runs import Silent
 
@@ -41,7 +42,7 @@ def train(spec: RunSpec) -> str:
 
 @pytest.fixture(scope="module")
 def explained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """A home with a run of two folds that is explained in two ways, and the run's id."""
+    """A home with a run that knows nothing, of two folds, explained in two ways; and its id."""
     place = tmp_path_factory.mktemp("explained")
     before = os.environ.get("GENECANVAS_HOME")
     os.environ["GENECANVAS_HOME"] = str(place)
@@ -59,6 +60,7 @@ def explained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, 
             }
         )
     )
+    guess(run)
     explain_run(run, CAM, lambda *_: None)
     collect_evidence(run, Recipe(), lambda *_: None)
     yield place, run
@@ -173,6 +175,7 @@ def test_a_network_that_guesses_is_said(run: str, explained: tuple[Path, str]) -
         "permuted"
     ].value is None
     control = train(spec)
+    guess(control)
     light = {row.name: row for row in load_evidence(run, Recipe()).evidence}["permuted"]
     assert light.value < 0.2
     assert "With permuted labels" in light.sentence

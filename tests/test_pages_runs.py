@@ -20,6 +20,7 @@ from core.runs.preflight import preflight_apart
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore, log_path
 from tests.pages import button, charts, open_page, words
+from tests.runs import guess
 
 
 @pytest.fixture
@@ -237,6 +238,7 @@ def test_an_unknown_run_in_the_link_is_said(dataset: str) -> None:
 def test_finished_runs_on_all_three_pages(dataset: str) -> None:
     first, second = queue_run(dataset), queue_run(dataset, seed=1)
     train_queue()
+    guess(first)
 
     app = open_page("train", run=first)
     assert not app.exception

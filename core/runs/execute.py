@@ -2,6 +2,7 @@
 
 import platform
 import time
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ import torch
 from sklearn.metrics import confusion_matrix
 
 from core.data.prepare import Preprocessor
-from core.errors import Cancelled
+from core.errors import Cancelled, InputError
 from core.escape import read_csv, write_csv
 from core.evaluation.metrics import score
 from core.files import read_json, write_atomic, write_json
@@ -124,7 +125,12 @@ def _run_fold(
     watch = _Watch(reporter, number, len(study.folds), spec.training.epochs)
 
     watch.say("painting gene-images")
-    prepared, layout = fit_images(spec, study, fold, place)
+    checkpoint = place / "checkpoint.pt"
+    images = _begun_images(place) if checkpoint.exists() else None
+    if images is None:
+        checkpoint.unlink(missing_ok=True)
+        images = fit_images(spec, study, fold, place)
+    prepared, layout = images
     imager = GeneImager(
         layout, spec.network.image_size, spec.network.channels, prepared.mean, prepared.unit_sd
     )
@@ -160,7 +166,7 @@ def _run_fold(
         learning_rate=spec.learning_rate,
         seed=spec.seed,
         device=device,
-        checkpoint=place / "checkpoint.pt",
+        checkpoint=checkpoint,
         variants=spec.variants,
         frozen=FrozenPart(network, imager, precision, watch.stop_if_asked)
         if spec.caches_features
@@ -208,7 +214,20 @@ def _run_fold(
             "seconds": time.perf_counter() - started + earlier,
         },
     )
-    (place / "checkpoint.pt").unlink(missing_ok=True)
+    checkpoint.unlink(missing_ok=True)
+
+
+def _begun_images(place: Path) -> tuple[Preprocessor, GeneLayout] | None:
+    """What an interrupted fold's images are painted with; None where that can't be read.
+
+    Another processor, or a later version, may lay the genes out in another way; the network that
+    has begun to learn knows them on the pixels of its checkpoint's time.
+    """
+    try:
+        prepared = Preprocessor.load(place / "preprocessor.npz")
+        return prepared, GeneLayout.load(place / "layout.npz")
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, InputError):
+        return None
 
 
 def fit_images(
