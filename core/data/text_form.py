@@ -23,7 +23,9 @@ MAX_TITLES = 20
 """Most lines of a title above a header."""
 SEPARATOR_LINE = re.compile(r'"?sep=(\\t|[^"])"?[\t,;]*', re.IGNORECASE)
 """Excel's first line that names the delimiter."""
-CORNER = re.compile(r"(?i)gene|symbol|transcript|probe|sample|patient|barcode|name|(^|[_ ])ids?$")
+CORNER = re.compile(
+    r"(?i)gene|symbol|transcript|probe|sample|patient|barcode|name|(^|[_ ])ids?([_ ]ref)?$"
+)
 """Words of which the name of an id column is made."""
 
 
@@ -180,13 +182,13 @@ def split_cells(lines: Iterable[str], delimiter: str, start: int, name: str) -> 
 
 def _find_delimiter(lines: list[str], name: str) -> str:
     """The tab, comma or semicolon by which most lines have as many cells; else the space."""
-    best, most = " ", (0, 0)
-    for delimiter in "\t,;":
+    best, most = " ", 0
+    for delimiter in "\t;,":  # the comma last: 0,5 has one, too
         widths = [len(row.cells) for row in split_cells(lines, delimiter, 0, name) if row.width]
         width = _usual(widths)
         fitting = sum(abs(other - width) <= 1 for other in widths if other > 1)
-        if width > 1 and 2 * fitting > len(widths) and (fitting, width) > most:
-            best, most = delimiter, (fitting, width)
+        if width > 1 and fitting > max(most, len(widths) / 2):
+            best, most = delimiter, fitting
     return best
 
 
@@ -225,9 +227,10 @@ def _find_header(
         notes: told about lines that were left out.
     """
     width = _usual([len(row.cells) for row in rows])
-    hashed = [row for row in hashed if len(row.cells) in (width, width - 1)]
+    least = width - _empty_at_end(rows) - 1
+    hashed = [row for row in hashed if least <= row.width <= width]
     if hashed:
-        first = Row(hashed[0].line, [_unhash(hashed[0].cells[0]), *hashed[0].cells[1:]])
+        first = hashed[0]
         if (
             _is_data(rows[0], rows[1:])
             or (_are_numbers(rows[0]) and not _are_numbers(first))
@@ -240,8 +243,10 @@ def _find_header(
     header, body = rows[titles], rows[titles + 1 :]
     values = _is_data(header, body)
     if titles and (values or (_are_numbers(header) and not _is_corner(header.cells[0]))):
-        # what was taken for a title is a header that doesn't fit
-        raise _say_width(rows[1].line, len(rows[0].cells), len(rows[1].cells), name)
+        short = next((row for row in rows[:titles] if row.width > 1), None)
+        if short is None:
+            raise _say_values(header, name)
+        raise _say_width(header.line, len(short.cells), len(header.cells), name)
     if values:
         return None, rows
     if titles:
@@ -264,6 +269,7 @@ def _unhash(cell: str) -> str:
 
 def _is_corner(cell: str) -> bool:
     """Whether a cell is a usual name of the column with ids."""
+    cell = _unhash(cell)
     return cell.lower() in ID_NAMES - {""} or bool(
         CORNER.search(cell) and not re.search(r"\d", cell)
     )
@@ -311,9 +317,8 @@ def _is_data(row: Row, below: list[Row]) -> bool:
     if not below or not filled or _names_columns(row):
         return False
     if not _are_numbers(row):
-        pairs = (
-            pair for other in below for pair in zip(row.cells[1:], other.cells[1:], strict=False)
-        )
+        others = (other.cells for other in below if other.cells != row.cells)  # it may come again
+        pairs = (pair for cells in others for pair in zip(row.cells[1:], cells[1:], strict=False))
         return any(cell and cell == other and not cell.isdecimal() for cell, other in pairs)
     if 2 * sum(bool(re.search(r"\d[.,]\d", cell)) for cell in filled) > len(filled):
         return True
@@ -353,9 +358,13 @@ def _name_without_header(rows: list[Row], labels: bool, name: str, notes: Notes)
     counted = len(first.cells) == 2 or GENE_ID.fullmatch(gene) or gene.startswith(("N_", "__"))
     if len(first.cells) <= 4 and counted and all(cell.isdecimal() for cell in first.cells[1:]):
         return ["gene", *number_columns(len(first.cells))[1:]]
-    shown = ", ".join(cell[:20] for cell in first.cells[:3])
-    raise InputError(
-        f"{name}, line {first.line}: expected the names of the columns, got values ({shown}, …). "
+    raise _say_values(first, name)
+
+
+def _say_values(row: Row, name: str) -> InputError:
+    shown = ", ".join(cell[:20] for cell in row.cells[:3])
+    return InputError(
+        f"{name}, line {row.line}: expected the names of the columns, got values ({shown}, …). "
         "Add a line with names at the top; if these are names, call the first column gene or "
         "sample."
     )
@@ -370,9 +379,12 @@ def _name_columns(header: Row, body: list[Row], name: str) -> list[str]:
     Raises:
         InputError: which of the two it is can't be told.
     """
-    names, width = header.cells, _usual([len(row.cells) for row in body])
-    if header.width <= width < len(names):  # only the header ends in delimiters
-        return names[:width]
+    names, width = (
+        [_unhash(header.cells[0]), *header.cells[1:]],
+        _usual([len(row.cells) for row in body]),
+    )
+    if len(names) != width:  # delimiters at its end are no columns of the rows
+        names = names[: header.width]
     lacking, empty = width - len(names), _empty_at_end(body)
     if lacking <= 0:
         return names
