@@ -17,8 +17,10 @@ MAX_ABOVE = 1000
 """Most rows about samples in a GCT file."""
 HEAD_LINES = 50
 """Lines at the beginning by which the form is judged, beside comments."""
+COLUMNS = 100
+"""Columns that are looked at to see how numbers are written."""
 MORE_LINES = 300
-"""Lines further on that are looked at when the first ones don't show how numbers are written."""
+"""Lines further on that are looked at when the first ones don't show it."""
 MAX_TITLES = 20
 """Most lines of a title above a header."""
 SEPARATOR_LINE = re.compile(r'"?sep=(\\t|[^"])"?[\t,;]*', re.IGNORECASE)
@@ -430,12 +432,11 @@ def _kind(name: str) -> str:
 def _find_numbers(
     body: list[Row], block: bytes, delimiter: str, name: str, names: list[str]
 ) -> NumberForm:
-    rows = [row.cells for row in body]
+    step = len(names) // COLUMNS + 1
+    rows = [row.cells[::step] for row in body]
     if not prove_fraction(rows):  # the first lines may hold small numbers only
-        more = islice(lines_with_thousands(block, delimiter), MORE_LINES)
-        rows += [
-            row.cells for row in split_cells([decode(line) for line in more], delimiter, 0, name)
-        ]
+        more = map(decode, islice(lines_with_thousands(block, delimiter), MORE_LINES))
+        rows += [row.cells[::step] for row in split_cells(more, delimiter, 0, name)]
     found = find_numbers(rows, delimiter)
     if found.unclear:
         where = next(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from functools import cache
 
 SPACES = " \u00a0\u202f\u2009"
 SEPARATORS = f".,{SPACES}'\u2019"
@@ -13,8 +13,6 @@ IN_THREES = re.compile(rf"[-+]?[1-9]\d{{0,2}}(?:[{SEPARATORS}]\d{{3}})+")
 ENOUGH = 20
 """Numbers in threes after a point from which chance can't have written all of them so."""
 LARGEST_LOG2 = 50
-MAX_LOOKED_AT = 100_000
-"""Cells."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,7 @@ class NumberForm:
         return cell.sub(lambda found: found[0].replace(self.thousands.encode(), b""), block)
 
 
+@cache
 def _grouped(thousands: str, decimal: str) -> re.Pattern[str]:
     """Numbers in groups of three digits."""
     part, point = re.escape(thousands), re.escape(decimal)
@@ -95,9 +94,9 @@ def find_numbers(rows: Iterable[list[str]], delimiter: str) -> NumberForm:
 
 
 def prove_fraction(rows: Iterable[list[str]]) -> bool:
-    """Whether a number of another form than 1.234 stands among the first ones, such as 0.5."""
+    """Whether a number of another form than 1.234 stands somewhere, such as 0.5."""
     cells = (cell.strip() for row in rows for cell in row[1:])
-    parted = (cell for cell in islice(cells, MAX_LOOKED_AT) if WITH_SEPARATOR.fullmatch(cell))
+    parted = (cell for cell in cells if WITH_SEPARATOR.fullmatch(cell))
     return any(not IN_THREES.fullmatch(cell) for cell in parted)
 
 
@@ -109,7 +108,7 @@ def _take_numbers(rows: Iterable[list[str]]) -> tuple[list[str], list[str]]:
     """
     cells = ((r, c, cell.strip()) for r, row in enumerate(rows) for c, cell in enumerate(row) if c)
     parted, whole = [], []
-    for place in islice(cells, MAX_LOOKED_AT):
+    for place in cells:
         if WITH_SEPARATOR.fullmatch(place[2]):
             parted.append(place)
         elif place[2].isdecimal():
@@ -124,7 +123,8 @@ def _take_numbers(rows: Iterable[list[str]]) -> tuple[list[str], list[str]]:
 def _explains(form: NumberForm, cell: str) -> bool:
     if form.thousands and form.thousands in cell:
         return bool(_grouped(form.thousands, form.decimal).fullmatch(cell))
-    return bool(re.fullmatch(rf"[-+]?\d+{re.escape(form.decimal)}\d+", cell))
+    before, mark, after = cell.lstrip("+-").partition(form.decimal)
+    return bool(mark) and before.isdecimal() and after.isdecimal()
 
 
 def _mean_thousands(parted: list[str], whole: list[str], mark: str, delimiter: str) -> bool | None:
