@@ -23,6 +23,8 @@ from core.errors import InputError
 
 MAX_TURNED = 50
 """Columns that may turn out to hold text in the middle of a file; more are a row of text."""
+CHARACTERS = 5
+"""Of one value in a text, about."""
 SPACES = re.compile(rb'(?<![^ ])("[^"]*")| {2,}')
 """A quoted cell, which is kept as it is, or a run of spaces between cells."""
 
@@ -77,7 +79,11 @@ class Table:
 
     def values(self, columns: list[int], *, turned: bool = False) -> np.ndarray:
         """Columns of numbers side by side, (rows, columns) float32; (columns, rows) if `turned`."""
-        x = np.empty((len(columns), self.rows) if turned else (self.rows, len(columns)), np.float32)
+        shape = (len(columns), self.rows) if turned else (self.rows, len(columns))
+        try:
+            x = np.empty(shape, np.float32)
+        except MemoryError:
+            raise _say_memory(self.source, len(columns) * self.rows) from None
         whole = x.T if turned else x
         here = [place for place, column in enumerate(columns) if column in self.number_at]
         places = [self.number_at[columns[place]] for place in here]
@@ -132,7 +138,9 @@ def read_text(
                 if progress:
                     progress(stream.share())
         except MemoryError:
-            raise _say_memory(name, path, collector, stream.share()) from None
+            seen = 0 if collector is None else collector.values
+            values = seen / stream.share() if seen else path.stat().st_size / CHARACTERS
+            raise _say_memory(name, values) from None
     if collector.turned:
         with open_content(path) as stream:
             collector.read_turned(
@@ -142,13 +150,10 @@ def read_text(
     return collector.finish()
 
 
-def _say_memory(name: str, path: Path, collector: "_Collector | None", share: float) -> InputError:
-    """How much memory a table needs: its values twice, while the matrix is put together."""
-    rows = sum(map(len, collector.blocks)) if collector else 0
-    values = rows * len(collector.form.names) if collector else 0
-    needed = 8 * values / share if values and share else 2 * path.stat().st_size
+def _say_memory(name: str, values: float) -> InputError:
+    """What is said when a table doesn't fit: its values are held twice as the matrix is made."""
     return InputError(
-        f"{name} needs about {needed / 1e9 + 0.5:.1f} GB of memory, which isn't there. Close other "
+        f"{name} needs about {8e-9 * values + 0.5:.1f} GB of memory, which isn't there. Close other "
         "programs, keep fewer genes or samples, or use a computer with more memory."
     )
 
@@ -243,6 +248,8 @@ class _Collector:
         """Columns that were numbers in one block and text in another."""
         self.line = form.skipped
         """Lines that were read."""
+        self.values = 0
+        """Numbers that were read."""
         columns = range(len(form.names))
         ids = {0, *form.describing}
         self.kinds: dict[int, pa.DataType] = {
@@ -268,6 +275,8 @@ class _Collector:
         except (pa.ArrowException, UnicodeError) as error:
             if "Empty CSV" in str(error):
                 return
+            if "thread" in str(error):  # none can be started without memory for its stack
+                raise MemoryError from None
             raise self._find_bad_line(block, str(error)) from None
         for column in range(table.num_columns):
             number = not pa.types.is_string(table.column(column).type)
@@ -299,7 +308,8 @@ class _Collector:
             self.texts.setdefault(column, []).append(parts[kept])
         self.kept.append(kept)
         self.lines.append(self._find_lines(block, kept))
-        if sum(map(len, self.blocks)) * max(len(places), 1) > MAX_VALUES:
+        self.values = sum(map(len, self.blocks)) * max(len(places), 1)
+        if self.values > MAX_VALUES:
             raise InputError(
                 f"{self.name} has more than {MAX_VALUES:,} values. Keep fewer genes or samples."
             )
