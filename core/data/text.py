@@ -153,8 +153,8 @@ def read_text(
 def _say_memory(name: str, values: float) -> InputError:
     """What is said when a table doesn't fit: its values are held twice as the matrix is made."""
     return InputError(
-        f"{name} needs about {8e-9 * values + 0.5:.1f} GB of memory, which isn't there. Close other "
-        "programs, keep fewer genes or samples, or use a computer with more memory."
+        f"{name} needs about {8e-9 * values + 0.5:.1f} GB of memory, which isn't there. Close "
+        "other programs, keep fewer genes or samples, or use a computer with more memory."
     )
 
 
