@@ -110,6 +110,7 @@ def find_form(
         names, header_line = _name_without_header(body, labels, name, notes), body[0].line - 1
     else:
         _check_is_table(header, body, delimiter, name)
+        body = [row for row in body if row.cells != header.cells]  # it may come again
         names, header_line = _name_columns(header, body, name), header.line
     if len(names) > MAX_COLUMNS:
         raise InputError(f"{name} has {len(names):,} columns; at most {MAX_COLUMNS:,} can be read.")
@@ -381,10 +382,8 @@ def _name_columns(header: Row, body: list[Row], name: str) -> list[str]:
     Raises:
         InputError: which of the two it is can't be told.
     """
-    names, width = (
-        [_unhash(header.cells[0]), *header.cells[1:]],
-        _usual([len(row.cells) for row in body]),
-    )
+    cells = [re.sub(r"\s*[\r\n]+\s*", " ", cell) for cell in header.cells]
+    names, width = [_unhash(cells[0]), *cells[1:]], _usual([len(row.cells) for row in body])
     if len(names) != width:  # delimiters at its end are no columns of the rows
         names = names[: header.width]
     lacking, empty = width - len(names), _empty_at_end(body)
