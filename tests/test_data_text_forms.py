@@ -388,8 +388,8 @@ def written(draw: st.DrawFn) -> tuple[bytes, list[str], list[str], np.ndarray]:
     """A table in some form, with its samples, its genes and its values."""
     genes = draw(st.lists(st.sampled_from(read_symbols()), min_size=3, max_size=8, unique=True))
     samples = [f"S{n:02d}" for n in range(draw(st.integers(3, 8)))]
-    whole = st.lists(st.integers(0, 160_000), min_size=len(genes), max_size=len(genes))
-    x = np.array([draw(whole) for _ in samples], np.float32) / np.float32(8)
+    whole = st.lists(st.integers(0, 80_000), min_size=len(genes), max_size=len(genes))
+    x = np.array([draw(whole) for _ in samples], np.float32) / 4
     delimiter = draw(st.sampled_from([",", "\t", ";"]))
     mark = draw(st.sampled_from([".", ","])) if delimiter == ";" else "."
     cells = [[f"{value:.10g}".replace(".", mark) for value in row] for row in x]

@@ -175,7 +175,8 @@ def split_cells(lines: Iterable[str], delimiter: str, start: int, name: str) -> 
     """
     if delimiter == " ":
         lines = (line.strip() for line in lines)
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter == " ")
+    ended = (f"{line}\n" for line in lines)
+    reader = csv.reader(ended, delimiter=delimiter, skipinitialspace=delimiter == " ")
     try:
         for cells in reader:
             yield Row(start + reader.line_num, [cell.strip() for cell in cells])
@@ -445,8 +446,8 @@ def _find_numbers(
         raise InputError(
             f"{name}{where}: {found.example!r} can be read as "
             f"{found.example.replace(found.thousands, '')} or as "
-            f"{found.example.replace(found.thousands, '.')}. Write numbers without separators of "
-            "thousands."
+            f"{found.example.replace(found.thousands, '.')}. Write thousands without "
+            "separator, or fractions with more or fewer digits."
         )
     return found
 
