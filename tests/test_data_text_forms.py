@@ -92,6 +92,19 @@ def test_labels_that_end_in_commas_keep_their_columns(tmp_path: Path) -> None:
     assert list(data.obs["sex"]) == ["m", "f", "m"]
 
 
+@pytest.mark.parametrize(
+    ("header", "end"),
+    [("a,b", ""), ("a,b", ","), ("sample,condition", ","), ("#a,b", ","), ("condition", "")],
+)
+@pytest.mark.parametrize("delimiter", [",", " "])
+def test_labels_of_two_columns(tmp_path: Path, header: str, end: str, delimiter: str) -> None:
+    matrix, labels = write(tmp_path / "m.csv", GENES_IN_ROWS), tmp_path / "l.txt"
+    text = f"{header}\ns1,A{end}\ns2,B{end}\ns3,A{end}\n"
+    labels.write_text(text.replace(",", delimiter))
+    obs = read_dataset(matrix, labels).obs
+    assert "ABA" in ["".join(obs[column]) for column in obs]
+
+
 @BOTH
 def test_rows_of_delimiters_are_nothing_and_lines_are_counted_with_them(
     tmp_path: Path, rows: list

@@ -48,7 +48,7 @@ class TextForm:
     """Rows below the header that describe columns."""
     describing: frozenset[int] = frozenset()
     collapse: bool = False
-    """Whether several spaces count as one delimiter."""
+    """Whether several spaces count as one delimiter, and none at the ends of lines."""
     notes: Notes = field(default_factory=Notes)
 
 
@@ -101,7 +101,7 @@ def find_form(
     if not any(line.strip() for line in lines):
         raise InputError(f"{name} is empty. Expected a table with samples and genes.")
     delimiter = delimiter or _find_delimiter(lines, name)
-    collapse = delimiter == " " and any("  " in line.strip() for line in lines)
+    collapse = delimiter == " " and any("  " in line or line != line.strip() for line in lines)
     rows = [row for row in split_cells(lines, delimiter, start, name) if row.width]
     hashed = [row for row in split_cells(comments, delimiter, 0, name) if row.width > 1]
     notes = Notes()
@@ -109,9 +109,9 @@ def find_form(
     if header is None:
         names, header_line = _name_without_header(body, labels, name, notes), body[0].line - 1
     else:
-        _check_is_table(header, body, delimiter, name)
+        _check_is_table(header, body, delimiter, labels, name)
         body = [row for row in body if row.cells != header.cells]  # it may come again
-        names, header_line = _name_columns(header, body, name), header.line
+        names, header_line = _name_columns(header, body, labels, name), header.line
     if len(names) > MAX_COLUMNS:
         raise InputError(f"{name} has {len(names):,} columns; at most {MAX_COLUMNS:,} can be read.")
     numbers = _find_numbers(body, block, delimiter, name, names)
@@ -201,13 +201,11 @@ def _usual(widths: list[int]) -> int:
     return Counter(reversed(widths)).most_common(1)[0][0] if widths else 0
 
 
-def _check_is_table(header: Row, body: list[Row], delimiter: str, name: str) -> None:
+def _check_is_table(header: Row, body: list[Row], delimiter: str, labels: bool, name: str) -> None:
     columns, widths = len(header.cells), {len(row.cells) for row in body}
     one_sample = columns == 1 and widths == {2}  # row names as R writes them
-    prose = delimiter == " " and (
-        not widths <= {columns, columns + 1}
-        or not any(NumberForm().is_number(cell) for row in body for cell in row.cells[1:])
-    )
+    numbers = any(NumberForm().is_number(cell) for row in body for cell in row.cells[1:])
+    prose = delimiter == " " and not (widths <= {columns, columns + 1} and (labels or numbers))
     if (columns == 1 or prose) and not one_sample:
         shown = delimiter.join(header.cells)[:60]
         raise InputError(
@@ -357,7 +355,8 @@ def _name_without_header(rows: list[Row], labels: bool, name: str, notes: Notes)
     first = rows[0]
     if labels:
         notes.warn("no_header", say_no_header(name, first.cells))
-        return number_columns(len(first.cells))
+        empty = _empty_at_end(rows)
+        return [*number_columns(len(first.cells) - empty), *[""] * empty]
     gene = first.cells[0]
     counted = len(first.cells) == 2 or GENE_ID.fullmatch(gene) or gene.startswith(("N_", "__"))
     if len(first.cells) <= 4 and counted and all(cell.isdecimal() for cell in first.cells[1:]):
@@ -374,7 +373,7 @@ def _say_values(row: Row, name: str) -> InputError:
     )
 
 
-def _name_columns(header: Row, body: list[Row], name: str) -> list[str]:
+def _name_columns(header: Row, body: list[Row], labels: bool, name: str) -> list[str]:
     """A name for each column of the rows; empty for columns that must be empty.
 
     Rows may be longer than the header because R doesn't name the column of row names, or because
@@ -401,7 +400,7 @@ def _name_columns(header: Row, body: list[Row], name: str) -> list[str]:
         return ["", *names, *[""] * empty]
     if lacking > empty:
         raise _say_width(body[0].line, len(names), width, name)
-    if not _is_corner(names[0]) and _is_alike(names[0], names[1:]):
+    if not labels and not _is_corner(names[0]) and _is_alike(names[0], names[1:]):
         raise InputError(
             f"{name}, line {body[0].line}: the rows have {width} columns, the header has "
             f"{len(names)}, and the last column is empty: it can't be told which value belongs to "
