@@ -235,7 +235,7 @@ def _find_header(
         first = hashed[0]
         if (
             _is_data(rows[0], rows[1:])
-            or (_are_numbers(rows[0]) and not _are_numbers(first))
+            or (_are_numbers(rows[0]) and not _is_corner(rows[0].cells[0]))
             or (_is_corner(first.cells[0]) and not _names_columns(rows[0]))
         ):
             return first, [*hashed[1:], *rows]
@@ -322,7 +322,8 @@ def _is_data(row: Row, below: list[Row]) -> bool:
         others = (other.cells for other in below if other.cells != row.cells)  # it may come again
         pairs = (pair for cells in others for pair in zip(row.cells[1:], cells[1:], strict=False))
         return any(cell and cell == other and not cell.isdecimal() for cell, other in pairs)
-    if 2 * sum(bool(re.search(r"\d[.,]\d", cell)) for cell in filled) > len(filled):
+    fractions = sum(bool(re.search(r"\d[.,]\d", cell)) for cell in filled)
+    if 2 * fractions > len(filled) or GENE_ID.fullmatch(row.cells[0]):
         return True
     if len(row.cells) != len(below[0].cells) or not row.cells[0]:
         return False
