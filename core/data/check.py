@@ -398,6 +398,22 @@ def _find_lower_floor(lowest: np.ndarray, labels: pd.Series | None) -> tuple[str
     return (" and ".join(sorted(lower)) if len(lower) else None), float(by_class.median())
 
 
+def _check_scale(at: _Checked) -> Iterator[Finding]:
+    """Values that may be counts although few are whole: their depth would stay uncorrected."""
+    if at.profile.doubt and at.preparation.scale == "auto":
+        yield Finding(
+            severity="warning",
+            code="scale",
+            message=f"The scale isn't clear. {at.profile.evidence} If these are counts (estimated "
+            "by RSEM, salmon or tximport), the depth of sequencing must be corrected, or it tells "
+            "samples apart.",
+            repair=Repair(
+                title=f"They are {at.profile.doubt}",
+                changes={"preparation": {"scale": at.profile.doubt}},
+            ),
+        )
+
+
 def _check_constant(at: _Checked) -> Iterator[Finding]:
     """Genes without any variation."""
     constant = ~(at.profile.gene_highest > at.profile.gene_lowest)
@@ -528,6 +544,7 @@ CHECKS: list[Callable[[_Checked], Iterator[Finding]]] = [
     _check_normal_tissue,
     _check_missing,
     _check_floor,
+    _check_scale,
     _check_constant,
     _check_copies,
     _check_outliers,
