@@ -23,7 +23,7 @@ from core.data.check import check_dataset, select_samples
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.data.read import read_dataset
 from core.data.simulate import simulate, write_simulated
-from core.data.store import add_dataset, find_dataset
+from core.data.store import add_dataset, content_hash, find_dataset
 from core.errors import GeneCanvasError, InputError
 from core.evaluation.metrics import METRICS
 from core.explain.methods import BASELINE_PROFILES, METHODS, Recipe
@@ -395,9 +395,9 @@ def _run(options: argparse.Namespace) -> int:
     placeholder = document.get("dataset", "0" * 64)
     RunSpec.parse({**document, "dataset": placeholder})
     if data is not None:
-        document["dataset"] = "0" * 64
+        document["dataset"] = content_hash(data)
         preflight(RunSpec.parse(document), data)
-        document["dataset"] = add_dataset(data, Path(options.data).stem).id
+        add_dataset(data, Path(options.data).stem)
     else:
         preflight(RunSpec.parse(document))
     store = RunStore()
@@ -635,10 +635,11 @@ def _study(options: argparse.Namespace) -> int:
         specs = [RunSpec.parse({**run, "dataset": "0" * 64}) for run in documents]
         options.label, options.group = specs[0].label, specs[0].group
         data = _read(options)
+        dataset = content_hash(data)
+        specs = [spec.model_copy(update={"dataset": dataset}) for spec in specs]
         for spec in specs:
             preflight(spec, data)
-        dataset = add_dataset(data, Path(options.data).stem).id
-        specs = [spec.model_copy(update={"dataset": dataset}) for spec in specs]
+        add_dataset(data, Path(options.data).stem)
     store = RunStore()
     submitted = {spec.id: store.submit(spec, study=study.name)[1] for spec in specs}
     _say(f"{study.name}: {len(submitted)} runs, {sum(submitted.values())} of them new")

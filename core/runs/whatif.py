@@ -75,17 +75,15 @@ def half_the_training(spec: RunSpec) -> RunSpec:
 
     Raises InputError unless the run has one hold-out split.
     """
-    _need_holdout(spec, "Half of the training samples")
+    if spec.split.kind != "holdout":
+        raise InputError(
+            "Half of the training samples can be asked of a run with one hold-out split only."
+        )
     return _change(spec, split={"kind": "learning_curve", "sizes": 2})
 
 
 def from_weights(spec: RunSpec) -> RunSpec:
-    """The same run, begun from the weights that the parent ended with.
-
-    Raises InputError unless the run has one hold-out split: networks of other folds have been
-    trained on samples that this one would test.
-    """
-    _need_holdout(spec, "Going on from its weights")
+    """The same run, begun from the weights that the parent ended with, fold by fold."""
     return _change(spec, network={"weights": f"run:{spec.id}"})
 
 
@@ -107,11 +105,6 @@ def other_network(spec: RunSpec, backbone: str) -> RunSpec:
         network={"backbone": backbone, "weights": weights, "freeze": "nothing"},
         training={"learning_rate": None},
     )
-
-
-def _need_holdout(spec: RunSpec, what: str) -> None:
-    if spec.split.kind != "holdout":
-        raise InputError(f"{what} can be asked of a run with one hold-out split only.")
 
 
 def _change(spec: RunSpec, **changes: Any) -> RunSpec:
