@@ -428,8 +428,11 @@ def _follow(options: argparse.Namespace, store: RunStore, run: str) -> int:
 
 
 def _say_result(run: str) -> str:
-    """A finished run in a sentence, and why it may be below the plain baseline."""
-    return "\n- ".join([headline(run), *explain_gap(run)])
+    """A finished run in a sentence, what its data make of it, and why it may be below the plain
+    baseline.
+    """
+    found = [f"{found.severity}: {found.message}" for found in load_result(run).findings or []]
+    return "\n- ".join([headline(run), *found, *explain_gap(run)])
 
 
 def _describe(record: RunRecord) -> dict[str, Any]:

@@ -272,7 +272,7 @@ def test_a_trust_card_that_was_interrupted_goes_on(run: str) -> None:
     assert explanation_state(run, recipe, evidence=True).state == "done"
     card = load_evidence(run, recipe)
     names = {evidence.name: evidence for evidence in card.evidence}
-    assert len(names) == len(card.evidence) == len(PARTS) + 4
+    assert len(names) == len(card.evidence) == len(PARTS) + 5
     assert names["stability"].value is not None
     assert np.isfinite(names["deletion"].value)
     assert card.light in ("red", "amber")  # after two epochs

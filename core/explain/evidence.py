@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from core.data.notes import Finding
 from core.explain.case import Case
 from core.explain.genes import recovery
 from core.explain.methods import METHODS
@@ -92,6 +93,15 @@ class Evidence:
 MEASURES: Registry[Measure] = Registry(
     "measure",
     [
+        Measure(
+            name="data",
+            title="Do the data allow a conclusion?",
+            help="What the page Data warns of in the samples of this run. Red: the classes could "
+            "be told by something else, such as the batch, and no split of these data can show "
+            "it. The genes may then be that other thing's genes.",
+            reference="",
+            reason="A list of genes is worth no more than the comparison that it comes from.",
+        ),
         Measure(
             name="skill",
             title="Does the network know the classes?",
@@ -251,6 +261,22 @@ MEASURES: Registry[Measure] = Registry(
         ),
     ],
 )
+
+
+def judge_data(findings: Sequence[Finding] | None) -> Evidence:
+    """What was found about the run's data, None where nobody has looked."""
+    measure = MEASURES["data"]
+    light: Light = "none" if findings is None else "green"
+    sentence = "Nothing in the samples of this run was found to speak against it."
+    if findings is None:
+        sentence = "This run is from before its data were looked at: see the page Data."
+    elif findings:
+        light = "red" if any(finding.decisive for finding in findings) else "amber"
+        sentence = " ".join(finding.message for finding in findings)
+    return Evidence(
+        name="data", title=measure.title, value=None, light=light, green=None, red=None,
+        sentence=sentence,
+    )  # fmt: skip
 
 
 def measure_skill(y: np.ndarray, right: np.ndarray) -> Evidence:

@@ -832,6 +832,8 @@ def _explain(
         )
     if len({(o.spec.dataset, o.spec.label) for o in outcomes}) > 1:
         notes.append("These runs answer different questions: their datasets or classes differ.")
+    decisive = [f.message for o in outcomes for f in o.result.findings or [] if f.decisive]
+    notes += dict.fromkeys(decisive)
     if any(o.spec.group is None for o in outcomes):
         notes.append(
             "Without a patient column each sample counts as a patient of its own; if patients have "

@@ -11,7 +11,9 @@ import pandas as pd
 import torch
 from sklearn.metrics import confusion_matrix
 
+from core.data.notes import Finding
 from core.data.prepare import Preprocessor
+from core.data.store import load_dataset
 from core.errors import Cancelled
 from core.evaluation.metrics import score
 from core.files import read_json, write_atomic, write_json
@@ -20,6 +22,7 @@ from core.images.layout import GeneLayout
 from core.images.layouts import fit_layout
 from core.models.baselines import BASELINES, fit_predict_proba
 from core.models.network import build_network, save_network
+from core.runs.doubts import keep_doubts
 from core.runs.leaks import Source, describe_fitting, find_sources, say_start
 from core.runs.result import RunResult
 from core.runs.spec import RunSpec
@@ -102,13 +105,16 @@ def execute(
     torch.utils.deterministic.fill_uninitialized_memory = False  # it finds bugs, and costs 7 %
     write_json(folder / "spec.json", spec.model_dump(mode="json"))
     reporter.progress(0, 1, "Reading the dataset")
-    study = open_study(spec)
+    data = load_dataset(spec.dataset)
+    study = open_study(spec, data)
+    doubts = keep_doubts(spec, data, folder)
+    del data  # the study has what trains
     sources = _keep_sources(spec, study, folder)
     for number in range(len(study.folds)):
         if not (fold_folder(folder, number) / "fold.json").exists():
             source = None if sources is None else sources[number]
             _run_fold(spec, study, number, source, folder, reporter, device or choose_device())
-    return _gather(spec, study, sources, folder)
+    return _gather(spec, study, sources, doubts, folder)
 
 
 def _keep_sources(spec: RunSpec, study: Study, folder: Path) -> list[Source] | None:
@@ -249,7 +255,13 @@ def fit_images(
     return prepared, layout
 
 
-def _gather(spec: RunSpec, study: Study, sources: list[Source] | None, folder: Path) -> RunResult:
+def _gather(
+    spec: RunSpec,
+    study: Study,
+    sources: list[Source] | None,
+    doubts: list[Finding],
+    folder: Path,
+) -> RunResult:
     """Pool the finished folds into predictions.csv and, last, result.json."""
     places = [fold_folder(folder, number) for number in range(len(study.folds))]
     folds = [read_json(place / "fold.json") for place in places]
@@ -314,6 +326,7 @@ def _gather(spec: RunSpec, study: Study, sources: list[Source] | None, folder: P
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "torchvision", "numpy", "scikit-learn")},
         },
+        findings=doubts,
         notes=[*_explain_conditions(spec, first), *say_start(spec, sources)],
     )
     write_json(folder / "result.json", result.model_dump(mode="json"))
@@ -326,11 +339,6 @@ def _explain_conditions(spec: RunSpec, first: dict) -> list[str]:
         "Gene filter, scaling and layout were fitted on the training samples only; the plain "
         "baselines learned from training and validation samples together.",
     ]
-    if spec.group is None:
-        notes.append(
-            "No patient column was given: if a patient has several samples, they may stand on both "
-            "sides of the split, and the accuracy is then too good."
-        )
     if warning := AUGMENTATIONS[spec.training.augmentation].warning:
         notes.append(warning)
     notes.append(

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from core.data.notes import Finding
 from core.errors import InputError
 from core.evaluation.differences import corrected_t, mcnemar
 from core.evaluation.intervals import interval
@@ -48,6 +49,9 @@ class RunResult(BaseModel):
     """Most memory in use: of the GPU where there is one, else of the process; None in results from
     before it was measured."""
     versions: dict[str, str]
+    findings: list[Finding] | None = None
+    """What was found about the data that bears on this result, the gravest first; None in results
+    from before it was looked for."""
     notes: list[str]
 
     @property

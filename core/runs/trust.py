@@ -18,6 +18,7 @@ from core.explain.evidence import (
     Evidence,
     Light,
     judge,
+    judge_data,
     measure_permuted,
     measure_planted,
     without_control,
@@ -32,7 +33,7 @@ from core.runs.explain import (
     read_evidence,
 )
 from core.runs.leaks import find_sources
-from core.runs.result import result_path
+from core.runs.result import load_result, result_path
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore
 from core.runs.study import open_study
@@ -54,7 +55,12 @@ class TrustCard:
 
 def load_evidence(run: str, recipe: Recipe) -> TrustCard:
     """Read a computed trust card; raises InputError while there is none."""
-    evidence = [*read_evidence(run, recipe), _look_at_permuted(run), _look_at_planted(run, recipe)]
+    evidence = [
+        judge_data(load_result(run).findings),
+        *read_evidence(run, recipe),
+        _look_at_permuted(run),
+        _look_at_planted(run, recipe),
+    ]
     return TrustCard(judge(evidence), evidence)
 
 
@@ -73,8 +79,8 @@ def request_planted(run: str, data: AnnData) -> RunRecord:
 
     Of the run's specification stays how genes are chosen, painted and learned; samples, classes
     and lists of genes are the simulation's. Ids are of nobody else, so that weights of a run on
-    other simulated data have not seen these patients. Where the dataset is larger than the simulation can
-    be, that is as large as it can be.
+    other simulated data have not seen these patients. Where the dataset is larger than the
+    simulation can be, that is as large as it can be.
     """
     spec = _read_spec(run)
     data = select_samples(data, spec.where, spec.leave_out)
