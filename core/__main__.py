@@ -612,7 +612,7 @@ def _describe_comparison(
     ]
     lines += [
         f"{pair.a} - {pair.b}: {pair.points:+.1f} points ({pair.low:+.1f} to {pair.high:+.1f}), "
-        f"{pair.splits} splits, Holm p = {pair.p_holm:.2g}, practically the same: {pair.same:.0%}"
+        f"{pair.splits} splits, practically the same: {pair.same:.0%}. {pair.note}"
         for pair in comparison.setup_differences
     ]
     return comparison.model_dump(mode="json"), "\n".join([*lines, *comparison.notes])

@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from core.errors import InputError
-from core.evaluation.differences import mcnemar
+from core.evaluation.differences import LEVEL, mcnemar, say_verdict
 from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunState
@@ -269,14 +269,13 @@ class Effect(BaseModel):
     def sentence(self) -> str:
         """The effect in words."""
         points = 100 * (self.child_accuracy - self.parent_accuracy)
-        luck = "more than luck" if self.p < 0.05 else "which may be luck"
         if not self.lost and not self.gained:
             return f"The same {self.shared} answers: every held-out sample is judged alike."
         return (
             f"{self.child_accuracy:.1%} of {self.shared} shared held-out samples are right, "
             f"{points:+.1f} points against the parent's {self.parent_accuracy:.1%}: "
-            f"{len(self.lost)} lost, {len(self.gained)} gained, {luck} (exact McNemar "
-            f"p = {self.p:.2g})."
+            f"{len(self.lost)} lost, {len(self.gained)} gained, which "
+            f"{say_verdict(self.p < LEVEL, f'exact McNemar p = {self.p:.2g}')}."
         )
 
 
