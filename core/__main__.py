@@ -26,6 +26,7 @@ from core.data.simulate import simulate, write_simulated
 from core.data.store import add_dataset, content_hash, find_dataset
 from core.errors import GeneCanvasError, InputError
 from core.evaluation.metrics import METRICS
+from core.explain.genes import top_rows
 from core.explain.methods import BASELINE_PROFILES, METHODS, Recipe
 from core.files import write_atomic
 from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
@@ -36,6 +37,7 @@ from core.models.spec import NetworkSpec
 from core.runs.compare import compare_runs
 from core.runs.explain import (
     class_genes,
+    class_regions,
     class_sets,
     collect_evidence,
     describe_regions,
@@ -159,7 +161,7 @@ def _build_parser() -> argparse.ArgumentParser:
     explain.add_argument("--towards", metavar="CLASS", help="the class to explain --samples by")
     explain.add_argument("--evidence", action="store_true", help="measure the trust card as well")
     explain.add_argument("--class", dest="cls", help="only this class's genes")
-    explain.add_argument("--out", type=Path, help="CSV of the gene table, or of the sets")
+    explain.add_argument("--out", type=Path, help="CSV of the genes, regions or sets scored")
 
     compare = _add(commands, "compare", _compare, "finished runs side by side")
     compare.add_argument("runs", nargs="+", help="run ids, or their beginnings")
@@ -521,20 +523,21 @@ def _explain(options: argparse.Namespace) -> int:
             _say(f"{options.method}: {done} of {total} {what}")
 
     explain_run(run, recipe, lambda *row: progress(*row, "samples (half of them are the control)"))
-    table = class_genes(run, recipe, options.cls)
-    sets = None
-    if METHODS[recipe.method].uses_sets:
-        sets = class_sets(run, recipe, options.cls)
-        sets["genes"] = sets["genes"].str.join(" ")
+    unit = METHODS[recipe.method].unit
+    read = {"gene": class_genes, "region": class_regions, "set": class_sets}[unit]
+    table = read(run, recipe, options.cls)
+    if unit != "gene":
+        table["genes"] = table["genes"].str.join(" ")
+    first = top_rows(table, 10)
+    if unit == "region":
+        first = first[first["fold"] == first["fold"].min()]  # each fold has its own layout
     if options.out:
-        written = table if sets is None else sets
-        write_atomic(options.out, lambda path: written.to_csv(path, index=False))
+        write_atomic(options.out, lambda path: table.to_csv(path, index=False))
     attribution = load_attribution(run, recipe)
     regions = None
     if attribution.maps is not None:
         layout = fold_layout(run, int(attribution.folds[0]))
         regions = describe_regions(record.spec, recipe, attribution.maps, layout)
-    top = table[table["rank"] <= 10]
     document = {
         "run": run,
         **asdict(recipe),
@@ -548,16 +551,17 @@ def _explain(options: argparse.Namespace) -> int:
             else float(abs(attribution.completeness).mean())
         ),
         "untrained_overlap": attribution.untrained_overlap,
-        "top_genes": {name: rows["gene"].tolist() for name, rows in top.groupby("class")},
+        f"top_{unit}s": {name: rows[unit].tolist() for name, rows in first.groupby("class")},
     }
-    lines = [f"{name}: {', '.join(genes)}" for name, genes in document["top_genes"].items()]
-    if sets is not None:
-        first = sets[sets["rank"] <= 10]
-        document["top_sets"] = {name: rows["set"].tolist() for name, rows in first.groupby("class")}
+    if unit == "gene":
+        lines = [f"{name}: {', '.join(genes)}" for name, genes in document["top_genes"].items()]
+    else:
         lines = [
-            f"{row['class']}: {row['set']} ({row['size']} genes) {row['score']:+.3g}"
+            f"{row['class']}: {row[unit]} ({row['size']} genes) {row['score']:+.3g}"
             for _, row in first.iterrows()
         ]
+    if missing := sorted(set(table["class"]) - set(first["class"])):
+        lines.append(f"{', '.join(missing)}: too many {unit}s are tied for the first places")
     if regions:
         lines.append(regions)
     if document["warning"]:

@@ -63,6 +63,8 @@ class Measure:
     """Values at this limit or beyond are red; amber lies between."""
     reason: str = ""
     """Why the limits are where they are."""
+    of_genes: bool = False
+    """Whether it compares lists of single genes, which only methods that rank genes give."""
 
     def light(self, value: float | None) -> Light:
         """The light of a value; "none" without limits or without a value."""
@@ -155,6 +157,7 @@ MEASURES: Registry[Measure] = Registry(
             red=0.5,
             reason="Genes with large deviations enter every list that multiplies by the input, so "
             "some overlap is normal; half of the list is not.",
+            of_genes=True,
         ),
         Measure(
             name="class_mean",
@@ -164,6 +167,7 @@ MEASURES: Registry[Measure] = Registry(
             reference="",
             reason="No light: what differs most can be what matters. At 1 the network adds "
             "nothing to a table of means.",
+            of_genes=True,
         ),
         Measure(
             name="deletion",
@@ -216,6 +220,7 @@ MEASURES: Registry[Measure] = Registry(
             red=0.1,
             reason="Gradient methods on one network share a third to two thirds of their top "
             "genes; maps of regions share hardly any.",
+            of_genes=True,
         ),
         Measure(
             name="resampling",
@@ -226,6 +231,7 @@ MEASURES: Registry[Measure] = Registry(
             green=0.5,
             red=0.25,
             reason="Below a half, most of a list belongs to the samples rather than to the class.",
+            of_genes=True,
         ),
         Measure(
             name="stability",
@@ -236,6 +242,7 @@ MEASURES: Registry[Measure] = Registry(
             green=0.4,
             red=0.15,
             reason="Nogueira et al. call values below .4 poor agreement.",
+            of_genes=True,
         ),
         Measure(
             name="permuted",
@@ -258,6 +265,7 @@ MEASURES: Registry[Measure] = Registry(
             red=0.65,
             reason="Integrated gradients of a well-trained network reach .93 to .97, Grad-CAM of "
             "the last stage .6 (docs/explain.md).",
+            of_genes=True,
         ),
     ],
 )
@@ -421,7 +429,7 @@ def measure_removal(case: Case, scores: np.ndarray) -> list[Evidence]:
     rng = np.random.default_rng(SEED)
     orders = np.concatenate(
         [
-            np.argsort(-scores, axis=1, kind="stable")[None],
+            _order(scores, rng.permutation(genes))[None],
             np.stack([np.tile(rng.permutation(genes), (n, 1)) for _ in range(RANDOM_ORDERS)]),
         ]
     )
@@ -456,6 +464,11 @@ def measure_removal(case: Case, scores: np.ndarray) -> list[Evidence]:
             )
         )
     return found
+
+
+def _order(scores: np.ndarray, among_equals: np.ndarray) -> np.ndarray:
+    """(samples, genes) positions from the highest score to the lowest; equals in a random order."""
+    return among_equals[np.argsort(-scores[:, among_equals], axis=1, kind="stable")]
 
 
 def _walk(
@@ -647,8 +660,26 @@ def measure_stability(scores: np.ndarray, labels: np.ndarray, folds: np.ndarray)
     )
 
 
-def judge_again(evidence: Evidence) -> Evidence:
-    """What was measured once, under the limits of today."""
+def can_measure(name: str, method: str) -> bool:
+    """Whether a measure, or a part of the card that is no measure, makes sense for a method."""
+    known = name in MEASURES.names and MEASURES[name].of_genes
+    return METHODS[method].ranks_genes or not known
+
+
+def without_genes(name: str, method: str) -> Evidence:
+    """A measure of lists of single genes, for a method that doesn't rank genes."""
+    record = METHODS[method]
+    return without_control(
+        name,
+        f"{record.title} scores {record.unit}s, whose genes are tied: there is no list of single "
+        "genes to compare.",
+    )
+
+
+def judge_again(evidence: Evidence, method: str) -> Evidence:
+    """What was measured once for a method, under the limits of today."""
+    if not can_measure(evidence.name, method):
+        return without_genes(evidence.name, method)
     measure = MEASURES[evidence.name]
     return replace(
         evidence, light=measure.light(evidence.value), green=measure.green, red=measure.red

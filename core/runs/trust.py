@@ -17,11 +17,13 @@ from core.data.store import add_dataset
 from core.explain.evidence import (
     Evidence,
     Light,
+    can_measure,
     judge,
     judge_data,
     measure_permuted,
     measure_planted,
     without_control,
+    without_genes,
 )
 from core.explain.methods import Recipe
 from core.files import read_json, write_atomic, write_json
@@ -124,6 +126,8 @@ def _look_at_permuted(run: str) -> Evidence:
 
 
 def _look_at_planted(run: str, recipe: Recipe) -> Evidence:
+    if not can_measure("planted", recipe.method):
+        return without_genes("planted", recipe.method)
     control, recipe = planted_run(run), planted_recipe(recipe)
     if control is None or explanation_state(control, recipe).state != "done":
         return without_control("planted", "The recipe has not been tried on known genes.")
