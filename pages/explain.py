@@ -70,11 +70,16 @@ def show_genes(record: RunRecord, recipe: Recipe, cls: str, table: pd.DataFrame)
             download_table(table, name, "Genes (CSV)", key="genes csv")
     gene = chosen_gene(table)
     with left:
-        named = selected if METHODS[recipe.method].unit != "region" else []
-        show_map(record.id, found, recipe, cls, list(dict.fromkeys([gene, *named])))
+        named = [gene] if gene else []
+        if METHODS[recipe.method].unit != "region":
+            named += [name for name in selected if name != gene]
+        show_map(record.id, found, recipe, cls, named)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        show_gene(record, gene, table, layout)
+        if gene is None:
+            st.caption("Click a pixel of the map: its gene is shown here.")
+        else:
+            show_gene(record, gene, table, layout)
     with right:
         show_chosen(record, table, selected, name)
 

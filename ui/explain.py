@@ -97,15 +97,18 @@ def add_ids(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{kind: [getattr(ids, kind, "") for ids in found] for kind in kinds})
 
 
-def chosen_gene(table: pd.DataFrame) -> str:
-    """The gene that is looked at: chosen last, or of the link; else the first of the table."""
+def chosen_gene(table: pd.DataFrame) -> str | None:
+    """The gene that is looked at: chosen last, or of the link; else the first of the ranking.
+
+    None where nothing is chosen and the genes have no ranking: none of them comes first.
+    """
     if GENE not in st.session_state and "gene" in st.query_params:
         st.session_state[GENE] = st.query_params["gene"]
     gene = st.session_state.get(GENE)
     if gene not in set(table["gene"]):
         if gene is not None:
-            st.caption(f"{escape_markdown(gene)} is not on these images; shown is the first gene.")
-        return str(table["gene"][0])
+            st.caption(f"{escape_markdown(gene)} is not on these images.")
+        return str(table["gene"][0]) if "rank" in table else None
     st.query_params["gene"] = gene
     return gene
 
