@@ -86,7 +86,7 @@ def check_fields(model: type[BaseModel], values: dict[str, Any]) -> None:
             TypeAdapter(Annotated[field.annotation, field]).validate_python(value)
         except ValidationError:
             raise InputError(
-                f"{field.title or name} {_say_range(field)}, got {value:g}. Nothing is started "
+                f"{field.title or name} {_say_range(field)}, got {value:.10g}. Nothing is started "
                 "with it."
             ) from None
 
@@ -96,13 +96,13 @@ def _say_range(field: FieldInfo) -> str:
     low, high = "", ""
     for bound in field.metadata:
         if isinstance(bound, annotated_types.Ge):
-            low = f"{bound.ge:g}"
+            low = f"{bound.ge:.10g}"
         elif isinstance(bound, annotated_types.Gt):
             low = f"more than {bound.gt:g}"
         elif isinstance(bound, annotated_types.Le):
-            high = f"{bound.le:g}"
+            high = f"{bound.le:.10g}"
         elif isinstance(bound, annotated_types.Lt):
-            high = f"less than {bound.lt:g}"
+            high = f"less than {bound.lt:.10g}"
     return f"must be {low} to {high}"
 
 

@@ -107,6 +107,7 @@ def execute(
     reporter.progress(0, 1, "Reading the dataset")
     data = load_dataset(spec.dataset)
     study = open_study(spec, data)
+    reporter.progress(0, 1, "Looking through the samples")
     doubts = keep_doubts(spec, data, folder)
     del data  # the study has what trains
     sources = _keep_sources(spec, study, folder)
