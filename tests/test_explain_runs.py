@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,10 +26,12 @@ from core.runs.execute import Silent, execute
 from core.runs.explain import (
     cancel_explanation,
     class_genes,
+    class_regions,
     class_sets,
     collect_evidence,
     explain_run,
     explanation_state,
+    fold_layout,
     load_attribution,
     measure_run_skill,
     read_answers,
@@ -215,6 +218,59 @@ def test_the_command_line_explains_gene_sets(
     assert "needs gene sets" in capsys.readouterr().err
 
 
+def test_region_methods_rank_regions_and_no_gene(
+    run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, out = Recipe("hirescam", stage="stem"), tmp_path / "regions.csv"
+    command = ["explain", run, "--method", "hirescam", "--stage", "stem", "--out", str(out)]
+    assert main([*command, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert "top_genes" not in document
+    assert document["untrained_overlap"] is None
+    table = class_regions(run, recipe, "KIRC")
+    assert set(table["fold"]) == {1, 2}
+    for fold, own in table.groupby("fold"):
+        genes = [gene for names in own["genes"] for gene in names]
+        assert sorted(genes) == sorted(fold_layout(run, fold - 1).genes)  # each stands in one
+        assert own["size"].tolist() == own["genes"].str.len().tolist()
+        assert own["score"].is_monotonic_decreasing
+        assert own["rank"].tolist() == own["score"].rank(ascending=False, method="min").tolist()
+    written = pd.read_csv(out)
+    assert {"region", "genes", "rank", "tied"} < set(written)
+    assert "gene" not in written
+    genes = class_genes(run, recipe, "KIRC")
+    assert not {"rank", "tied", "consensus", "selected"} & set(genes)
+    assert genes["gene"].is_monotonic_increasing
+    explain(run, Recipe("saliency"))
+    with pytest.raises(InputError, match="scores no regions"):
+        class_regions(run, Recipe("saliency"))
+
+
+def test_regions_hold_the_genes_that_are_painted_on_them(run: str) -> None:
+    """The region of the highest mean of the maps, and its genes by the layout."""
+    recipe = Recipe("hirescam", stage="stem")
+    explain(run, recipe)
+    found, first = load_attribution(run, recipe), class_regions(run, recipe, "KIRC").iloc[0]
+    own = found.maps[(found.labels == "KIRC") & (found.folds == 0)].mean(axis=0)
+    rows, columns = own.shape
+    layout = fold_layout(run, 0)
+    row, column = (int(n) - 1 for n in re.findall(r"\d+", first["region"]))
+    assert first["score"] == pytest.approx(own[row, column])
+    down, across = (layout.row + 0.5) / layout.shape[0], (layout.col + 0.5) / layout.shape[1]
+    inside = (np.floor(down * rows) == row) & (np.floor(across * columns) == column)
+    assert first["genes"] == sorted(layout.genes[inside])
+
+
+def test_the_card_of_a_region_method_judges_no_list_of_genes(run: str) -> None:
+    recipe = Recipe("patch_occlusion")
+    collect_evidence(run, recipe, lambda *_: None)
+    card = {row.name: row for row in load_evidence(run, recipe).evidence}
+    for name in ("untrained", "class_mean", "agreement", "resampling", "stability", "planted"):
+        assert (card[name].value, card[name].light) == (None, "none")
+        assert "scores regions, whose genes are tied" in card[name].sentence
+    assert card["deletion"].value is not None
+
+
 def test_chosen_samples_are_explained_towards_one_class(run: str) -> None:
     """Whatever class they are of, by the network that had not seen them."""
     explain(run, Recipe("input_x_gradient"))
@@ -282,7 +338,7 @@ def test_a_trust_card_that_was_interrupted_goes_on(run: str) -> None:
     assert explanation_state(run, recipe, evidence=True).state == "done"
     card = load_evidence(run, recipe)
     names = {evidence.name: evidence for evidence in card.evidence}
-    assert len(names) == len(card.evidence) == len(PARTS) + 4
+    assert len(names) == len(card.evidence) == len(PARTS) + 5
     assert names["stability"].value is not None
     assert np.isfinite(names["deletion"].value)
     assert card.light == names["skill"].light == "red"

@@ -16,7 +16,13 @@ from core.explain.gene_sets import REST
 from core.explain.methods import Recipe
 from core.home import download_folder, run_folder
 from core.runs.execute import execute
-from core.runs.explain import class_genes, class_sets, collect_evidence, explain_run
+from core.runs.explain import (
+    class_genes,
+    class_sets,
+    collect_evidence,
+    explain_run,
+    fold_layout,
+)
 from core.runs.result import load_predictions
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore
@@ -163,9 +169,29 @@ def test_the_trust_card_shows_every_light(run: str) -> None:
 def test_without_a_trust_card_it_can_be_measured(run: str) -> None:
     app = open_page("explain", run=run, method="hirescam")
     app.selectbox(key="stage squeezenet1_1 32").select("stem").run()
-    assert "without training names" in words(app)
+    assert "without training names" not in words(app)  # that compares lists of genes
     app = view(app, "trust")
     assert button(app, "Measure how far this can be believed")
+
+
+def test_a_region_method_shows_regions_and_no_rank_of_a_gene(run: str) -> None:
+    app = open_page("explain", run=run, method="hirescam", **{"class": "KIRC"})
+    app.selectbox(key="stage squeezenet1_1 32").select("stem").run()
+    assert not app.exception
+    assert "Regions that spoke for KIRC" in words(app)
+    assert "Click a pixel of the map" in words(app)
+    [table] = [frame.value for frame in app.dataframe]
+    assert "gene" not in table
+    assert table["rank"].iloc[0] == 1
+    layout = fold_layout(run, 0)
+    assert sorted(", ".join(table["genes"]).split(", ")) == sorted(layout.genes)
+    app.session_state["explained gene"] = str(layout.genes[3])
+    app.run()
+    assert f"#### {layout.genes[3]}" in words(app)
+    assert "Rank" not in words(app).replace("Rank genes by integrated gradients", "")
+    for name in ("statistics", "sets", "markers"):
+        app = view(app, name)
+        assert "no ranking of genes to look at here" in words(app)
 
 
 def test_a_network_that_guesses_is_said(run: str, explained: tuple[Path, str]) -> None:

@@ -110,6 +110,36 @@ def test_a_page_says_the_same_of_every_other_path(dataset: str, tmp_path: Path) 
     assert "not among the weights files" in said.pop()
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("network image_size", 16, "Image size must be 32 to 448, got 16"),
+        ("training batch_size", 5000, "Batch size must be 2 to 1024, got 5000"),
+        ("training learning_rate", 0.0, "Learning rate must be more than 0 to 1, got 0"),
+        ("training label_smoothing", 1.0, "Label smoothing must be 0 to less than 1, got 1"),
+        ("split test_size", 0.99, "Test share must be 0.05 to 0.9, got 0.99"),
+        ("seed", -1, "Seed must be 0 to"),
+    ],
+)
+def test_a_number_out_of_range_blocks_the_start(
+    dataset: str, key: str, value: float, words: str
+) -> None:
+    """Streamlit's own bounds would keep it in the browser and train with the number before."""
+    app = open_custom()
+    app = app.number_input(key=key).set_value(value).run()
+    assert not app.exception
+    assert any(words in error.value for error in app.error)
+    assert any("can't be started" in error.value for error in app.error)
+    assert not [widget for widget in app.button if widget.label == "Start training"]
+
+
+def test_a_run_to_start_from_that_is_missing_blocks_the_start(dataset: str) -> None:
+    app = open_custom()
+    app.selectbox(key="weights kind").select("run").run()
+    assert "no finished run of SqueezeNet" in app.error[0].value
+    assert not [widget for widget in app.button if widget.label == "Start training"]
+
+
 def test_geometric_augmentation_comes_with_its_warning(dataset: str) -> None:
     app = open_custom()
     app.selectbox(key="augmentation").select("geometric").run()

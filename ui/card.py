@@ -64,6 +64,12 @@ def examine(record: DatasetRecord, choices: Choices) -> DataCard:
     return cards[key]
 
 
+def recall_warnings(record: DatasetRecord, choices: Choices) -> list[Finding]:
+    """What the card warns of, where this session has made it: making one may take a minute."""
+    card = st.session_state.get("cards", {}).get((record.id, choices.model_dump_json()))
+    return [] if card is None else [f for f in card.findings if f.severity != "info"]
+
+
 def show_card(record: DatasetRecord, choices: Choices) -> None:
     """Sizes, findings with their repairs, class sizes, the corner, and the way on."""
     card = examine(record, choices)
@@ -101,12 +107,15 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
         show_corner(used_samples(record, choices))
 
 
+def say_finding(finding: Finding) -> None:
+    """One finding in words."""
+    st.markdown(f"{BADGES[finding.severity]} {escape_markdown(finding.message)}", width="stretch")
+
+
 def show_finding(record: DatasetRecord, choices: Choices, finding: Finding) -> None:
     """One finding, and the button that repairs it."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(
-            f"{BADGES[finding.severity]} {escape_markdown(finding.message)}", width="stretch"
-        )
+        say_finding(finding)
         if finding.repair:
             st.button(
                 escape_markdown(finding.repair.title), key=f"repair {finding.code}",

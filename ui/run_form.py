@@ -242,8 +242,8 @@ def ask_weights(backbone: str) -> str:
     if kind == "run":
         runs = [run for run in finished_runs() if run.spec.network.backbone == backbone]
         if not runs:
-            st.caption(f"There is no finished run of {BACKBONES[backbone].title} yet.")
-            return "scratch"
+            st.error(f"There is no finished run of {BACKBONES[backbone].title} to start from yet.")
+            return "run:"
         names = {run.id: name_run(run) for run in runs}
         return "run:" + st.selectbox("Run", list(names), format_func=names.get, key="weights run")
     return kind

@@ -23,6 +23,7 @@ from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunState, RunStore, bytes_of, read_log
 from core.runs.study import class_labels
 from ui.beside import show_side_by_side
+from ui.card import say_finding
 from ui.parts import (
     decimals,
     download_table,
@@ -350,6 +351,8 @@ def show_result(record: RunRecord) -> None:
     """Scores beside the plain baselines, confusion, predictions, and where to go on."""
     result, predictions = load_result(record.id), load_predictions(record.id)
     st.markdown(f"#### {escape_markdown(headline(record.id))}")
+    for finding in result.findings or []:
+        say_finding(finding)
     for sentence in explain_gap(record.id):
         st.markdown(f"- {escape_markdown(sentence)}")
     left, right = st.columns(2, gap="large")

@@ -386,7 +386,7 @@ def _check_floor(at: _Checked) -> Iterator[Finding]:
         title=f"A common floor of {max(0.0, common):.3g}",
         changes={"preparation": {"floor": max(0.0, round(common, 2))}},
     )
-    yield Finding(severity="error", code="below_zero", message=text, repair=repair)
+    yield Finding(severity="error", code="below_zero", message=text, repair=repair, decisive=True)
 
 
 def _find_lower_floor(lowest: np.ndarray, labels: pd.Series | None) -> tuple[str | None, float]:
@@ -530,7 +530,7 @@ def _check_batch(at: _Checked) -> Iterator[Finding]:
             f"be told apart: a network may learn the {at.batch}, and no split of these data can "
             "show it. Test on data from elsewhere before you believe the result."
         )
-        yield Finding(severity="warning", code="batch", message=text)
+        yield Finding(severity="warning", code="batch", message=text, decisive=True)
     elif v >= STRONG:
         text += f", clearly associated. Part of the accuracy may come from the {at.batch}."
         yield Finding(severity="warning", code="batch", message=text)

@@ -6,12 +6,15 @@ import os
 import shutil
 import tempfile
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import anndata
+import h5py
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from anndata.io import read_elem
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.data.notes import Finding
@@ -175,6 +178,26 @@ def load_dataset(dataset: str) -> AnnData:
         "findings": [finding.model_dump() for finding in record.findings],
     }
     return data
+
+
+def read_column(dataset: str, column: str) -> pd.Series:
+    """A column of a kept dataset's samples, by sample id, without reading the matrix.
+
+    Raises InputError when the dataset is gone.
+    """
+    path = dataset_folder(dataset) / "data.h5ad"
+    if not path.exists():
+        raise InputError(f"There is no dataset {dataset[:12]}… any more. Add its file again.")
+    return _read_column(str(path), column)
+
+
+@lru_cache(maxsize=8)
+def _read_column(path: str, column: str) -> pd.Series:
+    """The column; a dataset never changes."""
+    with h5py.File(path) as file:
+        table = read_elem(file["obs"])
+    table.index = table.index.astype(str)
+    return table[column].astype(str)
 
 
 def delete_dataset(dataset: str) -> None:

@@ -26,6 +26,7 @@ def load_weights(
     network: "GeneImageNetwork",
     spec: NetworkSpec,
     *,
+    run_fold: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> str:
     """Load what `spec.weights` names into a network that has random weights so far.
@@ -34,6 +35,7 @@ def load_weights(
     loaded, save ImageNet's own classifier; the sentence names those that start at random.
 
     Args:
+        run_fold: which fold's network is taken where `spec.weights` names a run.
         progress: called with bytes done and bytes in all while a file is downloaded.
 
     Returns:
@@ -56,8 +58,8 @@ def load_weights(
     elif kind == "file":
         path, source = weights_path(value), "Weights"
     else:
-        path = run_folder(value) / "folds" / "0" / "model.safetensors"
-        source = f"Weights of run {value}"
+        path = run_folder(value) / "folds" / str(run_fold) / "model.safetensors"
+        source = f"Weights of run {value}, fold {run_fold + 1},"
         if not path.exists():
             raise WeightsError(
                 f"Run {value} has no trained network to start from (expected {path}). "

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.escape import escape_all, escape_chart
+from core.explain.genes import top_rows
 from core.images.layout import GeneLayout
 from core.plots.figures import COLOURS, INK, PAPER, finish
 
@@ -24,12 +25,12 @@ def volcano(table: pd.DataFrame, both: Collection[str], only: Collection[str]) -
     """Scores against log2 fold changes, one point a gene.
 
     Args:
-        table: gene, score, log2fc, rank.
+        table: gene, score, log2fc, rank, tied.
         both: top genes that plain statistics rank high as well.
         only: top genes that they don't.
     """
     figure = go.Figure()
-    named = table[table["rank"] <= LABELLED]
+    named = top_rows(table, LABELLED)
     for genes, title, colour, size in (
         (None, "other genes", GREY, 5),
         (both, "top gene, of a plain model too", COLOURS[0], 8),

@@ -12,7 +12,9 @@ import pandas as pd
 import torch
 from sklearn.metrics import confusion_matrix
 
+from core.data.notes import Finding
 from core.data.prepare import Preprocessor
+from core.data.store import load_dataset
 from core.errors import Cancelled, InputError
 from core.escape import read_csv, write_csv
 from core.evaluation.metrics import score
@@ -22,6 +24,8 @@ from core.images.layout import GeneLayout
 from core.images.layouts import fit_layout
 from core.models.baselines import BASELINES, fit_predict_proba
 from core.models.network import build_network, save_network
+from core.runs.doubts import keep_doubts
+from core.runs.leaks import Source, describe_fitting, find_sources, say_start
 from core.runs.result import RunResult
 from core.runs.spec import RunSpec
 from core.runs.study import Study, open_study
@@ -96,23 +100,42 @@ def execute(
 
     Raises:
         Cancelled: when the reporter says so, after at most one batch.
-        GeneCanvasError: the spec doesn't fit its dataset, weights are missing, the loss diverged.
+        GeneCanvasError: the spec doesn't fit its dataset, weights are missing or have learned from
+            what would be tested, the loss diverged.
     """
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # it finds bugs, and costs 7 %
     write_json(folder / "spec.json", spec.model_dump(mode="json"))
     reporter.progress(0, 1, "Reading the dataset")
-    study = open_study(spec)
+    data = load_dataset(spec.dataset)
+    study = open_study(spec, data)
+    reporter.progress(0, 1, "Looking through the samples")
+    doubts = keep_doubts(spec, data, folder)
+    del data  # the study has what trains
+    sources = _keep_sources(spec, study, folder)
     for number in range(len(study.folds)):
         if not (fold_folder(folder, number) / "fold.json").exists():
-            _run_fold(spec, study, number, folder, reporter, device or choose_device())
-    return _gather(spec, study, folder)
+            source = None if sources is None else sources[number]
+            _run_fold(spec, study, number, source, folder, reporter, device or choose_device())
+    return _gather(spec, study, sources, doubts, folder)
+
+
+def _keep_sources(spec: RunSpec, study: Study, folder: Path) -> list[Source] | None:
+    """Find the networks that the folds start from once: later the run may be gone that has them."""
+    path = folder / "sources.json"
+    if path.exists():
+        return [Source.model_validate(source) for source in read_json(path)]
+    sources = find_sources(spec, study)
+    if sources is not None:
+        write_json(path, [source.model_dump(mode="json") for source in sources])
+    return sources
 
 
 def _run_fold(
     spec: RunSpec,
     study: Study,
     number: int,
+    source: Source | None,
     folder: Path,
     reporter: Reporter,
     device: torch.device,
@@ -146,7 +169,9 @@ def _run_fold(
     }  # fmt: skip
 
     watch.say(f"building {spec.network.backbone}")
-    network, weights = build_network(spec.network, len(study.classes), seed=spec.seed)
+    network, weights = build_network(
+        spec.network, len(study.classes), seed=spec.seed, run_fold=source.fold if source else 0
+    )
     network.to(device)
     imager.to(device)
     precision = choose_precision(spec.training.precision, device)
@@ -206,6 +231,13 @@ def _run_fold(
             "parts": {
                 part: study.samples[positions].tolist() for part, positions in vars(fold).items()
             },
+            "learned_from": [
+                learned.model_dump(mode="json")
+                for learned in (
+                    describe_fitting(spec, study, number),
+                    *(source.learned if source else []),
+                )
+            ],
             "weights": weights,
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
             "device": describe_device(device),
@@ -244,7 +276,13 @@ def fit_images(
     return prepared, layout
 
 
-def _gather(spec: RunSpec, study: Study, folder: Path) -> RunResult:
+def _gather(
+    spec: RunSpec,
+    study: Study,
+    sources: list[Source] | None,
+    doubts: list[Finding],
+    folder: Path,
+) -> RunResult:
     """Pool the finished folds into predictions.csv and, last, result.json."""
     places = [fold_folder(folder, number) for number in range(len(study.folds))]
     folds = [read_json(place / "fold.json") for place in places]
@@ -308,7 +346,8 @@ def _gather(spec: RunSpec, study: Study, folder: Path) -> RunResult:
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "torchvision", "numpy", "scikit-learn")},
         },
-        notes=_explain_conditions(spec, first),
+        findings=doubts,
+        notes=[*_explain_conditions(spec, first), *say_start(spec, sources)],
     )
     write_json(folder / "result.json", result.model_dump(mode="json"))
     return result
@@ -320,11 +359,6 @@ def _explain_conditions(spec: RunSpec, first: dict) -> list[str]:
         "Gene filter, scaling and layout were fitted on the training samples only; the plain "
         "baselines learned from training and validation samples together.",
     ]
-    if spec.group is None:
-        notes.append(
-            "No patient column was given: if a patient has several samples, they may stand on both "
-            "sides of the split, and the accuracy is then too good."
-        )
     if warning := AUGMENTATIONS[spec.training.augmentation].warning:
         notes.append(warning)
     notes.append(

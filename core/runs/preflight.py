@@ -12,6 +12,7 @@ from core.images.layouts import check_reference
 from core.models.own_weights import require_own_weights
 from core.processes import run_module
 from core.runs.estimate import Estimate
+from core.runs.leaks import find_sources, say_start
 from core.runs.spec import RunSpec
 from core.runs.study import open_study
 
@@ -29,17 +30,20 @@ def preflight(spec: RunSpec, data: AnnData | None = None) -> None:
         data: the dataset, where it is not stored yet.
 
     Raises:
-        InputError: the spec doesn't fit its dataset, the genes don't fit on the image, or the
-            layout's reference file is missing.
+        InputError: the spec doesn't fit its dataset, the genes don't fit on the image, the
+            layout's reference file is missing, or the run that it starts from has learned from what
+            it would test.
         WeightsError: the weights are of a file or a run, and are missing, damaged or don't fit.
     """
     check_reference(spec.layout)
     study = open_study(spec, data)
     canvas_side(min(spec.preparation.genes, study.x.shape[1]), spec.network.image_size)
+    sources = find_sources(spec, study)
     if _needs_torch(spec):
         from core.models.network import build_network
 
-        build_network(spec.network, len(study.classes), seed=spec.seed)
+        fold = sources[0].fold if sources else 0
+        build_network(spec.network, len(study.classes), seed=spec.seed, run_fold=fold)
 
 
 def say_consequences(
@@ -53,11 +57,12 @@ def say_consequences(
         cost: what the run was measured to need, where it was.
 
     Raises:
-        InputError: the spec doesn't fit its dataset.
+        InputError: the spec doesn't fit its dataset, or the run that it starts from has learned
+            from what it would test.
     """
     study, record = open_study(spec, data), spec.network.record
     fold = study.folds[-1]
-    said = []
+    said = say_start(spec, find_sources(spec, study))
     if spec.network.weights == "imagenet" and not (weights_folder() / record.file).exists():
         said.append(
             f"{record.file} ({record.megabytes:.0f} MB) is not here yet: the run downloads it from "

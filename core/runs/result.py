@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from core.data.notes import Finding
 from core.errors import InputError
 from core.escape import read_csv
-from core.evaluation.differences import corrected_t, mcnemar
+from core.evaluation.differences import LEVEL, corrected_t, mcnemar, say_verdict
 from core.evaluation.intervals import interval
 from core.home import run_folder
 
@@ -49,6 +50,9 @@ class RunResult(BaseModel):
     """Most memory in use: of the GPU where there is one, else of the process; None in results from
     before it was measured."""
     versions: dict[str, str]
+    findings: list[Finding] | None = None
+    """What was found about the data that bears on this result, the gravest first; None in results
+    from before it was looked for."""
     notes: list[str]
 
     @property
@@ -100,12 +104,8 @@ def headline(run: str) -> str:
     else:
         verdict = (
             f"{abs(points):.1f} points {'above' if points > 0 else 'below'} logistic regression on "
-            f"the same genes ({plain:.1%}); "
-            + (
-                f"the difference is more than luck ({test} p = {p:.2g})"
-                if p < 0.05
-                else f"with these samples that can be luck ({test} p = {p:.2g})"
-            )
+            f"the same genes ({plain:.1%}), which with these samples "
+            + say_verdict(p < LEVEL, f"{test} p = {p:.2g}")
         )
     return (
         f"{network:.1%} of {result.n_test} held-out samples are right (95 % interval {low:.1%} to "
@@ -133,4 +133,4 @@ def _test_difference(result: RunResult, predictions: pd.DataFrame) -> tuple[floa
         (means["predicted"] - means["logistic_regression"]).to_numpy(),
         tested / (result.n_train + result.n_validation),
     )
-    return difference.p, "corrected t test,"
+    return difference.p, "corrected t test"
