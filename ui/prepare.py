@@ -45,11 +45,11 @@ def show_prepare(record: DatasetRecord, choices: Choices) -> None:
         asked["gene_list"] = ask_gene_list(key, choices.preparation.gene_list)
     new = Choices(
         label=choices.label, group=choices.group, batch=choices.batch, where=where,
-        leave_out=kept_out, preparation=PreparationSpec(**asked),
+        leave_out=kept_out, merge=choices.merge, preparation=PreparationSpec(**asked),
     )  # fmt: skip
     st.markdown("##### So it is prepared")
     with errors():
-        data = used_samples(record, new)
+        data = used_samples(record.id, new)
         steps = new.preparation.describe(str(data.uns["scale"]))
         st.markdown(
             f"{data.n_obs:,} of {record.samples:,} samples; "

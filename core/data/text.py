@@ -21,6 +21,10 @@ from core.data.unpack import Progress, iterate_blocks, open_content, read_ahead
 from core.errors import InputError
 
 MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "#N/A", "."]
+MISSING_NUMBERS = [*MISSING, "na", "n/a", "n.a.", "N.A.", "<NA>", "NaN ", "None", "none", "Null",
+                   "ND", "nd", "N.D.", "n.d.", "N/D", "-", "--", "---", "\u2013", "\u2014", "?",
+                   "#DIV/0!", "#VALUE!", "#NUM!", "#REF!", "#NAME?", "#NULL!"]  # fmt: skip
+"""Words for a value that is missing, where numbers are expected."""
 MAX_COLUMNS = 500_000
 SAMPLE_ID_NAMES = {"sample", "samples", "sample_id", "sampleid", "sample_name", "barcode"}
 GENE_ID_NAMES = {"gene", "genes", "gene_id", "geneid", "gene_name", "gene_symbol", "symbol",
@@ -74,14 +78,16 @@ class Table:
         if column or column in self.number_at:
             return column in self.number_at
         texts = pd.Series(self.text_at[0])
-        return bool((pd.to_numeric(texts, errors="coerce").notna() | texts.isin(MISSING)).all())
+        return bool(
+            (pd.to_numeric(texts, errors="coerce").notna() | texts.isin(MISSING_NUMBERS)).all()
+        )
 
     def texts(self, column: int) -> np.ndarray:
         """A column as trimmed texts."""
         if column in self.text_at:
             return self.text_at[column]
         values = np.concatenate([block[:, self.number_at[column]] for block in self.numbers])
-        return np.array(["" if np.isnan(value) else f"{value:g}" for value in values])
+        return write_numbers(values)
 
     def values(self, columns: list[int], *, turned: bool = False) -> np.ndarray:
         """Columns of numbers side by side, (rows, columns) float32; (columns, rows) if `turned`."""
@@ -103,6 +109,15 @@ class Table:
                 texts = pd.Series(self.text_at[column])
                 whole[:, place] = pd.to_numeric(texts, errors="coerce").astype(np.float32)
         return x
+
+
+def write_numbers(values: np.ndarray) -> np.ndarray:
+    """Numbers as the shortest texts that are read back equal; empty where nothing stands."""
+    return np.array(
+        ["" if np.isnan(value) else np.format_float_positional(np.float32(value), trim="-")
+         for value in values],
+        dtype=object,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -298,7 +313,9 @@ def _count_rows_above(rows: list[list[str]], decimal: str, metadata: Collection[
 def _is_word(cell: str, decimal: str) -> bool:
     """Whether a cell holds a letter, and neither a number like 1e6 nor a word for missing."""
     return (
-        bool(re.search(r"[^\W\d_]", cell)) and cell not in MISSING and not _is_number(cell, decimal)
+        bool(re.search(r"[^\W\d_]", cell))
+        and cell not in MISSING_NUMBERS
+        and not _is_number(cell, decimal)
     )
 
 
@@ -335,7 +352,7 @@ def _parse(
         ),
         parse_options=pyarrow.csv.ParseOptions(delimiter=form.delimiter),
         convert_options=pyarrow.csv.ConvertOptions(
-            null_values=MISSING,
+            null_values=MISSING_NUMBERS,
             strings_can_be_null=False,
             true_values=[],
             false_values=[],
@@ -432,7 +449,7 @@ class _Collector:
             values = _trim(texts)
             at = next(
                 n for n, value in enumerate(values)
-                if value not in MISSING and not _is_number(value, self.form.decimal)
+                if value not in MISSING_NUMBERS and not _is_number(value, self.form.decimal)
             )  # fmt: skip
             raise InputError(
                 f"{self.name}, line {lines_before + at + 1}, column {self.form.names[column]}: "
