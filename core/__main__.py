@@ -1,13 +1,16 @@
 """The command line: the same jobs as the pages, without a browser."""
 
 import argparse
+import csv
 import json
+import re
+import shlex
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 from core.data import quota
 from core.data.catalogue import (
@@ -21,7 +24,8 @@ from core.data.catalogue import (
 )
 from core.data.check import check_dataset, select_samples
 from core.data.prepare import PreparationSpec, Preprocessor
-from core.data.read import read_dataset
+from core.data.read import Orientation, read_dataset
+from core.data.roles import CHOSEN, ROLES, Role, check_role
 from core.data.simulate import simulate, write_simulated
 from core.data.store import add_dataset, content_hash, find_dataset
 from core.errors import GeneCanvasError, InputError
@@ -65,6 +69,10 @@ PARTS = {
     "split": SplitSpec,
     "training": TrainingSpec,
 }
+MOST_CLASSES = 20
+"""Classes that are listed."""
+QUOTED = re.compile(r'"(?:[^"]|"")*"')
+"""Text in double quotes, in which two of them stand for one, as in a CSV file."""
 RENAMED = {("layout", "name"): "layout", ("split", "kind"): "split"}
 
 
@@ -198,6 +206,14 @@ def _add_data_options(parser: argparse.ArgumentParser, label_required: bool) -> 
 def _add_label_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", type=Path, help="a second table with labels by sample")
     parser.add_argument("--part", help="the sheet, layer, variable or packed file to read")
+    parser.add_argument(
+        "--orientation", choices=get_args(Orientation), default="auto",
+        help="where the samples of a file stand (default: find out)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--role", action="append", default=[], metavar="COLUMN=ROLE",
+        help=f"what a column (or row) of a file is: {', '.join(ROLES)}; may be given several times",
+    )  # fmt: skip
     parser.add_argument("--label", help="column of the class")
     parser.add_argument("--group", help="column of the patient")
     parser.add_argument(
@@ -205,7 +221,8 @@ def _add_label_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="COLUMN=VALUE[,VALUE]",
-        help="keep only these samples; may be given several times",
+        help="keep only these samples; may be given several times. A column or value with a comma, "
+        "an equals sign or quotes stands in double quotes, as in a CSV file",
     )
 
 
@@ -237,11 +254,52 @@ def _spec_options(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
 def _where(options: argparse.Namespace) -> dict[str, list[str]]:
     where = {}
     for condition in options.where:
-        column, equals, values = condition.partition("=")
+        if whole := QUOTED.fullmatch(condition):
+            column, equals, value = _unquote(whole[0]).partition("=")
+            values = [value]
+        else:
+            column, equals, rest = _split_column(condition)
+            values = next(csv.reader([rest]), [""])
         if not equals:
             raise InputError(f"--where expects COLUMN=VALUE, got {condition!r}.")
-        where[column] = values.split(",")
+        where[column] = values
     return where
+
+
+def _split_column(text: str) -> tuple[str, str, str]:
+    """COLUMN, the equals sign and the rest; a column in quotes may hold equals signs."""
+    if quoted := re.match(rf"({QUOTED.pattern})=", text):
+        return _unquote(quoted[1]), "=", text[quoted.end() :]
+    return text.partition("=")
+
+
+def _unquote(text: str) -> str:
+    return text[1:-1].replace('""', '"')
+
+
+def _roles(options: argparse.Namespace) -> dict[str, Role]:
+    """What columns are said to be: by --role, and as the class, patient or batch that is used."""
+    roles: dict[str, Role] = {}
+    for text in options.role:
+        column, equals, role = text.rpartition("=")
+        if not equals:
+            raise InputError(f"--role expects COLUMN=ROLE, got {text!r}.")
+        column = _unquote(column) if QUOTED.fullmatch(column) else column
+        roles[column] = check_role(column, role.strip())
+    for role, option in CHOSEN.items():
+        column = getattr(options, option, None)
+        if column is not None and roles.get(column) in ("gene", "sample", "id", "ignore"):
+            raise InputError(f"--{option} {column} can't be {roles[column]!r} at once.")
+        if column is not None:
+            roles[column] = role
+    return roles
+
+
+def _take_roles(options: argparse.Namespace) -> None:
+    """A column that is said to be the class is the class; so with patient and batch."""
+    for column, role in _roles(options).items():
+        if role in CHOSEN and getattr(options, CHOSEN[role], "") is None:
+            setattr(options, CHOSEN[role], column)
 
 
 def _say(text: str) -> None:
@@ -260,20 +318,38 @@ def _read(options: argparse.Namespace):
 
     if Path(options.data).exists():
         _say(f"reading {options.data}")
-        named = [name for name in (options.label, options.group) if name]
-        return read_dataset(Path(options.data), options.labels, metadata=named, part=options.part)
+        return read_dataset(
+            Path(options.data), options.labels, orientation=options.orientation,
+            roles=_roles(options), part=options.part,
+        )  # fmt: skip
+    if options.role or options.orientation != "auto":
+        raise InputError("--role and --orientation are for files; the dataset is stored already.")
     if "/" in options.data or "." in options.data:
         raise InputError(f"There is no file {options.data}.")
     return load_dataset(find_dataset(options.data).id)
 
 
 def _check_data(options: argparse.Namespace) -> int:
+    _take_roles(options)
     data = select_samples(_read(options), _where(options))
     card = check_dataset(data, options.label, options.group, options.batch)
+    columns = data.uns.get("columns", [])
     lines = [f"{card.samples} samples x {card.genes} genes, {card.scale}", *data.uns["notes"]]
-    lines += [f"  {name}: {n}" for name, n in card.classes.items()]
-    lines += [f"{finding.severity}: {finding.message}" for finding in card.findings]
-    return _give(options, card.model_dump(mode="json"), "\n".join(lines))
+    lines += [
+        f"  column {column['name']!r}: {column['role']} ({column['why']})" for column in columns
+    ]
+    classes = list(card.classes.items())
+    lines += [f"  {name}: {n}" for name, n in classes[:MOST_CLASSES]]
+    if len(classes) > MOST_CLASSES:
+        lines.append(f"  and {len(classes) - MOST_CLASSES} more")
+    for finding in card.findings:
+        lines.append(f"{finding.severity}: {finding.message}")
+        said = finding.repair.changes.get("roles", {}) if finding.repair else {}
+        if said:
+            ways = " ".join(shlex.join(["--role", f"{c}={role}"]) for c, role in said.items())
+            lines.append(f"  {finding.repair.title}: {ways}")
+    document = {**card.model_dump(mode="json"), "notes": data.uns["notes"], "columns": columns}
+    return _give(options, document, "\n".join(lines))
 
 
 def _list_catalogue(options: argparse.Namespace) -> int:
@@ -345,6 +421,7 @@ def _fit_layout(options: argparse.Namespace) -> int:
     spec = _spec_options(options)
     preparation = _parse(PreparationSpec, spec.get("preparation", {}))
     chosen = _parse(LayoutSpec, spec.get("layout", {}))
+    _take_roles(options)
     data = select_samples(_read(options), _where(options))
     prepared = Preprocessor.fit(data.X, data.var_names.to_numpy(), data.uns["scale"], preparation)
     layout = fit_layout(
@@ -385,6 +462,7 @@ def _run(options: argparse.Namespace) -> int:
         document[part] = {**document.get(part, {}), **fields}
     if options.preset:
         document = PRESETS[options.preset].fill(document)
+    _take_roles(options)
     for name in ("label", "group", "seed"):
         if getattr(options, name) is not None:
             document[name] = getattr(options, name)
@@ -394,6 +472,7 @@ def _run(options: argparse.Namespace) -> int:
         raise InputError("Say which data to train on: --data FILE, or a SPEC.yaml with a dataset.")
     if "label" not in document:
         raise InputError("Say which column holds the class: --label COLUMN.")
+    options.label, options.group = document["label"], document.get("group")
     data = None if options.data is None else _read(options)
     placeholder = document.get("dataset", "0" * 64)
     RunSpec.parse({**document, "dataset": placeholder})
@@ -629,6 +708,7 @@ def _study(options: argparse.Namespace) -> int:
         raise InputError(f"There is no file {options.study}.")
     METRICS[options.metric]
     study = read_study(options.study.read_bytes())
+    _take_roles(options)
     given = {name: getattr(options, name) for name in ("label", "group") if getattr(options, name)}
     if options.where:
         given["where"] = _where(options)

@@ -162,7 +162,7 @@ def ask_trial(record: DatasetRecord) -> Trial:
     preparation = choices.preparation.model_copy(update={"genes": genes, "scaling": scaling})
     return Trial(
         dataset=record.id, where=choices.where, leave_out=choices.leave_out,
-        preparation=preparation, layout=layout, image_size=size, label=label,
+        preparation=preparation, layout=layout, image_size=size, label=label, merge=choices.merge,
     )  # fmt: skip
 
 

@@ -9,9 +9,9 @@ from core.runs.launch import ensure_workers
 from core.runs.preflight import preflight_apart
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
-from ui.card import recall_warnings, say_finding
+from ui.card import recall_warnings
 from ui.cost import show_cost
-from ui.parts import errors, pick_dataset, show_empty
+from ui.parts import errors, pick_dataset, say_finding, show_empty
 from ui.run_form import ask_custom, ask_paper, ask_quick, ask_samples
 from ui.runs import show_runs
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from core.__main__ import main
-from core.data.store import list_datasets
+from core.data.read import read_dataset
+from core.data.store import add_dataset, list_datasets
 from core.runs.spec import PRESETS
 from core.runs.store import RunStore
 
@@ -60,6 +61,97 @@ def test_simulate_and_check(
     assert (card["samples"], card["genes"], card["scale"]) == (90, 200, "counts")
     assert sum(card["classes"].values()) == 90
     assert all({"severity", "code", "message"} <= set(finding) for finding in card["findings"])
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Path:
+    """A table with awkward names: a class with an equals sign, values with commas."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(6, 1, (24, 12)).round(3), columns=[f"G{n}" for n in range(12)])
+    frame.insert(0, "sample", [f"S{n}" for n in range(24)])
+    frame["a=b"] = ["lung, left", "lung, right", 'say "x"'] * 8
+    frame["stage"] = [1.0, 2.0] * 12
+    frame["thing"] = [n % 3 for n in range(24)]
+    path = tmp_path / "odd.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_check_tells_notes_columns_and_how_to_read_otherwise(
+    odd: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = document(capsys, "data", "check", str(odd))
+    assert card["genes"] == 12
+    assert any("Samples are in rows" in note for note in card["notes"])
+    assert {"name": "thing", "role": "label"}.items() <= card["columns"][0].items()
+    finding = next(finding for finding in card["findings"] if finding["code"] == "not_a_gene")
+    assert finding["repair"]["changes"] == {"roles": {"thing": "gene"}}
+    assert main(["data", "check", str(odd)]) == 0
+    assert "Take thing as a gene: --role thing=gene" in capsys.readouterr().out
+    assert document(capsys, "data", "check", str(odd), "--role", "thing=gene")["genes"] == 13
+
+
+def test_roles_and_orientation_on_the_command_line(
+    odd: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    roles = ["--role", "a=b=ignore", "--role", '"stage"=class']
+    card = document(capsys, "data", "check", str(odd), *roles)
+    assert card["label"] == "stage"
+    assert card["classes"] == {"1": 12, "2": 12}
+    turned = pd.read_csv(odd).set_index("sample")[[f"G{n}" for n in range(12)]].T
+    turned.to_csv(odd)
+    for where, size in (("genes_in_rows", 24), ("samples_in_rows", 12)):
+        card = document(capsys, "data", "check", str(odd), "--orientation", where)
+        assert card["samples"] == size
+
+
+@pytest.mark.parametrize(
+    ("condition", "samples"),
+    [
+        ('"a=b"="lung, left"', 8),
+        ('"a=b"="lung, left","lung, right"', 16),
+        ('"a=b"="say ""x"""', 8),
+        ("stage=1,2", 24),
+        ('"stage=1"', 12),
+    ],
+)
+def test_conditions_are_quoted_as_in_csv(
+    odd: Path, capsys: pytest.CaptureFixture[str], condition: str, samples: int
+) -> None:
+    card = document(capsys, "data", "check", str(odd), "--where", condition)
+    assert card["samples"] == samples
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--role", "stage"], "COLUMN=ROLE"),
+        (["--role", "stage=klass"], "one of: id, class"),
+        (["--role", "stag=class"], "Did you mean 'stage'"),
+        (["--label", "stage", "--role", "stage=gene"], "can't be 'gene' at once"),
+        (["--where", "stage"], "COLUMN=VALUE"),
+    ],
+)
+def test_a_role_that_can_t_be_is_refused(
+    odd: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert message in fail(capsys, "data", "check", str(odd), *arguments)
+
+
+def test_roles_are_for_files_only(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = add_dataset(read_dataset(cohort), "kept")
+    line = fail(capsys, "data", "check", record.id[:8], "--role", "batch=label")
+    assert "stored already" in line
+
+
+def test_the_column_said_to_be_the_class_is_trained_on(
+    cohort: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = document(
+        capsys, "run", "--data", str(cohort), "--role", "batch=class", "--role",
+        "patient=patient", *TINY,
+    )  # fmt: skip
+    assert (result["spec"]["label"], result["spec"]["group"]) == ("batch", "patient")
 
 
 @pytest.mark.parametrize("layout", ["order", "random", "pca_grid"])

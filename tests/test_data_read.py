@@ -115,12 +115,13 @@ def test_repeated_genes_are_added_up_and_said(tmp_path: Path) -> None:
     data = read_dataset(write(tmp_path / "a.csv", "gene,s1,s2\nTP63,1,2\nSOX2,3,4\nTP63,50,60\n"))
     assert list(data.var_names) == ["TP63", "SOX2"]
     np.testing.assert_array_equal(data.X, [[51, 3], [62, 4]])
-    assert any("TP63" in note for note in data.uns["notes"])
+    assert [finding["code"] for finding in data.uns["findings"]] == ["repeated_genes"]
+    assert "TP63" in data.uns["findings"][0]["message"]
 
 
-def test_numbers_named_as_metadata_describe_samples(tmp_path: Path) -> None:
+def test_numbers_that_are_said_to_be_a_label_describe_samples(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "id,weight,TP63,SOX2\na,1,2.5,3\nb,4,5,6\n")
-    data = read_dataset(path, metadata=["weight"])
+    data = read_dataset(path, roles={"weight": "label"})
     assert list(data.obs["weight"]) == ["1", "4"]
     assert list(data.var_names) == ["TP63", "SOX2"]
 

@@ -18,7 +18,7 @@ from core.errors import Cancelled, InputError
 from core.explain.consensus import aggregate
 from core.explain.gene_sets import REST
 from core.explain.methods import Recipe
-from core.explain.rankings import rank_correlation, top, top_count
+from core.explain.rankings import rank_correlation, top_count, top_shares
 from core.home import run_folder
 from core.images.references import add_reference
 from core.runs.attribute import PARTS
@@ -88,13 +88,12 @@ def test_with_several_folds_genes_are_ranked_by_what_these_agree_on(run: str) ->
     own = found.labels == "KIRC"
     lists = np.stack([found.scores[own & (found.folds == n)].mean(axis=0) for n in (0, 1)])
     consensus = dict(zip(found.genes, aggregate(lists), strict=True))
-    first = [found.genes[top(ranking, top_count(len(found.genes)))] for ranking in lists]
+    shares = [top_shares(ranking, top_count(len(found.genes))) for ranking in lists]
+    selected = dict(zip(found.genes, np.mean(shares, axis=0), strict=True))
     assert table["consensus"].tolist() == pytest.approx([consensus[g] for g in table["gene"]])
     assert table["consensus"].is_monotonic_increasing
-    assert table["rank"].tolist() == list(range(1, len(table) + 1))
-    assert table["selected"].tolist() == [
-        np.mean([g in own for own in first]) for g in table["gene"]
-    ]
+    assert table["rank"].tolist() == table["consensus"].rank(method="min").tolist()
+    assert table["selected"].tolist() == pytest.approx([selected[g] for g in table["gene"]])
 
 
 def test_why_this_class_and_not_that(run: str) -> None:

@@ -155,6 +155,54 @@ def test_a_turned_table_is_turned_back_by_hand() -> None:
     assert "12 samples x 24 genes" in words(app)
 
 
+def test_roles_are_shown_and_changed_before_anything_is_kept() -> None:
+    frame = table(samples=40, genes=30)
+    frame["stage"] = ["I", "II"] * 20
+    frame["thing"] = [n % 3 for n in range(40)]
+    app = upload("mine.csv", frame.to_csv(index=False).encode())
+    assert app.selectbox(key="role tumour_type class").value == "class"
+    assert app.selectbox(key="role thing label").value == "label"  # 0, 1, 2 is no log2 expression
+    assert "40 samples x 30 genes" in words(app)
+    app = app.selectbox(key="role stage label").select("class").run()
+    assert app.selectbox(key="role tumour_type label").value == "label"
+    app = button(app, "Take thing as a gene").click().run()
+    assert "40 samples x 31 genes" in words(app)
+    app = app.selectbox(key="role tumour_type label").select("ignore").run()
+    app = app.text_input(key="other column").input("G3").run()
+    app = app.selectbox(key="other role").select("label").run()
+    app = button(app, "Read again").click().run()
+    assert "40 samples x 30 genes" in words(app)
+    assert not list_datasets()
+    app = button(app, "Keep this dataset").click().run()
+    assert not app.exception
+    record = list_datasets()[0]
+    assert set(record.columns) == {"stage", "G3"}
+    assert load_choices(record.id).label == "stage"
+
+
+def test_what_was_said_is_taken_back_and_is_forgotten_with_the_file() -> None:
+    app = upload("mine.csv", table().to_csv(index=False).encode())
+    app = app.text_input(key="other column").input("nothing").run()
+    app = button(app, "Read again").click().run()
+    assert "no column 'nothing'" in app.error[0].value
+    app = button(app, "Take back what you said (nothing = names the rows)").click().run()
+    assert not app.error
+    app = app.selectbox(key="role tumour_type class").select("ignore").run()
+    app.file_uploader[0].upload("other.csv", table(samples=30).to_csv(index=False).encode()).run()
+    assert app.selectbox(key="role tumour_type class").value == "class"
+
+
+def test_spellings_of_a_class_are_counted_as_one_on_every_page() -> None:
+    frame = table()
+    frame["tumour_type"] = ["LUAD", "luad", "LUSC"] * 8
+    app = upload_and_keep("mine.csv", frame.to_csv(index=False).encode())
+    assert metrics(app)["Classes"] == "3"
+    app = button(app, "Take them as one").click().run()
+    assert metrics(app)["Classes"] == "2"
+    assert "luad counts as LUAD" in words(app)
+    assert "luad: LUAD" in open_page("train").code[0].value
+
+
 def messy() -> bytes:
     frame = table(samples=40, genes=200, classes=3)
     frame.loc[39, frame.columns[2:]] = frame.loc[38, frame.columns[2:]]  # a copy

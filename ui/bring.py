@@ -1,6 +1,7 @@
 """Bringing data: the example, one's own file with a preview before it is kept, public datasets."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,13 +20,16 @@ from core.data.catalogue import (
     own_entry,
     read_entry,
 )
+from core.data.choices import Choices, load_choices, save_choices
 from core.data.formats import list_parts
 from core.data.genes import find_outdated, read_hgnc, rename_genes
+from core.data.notes import Finding
 from core.data.read import read_dataset
+from core.data.roles import CHOSEN, Column, Role
 from core.data.simulate import simulate
 from core.data.store import DatasetRecord, add_dataset
 from core.scratch import scratch
-from ui.parts import errors, escape_markdown
+from ui.parts import errors, escape_markdown, say_finding
 from ui.uploads import hold
 
 ORIENTATIONS = {
@@ -38,6 +42,20 @@ FORMATS = (
     "MATLAB, or an archive with one of these, with one file a sample (STAR, HTSeq, RSEM, salmon, "
     "kallisto, GDC) or with a Matrix Market folder."
 )
+ROLE_TITLES: dict[Role, str] = {
+    "id": "Names the rows",
+    "class": "Class",
+    "patient": "Patient",
+    "batch": "Batch or site",
+    "label": "Other label",
+    "gene": "Gene",
+    "sample": "Sample",
+    "ignore": "Leave out",
+}
+MOST_COLUMNS = 40
+"""Columns whose roles are listed."""
+LOW, HIGH = 6, 380
+"""Columns from which the list scrolls, and its height in pixels then."""
 CORNER = (6, 8)
 """Samples and genes of the corner that is shown."""
 ROLES = {
@@ -82,6 +100,7 @@ def show_upload() -> None:
         )  # fmt: skip
     with errors(), scratch() as folder:
         paths = _write_uploads(folder, matrix, labels, pasted)
+        _forget_other_files((matrix.file_id, labels and labels.file_id))
         parts = list_parts(paths[0])
         options = st.columns(2)
         part = options[0].selectbox(
@@ -91,8 +110,55 @@ def show_upload() -> None:
             "Where are the samples?", ORIENTATIONS, default="auto", required=True,
             format_func=ORIENTATIONS.get, key="orientation",
         )  # fmt: skip
-        asked = (matrix.file_id, labels and labels.file_id, pasted, orientation, part)
-        show_draft(_read_draft(asked, paths, orientation, part), Path(matrix.name).name)
+        said = st.session_state["said"]["changes"]
+        if said:
+            st.button(
+                f"Take back what you said ({_name_changes(said)})", on_click=_unsay,
+                icon=":material/undo:", type="tertiary",
+            )  # fmt: skip
+        ways = {"orientation": orientation, "part": part, **said}
+        asked = (matrix.file_id, labels and labels.file_id, pasted, repr(ways))
+        draft = None
+        with errors():
+            draft = _read_draft(asked, paths, ways)
+        if draft is None:
+            _ask_another()
+        else:
+            show_draft(draft, Path(matrix.name).name)
+
+
+def _forget_other_files(files: tuple[str | None, ...]) -> None:
+    """What was said about a file doesn't hold for the next one."""
+    if st.session_state.get("said", {}).get("files") != files:
+        st.session_state["said"] = {"files": files, "changes": {}}
+
+
+def _say(**changes: Any) -> None:
+    """Let the draft be read again with other arguments of `read_dataset`."""
+    said = st.session_state["said"]["changes"]
+    for name, value in changes.items():
+        if name in ("orientation", "part"):
+            st.session_state[name] = value
+        elif name == "roles":
+            before = {k: v for k, v in said.get("roles", {}).items() if k not in value}
+            said["roles"] = {**before, **value}
+        else:
+            said[name] = value
+
+
+def _unsay() -> None:
+    st.session_state["said"]["changes"] = {}
+
+
+def _name_changes(changes: dict[str, Any]) -> str:
+    roles = changes.get("roles", {}).items()
+    listed = [f"{_call(name)} = {ROLE_TITLES[role].lower()}" for name, role in roles]
+    listed += [f"{name} = {value}" for name, value in changes.items() if name != "roles"]
+    return ", ".join(map(escape_markdown, listed[:3])) + (" …" if len(listed) > 3 else "")
+
+
+def _call(column: str) -> str:
+    return column or "the column without a name"
 
 
 def _write_uploads(
@@ -108,7 +174,7 @@ def _write_uploads(
     return paths
 
 
-def _read_draft(asked: tuple, paths: list[Path], orientation: str, part: str | None) -> AnnData:
+def _read_draft(asked: tuple, paths: list[Path], ways: dict[str, Any]) -> AnnData:
     """What the files hold; read once for each way of asking."""
     draft = st.session_state.get("draft")
     if draft is None or draft[0] != asked:
@@ -116,7 +182,7 @@ def _read_draft(asked: tuple, paths: list[Path], orientation: str, part: str | N
         bar = st.progress(0.0, words)
         try:
             data = read_dataset(
-                paths[0], *paths[1:], orientation=orientation, part=part,
+                paths[0], *paths[1:], **ways,
                 progress=lambda share: bar.progress(share, words),
             )  # fmt: skip
         finally:
@@ -129,14 +195,67 @@ def show_draft(data: AnnData, name: str) -> None:
     """What was understood of a file that isn't kept yet."""
     st.markdown(f"#### {data.n_obs:,} samples x {data.n_vars:,} genes")
     data = offer_current_symbols(data)
+    for finding in map(Finding.model_validate, data.uns["findings"]):
+        say_finding(finding, lambda f=finding: _say(**f.repair.changes))
     show_notes(data.uns["notes"])
+    ask_roles(data)
     show_corner(data)
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     title = left.text_input("Name", name, key=f"name {name}")
     if right.button("Keep this dataset", type="primary", width="stretch"):
         with errors(), st.spinner("Keeping the dataset"):
-            keep(add_dataset(data, title))
+            record = add_dataset(data, title)
+            columns = {c["role"]: c["name"] for c in data.uns["columns"] if c["role"] in CHOSEN}
+            if columns and load_choices(record.id) is None:
+                chosen = {field: columns.get(role) for role, field in CHOSEN.items()}
+                save_choices(record.id, Choices(**chosen))
+            keep(record)
             st.rerun()
+
+
+def ask_roles(data: AnnData) -> None:
+    """What each column was taken for that isn't simply a gene or a sample; each can be changed."""
+    columns = [Column.model_validate(column) for column in data.uns["columns"]]
+    st.markdown("##### What the columns are")
+    st.caption(
+        "All others are genes or samples. After a change the file is read again; nothing is kept "
+        "yet."
+    )
+    with st.container(border=True, height=HIGH if len(columns) > LOW else "content", gap="xsmall"):
+        for column in columns[:MOST_COLUMNS]:
+            _ask_role(column)
+    if len(columns) > MOST_COLUMNS:
+        st.caption(f"And {len(columns) - MOST_COLUMNS} more; their roles can be said below.")
+    _ask_another()
+
+
+def _ask_another() -> None:
+    """A role for a column that isn't listed, as none is while the file can't be read."""
+    with st.expander("Another column or row"):
+        left, middle, right = st.columns([3, 2, 1], vertical_alignment="bottom")
+        name = left.text_input("Its name, as it stands in the file", key="other column")
+        role = middle.selectbox("It is", ROLE_TITLES, format_func=ROLE_TITLES.get, key="other role")
+        right.button(
+            "Read again", disabled=not name, on_click=lambda: _say(roles={name: role}),
+            width="stretch",
+        )  # fmt: skip
+
+
+def _ask_role(column: Column) -> None:
+    name, role, why = st.columns([3, 2, 3], vertical_alignment="center")
+    doubt = ":orange-badge[:material/help: sure?] " if column.doubtful else ""
+    name.markdown(
+        f"{doubt}**{escape_markdown(_call(column.name))}**  \n"
+        f":small[{escape_markdown(column.example)}]"
+    )
+    options = [r for r in ROLE_TITLES if r == column.role or r in column.can]
+    key = f"role {column.name} {column.role}"
+    role.selectbox(
+        escape_markdown(_call(column.name)), options, index=options.index(column.role), key=key,
+        format_func=ROLE_TITLES.get, label_visibility="collapsed",
+        on_change=lambda: _say(roles={column.name: st.session_state[key]}),
+    )  # fmt: skip
+    why.caption(escape_markdown(column.why))
 
 
 def offer_current_symbols(data: AnnData) -> AnnData:

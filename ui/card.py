@@ -5,7 +5,7 @@ import pandas as pd
 import streamlit as st
 from anndata import AnnData
 
-from core.data.check import DataCard, check_dataset, select_samples
+from core.data.check import DataCard, check_dataset, merge_classes, select_samples
 from core.data.choices import Choices, save_choices
 from core.data.notes import Finding
 from core.data.prepare import PreparationSpec, Preprocessor
@@ -17,13 +17,8 @@ from core.plots.data import missing_by_class, sample_map, value_ranges
 from core.plots.figures import class_sizes
 from ui.bring import show_corner, show_notes
 from ui.forms import WORDS
-from ui.parts import escape_markdown, go_to, open_dataset, show_figure
+from ui.parts import escape_markdown, go_to, open_dataset, say_finding, show_figure
 
-BADGES = {
-    "error": ":red-badge[:material/block: put right first]",
-    "warning": ":orange-badge[:material/warning: look out]",
-    "info": ":blue-badge[:material/info: good to know]",
-}
 SCALES = {"counts": "counts", "linear": "TPM-like", "log2": "log2"}
 MAP_GENES = 1000
 MOST_NEIGHBOURS = 5000
@@ -41,9 +36,10 @@ def change(record: DatasetRecord, choices: Choices) -> None:
         st.session_state[f"{role} {short}"] = getattr(choices, role)
 
 
-def used_samples(record: DatasetRecord, choices: Choices) -> AnnData:
-    """The samples of a stored dataset that the choices keep."""
-    return select_samples(open_dataset(record.id), choices.where, choices.leave_out)
+def used_samples(dataset: str, choices: Choices) -> AnnData:
+    """The samples of a stored dataset that the choices keep, classes as they count."""
+    data = select_samples(open_dataset(dataset), choices.where, choices.leave_out)
+    return merge_classes(data, choices.label, choices.merge)
 
 
 def examine(record: DatasetRecord, choices: Choices) -> DataCard:
@@ -51,7 +47,7 @@ def examine(record: DatasetRecord, choices: Choices) -> DataCard:
     cards = st.session_state.setdefault("cards", {})
     key = (record.id, choices.model_dump_json())
     if key not in cards:
-        data = used_samples(record, choices)
+        data = used_samples(record.id, choices)
         words = f"Checking {data.n_obs:,} samples x {data.n_vars:,} genes"
         bar = st.progress(0.0, words)
         cards[key] = check_dataset(
@@ -85,7 +81,9 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
     with understood:
         st.markdown("#### What was found")
         for finding in card.findings:
-            show_finding(record, choices, finding)
+            say_finding(
+                finding, lambda f=finding: change(record, choices.changed(**f.repair.changes))
+            )
         wrong = any(finding.severity == "error" for finding in card.findings)
         st.space("small")
         if wrong or not card.label:
@@ -96,7 +94,9 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
             go_to("images")
     with sizes:
         st.markdown("#### Class sizes")
-        if card.classes:
+        if any(finding.code in ("label_ids", "label_numbers") for finding in card.findings):
+            st.caption("The chosen column doesn't look like classes.")
+        elif card.classes:
             table = pd.DataFrame({"class": card.classes.keys(), "samples": card.classes.values()})
             show_figure(class_sizes(card.classes), table, "class_sizes", alt="Samples by class")
         else:
@@ -104,24 +104,7 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
     with st.expander("How the file was read"):
         show_notes(record.notes)
         st.caption(escape_markdown(card.evidence))
-        show_corner(used_samples(record, choices))
-
-
-def say_finding(finding: Finding) -> None:
-    """One finding in words."""
-    st.markdown(f"{BADGES[finding.severity]} {escape_markdown(finding.message)}", width="stretch")
-
-
-def show_finding(record: DatasetRecord, choices: Choices, finding: Finding) -> None:
-    """One finding, and the button that repairs it."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        say_finding(finding)
-        if finding.repair:
-            st.button(
-                escape_markdown(finding.repair.title), key=f"repair {finding.code}",
-                icon=":material/build:",
-                on_click=lambda: change(record, choices.changed(**finding.repair.changes)),
-            )  # fmt: skip
+        show_corner(used_samples(record.id, choices))
 
 
 def show_decisions(record: DatasetRecord, choices: Choices) -> None:
@@ -133,6 +116,10 @@ def show_decisions(record: DatasetRecord, choices: Choices) -> None:
     if choices.leave_out:
         names = ", ".join(choices.leave_out[:3]) + (" …" if len(choices.leave_out) > 3 else "")
         decided.append(f"{len(choices.leave_out)} samples left out ({escape_markdown(names)})")
+    decided += [
+        f"{escape_markdown(old)} counts as {escape_markdown(new)}"
+        for old, new in choices.merge.items()
+    ]
     default = PreparationSpec()
     decided += [
         f"{field.title}: {_say(getattr(choices.preparation, name))}"
@@ -169,7 +156,7 @@ def locate(
     Principal components, or with `neighbours` a t-SNE of them.
     """
     decided = Choices.model_validate_json(choices)
-    data = select_samples(open_dataset(dataset), decided.where, decided.leave_out)
+    data = used_samples(dataset, decided)
     spec = decided.preparation.model_copy(update={"genes": MAP_GENES})
     x = np.asarray(data.X)
     prepared = Preprocessor.fit(x, data.var_names.to_numpy(), str(data.uns["scale"]), spec)
@@ -232,7 +219,7 @@ def show_samples(record: DatasetRecord, choices: Choices) -> None:
 def measure(dataset: str, choices: str) -> tuple[AnnData, MatrixProfile]:
     """What the values of the used samples are like."""
     decided = Choices.model_validate_json(choices)
-    data = select_samples(open_dataset(dataset), decided.where, decided.leave_out)
+    data = used_samples(dataset, decided)
     return data, profile(np.asarray(data.X))
 
 

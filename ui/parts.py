@@ -12,6 +12,7 @@ import streamlit as st
 from anndata import AnnData
 
 from core.data.choices import Choices, load_choices, save_choices
+from core.data.notes import Finding
 from core.data.roles import suggest_batch, suggest_group, suggest_label
 from core.data.store import DatasetRecord, list_datasets, load_dataset
 from core.errors import GeneCanvasError
@@ -103,6 +104,26 @@ def decided(record: DatasetRecord) -> Choices:
     return choices
 
 
+BADGES = {
+    "error": ":red-badge[:material/block: put right first]",
+    "warning": ":orange-badge[:material/warning: look out]",
+    "info": ":blue-badge[:material/info: good to know]",
+}
+
+
+def say_finding(finding: Finding, repair: Callable[[], None] | None = None) -> None:
+    """One finding, and the button that repairs it where this can be done."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f"{BADGES[finding.severity]} {escape_markdown(finding.message)}", width="stretch"
+        )
+        if finding.repair and repair:
+            st.button(
+                escape_markdown(finding.repair.title), key=f"repair {finding.code}",
+                icon=":material/build:", on_click=repair,
+            )  # fmt: skip
+
+
 ROLES = {
     "label": ("Class", "The column that says what each sample is, such as the tumour type."),
     "group": ("Patient", "A patient is never on both sides of a split."),
@@ -133,6 +154,7 @@ def say_samples(record: DatasetRecord, choices: Choices) -> None:
     parts = [f"{column} is {', '.join(values)}" for column, values in choices.where.items()]
     if choices.leave_out:
         parts.append(f"without {len(choices.leave_out)} that were left out")
+    parts += [f"{old} counts as {new}" for old, new in choices.merge.items()]
     what = f"samples where {'; '.join(parts)}" if parts else f"all {record.samples:,} samples"
     st.caption(
         f"Of {escape_markdown(record.name)}: {escape_markdown(what)}. Samples and preparation are "

@@ -49,10 +49,10 @@ def show_prepare(record: DatasetRecord, choices: Choices) -> None:
         check_fields(PreparationSpec, numbers)
         new = Choices(
             label=choices.label, group=choices.group, batch=choices.batch, where=where,
-            leave_out=kept_out,
+            leave_out=kept_out, merge=choices.merge,
             preparation=PreparationSpec(**{**choices.preparation.model_dump(), **asked}),
         )  # fmt: skip
-        data = used_samples(record, new)
+        data = used_samples(record.id, new)
         steps = new.preparation.describe(str(data.uns["scale"]))
         st.markdown(
             f"{data.n_obs:,} of {record.samples:,} samples; "

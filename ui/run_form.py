@@ -47,6 +47,7 @@ def ask_samples(record: DatasetRecord) -> tuple[Choices, dict[str, Any]]:
         "group": group,
         "where": choices.where,
         "leave_out": choices.leave_out,
+        "merge": choices.merge,
         "preparation": choices.preparation.model_dump(),
     }
 

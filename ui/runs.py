@@ -23,7 +23,6 @@ from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunState, RunStore, bytes_of, read_log
 from core.runs.study import class_labels
 from ui.beside import show_side_by_side
-from ui.card import say_finding
 from ui.parts import (
     decimals,
     download_table,
@@ -32,6 +31,7 @@ from ui.parts import (
     go_to,
     open_dataset,
     pick_run,
+    say_finding,
     scores_table,
     show_figure,
 )

@@ -10,6 +10,7 @@ from anndata import AnnData
 from pydantic import BaseModel, ConfigDict
 from scipy.stats.contingency import association, crosstab
 
+from core.data.labels import find_alike
 from core.data.notes import Finding, Repair
 from core.data.prepare import PreparationSpec
 from core.data.profile import MatrixProfile, profile
@@ -25,6 +26,10 @@ from core.data.unpack import Progress
 from core.errors import InputError
 
 SMALL_CLASS = 10
+ID_LIKE = 0.5
+"""Classes a sample from which a column looks like ids."""
+MANY_NUMBERS = 10
+"""Different numbers from which a column looks measured."""
 NEARLY_THE_SAME = 0.97
 """Correlation over standardised genes from which two samples are taken for one specimen. The
 closest pairs of different patients in 1 204 TCGA samples reach .949."""
@@ -111,6 +116,14 @@ def select_samples(
     return data if keep.all() else data[keep].copy()
 
 
+def merge_classes(data: AnnData, label: str | None, merge: dict[str, str]) -> AnnData:
+    """The samples with some classes counted as others; `data` itself when none is."""
+    if label is None or not merge:
+        return data
+    obs = data.obs.assign(**{label: data.obs[label].astype(str).replace(merge)})
+    return AnnData(data.X, obs=obs, var=data.var, uns=data.uns)
+
+
 def check_dataset(
     data: AnnData,
     label: str | None = None,
@@ -182,7 +195,29 @@ def _check_label(at: _Checked) -> Iterator[Finding]:
         return
     labels = at.column(at.label)
     classes = labels.value_counts().sort_index().to_dict()
+    yield from _check_spellings(labels)
     yield from _check_classes(classes, at.label, at.data)
+
+
+def _check_spellings(labels: pd.Series) -> Iterator[Finding]:
+    """Classes that look like one, written in several ways."""
+    alike = find_alike(labels)
+    if alike:
+        told = [f"{_quote(old)} for {_quote(new)}" for old, new in alike.items()]
+        yield Finding(
+            severity="warning",
+            code="alike_classes",
+            message=f"Classes that look like other spellings of one: {_name(told)}. As they are, "
+            "each is learned as a class of its own.",
+            repair=Repair(title="Take them as one", changes={"merge": alike}),
+        )
+
+
+def _quote(name: str) -> str:
+    """A name in quotes, with letters that aren't Latin told by their number."""
+    strange = sorted({letter for letter in name if not letter.isascii()})
+    codes = ", ".join(f"U+{ord(letter):04X}" for letter in strange)
+    return f"'{name}'" + (f" ({codes})" if codes else "")
 
 
 def _ask_for_label(data: AnnData) -> Finding:
@@ -200,6 +235,17 @@ def _ask_for_label(data: AnnData) -> Finding:
 
 def _check_classes(classes: dict[str, int], label: str, data: AnnData) -> Iterator[Finding]:
     named = {name: n for name, n in classes.items() if name}
+    kind = _name_no_classes(named, data.n_obs)
+    if kind:
+        yield Finding(
+            severity="error" if kind == "ids" else "warning",
+            code=f"label_{kind}",
+            message=f"{label} has {len(named)} different values for {data.n_obs} samples (such as "
+            f"{_name(list(named)[:3])}): it looks like "
+            + ("an id" if kind == "ids" else "something measured")
+            + ", not like classes. Choose another column.",
+        )
+        return
     if "" in classes:
         ids = data.obs_names[data.obs[label].astype(str) == ""].tolist()
         yield Finding(
@@ -215,7 +261,7 @@ def _check_classes(classes: dict[str, int], label: str, data: AnnData) -> Iterat
     small = {name: n for name, n in named.items() if n < SMALL_CLASS}
     if small:
         rest = [name for name in named if name not in small]
-        listed = ", ".join(f"{name} ({n})" for name, n in small.items())
+        listed = _name([f"{name} ({n})" for name, n in small.items()])
         yield Finding(
             severity="warning",
             code="small_class",
@@ -225,6 +271,19 @@ def _check_classes(classes: dict[str, int], label: str, data: AnnData) -> Iterat
             if len(rest) > 1
             else None,
         )
+
+
+def _name_no_classes(named: Collection[str], samples: int) -> str:
+    """What the values of a column are, when they are no classes: ids, numbers, or nothing."""
+    if len(named) < MANY_NUMBERS:
+        return ""
+    numbers = pd.to_numeric(pd.Series(list(named)), errors="coerce")
+    if numbers.notna().all() and (numbers % 1 != 0).any():
+        return "numbers"
+    if len(named) >= ID_LIKE * samples:
+        whole = bool(numbers.notna().all())
+        return "numbers" if whole and len(named) < samples else "ids"
+    return "numbers" if numbers.notna().all() and len(named) > 2 * MANY_NUMBERS else ""
 
 
 def _check_patients(at: _Checked) -> Iterator[Finding]:

@@ -26,6 +26,8 @@ class Choices(BaseModel):
     """Keep only samples whose column has one of these values."""
     leave_out: tuple[str, ...] = ()
     """Ids of samples that are left out."""
+    merge: dict[str, str] = {}
+    """Class -> the class that it counts as."""
     preparation: PreparationSpec = PreparationSpec()
 
     def changed(self, **changes: Any) -> "Choices":
@@ -33,13 +35,16 @@ class Choices(BaseModel):
 
         Samples to leave out are added to those that are left out already, conditions of `where`
         to those on other columns, and `preparation` is a mapping of the fields that change.
+        Another label has other classes, so that none of them is merged.
         """
         new = self.model_dump()
         for name, value in changes.items():
             if name == "leave_out":
                 value = (*self.leave_out, *(s for s in value if s not in self.leave_out))
-            elif name in ("where", "preparation"):
+            elif name in ("where", "preparation", "merge"):
                 value = {**new[name], **value}
+            elif name == "label" and value != self.label:
+                new["merge"] = {}
             new[name] = value
         return Choices.model_validate(new)
 

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime, time
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -319,13 +319,13 @@ def _sheet_as_text(path: Path, part: str | None) -> Iterator[tuple[Path, str]]:
 
 
 def _write_cell(cell: Any) -> str:
-    """A cell as text: whole numbers without a point, dates as Excel shows what was a gene."""
+    """A cell as text: whole numbers without a point, dates as 2019-03-01."""
     if isinstance(cell, bool):
         return str(cell).upper()
     if isinstance(cell, float):
         return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else repr(cell)
-    if isinstance(cell, datetime | date):
-        return f"{cell.day}-{cell:%b}"
+    if isinstance(cell, datetime) and cell.time() == time():
+        cell = cell.date()
     return str(cell)
 
 

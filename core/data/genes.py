@@ -93,9 +93,10 @@ def _undo_dates(genes: np.ndarray, notes: Notes) -> np.ndarray:
         )
     if unsure:
         olds = sorted({old for old, new in zip(genes, repaired, strict=True) if new in unsure})
-        notes.say(
+        notes.warn(
+            "dates_of_two_genes",
             f"Left out, because two genes became the same date: {', '.join(olds)} (MARCHF1 and "
-            "MTARC1, for instance, both become 1-Mar)."
+            "MTARC1, for instance, both become 1-Mar).",
         )
     fixed = np.where(changed, repaired, genes)
     fixed[[gene in unsure and was for gene, was in zip(fixed, changed, strict=True)]] = ""
@@ -145,9 +146,10 @@ def merge_genes(x: np.ndarray, genes: np.ndarray, notes: Notes) -> tuple[np.ndar
             merged[:, place] = x[:, columns[means.argmax()]]
         else:
             merged[:, place] = x[:, columns].sum(axis=1)
-    notes.say(
-        f"{len(twice)} genes stand several times (such as {twice[0]}): "
-        + ("the most expressed of each was kept." if log else "their values were added up.")
+    notes.warn(
+        "repeated_genes",
+        f"{len(twice)} genes stand several times (such as {', '.join(twice[:3])}): "
+        + ("the most expressed of each was kept." if log else "their values were added up."),
     )
     return merged, genes[keep]
 

@@ -100,7 +100,9 @@ def add_dataset(data: AnnData, name: str) -> DatasetRecord:
             added=datetime.now(UTC).isoformat(),
             bytes=path.stat().st_size,
             notes=[str(note) for note in data.uns.get("notes", [])],
-            findings=data.uns.get("findings", []),
+            findings=[
+                {**finding, "repair": None} for finding in data.uns.get("findings", [])
+            ],  # a repair of reading needs the file, which isn't kept
         )
         write_json(temporary / "record.json", record.model_dump(mode="json"))
         with path.open("rb") as file:

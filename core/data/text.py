@@ -75,7 +75,7 @@ class Table:
         if column in self.text_at:
             return self.text_at[column]
         values = np.concatenate([block[:, self.number_at[column]] for block in self.numbers])
-        return np.array(["" if np.isnan(value) else f"{value:g}" for value in values])
+        return write_numbers(values)
 
     def values(self, columns: list[int], *, turned: bool = False) -> np.ndarray:
         """Columns of numbers side by side, (rows, columns) float32; (columns, rows) if `turned`."""
@@ -101,6 +101,15 @@ class Table:
                 texts = pd.Series(self.text_at[column])
                 whole[:, place] = pd.to_numeric(texts, errors="coerce").astype(np.float32)
         return x
+
+
+def write_numbers(values: np.ndarray) -> np.ndarray:
+    """Numbers as the shortest texts that are read back equal; empty where nothing stands."""
+    return np.array(
+        ["" if np.isnan(value) else np.format_float_positional(np.float32(value), trim="-")
+         for value in values],
+        dtype=object,
+    )  # fmt: skip
 
 
 def read_text(

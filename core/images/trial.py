@@ -21,7 +21,7 @@ import numpy as np
 from anndata import AnnData
 from pydantic import BaseModel, ConfigDict
 
-from core.data.check import select_samples
+from core.data.check import merge_classes, select_samples
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.data.store import load_dataset
 from core.errors import GeneCanvasError, InputError
@@ -57,10 +57,13 @@ class Trial(BaseModel):
     image_size: int = 64
     label: str | None = None
     """Column of the classes; only measures look at it."""
+    merge: dict[str, str] = {}
+    """Class -> the class that it counts as."""
 
     def prepare(self, data: AnnData) -> tuple[AnnData, Preprocessor, np.ndarray]:
         """The chosen samples, what was fitted on them, and their prepared values in [0, 1]."""
         chosen = select_samples(data, self.where, self.leave_out)
+        chosen = merge_classes(chosen, self.label, self.merge)
         x = np.asarray(chosen.X)
         names = chosen.var_names.to_numpy().astype(str)
         prepared = Preprocessor.fit(x, names, chosen.uns["scale"], self.preparation)
@@ -77,7 +80,7 @@ class Trial(BaseModel):
     @property
     def layout_path(self) -> Path:
         """Where the fitted layout stands."""
-        return home() / "layouts" / f"{self._digest(exclude={'label'})}.npz"
+        return home() / "layouts" / f"{self._digest(exclude={'label', 'merge'})}.npz"
 
     @property
     def quality_path(self) -> Path:
@@ -86,6 +89,8 @@ class Trial(BaseModel):
 
     def _digest(self, exclude: set[str] | None = None) -> str:
         document = {"version": VERSION, **self.model_dump(mode="json", exclude=exclude)}
+        if not self.merge:
+            document.pop("merge", None)  # so that what was measured before it could be is found
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
 
 
