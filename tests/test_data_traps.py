@@ -31,7 +31,8 @@ def test_trap(name: str) -> None:
         assert list(data.obs[column]) == values
     assert data.uns["scale"] == expected.get("scale", data.uns["scale"])
     if "note" in expected:
-        assert re.search(expected["note"], "\n".join(data.uns["notes"]))
+        told = [*data.uns["notes"], *(finding["message"] for finding in data.uns["findings"])]
+        assert re.search(expected["note"], "\n".join(told))
 
 
 def test_every_trap_is_expected() -> None:

@@ -20,7 +20,7 @@ from core.data.catalogue import (
     read_entry,
 )
 from core.data.formats import list_parts
-from core.data.genes import find_outdated, read_hgnc, rename_genes
+from core.data.gene_symbols import Symbols, find_ids, find_new_names, read_hgnc, rename_genes
 from core.data.read import read_dataset
 from core.data.simulate import simulate
 from core.data.store import DatasetRecord, add_dataset
@@ -140,28 +140,34 @@ def show_draft(data: AnnData, name: str) -> None:
 
 
 def offer_current_symbols(data: AnnData) -> AnnData:
-    """Rename outdated symbols if the user wants it; HGNC's list is fetched once for that."""
-    hgnc = CATALOGUE["hgnc"]
+    """Rename ids and outdated symbols if the user wants it; HGNC's list is fetched once for it."""
+    hgnc, kind = CATALOGUE["hgnc"], find_ids(data.var_names)
     if not kept(hgnc):
-        if st.button("Look for outdated gene symbols (fetches HGNC's list once)", type="tertiary"):
+        words = (
+            f"Look for the symbols of these {kind}" if kind else "Look for outdated gene symbols"
+        )
+        if st.button(f"{words} (fetches HGNC's list once)", type="tertiary"):
             with errors():
                 fetch_with_bar(hgnc)
                 st.rerun()
         return data
-    outdated = find_outdated(data.var_names, former_symbols(str(kept_files(hgnc)[0])))
-    if not outdated:
+    known, kind = read_symbols(str(kept_files(hgnc)[0])), kind or "outdated symbols"
+    names = find_new_names(
+        data.var_names, known.former if kind == "outdated symbols" else known.ids
+    )
+    if not names:
         return data
-    examples = ", ".join(f"{old} → {new}" for old, new in list(outdated.items())[:3])
+    examples = ", ".join(f"{old} → {new}" for old, new in list(names.items())[:3])
     wanted = st.toggle(
-        f"Use today's symbols for {len(outdated)} outdated ones ({escape_markdown(examples)})",
+        f"Use today's symbols for {len(names)} {kind} ({escape_markdown(examples)})",
         key="today's symbols",
     )
-    return rename_genes(data, outdated) if wanted else data
+    return rename_genes(data, names, kind) if wanted else data
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def former_symbols(path: str) -> dict[str, str]:
-    """HGNC's former symbols."""
+def read_symbols(path: str) -> Symbols:
+    """HGNC's symbols."""
     return read_hgnc(Path(path))
 
 

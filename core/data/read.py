@@ -18,13 +18,16 @@ from core.data.column_names import (
     MISSING_NUMBERS,
     SAMPLE_ID_NAMES,
 )
-from core.data.formats import Request, read_any, read_description, take_sample_table
+from core.data.formats import Request, read_any, read_description
+from core.data.gene_symbols import find_symbols, use_symbols
 from core.data.genes import clean_genes, merge_genes
 from core.data.matrix import Matrix, check_size
 from core.data.notes import Notes
 from core.data.orientation import Orientation, find_orientation
 from core.data.profile import detect_scale
-from core.data.samples import add_barcode_columns, cut_barcode, join_table
+from core.data.sample_names import cut_barcode
+from core.data.samples import add_barcode_columns, join_descriptions, join_table, shorten_paths
+from core.data.shapes import turn_other_shapes
 from core.data.text import Table
 from core.data.text_form import number_columns, say_no_header
 from core.data.unpack import Progress
@@ -41,11 +44,12 @@ RESERVED = {"_index", "__categories"}
 
 def read_dataset(
     matrix: Path,
-    labels: Path | None = None,
+    labels: Path | Sequence[Path] | None = None,
     *,
     orientation: Orientation = "auto",
     metadata: Sequence[str] = (),
     part: str | None = None,
+    symbols: bool = False,
     progress: Progress | None = None,
 ) -> AnnData:
     """Read an expression matrix, and what is known about its samples.
@@ -57,10 +61,12 @@ def read_dataset(
 
     Args:
         matrix: the file, in any format of `core.data.formats`.
-        labels: a second table with sample ids in one column; all its other columns are joined.
+        labels: a second table with sample ids in one column; all its other columns are joined. Of
+            several, one has the samples' ids, the others any column of it (such as GDC's cases).
         orientation: where the samples stand; 'auto' finds out and says why in the notes.
         metadata: names of columns that describe samples although they hold numbers.
         part: the sheet, layer, variable or packed file to read, as `list_parts` names them.
+        symbols: name genes by the symbols that the file gives beside their ids.
         progress: told the share that is read.
 
     Returns:
@@ -72,17 +78,14 @@ def read_dataset(
         InputError: with what is wrong, where, and what to change.
     """
     notes = Notes()
-    description = None if labels is None else read_description(labels)
+    tables = [labels] if isinstance(labels, Path) else list(labels or [])
+    descriptions = [read_description(table) for table in tables]
+    description = join_descriptions(descriptions, notes) if descriptions else None
     request = Request(part, {name.lower() for name in metadata}, progress=progress)
     read = read_any(matrix, request)
-    if isinstance(read, Table) and (one := take_sample_table(read)) is not None:
-        kind, genes, values = one
-        notes.say(
-            f"This is {kind.title} of one sample; the column {kind.value} was taken. To read many "
-            "samples, put their files into one zip file."
-        )
-        sample = np.array([matrix.name.partition(".")[0]])
-        read = Matrix(values[None], sample, genes, pd.DataFrame(index=sample), Notes())
+    beside = read.symbols if isinstance(read, Matrix) else find_symbols(read)
+    if isinstance(read, Table):
+        read = turn_other_shapes(read, matrix.name, notes)
     if isinstance(read, Matrix):
         notes.add(read.notes)
         x, samples, genes, obs = read.x, read.samples, read.genes, read.obs
@@ -104,6 +107,7 @@ def read_dataset(
     _check_values(data, matrix.name)
     _clean_columns(data, notes)
     add_barcode_columns(data, notes)
+    data = use_symbols(data, beside, notes, wanted=symbols)
     data.uns = {
         "scale": detect_scale(data.X),
         "source": matrix.name,
@@ -119,7 +123,8 @@ def _find_known(table: Table, description: Table | None) -> set[str]:
         return set()
     loose = cut_barcode(12)
     columns = (description.texts(index) for index in range(len(description.names)))
-    known = {loose(str(text)) for texts in columns for text in texts} - {""}
+    texts = (text for texts in (description.names, *columns) for text in texts)
+    known = {loose(str(text)) for text in texts} - {""}
     ids = _id_column(table)
     names = [*table.names, *([] if ids is None else table.texts(ids))]
     return {str(name) for name in names if loose(str(name)) in known}
@@ -244,7 +249,7 @@ def _assemble(
 ) -> AnnData:
     """One AnnData with unique ids, without rows that aren't genes and without blank words."""
     check_size(len(samples), len(genes), source)
-    samples = np.char.strip(samples.astype(str))
+    samples = shorten_paths(np.char.strip(samples.astype(str)), notes)
     _check_ids(samples, source)
     for what, names in (("sample", samples), ("gene", genes), ("column", obs.columns)):
         _refuse_control_characters(what, names, source)
