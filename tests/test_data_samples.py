@@ -77,6 +77,10 @@ def test_another_column_of_the_matrix_names_the_samples(tmp_path: Path) -> None:
     data = read_dataset(matrix, labels)
     assert list(data.obs["class"]) == ["Y", "X", "X"]
     assert any("by their ModelID" in note for note in data.uns["notes"])
+    matrix.write_text(matrix.read_text().replace("\nq", "\n"))
+    data = read_dataset(matrix, labels)
+    assert list(data.obs["class"]) == ["Y", "X", "X"]
+    assert list(data.obs_names) == ["ACH-2", "ACH-1", "ACH-3"]  # not the numbers of the rows
 
 
 def test_a_class_of_both_tables_is_no_name_of_a_sample(tmp_path: Path) -> None:

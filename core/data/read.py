@@ -122,12 +122,15 @@ def _find_known(table: Table, description: Table | None) -> set[str]:
     if description is None:
         return set()
     loose = cut_barcode(12)
-    columns = (description.texts(index) for index in range(len(description.names)))
-    texts = (text for texts in (description.names, *columns) for text in texts)
-    known = {loose(str(text)) for text in texts} - {""}
     ids = _id_column(table)
-    names = [*table.names, *([] if ids is None else table.texts(ids))]
-    return {str(name) for name in names if loose(str(name)) in known}
+    names = {*table.names, *([] if ids is None else table.texts(ids))}
+    written = {str(name): loose(str(name)) for name in names}
+    columns = (description.texts(index) for index in range(len(description.names)))
+    known = {loose(str(text)) for texts in columns for text in texts} - {""}
+    header = {loose(name) for name in description.names[1:]}
+    if len(header & set(written.values())) > len(header) / 2:  # it lies on its side
+        known |= header
+    return {name for name, key in written.items() if key in known}
 
 
 def _take_back_header(description: Table, data: AnnData, notes: Notes) -> Table:

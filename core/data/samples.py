@@ -89,6 +89,8 @@ def join_table(data: AnnData, description: Table, notes: Notes) -> AnnData:
     _add_columns(data, table.reindex(keys[kept]), source, notes)
     if _is_one_of(found.names[found.column], FILE_COLUMNS):
         _call_by_sample(data, list(table.columns), notes)
+    if found.by is not None and all(name.isdigit() for name in data.obs_names):
+        _call_by(data, found.by, notes)
     return data
 
 
@@ -296,12 +298,18 @@ def _add_columns(data: AnnData, table: pd.DataFrame, source: str, notes: Notes) 
 def _call_by_sample(data: AnnData, columns: list[str], notes: Notes) -> None:
     """Samples that are called by their files get the ids of their samples, if these are unique."""
     for column in columns:
-        ids = data.obs[column].astype(str)
-        if _is_one_of(column, SAMPLE_COLUMNS) and ids.is_unique and (ids != "").all():
+        if _is_one_of(column, SAMPLE_COLUMNS):
             data.obs["file"] = data.obs_names.to_numpy()
-            data.obs_names = pd.Index(ids, dtype=object)
-            notes.say(f"Samples are called by their {column}; the column file has their files.")
+            _call_by(data, column, notes)
             return
+
+
+def _call_by(data: AnnData, column: str, notes: Notes) -> None:
+    """Give samples the values of a column as ids, if all are there and differ."""
+    ids = data.obs[column].astype(str)
+    if ids.is_unique and (ids != "").all():
+        data.obs_names = pd.Index(ids, dtype=object)
+        notes.say(f"Samples are called by their {column}.")
 
 
 def _is_one_of(name: str, names: set[str]) -> bool:
