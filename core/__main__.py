@@ -196,7 +196,14 @@ def _add_data_options(parser: argparse.ArgumentParser, label_required: bool) -> 
 
 
 def _add_label_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--labels", type=Path, help="a second table with labels by sample")
+    parser.add_argument(
+        "--labels", type=Path, action="append", default=[],
+        help="a table with labels by sample; a second one may be joined with it",
+    )  # fmt: skip
+    parser.add_argument(
+        "--symbols", action="store_true",
+        help="name genes by the symbols that the file gives beside their ids",
+    )  # fmt: skip
     parser.add_argument("--part", help="the sheet, layer, variable or packed file to read")
     parser.add_argument("--label", help="column of the class")
     parser.add_argument("--group", help="column of the patient")
@@ -261,7 +268,10 @@ def _read(options: argparse.Namespace):
     if Path(options.data).exists():
         _say(f"reading {options.data}")
         named = [name for name in (options.label, options.group) if name]
-        return read_dataset(Path(options.data), options.labels, metadata=named, part=options.part)
+        return read_dataset(
+            Path(options.data), options.labels, metadata=named, part=options.part,
+            symbols=options.symbols,
+        )  # fmt: skip
     if "/" in options.data or "." in options.data:
         raise InputError(f"There is no file {options.data}.")
     return load_dataset(find_dataset(options.data).id)

@@ -214,6 +214,26 @@ def test_10x_with_columns_beyond_its_shape_is_refused(tmp_path: Path) -> None:
         read_dataset(path)
 
 
+def test_10x_of_an_absurd_size_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = write_10x(tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        file["matrix/shape"][...] = [2_000_000, 2_000_000]
+    with pytest.raises(InputError, match="more than 500,000,000 values"):
+        read_dataset(path)
+
+
+def test_loom_with_values_out_of_another_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(X.T.astype("<f4").tobytes())
+    path = tmp_path / "a.loom"
+    with h5py.File(path, "w") as file:
+        outside = [(str(tmp_path / "secret"), 0, 24)]
+        file.create_dataset("matrix", (3, 2), "<f4", external=outside)
+        file["row_attrs/Gene"] = [gene.encode() for gene in GENES]
+        file["col_attrs/CellID"] = [b"c1", b"c2"]
+    with pytest.raises(InputError, match="external storage"):
+        read_dataset(path)
+
+
 # --- other HDF5 --------------------------------------------------------------------------------
 
 
