@@ -465,3 +465,12 @@ def test_the_clinical_archive_of_gdc_is_a_table_of_labels(tmp_path: Path) -> Non
     }
     labels = packed(tmp_path / "clinical.tar.gz", files)
     assert list(read_dataset(matrix, labels).obs["diagnosis"]) == ["LUSC", "LUAD"]
+
+
+def test_tables_of_labels_in_one_archive_are_joined(tmp_path: Path) -> None:
+    matrix = tmp_path / "m.csv"
+    matrix.write_text("id,TP63,SOX2\na,1.5,2\nb,3,4\nc,5,6\n")
+    files = {"sheet.csv": "sample,case_id\na,C1\nb,C2\nc,C3\n",
+             "about.csv": "case_id,class\nC2,Y\nC1,X\nC3,X\n"}  # fmt: skip
+    labels = packed(tmp_path / "labels.zip", files)
+    assert list(read_dataset(matrix, labels).obs["class"]) == ["X", "Y", "X"]

@@ -34,9 +34,9 @@ ORIENTATIONS = {
     "genes_in_rows": "Genes in rows",
 }
 FORMATS = (
-    "CSV, TSV or other text (also .gz, .bz2, .xz, .zst), Excel, Parquet, Feather, h5ad, GCT, "
-    "MATLAB, or an archive with one of these, with one file a sample (STAR, HTSeq, RSEM, salmon, "
-    "kallisto, GDC) or with a Matrix Market folder."
+    "CSV, TSV or other text (also .gz, .bz2, .xz, .zst), Excel, Parquet, Feather, h5ad, 10x, loom, "
+    "GCT, GEO's series matrix, MATLAB, or an archive with one of these, with one file a sample "
+    "(GDC, STAR, HTSeq, RSEM, salmon, kallisto, GEO's RAW.tar) or with 10x folders."
 )
 CORNER = (6, 8)
 """Samples and genes of the corner that is shown."""
@@ -69,7 +69,8 @@ def show_upload() -> None:
     matrix = left.file_uploader("Expression matrix", key="matrix", help=FORMATS)
     labels = right.file_uploader(
         "Labels, if they are in a second file", key="labels",
-        help="A table with the sample ids in one column; others hold tumour type, patient, …",
+        help="A table with the sample ids in one column; others hold tumour type, patient, … "
+        "Several (GDC's sample sheet and clinical table) can be put into one zip file.",
     )  # fmt: skip
     st.caption("Files stay on the computer that runs this app. Nothing is sent anywhere.")
     if matrix is None:

@@ -47,6 +47,7 @@ MAX_CELLS = 20_000_000
 """Largest Excel sheet."""
 VALUES_AT_A_TIME = 20_000_000
 ROWS_AT_A_TIME = 20_000
+ARCHIVES = ("zip", "packed", "archive")
 CLINICAL = re.compile(r"(^|/)clinical\.(tsv|txt|csv)$")
 """The table of patients in GDC's clinical archives, beside exposures, family history, …"""
 SAMPLE_NAMES = re.compile(r"(?i)sample|barcode|name|(^|_)ids?$")
@@ -133,12 +134,24 @@ def read_any(path: Path, request: Request | None = None) -> Table | Matrix:
     )
 
 
-def read_description(path: Path) -> Table:
+def read_description(path: Path, part: str | None = None) -> Table:
     """Read a table about samples: every column as text, whatever the format."""
-    table = read_any(path, Request(all_text=True))
+    table = read_any(path, Request(part, all_text=True))
     if isinstance(table, Matrix):
         raise InputError(f"{path.name} is an expression matrix, not a table about samples.")
     return table
+
+
+def read_descriptions(path: Path) -> list[Table]:
+    """The tables about samples in a file: those of an archive, or the one that it is.
+
+    Of GDC's clinical archives only the table of patients is taken.
+    """
+    parts = [] if detect_format(path) not in ARCHIVES else list_parts(path)
+    if not all("." in part for part in parts):  # the sheets of a workbook
+        parts = []
+    parts = [part for part in parts if CLINICAL.search(part)] or parts
+    return [read_description(path, part) for part in parts] or [read_description(path)]
 
 
 def list_parts_here(path: Path) -> list[str]:
@@ -453,8 +466,6 @@ def _read_archive(path: Path, request: Request) -> Table | Matrix:
             whole = read_whole(archive, names, request.progress)
             if whole is not None:
                 return whole
-        if request.all_text and (clinical := [n for n in names if CLINICAL.search(n)]):
-            names = clinical[:1]
         if request.part is None and len(names) > 1:
             listed = ", ".join(names[:5])
             raise InputError(

@@ -18,7 +18,7 @@ from core.data.column_names import (
     MISSING_NUMBERS,
     SAMPLE_ID_NAMES,
 )
-from core.data.formats import Request, read_any, read_description
+from core.data.formats import Request, read_any, read_descriptions
 from core.data.gene_symbols import find_symbols, use_symbols
 from core.data.genes import clean_genes, merge_genes
 from core.data.matrix import Matrix, check_size
@@ -79,7 +79,7 @@ def read_dataset(
     """
     notes = Notes()
     tables = [labels] if isinstance(labels, Path) else list(labels or [])
-    descriptions = [read_description(table) for table in tables]
+    descriptions = [one for table in tables for one in read_descriptions(table)]
     description = join_descriptions(descriptions, notes) if descriptions else None
     request = Request(part, {name.lower() for name in metadata}, progress=progress)
     read = read_any(matrix, request)
