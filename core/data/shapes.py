@@ -34,6 +34,7 @@ SAMPLE_TABLES = [
     SampleTable("RSEM", frozenset({"expected_count", "tpm", "effective_length"}), "tpm"),
     SampleTable("salmon", frozenset({"name", "effectivelength", "tpm", "numreads"}), "tpm"),
     SampleTable("kallisto", frozenset({"target_id", "eff_length", "est_counts", "tpm"}), "tpm"),
+    SampleTable("Cufflinks", frozenset({"tracking_id", "gene_short_name", "fpkm"}), "fpkm"),
     SampleTable("StringTie", frozenset({"gene id", "coverage", "fpkm", "tpm"}), "tpm"),
     SampleTable("a table of counts without header", frozenset({"gene", "column 2"}), "column 2"),
 ]
