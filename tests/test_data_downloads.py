@@ -107,6 +107,12 @@ def test_one_table_a_sample(tmp_path: Path, name: str, text: str) -> None:
     assert_is_x(packed(tmp_path / "all.zip", files), samples)
 
 
+def test_measured_values_without_header_keep_their_first_gene(tmp_path: Path) -> None:
+    text = "ENSG00000000001.1\t0.5{0}\nENSG00000000002.1\t1.5{0}\n"
+    path = packed(tmp_path / "a.zip", {f"{s}.FPKM.txt": text.format(s) for s in (1, 2)})
+    np.testing.assert_allclose(read_dataset(path).X, [[0.51, 1.51], [0.52, 1.52]], rtol=1e-6)
+
+
 def test_packed_tables_of_geo_in_a_tar(tmp_path: Path) -> None:
     text = "Gene\tcount\nTP63\t{}\nSOX2\t{}\nKRT5\t{}\n"
     files = {
