@@ -204,7 +204,14 @@ def _add_data_options(parser: argparse.ArgumentParser, label_required: bool) -> 
 
 
 def _add_label_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--labels", type=Path, help="a second table with labels by sample")
+    parser.add_argument(
+        "--labels", type=Path, action="append", default=[],
+        help="a table with labels by sample; a second one may be joined with it",
+    )  # fmt: skip
+    parser.add_argument(
+        "--symbols", action="store_true",
+        help="name genes by the symbols that the file gives beside their ids",
+    )  # fmt: skip
     parser.add_argument("--part", help="the sheet, layer, variable or packed file to read")
     parser.add_argument(
         "--orientation", choices=get_args(Orientation), default="auto",
@@ -320,7 +327,7 @@ def _read(options: argparse.Namespace):
         _say(f"reading {options.data}")
         return read_dataset(
             Path(options.data), options.labels, orientation=options.orientation,
-            roles=_roles(options), part=options.part,
+            roles=_roles(options), part=options.part, symbols=options.symbols,
         )  # fmt: skip
     if options.role or options.orientation != "auto":
         raise InputError("--role and --orientation are for files; the dataset is stored already.")

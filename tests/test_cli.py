@@ -252,6 +252,21 @@ def test_labels_of_other_samples_are_refused(
     assert "S0001" in error
 
 
+def test_two_tables_of_labels_and_the_files_symbols(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    genes = "".join(f"ENSG0000000000{n}\tG{n}\t{n}\t{9 - n}\t{n * n}\n" for n in range(1, 8))
+    matrix = write(tmp_path / "m.tsv", "gene_id\tgene_name\tS1\tS2\tS3\n" + genes)
+    sheet = write(tmp_path / "sheet.csv", "sample,case_id\nS1,C1\nS2,C2\nS3,C3\n")
+    clinical = write(tmp_path / "clinical.csv", "case_id,kind\nC1,a\nC2,b\nC3,b\n")
+    card = document(
+        capsys, "data", "check", matrix, "--labels", sheet, "--labels", clinical, "--label", "kind",
+        "--symbols",
+    )  # fmt: skip
+    assert card["classes"] == {"a": 1, "b": 2}
+    assert "ids" not in [finding["code"] for finding in card["findings"]]
+
+
 @pytest.mark.parametrize(
     ("option", "value", "expected"),
     [

@@ -193,9 +193,10 @@ def test_what_stays_unmatched_is_listed(tmp_path: Path) -> None:
     matrix, labels = tmp_path / "m.csv", tmp_path / "l.csv"
     matrix.write_text("sample,TP63,SOX2\na,1.5,2\nb,3,4\nc,5,6\n")
     labels.write_text("id,class\na,X\nb,Y\nq,X\nr,X\n")
-    notes = "\n".join(read_dataset(matrix, labels).uns["notes"])
-    assert "were left out: c." in notes
-    assert "belong to no sample of the matrix: q, r." in notes
+    told = read_dataset(matrix, labels).uns
+    assert [finding["code"] for finding in told["findings"]] == ["samples_without_row"]
+    assert "were left out: c." in told["findings"][0]["message"]
+    assert any("belong to no sample of the matrix: q, r." in note for note in told["notes"])
 
 
 def test_several_samples_of_a_patient_share_its_row(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_labels_are_matched_by_id_whatever_their_order_and_column(tmp_path: Path
     data = read_dataset(path, labels)
     assert list(data.obs_names) == ["a", "c"]
     assert list(data.obs["class"]) == ["X", "Y"]
-    assert any("1 samples have no row" in note for note in data.uns["notes"])
+    assert "1 samples have no row" in data.uns["findings"][0]["message"]
 
 
 def test_labels_tell_the_orientation(tmp_path: Path) -> None:

@@ -311,8 +311,13 @@ def test_a_number_that_can_be_read_in_two_ways_is_refused(tmp_path: Path) -> Non
 
 def table(first: list[str], header: list[str], corner: str) -> list[list[str]]:
     """Values that are alike in a row: genes in rows, as far as values say."""
-    return [[corner, *header], *([name, *(f"{n % 7 + m / 50 + 0.01:.2f}" for m in range(len(header)))]
-                                 for n, name in enumerate(first))]  # fmt: skip
+    return [
+        [corner, *header],
+        *(
+            [name, *(f"{n % 7 + (m + 1) / 50:.2f}" for m in range(len(header)))]
+            for n, name in enumerate(first)
+        ),
+    ]
 
 
 PROBES = [f"{1000 + n}{'_s' if n % 3 else ''}_at" for n in range(30)]

@@ -22,7 +22,7 @@ from core.data.catalogue import (
 )
 from core.data.choices import Choices, load_choices, save_choices
 from core.data.formats import list_parts
-from core.data.genes import find_outdated, read_hgnc, rename_genes
+from core.data.gene_symbols import Symbols, find_ids, find_new_names, read_hgnc, rename_genes
 from core.data.notes import Finding
 from core.data.read import read_dataset
 from core.data.roles import CHOSEN, Column, Role
@@ -38,9 +38,9 @@ ORIENTATIONS = {
     "genes_in_rows": "Genes in rows",
 }
 FORMATS = (
-    "CSV, TSV or other text (also .gz, .bz2, .xz, .zst), Excel, Parquet, Feather, h5ad, GCT, "
-    "MATLAB, or an archive with one of these, with one file a sample (STAR, HTSeq, RSEM, salmon, "
-    "kallisto, GDC) or with a Matrix Market folder."
+    "CSV, TSV or other text (also .gz, .bz2, .xz, .zst), Excel, Parquet, Feather, h5ad, 10x, loom, "
+    "GCT, GEO's series matrix, MATLAB, or an archive with one of these, with one file a sample "
+    "(GDC, STAR, HTSeq, RSEM, salmon, kallisto, GEO's RAW.tar) or with 10x folders."
 )
 ROLE_TITLES: dict[Role, str] = {
     "id": "Names the rows",
@@ -87,7 +87,8 @@ def show_upload() -> None:
     matrix = left.file_uploader("Expression matrix", key="matrix", help=FORMATS)
     labels = right.file_uploader(
         "Labels, if they are in a second file", key="labels",
-        help="A table with the sample ids in one column; others hold tumour type, patient, …",
+        help="A table with the sample ids in one column; others hold tumour type, patient, … "
+        "Several (GDC's sample sheet and clinical table) can be put into one zip file.",
     )  # fmt: skip
     st.caption("Files stay on the computer that runs this app. Nothing is sent anywhere.")
     if matrix is None:
@@ -259,28 +260,34 @@ def _ask_role(column: Column) -> None:
 
 
 def offer_current_symbols(data: AnnData) -> AnnData:
-    """Rename outdated symbols if the user wants it; HGNC's list is fetched once for that."""
-    hgnc = CATALOGUE["hgnc"]
+    """Rename ids and outdated symbols if the user wants it; HGNC's list is fetched once for it."""
+    hgnc, kind = CATALOGUE["hgnc"], find_ids(data.var_names)
     if not kept(hgnc):
-        if st.button("Look for outdated gene symbols (fetches HGNC's list once)", type="tertiary"):
+        words = (
+            f"Look for the symbols of these {kind}" if kind else "Look for outdated gene symbols"
+        )
+        if st.button(f"{words} (fetches HGNC's list once)", type="tertiary"):
             with errors():
                 fetch_with_bar(hgnc)
                 st.rerun()
         return data
-    outdated = find_outdated(data.var_names, former_symbols(str(kept_files(hgnc)[0])))
-    if not outdated:
+    known, kind = read_symbols(str(kept_files(hgnc)[0])), kind or "outdated symbols"
+    names = find_new_names(
+        data.var_names, known.former if kind == "outdated symbols" else known.ids
+    )
+    if not names:
         return data
-    examples = ", ".join(f"{old} → {new}" for old, new in list(outdated.items())[:3])
+    examples = ", ".join(f"{old} → {new}" for old, new in list(names.items())[:3])
     wanted = st.toggle(
-        f"Use today's symbols for {len(outdated)} outdated ones ({escape_markdown(examples)})",
+        f"Use today's symbols for {len(names)} {kind} ({escape_markdown(examples)})",
         key="today's symbols",
     )
-    return rename_genes(data, outdated) if wanted else data
+    return rename_genes(data, names, kind) if wanted else data
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def former_symbols(path: str) -> dict[str, str]:
-    """HGNC's former symbols."""
+def read_symbols(path: str) -> Symbols:
+    """HGNC's symbols."""
     return read_hgnc(Path(path))
 
 

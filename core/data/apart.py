@@ -166,6 +166,7 @@ def hand_over(read: Table | Matrix, folder: Path) -> None:
             "samples": list(map(str, read.samples)),
             "genes": list(map(str, read.genes)),
             "columns": list(map(str, read.obs.columns)),
+            "symbols": read.symbols,
         }
     else:
         width = read.numbers[0].shape[1]
@@ -207,7 +208,8 @@ def _take(folder: Path) -> Table | Matrix:
         samples = np.array(document["samples"], dtype=str)
         columns = {name: texts[name].to_numpy(dtype=object) for name in document["columns"]}
         obs = pd.DataFrame(columns, index=samples)
-        return Matrix(x, samples, np.array(document["genes"], dtype=str), obs, notes)
+        genes = np.array(document["genes"], dtype=str)
+        return Matrix(x, samples, genes, obs, notes, document["symbols"])
     lines = folder / "lines.npy"
     return Table(
         names=document["names"],

@@ -16,7 +16,9 @@ from core.data.prepare import PreparationSpec
 from core.data.profile import MatrixProfile, profile
 from core.data.roles import (
     LABEL_NAMES,
+    SAMPLE_TYPE_NAMES,
     TCGA_NORMAL,
+    find_column,
     suggest_batch,
     suggest_group,
     suggest_label,
@@ -331,8 +333,9 @@ def _count_pairs(data: AnnData, patients: pd.Series) -> int:
 
 
 def _are_normal(data: AnnData) -> np.ndarray:
-    if "sample_type" in data.obs:
-        types = data.obs["sample_type"].astype(str).str.lower()
+    column = find_column(data, SAMPLE_TYPE_NAMES)
+    if column is not None:
+        types = data.obs[column].astype(str).str.lower()
         if types.str.contains("normal").any():
             return types.str.contains("normal").to_numpy()
     return np.array([bool(TCGA_NORMAL.match(name)) for name in data.obs_names])
@@ -349,10 +352,10 @@ def _check_normal_tissue(at: _Checked) -> Iterator[Finding]:
     repair = Repair(
         title="Keep tumours only", changes={"leave_out": at.data.obs_names[normal].tolist()}
     )
-    column = at.data.obs.get("sample_type")
+    column = find_column(at.data, SAMPLE_TYPE_NAMES)
     if column is not None:
-        others = sorted(set(column.astype(str)[~normal]))
-        repair = Repair(title="Keep tumours only", changes={"where": {"sample_type": others}})
+        others = sorted(set(at.column(column)[~normal]))
+        repair = Repair(title="Keep tumours only", changes={"where": {column: others}})
     yield Finding(
         severity="warning",
         code="normal_tissue",
@@ -530,7 +533,8 @@ def _check_copies(at: _Checked) -> Iterator[Finding]:
 
 def _differ_in(at: _Checked, a: int, b: int) -> str:
     """The columns of class, patient or sample type in which two samples differ."""
-    columns = [name for name in (at.label, at.group, "sample_type") if name in at.data.obs]
+    named = (at.label, at.group, find_column(at.data, SAMPLE_TYPE_NAMES))
+    columns = [name for name in named if name in at.data.obs]
     unlike = [n for n in dict.fromkeys(columns) if at.data.obs[n].iloc[a] != at.data.obs[n].iloc[b]]
     return " and ".join(unlike)
 

@@ -6,10 +6,10 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, time
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,17 +23,18 @@ import scipy.io
 import scipy.sparse
 
 from core.data.apart import list_apart, read_apart
+from core.data.archives import list_tables, open_archive, read_whole
 from core.data.column_names import GENE_ID_NAMES
-from core.data.hdf5 import list_hdf5, read_hdf5
+from core.data.geo import describe_series, read_series
+from core.data.hdf5_kinds import list_expression, take_expression
 from core.data.matrix import Matrix, as_texts, check_size
 from core.data.notes import Notes
+from core.data.other_kinds import find_other_kind
 from core.data.text import Table, read_text
 from core.data.unpack import (
     MAX_TEXT,
     OPENERS,
-    PACKED_ENDINGS,
     UNPACKING,
-    Archive,
     Progress,
     most_unpacked,
     open_content,
@@ -46,9 +47,10 @@ MAX_CELLS = 20_000_000
 """Largest Excel sheet."""
 VALUES_AT_A_TIME = 20_000_000
 ROWS_AT_A_TIME = 20_000
+ARCHIVES = ("zip", "packed", "archive")
+CLINICAL = re.compile(r"(^|/)clinical\.(tsv|txt|csv)$")
+"""The table of patients in GDC's clinical archives, beside exposures, family history, …"""
 SAMPLE_NAMES = re.compile(r"(?i)sample|barcode|name|(^|_)ids?$")
-TABLE_ENDINGS = {"csv", "tsv", "txt", "tab", "gct", "xlsx", "xls", "parquet", "feather", "h5ad",
-                 "mat", "sf", "results", "counts", "count"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,6 @@ def detect_format(path: Path) -> str:
         return "excel"
     if start.startswith(b"PK"):
         return "zip"
-    if start.startswith(b"%%MatrixMarket"):
-        raise InputError(
-            f"{path.name} is a Matrix Market file without names. Put it into one zip file together "
-            "with its features.tsv (or genes.tsv) and barcodes.tsv."
-        )
     if start.startswith(tuple(OPENERS)):
         return "packed"
     return "archive" if _begins_as_tar(start) else "text"
@@ -137,12 +134,24 @@ def read_any(path: Path, request: Request | None = None) -> Table | Matrix:
     )
 
 
-def read_description(path: Path) -> Table:
+def read_description(path: Path, part: str | None = None) -> Table:
     """Read a table about samples: every column as text, whatever the format."""
-    table = read_any(path, Request(all_text=True))
+    table = read_any(path, Request(part, all_text=True))
     if isinstance(table, Matrix):
         raise InputError(f"{path.name} is an expression matrix, not a table about samples.")
     return table
+
+
+def read_descriptions(path: Path) -> list[Table]:
+    """The tables about samples in a file: those of an archive, or the one that it is.
+
+    Of GDC's clinical archives only the table of patients is taken.
+    """
+    parts = [] if detect_format(path) not in ARCHIVES else list_parts(path)
+    if not all("." in part for part in parts):  # the sheets of a workbook
+        parts = []
+    parts = [part for part in parts if CLINICAL.search(part)] or parts
+    return [read_description(path, part) for part in parts] or [read_description(path)]
 
 
 def list_parts_here(path: Path) -> list[str]:
@@ -446,103 +455,17 @@ def _split_label(x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     return np.ascontiguousarray(others), last.astype(int).astype(str)
 
 
-# --- Archives: one table, a 10x-style folder, or one table a sample ---------------------------
-
-
-@dataclass(frozen=True)
-class SampleTable:
-    """What a tool writes for one sample."""
-
-    title: str
-    needs: frozenset[str]
-    """Lower-case columns by which it is known."""
-    gene: str
-    value: str
-    """The column that is taken: counts where they are whole numbers, else TPM."""
-
-
-SAMPLE_TABLES = [
-    SampleTable("GDC STAR counts", frozenset({"gene_id", "unstranded", "stranded_first"}),
-                "gene_id", "unstranded"),
-    SampleTable("TARGET STAR counts", frozenset({"gene", "unstranded", "stranded_first"}),
-                "gene", "unstranded"),
-    SampleTable("RSEM", frozenset({"expected_count", "tpm", "effective_length"}),
-                "gene_id", "tpm"),
-    SampleTable("salmon", frozenset({"name", "effectivelength", "tpm", "numreads"}),
-                "name", "tpm"),
-    SampleTable("kallisto", frozenset({"target_id", "eff_length", "est_counts", "tpm"}),
-                "target_id", "tpm"),
-    SampleTable("a table of counts without header", frozenset({"gene", "column 2"}),
-                "gene", "column 2"),
-]  # fmt: skip
-
-
-def take_sample_table(table: Table) -> tuple[SampleTable, np.ndarray, np.ndarray] | None:
-    """The genes and values of a table that a tool wrote for one sample, or None."""
-    lower = [name.lower() for name in table.names]
-    for kind in SAMPLE_TABLES:
-        if kind.needs <= set(lower):
-            genes = table.texts(lower.index(kind.gene))
-            return kind, genes, table.values([lower.index(kind.value)])[:, 0]
-    return None
-
-
-@contextmanager
-def _open_archive(path: Path) -> Iterator[tuple[Archive, list[str]]]:
-    """An archive, and those of its files that may hold data; removed from the disk afterwards."""
-    with ExitStack() as opened:
-        folder = opened.enter_context(tempfile.TemporaryDirectory())
-        archive = opened.enter_context(Archive(path, Path(folder)))
-        names = archive.names
-        fitting = [
-            name for name in names
-            if PACKED_ENDINGS.sub("", name).rpartition(".")[2].lower() in TABLE_ENDINGS
-            and not re.search(r"(?i)manifest|readme|annotations\.txt|md5", PurePosixPath(name).name)
-        ]  # fmt: skip
-        found = _find_mtx(names)
-        yield archive, [*found.values()] if found else fitting or names
-
-
-def _list_tables(path: Path) -> list[str]:
-    with _open_archive(path) as (archive, names):
-        several = len(names) > 1 and not _find_mtx(names) and not _is_bundle(archive, names)
-        return names if several else []
-
-
-def _find_mtx(names: list[str]) -> dict[str, str]:
-    """The three files of a 10x-style folder; empty unless all are there."""
-    wanted = {
-        "matrix": r"matrix\.mtx",
-        "genes": r"(features|genes)\.tsv",
-        "cells": r"barcodes\.tsv",
-    }
-    found = {
-        role: next((n for n in names if re.search(pattern + r"(\.gz)?$", n)), "")
-        for role, pattern in wanted.items()
-    }
-    return found if all(found.values()) else {}
-
-
-def _is_bundle(archive: Archive, names: list[str]) -> bool:
-    """Whether an archive holds one table a sample, judged by its first two."""
-    if len(names) < 2:
-        return False
-    try:
-        return all(
-            take_sample_table(read_text(archive.extract(name))) is not None for name in names[:2]
-        )
-    except InputError:
-        return False
+# --- archives, text, and the registry ---------------------------------------------------------
 
 
 def _read_archive(path: Path, request: Request) -> Table | Matrix:
-    with _open_archive(path) as (archive, names):
+    with open_archive(path) as (archive, names):
         if not names:
             raise InputError(f"{path.name} holds no file. Expected one table of samples and genes.")
-        if found := _find_mtx(names):
-            return _read_mtx(archive, found)
-        if request.part is None and _is_bundle(archive, names):
-            return _read_bundle(archive, names, request.progress)
+        if request.part is None:
+            whole = read_whole(archive, names, request.progress)
+            if whole is not None:
+                return whole
         if request.part is None and len(names) > 1:
             listed = ", ".join(names[:5])
             raise InputError(
@@ -556,84 +479,12 @@ def _read_archive(path: Path, request: Request) -> Table | Matrix:
         return reader.read(member, replace(request, part=None))
 
 
-def _read_bundle(archive: Archive, names: list[str], progress: Progress | None) -> Matrix:
-    """One table a sample, side by side; every one must hold the same genes."""
-    genes: np.ndarray | None = None
-    samples, columns = _name_samples(names), []
-    for number, name in enumerate(names):
-        place = archive.extract(name)
-        found = take_sample_table(read_text(place, name=f"{archive.name}, {name}"))
-        place.unlink()
-        if found is None:
-            raise InputError(
-                f"{archive.name}: {name} is not a table of one sample like {names[0]}. Remove it."
-            )
-        kind, these, values = found
-        if genes is None:
-            genes = these
-            check_size(len(names), len(genes), archive.name)
-        if not np.array_equal(genes, these):
-            other = sorted(set(these) ^ set(genes))
-            raise InputError(
-                f"{archive.name}: {name} has other genes than {names[0]} "
-                f"({', '.join(other[:3]) or 'in another order'}). Use one annotation for all."
-            )
-        columns.append(values)
-        if progress:
-            progress((number + 1) / len(names))
-    note = f"{len(names)} files of {kind.title}, one a sample; the column {kind.value} was taken."
-    return Matrix(
-        np.stack(columns), samples, np.asarray(genes), pd.DataFrame(index=samples), Notes([note])
-    )
-
-
-def _name_samples(names: list[str]) -> np.ndarray:
-    """Sample ids out of file names; out of the folders when all files are called the same."""
-    paths = [PurePosixPath(name) for name in names]
-    if len({path.name for path in paths}) < len(paths):
-        return np.array([path.parent.name for path in paths])
-    stems = [PACKED_ENDINGS.sub("", path.name) for path in paths]
-    common = re.compile(
-        r"(\.rna_seq\.(augmented_)?star_gene_counts)?(ReadsPerGene\.out)?(\.(genes|isoforms))?"
-        r"(\.htseq)?(\.counts?)?(\.(tsv|csv|txt|tab|sf|results|counts?))?$"
-    )
-    return np.array([common.sub("", stem) or stem for stem in stems])
-
-
-def _read_mtx(archive: Archive, found: dict[str, str]) -> Matrix:
-    """A 10x-style folder: genes x cells as Matrix Market, with two lists of names."""
-    texts = {role: archive.extract(name) for role, name in found.items()}
-    try:
-        with open_content(texts["matrix"]) as stream:
-            rows, columns, *_ = scipy.io.mminfo(stream)
-        check_size(rows, columns, archive.name)
-        with open_content(texts["matrix"]) as stream:
-            x = scipy.io.mmread(stream, spmatrix=False)
-        x = x.toarray() if scipy.sparse.issparse(x) else np.asarray(x)
-    except (ValueError, OverflowError, OSError) as error:
-        raise InputError(f"{archive.name}: {found['matrix']} is not a matrix: {error}") from None
-    lists = {}
-    for role in ("genes", "cells"):
-        with open_content(texts[role]) as stream:
-            content = b"".join(iter(lambda: stream.read(1 << 20), b""))
-        lines = content.decode("utf-8", errors="replace").splitlines()
-        lists[role] = [line.split("\t") for line in lines]
-    if x.shape != (len(lists["genes"]), len(lists["cells"])):
-        raise InputError(
-            f"{archive.name}: the matrix is {x.shape[0]} x {x.shape[1]}, but there are "
-            f"{len(lists['genes'])} genes and {len(lists['cells'])} barcodes."
-        )
-    genes = np.array([row[1] if len(row) > 1 and row[1] else row[0] for row in lists["genes"]])
-    samples = np.array([row[0] for row in lists["cells"]])
-    note = "A folder of Matrix Market with its features and barcodes; gene names were taken."
-    x = np.ascontiguousarray(x.T, dtype=np.float32)
-    return Matrix(x, samples, genes, pd.DataFrame(index=samples), Notes([note]))
-
-
-# --- text, and the registry ------------------------------------------------------------------
-
-
-def _read_text(path: Path, request: Request, name: str | None = None) -> Table:
+def _read_text(path: Path, request: Request, name: str | None = None) -> Table | Matrix:
+    kind = find_other_kind(path)
+    if kind == "series":
+        return describe_series(path) if request.all_text else read_series(path, request.progress)
+    if kind is not None:
+        raise InputError(f"{name or path.name} is {kind}")
     return read_text(
         path, name=name, metadata=request.metadata, all_text=request.all_text,
         progress=request.progress,
@@ -653,7 +504,7 @@ READERS = {
     "parquet": Reader(_read_parquet),
     "feather": Reader(_read_feather),
     "excel": Reader(_read_excel, _list_sheets),
-    "hdf5": Reader(lambda path, request: read_hdf5(path, request.part), list_hdf5),
+    "hdf5": Reader(lambda path, request: take_expression(path, request.part), list_expression),
     "matlab": Reader(_read_matlab, _list_matrices),
-    "archive": Reader(_read_archive, _list_tables),
+    "archive": Reader(_read_archive, list_tables),
 }

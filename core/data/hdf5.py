@@ -1,4 +1,4 @@
-"""HDF5 files: every link and dataset is looked at before anything is read, then h5ad is read.
+"""HDF5 files: every link and dataset is looked at before anything is read.
 
 HDF5 can fetch a dataset's values out of any other file: through external links, external storage
 and virtual datasets. None of them is followed here; a file that holds one is refused.
@@ -9,12 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
-import numpy as np
-import pandas as pd
-import scipy.sparse
 
-from core.data.matrix import Matrix, as_texts, check_size
-from core.data.notes import Notes
 from core.data.unpack import most_unpacked
 from core.errors import InputError
 
@@ -111,44 +106,3 @@ def check_declared(things: list[h5py.Group | h5py.Dataset], path: Path) -> None:
             f"size may hold ({most / 1e9:.1f} GB). It is damaged, or made of nothing; store only "
             "what is there."
         )
-
-
-def list_hdf5(path: Path) -> list[str]:
-    """Matrices that can be chosen in an h5ad file; empty when there is no choice."""
-    with open_hdf5(path) as file:
-        parts = ["X"] if "X" in file else []
-        parts += [f"layers/{name}" for name in file.get("layers", {})]
-        parts += ["raw"] if "raw/X" in file else []
-    return parts if len(parts) > 1 else []
-
-
-def read_hdf5(path: Path, part: str | None) -> Matrix:
-    """Read an h5ad file; raises InputError for another or a damaged one."""
-    from anndata.io import read_elem  # a second to import, which other formats need not wait for
-
-    place = {None: "X", "raw": "raw/X"}.get(part, part)
-    with open_hdf5(path) as file:
-        names = "raw/var" if part == "raw" else "var"
-        missing = [name for name in (place, "obs", names) if name not in file]
-        if missing:
-            raise InputError(
-                f"{path.name} is not an h5ad file with samples x genes in {place}: it has no "
-                f"{missing[0]}."
-            )
-        x = file[place]
-        check_declared([x, file["obs"], file[names]], path)
-        check_size(*(x.attrs["shape"] if isinstance(x, h5py.Group) else x.shape), path.name)
-        x, obs, var = read_elem(x), read_elem(file["obs"]), read_elem(file[names])
-        x = x.toarray() if scipy.sparse.issparse(x) else np.asarray(x)
-        x = x.astype(np.float32, copy=False)
-        if x.shape != (len(obs), len(var)):
-            raise InputError(
-                f"{path.name}: {place} is {x.shape[0]} x {x.shape[1]}, but there are {len(obs)} "
-                f"samples and {len(var)} genes."
-            )
-        texts = pd.DataFrame(
-            {str(name): as_texts(column) for name, column in obs.items()}, index=obs.index
-        )
-        names = (index.to_numpy().astype(str) for index in (obs.index, var.index))
-    notes = Notes([] if part is None else [f"Expression was taken from {part}."])
-    return Matrix(x, *names, texts, notes)

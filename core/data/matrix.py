@@ -1,6 +1,6 @@
 """What a format with names of its own holds: expression with its samples and genes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,8 @@ class Matrix:
     genes: np.ndarray
     obs: pd.DataFrame
     notes: Notes
+    symbols: dict[str, str] = field(default_factory=dict)
+    """Id of a gene -> the symbol that the file gives beside it."""
 
 
 def as_texts(column: pd.Series) -> pd.Series:

@@ -1,7 +1,7 @@
 """Reading expression files: one file in, one AnnData out, completely or not at all."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +31,8 @@ from core.data.columns import (
     sort_out_samples,
     warn_of_missing,
 )
-from core.data.formats import Request, read_any, read_description, take_sample_table
+from core.data.formats import Request, read_any, read_descriptions
+from core.data.gene_symbols import find_symbols, use_symbols
 from core.data.genes import clean_genes, merge_genes
 from core.data.labels import clean_labels
 from core.data.matrix import Matrix, check_size
@@ -47,7 +48,9 @@ from core.data.roles import (
     describe_genes,
     suggest_label,
 )
-from core.data.samples import add_barcode_columns, cut_barcode, join_table
+from core.data.sample_names import cut_barcode
+from core.data.samples import add_barcode_columns, join_descriptions, join_table, shorten_paths
+from core.data.shapes import turn_other_shapes
 from core.data.text import Table
 from core.data.text_form import number_columns, say_no_header
 from core.data.unpack import Progress
@@ -68,11 +71,12 @@ RESERVED = {"_index", "__categories"}
 
 def read_dataset(
     matrix: Path,
-    labels: Path | None = None,
+    labels: Path | Sequence[Path] | None = None,
     *,
     orientation: Orientation = "auto",
     roles: Mapping[str, Role] | None = None,
     part: str | None = None,
+    symbols: bool = False,
     progress: Progress | None = None,
 ) -> AnnData:
     """Read an expression matrix, and what is known about its samples.
@@ -86,10 +90,12 @@ def read_dataset(
 
     Args:
         matrix: the file, in any format of `core.data.formats`.
-        labels: a second table with sample ids in one column; all its other columns are joined.
+        labels: a second table with sample ids in one column; all its other columns are joined. Of
+            several, one has the samples' ids, the others any column of it (such as GDC's cases).
         orientation: where the samples stand; 'auto' finds out and says why in the notes.
         roles: column (or row) -> what it is, for those that would be taken otherwise.
         part: the sheet, layer, variable or packed file to read, as `list_parts` names them.
+        symbols: name genes by the symbols that the file gives beside their ids.
         progress: told the share that is read.
 
     Returns:
@@ -103,17 +109,17 @@ def read_dataset(
     """
     notes = Notes()
     roles = {name: check_role(name, role) for name, role in (roles or {}).items()}
-    description, unused = (None, {}) if labels is None else _read_labels(labels, roles, notes)
+    tables = [labels] if isinstance(labels, Path) else list(labels or [])
+    descriptions = [one for table in tables for one in read_descriptions(table)]
+    description, unused = None, {}
+    if descriptions:
+        joined = join_descriptions(descriptions, notes)
+        description, unused = _take_labels(joined, roles, notes)
     as_text = {name.lower() for name, role in roles.items() if role in {"id", *ABOUT_SAMPLES}}
     read = read_any(matrix, Request(part, as_text, progress=progress))
-    if isinstance(read, Table) and (one := take_sample_table(read)) is not None:
-        kind, genes, values = one
-        notes.say(
-            f"This is {kind.title} of one sample; the column {kind.value} was taken. To read many "
-            "samples, put their files into one zip file."
-        )
-        sample = np.array([matrix.name.partition(".")[0]])
-        read = Matrix(values[None], sample, genes, pd.DataFrame(index=sample), Notes())
+    beside = read.symbols if isinstance(read, Matrix) else find_symbols(read)
+    if isinstance(read, Table):
+        read = turn_other_shapes(read, matrix.name, notes)
     if isinstance(read, Matrix):
         notes.add(read.notes)
         taken = _take_matrix(read, roles)
@@ -143,6 +149,7 @@ def read_dataset(
     check_names(roles, names | set(data.obs.columns), data.obs.columns, matrix.name)
     assigned = assign_roles(data, roles)
     clean_labels(data, assigned.get("class") or suggest_label(data), notes)
+    data = use_symbols(data, beside, notes, wanted=symbols)
     data.uns = {
         "scale": detect_scale(data.X),
         "source": matrix.name,
@@ -155,11 +162,10 @@ def read_dataset(
     return data
 
 
-def _read_labels(
-    labels: Path, roles: Mapping[str, Role], notes: Notes
+def _take_labels(
+    table: Table, roles: Mapping[str, Role], notes: Notes
 ) -> tuple[Table, dict[str, Column]]:
     """The table about samples, each of its columns once, and its columns that are left out."""
-    table = read_description(labels)
     names: list[str] = []
     for name in table.names:
         times = sum(other == name or other.startswith(f"{name} (") for other in names)
@@ -168,13 +174,13 @@ def _read_labels(
     if again:
         notes.warn(
             "repeated_columns",
-            f"{labels.name} has columns of the same name; they are now called {', '.join(again)}.",
+            f"{table.source} has columns of the same name; they are now called {', '.join(again)}.",
         )
     for name in names:
         if roles.get(name) in ("id", "gene", "sample"):
             raise InputError(
-                f"{name!r} of {labels.name} can't be {roles[name]!r}: a table of labels has class, "
-                "patient, batch, label, or ignore."
+                f"{name!r} of {table.source} can't be {roles[name]!r}: a table of labels has "
+                "class, patient, batch, label, or ignore."
             )
     unused = {
         name: Column(
@@ -227,11 +233,15 @@ def _find_known(table: Table, description: Table | None) -> set[str]:
     if description is None:
         return set()
     loose = cut_barcode(12)
+    ids = _id_column(table)
+    names = {*table.names, *([] if ids is None else table.texts(ids))}
+    written = {str(name): loose(str(name)) for name in names}
     columns = (description.texts(index) for index in range(len(description.names)))
     known = {loose(str(text)) for texts in columns for text in texts} - {""}
-    ids = _id_column(table)
-    names = [*table.names, *([] if ids is None else table.texts(ids))]
-    return {str(name) for name in names if loose(str(name)) in known}
+    header = {loose(name) for name in description.names[1:]}
+    if len(header & set(written.values())) > len(header) / 2:  # it lies on its side
+        known |= header
+    return {name for name, key in written.items() if key in known}
 
 
 def _take_back_header(description: Table, data: AnnData, notes: Notes) -> Table:
@@ -282,9 +292,12 @@ def _id_column(
         if not _are_numbers(values) and len(set(values)) == len(values)
     ]  # fmt: skip
     if description is not None and several:
-        hits = {index: len(_known_samples(texts[index], description)) for index in several}
-        best = max(several, key=hits.__getitem__)
-        if hits[best] > max((hits.get(index, 0) for index in named[:1]), default=0):
+        hits = {
+            index: len(_known_samples(texts[index], description))
+            for index in several if lower[index] not in METADATA_NAMES
+        }  # fmt: skip
+        best = max(hits, key=hits.__getitem__, default=0)
+        if hits.get(best, 0) > max((hits.get(index, 0) for index in named[:1]), default=0):
             return best
     words = [index for index in named if not _are_numbers(texts[index])]
     if words:
@@ -475,7 +488,7 @@ def _require_numbers(columns: list[int], table: Table) -> None:
 def _assemble(taken: Taken, source: str, notes: Notes) -> AnnData:
     """One AnnData with unique ids, without rows that aren't genes and without blank words."""
     check_size(len(taken.samples), len(taken.genes), source)
-    samples = np.char.strip(taken.samples.astype(str))
+    samples = shorten_paths(np.char.strip(taken.samples.astype(str)), notes)
     _check_ids(samples, source)
     for what, names in (("sample", samples), ("gene", taken.genes), ("column", taken.obs)):
         _refuse_control_characters(what, names, source)

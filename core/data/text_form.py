@@ -32,6 +32,8 @@ CORNER = re.compile(
 )
 """Words of which the name of an id column is made."""
 
+csv.field_size_limit(MAX_LINE)  # a line without this delimiter is one cell
+
 
 @dataclass(frozen=True)
 class TextForm:
@@ -362,7 +364,9 @@ def _name_without_header(rows: list[Row], labels: bool, name: str, notes: Notes)
         return [*number_columns(len(first.cells) - empty), *[""] * empty]
     gene = first.cells[0]
     counted = len(first.cells) == 2 or GENE_ID.fullmatch(gene) or gene.startswith(("N_", "__"))
-    if len(first.cells) <= 4 and counted and all(cell.isdecimal() for cell in first.cells[1:]):
+    measured = len(first.cells) == 2 and GENE_ID.fullmatch(gene) and _are_numbers(first)
+    whole = counted and all(cell.isdecimal() for cell in first.cells[1:])
+    if len(first.cells) <= 4 and (whole or measured):
         return ["gene", *number_columns(len(first.cells))[1:]]
     raise _say_values(first, name)
 
