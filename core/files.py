@@ -3,11 +3,15 @@
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
+"""What reading a JSON document or an array raises when the file is damaged or another one."""
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:

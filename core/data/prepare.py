@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.errors import InputError
-from core.files import write_atomic
+from core.errors import DamageError, InputError
+from core.files import UNREADABLE, write_atomic
 
 Z_LIMIT = 4.0
 """z scores are clipped at this many SD on either side before they become [0, 1]."""
@@ -339,13 +339,39 @@ class Preprocessor:
 
     @classmethod
     def load(cls, path: Path) -> "Preprocessor":
-        """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as file:
-            content = {field.name: file[field.name] for field in fields(cls)}
-        content["spec"] = PreparationSpec.model_validate_json(str(content["spec"]))
-        content["scale"] = str(content["scale"])
-        content["log_library"] = float(content["log_library"])
+        """Read what `save` wrote, in this version or an earlier one.
+
+        Raises DamageError when the file can't be read.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                found = {name: file[name] for name in file.files}
+            if "spec" not in found:
+                found = _from_first(found)
+            content = {field.name: found[field.name] for field in fields(cls)}
+            content["spec"] = PreparationSpec.model_validate_json(str(content["spec"]))
+            content["scale"] = str(content["scale"])
+            content["log_library"] = float(content["log_library"])
+        except UNREADABLE as error:
+            raise DamageError(f"The preparation {path} can't be read: {error}.") from None
         return cls(**content)
+
+
+def _from_first(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What 0.1.0 wrote, with what it lacked: it had one choice of genes and two scalings."""
+    spec = PreparationSpec(genes=max(len(found["index"]), 4), scaling=str(found["scaling"]))
+    fill = np.full(len(found["all_genes"]), np.nan, np.float32)
+    fill[found["index"]] = found["fill"]
+    nothing = np.empty(0, np.float32)
+    return {
+        **found,
+        "spec": np.array(spec.model_dump_json()),
+        "fill": fill,
+        "reference": nothing,
+        "log_library": np.array(0.0),
+        "distribution": nothing,
+        "steps": np.empty((0, len(found["index"])), np.float32),
+    }
 
 
 def check_reads(spec: PreparationSpec, scale: str) -> None:

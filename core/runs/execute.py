@@ -20,7 +20,7 @@ from core.images.layout import GeneLayout
 from core.images.layouts import fit_layout
 from core.models.baselines import BASELINES, fit_predict_proba
 from core.models.network import build_network, save_network
-from core.runs.result import RunResult
+from core.runs.result import RunResult, hash_kept
 from core.runs.spec import RunSpec
 from core.runs.study import Study, open_study
 from core.training.augmentations import AUGMENTATIONS
@@ -290,6 +290,7 @@ def _gather(spec: RunSpec, study: Study, folder: Path) -> RunResult:
             **{name: version(name) for name in ("torch", "torchvision", "numpy", "scikit-learn")},
         },
         notes=_explain_conditions(spec, first),
+        files=hash_kept(folder),
     )
     write_json(folder / "result.json", result.model_dump(mode="json"))
     return result

@@ -24,7 +24,7 @@ from core.images.references import read_gene_sets, reference_file
 from core.lease import Lease, is_held
 from core.models.backbones import REGION_CELLS
 from core.processes import start_detached
-from core.runs.result import load_predictions, load_result
+from core.runs.result import check_kept, load_predictions, load_result, load_spec
 from core.runs.spec import RunSpec
 from core.runs.study import class_labels
 
@@ -280,7 +280,7 @@ def _find(run: str, recipe: Recipe, suffix: str) -> Path:
 
 def fold_layout(run: str, fold: int) -> GeneLayout:
     """The layout that a fold of a finished run was trained with."""
-    return GeneLayout.load(run_folder(run) / "folds" / str(fold) / "layout.npz")
+    return GeneLayout.load(check_kept(run, f"folds/{fold}/layout.npz"))
 
 
 def group_genes(recipe: Recipe, genes: np.ndarray) -> tuple[list[str], np.ndarray]:
@@ -355,15 +355,16 @@ def describe_regions(spec: RunSpec, recipe: Recipe, maps: np.ndarray, layout: Ge
     )
 
 
-def gene_expression(spec: RunSpec, data: AnnData, gene: str) -> pd.DataFrame:
-    """log2 expression of a gene in the run's samples: sample, class, log2_expression.
+def gene_expression(run: str, data: AnnData, gene: str) -> pd.DataFrame:
+    """log2 expression of a gene in a finished run's samples: sample, class, log2_expression.
 
     Taken through the first fold's preparation whose image has the gene; raises InputError when
     none has it.
     """
+    spec = load_spec(run)
     data = select_samples(data, spec.where, spec.leave_out)
-    for place in sorted((run_folder(spec.id) / "folds").iterdir()):
-        prepared = Preprocessor.load(place / "preprocessor.npz")
+    for number in range(len(load_result(run).folds)):
+        prepared = Preprocessor.load(check_kept(run, f"folds/{number}/preprocessor.npz"))
         column = np.flatnonzero(prepared.genes == gene)
         if len(column):
             values = prepared.log_expression(np.asarray(data.X))[:, column[0]]
@@ -374,4 +375,4 @@ def gene_expression(spec: RunSpec, data: AnnData, gene: str) -> pd.DataFrame:
                     "log2_expression": values,
                 }
             )
-    raise InputError(f"Gene {gene!r} was not on the images of run {spec.id}.")
+    raise InputError(f"Gene {gene!r} was not on the images of run {run}.")

@@ -502,7 +502,7 @@ UNSEEN = ("cancel", "enough")
 
 def _to_record(row: sqlite3.Row) -> RunRecord:
     fields = {name: row[name] for name in row.keys() if name not in UNSEEN}  # noqa: SIM118
-    return RunRecord(**{**fields, "spec": RunSpec.parse(json.loads(row["spec"]))})
+    return RunRecord(**{**fields, "spec": RunSpec.restore(json.loads(row["spec"]))})
 
 
 def bytes_of(run: str) -> int:

@@ -31,7 +31,7 @@ from core.runs.explain import (
     read_answers,
     read_evidence,
 )
-from core.runs.result import result_path
+from core.runs.result import load_spec, result_path
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore
 from core.runs.whatif import permuted_labels
@@ -58,7 +58,7 @@ def load_evidence(run: str, recipe: Recipe) -> TrustCard:
 
 def request_permuted(run: str) -> RunRecord:
     """Queue the run with permuted labels; one that is known is only given back."""
-    spec = permuted_labels(_read_spec(run))
+    spec = permuted_labels(load_spec(run))
     return RunStore().submit(spec, f"Permuted labels of {run[:6]}", parent=run)[0]
 
 
@@ -69,7 +69,7 @@ def request_planted(run: str, data: AnnData) -> RunRecord:
     and lists of genes are the simulation's. Where the dataset is larger than the simulation can
     be, that is as large as it can be.
     """
-    spec = _read_spec(run)
+    spec = load_spec(run)
     data = select_samples(data, spec.where, spec.leave_out)
     samples = int(np.clip(data.n_obs, *PLANTED_SAMPLES))
     genes = int(np.clip(data.n_vars, *PLANTED_GENES))
@@ -102,7 +102,7 @@ def planted_recipe(recipe: Recipe) -> Recipe:
 
 
 def _look_at_permuted(run: str) -> Evidence:
-    control = permuted_labels(_read_spec(run)).id
+    control = permuted_labels(load_spec(run)).id
     if control == run or not result_path(control).exists():
         return without_control("permuted", "This run has not been repeated with permuted labels.")
     return measure_permuted(*read_answers(control))
@@ -114,7 +114,3 @@ def _look_at_planted(run: str, recipe: Recipe) -> Evidence:
         return without_control("planted", "The recipe has not been tried on known genes.")
     truth = pd.read_csv(run_folder(run) / "planted.csv", keep_default_na=False)
     return measure_planted(class_genes(control, recipe), truth)
-
-
-def _read_spec(run: str) -> RunSpec:
-    return RunSpec.parse(read_json(run_folder(run) / "spec.json"))
