@@ -13,6 +13,10 @@ class DamageError(InputError):
     """Something that was kept can't be read any more, or isn't what was kept."""
 
 
+class StoreError(InputError):
+    """The list of runs can't be read or written at the moment, or at all."""
+
+
 class WeightsError(GeneCanvasError):
     """Network weights are missing, damaged or of another architecture."""
 

@@ -2,6 +2,7 @@
 
 import platform
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,12 +15,12 @@ from sklearn.metrics import confusion_matrix
 from core.data.prepare import Preprocessor
 from core.errors import Cancelled
 from core.evaluation.metrics import score
-from core.files import read_json, write_atomic, write_json
+from core.files import UNREADABLE, read_json, write_atomic, write_json
 from core.images.imager import GeneImager
 from core.images.layout import GeneLayout
 from core.images.layouts import fit_layout
 from core.models.baselines import BASELINES, fit_predict_proba
-from core.models.network import build_network, save_network
+from core.models.network import GeneImageNetwork, build_network, save_network
 from core.runs.result import RunResult, hash_kept
 from core.runs.spec import RunSpec
 from core.runs.study import Study, open_study
@@ -33,10 +34,13 @@ from core.training.device import (
     reset_peak_memory,
 )
 from core.training.features import FrozenPart
-from core.training.loop import EnoughEpochs, FoldData, predict_proba, train
+from core.training.loop import EnoughEpochs, FoldData, predict_proba, read_trained, train
 from core.training.repeats import repeat_sd
 from core.training.splits import Fold
 from core.words import say_duration
+
+BEGUN = "begun.json"
+"""What a fold that is being trained started from."""
 
 
 class Reporter(Protocol):
@@ -139,7 +143,7 @@ def _run_fold(
     }  # fmt: skip
 
     watch.say(f"building {spec.network.backbone}")
-    network, weights = build_network(spec.network, len(study.classes), seed=spec.seed)
+    network, weights = _begin_network(spec, len(study.classes), place)
     network.to(device)
     imager.to(device)
     precision = choose_precision(spec.training.precision, device)
@@ -207,7 +211,27 @@ def _run_fold(
             "seconds": time.perf_counter() - started + earlier,
         },
     )
-    (place / "checkpoint.pt").unlink(missing_ok=True)
+    for name in ("checkpoint.pt", BEGUN):
+        (place / name).unlink(missing_ok=True)
+
+
+def _begin_network(spec: RunSpec, classes: int, place: Path) -> tuple[GeneImageNetwork, str]:
+    """The network that a fold trains, and a sentence on what it started from.
+
+    One that goes on from its checkpoint needs no other weights: its parent may be gone by now.
+    """
+    trained = read_trained(place / "checkpoint.pt")
+    with suppress(*UNREADABLE):
+        weights = read_json(place / BEGUN)["weights"]
+        if trained is not None:
+            blank = spec.network.model_copy(update={"weights": "scratch"})
+            network, _ = build_network(blank, classes, seed=spec.seed)
+            network.load_state_dict(trained)
+            return network, weights
+    network, weights = build_network(spec.network, classes, seed=spec.seed)
+    with suppress(OSError):
+        write_json(place / BEGUN, {"weights": weights})
+    return network, weights
 
 
 def fit_images(
