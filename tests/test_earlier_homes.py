@@ -1,6 +1,5 @@
 """Homes that earlier versions left still open, and say what was done then."""
 
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +13,13 @@ from core.runs.explain import explain_run, gene_expression, load_attribution
 from core.runs.outcome import NETWORK, load_outcome
 from core.runs.result import load_fold, load_predictions, load_result
 from core.runs.store import RunState, RunStore
-
-HOMES = sorted((Path(__file__).parent / "data").glob("home_*/home.tar.xz"))
+from tests.earlier_homes import HOMES, unpack_home
 
 
 @pytest.fixture(params=HOMES, ids=lambda path: path.parent.name)
 def earlier(request: pytest.FixtureRequest, home: Path) -> str:
     """A copy of an earlier home; the version that left it."""
-    with tarfile.open(request.param) as packed:
-        packed.extractall(home.parent, filter="data")
+    unpack_home(request.param, home)
     return request.param.parent.name.removeprefix("home_")
 
 

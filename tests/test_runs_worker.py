@@ -1,11 +1,15 @@
 """Runs from queue to result with a real worker process: whole, cancelled, killed, resumed."""
 
 import os
+import shutil
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +22,7 @@ from core.errors import InputError
 from core.explain.methods import Recipe
 from core.files import read_json
 from core.home import run_folder
+from core.processes import ROOT
 from core.runs import launch
 from core.runs.compare import compare_runs
 from core.runs.explain import class_genes, explain_run, explanation_state, load_attribution
@@ -54,7 +59,7 @@ def start_worker() -> subprocess.Popen:
     )
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 200) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -120,6 +125,86 @@ def test_a_killed_run_is_queued_again_and_ends_with_the_same_numbers(dataset: st
     undisturbed = load_predictions(run)
     numbers = [name for name in resumed if name.startswith("p_")]
     assert np.array_equal(resumed[numbers], undisturbed[numbers])
+
+
+def test_a_child_goes_on_from_its_checkpoint_when_its_parent_is_gone(dataset: str) -> None:
+    store = RunStore()
+    parent = store.submit(make_spec(dataset))[0].id
+    assert start_worker().wait(120) == 0
+    weights = {"weights": f"run:{parent}"}
+    child = store.submit(make_spec(dataset, network=weights, training={"epochs": 6}))[0].id
+    with pytest.raises(InputError, match=f"{child} .*starts from the weights of run {parent}"):
+        store.delete(parent)
+    worker = start_worker()
+    wait_until(lambda: len(store.epochs(child)) >= 2)
+    worker.kill()
+    worker.wait()
+    shutil.rmtree(run_folder(parent))
+    assert start_worker().wait(120) == 0
+    assert store.get(child).state == RunState.DONE, store.get(child).reason
+    assert parent in load_result(child).weights
+    store.delete(parent)  # what is done needs it no more
+    resumed = load_predictions(child)
+
+    store.delete(child)
+    store.submit(make_spec(dataset))
+    store.submit(make_spec(dataset, network=weights, training={"epochs": 6}))
+    assert start_worker().wait(120) == 0
+    numbers = [name for name in resumed if name.startswith("p_")]
+    assert np.array_equal(resumed[numbers], load_predictions(child)[numbers])
+
+
+def test_a_server_without_pages_goes_on_with_what_a_killed_worker_left(
+    dataset: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("streamlit")
+    store = RunStore()
+    run = store.submit(make_spec(dataset, training={"epochs": 6}))[0].id
+    waiting = store.submit(make_spec(dataset, split={"test_size": 0.4}))[0].id
+    worker = start_worker()
+    wait_until(lambda: len(store.epochs(run)) >= 1)
+    worker.kill()
+    worker.wait()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with (tmp_path / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true",
+             "--server.address", "127.0.0.1", "--server.port", str(port)],
+            cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        wait_until(lambda: store.get(waiting).state.finished)
+        assert {store.get(name).state for name in (run, waiting)} == {RunState.DONE}
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_a_locked_store_ends_no_training(dataset: str, home: Path) -> None:
+    """Somebody keeps the store locked from the first epoch until the result stands."""
+    store = RunStore()
+    run = store.submit(make_spec(dataset, training={"epochs": 6}))[0].id
+    worker = start_worker()
+    wait_until(lambda: len(store.epochs(run)) >= 1)
+    with closing(sqlite3.connect(home / "runs.sqlite", isolation_level=None)) as lock:
+        lock.execute("BEGIN IMMEDIATE")
+        wait_until(lambda: (run_folder(run) / "result.json").exists())
+        lock.execute("COMMIT")
+    assert worker.wait(120) == 0
+    assert store.get(run).state == RunState.DONE, store.get(run).reason
+    assert store.epochs(run)["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_checkpoint_that_finds_no_room_ends_no_training(dataset: str) -> None:
+    """Files of at most 4 MB: room for the network, none for a checkpoint, which is larger."""
+    store = RunStore()
+    run = store.submit(make_spec(dataset))[0].id
+    limited = f"ulimit -f 4096; exec {sys.executable} -m core.runs.worker"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    assert subprocess.run(["bash", "-c", limited], env=environment, check=False).returncode == 0
+    assert store.get(run).state == RunState.DONE, store.get(run).reason
 
 
 def test_a_running_run_is_cancelled_and_a_stopped_worker_says_so(dataset: str) -> None:

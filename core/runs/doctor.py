@@ -239,7 +239,11 @@ def _examine_datasets(repair: bool) -> Iterator[Finding]:
 
 
 def _examine_runs(repair: bool) -> Iterator[Finding]:
-    for record in RunStore().list() if RunStore.exists() else []:
+    try:
+        records = RunStore().list() if RunStore.exists() else []
+    except StoreError:
+        return  # that is a finding of its own
+    for record in records:
         thing = f"Run {record.id}"
         damage = damage_of(record.id) if record.state == RunState.DONE else None
         if damage is not None:

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -13,11 +14,11 @@ from anndata import AnnData
 
 from core.data.check import select_samples
 from core.data.prepare import Preprocessor
-from core.errors import Cancelled, InputError
+from core.errors import Cancelled, DamageError, InputError
 from core.explain.evidence import Evidence, judge_again, measure_skill
 from core.explain.gene_sets import form_groups
 from core.explain.methods import METHODS, Recipe
-from core.files import read_json, write_atomic, write_json
+from core.files import UNREADABLE, read_json, write_atomic, write_json
 from core.home import run_folder
 from core.images.layout import GeneLayout
 from core.images.references import read_gene_sets, reference_file
@@ -145,7 +146,8 @@ def _compute(
             raise Cancelled("The computation was cancelled.")
         if time.monotonic() - last > 0.5:
             last = time.monotonic()
-            write_json(target, {"done": done, "total": total})
+            with suppress(OSError):  # progress is not worth a failure
+                write_json(target, {"done": done, "total": total})
 
     try:
         work(report)
@@ -163,11 +165,15 @@ def _compute(
 
 def load_attribution(run: str, recipe: Recipe) -> RunAttribution:
     """Read a computed attribution; raises InputError while there is none."""
-    with np.load(_find(run, recipe, ATTRIBUTION), allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    overlap = json.loads(str(arrays.pop("untrained_overlap")))
-    optional = {name: arrays.pop(name, None) for name in OPTIONAL}
-    return RunAttribution(**arrays, **optional, untrained_overlap=overlap)
+    path = _find(run, recipe, ATTRIBUTION)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        overlap = json.loads(str(arrays.pop("untrained_overlap")))
+        optional = {name: arrays.pop(name, None) for name in OPTIONAL}
+        return RunAttribution(**arrays, **optional, untrained_overlap=overlap)
+    except UNREADABLE:
+        raise _say_damaged(path) from None
 
 
 def measure_run_skill(run: str) -> Evidence:
@@ -188,7 +194,11 @@ def read_evidence(run: str, recipe: Recipe) -> list[Evidence]:
 
     Raises InputError while it is not computed.
     """
-    return [judge_again(Evidence(**row)) for row in read_json(_find(run, recipe, EVIDENCE))]
+    path = _find(run, recipe, EVIDENCE)
+    try:
+        return [judge_again(Evidence(**row)) for row in read_json(path)]
+    except UNREADABLE:
+        raise _say_damaged(path) from None
 
 
 def class_genes(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFrame:
@@ -199,7 +209,10 @@ def class_genes(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFram
     """
     path = _find(run, recipe, ".genes.csv")
     missing = {name: [""] for name in ("log2fc", "fdr", "sd", "p", "welch", "logistic")}
-    table = pd.read_csv(path, keep_default_na=False, na_values=missing)
+    try:
+        table = pd.read_csv(path, keep_default_na=False, na_values=missing)
+    except UNREADABLE:
+        raise _say_damaged(path) from None
     if "logistic" not in table:
         table["logistic"] = np.nan  # written before the logistic regression stood beside it
     if cls is None:
@@ -248,11 +261,12 @@ def explanation_state(
     target = _beside(run, recipe, result, ".progress.json")
     try:
         progress, age = read_json(target), time.time() - target.stat().st_mtime
-    except FileNotFoundError:
+    except UNREADABLE:  # none, or not worth a failure
         return ExplanationState("missing", 0.0, "")
     if "error" in progress:
         return ExplanationState("failed", 0.0, progress["error"])
-    if not is_held(_beside(run, recipe, result, ".lease")) and age > patience:
+    # a time in the future is that of a clock that has been set back since
+    if not is_held(_beside(run, recipe, result, ".lease")) and abs(age) > patience:
         log = _beside(run, recipe, result, ".log")
         tail = log.read_text(errors="replace")[-500:] if log.exists() else ""
         return ExplanationState("failed", 0.0, f"The computation died. {tail}".strip())
@@ -276,6 +290,13 @@ def _find(run: str, recipe: Recipe, suffix: str) -> Path:
             f"{what}{METHODS[recipe.method].title} of run {run} has not been computed yet."
         )
     return path
+
+
+def _say_damaged(path: Path) -> DamageError:
+    return DamageError(
+        f"{path} is damaged. Delete it, or all that is damaged by `python -m core doctor "
+        "--repair`; it is then computed again."
+    )
 
 
 def fold_layout(run: str, fold: int) -> GeneLayout:

@@ -287,7 +287,7 @@ def baselines_state(patience: float = 60) -> tuple[str, str]:
     log = _log_path().read_text(errors="replace")
     if errors := [line for line in log.splitlines() if "rror: " in line]:
         return "failed", errors[-1].partition("rror: ")[2]
-    young = time.time() - _log_path().stat().st_mtime < patience
+    young = abs(time.time() - _log_path().stat().st_mtime) < patience
     return ("working", "") if young and not log else ("idle", "")
 
 

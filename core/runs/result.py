@@ -153,7 +153,7 @@ def check_kept(run: str, name: str) -> Path:
 
     Of results from before hashes were kept only that it is there is known.
     """
-    path, expected = run_folder(run) / name, load_result(run).files.get(name)
+    path, expected = run_folder(run) / name, _hash_of(run, name)
     if not path.exists() or (expected and hash_file(path, "sha256") != expected):
         raise _damage(run, name)
     return path
@@ -170,10 +170,18 @@ def _read_kept(run: str, name: str) -> bytes:
         content = (run_folder(run) / name).read_bytes()
     except OSError:
         raise _damage(run, name) from None
-    expected = load_result(run).files.get(name)
+    expected = _hash_of(run, name)
     if expected and hashlib.sha256(content).hexdigest() != expected:
         raise _damage(run, name)
     return content
+
+
+def _hash_of(run: str, name: str) -> str | None:
+    """A file's SHA-256 when the run ended; None where nothing answers for it."""
+    try:
+        return load_result(run).files.get(name)
+    except InputError:
+        return None
 
 
 def _damage(run: str, name: str) -> DamageError:

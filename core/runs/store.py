@@ -197,7 +197,7 @@ class RunStore:
                     raise
                 db.execute("COMMIT")
         except sqlite3.DatabaseError as error:
-            raise StoreError(f"The store {self.path} can't be used: {error}.") from error
+            raise self._say_unusable(error) from error
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -211,7 +211,13 @@ class RunStore:
                 db.row_factory = sqlite3.Row
                 yield db
         except sqlite3.DatabaseError as error:
-            raise StoreError(f"The store {self.path} can't be used: {error}.") from error
+            raise self._say_unusable(error) from error
+
+    def _say_unusable(self, error: sqlite3.DatabaseError) -> StoreError:
+        what = f"The list of runs {self.path} can't be used: {error}."
+        if not isinstance(error, sqlite3.OperationalError):  # not locked or full, but damaged
+            what += " `python -m core doctor --repair` sets it aside and makes it from the folders."
+        return StoreError(what)
 
     @contextmanager
     def kept_open(self) -> Iterator[None]:
