@@ -9,7 +9,7 @@ import annotated_types
 import streamlit as st
 from pydantic import BaseModel
 
-from core.data.prepare import PreparationSpec
+from core.data.prepare import FEWEST_GENES, PreparationSpec
 from core.data.store import DatasetRecord
 from core.records import Registry
 
@@ -87,7 +87,7 @@ def ask_field(model: type[BaseModel], name: str, *, key: str, default: Any = Non
 
 def ask_genes(record: DatasetRecord, default: int) -> int:
     """How many genes are painted: at most as many as the dataset has."""
-    most = min(record.genes, default)
+    most = max(min(record.genes, default), FEWEST_GENES)  # where there are fewer, all are painted
     return ask_field(PreparationSpec, "genes", key=f"genes {record.id[:12]}", default=most)
 
 

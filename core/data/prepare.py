@@ -23,6 +23,8 @@ SMALLEST_SD = 1e-4
 """Genes whose log2 expression varies less are constant: float32 couldn't divide by their range."""
 MAD_TO_SD = 1.4826
 """A normal distribution's SD over its median absolute deviation."""
+FEWEST_GENES = 4
+"""Fewer can't be asked for; a dataset that has fewer gives all of its own."""
 RANK_STEPS = 101
 """Training quantiles by which a value's rank is found."""
 VALUES_AT_A_TIME = 4_000_000
@@ -83,7 +85,7 @@ class PreparationSpec(BaseModel):
     )
     genes: int = Field(
         1024,
-        ge=4,
+        ge=FEWEST_GENES,
         le=20000,
         title="Genes",
         description="So many genes are painted, those with the highest variance or dispersion on "
@@ -359,7 +361,9 @@ class Preprocessor:
 
 def _from_first(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What 0.1.0 wrote, with what it lacked: it had one choice of genes and two scalings."""
-    spec = PreparationSpec(genes=max(len(found["index"]), 4), scaling=str(found["scaling"]))
+    spec = PreparationSpec(
+        genes=max(len(found["index"]), FEWEST_GENES), scaling=str(found["scaling"])
+    )
     fill = np.full(len(found["all_genes"]), np.nan, np.float32)
     fill[found["index"]] = found["fill"]
     nothing = np.empty(0, np.float32)

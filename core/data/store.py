@@ -99,7 +99,7 @@ def add_dataset(data: AnnData, name: str) -> DatasetRecord:
             check_dataset_file(dataset)
             return get_record(dataset)
         shutil.rmtree(folder)  # damaged; now it is added again
-    require_room(4 * data.n_obs * data.n_vars, f"The dataset {name!r}")
+    require_room(_estimate_bytes(data), f"The dataset {name!r}")
     try:
         return _keep(data, name, folder)
     except OSError as error:
@@ -113,6 +113,7 @@ def add_dataset(data: AnnData, name: str) -> DatasetRecord:
 def _keep(data: AnnData, name: str, folder: Path) -> DatasetRecord:
     with scratch(folder.parent) as temporary:
         path = temporary / "data.h5ad"
+        _require_disk(path, _estimate_bytes(data))
         _take_content(data).write_h5ad(path)
         record = _describe(data, name, path, folder.name)
         write_json(temporary / "record.json", record.model_dump(mode="json"))
@@ -125,6 +126,20 @@ def _keep(data: AnnData, name: str, folder: Path) -> DatasetRecord:
                 raise
             return get_record(folder.name)  # another process has kept it at the same moment
     return record
+
+
+def _estimate_bytes(data: AnnData) -> int:
+    """About how much a dataset takes on the disk, its texts and their places in HDF5 included."""
+    columns = [data.obs_names, data.var_names, *(data.obs[name] for name in data.obs.columns)]
+    texts = sum(int(pd.Series(column).astype(str).str.len().sum()) for column in columns)
+    return 4 * data.n_obs * data.n_vars + texts + 32 * sum(map(len, columns)) + 50_000
+
+
+def _require_disk(path: Path, size: int) -> None:
+    """Raise OSError unless the disk takes so much now: HDF5 ends the process when it gets full."""
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+    path.unlink()
 
 
 def _describe(data: AnnData, name: str, path: Path, dataset: str) -> DatasetRecord:
