@@ -7,6 +7,7 @@ standard input it is told its device as JSON, and without that it takes the firs
 import json
 import os
 import signal
+import sqlite3
 import sys
 import time
 import traceback
@@ -54,12 +55,16 @@ class StoreReporter:
         log(text)
 
     def epoch(self, fold: int, row: dict[str, Any]) -> None:
-        """Write an epoch's measurements to the store, and those that could not be written."""
+        """Write an epoch's measurements to the store, now or later."""
         self._unwritten.append((fold, row))
         with suppress(StoreError):
-            while self._unwritten:
-                self.store.add_epoch(self.run, *self._unwritten[0])
-                self._unwritten.pop(0)
+            self.write_epochs()
+
+    def write_epochs(self) -> None:
+        """Write the epochs that could not be written yet; raises StoreError when that lasts."""
+        while self._unwritten:
+            self.store.add_epoch(self.run, *self._unwritten[0])
+            self._unwritten.pop(0)
 
     def enough(self) -> bool:
         """Whether somebody wants the training to end here and be tested."""
@@ -106,8 +111,9 @@ def persist(call: Callable[[], Answer]) -> Answer:
     while True:
         try:
             return call()
-        except StoreError:
-            if time.monotonic() > end:
+        except StoreError as error:
+            passing = isinstance(error.__cause__, sqlite3.OperationalError)
+            if not passing or time.monotonic() > end:
                 raise
             time.sleep(1)
 
@@ -143,6 +149,8 @@ def train_one(store: RunStore, record: RunRecord, device: torch.device) -> bool:
             log(traceback.format_exc())
             state, reason = explain_failure(error)
         log(f"{state}: {reason or 'finished'}")
+    with suppress(StoreError):
+        persist(reporter.write_epochs)
     persist(lambda: store.finish(record.id, state, reason))
     if state == RunState.DONE:
         try:
