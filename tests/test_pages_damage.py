@@ -59,7 +59,7 @@ def test_damaged_runs_stand_beside_the_others(runs: list[str], home: Path) -> No
 
 
 def test_two_genes_are_painted(home: Path) -> None:
-    counts = np.arange(40, dtype=np.float32).reshape(20, 2) + [[0, 50]]
+    counts = np.add(np.arange(40).reshape(20, 2), [0, 50])
     obs = pd.DataFrame({"type": ["a", "b"] * 10}, index=[f"s{n}" for n in range(20)])
     var = pd.DataFrame(index=["TP53", "MYC"])
     add_dataset(AnnData(counts.astype(np.float32), obs, var, uns={"scale": "counts"}), "two")
