@@ -6,7 +6,7 @@ BIN := .venv/bin
 .PHONY: run test lint clean
 
 run: .venv/run.stamp
-	$(BIN)/streamlit run app.py --server.port $(PORT)
+	$(BIN)/python -m core.serve --server.port $(PORT)
 
 # Two processes share the files; a browser, its server and a worker need both cores for themselves.
 test: .venv/test.stamp browser lint

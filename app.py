@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import streamlit as st
+from starlette.middleware import Middleware
 from streamlit.runtime import get_instance
 
 from core.devices import devices
 from core.runs.doctor import tidy
 from core.runs.launch import look_after_queue
+from ui.guard import Guard
 from ui.uploads import drop_unclaimed
 
 QUEUE_SECONDS = 5
@@ -55,4 +57,4 @@ async def watch_queue() -> None:
         await asyncio.sleep(QUEUE_SECONDS)
 
 
-app = st.App("ui/entry/main.py", lifespan=prepare)
+app = st.App("ui/entry/main.py", lifespan=prepare, middleware=[Middleware(Guard)])

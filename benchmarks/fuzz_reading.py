@@ -1,10 +1,11 @@
 """Feed damaged files to every reader: nothing but our own errors may come out, and soon.
 
-    python -m benchmarks.fuzz_reading --minutes 10
+    python -m benchmarks.fuzz_reading --minutes 10 --only h5ad
 
 Takes the files of tests/traps and one of every binary format, cuts, flips, repeats and mixes their
 bytes, and reads each in a process of limited memory. What ends in another error than InputError,
-takes longer than it may or kills the process is kept in the folder that is printed.
+takes longer than it may or kills the process is kept in the folder that is printed. With `--only`,
+only files of that ending are damaged.
 """
 
 import argparse
@@ -88,11 +89,13 @@ def damage(content: bytes, other: bytes, chance: random.Random) -> bytes:
     return content
 
 
-def work(seed: int, seconds: float, folder: Path) -> None:
+def work(seed: int, seconds: float, folder: Path, only: str) -> None:
     """Damage and read until the time is over; every input is on disk before it is read."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     chance = random.Random(seed)
-    seeds = make_seeds(Path(tempfile.mkdtemp(dir=folder)))
+    seeds = [
+        path for path in make_seeds(Path(tempfile.mkdtemp(dir=folder))) if path.name.endswith(only)
+    ]
     contents = [path.read_bytes() for path in seeds]
     ends = time.monotonic() + seconds
     done = read = 0
@@ -131,9 +134,10 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--only", default="", help="ending of the files that are damaged")
     options = parser.parse_args()
     if options.seed is not None:
-        work(options.seed, options.minutes * 60, options.folder)
+        work(options.seed, options.minutes * 60, options.folder, options.only)
         return
     folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
     print(f"what fails is kept in {folder}", flush=True)
@@ -141,7 +145,8 @@ def main() -> None:
     while time.monotonic() < ends:
         minutes = min(1.0, (ends - time.monotonic()) / 60)
         command = [sys.executable, "-m", "benchmarks.fuzz_reading", "--seed", str(seed),
-                   "--minutes", str(minutes), "--folder", str(folder)]  # fmt: skip
+                   "--minutes", str(minutes), "--folder", str(folder),
+                   "--only", options.only]  # fmt: skip
         ended = subprocess.run(command).returncode
         if ended:
             print(f"worker {seed} ended with {ended}", flush=True)

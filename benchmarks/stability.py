@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from core.explain.consensus import aggregate
-from core.explain.genes import compare_with_plain
+from core.explain.genes import compare_with_plain, rank_rows
 from core.explain.markers import check_markers, match_type
 from core.explain.methods import Recipe
 from core.explain.rankings import jaccard, kuncheva, mean_over_pairs
@@ -48,8 +48,7 @@ def main(*prefixes: str) -> None:
         plain = [compare_with_plain(table, K) for table in tables]
         agreed = pd.DataFrame({"gene": lists.index, "score": -aggregate(rankings)})
         agreed = agreed.sort_values("score", ascending=False, kind="stable", ignore_index=True)
-        agreed["rank"] = agreed.index + 1
-        check = check_markers(agreed, match_type(name), K)
+        check = check_markers(rank_rows(agreed, "score"), match_type(name), K)
         rows.append(
             (
                 mean_over_pairs(kuncheva, rankings, K),

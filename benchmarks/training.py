@@ -74,7 +74,7 @@ class Beside:
 def now() -> float:
     """Seconds, when the device has done all that it was asked to."""
     if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(DEVICE)
     return time.perf_counter()
 
 
@@ -112,7 +112,7 @@ def main() -> None:
     layout = fit_layout(
         x, [f"G{i}" for i in range(GENES)], LayoutSpec(name="order"), given.image_size, 0
     )
-    imager = GeneImager(layout, given.image_size)
+    imager = GeneImager(layout, given.image_size).to(DEVICE)
     print(f"{given.backbone}, {given.image_size} px, batches of {given.batch_size}, torch "
           f"{torch.__version__}, {describe_device(DEVICE)}")  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
@@ -133,7 +133,7 @@ def compare_loops(given, data: FoldData, imager: GeneImager, folder: Path, head:
     ]
     plain = torchvision.models.get_model(given.backbone, weights=None, num_classes=CLASSES)
     plain.to(DEVICE, memory_format=torch.channels_last)
-    pixels = imager.pixels(torch.from_numpy(data.x_train))[:, None]
+    pixels = imager.pixels(torch.from_numpy(data.x_train).to(DEVICE))[:, None].cpu()
     loader = torch.utils.data.DataLoader(
         PngFolder(folder, pixels, data.y_train, size),
         batch_size=given.batch_size,
@@ -192,7 +192,6 @@ def fit(
     training = TrainingSpec(
         epochs=given.epochs, batch_size=given.batch_size, augmentation=augmentation
     )
-    imager.to(DEVICE)
     precision = choose_precision("auto", DEVICE)
     return train(
         network, imager, data, training, callback, learning_rate=1e-3, seed=0, device=DEVICE,

@@ -23,9 +23,11 @@ from core.data.check import check_dataset, select_samples
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.data.read import read_dataset
 from core.data.simulate import simulate, write_simulated
-from core.data.store import add_dataset, find_dataset
+from core.data.store import add_dataset, content_hash, find_dataset
 from core.errors import DamageError, GeneCanvasError, InputError
+from core.escape import write_csv
 from core.evaluation.metrics import METRICS
+from core.explain.genes import top_rows
 from core.explain.methods import BASELINE_PROFILES, METHODS, Recipe
 from core.files import UNWRITABLE, describe_os_error, write_atomic
 from core.home import home
@@ -38,6 +40,7 @@ from core.runs.compare import compare_runs
 from core.runs.doctor import examine, unlisted_runs
 from core.runs.explain import (
     class_genes,
+    class_regions,
     class_sets,
     collect_evidence,
     describe_regions,
@@ -166,7 +169,7 @@ def _build_parser() -> argparse.ArgumentParser:
     explain.add_argument("--towards", metavar="CLASS", help="the class to explain --samples by")
     explain.add_argument("--evidence", action="store_true", help="measure the trust card as well")
     explain.add_argument("--class", dest="cls", help="only this class's genes")
-    explain.add_argument("--out", type=Path, help="CSV of the gene table, or of the sets")
+    explain.add_argument("--out", type=Path, help="CSV of the genes, regions or sets scored")
 
     doctor = _add(commands, "doctor", _doctor, "look for damage in all that is kept")
     doctor.add_argument(
@@ -336,7 +339,7 @@ def _fetch_data(options: argparse.Namespace) -> int:
 def _simulate(options: argparse.Namespace) -> int:
     data, truth = simulate(options.samples, options.genes, options.seed)
     write_simulated(data, options.out)
-    write_atomic(options.truth, lambda path: truth.to_csv(path, index=False))
+    write_atomic(options.truth, lambda path: write_csv(truth, path))
     document = {
         "out": str(options.out),
         "truth": str(options.truth),
@@ -408,9 +411,9 @@ def _run(options: argparse.Namespace) -> int:
     placeholder = document.get("dataset", "0" * 64)
     RunSpec.parse({**document, "dataset": placeholder})
     if data is not None:
-        document["dataset"] = "0" * 64
+        document["dataset"] = content_hash(data)
         preflight(RunSpec.parse(document), data)
-        document["dataset"] = add_dataset(data, Path(options.data).stem).id
+        add_dataset(data, Path(options.data).stem)
     else:
         preflight(RunSpec.parse(document))
     store = RunStore()
@@ -441,8 +444,11 @@ def _follow(options: argparse.Namespace, store: RunStore, run: str) -> int:
 
 
 def _say_result(run: str) -> str:
-    """A finished run in a sentence, and why it may be below the plain baseline."""
-    return "\n- ".join([headline(run), *explain_gap(run)])
+    """A finished run in a sentence, what its data make of it, and why it may be below the plain
+    baseline.
+    """
+    found = [f"{found.severity}: {found.message}" for found in load_result(run).findings or []]
+    return "\n- ".join([headline(run), *found, *explain_gap(run)])
 
 
 def _describe(record: RunRecord) -> dict[str, Any]:
@@ -544,20 +550,21 @@ def _explain(options: argparse.Namespace) -> int:
             _say(f"{options.method}: {done} of {total} {what}")
 
     explain_run(run, recipe, lambda *row: progress(*row, "samples (half of them are the control)"))
-    table = class_genes(run, recipe, options.cls)
-    sets = None
-    if METHODS[recipe.method].uses_sets:
-        sets = class_sets(run, recipe, options.cls)
-        sets["genes"] = sets["genes"].str.join(" ")
+    unit = METHODS[recipe.method].unit
+    read = {"gene": class_genes, "region": class_regions, "set": class_sets}[unit]
+    table = read(run, recipe, options.cls)
+    if unit != "gene":
+        table["genes"] = table["genes"].str.join(" ")
+    first = top_rows(table, 10)
+    if unit == "region":
+        first = first[first["fold"] == first["fold"].min()]  # each fold has its own layout
     if options.out:
-        written = table if sets is None else sets
-        write_atomic(options.out, lambda path: written.to_csv(path, index=False))
+        write_atomic(options.out, lambda path: write_csv(table, path))
     attribution = load_attribution(run, recipe)
     regions = None
     if attribution.maps is not None:
         layout = fold_layout(run, int(attribution.folds[0]))
         regions = describe_regions(record.spec, recipe, attribution.maps, layout)
-    top = table[table["rank"] <= 10]
     document = {
         "run": run,
         **asdict(recipe),
@@ -571,16 +578,17 @@ def _explain(options: argparse.Namespace) -> int:
             else float(abs(attribution.completeness).mean())
         ),
         "untrained_overlap": attribution.untrained_overlap,
-        "top_genes": {name: rows["gene"].tolist() for name, rows in top.groupby("class")},
+        f"top_{unit}s": {name: rows[unit].tolist() for name, rows in first.groupby("class")},
     }
-    lines = [f"{name}: {', '.join(genes)}" for name, genes in document["top_genes"].items()]
-    if sets is not None:
-        first = sets[sets["rank"] <= 10]
-        document["top_sets"] = {name: rows["set"].tolist() for name, rows in first.groupby("class")}
+    if unit == "gene":
+        lines = [f"{name}: {', '.join(genes)}" for name, genes in document["top_genes"].items()]
+    else:
         lines = [
-            f"{row['class']}: {row['set']} ({row['size']} genes) {row['score']:+.3g}"
+            f"{row['class']}: {row[unit]} ({row['size']} genes) {row['score']:+.3g}"
             for _, row in first.iterrows()
         ]
+    if missing := sorted(set(table["class"]) - set(first["class"])):
+        lines.append(f"{', '.join(missing)}: too many {unit}s are tied for the first places")
     if regions:
         lines.append(regions)
     if document["warning"]:
@@ -643,7 +651,7 @@ def _describe_comparison(
     ]
     lines += [
         f"{pair.a} - {pair.b}: {pair.points:+.1f} points ({pair.low:+.1f} to {pair.high:+.1f}), "
-        f"{pair.splits} splits, Holm p = {pair.p_holm:.2g}, practically the same: {pair.same:.0%}"
+        f"{pair.splits} splits, practically the same: {pair.same:.0%}. {pair.note}"
         for pair in comparison.setup_differences
     ]
     return comparison.model_dump(mode="json"), "\n".join([*lines, *comparison.notes])
@@ -669,10 +677,11 @@ def _study(options: argparse.Namespace) -> int:
         specs = [RunSpec.parse({**run, "dataset": "0" * 64}) for run in documents]
         options.label, options.group = specs[0].label, specs[0].group
         data = _read(options)
+        dataset = content_hash(data)
+        specs = [spec.model_copy(update={"dataset": dataset}) for spec in specs]
         for spec in specs:
             preflight(spec, data)
-        dataset = add_dataset(data, Path(options.data).stem).id
-        specs = [spec.model_copy(update={"dataset": dataset}) for spec in specs]
+        add_dataset(data, Path(options.data).stem)
     store = RunStore()
     submitted = {spec.id: store.submit(spec, study=study.name)[1] for spec in specs}
     _say(f"{study.name}: {len(submitted)} runs, {sum(submitted.values())} of them new")

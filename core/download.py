@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from core.addresses import REFUSAL, connect, leads_inside
 from core.errors import Cancelled, InputError
 from core.files import read_json, write_json
 
@@ -49,7 +50,8 @@ def download(
     change). The next call goes on there, or starts again when the file has changed.
 
     Args:
-        url: http or https; redirects are followed, but never from https to http.
+        url: http or https; redirects are followed, but never from https to http, and only to
+            hosts that `core.addresses` allows.
         path: where the file goes; a file that is there is replaced.
         size: bytes that the file must have, when they are known.
         digest: "sha256:" or "md5:" and the hexadecimal digits, or the first of them.
@@ -161,7 +163,39 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-_OPENER = urllib.request.build_opener(_Redirects)
+class _Plain(urllib.request.HTTPHandler):
+    """Opens http addresses, at each redirect, where `core.addresses` allows it."""
+
+    def http_open(self, req):
+        return self.do_open(_connection(http.client.HTTPConnection, req), req)
+
+
+class _Secure(urllib.request.HTTPSHandler):
+    """Opens https addresses in the same way."""
+
+    def https_open(self, req):
+        return self.do_open(_connection(http.client.HTTPSConnection, req), req)
+
+
+def _connection(kind: Callable, request: urllib.request.Request) -> Callable:
+    """What makes a connection for a request.
+
+    Behind a proxy, which the environment names, the proxy looks names up, so only those are
+    refused that are known here to lead into the own network.
+    """
+    tunnel = request._tunnel_host
+
+    def make(host: str, **options):
+        connection = kind(host, **options)
+        if not tunnel and not request.has_proxy():
+            connection._create_connection = connect
+            return connection
+        wanted = urlsplit("//" + unquote(tunnel or urlsplit(request.full_url).netloc))
+        if leads_inside(wanted.hostname or "", wanted.port or connection.default_port):
+            raise OSError(REFUSAL)
+        return connection
+
+    return make
 
 
 def _part(path: Path) -> Path:
@@ -243,7 +277,8 @@ def _ask(url: str, done: int, version: str | None, timeout: float) -> _Offer:
 def _request(url: str, headers: dict[str, str], timeout: float) -> http.client.HTTPResponse:
     headers = {"User-Agent": "GeneCanvas", "Accept-Encoding": "identity", **headers}
     try:
-        return _OPENER.open(urllib.request.Request(url, headers=headers), timeout=timeout)
+        opener = urllib.request.build_opener(_Redirects, _Plain, _Secure)  # with today's proxies
+        return opener.open(urllib.request.Request(url, headers=headers), timeout=timeout)
     except urllib.error.HTTPError as error:  # an answer as well
         return error
 

@@ -12,6 +12,7 @@ from sklearn.metrics import confusion_matrix
 
 from core.data.store import get_record
 from core.errors import DamageError, InputError
+from core.evaluation.differences import LEVEL
 from core.evaluation.metrics import (
     METRICS,
     Metric,
@@ -35,6 +36,7 @@ from core.runs.compare import (
     REPEATS,
     Comparison,
     compare,
+    cross_settings,
     grid_of,
     latex_table,
     measure_effects,
@@ -334,7 +336,8 @@ def show_differences(comparison: Comparison) -> None:
         rows = pd.DataFrame([pair.model_dump() for pair in comparison.setup_differences])
         rows = rows.rename(columns={
             "a": "first", "b": "second", "low": "from", "high": "to", "p_holm": "p, Holm",
-            "worse": "first is worse", "same": "practically the same", "better": "first is better",
+            "note": "meaning", "worse": "first is worse",
+            "same": "practically the same", "better": "first is better",
         })  # fmt: skip
         chances = ["first is worse", "practically the same", "first is better"]
         forms = dict.fromkeys(chances, "percent") | {"p": "%.2g", "p, Holm": "%.2g"}
@@ -348,7 +351,8 @@ def show_differences(comparison: Comparison) -> None:
         show_downloads(rows, "setup_differences")
     if found:
         st.markdown("#### Differences on the same samples")
-        rows = pd.DataFrame([pair.model_dump() for pair in found]).rename(columns={
+        rows = pd.DataFrame([pair.model_dump(exclude={"significant"}) for pair in found])
+        rows = rows.rename(columns={
             "a": "first", "b": "second", "low": "from", "high": "to", "p": "exact McNemar p",
             "p_holm": "p, Holm", "note": "meaning",
         })  # fmt: skip
@@ -402,24 +406,45 @@ def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
             "Columns", [name for name in factors if name != row], key="columns",
             persist_state="session",
         )  # fmt: skip
-        flat = pd.DataFrame([outcome.settings for outcome in outcomes])[[row, column]].astype(str)
-        flat["score"] = [outcome.scores()[metric.name] for outcome in outcomes]
-        table = flat.pivot_table(index=row, columns=column, values="score", aggfunc="mean")
+        table, each = cross_settings(outcomes, row, column, metric.name)
         show_figure(
             score_grid(table, metric.title, percent=metric.is_share), table.reset_index(), "grid",
             alt=f"{metric.title} by {row} and {column}", key="grid",
         )  # fmt: skip
-        st.caption("Each cell is the mean over its runs.")
+        counted = each * int(table.notna().sum().sum())
+        st.caption(
+            f"Each cell is {'one run' if each == 1 else f'the mean over {each} runs'}, with the "
+            "same other settings and seeds as in the other cells."
+            + (
+                f" {len(outcomes) - counted} of {len(outcomes)} runs have no counterpart in every "
+                "other cell and are left out."
+                if counted < len(outcomes)
+                else ""
+            )
+        )
     if len(effects):
-        st.markdown("#### What each setting does, averaged over the rest")
+        st.markdown("#### What each setting does, on runs that differ in it alone")
         show_figure(effect_dots(effects), effects, "effects", alt="Effect of each setting's levels",
                     key="effects")  # fmt: skip
+        untold = [name for name in factors if name not in set(effects["setting"])]
+        if untold:
+            st.caption(
+                f"Nothing can be said about {', '.join(untold)}: no runs differ in it alone."
+            )
         if effects["low"].isna().all():
             st.caption(f"No intervals: they need at least {REPEATS} splits of each combination.")
+        else:
+            clear = effects[effects["p_holm"] < LEVEL]
+            named = ", ".join(f"{row.setting} = {row.level}" for row in clear.itertuples())
+            st.caption(
+                "Intervals are of one effect each. "
+                + (f"Significant at 5 %: {named}" if named else "None is significant at 5 %")
+                + ", after Holm's correction for all settings and levels."
+            )
     elif factors:
         st.info(
-            "What each setting does can be told where every level of each was run with every level "
-            f"of the others, on the same seeds. These runs differ in {', '.join(factors)}."
+            "What a setting does can be told where runs differ in it alone: one of each level, "
+            f"with equal seeds. These runs differ in {', '.join(factors)}."
         )
     else:
         st.info("These runs differ in no setting but the seed.")
@@ -549,7 +574,7 @@ def show_page() -> None:
     comparison = read_comparison(key, metric.name, outcomes)
     st.markdown(f"### {escape_markdown(comparison.headline)}")
     for note in comparison.notes:
-        st.caption(note)
+        st.caption(escape_markdown(note))
     if missing:
         show_request(runs, len(missing))
     view = pick_view()

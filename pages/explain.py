@@ -1,10 +1,12 @@
 """Explain: which genes spoke for a class, and how far that can be believed."""
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.explain.genes import top_rows
 from core.explain.methods import METHODS, Recipe
-from core.runs.explain import explanation_state, fold_layout
+from core.runs.explain import RunAttribution, explanation_state, fold_layout
 from core.runs.result import headline, load_result
 from core.runs.store import RunRecord
 from ui.explain import (
@@ -16,8 +18,10 @@ from ui.explain import (
     describe,
     read_attribution,
     read_genes,
+    read_regions,
     show_gene,
     show_map,
+    show_regions,
     show_request,
     show_table,
     warn_of_regions,
@@ -28,7 +32,7 @@ from ui.explain_list import show_list
 from ui.explain_samples import ask_samples
 from ui.explain_sets import show_sets, show_sets_of
 from ui.explain_statistics import ask_top, show_markers, show_statistics
-from ui.parts import download_table, errors, finished_runs, pick_run, show_empty
+from ui.parts import download_table, errors, escape_markdown, finished_runs, pick_run, show_empty
 from ui.trust import say_trust, show_trust
 
 VIEWS = {
@@ -49,16 +53,33 @@ def show_genes(record: RunRecord, recipe: Recipe, cls: str, table: pd.DataFrame)
     table, name = add_ids(table), f"{record.id}_{recipe.stem}_{cls}"
     left, right = st.columns(2, gap="large")
     with right:
-        against = f" rather than {recipe.against}" if recipe.against else ""
-        st.markdown(f"#### Genes that spoke for {cls}{against}")
-        selected = show_table(table, ask_search(table), name)
-        download_table(table, name, "Genes (CSV)", key="genes csv")
+        spoke = f"that spoke for {escape_markdown(cls)}"
+        if recipe.against:
+            spoke += f" rather than {escape_markdown(recipe.against)}"
+        if METHODS[recipe.method].unit == "region":
+            regions = read_regions(record.id, recipe, cls)
+            st.markdown(f"#### Regions {spoke}")
+            selected = show_regions(regions, name)
+            say_folds(found)
+            listed = regions.assign(genes=regions["genes"].str.join(" "))
+            download_table(listed, f"{name}_regions", "Regions (CSV)", key="regions csv")
+        else:
+            ranks = METHODS[recipe.method].ranks_genes
+            st.markdown(f"#### Genes {spoke if ranks else 'with their share of their sets'}")
+            selected = show_table(table, ask_search(table), name)
+            download_table(table, name, "Genes (CSV)", key="genes csv")
     gene = chosen_gene(table)
     with left:
-        show_map(record.id, found, recipe, cls, list(dict.fromkeys([gene, *selected])))
+        named = [gene] if gene else []
+        if METHODS[recipe.method].unit != "region":
+            named += [name for name in selected if name != gene]
+        show_map(record.id, found, recipe, cls, named)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        show_gene(record, gene, table, layout)
+        if gene is None:
+            st.caption("Click a pixel of the map: its gene is shown here.")
+        else:
+            show_gene(record, gene, table, layout)
     with right:
         show_chosen(record, table, selected, name)
 
@@ -71,11 +92,16 @@ def show_chosen(record: RunRecord, table: pd.DataFrame, selected: list[str], nam
     title = st.container()
     if drawing and drawn:
         genes, words = drawn, "drawn around on the map"
-    elif len(selected) > 1:
+    elif len(selected) > 1 or (selected and "rank" not in table):
         genes, words = selected, "selected in the table"
+    elif "rank" not in table:
+        st.caption("Select a row of the table: its genes become a list.")
+        return
     else:
         k = ask_top(table, key="list top")
-        genes, words = table["gene"][:k].tolist(), "at the top of the table"
+        genes, words = top_rows(table, k)["gene"].tolist(), "at the top of the table"
+        if len(genes) < k:
+            st.caption(f"Others are tied for the last of the first {k} places and left out.")
     title.markdown(f"#### {len(genes):,} genes {words}")
     if drawing and not drawn:
         st.caption("Draw around pixels of the map with the mouse: their genes become this list.")
@@ -88,6 +114,26 @@ def show_chosen(record: RunRecord, table: pd.DataFrame, selected: list[str], nam
                     "Genes that stand together are alike to begin with where a layout learns: read "
                     "this as a description of the patch, not as evidence."
                 )
+
+
+def say_folds(found: RunAttribution) -> None:
+    """Of which fold's map regions are, where there are several."""
+    if len(np.unique(found.folds)) > 1:
+        st.caption(
+            f"Of fold {found.folds.min() + 1}: each fold has a layout, and so regions, of its own. "
+            "`python -m core explain` gives those of all folds."
+        )
+
+
+def needs_ranks(recipe: Recipe) -> bool:
+    """Whether the method ranks genes; else says what to do."""
+    method = METHODS[recipe.method]
+    if not method.ranks_genes:
+        st.info(
+            f"{method.title} scores {method.unit}s: the genes of a {method.unit} are tied, so "
+            "there is no ranking of genes to look at here. Choose integrated gradients above."
+        )
+    return method.ranks_genes
 
 
 def is_computed(record: RunRecord, recipe: Recipe) -> bool:
@@ -111,7 +157,7 @@ def show_page() -> None:
         show_empty("There is no finished run to explain yet.", "Train a network", "train")
         return
     record = pick_run(records)
-    st.caption(headline(record.id))
+    st.caption(escape_markdown(headline(record.id)))
     recipe, cls = ask_question(record)
     if recipe is None or not is_computed(record, recipe):
         return
@@ -130,7 +176,8 @@ def show_page() -> None:
         elif view == "trust":
             show_trust(record, recipe)
         elif view == "statistics":
-            show_statistics(table, name, cls)
+            if needs_ranks(recipe):
+                show_statistics(table, name, cls)
         elif view == "samples":
             chosen = ask_samples(record, recipe, cls)
             if chosen is not None and is_computed(record, chosen):
@@ -138,9 +185,11 @@ def show_page() -> None:
         elif view == "sets" and METHODS[recipe.method].uses_sets:
             show_added(record, recipe, cls, layout)
         elif view == "sets":
-            show_sets(record, recipe, cls, layout)
+            if needs_ranks(recipe):
+                show_sets(record, recipe, cls, layout)
         elif view == "markers":
-            show_markers(table, name, cls)
+            if needs_ranks(recipe):
+                show_markers(table, name, cls)
         else:
             show_side_by_side(record.id, recipe, cls)
 

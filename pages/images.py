@@ -28,7 +28,7 @@ from core.plots.figures import (
 )
 from core.plots.images import group_image
 from ui.find import find_name
-from ui.forms import ask_field, ask_genes
+from ui.forms import ask_field, ask_genes, ask_number, check_fields
 from ui.layouts import ask_layout, ask_reference
 from ui.parts import (
     decided,
@@ -149,7 +149,7 @@ def ask_trial(record: DatasetRecord) -> Trial:
         PreparationSpec, "scaling", key=f"scaling {record.id[:12]}",
         default=choices.preparation.scaling,
     )  # fmt: skip
-    size = int(ask_field(NetworkSpec, "image_size", key="image size"))
+    size = ask_field(NetworkSpec, "image_size", key="image size")
     with above:
         layout = ask_layout(record, size)
     say_samples(record, choices)
@@ -157,7 +157,9 @@ def ask_trial(record: DatasetRecord) -> Trial:
         "For this preview genes, scaling and layout are fitted on all samples shown. In a run they "
         "are fitted on the training samples only."
     )
-    preparation = choices.preparation.model_copy(update={"genes": int(genes), "scaling": scaling})
+    check_fields(PreparationSpec, {"genes": genes})
+    check_fields(NetworkSpec, {"image_size": size})
+    preparation = choices.preparation.model_copy(update={"genes": genes, "scaling": scaling})
     return Trial(
         dataset=record.id, where=choices.where, leave_out=choices.leave_out,
         preparation=preparation, layout=layout, image_size=size, label=label,
@@ -289,10 +291,11 @@ def show_samples(painting: Painting, chosen: str, gene: str | None) -> None:
     names = painting.prepared.data.obs_names[rows].tolist()
     limits = (-Z_LIMIT, Z_LIMIT) if painting.unit else (0.0, 1.0)
     first, play = st.columns([1, 3], vertical_alignment="bottom")
-    start = first.number_input(
-        "Starting with sample", 1, len(rows), 1, SHOWN, key=f"first {chosen}",
-        help=f"{chosen} has {len(rows):,} samples; {SHOWN} are shown at a time.",
-    )  # fmt: skip
+    with first:
+        start = ask_number(
+            "Starting with sample", 1, len(rows), 1, step=SHOWN, key=f"first {chosen}",
+            help=f"{chosen} has {len(rows):,} samples; {SHOWN} are shown at a time.",
+        )  # fmt: skip
     if play.toggle("Play through them, one after the other", key="play"):
         show_playing(painting, rows, names, gene, limits)
         return

@@ -9,6 +9,7 @@ from core.runs.launch import ensure_workers
 from core.runs.preflight import preflight_apart
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
+from ui.card import recall_warnings, say_finding
 from ui.cost import show_cost
 from ui.parts import errors, pick_dataset, show_empty
 from ui.run_form import ask_custom, ask_paper, ask_quick, ask_samples
@@ -31,6 +32,8 @@ def show_launch() -> None:
         persist_state="session", required=True, label_visibility="collapsed",
     )  # fmt: skip
     choices, common = ask_samples(record)
+    for finding in recall_warnings(record, choices):
+        say_finding(finding)
     if level == "paper":
         specs = ask_paper(record, common)
         show_cost(max(specs, key=lambda spec: spec.network.record.parameters), len(specs))

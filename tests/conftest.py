@@ -1,13 +1,21 @@
 """Fixtures that every test may use."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
 
-from tests.browser import browser, page, server  # noqa: F401
+# Where Streamlit or Playwright is missing, as on a node that only computes, the rest is tested.
+collect_ignore_glob = []
+if find_spec("streamlit") is None:
+    collect_ignore_glob += ["test_pages_*", "test_browser_*"]
+if find_spec("playwright") is None:
+    collect_ignore_glob += ["test_browser_*"]
+else:
+    from tests.browser import browser, page, server  # noqa: F401
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
@@ -16,6 +24,12 @@ torch.set_num_threads(1)
 # `pytest --hypothesis-profile=default` looks elsewhere each time.
 settings.register_profile("same", derandomize=True)
 settings.load_profile("same")
+
+
+def pytest_report_header() -> list[str]:
+    """Say which files are left out."""
+    left_out = ", ".join(sorted(set(collect_ignore_glob)))
+    return [f"left out, as Streamlit or Playwright is missing: {left_out}"] if left_out else []
 
 
 @pytest.fixture(autouse=True)

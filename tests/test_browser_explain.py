@@ -12,6 +12,7 @@ from core.explain.methods import Recipe
 from core.runs.explain import class_genes, explain_run
 from core.runs.spec import RunSpec
 from tests.browser import Server, open_page, press, settle
+from tests.runs import guess
 from tests.test_browser_frame import click_gene
 from tests.test_pages_explain import train
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture
 def run(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A tiny run that is explained by saliency."""
+    """A tiny run that knows nothing and is explained by saliency."""
     monkeypatch.setenv("GENECANVAS_HOME", str(server.home))
     spec = {
         "dataset": add_dataset(simulate(90, 200, seed=1)[0], "tiny").id,
@@ -30,6 +31,7 @@ def run(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
         "training": {"epochs": 1, "batch_size": 16, "precision": "float32"},
     }
     run = train(RunSpec.parse(spec))
+    guess(run)
     explain_run(run, Recipe("saliency"), lambda *_: None)
     return run
 

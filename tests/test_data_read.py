@@ -268,7 +268,7 @@ BAD = {
     "empty": ("", "is empty"),
     "blank lines only": ("\n\n", "is empty"),
     "header only": ("sample,TP63,SOX2\n", "no rows"),
-    "prose": (PROSE, "line 2: expected 2 columns"),
+    "prose": (PROSE, "not a table"),
     "prose without commas": ("Dear reader\nno numbers here\n", "not a table"),
     "no numbers": ("sample,a,b\ns1,x,y\ns2,y,x\n", "no column of numbers"),
     "duplicate ids": (WIDE.replace("\nc,", "\na,"), "more than once: a"),

@@ -98,6 +98,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     mine.address = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("GENECANVAS_PRIVATE_HOSTS", "127.0.0.1")
     yield mine
     mine.over.set()
     server.shutdown()
@@ -415,3 +416,61 @@ def test_a_redirect_from_https_to_http_is_refused(
         thread.join()
         server.server_close()
     assert not site.asked
+
+
+@pytest.fixture
+def hidden(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A site inside the network, which nobody has named."""
+    monkeypatch.delenv("GENECANVAS_PRIVATE_HOSTS")
+    return site
+
+
+def refusal(url: str, target: Path) -> str:
+    with pytest.raises(InputError) as error:
+        download(url, target, timeout=5)
+    return str(error.value).replace(url, "URL")
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "%31%32%37.0.0.1", "[::1]",
+     "[::ffff:127.0.0.1]", "me@127.0.0.1"],
+)  # fmt: skip
+def test_nothing_inside_the_network_is_asked(place: str, hidden: Site, target: Path) -> None:
+    port = hidden.address.rpartition(":")[2]
+    download_refused = refusal(f"http://{place}:{port}/data.csv", target)
+    assert "can't be reached" in download_refused
+    assert hidden.asked == []
+
+
+def test_a_port_that_listens_can_not_be_told(hidden: Site, target: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        silent = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    there = refusal(f"{hidden.address}/data.csv", target)
+    assert there == refusal(f"{hidden.address}/nothing", target)
+    assert there == refusal(f"{silent}/data.csv", target)
+    assert there == refusal("http://no-such-host.invalid/data.csv", target)
+    assert "GENECANVAS_PRIVATE_HOSTS" in there
+    assert hidden.asked == []
+
+
+def test_a_redirect_into_the_network_is_not_followed(site: Site, target: Path) -> None:
+    port = site.address.rpartition(":")[2]
+    site.redirects = {"/a": f"http://localhost:{port}/data.csv"}  # only 127.0.0.1 is named
+    assert "its name leads to no public address" in refusal(f"{site.address}/a", target)
+    assert [path for path, _ in site.asked] == ["/a"]
+
+
+def test_a_proxy_does_not_lead_into_the_network(
+    hidden: Site, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy itself is asked, being named by who starts the server."""
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("http_proxy", hidden.address)
+    assert "its name leads to no public address" in refusal("http://127.0.0.1/data.csv", target)
+    assert "its name leads to no public address" in refusal("http://%31%32%37.1/data.csv", target)
+    assert hidden.asked == []
+    hidden.files = {"http://no-such-host.invalid/data.csv": CONTENT}
+    download("http://no-such-host.invalid/data.csv", target)
+    assert target.read_bytes() == CONTENT

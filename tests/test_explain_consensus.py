@@ -44,3 +44,13 @@ def test_a_table_in_the_order_of_the_consensus() -> None:
     assert found["rank"].tolist() == [1, 2, 3]
     assert found["consensus"].is_monotonic_increasing
     assert found["selected"].tolist() == [1, 1, 1]
+
+
+def test_equals_share_a_rank() -> None:
+    """b and c are alike in both lists; the name decides nothing."""
+    genes = np.array(["a", "b", "c"])
+    rankings = np.array([[5.0, 1, 1], [5, 1, 1]])
+    table = pd.DataFrame({"gene": ["a", "b", "c"], "score": [5.0, 1, 1]})
+    found = rank_by_consensus(table, rankings, genes)
+    assert found["rank"].tolist() == [1, 2, 2]
+    assert found["tied"].tolist() == [1, 2, 2]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from core.explain import evidence
 from core.explain.case import Case
-from core.explain.evidence import MEASURES, Measure, judge, judge_again
+from core.explain.evidence import MEASURES, Evidence, Measure, judge, judge_again
 from core.explain.rankings import rank_correlation
 from core.images.imager import GeneImager
 from core.images.layout import GeneLayout
@@ -255,4 +255,13 @@ def test_the_card_is_as_good_as_its_worst_light() -> None:
 def test_a_stored_light_follows_the_limits_of_today() -> None:
     kept = evidence.measure_signal(np.zeros((4, 3)))
     old = replace(kept, light="green", red=2.0)
-    assert judge_again(old) == kept
+    assert judge_again(old, "saliency") == kept
+
+
+def test_a_stored_light_for_genes_does_not_outlive_a_method_that_ranks_none() -> None:
+    """An earlier version compared the genes of regions, in the order of their names."""
+    kept = Evidence("untrained", "", 0.0, "green", 0.2, 0.5, "Names none of the same genes.")
+    assert judge_again(kept, "saliency").light == "green"
+    again = judge_again(kept, "gradcam")
+    assert (again.value, again.light) == (None, "none")
+    assert "Grad-CAM scores regions" in again.sentence

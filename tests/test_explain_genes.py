@@ -10,7 +10,9 @@ from core.explain.genes import (
     gene_table,
     has_fold_change,
     rank_by_weight,
+    rank_rows,
     recovery,
+    top_rows,
 )
 from core.explain.linear import logistic_weights
 
@@ -30,8 +32,8 @@ def test_a_table_by_hand() -> None:
     """
     table = gene_table(SCORES, SCORE_LABELS, EXPRESSION, LABELS, GENES, "A")
     assert list(table) == [
-        "gene", "class", "score", "rank", "log2fc", "fdr", "mean_in", "mean_out", "auroc", "sd",
-        "p", "welch",
+        "gene", "class", "score", "rank", "tied", "log2fc", "fdr", "mean_in", "mean_out", "auroc",
+        "sd", "p", "welch",
     ]  # fmt: skip
     assert table["gene"].tolist() == ["high", "low", "flat"]
     assert table["class"].tolist() == ["A"] * 3
@@ -85,7 +87,7 @@ def test_what_only_the_network_uses() -> None:
     Weights that an earlier version did not write name no gene.
     """
     table = pd.DataFrame(
-        {"gene": list("abcde"), "rank": [1, 2, 3, 4, 5], "welch": [3, 5, 9, 9, 1],
+        {"gene": list("abcde"), "rank": [1, 2, 3, 4, 5], "tied": 1, "welch": [3, 5, 9, 9, 1],
          "fdr": [0.01, 0.04, 0.04, 0.05, 0.001], "logistic": [7, 4, 8, 5, 1]}
     )  # fmt: skip
     found = compare_with_plain(table, 4)
@@ -126,3 +128,15 @@ def test_recovery_by_hand() -> None:
     assert recovery(table, ["a", "b"]) == {"auroc": 1.0, "precision_at_k": 1.0}
     with pytest.raises(InputError, match="0 of the 4"):
         recovery(table, ["elsewhere"])
+
+
+def test_ties_are_ties() -> None:
+    table = pd.DataFrame({"gene": list("abcde"), "class": "X", "score": [9.0, 5, 5, 5, 1]})
+    ranked = rank_rows(table, "score")
+    assert list(ranked.columns) == ["gene", "class", "score", "rank", "tied"]
+    assert ranked["rank"].tolist() == [1, 2, 2, 2, 5]
+    assert ranked["tied"].tolist() == [1, 3, 3, 3, 1]
+    assert [top_rows(ranked, k)["gene"].str.cat() for k in range(1, 6)] == [
+        "a", "a", "a", "abcd", "abcde"
+    ]  # fmt: skip
+    assert recovery(table, {"a", "b"})["precision_at_k"] == pytest.approx((1 + 1 / 3) / 2)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from core.errors import InputError
+from core.explain.genes import rank_rows
 from core.explain.links import find_ids, gene_links, read_gene_ids
 from core.explain.markers import check_markers, load_markers, match_type
 
@@ -34,7 +35,7 @@ def test_recall_by_hand() -> None:
     A random order finds at least two with (3 * 21 + 7) / 210 = 1/3 and 1.2 on average.
     """
     names = ["a", "NAPSA", "SFTPB", "b", "c", "NKX2-1", "d", "e", "f", "g"]
-    genes = pd.DataFrame({"gene": names, "rank": range(1, 11), "score": range(10, 0, -1)})
+    genes = rank_rows(pd.DataFrame({"gene": names, "score": range(10, 0, -1)}), "score")
     check = check_markers(genes, "LUAD", 4)
     assert (check.found, check.present, check.recall) == (2, 3, 2 / 3)
     assert check.expected == pytest.approx(1.2)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-import quantus
+import pytest
 from torch import Tensor, nn
 
 from core.explain import evidence
@@ -12,6 +12,7 @@ from core.explain.forward import ClassScores
 from core.explain.rankings import rank_correlation
 from tests.test_explain_evidence import squeezenet  # noqa: F401
 
+quantus = pytest.importorskip("quantus")
 STEP = 8
 
 

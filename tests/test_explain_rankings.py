@@ -9,8 +9,8 @@ from core.explain.rankings import (
     kuncheva,
     mean_over_pairs,
     rank_correlation,
-    top,
     top_count,
+    top_shares,
 )
 
 
@@ -18,8 +18,18 @@ def test_the_lists_that_are_compared_are_a_twentieth_of_the_genes() -> None:
     assert [top_count(n) for n in (3, 60, 200, 1000, 20_000)] == [3, 5, 10, 50, 50]
 
 
-def test_top_genes_take_missing_scores_last() -> None:
-    assert top(np.array([1.0, np.nan, 3, 3]), 3).tolist() == [2, 3, 0]
+def test_genes_that_are_tied_share_the_last_places() -> None:
+    scores = np.array([1.0, np.nan, 3, 3])
+    assert top_shares(scores, 3).tolist() == [1, 0, 1, 1]
+    assert top_shares(scores, 1).tolist() == [0, 0, 0.5, 0.5]
+    assert top_shares(np.zeros(4), 2).tolist() == [0.5] * 4
+
+
+def test_equal_genes_are_common_as_by_chance() -> None:
+    """Two lists without any order, or one: nothing is known of what they share."""
+    empty, ranked = np.zeros(20), np.arange(20.0)
+    assert kuncheva(empty, empty, 5) == pytest.approx(0)
+    assert kuncheva(empty, ranked, 5) == pytest.approx(0)
 
 
 def test_overlap_by_hand() -> None:

@@ -1,5 +1,8 @@
 """Layouts and the imager: every gene has one place, and the picture is what a slow loop paints."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -211,3 +214,41 @@ def test_a_canvas_that_does_not_divide_the_image_is_refused() -> None:
     layout = GeneLayout("order", np.array(["A"]), np.array([0]), np.array([0]), (5, 5))
     with pytest.raises(InputError, match="by a whole factor"):
         GeneImager(layout, 32)
+
+
+OTHER_PROCESSOR = """
+import sys
+import numpy as np
+from core.data.prepare import PreparationSpec, Preprocessor
+from core.images.layouts import LayoutSpec, fit_layout
+
+for counts in np.load(sys.argv[1]).values():
+    names = [f"G{number:04d}" for number in range(counts.shape[1])]
+    prepared = Preprocessor.fit(counts, names, "counts", PreparationSpec(genes=len(names)))
+    layout = fit_layout(prepared.transform(counts), prepared.genes, LayoutSpec(), 32, 0)
+    print(*layout.row, *layout.col)
+"""
+
+
+def test_the_pca_grid_is_the_same_on_every_processor(tmp_path: Path) -> None:
+    """The same counts, once with the instructions of this processor and once without the new ones.
+
+    OpenBLAS and NumPy are told to do as on a processor of 2004, with SSE3 and nothing after it.
+    """
+    path, tables = tmp_path / "counts.npz", []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        activity = rng.normal(size=(60, 60))
+        rates = 2 ** (6 + activity[:, np.arange(600) % 60] + rng.normal(size=(60, 600)))
+        tables.append(rng.poisson(rates).astype(np.float32))
+    np.savez(path, *tables)
+    old = {"OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL"}
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", OTHER_PROCESSOR, path],
+            env={**os.environ, **instructions}, stdout=subprocess.PIPE, check=True,
+        ).stdout
+        for instructions in ({}, old)
+    ]  # fmt: skip
+    assert found[0].count(b"\n") == len(tables)
+    assert found[0] == found[1]

@@ -103,6 +103,20 @@ def test_equal_genes_share_a_pixel_in_deepinsight() -> None:
     assert (row.max() - row.min(), col.max() - col.min()) == (63, 63)
 
 
+def test_last_bits_change_no_component_and_no_sign() -> None:
+    """The strongest gene has a mirror image: their equal weights must not decide the sign anew."""
+    x, _ = profiles(60, 200)
+    strongest = np.abs(describe_genes(x)[:, 0]).argmax()
+    x = np.c_[x, 1 - x[:, strongest]].astype(np.float64)
+    steps = describe_genes(x)
+    assert np.array_equal(steps, steps.round())
+    assert np.abs(steps).max() == grid.STEPS
+    assert np.isclose(steps[strongest, 0], -steps[-1, 0])
+    for seed in range(10):
+        noise = np.random.default_rng(seed).normal(scale=1e-15, size=x.shape)
+        assert np.array_equal(describe_genes(x + noise), steps)
+
+
 def test_components_of_many_samples_are_near_the_exact_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

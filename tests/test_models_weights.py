@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import json
+import os
 import pickle
 import threading
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from core.home import run_folder, weights_folder
 from core.models.backbones import BACKBONES, Backbone
 from core.models.imagenet import fetch_imagenet
 from core.models.network import build_network, save_network
+from core.models.own_weights import weights_path
 from core.models.spec import NetworkSpec
 
 SQUEEZENET = NetworkSpec(head="position", backbone="squeezenet1_1", image_size=32)
@@ -75,6 +77,7 @@ def server(
     thread = threading.Thread(target=web.serve_forever)
     thread.start()
     monkeypatch.setenv("GENECANVAS_WEIGHTS_URL", f"http://127.0.0.1:{web.server_port}/")
+    monkeypatch.setenv("GENECANVAS_PRIVATE_HOSTS", "127.0.0.1")
     yield handler
     web.shutdown()
     thread.join()
@@ -295,3 +298,38 @@ def test_the_real_imagenet_file(real_data: Path) -> None:
     for mine, theirs in network.torchvision_names().items():
         assert torch.equal(own[mine], state[theirs]) != theirs.startswith("classifier")
     assert json.dumps(sentence)
+
+
+class Runs:
+    """What a pickle would run if it were opened."""
+
+    def __reduce__(self) -> tuple:
+        return os.system, ("touch ran",)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"words\n", b"0.5,0.25\n", b"a" * 5000, b"\x80\x02.", b"(l.", b"]q", b"PK\x03\x04 cut",
+     pickle.dumps({"features.0.weight": 3}), pickle.dumps(Runs())],
+)  # fmt: skip
+def test_what_is_no_weights_file_is_said_in_a_sentence_and_never_run(
+    content: bytes, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / f"mine{suffix}"
+    path.write_bytes(content)
+    spec = SQUEEZENET.model_copy(update={"weights": f"file:{path}"})
+    with pytest.raises(WeightsError, match="Expected a PyTorch state dict"):
+        build_network(spec, 5, seed=0)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_bare_name_is_a_file_of_the_weights_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or, where there is none, of the folder that the command line is used in."""
+    monkeypatch.chdir(tmp_path)
+    assert weights_path("net.pth").resolve() == tmp_path / "net.pth"
+    (weights_folder() / "net.pth").write_bytes(b"")
+    assert weights_path("net.pth") == weights_folder() / "net.pth"

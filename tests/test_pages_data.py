@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.data.choices import load_choices
+from core.data.choices import Choices, load_choices, save_choices
 from core.data.simulate import simulate
 from core.data.store import add_dataset, list_datasets
 from tests.pages import button, charts, open_page, words
@@ -204,7 +204,7 @@ def test_a_preparation_is_chosen_told_and_kept() -> None:
     assert "3 of the 4 listed genes" in words(app)
     columns = next(box for box in app.multiselect if box.label.startswith("Keep only"))
     columns.set_value(["tumour_type"]).run()
-    next(box for box in app.multiselect if box.label == "tumour_type is").set_value(
+    next(box for box in app.multiselect if box.label == r"tumour\_type is").set_value(
         ["T0", "T2"]
     ).run()
     app = button(app, "Use this preparation").click().run()
@@ -213,6 +213,28 @@ def test_a_preparation_is_chosen_told_and_kept() -> None:
     assert choices.preparation.gene_list == ("G1", "G2", "G3", "unknown")
     assert choices.where == {"tumour_type": ["T0", "T2"]}
     assert button(app, "Use this preparation").disabled
+
+
+def test_a_choice_that_cannot_be_listed_stays_and_a_number_out_of_range_is_not_used() -> None:
+    """Conditions on a column of more than 60 values aren't offered; saving must not lose them."""
+    data, _ = simulate(90, 200, seed=1)
+    record = add_dataset(data, "simulated")
+    patients = sorted(set(data.obs["patient"]))[:70]
+    save_choices(record.id, Choices(label="tumour_type", where={"patient": patients}))
+    app = open_page("data", dataset=record.id[:12])
+    app.session_state["data view"] = "prepare"
+    app.run()
+    assert "Kept as decided before: a choice by patient" in words(app)
+    genes = next(field for field in app.number_input if field.label == "Genes")
+    app = genes.set_value(2).run()
+    assert not app.exception
+    assert any("Genes must be 4 to 20000, got 2" in error.value for error in app.error)
+    assert not [widget for widget in app.button if widget.label == "Use this preparation"]
+    genes = next(field for field in app.number_input if field.label == "Genes")
+    app = genes.set_value(20).run()
+    app = button(app, "Use this preparation").click().run()
+    choices = load_choices(record.id)
+    assert (choices.preparation.genes, choices.where) == (20, {"patient": patients})
 
 
 def test_the_class_that_is_picked_holds_on_every_page_and_later() -> None:

@@ -16,13 +16,20 @@ from core.explain.gene_sets import REST
 from core.explain.methods import Recipe
 from core.home import download_folder, run_folder
 from core.runs.execute import execute
-from core.runs.explain import class_genes, class_sets, collect_evidence, explain_run
+from core.runs.explain import (
+    class_genes,
+    class_sets,
+    collect_evidence,
+    explain_run,
+    fold_layout,
+)
 from core.runs.result import load_predictions
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore
 from core.runs.trust import load_evidence
 from core.runs.whatif import permuted_labels
 from tests.pages import button, charts, open_page, words
+from tests.runs import guess
 from tests.test_download import Site, site  # noqa: F401
 from tests.test_explain_runs import Silent
 
@@ -41,7 +48,7 @@ def train(spec: RunSpec) -> str:
 
 @pytest.fixture(scope="module")
 def explained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """A home with a run of two folds that is explained in two ways, and the run's id."""
+    """A home with a run that knows nothing, of two folds, explained in two ways; and its id."""
     place = tmp_path_factory.mktemp("explained")
     before = os.environ.get("GENECANVAS_HOME")
     os.environ["GENECANVAS_HOME"] = str(place)
@@ -59,6 +66,7 @@ def explained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, 
             }
         )
     )
+    guess(run)
     explain_run(run, CAM, lambda *_: None)
     collect_evidence(run, Recipe(), lambda *_: None)
     yield place, run
@@ -161,9 +169,29 @@ def test_the_trust_card_shows_every_light(run: str) -> None:
 def test_without_a_trust_card_it_can_be_measured(run: str) -> None:
     app = open_page("explain", run=run, method="hirescam")
     app.selectbox(key="stage squeezenet1_1 32").select("stem").run()
-    assert "without training names" in words(app)
+    assert "without training names" not in words(app)  # that compares lists of genes
     app = view(app, "trust")
     assert button(app, "Measure how far this can be believed")
+
+
+def test_a_region_method_shows_regions_and_no_rank_of_a_gene(run: str) -> None:
+    app = open_page("explain", run=run, method="hirescam", **{"class": "KIRC"})
+    app.selectbox(key="stage squeezenet1_1 32").select("stem").run()
+    assert not app.exception
+    assert "Regions that spoke for KIRC" in words(app)
+    assert "Click a pixel of the map" in words(app)
+    [table] = [frame.value for frame in app.dataframe]
+    assert "gene" not in table
+    assert table["rank"].iloc[0] == 1
+    layout = fold_layout(run, 0)
+    assert sorted(", ".join(table["genes"]).split(", ")) == sorted(layout.genes)
+    app.session_state["explained gene"] = str(layout.genes[3])
+    app.run()
+    assert f"#### {layout.genes[3]}" in words(app)
+    assert "Rank" not in words(app).replace("Rank genes by integrated gradients", "")
+    for name in ("statistics", "sets", "markers"):
+        app = view(app, name)
+        assert "no ranking of genes to look at here" in words(app)
 
 
 def test_a_network_that_guesses_is_said(run: str, explained: tuple[Path, str]) -> None:
@@ -173,6 +201,7 @@ def test_a_network_that_guesses_is_said(run: str, explained: tuple[Path, str]) -
         "permuted"
     ].value is None
     control = train(spec)
+    guess(control)
     light = {row.name: row for row in load_evidence(run, Recipe()).evidence}["permuted"]
     assert light.value < 0.2
     assert "With permuted labels" in light.sentence

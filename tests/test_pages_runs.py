@@ -12,11 +12,15 @@ from streamlit.testing.v1 import AppTest
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset
+from core.errors import WeightsError
 from core.explain.methods import Recipe
+from core.home import weights_folder
 from core.runs.explain import explain_run
+from core.runs.preflight import preflight_apart
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore, log_path
 from tests.pages import button, charts, open_page, words
+from tests.runs import guess
 
 
 @pytest.fixture
@@ -79,13 +83,61 @@ def open_custom() -> AppTest:
     return app.get("button_group")[0].set_value("custom").run()
 
 
-def test_a_weights_file_that_is_not_there_is_refused(dataset: str) -> None:
+def test_only_files_of_the_weights_folder_are_offered(dataset: str) -> None:
     app = open_custom()
     app.selectbox(key="weights kind").select("file").run()
-    app.text_input(key="weights path").input("/nowhere/net.pth").run()
-    app = button(app, "Start training").click().run()
-    assert "/nowhere/net.pth" in app.error[0].value
-    assert RunStore().list() == []
+    assert "There is no weights file yet" in app.error[0].value
+    (weights_folder() / "words.pth").write_text("some words, no network")
+    (weights_folder() / "notes.txt").write_text("no weights")
+    app.run()
+    assert app.selectbox(key="weights file").options == ["words.pth"]
+
+
+def test_a_page_says_the_same_of_every_other_path(dataset: str, tmp_path: Path) -> None:
+    """Whatever a session sends: a file that is there, one that isn't, a way out of the folder."""
+    (tmp_path / "there.pth").write_text("x")
+    (weights_folder() / "folder.pth").mkdir()
+    said = set()
+    for name in (f"{tmp_path}/there.pth", f"{tmp_path}/missing.pth", "../runs.sqlite", "folder.pth",
+                 "~/net.pth", f"{weights_folder()}/net.pth"):  # fmt: skip
+        spec = RunSpec.parse(
+            {"dataset": dataset, "label": "tumour_type", "network": {"weights": f"file:{name}"}}
+        )
+        with pytest.raises(WeightsError) as refused:
+            preflight_apart(spec)
+        said.add(str(refused.value).replace(name, "NAME", 1))
+    assert len(said) == 1
+    assert "not among the weights files" in said.pop()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("network image_size", 16, "Image size must be 32 to 448, got 16"),
+        ("training batch_size", 5000, "Batch size must be 2 to 1024, got 5000"),
+        ("training learning_rate", 0.0, "Learning rate must be more than 0 to 1, got 0"),
+        ("training label_smoothing", 1.0, "Label smoothing must be 0 to less than 1, got 1"),
+        ("split test_size", 0.99, "Test share must be 0.05 to 0.9, got 0.99"),
+        ("seed", -1, "Seed must be 0 to"),
+    ],
+)
+def test_a_number_out_of_range_blocks_the_start(
+    dataset: str, key: str, value: float, words: str
+) -> None:
+    """Streamlit's own bounds would keep it in the browser and train with the number before."""
+    app = open_custom()
+    app = app.number_input(key=key).set_value(value).run()
+    assert not app.exception
+    assert any(words in error.value for error in app.error)
+    assert any("can't be started" in error.value for error in app.error)
+    assert not [widget for widget in app.button if widget.label == "Start training"]
+
+
+def test_a_run_to_start_from_that_is_missing_blocks_the_start(dataset: str) -> None:
+    app = open_custom()
+    app.selectbox(key="weights kind").select("run").run()
+    assert "no finished run of SqueezeNet" in app.error[0].value
+    assert not [widget for widget in app.button if widget.label == "Start training"]
 
 
 def test_geometric_augmentation_comes_with_its_warning(dataset: str) -> None:
@@ -216,6 +268,7 @@ def test_an_unknown_run_in_the_link_is_said(dataset: str) -> None:
 def test_finished_runs_on_all_three_pages(dataset: str) -> None:
     first, second = queue_run(dataset), queue_run(dataset, seed=1)
     train_queue()
+    guess(first)
 
     app = open_page("train", run=first)
     assert not app.exception

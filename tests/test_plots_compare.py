@@ -51,8 +51,8 @@ def test_a_grid_leaves_missing_cells_empty() -> None:
                          columns=["none", "mixup"])  # fmt: skip
     heat = score_grid(table.rename_axis("network").rename_axis("augmentation", axis=1), "Accuracy",
                       percent=True).data[0]  # fmt: skip
-    assert heat.x == ("none", "mixup")
-    assert heat.y == ("vgg16", "resnet50")
+    assert list(heat.x) == ["none", "mixup"]
+    assert list(heat.y) == ["vgg16", "resnet50"]
     assert np.isnan(heat.z[0][1])
     assert not heat.hoverongaps
 

@@ -47,7 +47,7 @@ def test_means_of_classes_stand_under_the_pointer_as_the_pixel_shows_them() -> N
     assert pointers.customdata.dtype == np.float32
     assert pointers.hovertemplate == (
         "<b>%{text}</b><br>value %{customdata[0]:.3g}<br>mean of a&lt;b %{customdata[1]:.3g}"
-        "<br>mean of % {x} %{customdata[2]:.3g}<extra></extra>"
+        "<br>mean of %&#123;x} %{customdata[2]:.3g}<extra></extra>"
     )
 
 

@@ -21,6 +21,7 @@ from core.models.baselines import BASELINES
 from core.runs.compare import (
     compare,
     compare_runs,
+    cross_settings,
     find_wrong_samples,
     grid_of,
     latex_table,
@@ -137,7 +138,7 @@ def test_two_runs_on_the_same_samples(dataset: str) -> None:
     assert pair.p == mcnemar(one.right(), two.right(), one.patients)
     low, high = paired_interval(one.right(), two.right(), one.patients)
     assert (pair.low, pair.high) == pytest.approx((100 * low, 100 * high))
-    assert pair.note.startswith("More than luck")
+    assert pair.note == f"This is more than luck (significant at 5 %; p = {pair.p:.2g})."
     assert found.headline.startswith("Best of 2: VGG16 is ")
     assert "points below logistic regression" in found.headline
     low, high = found.runs[0].interval
@@ -321,8 +322,80 @@ def test_effects_of_a_grid(dataset: str) -> None:
     assert table.loc["order", "effect"] == pytest.approx(-10, abs=2)
     assert (table["low"] <= table["effect"]).all()
     assert (table["runs"] == 6).all()
-    assert measure_effects(outcomes[1:], "accuracy").loc[0, "splits"] == 2
-    assert measure_effects(outcomes[:3], "accuracy").empty
+    assert table.loc["vgg16", "p_holm"] == table.loc["resnet50", "p_holm"] < 0.05
+
+
+def test_runs_that_differ_in_more_than_a_setting_say_nothing_about_it(dataset: str) -> None:
+    """Of six runs four are two pairs; the other two have other epochs and another network."""
+    pairs = [
+        finish_run(dataset, 0.2 + 0.2 * (backbone == "resnet50") + 0.1 * seed, seed=seed,
+                   network={"backbone": backbone})
+        for seed in (0, 1) for backbone in ("vgg16", "resnet50")
+    ]  # fmt: skip
+    odd = [
+        finish_run(dataset, 0.9, seed=2),
+        finish_run(dataset, 0.0, seed=3, network={"backbone": "resnet50"}, training={"epochs": 3}),
+    ]
+    outcomes = [load_outcome(run) for run in (*pairs, *odd)]
+    table = measure_effects(outcomes, "accuracy").set_index("level")
+    assert set(table["setting"]) == {"network.backbone"}
+    assert table.loc["vgg16", "effect"] == pytest.approx(10, abs=2)
+    assert table["runs"].tolist() == [2, 2]
+    assert np.isnan(table["p_holm"]).all()
+    assert measure_effects([*outcomes[::3], *outcomes[4:]], "accuracy").empty
+
+
+def test_cells_are_means_over_the_same_rest(dataset: str) -> None:
+    """With three seeds of one cell and one seed of the others only that one seed counts."""
+    wrong = {("vgg16", 3): 0.1, ("vgg16", 4): 0.2, ("resnet50", 3): 0.3}
+    runs = [
+        finish_run(dataset, share, network={"backbone": name}, training={"epochs": epochs})
+        for (name, epochs), share in wrong.items()
+    ]
+    more = [
+        finish_run(dataset, 0.9, seed=s, network={"backbone": "vgg16"}, training={"epochs": 3})
+        for s in (1, 2)
+    ]
+    outcomes = [load_outcome(run) for run in (*runs, *more)]
+    table, each = cross_settings(outcomes, "network.backbone", "training.epochs", "accuracy")
+    assert each == 1
+    assert table.loc["vgg16", "3"] == outcomes[0].scores()["accuracy"] > 0.8
+    assert np.isnan(table.loc["resnet50", "4"])
+
+
+def test_verdicts_follow_the_corrected_p(dataset: str) -> None:
+    """Seven wrong in 27 samples: alone significant, beside 27 other pairs it can be luck."""
+    shares = [0.0, *(7 / 27 for _ in range(7))]
+    runs = [
+        finish_run(dataset, share, group=None, training={"epochs": k + 1})
+        for k, share in enumerate(shares)
+    ]
+    alone = compare_runs(runs[:2]).differences[0]
+    assert alone.p == alone.p_holm == 2 * 0.5**7
+    assert alone.significant
+    assert "is more than luck (significant at 5 %; p = 0.016)" in alone.note
+    many = compare_runs(runs).differences
+    assert len(many) == 28
+    again = next(d for d in many if (d.a, d.b) == (alone.a, alone.b))
+    assert again.p == alone.p
+    assert again.p_holm == 28 * again.p
+    assert not again.significant
+    assert "can be luck (not significant at 5 %; Holm p = 0.44 for 28 comparisons)" in again.note
+    auroc = [compare_runs(some, "macro_f1").differences for some in (runs[:2], runs)]
+    assert auroc[0][0].significant
+    assert "corrected for 28 comparisons" in auroc[1][0].note
+
+
+def test_the_headline_follows_the_corrected_p(dataset: str) -> None:
+    """Six wrong more than logistic regression: alone significant, as the best of eight not."""
+    runs = [
+        finish_run(dataset, 6 / 27, 0.0, group=None, training={"epochs": k + 1}) for k in range(8)
+    ]
+    alone = compare_runs(runs[:1]).headline
+    assert alone.endswith("which is more than luck (significant at 5 %; p = 0.031).")
+    assert compare_runs(runs).headline.endswith(
+        "which can be luck (not significant at 5 %; Holm p = 0.25 for 8 comparisons)."
+    )
 
 
 def test_controls_are_never_the_best_network(dataset: str) -> None:

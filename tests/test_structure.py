@@ -70,6 +70,22 @@ def test_core_imports_without_streamlit() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
+def test_tests_of_core_are_found_without_streamlit_and_playwright() -> None:
+    """As on a GPU node, where neither is installed."""
+    code = (
+        "import sys, pytest; sys.modules |= {'streamlit': None, 'playwright': None}; "
+        "sys.exit(pytest.main(['--collect-only', '-p', 'no:cacheprovider']))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stdout
+    found = {Path(line.partition("::")[0]).name for line in answer.stdout.splitlines()}
+    named = {path.name for path in (ROOT / "tests").glob("test_*.py")}
+    left_out = {name for name in named if name.startswith(("test_browser_", "test_pages_"))}
+    assert found & named == named - left_out
+
+
 def test_a_failed_write_leaves_the_old_content(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")

@@ -122,6 +122,7 @@ def test_an_epochs_scores_are_scikit_learns(fold: FoldData, tmp_path: Path) -> N
 
 
 def test_it_learns_planted_genes(fold: FoldData, tmp_path: Path) -> None:
+    """Twelve other seeds gave .955 and more: no processor's last bits come near .9."""
     network, _ = run(fold, tmp_path, epochs=25, augmentation="none")
     x, y = planted(200, 3)
     proba = predict_proba(network, Painter(), x, CPU)
@@ -289,6 +290,7 @@ def test_the_focal_loss_by_hand() -> None:
     ids=str,
 )
 def test_every_answer_to_imbalance_trains(fields: dict, fold: FoldData, tmp_path: Path) -> None:
+    """Twelve other seeds gave .95 and more."""
     few = np.flatnonzero((fold.y_train != 2) | (np.arange(len(fold.y_train)) < 15))
     rare = FoldData(**{**vars(fold), "x_train": fold.x_train[few], "y_train": fold.y_train[few]})
     network, _ = run(rare, tmp_path, epochs=25, augmentation="none", **fields)

@@ -1,15 +1,19 @@
 """What a run makes of splits, frozen stages and calibration: the whole path, without a worker."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset
+from core.errors import Cancelled
 from core.evaluation.metrics import score
 from core.home import run_folder
-from core.runs.execute import Silent, execute
+from core.images.layout import GeneLayout
+from core.runs.execute import Silent, execute, fold_folder
 from core.runs.result import RunResult, headline, load_predictions
 from core.runs.spec import PRESETS, RunSpec
 from core.training.calibration import apply_temperature
@@ -20,8 +24,8 @@ def dataset(home: Path) -> str:
     return add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
 
 
-def train_run(dataset: str, **parts: dict) -> tuple[RunSpec, RunResult]:
-    spec = RunSpec.parse(
+def tiny_spec(dataset: str, **parts: dict) -> RunSpec:
+    return RunSpec.parse(
         {
             "dataset": dataset,
             "label": "tumour_type",
@@ -32,7 +36,46 @@ def train_run(dataset: str, **parts: dict) -> tuple[RunSpec, RunResult]:
             **parts,
         }
     )
+
+
+def train_run(dataset: str, **parts: dict) -> tuple[RunSpec, RunResult]:
+    spec = tiny_spec(dataset, **parts)
     return spec, execute(spec, run_folder(spec.id), Silent())
+
+
+class Interrupted(Silent):
+    """Stops the run when its first epoch is over."""
+
+    over = False
+
+    def epoch(self, fold: int, row: dict[str, Any]) -> None:
+        self.over = True
+
+    def cancelled(self) -> bool:
+        return self.over
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_an_interrupted_fold_goes_on_with_the_images_that_it_began_with(
+    damaged: bool, dataset: str
+) -> None:
+    """Another processor or version may place genes elsewhere than the network has learned them."""
+    spec = tiny_spec(dataset)
+    with pytest.raises(Cancelled):
+        execute(spec, run_folder(spec.id), Interrupted())
+    path = fold_folder(run_folder(spec.id), 0) / "layout.npz"
+    fitted = GeneLayout.load(path)
+    begun = replace(fitted, row=fitted.col, col=fitted.row)
+    begun.save(path)
+    if damaged:
+        path.write_bytes(b"")
+    epochs = []
+    reporter = Silent()
+    reporter.epoch = lambda fold, row: epochs.append(row["epoch"])
+    execute(spec, run_folder(spec.id), reporter)
+    assert epochs == ([1, 2] if damaged else [2])
+    found = GeneLayout.load(path)
+    assert np.array_equal(found.row, (fitted if damaged else begun).row)
 
 
 def test_repeats_are_pooled_and_tested_split_by_split(dataset: str) -> None:

@@ -112,11 +112,12 @@ def _read_draft(asked: tuple, paths: list[Path], orientation: str, part: str | N
     """What the files hold; read once for each way of asking."""
     draft = st.session_state.get("draft")
     if draft is None or draft[0] != asked:
-        bar = st.progress(0.0, f"Reading {paths[0].name}")
+        words = f"Reading {escape_markdown(paths[0].name)}"
+        bar = st.progress(0.0, words)
         try:
             data = read_dataset(
                 paths[0], *paths[1:], orientation=orientation, part=part,
-                progress=lambda share: bar.progress(share, f"Reading {paths[0].name}"),
+                progress=lambda share: bar.progress(share, words),
             )  # fmt: skip
         finally:
             bar.empty()
@@ -256,7 +257,10 @@ def fetch_with_bar(entry: PublicDataset) -> None:
 
     def progress(name: str, done: int, total: int | None) -> None:
         of = f" of {total / 1e6:,.0f}" if total else ""
-        bar.progress(min(1.0, done / total) if total else 0.0, f"{name}: {done / 1e6:,.0f}{of} MB")
+        bar.progress(
+            min(1.0, done / total) if total else 0.0,
+            f"{escape_markdown(name)}: {done / 1e6:,.0f}{of} MB",
+        )
 
     try:
         fetch(entry, progress)

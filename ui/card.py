@@ -64,6 +64,12 @@ def examine(record: DatasetRecord, choices: Choices) -> DataCard:
     return cards[key]
 
 
+def recall_warnings(record: DatasetRecord, choices: Choices) -> list[Finding]:
+    """What the card warns of, where this session has made it: making one may take a minute."""
+    card = st.session_state.get("cards", {}).get((record.id, choices.model_dump_json()))
+    return [] if card is None else [f for f in card.findings if f.severity != "info"]
+
+
 def show_card(record: DatasetRecord, choices: Choices) -> None:
     """Sizes, findings with their repairs, class sizes, the corner, and the way on."""
     card = examine(record, choices)
@@ -73,7 +79,7 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
     numbers[2].metric("Classes", len(card.classes) or "–")
     numbers[3].metric("Patients", "–" if card.patients is None else f"{card.patients:,}")
     numbers[4].metric("Batches", "–" if card.batches is None else f"{card.batches:,}")
-    numbers[5].metric("Scale", SCALES[card.scale], help=card.evidence)
+    numbers[5].metric("Scale", SCALES[card.scale], help=escape_markdown(card.evidence))
     show_decisions(record, choices)
     understood, sizes = st.columns([3, 2], gap="large")
     with understood:
@@ -97,19 +103,23 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
             st.caption("Choose the column that holds the class.")
     with st.expander("How the file was read"):
         show_notes(record.notes)
-        st.caption(card.evidence)
+        st.caption(escape_markdown(card.evidence))
         show_corner(used_samples(record, choices))
+
+
+def say_finding(finding: Finding) -> None:
+    """One finding in words."""
+    st.markdown(f"{BADGES[finding.severity]} {escape_markdown(finding.message)}", width="stretch")
 
 
 def show_finding(record: DatasetRecord, choices: Choices, finding: Finding) -> None:
     """One finding, and the button that repairs it."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(
-            f"{BADGES[finding.severity]} {escape_markdown(finding.message)}", width="stretch"
-        )
+        say_finding(finding)
         if finding.repair:
             st.button(
-                finding.repair.title, key=f"repair {finding.code}", icon=":material/build:",
+                escape_markdown(finding.repair.title), key=f"repair {finding.code}",
+                icon=":material/build:",
                 on_click=lambda: change(record, choices.changed(**finding.repair.changes)),
             )  # fmt: skip
 
@@ -242,7 +252,7 @@ def show_values(record: DatasetRecord, choices: Choices) -> None:
     )  # fmt: skip
     st.caption(
         "A class that lies higher or lower as a whole was often processed elsewhere. "
-        + found.evidence
+        + escape_markdown(found.evidence)
     )
     st.markdown("#### Missing values")
     if not found.missing.any():

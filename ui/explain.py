@@ -20,6 +20,7 @@ from core.runs.explain import (
     RunAttribution,
     cancel_explanation,
     class_genes,
+    class_regions,
     describe_regions,
     explanation_state,
     fold_layout,
@@ -63,6 +64,13 @@ def read_genes(run: str, recipe: Recipe, cls: str) -> pd.DataFrame:
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
+def read_regions(run: str, recipe: Recipe, cls: str) -> pd.DataFrame:
+    """A class's regions on the map of the first fold that explains it."""
+    table = class_regions(run, recipe, cls)
+    return table[table["fold"] == table["fold"].min()]
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
 def read_expression(run: str, gene: str, _spec: RunSpec) -> pd.DataFrame:
     """A gene's log2 expression in the run's samples."""
     return gene_expression(run, open_dataset(_spec.dataset), gene)
@@ -89,15 +97,18 @@ def add_ids(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{kind: [getattr(ids, kind, "") for ids in found] for kind in kinds})
 
 
-def chosen_gene(table: pd.DataFrame) -> str:
-    """The gene that is looked at: chosen last, or of the link; else the first of the table."""
+def chosen_gene(table: pd.DataFrame) -> str | None:
+    """The gene that is looked at: chosen last, or of the link; else the first of the ranking.
+
+    None where nothing is chosen and the genes have no ranking: none of them comes first.
+    """
     if GENE not in st.session_state and "gene" in st.query_params:
         st.session_state[GENE] = st.query_params["gene"]
     gene = st.session_state.get(GENE)
     if gene not in set(table["gene"]):
         if gene is not None:
-            st.caption(f"{escape_markdown(gene)} is not on these images; shown is the first gene.")
-        return str(table["gene"][0])
+            st.caption(f"{escape_markdown(gene)} is not on these images.")
+        return str(table["gene"][0]) if "rank" in table else None
     st.query_params["gene"] = gene
     return gene
 
@@ -184,11 +195,11 @@ def show_request(
     """
     state = explanation_state(run, recipe, evidence=evidence)
     if state.state == "failed":
-        st.error(f"{what} could not be computed. {escape_markdown(state.message)}")
+        st.error(f"{escape_markdown(what)} could not be computed. {escape_markdown(state.message)}")
     if state.state == "working":
         st.fragment(_wait_for, run_every=1)(run, recipe, what, evidence)
         return
-    st.markdown(f"**{what}** has not been computed for this run yet.")
+    st.markdown(f"**{escape_markdown(what)}** has not been computed for this run yet.")
     st.caption(duration)
     if st.button(button, type="primary", key=f"compute {run} {evidence}"):
         request_explanation(run, recipe, evidence=evidence)
@@ -200,7 +211,7 @@ def _wait_for(run: str, recipe: Recipe, what: str, evidence: bool) -> None:
     state = explanation_state(run, recipe, evidence=evidence)
     if state.state != "working":
         st.rerun()
-    st.progress(state.fraction, f"Computing {what}. It is safe to close this tab.")
+    st.progress(state.fraction, f"Computing {escape_markdown(what)}. It is safe to close this tab.")
     st.button(
         "Cancel", key=f"cancel {run} {evidence}",
         on_click=lambda: cancel_explanation(run, recipe, evidence=evidence),
@@ -343,6 +354,7 @@ def show_table(table: pd.DataFrame, search: str, key: str) -> list[str]:
     number = st.column_config.NumberColumn
     columns = {
         "rank": number("Rank", width=55),
+        "tied": number("Tied", width=55, help="So many genes share this rank."),
         "gene": st.column_config.TextColumn("Gene"),
         "score": number(
             "Score", format="%.3g", help="Mean attribution over the class's held-out samples."
@@ -385,6 +397,8 @@ def show_table(table: pd.DataFrame, search: str, key: str) -> list[str]:
         "links": st.column_config.LinkColumn("More", display_text="GeneCards"),
     }  # fmt: skip
     empty = [name for name in ("log2fc", "welch", "logistic") if table[name].isna().all()]
+    if "tied" in table and (table["tied"] == 1).all():
+        empty.append("tied")
     event = st.dataframe(
         shown, hide_index=True, height=480, selection_mode="multi-row", key=key,
         on_select=partial(_take_rows, key, genes, _selected(key, genes)), column_config=columns,
@@ -402,6 +416,38 @@ def show_table(table: pd.DataFrame, search: str, key: str) -> list[str]:
             "`python -m core data fetch hgnc`."
         )
     return [genes[row] for row in event["selection"]["rows"]]
+
+
+def show_regions(table: pd.DataFrame, key: str) -> list[str]:
+    """A class's regions, best first; gives back the genes of the region that is selected.
+
+    Args:
+        table: of `class_regions`, one fold's.
+        key: what the table is of; a selection holds for one table.
+    """
+    number = st.column_config.NumberColumn
+    shown = table.assign(genes=table["genes"].str.join(", "))
+    columns = {
+        "rank": number("Rank", width=55),
+        "tied": number("Tied", width=55, help="So many regions share this rank."),
+        "region": st.column_config.TextColumn("Region of the map"),
+        "score": number("Score", format="%.3g", help="Mean over the class's held-out samples."),
+        "sd": number("± SD", format="%.2g", help="SD of the score over these samples."),
+        "positive": number(
+            "Samples", format="percent",
+            help="Share of the samples in which the region spoke for the class.",
+        ),
+        "size": number("Genes", help="Genes painted on this region."),
+        "genes": st.column_config.TextColumn("Which genes, by name", width="large"),
+    }  # fmt: skip
+    left_out = ["tied"] if (table["tied"] == 1).all() else []
+    event = st.dataframe(
+        shown, hide_index=True, height=480, selection_mode="single-row", on_select="rerun",
+        key=f"regions {key}", column_config=columns,
+        column_order=[name for name in columns if name not in left_out],
+    )  # fmt: skip
+    rows = event["selection"]["rows"]
+    return table["genes"].iloc[rows[0]] if rows else []
 
 
 def _selected(key: str, genes: Sequence[str]) -> list[str]:
@@ -428,11 +474,15 @@ def show_gene(record: RunRecord, gene: str, table: pd.DataFrame, layout: GeneLay
         st.caption("This gene has no score for this class.")
         return
     row = rows.iloc[0]
+    if "rank" in row:
+        tied = f", tied with {row['tied'] - 1} more," if row["tied"] > 1 else ""
+        ranked = f"Rank {row['rank']} of {len(table)}{tied} for {escape_markdown(row['class'])}; "
+    else:
+        ranked = f"In {escape_markdown(row['class'])} "
     change = "" if np.isnan(row["log2fc"]) else f"{abs(row['log2fc']):.2f} log2 "
     tested = "" if np.isnan(row["fdr"]) else f" (Welch FDR {row['fdr']:.2g})"
     st.markdown(
-        f"Rank {row['rank']} of {len(table)} for {escape_markdown(row['class'])}; expression is "
-        f"{change}{row['direction']} than in the other classes{tested}. "
+        f"{ranked}expression is {change}{row['direction']} than in the other classes{tested}. "
         + " · ".join(f"[{name}]({url})" for name, url in gene_links(gene, ids).items())
     )
     if gene in set(layout.genes):

@@ -1,5 +1,6 @@
 """Classes or methods side by side, on one colour scale."""
 
+from collections.abc import Collection
 from itertools import combinations
 
 import numpy as np
@@ -11,7 +12,7 @@ from core.explain.rankings import kuncheva, top_count
 from core.plots.figures import image_grid
 from core.runs.explain import RunAttribution, explanation_state, fold_layout
 from ui.explain import describe, mean_scores, read_attribution
-from ui.parts import show_figure
+from ui.parts import escape_markdown, show_figure
 
 MOST = 6
 """More maps side by side are too small to read."""
@@ -34,7 +35,13 @@ def show_side_by_side(run: str, recipe: Recipe, cls: str) -> None:
     if len(values) < 2:
         st.info("Choose at least two.")
         return
-    show_maps(run, found, recipe, values, scaled=what == "Methods")
+    comparable = list(values)
+    if not METHODS[recipe.method].ranks_genes:
+        comparable = []
+    if what == "Methods":
+        alone = [recipe, *(Recipe(method.name) for method in METHODS if not method.uses_sets)]
+        comparable = [describe(one) for one in alone if METHODS[one.method].ranks_genes]
+    show_maps(run, found, recipe, values, comparable, scaled=what == "Methods")
 
 
 def pick_classes(found: RunAttribution, genes: np.ndarray, cls: str) -> dict[str, np.ndarray]:
@@ -80,9 +87,14 @@ def pick_methods(run: str, recipe: Recipe, genes: np.ndarray, cls: str) -> dict[
 
 
 def show_maps(
-    run: str, found: RunAttribution, recipe: Recipe, values: dict[str, np.ndarray], scaled: bool
+    run: str,
+    found: RunAttribution,
+    recipe: Recipe,
+    values: dict[str, np.ndarray],
+    comparable: Collection[str],
+    scaled: bool,
 ) -> None:
-    """The maps on one scale, and how many top genes each pair shares."""
+    """The maps on one scale, and how many top genes each pair shares that ranks genes."""
     layout = fold_layout(run, int(found.folds[0]))
     images = np.stack(list(values.values()))
     name = "share of the largest" if scaled else "attribution"
@@ -96,9 +108,10 @@ def show_maps(
         alt=f"Maps of {', '.join(values)} on one scale",
     )  # fmt: skip
     k = top_count(len(layout.genes))
-    for (first, a), (second, b) in combinations(values.items(), 2):
+    ranked = {name: values[name] for name in values if name in comparable}
+    for (first, a), (second, b) in combinations(ranked.items(), 2):
         shared = kuncheva(a, b, k)
         st.markdown(
-            f"{first} and {second} share {max(shared, 0):.0%} of their {k} top genes, beyond "
-            "chance."
+            f"{escape_markdown(first)} and {escape_markdown(second)} share {max(shared, 0):.0%} of "
+            f"their {k} top genes, beyond chance."
         )

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.errors import InputError
 from core.explain.enrichment import (
     LARGEST,
     PERMUTATIONS,
@@ -17,6 +18,7 @@ from core.explain.enrichment import (
     prerank,
     running_score,
 )
+from core.explain.genes import top_rows
 from core.explain.methods import Recipe
 from core.explain.network import LINKED, arrange_sets, link_sets
 from core.images.layout import GeneLayout
@@ -27,6 +29,7 @@ from core.runs.store import RunRecord
 from ui.explain import read_genes
 from ui.explain_list import show_list
 from ui.explain_statistics import ask_top
+from ui.forms import ask_number
 from ui.gene_sets import pick_sets
 from ui.parts import download_table, escape_markdown, show_figure
 
@@ -83,9 +86,10 @@ def show_network(
     """Sets that pass as a network: related ones lie together; a click looks at a set."""
     st.markdown("##### Which of these sets are the same genes?")
     left, _ = st.columns([1, 3])
-    limit = left.number_input(
-        "FDR below", 0.001, 1.0, 0.05, step=0.05, format="%.3f", key="network limit"
-    )
+    with left:
+        limit = ask_number(
+            "FDR below", 0.001, 1.0, 0.05, step=0.05, format="%.3f", key="network limit"
+        )
     passing = found[found["fdr"] < limit].head(MOST_LINKED)
     if len(passing) < 2:
         st.caption(
@@ -135,9 +139,12 @@ def show_sets_of(genes: Sequence[str], table: pd.DataFrame, name: str) -> None:
 def test_list(run: str, recipe: Recipe, cls: str, reference: str, k: int) -> pd.DataFrame:
     """Sets over-represented among a class's k top genes."""
     table = read_genes(run, recipe, cls)
-    return over_representation(
-        table["gene"][:k], table["gene"], read_gene_sets(reference_file(reference))
-    )
+    top = top_rows(table, k)["gene"]
+    if not len(top):
+        raise InputError(
+            f"More than {k} genes are tied for the first places: no gene is at the top."
+        )
+    return over_representation(top, table["gene"], read_gene_sets(reference_file(reference)))
 
 
 @st.cache_data(max_entries=10, show_spinner="Drawing random sets")

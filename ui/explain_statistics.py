@@ -7,12 +7,13 @@ from core.explain.genes import compare_with_plain
 from core.explain.markers import check_markers, load_markers, match_type
 from core.explain.rankings import top_count
 from core.plots.explain import volcano
+from ui.forms import ask_number
 from ui.parts import download_table, escape_markdown, show_figure
 
 
 def ask_top(table: pd.DataFrame, *, key: str) -> int:
     """How many genes are the top ones."""
-    k = st.number_input(
+    k = ask_number(
         "Top genes", 1, len(table), top_count(len(table)), key=key, persist_state="session",
         help="How many of the first genes are looked at.",
     )  # fmt: skip

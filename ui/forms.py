@@ -3,14 +3,17 @@
 What is entered holds for the session; pages that ask for a field under the same key share it.
 """
 
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import annotated_types
 import streamlit as st
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from core.data.prepare import FEWEST_GENES, PreparationSpec
 from core.data.store import DatasetRecord
+from core.errors import InputError
+from core.escape import escape_markdown
 from core.records import Registry
 
 WORDS = {
@@ -38,6 +41,10 @@ WORDS = {
 def ask_field(model: type[BaseModel], name: str, *, key: str, default: Any = None) -> Any:
     """A number input, switch or select box for one field.
 
+    A number that the field doesn't take is given back as it was typed, with an error below it: the
+    specification that is made of it refuses it, as `check_fields` does. (With bounds of its own
+    Streamlit would keep such a number in the browser and go on with the one before.)
+
     Args:
         model: the specification.
         name: the field.
@@ -48,13 +55,6 @@ def ask_field(model: type[BaseModel], name: str, *, key: str, default: Any = Non
     title = field.title or name
     value = field.default if default is None else default
     kind = field.annotation
-    if type(None) in get_args(kind):
-        whole = int in get_args(kind)
-        return st.number_input(
-            title, value=value, format="%d" if whole else "%.5f", placeholder="automatic",
-            help=field.description, key=key, min_value=0 if whole else 0.0,
-            step=1 if whole else None, persist_state="session",
-        )  # fmt: skip
     if get_origin(kind) is Literal:
         options = list(get_args(kind))
         return st.selectbox(
@@ -63,26 +63,61 @@ def ask_field(model: type[BaseModel], name: str, *, key: str, default: Any = Non
         )  # fmt: skip
     if kind is bool:
         return st.checkbox(title, value, help=field.description, key=key, persist_state="session")
-    low = high = None
+    whole = kind is int or int in get_args(kind)
+    small = not whole and (value is None or 0 < value < 0.01)
+    step = 1 if whole else None if value is None else value / 5 if small else 0.05
+    number = st.number_input(
+        title, value=value, step=step, format="%d" if whole else "%.5f" if small else "%.2f",
+        placeholder="automatic", help=f"{field.description or ''} {_say_range(field)}.".strip(),
+        key=key, persist_state="session",
+    )  # fmt: skip
+    try:
+        check_fields(model, {name: number})
+    except InputError as error:
+        st.error(str(error))
+    return number
+
+
+def check_fields(model: type[BaseModel], values: dict[str, Any]) -> None:
+    """Raise InputError for the first number that a field of a specification doesn't take."""
+    for name, value in values.items():
+        field = model.model_fields[name]
+        try:
+            TypeAdapter(Annotated[field.annotation, field]).validate_python(value)
+        except ValidationError:
+            raise InputError(
+                f"{field.title or name} {_say_range(field)}, got {value:.10g}. Nothing is started "
+                "with it."
+            ) from None
+
+
+def _say_range(field: FieldInfo) -> str:
+    """The numbers that a field takes: 'must be 32 to 448'."""
+    low, high = "", ""
     for bound in field.metadata:
         if isinstance(bound, annotated_types.Ge):
-            low = kind(bound.ge)
+            low = f"{bound.ge:.10g}"
         elif isinstance(bound, annotated_types.Gt):
-            low = kind(bound.gt) if kind is int else 1e-6
+            low = f"more than {bound.gt:g}"
         elif isinstance(bound, annotated_types.Le):
-            high = kind(bound.le)
+            high = f"{bound.le:.10g}"
         elif isinstance(bound, annotated_types.Lt):
-            high = kind(bound.lt) - (1 if kind is int else 0.01)
-    if kind is float:
-        small = 0 < value < 0.01
-        return st.number_input(
-            title, low, high, value, step=value / 5 if small else 0.05,
-            format="%.5f" if small else "%.2f", help=field.description, key=key,
-            persist_state="session",
-        )  # fmt: skip
-    return st.number_input(
-        title, low, high, value, step=1, help=field.description, key=key, persist_state="session"
-    )
+            high = f"less than {bound.lt:.10g}"
+    return f"must be {low} to {high}"
+
+
+def ask_number(
+    title: str, low: float, high: float, value: float, *, key: str, **looks: Any
+) -> float:
+    """A number input; raises InputError for a number that is out of range.
+
+    It isn't Streamlit that knows the range: a browser keeps a number that is out of range to
+    itself, and the page goes on with the one before, which nobody sees.
+    """
+    number = st.number_input(title, value=value, key=key, **looks)
+    if not low <= number <= high:
+        raise InputError(f"{title} must be {low:,} to {high:,}, got {number:,}.")
+    return number
 
 
 def ask_genes(record: DatasetRecord, default: int) -> int:
@@ -111,6 +146,8 @@ def ask_where(
 ) -> dict[str, list[str]]:
     """Which samples to keep, by values of columns; empty: all.
 
+    Conditions on columns of more values than can be listed stay as they are.
+
     Args:
         columns: sample column -> samples by value, as a dataset's record has them.
         key: the widgets' key.
@@ -121,10 +158,12 @@ def ask_where(
         "Keep only some samples, by", several, default=[c for c in chosen if c in several],
         placeholder="no column: keep all", key=f"{key} columns",
     )  # fmt: skip
-    where = {}
+    where = {column: values for column, values in chosen.items() if column not in several}
+    if where:
+        st.caption(f"Kept as decided before: a choice by {', '.join(map(escape_markdown, where))}.")
     for column in by:
         values = st.multiselect(
-            f"{column} is", list(columns[column]), key=f"{key} {column}",
+            f"{escape_markdown(column)} is", list(columns[column]), key=f"{key} {column}",
             default=chosen.get(column, list(columns[column])),
             format_func=lambda value, counts=columns[column]: f"{value} ({counts[value]})",
         )  # fmt: skip

@@ -1,7 +1,6 @@
 """Pieces that several pages are made of: pickers, figures with downloads, errors, empty states."""
 
 import logging
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,13 +15,13 @@ from core.data.choices import Choices, load_choices, save_choices
 from core.data.roles import suggest_batch, suggest_group, suggest_label
 from core.data.store import DatasetRecord, list_datasets, load_dataset
 from core.errors import GeneCanvasError
+from core.escape import escape_formulas, escape_markdown
 from core.evaluation.metrics import METRICS
 from core.files import UNWRITABLE, describe_os_error
 from core.models.baselines import BASELINES
 from core.runs.result import RunResult
 from core.runs.store import RunRecord, RunStore
 
-FORMULA = ("=", "+", "-", "@")
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "pages"
 SAVE_IMAGE = st.components.v2.component(
@@ -83,7 +82,9 @@ def _pick(label: str, options: list[str], words, key: str) -> str:
     """A select box whose value stands in the link and survives a change of page and a reload."""
     wanted = st.query_params.get(key) or st.session_state.get(f"last {key}")
     if wanted is not None and wanted not in options:
-        st.warning(f"The link names a {label.lower()} that is not here ({wanted[:20]}).")
+        st.warning(
+            f"The link names a {label.lower()} that is not here ({escape_markdown(wanted[:20])})."
+        )
     index = options.index(wanted) if wanted in options else 0
     shown = hash(tuple(map(words, options)))  # a box of the same key would keep showing old words
     chosen = st.selectbox(
@@ -243,23 +244,9 @@ def download_table(
     )
 
 
-def escape_formulas(table: pd.DataFrame) -> pd.DataFrame:
-    """Put an apostrophe before texts that a spreadsheet would take for a formula."""
-    table = table.copy()
-    for column in table.select_dtypes(["object", "string"]):
-        texts = table[column].astype(str)
-        table[column] = texts.where(~texts.str.startswith(FORMULA), "'" + texts)
-    return table
-
-
 def scores_table(result: RunResult) -> pd.DataFrame:
     """A run's scores beside those of the plain baselines: models x metrics."""
     models = {"network": result.metrics}
     models |= {BASELINES[name].title: scores for name, scores in result.baselines.items()}
     table = pd.DataFrame(models).T.rename_axis("model")
     return table.reindex(columns=METRICS.names).rename(columns={m.name: m.title for m in METRICS})
-
-
-def escape_markdown(text: str) -> str:
-    """Text that markdown shows as it is: names from a file may hold stars, dollars or brackets."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+|~$:!-])", r"\\\1", text)

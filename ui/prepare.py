@@ -8,7 +8,7 @@ from core.data.store import DatasetRecord
 from core.errors import InputError
 from core.images.references import read_gene_sets
 from ui.card import change, used_samples
-from ui.forms import ask_field, ask_where
+from ui.forms import ask_field, ask_where, check_fields
 from ui.parts import errors, escape_markdown
 from ui.uploads import hold
 
@@ -43,12 +43,15 @@ def show_prepare(record: DatasetRecord, choices: Choices) -> None:
                 )  # fmt: skip
     with right:
         asked["gene_list"] = ask_gene_list(key, choices.preparation.gene_list)
-    new = Choices(
-        label=choices.label, group=choices.group, batch=choices.batch, where=where,
-        leave_out=kept_out, preparation=PreparationSpec(**asked),
-    )  # fmt: skip
     st.markdown("##### So it is prepared")
     with errors():
+        numbers = {name: value for name, value in asked.items() if isinstance(value, int | float)}
+        check_fields(PreparationSpec, numbers)
+        new = Choices(
+            label=choices.label, group=choices.group, batch=choices.batch, where=where,
+            leave_out=kept_out,
+            preparation=PreparationSpec(**{**choices.preparation.model_dump(), **asked}),
+        )  # fmt: skip
         data = used_samples(record, new)
         steps = new.preparation.describe(str(data.uns["scale"]))
         st.markdown(

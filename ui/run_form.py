@@ -13,6 +13,7 @@ from core.home import weights_folder
 from core.images.layouts import LAYOUTS
 from core.models.backbones import BACKBONES, Backbone
 from core.models.imagenet import fetch_imagenet
+from core.models.own_weights import list_own_weights
 from core.models.spec import NetworkSpec
 from core.runs.paper import paper_study
 from core.runs.spec import PRESETS, RunSpec
@@ -226,18 +227,23 @@ def ask_weights(backbone: str) -> str:
     kinds = {
         "scratch": "From scratch (random)",
         "imagenet": "ImageNet (torchvision's file)",
-        "file": "A weights file on this computer",
+        "file": "A file in the weights folder",
         "run": "A finished run of the same network",
     }
     kind = st.selectbox("Initial weights", list(kinds), format_func=kinds.get, key="weights kind")
     if kind == "file":
-        path = st.text_input("Path of the file", key="weights path", placeholder="/data/net.pth")
-        return f"file:{path.strip()}"
+        files = list_own_weights()
+        if not files:
+            raise InputError(
+                f"There is no weights file yet. Put a .pth, .pt or .safetensors file into "
+                f"{weights_folder()}, then choose it here."
+            )
+        return "file:" + st.selectbox("File", files, key="weights file")
     if kind == "run":
         runs = [run for run in finished_runs() if run.spec.network.backbone == backbone]
         if not runs:
-            st.caption(f"There is no finished run of {BACKBONES[backbone].title} yet.")
-            return "scratch"
+            st.error(f"There is no finished run of {BACKBONES[backbone].title} to start from yet.")
+            return "run:"
         names = {run.id: name_run(run) for run in runs}
         return "run:" + st.selectbox("Run", list(names), format_func=names.get, key="weights run")
     return kind

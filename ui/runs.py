@@ -24,6 +24,7 @@ from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunState, RunStore, bytes_of, read_log
 from core.runs.study import class_labels
 from ui.beside import show_side_by_side
+from ui.card import say_finding
 from ui.parts import (
     decimals,
     download_table,
@@ -197,7 +198,8 @@ def watch_study(study: str) -> None:
         ]
         failed = sum(record.state.resumable for record in records)
         paused = all(record.state == RunState.PAUSED for record in left)
-        text = f"**{study}**: {len(records) - len(left)} of {len(records)} runs have ended"
+        name, ended = escape_markdown(study), len(records) - len(left)
+        text = f"**{name}**: {ended} of {len(records)} runs have ended"
         text += f", {failed} of them without a result" if failed else ""
         text += ", paused" if paused else ""
         st.progress(float(np.mean(shares)), text)
@@ -219,7 +221,7 @@ def act(label: str, action: Callable, *args: object, key: str, **looks: object) 
         try:
             action(*args)
         except GeneCanvasError as error:
-            st.toast(str(error))
+            st.toast(escape_markdown(str(error)))
 
     st.button(label, key=key, on_click=attempt, **looks)
 
@@ -239,14 +241,14 @@ def watch(run: str, live: bool) -> None:
         record = store.get(run)
         if live and record.state.finished:
             st.rerun()
-        st.markdown(f"{BADGES[record.state]} **{record.name}** · `{record.id}`")
+        st.markdown(f"{BADGES[record.state]} **{escape_markdown(record.name)}** · `{record.id}`")
         if record.state == RunState.QUEUED:
             st.progress(0.0, f"Number {store.position(run)} in the queue. {SAFE}")
             ensure_workers()
         elif record.state == RunState.PAUSED:
             st.progress(0.0, "Its study is paused.")
         elif record.state == RunState.RUNNING:
-            text = f"{record.message.capitalize()}. {SAFE}"
+            text = f"{escape_markdown(record.message.capitalize())}. {SAFE}"
             st.progress(min(record.done / max(record.total, 1), 1.0), text)
         version = see_epochs(run) if live else store.epochs_version(run)
         if live:
@@ -359,7 +361,7 @@ def show_ended(record: RunRecord) -> None:
     else:
         show = st.info if record.state == RunState.CANCELLED else st.error
         reason, _, log = (record.reason or "").partition("\n")
-        show(reason)
+        show(escape_markdown(reason))
         if log:
             st.code(log, language=None)
         if st.button("Resume", type="primary", key="resume"):
@@ -384,7 +386,9 @@ def show_ended(record: RunRecord) -> None:
 def show_result(record: RunRecord) -> None:
     """Scores beside the plain baselines, confusion, predictions, and where to go on."""
     result, predictions = load_result(record.id), load_predictions(record.id)
-    st.markdown(f"#### {headline(record.id)}")
+    st.markdown(f"#### {escape_markdown(headline(record.id))}")
+    for finding in result.findings or []:
+        say_finding(finding)
     for sentence in explain_gap(record.id):
         st.markdown(f"- {escape_markdown(sentence)}")
     left, right = st.columns(2, gap="large")
@@ -393,11 +397,12 @@ def show_result(record: RunRecord) -> None:
         st.dataframe(table, width="stretch", column_config=decimals(table))
         download_table(table.reset_index(), "scores", "CSV", key="scores")
         for note in result.notes:
-            st.caption(note)
+            st.caption(escape_markdown(note))
         st.caption(
             f"{result.n_train} training, {result.n_validation} validation, {result.n_test} "
             f"held-out samples · {result.parameters / 1e6:.1f} million parameters · "
-            f"{result.seconds:.0f} s on {result.device}, {result.precision} · {result.weights}"
+            f"{result.seconds:.0f} s on {result.device}, {result.precision} · "
+            f"{escape_markdown(result.weights)}"
         )
     with right:
         counts = pd.DataFrame(result.confusion, result.classes, result.classes)

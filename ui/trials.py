@@ -89,7 +89,7 @@ def _watch(trial: Trial, key: str) -> None:
     if state.state in ("done", "failed") or trial.layout_path.exists():
         st.rerun()
     method = LAYOUTS[trial.layout.name]
-    st.status(f"{method.title}: {state.message}, {state.seconds:.0f} s so far")
+    st.status(f"{method.title}: {escape_markdown(state.message)}, {state.seconds:.0f} s so far")
     st.caption(
         "It is computed beside the page: go on working, or choose another layout and come back. "
         f"Once it stands, it is kept. For n genes it takes {method.complexity}."
@@ -124,7 +124,7 @@ def _watch_quality(trials: list[Trial]) -> None:
         if state.state == "failed":
             st.error(f"{title}: {escape_markdown(state.message)}")
         elif state.state != "done":
-            st.status(f"{title}: {state.message}, {state.seconds:.0f} s so far")
+            st.status(f"{title}: {escape_markdown(state.message)}, {state.seconds:.0f} s so far")
     done = [trial for trial, state in zip(trials, states, strict=True) if state.state == "done"]
     if done:
         show_measures(done)

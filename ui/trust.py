@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.explain.evidence import MEASURES, Evidence, Light
-from core.explain.methods import Recipe
+from core.explain.evidence import MEASURES, Evidence, Light, judge_data
+from core.explain.methods import METHODS, Recipe
 from core.plots.explain import randomisation_steps, removal_curves
 from core.runs.explain import RunAttribution, explanation_state, measure_run_skill
 from core.runs.launch import ensure_workers
+from core.runs.result import load_result
 from core.runs.store import RunRecord, RunState, RunStore
 from core.runs.trust import (
     TrustCard,
@@ -20,7 +21,7 @@ from core.runs.trust import (
 )
 from core.runs.whatif import permuted_labels
 from ui.explain import describe, show_request
-from ui.parts import open_dataset, show_figure
+from ui.parts import escape_markdown, open_dataset, show_figure
 
 BADGES: dict[Light, str] = {
     "green": ":green-badge[:material/check: good]",
@@ -40,24 +41,32 @@ VERDICTS: dict[Light, str] = {
 def say_trust(run: str, found: RunAttribution, recipe: Recipe, cls: str) -> None:
     """What is known about how far the map can be believed, in lines above it.
 
-    A network that guesses has a red skill light whatever else is measured, so that is said first.
+    A network that guesses has a red skill light whatever else is measured, and data that allow no
+    conclusion have theirs, so that is said first.
     """
-    skill = measure_run_skill(run)
+    data, skill = judge_data(load_result(run).findings), measure_run_skill(run)
+    if data.light == "red":
+        st.error(
+            "These may be the genes of something else than the class. "
+            + escape_markdown(data.sentence)
+        )
     if skill.light == "red":
         st.error(
             "This network does not know the classes better than a guess, so what it looks at says "
-            f"nothing about them. {skill.sentence}"
+            f"nothing about them. {escape_markdown(skill.sentence)}"
         )
     if explanation_state(run, recipe, evidence=True).state == "done":
         card = load_evidence(run, recipe)
         st.markdown(f"{BADGES[card.light]} **Trust card.** {_verdict(card)}")
         return
-    overlap = found.untrained_overlap[cls]
-    light = MEASURES["untrained"].light(overlap if np.isfinite(overlap) else None)
-    st.markdown(
-        f"{BADGES[light]} The same network without training names {max(overlap, 0):.0%} of the "
-        "same top genes, beyond chance. The less, the more the list comes from what was learned."
-    )
+    if found.untrained_overlap is not None:
+        overlap = found.untrained_overlap[cls]
+        light = MEASURES["untrained"].light(overlap if np.isfinite(overlap) else None)
+        st.markdown(
+            f"{BADGES[light]} The same network without training names {max(overlap, 0):.0%} of the "
+            "same top genes, beyond chance. The less, the more the list comes from what was "
+            "learned."
+        )
     if found.completeness is not None:
         error = float(np.median(found.completeness[found.labels == cls]))
         light = MEASURES["completeness"].light(error if np.isfinite(error) else None)
@@ -95,7 +104,8 @@ def show_trust(record: RunRecord, recipe: Recipe) -> None:
                 show_light(row)
                 if row.name == "permuted" and row.value is None:
                     offer_permuted(record)
-                if row.name == "planted" and row.value is None:
+                ranks = METHODS[recipe.method].ranks_genes
+                if row.name == "planted" and row.value is None and ranks:
                     offer_planted(record, recipe)
     show_removal(by_name, recipe)
     show_randomisation(by_name["randomisation"], recipe)
@@ -112,7 +122,7 @@ def show_light(row: Evidence) -> None:
     """One measure: its light, what was found, where the limits are and why, where it is from."""
     measure = MEASURES[row.name]
     st.markdown(f"{BADGES[row.light]} **{row.title}**", help=measure.help)
-    st.markdown(row.sentence)
+    st.markdown(escape_markdown(row.sentence))
     limits = ""
     if row.green is not None and row.red is not None:
         sign = "up to" if row.green < row.red else "from"

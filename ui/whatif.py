@@ -34,7 +34,8 @@ from core.runs.whatif import (
     without_genes,
     without_value,
 )
-from ui.parts import escape_markdown, go_to, open_dataset, show_figure
+from ui.forms import ask_number
+from ui.parts import errors, escape_markdown, go_to, open_dataset, show_figure
 
 Children = list[tuple[str, RunSpec]]
 """What each child is called, and its specification."""
@@ -42,7 +43,7 @@ Children = list[tuple[str, RunSpec]]
 
 def show_whatif(record: RunRecord) -> None:
     """One question to a finished run; the answer is a run of its own beside it."""
-    with st.expander("What if …", icon=":material/alt_route:"):
+    with st.expander("What if …", icon=":material/alt_route:"), errors():
         question = st.selectbox(
             "What if it were trained", list(QUESTIONS), key="what if", placeholder="choose",
         )  # fmt: skip
@@ -117,7 +118,8 @@ def _top_genes(record: RunRecord) -> Children:
     ranked = _ranked_genes(record)
     if ranked is None:
         return []
-    count = st.number_input("How many", 1, len(ranked[1]) - 4, 50, key="what if count")
+    most = len(ranked[1]) - 4
+    count = ask_number("How many", 1, most, min(50, most), key="what if count")
     return _one(record, without_genes(record.spec, ranked[1][: int(count)]))
 
 
@@ -193,7 +195,7 @@ def _merged(record: RunRecord) -> Children:
 
 
 def _seed(record: RunRecord) -> Children:
-    seed = st.number_input("Seed", 0, 2**31 - 1, record.spec.seed + 1, key="what if seed")
+    seed = ask_number("Seed", 0, 2**31 - 1, record.spec.seed + 1, key="what if seed")
     return _one(record, other_seed(record.spec, int(seed)))
 
 
@@ -244,7 +246,7 @@ def show_family(record: RunRecord) -> None:
         with st.container(border=True):
             words = describe_difference(parent.spec, record.spec)
             st.markdown(f"##### What if: {escape_markdown(words)}")
-            _open(parent, f"← The run before: {parent.spec.title()}")
+            _open(parent, f"← The run before: {escape_markdown(parent.spec.title())}")
             if record.state == parent.state == RunState.DONE:
                 show_effect(parent, record)
     if children:
@@ -254,7 +256,7 @@ def show_family(record: RunRecord) -> None:
                 found = str(child.state)
                 if child.state == RunState.DONE:
                     found = f"{load_result(child.id).metrics['accuracy']:.1%} right"
-                _open(child, f"{words[:1].upper()}{words[1:]} · {found} →")
+                _open(child, f"{escape_markdown(words[:1].upper() + words[1:])} · {found} →")
             if record.state == RunState.DONE:
                 show_series(record, children)
 
@@ -277,7 +279,7 @@ def show_effect(parent: RunRecord, child: RunRecord) -> None:
         )
         return
     effect = compare_to_parent(parent.spec, child.spec)
-    st.markdown(effect.sentence())
+    st.markdown(escape_markdown(effect.sentence()))
     table = pd.DataFrame(
         [
             {"class": name, "samples": n, "before": before, "after": after}

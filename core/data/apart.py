@@ -166,8 +166,6 @@ def hand_over(read: Table | Matrix, folder: Path) -> None:
             "samples": list(map(str, read.samples)),
             "genes": list(map(str, read.genes)),
             "columns": list(map(str, read.obs.columns)),
-            "said": read.notes.said,
-            "found": [finding.model_dump() for finding in read.notes.found],
         }
     else:
         width = read.numbers[0].shape[1]
@@ -187,8 +185,11 @@ def hand_over(read: Table | Matrix, folder: Path) -> None:
             "index": read.index,
             "above": list(read.above.items()),
             "describing": sorted(read.describing),
-            "first_line": read.first_line,
         }
+        if read.lines is not None:
+            np.save(folder / "lines.npy", read.lines, allow_pickle=False)
+    document["said"] = read.notes.said
+    document["found"] = [finding.model_dump() for finding in read.notes.found]
     frame = pd.DataFrame({name: np.asarray(text, dtype=object) for name, text in texts.items()})
     frame.to_parquet(folder / "texts.parquet")
     kind = "matrix" if isinstance(read, Matrix) else "table"
@@ -198,15 +199,16 @@ def hand_over(read: Table | Matrix, folder: Path) -> None:
 def _take(folder: Path) -> Table | Matrix:
     x = np.load(folder / "x.npy", allow_pickle=False)
     texts = pd.read_parquet(folder / "texts.parquet")
-    if (folder / "matrix.json").exists():
-        document = read_json(folder / "matrix.json")
+    matrix = (folder / "matrix.json").exists()
+    document = read_json(folder / ("matrix.json" if matrix else "table.json"))
+    found = [Finding.model_validate(one) for one in document["found"]]
+    notes = Notes(document["said"], found)
+    if matrix:
         samples = np.array(document["samples"], dtype=str)
         columns = {name: texts[name].to_numpy(dtype=object) for name in document["columns"]}
         obs = pd.DataFrame(columns, index=samples)
-        found = [Finding.model_validate(one) for one in document["found"]]
-        notes = Notes(document["said"], found)
         return Matrix(x, samples, np.array(document["genes"], dtype=str), obs, notes)
-    document = read_json(folder / "table.json")
+    lines = folder / "lines.npy"
     return Table(
         names=document["names"],
         source=document["source"],
@@ -217,5 +219,6 @@ def _take(folder: Path) -> Table | Matrix:
         index=document["index"],
         above=dict(document["above"]),
         describing=frozenset(document["describing"]),
-        first_line=document["first_line"],
+        lines=np.load(lines, allow_pickle=False) if lines.exists() else None,
+        notes=notes,
     )

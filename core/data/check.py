@@ -386,7 +386,7 @@ def _check_floor(at: _Checked) -> Iterator[Finding]:
         title=f"A common floor of {max(0.0, common):.3g}",
         changes={"preparation": {"floor": max(0.0, round(common, 2))}},
     )
-    yield Finding(severity="error", code="below_zero", message=text, repair=repair)
+    yield Finding(severity="error", code="below_zero", message=text, repair=repair, decisive=True)
 
 
 def _find_lower_floor(lowest: np.ndarray, labels: pd.Series | None) -> tuple[str | None, float]:
@@ -396,6 +396,22 @@ def _find_lower_floor(lowest: np.ndarray, labels: pd.Series | None) -> tuple[str
     by_class = pd.Series(lowest, index=labels.index).groupby(labels).min()
     lower = by_class.index[by_class < by_class.median() - 1]
     return (" and ".join(sorted(lower)) if len(lower) else None), float(by_class.median())
+
+
+def _check_scale(at: _Checked) -> Iterator[Finding]:
+    """Values that may be counts although few are whole: their depth would stay uncorrected."""
+    if at.profile.doubt and at.preparation.scale == "auto":
+        yield Finding(
+            severity="warning",
+            code="scale",
+            message=f"The scale isn't clear. {at.profile.evidence} If these are counts (estimated "
+            "by RSEM, salmon or tximport), the depth of sequencing must be corrected, or it tells "
+            "samples apart.",
+            repair=Repair(
+                title=f"They are {at.profile.doubt}",
+                changes={"preparation": {"scale": at.profile.doubt}},
+            ),
+        )
 
 
 def _check_constant(at: _Checked) -> Iterator[Finding]:
@@ -514,7 +530,7 @@ def _check_batch(at: _Checked) -> Iterator[Finding]:
             f"be told apart: a network may learn the {at.batch}, and no split of these data can "
             "show it. Test on data from elsewhere before you believe the result."
         )
-        yield Finding(severity="warning", code="batch", message=text)
+        yield Finding(severity="warning", code="batch", message=text, decisive=True)
     elif v >= STRONG:
         text += f", clearly associated. Part of the accuracy may come from the {at.batch}."
         yield Finding(severity="warning", code="batch", message=text)
@@ -528,6 +544,7 @@ CHECKS: list[Callable[[_Checked], Iterator[Finding]]] = [
     _check_normal_tissue,
     _check_missing,
     _check_floor,
+    _check_scale,
     _check_constant,
     _check_copies,
     _check_outliers,

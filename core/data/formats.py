@@ -23,10 +23,11 @@ import scipy.io
 import scipy.sparse
 
 from core.data.apart import list_apart, read_apart
+from core.data.column_names import GENE_ID_NAMES
 from core.data.hdf5 import list_hdf5, read_hdf5
 from core.data.matrix import Matrix, as_texts, check_size
 from core.data.notes import Notes
-from core.data.text import GENE_ID_NAMES, Table, read_text
+from core.data.text import Table, read_text
 from core.data.unpack import (
     MAX_TEXT,
     OPENERS,
@@ -463,6 +464,8 @@ class SampleTable:
 SAMPLE_TABLES = [
     SampleTable("GDC STAR counts", frozenset({"gene_id", "unstranded", "stranded_first"}),
                 "gene_id", "unstranded"),
+    SampleTable("TARGET STAR counts", frozenset({"gene", "unstranded", "stranded_first"}),
+                "gene", "unstranded"),
     SampleTable("RSEM", frozenset({"expected_count", "tpm", "effective_length"}),
                 "gene_id", "tpm"),
     SampleTable("salmon", frozenset({"name", "effectivelength", "tpm", "numreads"}),
@@ -591,7 +594,7 @@ def _name_samples(names: list[str]) -> np.ndarray:
         return np.array([path.parent.name for path in paths])
     stems = [PACKED_ENDINGS.sub("", path.name) for path in paths]
     common = re.compile(
-        r"(\.rna_seq\.augmented_star_gene_counts)?(ReadsPerGene\.out)?(\.(genes|isoforms))?"
+        r"(\.rna_seq\.(augmented_)?star_gene_counts)?(ReadsPerGene\.out)?(\.(genes|isoforms))?"
         r"(\.htseq)?(\.counts?)?(\.(tsv|csv|txt|tab|sf|results|counts?))?$"
     )
     return np.array([common.sub("", stem) or stem for stem in stems])

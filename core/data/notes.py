@@ -27,6 +27,8 @@ class Finding(BaseModel):
     message: str
     """What was found, and what it does to results."""
     repair: Repair | None = None
+    decisive: bool = False
+    """Whether results can come from this alone, and no split of these data can show it."""
 
 
 @dataclass(frozen=True)

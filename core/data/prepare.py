@@ -430,9 +430,9 @@ class Columns:
         """log2 expression (samples, len(genes)) with the floor; NaN where it is missing."""
         x = np.take(self.x, genes, axis=1)
         if self.scale == "counts":
-            x = np.log2(x * self.per_million + 1)
+            x = _log2(x * self.per_million + 1)
         elif self.scale == "linear":
-            x = np.log2(np.maximum(x, 0) + 1)
+            x = _log2(np.maximum(x, 0) + 1)
         return np.maximum(x, self.floor, out=x)
 
     def filled(self, genes: np.ndarray, fill: np.ndarray) -> np.ndarray:
@@ -440,6 +440,14 @@ class Columns:
         log = self.take(genes)
         np.copyto(log, fill[genes], where=np.isnan(log))
         return log
+
+
+def _log2(x: np.ndarray) -> np.ndarray:
+    """Logarithms in place of float32 x, rounded from float64.
+
+    float32 ones differ in their last bits between kinds of processor.
+    """
+    return np.log2(x, out=x, dtype=np.float64, casting="same_kind")
 
 
 def _fill_values(log: np.ndarray, spec: PreparationSpec) -> np.ndarray:

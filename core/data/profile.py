@@ -11,6 +11,15 @@ ROWS = 200
 QUANTILES = (5, 25, 50, 75, 95)
 LARGEST_LOG2 = 50
 """Larger values are no logarithms: log2 of a 16-bit number is 16."""
+FEW_READS = (1, 100)
+"""Values among which whole ones are counted: larger ones may be whole because they were rounded."""
+ENOUGH = 30
+"""Such values from which a share of them means anything."""
+WHOLE = 0.15
+"""Share of whole ones from which values are counts: of reads that fit one gene only, most are."""
+UNEQUAL = 3.0
+"""The 95th over the 5th percentile of the samples' sums, from which depth isn't corrected: the sums
+of TPM are equal, those of FPKM differ by less."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +30,8 @@ class MatrixProfile:
     """counts, linear or log2."""
     evidence: str
     """What speaks for this scale, in one sentence."""
+    doubt: str
+    """The scale that the values may have instead; empty where there is no doubt."""
     missing: np.ndarray
     """(samples,) missing values."""
     negative: np.ndarray
@@ -41,29 +52,62 @@ class MatrixProfile:
     """(genes,) highest value; NaN without any."""
 
 
+class _Scale:
+    """What tells the scale, gathered over parts of a matrix."""
+
+    def __init__(self) -> None:
+        self.whole, self.lowest, self.highest = True, np.inf, -np.inf
+        self.few = self.few_whole = self.few_tenths = 0
+        self.totals: list[np.ndarray] = []
+
+    def add(self, part: np.ndarray) -> None:
+        """Take some samples, (samples, genes)."""
+        rounded = np.round(part)
+        self.whole = self.whole and bool(((part == rounded) | np.isnan(part)).all())
+        self.lowest = min(self.lowest, float(np.fmin.reduce(part, axis=None, initial=np.inf)))
+        self.highest = max(self.highest, float(np.fmax.reduce(part, axis=None, initial=-np.inf)))
+        self.totals.append(np.nansum(part, axis=1, dtype=np.float64))
+        if self.whole:
+            return
+        few = part[(part >= FEW_READS[0]) & (part < FEW_READS[1])]
+        self.few += len(few)
+        self.few_whole += int((few == np.round(few)).sum())
+        self.few_tenths += int((np.abs(10 * few - np.round(10 * few)) < 1e-3).sum())
+
+    def counted(self) -> float:
+        """The share of whole ones among low values, 0 where it may be chance."""
+        if self.few < ENOUGH:
+            return 0.0
+        share, tenths = self.few_whole / self.few, self.few_tenths / self.few
+        return share if share >= max(WHOLE, 0.3 * tenths) else 0.0
+
+    def spread(self) -> float:
+        """How many times larger the sum of a large sample is than that of a small one."""
+        totals = np.concatenate(self.totals)
+        totals = totals[totals > 0]
+        low, high = np.percentile(totals, (5, 95)) if len(totals) else (1.0, 1.0)
+        return float(high / low)
+
+    def name(self) -> str:
+        """counts, linear or log2."""
+        if self.whole and self.lowest >= 0:
+            return "counts"
+        if self.highest <= LARGEST_LOG2:
+            return "log2"
+        return "counts" if self.lowest >= 0 and self.counted() else "linear"
+
+
 def detect_scale(x: np.ndarray) -> str:
-    """Tell counts, linear values (TPM, FPKM) and log2 values apart by their range.
+    """Tell counts, linear values (TPM, FPKM) and log2 values apart by their range and fractions.
 
-    Whole non-negative numbers are counts. Of the rest, values up to 50 are log2, larger ones
-    linear. NaN is ignored.
+    Whole non-negative numbers are counts. Of the rest, values up to 50 are log2. Of larger ones
+    those are counts, estimated by RSEM or salmon, among whose low values many are whole; all others
+    are linear. NaN is ignored.
     """
-    whole, lowest, highest = True, np.inf, -np.inf
+    scale = _Scale()
     for start in range(0, len(x), ROWS):
-        part = x[start : start + ROWS]
-        whole = whole and _are_whole(part)
-        lowest = min(lowest, np.fmin.reduce(part, axis=None, initial=np.inf))
-        highest = max(highest, np.fmax.reduce(part, axis=None, initial=-np.inf))
-    return _name_scale(whole, lowest, highest)
-
-
-def _are_whole(x: np.ndarray) -> bool:
-    return bool(((x == np.round(x)) | np.isnan(x)).all())
-
-
-def _name_scale(whole: bool, lowest: float, highest: float) -> str:
-    if whole and lowest >= 0:
-        return "counts"
-    return "log2" if highest <= LARGEST_LOG2 else "linear"
+        scale.add(np.asarray(x[start : start + ROWS]))
+    return scale.name()
 
 
 def profile(x: np.ndarray, progress: Progress | None = None) -> MatrixProfile:
@@ -74,7 +118,7 @@ def profile(x: np.ndarray, progress: Progress | None = None) -> MatrixProfile:
     quantiles = np.full((samples, len(QUANTILES)), np.nan, np.float32)
     gene_missing = np.zeros(genes, np.int64)
     gene_lowest, gene_highest = np.full(genes, np.nan), np.full(genes, np.nan)
-    whole, highest = True, -np.inf
+    found = _Scale()
     for start in range(0, samples, ROWS):
         rows = slice(start, start + ROWS)
         part = np.asarray(x[rows])
@@ -88,12 +132,10 @@ def profile(x: np.ndarray, progress: Progress | None = None) -> MatrixProfile:
         gene_missing += holes.sum(axis=0)
         gene_lowest = np.fmin(gene_lowest, np.fmin.reduce(part, axis=0))
         gene_highest = np.fmax(gene_highest, np.fmax.reduce(part, axis=0))
-        whole = whole and _are_whole(part)
-        highest = max(highest, np.fmax.reduce(part, axis=None, initial=-np.inf))
+        found.add(part)
         if progress:
             progress(min(1.0, (start + ROWS) / samples))
-    least = float(np.fmin.reduce(lowest, initial=np.inf))
-    scale = _name_scale(whole, least, float(highest))
+    scale, spread = found.name(), found.spread()
     share = zeros.sum() / max(1, samples * genes - missing.sum())
     kind = {
         "counts": f"all values are whole numbers; a sample has {_say(np.median(total))} reads in "
@@ -101,9 +143,18 @@ def profile(x: np.ndarray, progress: Progress | None = None) -> MatrixProfile:
         "linear": "values aren't whole and reach too high for logarithms",
         "log2": f"no value is above {LARGEST_LOG2}",
     }[scale]
-    evidence = f"From {least:.4g} to {highest:.4g}, {share:.0%} of them 0; {kind}."
+    if scale == "counts" and not found.whole:
+        kind = (
+            f"{found.counted():.0%} of the values below {FEW_READS[1]} are whole, as where RSEM or "
+            f"salmon estimate counts; a sample has {_say(np.median(total))} reads in the median"
+        )
+    doubt = ""
+    if scale == "linear" and found.lowest >= 0 and spread > UNEQUAL:
+        doubt = "counts"
+        kind += f", but samples differ {spread:.1f}-fold in their sums"
+    evidence = f"From {found.lowest:.4g} to {found.highest:.4g}, {share:.0%} of them 0; {kind}."
     return MatrixProfile(
-        scale, evidence, missing, negative, zeros, lowest, total, quantiles,
+        scale, evidence, doubt, missing, negative, zeros, lowest, total, quantiles,
         gene_missing, gene_lowest, gene_highest,
     )  # fmt: skip
 

@@ -2,41 +2,41 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from core.data.formats import Request, read_any, read_description, take_sample_table
-from core.data.genes import clean_genes, merge_genes
-from core.data.matrix import Matrix, check_size
-from core.data.notes import Notes
-from core.data.profile import detect_scale
-from core.data.samples import add_barcode_columns, cut_barcode, join_table
-from core.data.simulate import read_symbols
-from core.data.text import (
+from core.data.column_names import (
     GENE_ANNOTATION,
-    GENE_ID,
     GENE_ID_NAMES,
     ID_NAMES,
     METADATA_NAMES,
     MISSING,
+    MISSING_NUMBERS,
     SAMPLE_ID_NAMES,
-    Table,
 )
+from core.data.formats import Request, read_any, read_description, take_sample_table
+from core.data.genes import clean_genes, merge_genes
+from core.data.matrix import Matrix, check_size
+from core.data.notes import Notes
+from core.data.orientation import Orientation, find_orientation
+from core.data.profile import detect_scale
+from core.data.samples import add_barcode_columns, cut_barcode, join_table
+from core.data.text import Table
+from core.data.text_form import number_columns, say_no_header
 from core.data.unpack import Progress
 from core.errors import InputError
 
 WITH_COMMA = re.compile(r"-?\d+(,\d+)+(\.\d+)?")
 """1,234 or 0,5: meant as a number, but which one isn't sure."""
-
+FEWEST_MEASURED = 3
+"""Different fractions in a column from which one or two words beside them stand for no value."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 RESERVED = {"_index", "__categories"}
 """Columns that h5ad keeps for itself."""
-
-Orientation = Literal["auto", "samples_in_rows", "genes_in_rows"]
 
 
 def read_dataset(
@@ -87,9 +87,10 @@ def read_dataset(
         notes.add(read.notes)
         x, samples, genes, obs = read.x, read.samples, read.genes, read.obs
     else:
+        notes.add(read.notes)
         if orientation == "auto":
-            orientation, why = _find_orientation(read, description)
-            notes.say(why)
+            known = _find_known(read, description)
+            orientation = find_orientation(read, _id_column(read), known, notes)
         take = _take_samples_in_rows if orientation == "samples_in_rows" else _take_genes_in_rows
         x, samples, genes, found = take(read, set(metadata), notes)
         obs = pd.DataFrame(found, index=range(len(samples)))
@@ -97,6 +98,8 @@ def read_dataset(
     data = _assemble(x, samples, genes, obs, matrix.name, notes)
     del x
     if description is not None:
+        notes.add(description.notes)
+        description = _take_back_header(description, data, notes)
         data = join_table(data, description, notes)
     _check_values(data, matrix.name)
     _clean_columns(data, notes)
@@ -110,53 +113,36 @@ def read_dataset(
     return data
 
 
-def _find_orientation(table: Table, description: Table | None) -> tuple[Orientation, str]:
-    """Where the samples stand, and the evidence in one sentence."""
+def _find_known(table: Table, description: Table | None) -> set[str]:
+    """Names of a table's rows and columns that stand in the table about the samples as well."""
+    if description is None:
+        return set()
+    loose = cut_barcode(12)
+    columns = (description.texts(index) for index in range(len(description.names)))
+    known = {loose(str(text)) for texts in columns for text in texts} - {""}
     ids = _id_column(table)
-    first = set() if ids is None else set(table.texts(ids))
-    header = set(table.names)
-    if description is not None:
-        loose = cut_barcode(12)
-        columns = (description.texts(index) for index in range(len(description.names)))
-        known = {loose(str(text)) for texts in columns for text in texts} - {""}
-        in_rows, in_columns = (
-            sum(loose(str(name)) in known for name in names) for names in (first, header)
-        )
-        if in_rows or in_columns:
-            place = "rows" if in_rows >= in_columns else "columns"
-            found = max(in_rows, in_columns)
-            text = f"Samples are in {place}: {found} of them stand in the table of labels as well."
-            return ("samples_in_rows" if place == "rows" else "genes_in_rows"), text
-    if table.describing:
-        return "genes_in_rows", "Genes are in rows, as always in a GCT file."
-    if table.above:
-        text = f"Genes are in rows: the row {next(iter(table.above))} describes the columns."
-        return "genes_in_rows", text
-    named = "" if ids is None else table.names[ids].lower()
-    others = [name.lower() for place, name in enumerate(table.names) if place != ids]
-    described = [name for name in others if name in METADATA_NAMES]
-    if described:
-        return "samples_in_rows", f"Samples are in rows: the column {described[-1]} describes them."
-    genes_first, genes_header = _share_of_genes(first), _share_of_genes(header)
-    if genes_first > 0.5 > genes_header:
-        return "genes_in_rows", "Genes are in rows: the first column has names of genes."
-    if named in GENE_ID_NAMES - {"name"} or GENE_ANNOTATION & set(others):
-        return "genes_in_rows", f"Genes are in rows: a column is called {named or 'like a gene'}."
-    if named in SAMPLE_ID_NAMES:
-        return "samples_in_rows", f"Samples are in rows: the first column is called {named}."
-    if genes_first > genes_header:
-        return "genes_in_rows", "Genes are in rows: the first column has names of genes."
-    if genes_header > genes_first:
-        return "samples_in_rows", "Samples are in rows: the header has names of genes."
-    if table.rows > len(table.names):
-        return "genes_in_rows", "Genes are taken to be in rows: there are more rows than columns."
-    return "samples_in_rows", "Samples are taken to be in rows: there are more columns than rows."
+    names = [*table.names, *([] if ids is None else table.texts(ids))]
+    return {str(name) for name in names if loose(str(name)) in known}
 
 
-def _share_of_genes(names: set[str]) -> float:
-    known = set(read_symbols())
-    found = sum(name in known or bool(GENE_ID.fullmatch(name)) for name in names)
-    return found / max(len(names), 1)
+def _take_back_header(description: Table, data: AnnData, notes: Notes) -> Table:
+    """A table about samples, without a header if a sample stands where its header should be."""
+    loose = cut_barcode(12)
+    samples = {loose(name) for name in data.obs_names}
+    columns = [description.texts(column) for column in range(len(description.names))]
+    ids = any(
+        loose(name) in samples and any(loose(str(text)) in samples for text in texts)
+        for name, texts in zip(description.names, columns, strict=True)
+    )
+    if not ids:
+        return description
+    notes.warn("no_header", say_no_header(description.source, description.names))
+    texts = {
+        column: np.array([name, *columns[column]], object)
+        for column, name in enumerate(description.names)
+    }
+    names = number_columns(len(texts))
+    return replace(description, names=names, rows=description.rows + 1, text_at=texts, number_at={})
 
 
 def _id_column(table: Table) -> int | None:
@@ -276,14 +262,15 @@ def _assemble(
 
 def _refuse_stray_text(texts: np.ndarray, name: str, rows: np.ndarray, table: Table) -> None:
     """Refuse a column of numbers with a text among them, instead of taking it for a description."""
-    missing = np.isin(texts, MISSING)
-    numbers = pd.to_numeric(pd.Series(texts), errors="coerce").notna().to_numpy()
-    strays = np.flatnonzero(~numbers & ~missing)
-    meant = numbers | [bool(WITH_COMMA.fullmatch(text)) for text in texts]
-    if len(strays) and meant.sum() > len(texts) / 2:
+    missing = np.isin(texts, MISSING_NUMBERS)
+    values = pd.to_numeric(pd.Series(texts), errors="coerce").to_numpy()
+    strays = np.flatnonzero(np.isnan(values) & ~missing)
+    meant = ~np.isnan(values) | [bool(WITH_COMMA.fullmatch(text)) for text in texts]
+    measured = len(set(texts[values % 1 > 0])) >= FEWEST_MEASURED and len(set(texts[strays])) <= 2
+    if len(strays) and (meant.sum() > len(texts) / 2 or measured):
         row = int(strays[0])
         raise InputError(
-            f"{table.source}, line {row + table.first_line} ({rows[row]}), column {name}: expected "
+            f"{table.source}, line {table.line(row)} ({rows[row]}), column {name}: expected "
             f"a number, got {texts[row][:40]!r}. Correct it, or leave the cell empty if the value "
             "is missing."
         )

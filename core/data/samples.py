@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from core.data.column_names import MISSING
 from core.data.notes import Notes
 from core.data.roles import TCGA, suggest_group
-from core.data.text import MISSING, Table
+from core.data.text import Table
 from core.errors import InputError
 
 BARCODE = re.compile(r"(TCGA-([A-Z0-9]{2})-[A-Z0-9]{4})(?:-(\d{2}))?.*", re.IGNORECASE)

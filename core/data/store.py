@@ -6,13 +6,16 @@ import os
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import anndata
+import h5py
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from anndata.io import read_elem
 from pydantic import BaseModel, ConfigDict
 
 from core.data.notes import Finding
@@ -307,6 +310,32 @@ def _say_damaged(record: DatasetRecord, what: str) -> DamageError:
     return DamageError(
         f"The stored matrix of {record.name!r} {what}. Delete the dataset and add its file again."
     )
+
+
+def read_column(dataset: str, column: str) -> pd.Series:
+    """A column of a kept dataset's samples, by sample id, without reading the matrix.
+
+    Raises InputError when the dataset is gone.
+    """
+    path = dataset_folder(dataset) / "data.h5ad"
+    if not path.exists():
+        raise InputError(f"There is no dataset {dataset[:12]}… any more. Add its file again.")
+    return _read_column(str(path), column)
+
+
+@lru_cache(maxsize=8)
+def _read_column(path: str, column: str) -> pd.Series:
+    """The column; a dataset never changes."""
+    try:
+        with h5py.File(path) as file:
+            table = read_elem(file["obs"])
+    except Exception as error:  # a damaged file can fail in any way
+        raise DamageError(
+            f"The stored matrix {path} can't be read ({error}). Delete the dataset and add its "
+            "file again."
+        ) from None
+    table.index = table.index.astype(str)
+    return table[column].astype(str)
 
 
 def delete_dataset(dataset: str) -> None:

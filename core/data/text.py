@@ -1,10 +1,9 @@
-"""Text tables: their form is found from their beginning, their numbers are read in blocks.
+"""Text tables: their numbers are read in blocks, once their form is found from their beginning.
 
 Numbers go straight to float32, a block of lines at a time, so that a large packed matrix is never
 in memory as text and never as anything wider than float32.
 """
 
-import csv
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,30 +14,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
+from core.data.column_names import ID_NAMES, METADATA_NAMES, MISSING_NUMBERS
 from core.data.matrix import MAX_VALUES
-from core.data.roles import GROUP_NAMES, LABEL_NAMES
+from core.data.notes import Notes
+from core.data.text_form import TextForm, decode, find_form, iterate_lines, split_cells
 from core.data.unpack import Progress, iterate_blocks, open_content, read_ahead
 from core.errors import InputError
 
-MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "#N/A", "."]
-MAX_COLUMNS = 500_000
-SAMPLE_ID_NAMES = {"sample", "samples", "sample_id", "sampleid", "sample_name", "barcode"}
-GENE_ID_NAMES = {"gene", "genes", "gene_id", "geneid", "gene_name", "gene_symbol", "symbol",
-                 "hugo_symbol", "hgnc_symbol", "ensembl_gene_id", "ensembl_id", "entrez",
-                 "entrez_id", "entrez_gene_id", "target_id", "name"}  # fmt: skip
-ID_NAMES = SAMPLE_ID_NAMES | GENE_ID_NAMES | {"", "id", "index", "unnamed: 0"}
-GENE_ANNOTATION = {"chr", "chrom", "chromosome", "seqnames", "start", "end", "strand", "length",
-                   "gene_length", "width", "effective_length", "biotype", "gene_biotype",
-                   "gene_type", "description", "transcript_id(s)"}  # fmt: skip
-METADATA_NAMES = {*LABEL_NAMES, *GROUP_NAMES, "batch", "site", "center", "centre", "plate", "age",
-                  "sex", "gender", "stage", "grade", "sample_type", "tissue", "year"}  # fmt: skip
-MAX_ABOVE = 1000
-"""Most rows about samples in a GCT file."""
-HEAD_LINES = 50
-"""Lines at the beginning in which rows about the samples are looked for."""
 MAX_TURNED = 50
 """Columns that may turn out to hold text in the middle of a file; more are a row of text."""
-GENE_ID = re.compile(r"ENS[A-Z]*[GT]\d{6,}(\.\d+)?")
+CHARACTERS = 5
+"""Of one value in a text, about."""
 SPACES = re.compile(rb'(?<![^ ])("[^"]*")| {2,}')
 """A quoted cell, which is kept as it is, or a run of spaces between cells."""
 
@@ -63,8 +49,14 @@ class Table:
     """Rows of text above the numbers, each with one value a column: what describes columns."""
     describing: frozenset[int] = frozenset()
     """Columns that the format says describe rows."""
-    first_line: int = 2
-    """Line of the file in which the first row stands."""
+    lines: np.ndarray | None = None
+    """(rows,) line of the file in which each row stands; None: from the second on."""
+    notes: Notes = field(default_factory=Notes)
+    """What was understood of the form of the file."""
+
+    def line(self, row: int) -> int:
+        """The line of the file in which a row stands."""
+        return row + 2 if self.lines is None else int(self.lines[row])
 
     def is_number(self, column: int) -> bool:
         """Whether a column holds numbers (or nothing at all).
@@ -74,7 +66,9 @@ class Table:
         if column or column in self.number_at:
             return column in self.number_at
         texts = pd.Series(self.text_at[0])
-        return bool((pd.to_numeric(texts, errors="coerce").notna() | texts.isin(MISSING)).all())
+        return bool(
+            (pd.to_numeric(texts, errors="coerce").notna() | texts.isin(MISSING_NUMBERS)).all()
+        )
 
     def texts(self, column: int) -> np.ndarray:
         """A column as trimmed texts."""
@@ -85,7 +79,11 @@ class Table:
 
     def values(self, columns: list[int], *, turned: bool = False) -> np.ndarray:
         """Columns of numbers side by side, (rows, columns) float32; (columns, rows) if `turned`."""
-        x = np.empty((len(columns), self.rows) if turned else (self.rows, len(columns)), np.float32)
+        shape = (len(columns), self.rows) if turned else (self.rows, len(columns))
+        try:
+            x = np.empty(shape, np.float32)
+        except MemoryError:
+            raise _say_memory(self.source, len(columns) * self.rows) from None
         whole = x.T if turned else x
         here = [place for place, column in enumerate(columns) if column in self.number_at]
         places = [self.number_at[columns[place]] for place in here]
@@ -103,27 +101,6 @@ class Table:
                 texts = pd.Series(self.text_at[column])
                 whole[:, place] = pd.to_numeric(texts, errors="coerce").astype(np.float32)
         return x
-
-
-@dataclass(frozen=True)
-class TextForm:
-    """How a text table is written: where the header stands, and what divides its columns."""
-
-    delimiter: str
-    decimal: str
-    names: list[str]
-    header_line: int
-    """Lines up to the header, the header included; 0 when there is no header."""
-    above: list[list[str]]
-    """Rows below the header that describe columns."""
-    describing: frozenset[int] = frozenset()
-    collapse: bool = False
-    """Whether several spaces count as one delimiter."""
-
-    @property
-    def skipped(self) -> int:
-        """Lines before the first row of the table."""
-        return self.header_line + len(self.above)
 
 
 def read_text(
@@ -147,37 +124,53 @@ def read_text(
         InputError: it isn't a table, or a line or a cell is wrong, naming which.
     """
     name = name or path.name
+    collector = None
     with open_content(path) as stream:
-        blocks = read_ahead(iterate_blocks(stream, name))
-        first = next(blocks, None)
-        if first is None or first.isspace():
-            raise InputError(f"{name} is empty. Expected a table with samples and genes.")
-        form = _find_form(first, name, metadata)
-        collector = _Collector(form, name, {*metadata, *METADATA_NAMES}, all_text)
-        line = form.skipped
-        for place, block in enumerate(_chain(first, blocks)):
-            if place == 0:
-                block = _skip_lines(block, form.skipped)
-            collector.add(block, line)
-            line += block.count(b"\n") or block.count(b"\r")
-            if progress:
-                progress(stream.share())
-    turned = collector.turned
-    if turned:
+        try:
+            blocks = read_ahead(iterate_blocks(stream, name))
+            first = next(blocks, None)
+            if first is None or first.isspace():
+                raise InputError(f"{name} is empty. Expected a table with samples and genes.")
+            form = find_form(first, name, metadata, labels=all_text)
+            collector = _Collector(form, name, {*metadata, *METADATA_NAMES}, all_text)
+            for place, block in enumerate(_chain(first, blocks)):
+                collector.add(_take_rows(block, form, place))
+                if progress:
+                    progress(stream.share())
+        except MemoryError:
+            seen = 0 if collector is None else collector.values
+            values = seen / stream.share() if seen else path.stat().st_size / CHARACTERS
+            raise _say_memory(name, values) from None
+    if collector.turned:
         with open_content(path) as stream:
-            blocks = iterate_blocks(stream, name)
-            texts = [
-                _parse(_skip_lines(block, form.skipped) if place == 0 else block, form, only=turned)
-                for place, block in enumerate(blocks)
-            ]
-        for at, column in enumerate(turned):
-            collector.texts[column] = [_trim(part.column(at)) for part in texts]
+            collector.read_turned(
+                _take_rows(block, form, place)
+                for place, block in enumerate(iterate_blocks(stream, name))
+            )
     return collector.finish()
+
+
+def _say_memory(name: str, values: float) -> InputError:
+    """What is said when a table doesn't fit: its values are held twice as the matrix is made."""
+    return InputError(
+        f"{name} needs about {8e-9 * values + 0.5:.1f} GB of memory, which isn't there. Close "
+        "other programs, keep fewer genes or samples, or use a computer with more memory."
+    )
 
 
 def _chain(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
     yield first
     yield from rest
+
+
+def _take_rows(block: bytes, form: TextForm, place: int) -> bytes:
+    """The lines of a block below the header, with blank ones where the header stands again."""
+    if place == 0:
+        block = _skip_lines(block, form.skipped)
+    if form.header and form.header in block:
+        again = re.compile(rb"(?m)(?:^|(?<=\r))%s(?=[\r\n])" % re.escape(form.header))
+        block = again.sub(b"", block)
+    return block
 
 
 def _skip_lines(block: bytes, lines: int) -> bytes:
@@ -188,128 +181,6 @@ def _skip_lines(block: bytes, lines: int) -> bytes:
     return block[position:]
 
 
-def _decode(content: bytes) -> str:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
-
-
-def _lines(block: bytes) -> Iterator[str]:
-    """Line by line, with any system's line ends, without a copy of the whole block."""
-    for match in re.finditer(rb"([^\r\n]*)(?:\r\n|\r|\n)", block):
-        yield _decode(match[1])
-
-
-def _find_form(block: bytes, name: str, metadata: Collection[str]) -> TextForm:
-    lines: list[str] = []
-    rest = _lines(block)
-    skip, gct = 0, None
-    for line in rest:
-        if not lines and (not line.strip() or line.startswith("#")):
-            if line.startswith(("#1.2", "#1.3")):  # GCT: a line with the table's sizes follows
-                gct = [int(number) for number in re.findall(r"\b\d{1,9}\b", next(rest, ""))]
-                skip += 1
-            skip += 1
-            continue
-        lines.append(line)
-        if len(lines) > HEAD_LINES + (min(gct[3], MAX_ABOVE) if gct and len(gct) > 3 else 0):
-            break
-    if not lines:
-        raise InputError(f"{name} is empty. Expected a table with samples and genes.")
-    delimiter = max("\t,;", key=lines[0].count)
-    if not lines[0].count(delimiter):
-        delimiter = " "
-    collapse = delimiter == " " and any("  " in line.strip() for line in lines)
-    if delimiter == " ":
-        lines = [line.strip() for line in lines]
-    try:
-        rows = [
-            row
-            for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter == " ")
-            if row
-        ]
-    except csv.Error as error:
-        raise InputError(f"{name} can't be read as a table: {error}.") from None
-    names = [cell.strip() for cell in rows[0]]
-    widths = {len(row) for row in rows[1:]}
-    one_sample = len(names) == 1 and widths == {2}  # row names as R writes them
-    prose = delimiter == " " and (
-        not widths <= {len(names), len(names) + 1}
-        or not any(_is_number(cell, ".") for row in rows[1:] for cell in row[1:])
-    )
-    if (len(names) == 1 or prose) and not one_sample:
-        raise InputError(
-            f"{name} is not a table: its first line has one column only ({lines[0][:60]!r}). "
-            "Expected columns separated by commas, tabs, semicolons or spaces."
-        )
-    if len(names) > MAX_COLUMNS:
-        raise InputError(f"{name} has {len(names):,} columns; at most {MAX_COLUMNS:,} can be read.")
-    body, header = rows[1:], 1
-    if len(names) <= 4 and _is_counts_row(rows[0]):  # HTSeq, STAR: one sample and no header
-        names, body, header = ["gene", *(f"column {n + 2}" for n in range(len(names) - 1))], rows, 0
-    elif body and all(len(row) == len(names) + 1 for row in body):  # as R writes row names
-        names = ["", *names]
-    decimal = _find_decimal(body, delimiter)
-    if gct and len(gct) > 3:
-        above, describing = gct[3], frozenset(range(1, min(gct[2] + 1, len(names))))
-    else:
-        above, describing = _count_rows_above(body, decimal, metadata), frozenset()
-    for number, row in enumerate(body[:above]):
-        if len(row) != len(names):
-            raise InputError(
-                f"{name}, line {skip + header + number + 1}: expected {len(names)} columns like "
-                f"the header, got {len(row)}. Is the file complete?"
-            )
-    return TextForm(delimiter, decimal, names, skip + header, body[:above], describing, collapse)
-
-
-def _is_counts_row(row: list[str]) -> bool:
-    """Whether a first line is already a gene with its counts."""
-    gene = bool(GENE_ID.fullmatch(row[0])) or row[0].startswith("N_") or row[0].startswith("__")
-    return len(row) > 1 and gene and all(re.fullmatch(r"\d+", cell.strip()) for cell in row[1:])
-
-
-def _find_decimal(rows: list[list[str]], delimiter: str) -> str:
-    """A comma when numbers are written 0,5 and never 0.5, and can't be thousands like 1,234."""
-    cells = [cell for row in rows for cell in row[1:]]
-    if delimiter == "," or any(re.fullmatch(r"-?\d+\.\d+", cell) for cell in cells):
-        return "."
-    commas = [cell for cell in cells if re.fullmatch(r"-?\d+,\d+", cell)]
-    thousands = all(re.fullmatch(r"-?[1-9]\d{0,2},\d{3}", cell) for cell in commas)
-    return "," if commas and not thousands else "."
-
-
-def _count_rows_above(rows: list[list[str]], decimal: str, metadata: Collection[str]) -> int:
-    """How many first rows describe the columns: text over numbers, or a well-known name."""
-    if not rows:
-        return 0
-    numeric = [place for place, cell in enumerate(rows[-1]) if place and _is_number(cell, decimal)]
-    for count, row in enumerate(rows[:-1]):
-        cells = [row[place] for place in numeric if place < len(row)]
-        words = [cell for cell in cells if _is_word(cell, decimal)]
-        name = row[0].strip().lower()
-        known = name in METADATA_NAMES or name in metadata
-        if not cells or not (known or len(words) > len(cells) / 2):
-            return count
-    return 0
-
-
-def _is_word(cell: str, decimal: str) -> bool:
-    """Whether a cell holds a letter, and neither a number like 1e6 nor a word for missing."""
-    return (
-        bool(re.search(r"[^\W\d_]", cell)) and cell not in MISSING and not _is_number(cell, decimal)
-    )
-
-
-def _is_number(cell: str, decimal: str) -> bool:
-    try:
-        float(cell.replace(decimal, "."))
-    except ValueError:
-        return False
-    return True
-
-
 def _parse(
     block: bytes,
     form: TextForm,
@@ -318,12 +189,14 @@ def _parse(
 ) -> pa.Table:
     """One block as a table with columns named 0, 1, …; columns without a kind are inferred."""
     if not block.isascii():
-        block = _decode(block).encode()
+        block = decode(block).encode()
     if form.collapse:
         block = b"".join(
             SPACES.sub(lambda found: found[1] or b" ", line.strip()) + b"\n"
             for line in block.splitlines()
         )
+    if form.numbers.thousands:
+        block = form.numbers.remove_thousands(block, form.delimiter)
     types = {str(column): kind for column, kind in (kinds or {}).items()}
     if only is not None:
         types = {str(column): pa.string() for column in only}
@@ -333,18 +206,26 @@ def _parse(
             block_size=len(block) + 1,
             column_names=[str(column) for column in range(len(form.names))],
         ),
-        parse_options=pyarrow.csv.ParseOptions(delimiter=form.delimiter),
+        parse_options=pyarrow.csv.ParseOptions(
+            delimiter=form.delimiter,
+            invalid_row_handler=lambda row: "skip" if _is_nothing(row.text, form) else "error",
+        ),
         convert_options=pyarrow.csv.ConvertOptions(
-            null_values=MISSING,
+            null_values=MISSING_NUMBERS,
             strings_can_be_null=False,
             true_values=[],
             false_values=[],
             timestamp_parsers=["never"],
             column_types=types,
             include_columns=None if only is None else [str(column) for column in only],
-            decimal_point=form.decimal,
+            decimal_point=form.numbers.decimal,
         ),
     )
+
+
+def _is_nothing(line: str, form: TextForm) -> bool:
+    """Whether a line of another width is a comment, or nothing but delimiters."""
+    return line.startswith("#") or not line.strip(f'{form.delimiter} "\t')
 
 
 def _trim(column: pa.ChunkedArray) -> np.ndarray:
@@ -359,8 +240,16 @@ class _Collector:
         self.form, self.name = form, name
         self.blocks: list[np.ndarray] = []
         self.texts: dict[int, list[np.ndarray]] = {}
+        self.kept: list[np.ndarray] = []
+        """For each block, which of its rows hold anything."""
+        self.lines: list[np.ndarray] = []
+        """For each block, the lines on which its kept rows stand."""
         self.turned: list[int] = []
         """Columns that were numbers in one block and text in another."""
+        self.line = form.skipped
+        """Lines that were read."""
+        self.values = 0
+        """Numbers that were read."""
         columns = range(len(form.names))
         ids = {0, *form.describing}
         self.kinds: dict[int, pa.DataType] = {
@@ -372,23 +261,30 @@ class _Collector:
         }
         """What each column has been so far; unknown before the first block."""
 
-    def add(self, block: bytes, lines_before: int) -> None:
+    def add(self, block: bytes) -> None:
         """Take the next lines."""
-        if not block or block.isspace():
-            return
+        if block and not block.isspace():
+            self._add_rows(block)
+        self.line += _count_lines(block)
+
+    def _add_rows(self, block: bytes) -> None:
         try:
             table = self._read(block)
+        except MemoryError:
+            raise
         except (pa.ArrowException, UnicodeError) as error:
             if "Empty CSV" in str(error):
                 return
-            raise self._find_bad_line(block, lines_before, str(error)) from None
+            if "thread" in str(error):  # none can be started without memory for its stack
+                raise MemoryError from None
+            raise self._find_bad_line(block, str(error)) from None
         for column in range(table.num_columns):
             number = not pa.types.is_string(table.column(column).type)
             known = self.kinds.get(column)
             if known is None:
                 self.kinds[column] = pa.float32() if number else pa.string()
             elif pa.types.is_floating(known) and not number:
-                self._turn(column, table.column(column), lines_before)
+                self._turn(column, table.column(column))
         places = self._number_columns()
         values = np.empty((table.num_rows, len(places)), dtype=np.float32)
         for place, column in enumerate(places):
@@ -397,14 +293,45 @@ class _Collector:
             else:
                 with np.errstate(over="ignore"):  # too large for float32: infinite, refused later
                     values[:, place] = table.column(column).to_numpy()
+        texts = {
+            column: _trim(table.column(column))
+            for column, kind in self.kinds.items() if pa.types.is_string(kind)
+        }  # fmt: skip
+        kept = texts[0] != ""
+        for row in np.flatnonzero(~kept):
+            filled = any(texts[column][row] for column in texts)
+            kept[row] = filled or not np.isnan(values[row]).all()
+        if not kept.all():
+            values = values[kept]
         self.blocks.append(values)
-        for column, kind in self.kinds.items():
-            if pa.types.is_string(kind):
-                self.texts.setdefault(column, []).append(_trim(table.column(column)))
-        if sum(map(len, self.blocks)) * max(len(places), 1) > MAX_VALUES:
+        for column, parts in texts.items():
+            self.texts.setdefault(column, []).append(parts[kept])
+        self.kept.append(kept)
+        self.lines.append(self._find_lines(block, kept))
+        self.values = sum(map(len, self.blocks)) * max(len(places), 1)
+        if self.values > MAX_VALUES:
             raise InputError(
                 f"{self.name} has more than {MAX_VALUES:,} values. Keep fewer genes or samples."
             )
+
+    def _find_lines(self, block: bytes, kept: np.ndarray) -> np.ndarray:
+        """(kept rows,) the line on which each stands; blank lines aren't among the rows."""
+        if len(kept) == _count_lines(block):
+            return self.line + 1 + np.flatnonzero(kept)
+        rows = split_cells(iterate_lines(block), self.form.delimiter, self.line, self.name)
+        width = len(self.form.names)
+        found = [row.line for row in rows if row.width and len(row.cells) == width]
+        return np.array(found) if len(found) == kept.sum() else self.line + 1 + np.flatnonzero(kept)
+
+    def read_turned(self, blocks: Iterable[bytes]) -> None:
+        """Read the texts of columns that turned out to hold some."""
+        tables = (_parse(block, self.form, only=self.turned) for block in blocks)
+        parts = [
+            [_trim(column)[kept] for column in table.columns]
+            for table, kept in zip(tables, self.kept, strict=True)
+        ]
+        for at, column in enumerate(self.turned):
+            self.texts[column] = [part[at] for part in parts]
 
     def _read(self, block: bytes) -> pa.Table:
         """A block with every column as numbers or as string, never as anything else."""
@@ -424,7 +351,7 @@ class _Collector:
             table = _parse(block, self.form, {**self.kinds, **others})  # dates stay as written
         return table
 
-    def _turn(self, column: int, texts: pa.ChunkedArray, lines_before: int) -> None:
+    def _turn(self, column: int, texts: pa.ChunkedArray) -> None:
         if column in self.turned:
             return
         self.turned.append(column)
@@ -432,10 +359,10 @@ class _Collector:
             values = _trim(texts)
             at = next(
                 n for n, value in enumerate(values)
-                if value not in MISSING and not _is_number(value, self.form.decimal)
+                if value not in MISSING_NUMBERS and not self.form.numbers.is_number(value)
             )  # fmt: skip
             raise InputError(
-                f"{self.name}, line {lines_before + at + 1}, column {self.form.names[column]}: "
+                f"{self.name}, line {self.line + at + 1}, column {self.form.names[column]}: "
                 f"expected a number, got {values[at][:40]!r}, and so in {len(self.turned)} columns "
                 "and more. Correct the line, or remove it."
             )
@@ -450,46 +377,59 @@ class _Collector:
         if not rows:
             raise InputError(f"{self.name} has a header but no rows.")
         places = {column: place for place, column in enumerate(self._number_columns())}
-        last = len(names) - 1
-        if (
-            not names[-1]
-            and last in places
-            and all(np.isnan(block[:, places[last]]).all() for block in self.blocks)
-        ):
-            names = names[:-1]  # every line ends in a comma
-            del places[last]
-        blank = [place for place, name in enumerate(names) if not name and place]
-        if blank:
-            raise InputError(
-                f"{self.name}, line {form.header_line}: column {blank[0] + 1} has no name. "
-                "Give every column a name."
-            )
+        unnamed = [column for column, name in enumerate(names) if column and not name]
+        for column in unnamed:
+            self._refuse_values(column, places.get(column))
+        left = [column for column in range(len(names)) if column not in set(unnamed)]
+        new = {column: place for place, column in enumerate(left)}
         return Table(
-            names=names,
+            names=[names[column] for column in left],
             source=self.name,
             rows=rows,
             numbers=self.blocks,
-            number_at={column: at for column, at in places.items() if column not in self.turned},
-            text_at={column: np.concatenate(parts) for column, parts in self.texts.items()},
-            above={row[0].strip(): [cell.strip() for cell in row] for row in form.above},
-            describing=form.describing,
-            first_line=form.skipped + 1,
-        )
+            number_at={
+                new[column]: at for column, at in places.items()
+                if column in new and column not in self.turned
+            },
+            text_at={
+                new[column]: np.concatenate(parts) for column, parts in self.texts.items()
+                if column in new
+            },
+            above={row[0]: [row[column] for column in left] for row in form.above},
+            describing=frozenset(new[column] for column in form.describing),
+            lines=np.concatenate(self.lines),
+            notes=form.notes,
+        )  # fmt: skip
 
-    def _find_bad_line(self, block: bytes, lines_before: int, reason: str) -> InputError:
+    def _refuse_values(self, column: int, place: int | None) -> None:
+        """Refuse a column that has values but no name; one without either is nothing."""
+        parts = (
+            [part != "" for part in self.texts[column]] if column in self.texts
+            else [~np.isnan(block[:, place]) for block in self.blocks]
+        )  # fmt: skip
+        filled = np.flatnonzero(np.concatenate(parts))
+        if len(filled):
+            line = np.concatenate(self.lines)[filled[0]]
+            raise InputError(
+                f"{self.name}, line {self.form.header_line}: column {column + 1} has no name, but "
+                f"a value in line {line}. Give every column a name."
+            )
+
+    def _find_bad_line(self, block: bytes, reason: str) -> InputError:
         """Say which line has another number of columns than the header."""
-        reader = csv.reader(_lines(block), delimiter=self.form.delimiter)
         expected = len(self.form.names)
-        try:
-            for row in reader:
-                if row and len(row) != expected:
-                    return InputError(
-                        f"{self.name}, line {lines_before + reader.line_num}: expected {expected} "
-                        f"columns like the header, got {len(row)}. Is the file complete?"
-                    )
-        except csv.Error:
-            pass
+        rows = split_cells(iterate_lines(block), self.form.delimiter, self.line, self.name)
+        for row in rows:
+            if row.width and len(row.cells) != expected and not row.cells[0].startswith("#"):
+                return InputError(
+                    f"{self.name}, line {row.line}: expected {expected} columns like the header, "
+                    f"got {len(row.cells)}. Is the file complete?"
+                )
         return InputError(f"{self.name} can't be read as a table: {reason[:200]}")
+
+
+def _count_lines(block: bytes) -> int:
+    return block.count(b"\n") or block.count(b"\r")
 
 
 def _is_numeric(kind: pa.DataType) -> bool:

@@ -9,6 +9,8 @@ from scipy.stats import f, rankdata, studentized_range, t
 
 SAME = 0.005
 """Scores that differ by less are practically the same: half a percentage point."""
+LEVEL = 0.05
+"""A difference whose p value, corrected for the number of comparisons, is below is significant."""
 
 
 def mcnemar(right_a: np.ndarray, right_b: np.ndarray, patients: np.ndarray | None = None) -> float:
@@ -166,3 +168,9 @@ def holm(p: np.ndarray) -> np.ndarray:
     result = np.empty_like(p)
     result[order] = np.minimum(adjusted, 1)
     return result
+
+
+def say_verdict(significant: bool, how: str = "") -> str:
+    """What a test says, in everyday words and in the statistician's: '… can be luck (…)'."""
+    words = "is more than luck (significant" if significant else "can be luck (not significant"
+    return f"{words} at 5 %{'; ' if how else ''}{how})"

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from core.explain.rankings import top, top_count
+from core.explain.genes import rank_rows
+from core.explain.rankings import top_count, top_shares
 
 
 def aggregate(rankings: np.ndarray) -> np.ndarray:
@@ -33,7 +34,8 @@ def rank_by_consensus(table: pd.DataFrame, rankings: np.ndarray, genes: np.ndarr
     """Order a class's gene table by what several rankings agree on.
 
     Args:
-        table: a gene table; its `rank` becomes the consensus rank, equals in order of `score`.
+        table: a gene table; its `rank` and `tied` become those of the consensus, equals in order
+            of `score`.
         rankings: (lists, genes) scores of the class in each list.
         genes: (genes,) ids of the columns.
 
@@ -44,10 +46,10 @@ def rank_by_consensus(table: pd.DataFrame, rankings: np.ndarray, genes: np.ndarr
     k = top_count(rankings.shape[1])
     selected = np.zeros(len(genes))
     for ranking in rankings:
-        selected[top(ranking, k)] += 1 / len(rankings)
+        selected += top_shares(ranking, k) / len(rankings)
     found = pd.DataFrame({"consensus": aggregate(rankings), "selected": selected}, index=genes)
     table = table.join(found, on="gene")
     table = table.sort_values(
         ["consensus", "score"], ascending=[True, False], kind="stable", ignore_index=True
     )
-    return table.assign(rank=np.arange(1, len(table) + 1))
+    return rank_rows(table, "consensus", "score")

@@ -78,11 +78,14 @@ def prerank(
         (the genes up to the score's extreme, in the order of the ranking).
 
     Raises:
-        InputError: scores that are not finite, or no set has enough genes in the ranking.
+        InputError: scores that are not finite or all the same, or no set has enough genes in the
+            ranking.
     """
     scores = np.asarray(scores, dtype=np.float64)
     if not np.isfinite(scores).all():
         raise InputError(f"{(~np.isfinite(scores)).sum()} genes of the ranking have no score.")
+    if np.ptp(scores) == 0:
+        raise InputError(f"All {len(scores):,} genes have the same score: there is no ranking.")
     order = np.argsort(-scores, kind="stable")
     names, weights = np.asarray(genes, dtype=object)[order], np.abs(scores[order])
     usable = usable_sets(sets, set(names))

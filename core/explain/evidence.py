@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from core.data.notes import Finding
 from core.explain.case import Case
 from core.explain.genes import recovery
 from core.explain.methods import METHODS
@@ -62,6 +63,8 @@ class Measure:
     """Values at this limit or beyond are red; amber lies between."""
     reason: str = ""
     """Why the limits are where they are."""
+    of_genes: bool = False
+    """Whether it compares lists of single genes, which only methods that rank genes give."""
 
     def light(self, value: float | None) -> Light:
         """The light of a value; "none" without limits or without a value."""
@@ -92,6 +95,15 @@ class Evidence:
 MEASURES: Registry[Measure] = Registry(
     "measure",
     [
+        Measure(
+            name="data",
+            title="Do the data allow a conclusion?",
+            help="What the page Data warns of in the samples of this run. Red: the classes could "
+            "be told by something else, such as the batch, and no split of these data can show "
+            "it. The genes may then be that other thing's genes.",
+            reference="",
+            reason="A list of genes is worth no more than the comparison that it comes from.",
+        ),
         Measure(
             name="skill",
             title="Does the network know the classes?",
@@ -145,6 +157,7 @@ MEASURES: Registry[Measure] = Registry(
             red=0.5,
             reason="Genes with large deviations enter every list that multiplies by the input, so "
             "some overlap is normal; half of the list is not.",
+            of_genes=True,
         ),
         Measure(
             name="class_mean",
@@ -154,6 +167,7 @@ MEASURES: Registry[Measure] = Registry(
             reference="",
             reason="No light: what differs most can be what matters. At 1 the network adds "
             "nothing to a table of means.",
+            of_genes=True,
         ),
         Measure(
             name="deletion",
@@ -206,6 +220,7 @@ MEASURES: Registry[Measure] = Registry(
             red=0.1,
             reason="Gradient methods on one network share a third to two thirds of their top "
             "genes; maps of regions share hardly any.",
+            of_genes=True,
         ),
         Measure(
             name="resampling",
@@ -216,6 +231,7 @@ MEASURES: Registry[Measure] = Registry(
             green=0.5,
             red=0.25,
             reason="Below a half, most of a list belongs to the samples rather than to the class.",
+            of_genes=True,
         ),
         Measure(
             name="stability",
@@ -226,6 +242,7 @@ MEASURES: Registry[Measure] = Registry(
             green=0.4,
             red=0.15,
             reason="Nogueira et al. call values below .4 poor agreement.",
+            of_genes=True,
         ),
         Measure(
             name="permuted",
@@ -248,9 +265,26 @@ MEASURES: Registry[Measure] = Registry(
             red=0.65,
             reason="Integrated gradients of a well-trained network reach .93 to .97, Grad-CAM of "
             "the last stage .6 (docs/explain.md).",
+            of_genes=True,
         ),
     ],
 )
+
+
+def judge_data(findings: Sequence[Finding] | None) -> Evidence:
+    """What was found about the run's data, None where nobody has looked."""
+    measure = MEASURES["data"]
+    light: Light = "none" if findings is None else "green"
+    sentence = "Nothing in the samples of this run was found to speak against it."
+    if findings is None:
+        sentence = "This run is from before its data were looked at: see the page Data."
+    elif findings:
+        light = "red" if any(finding.decisive for finding in findings) else "amber"
+        sentence = " ".join(finding.message for finding in findings)
+    return Evidence(
+        name="data", title=measure.title, value=None, light=light, green=None, red=None,
+        sentence=sentence,
+    )  # fmt: skip
 
 
 def measure_skill(y: np.ndarray, right: np.ndarray) -> Evidence:
@@ -395,7 +429,7 @@ def measure_removal(case: Case, scores: np.ndarray) -> list[Evidence]:
     rng = np.random.default_rng(SEED)
     orders = np.concatenate(
         [
-            np.argsort(-scores, axis=1, kind="stable")[None],
+            _order(scores, rng.permutation(genes))[None],
             np.stack([np.tile(rng.permutation(genes), (n, 1)) for _ in range(RANDOM_ORDERS)]),
         ]
     )
@@ -430,6 +464,11 @@ def measure_removal(case: Case, scores: np.ndarray) -> list[Evidence]:
             )
         )
     return found
+
+
+def _order(scores: np.ndarray, among_equals: np.ndarray) -> np.ndarray:
+    """(samples, genes) positions from the highest score to the lowest; equals in a random order."""
+    return among_equals[np.argsort(-scores[:, among_equals], axis=1, kind="stable")]
 
 
 def _walk(
@@ -621,8 +660,26 @@ def measure_stability(scores: np.ndarray, labels: np.ndarray, folds: np.ndarray)
     )
 
 
-def judge_again(evidence: Evidence) -> Evidence:
-    """What was measured once, under the limits of today."""
+def can_measure(name: str, method: str) -> bool:
+    """Whether a measure, or a part of the card that is no measure, makes sense for a method."""
+    known = name in MEASURES.names and MEASURES[name].of_genes
+    return METHODS[method].ranks_genes or not known
+
+
+def without_genes(name: str, method: str) -> Evidence:
+    """A measure of lists of single genes, for a method that doesn't rank genes."""
+    record = METHODS[method]
+    return without_control(
+        name,
+        f"{record.title} scores {record.unit}s, whose genes are tied: there is no list of single "
+        "genes to compare.",
+    )
+
+
+def judge_again(evidence: Evidence, method: str) -> Evidence:
+    """What was measured once for a method, under the limits of today."""
+    if not can_measure(evidence.name, method):
+        return without_genes(evidence.name, method)
     measure = MEASURES[evidence.name]
     return replace(
         evidence, light=measure.light(evidence.value), green=measure.green, red=measure.red

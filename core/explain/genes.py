@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from core.errors import InputError
+from core.explain.rankings import top_shares
 
 CENTRED = 0.2
 """Share of negative values from which on log2 values can't be amounts; the data card's limit."""
@@ -38,12 +39,12 @@ def gene_table(
             is NaN.
 
     Returns:
-        One row a gene that has a score, highest score first: gene, class, score, rank,
-        log2fc (mean_in - mean_out), fdr (Welch's t test of the class against all others,
-        Benjamini-Hochberg over these genes; NaN where a side has fewer than two samples), mean_in,
-        mean_out, auroc (how well the gene alone tells the class from the others; below .5: low in
-        the class), sd (of the score over the class's explained samples; NaN for one), p and welch
-        (of that test, and the rank by it).
+        One row a gene that has a score, highest score first: gene, class, score, rank and tied
+        (as `rank_rows` gives them), log2fc (mean_in - mean_out), fdr (Welch's t test of the class
+        against all others, Benjamini-Hochberg over these genes; NaN where a side has fewer than two
+        samples), mean_in, mean_out, auroc (how well the gene alone tells the class from the others;
+        below .5: low in the class), sd (of the score over the class's explained samples; NaN for
+        one), p and welch (of that test, and the rank by it).
 
     Raises:
         InputError: no explained sample is of that class.
@@ -79,8 +80,33 @@ def gene_table(
             "welch": welch,
         }
     ).sort_values("score", ascending=False, kind="stable", ignore_index=True)
-    table.insert(3, "rank", np.arange(1, len(table) + 1))
-    return table
+    return rank_rows(table, "score")
+
+
+def rank_rows(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Add `rank` and `tied` to a sorted table: 1 for the first rows, and how many rows share it.
+
+    Args:
+        table: sorted by `columns`.
+        columns: rows that are equal in them are tied.
+    """
+    values = table[list(columns)].to_numpy()
+    new = np.ones(len(table), dtype=bool)
+    new[1:] = (values[1:] != values[:-1]).any(axis=1)
+    first = np.flatnonzero(new)
+    sizes = np.diff(np.append(first, len(table)))
+    ranked = table.drop(columns=["rank", "tied"], errors="ignore")
+    place = min(3, ranked.shape[1])
+    ranked.insert(place, "rank", np.repeat(first + 1, sizes))
+    ranked.insert(place + 1, "tied", np.repeat(sizes, sizes))
+    return ranked
+
+
+def top_rows(table: pd.DataFrame, k: int) -> pd.DataFrame:
+    """The rows of a ranked table that are certainly among the k first: fewer where some are tied
+    for the last places.
+    """
+    return table[table["rank"] + table["tied"] - 1 <= k]
 
 
 def has_fold_change(x: np.ndarray, scale: str) -> bool:
@@ -100,7 +126,7 @@ def rank_by_weight(table: pd.DataFrame, weights: np.ndarray, genes: np.ndarray) 
         weights: (genes,) absolute weights of the class, as `logistic_weights` gives them.
         genes: (genes,) ids.
     """
-    order = pd.Series(-weights, index=genes).reindex(table["gene"]).rank(method="first")
+    order = pd.Series(-weights, index=genes).reindex(table["gene"]).rank(method="min")
     return table.assign(logistic=order.to_numpy())
 
 
@@ -125,7 +151,7 @@ def compare_with_plain(table: pd.DataFrame, k: int) -> PlainComparison:
         table: what `gene_table` and `rank_by_weight` give.
         k: how many genes are the top ones.
     """
-    top = table[table["rank"] <= k]
+    top = top_rows(table, k)
     welch, logistic = top["welch"] <= k, top["logistic"] <= k
     only = ~welch & ~logistic
     return PlainComparison(
@@ -153,10 +179,9 @@ def recovery(table: pd.DataFrame, truth_genes: Collection[str]) -> dict[str, flo
             "compare. Expected some that are and some that are not."
         )
     score = table["score"].to_numpy()
-    highest = np.argsort(-score, kind="stable")[: known.sum()]
     return {
         "auroc": float(_separate(score[known, None], score[~known, None])[0]),
-        "precision_at_k": float(known[highest].mean()),
+        "precision_at_k": float(top_shares(score, known.sum())[known].mean()),
     }
 
 

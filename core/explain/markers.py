@@ -12,6 +12,8 @@ from pathlib import Path
 import pandas as pd
 from scipy import stats
 
+from core.explain.genes import top_rows
+
 
 @lru_cache(maxsize=1)
 def load_markers() -> pd.DataFrame:
@@ -28,11 +30,13 @@ def match_type(cls: str) -> str | None:
 
 @dataclass(frozen=True)
 class MarkerCheck:
-    """How many of a type's known markers are among the k first genes of a table."""
+    """How many of a type's known markers are among the first genes of a table."""
 
     table: pd.DataFrame
     """gene, rank (NaN where it is not on the image), score, reference; the best rank first"""
     k: int
+    """How many genes are the first ones: fewer than asked for where some are tied for the last of
+    these places"""
     found: int
     """Markers among the k first"""
     present: int
@@ -49,13 +53,14 @@ class MarkerCheck:
 
 
 def check_markers(genes: pd.DataFrame, tumour_type: str, k: int) -> MarkerCheck:
-    """Look a type's known markers up in a gene table (gene, rank, score; symbols as ids)."""
+    """Look a type's known markers up in a gene table (gene, rank, tied, score; symbols as ids)."""
     markers = load_markers()
     own = markers.loc[markers["type"] == tumour_type, ["gene", "reference"]]
     table = own.merge(genes[["gene", "rank", "score"]], on="gene", how="left")
     table = table[["gene", "rank", "score", "reference"]]
-    present, found = int(table["rank"].notna().sum()), int((table["rank"] <= k).sum())
-    k = min(k, len(genes))
+    top = set(top_rows(genes, k)["gene"])
+    present, found = int(table["rank"].notna().sum()), int(table["gene"].isin(top).sum())
+    k = len(top)
     return MarkerCheck(
         table=table.sort_values("rank", kind="stable", ignore_index=True),
         k=k,

@@ -92,6 +92,11 @@ class Method:
     warning: str | None = None
 
     @property
+    def ranks_genes(self) -> bool:
+        """Whether genes can be ranked by it: those of a region or a set are tied."""
+        return self.unit == "gene"
+
+    @property
     def uses_sets(self) -> bool:
         """Whether gene sets must be named."""
         return self.unit == "set"

@@ -14,27 +14,34 @@ def top_count(genes: int) -> int:
     return int(np.clip(genes // 20, min(5, genes), 50))
 
 
-def top(scores: np.ndarray, k: int) -> np.ndarray:
-    """Positions of the k highest of (genes,) scores, highest first; NaN is lowest."""
-    return np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")[:k]
+def top_shares(scores: np.ndarray, k: int) -> np.ndarray:
+    """(genes,) each gene's share of a place among the k highest of (genes,) scores.
+
+    1 or 0; genes that are tied for the last places share these. NaN is lowest.
+    """
+    values = np.nan_to_num(scores, nan=-np.inf)
+    border = np.sort(values)[-k]
+    above, tied = values > border, values == border
+    return above + tied * (k - above.sum()) / tied.sum()
 
 
 def kuncheva(a: np.ndarray, b: np.ndarray, k: int) -> float:
     """Overlap of the k highest genes of two (genes,) scores: 1 equal, 0 as by chance.
 
     Kuncheva 2007, "A stability index for feature selection": (r n - k^2) / (k (n - k)) for r
-    common genes out of n. NaN where k is not below n.
+    common genes out of n; what is tied for the last places is common as by chance. NaN where k is
+    not below n.
     """
     n = len(a)
     if not 0 < k < n:
         return float("nan")
-    common = len(np.intersect1d(top(a, k), top(b, k)))
+    common = float(top_shares(a, k) @ top_shares(b, k))
     return (common * n - k**2) / (k * (n - k))
 
 
 def jaccard(a: np.ndarray, b: np.ndarray, k: int) -> float:
     """Common genes over all genes of the two lists of the k highest."""
-    common = len(np.intersect1d(top(a, k), top(b, k)))
+    common = float(top_shares(a, k) @ top_shares(b, k))
     return common / (2 * min(k, len(a)) - common)
 
 

@@ -11,6 +11,15 @@ COMPONENTS = 50
 """Principal components that describe a gene."""
 EXACT_COMPONENTS = 2000
 """Samples or genes, whichever are fewer, up to which these are exact."""
+SPARE = 10
+PASSES = 4
+"""Of a random projection: directions beyond those wanted, and looks at all samples and genes."""
+STEPS = 10_000
+"""Steps in the largest value of a component, to which all are rounded."""
+VALUES_AT_A_TIME = 4_000_000
+"""Values that are held in float64 at once."""
+SMALLEST_GAIN = 1e-6 * STEPS**2
+"""Of a swap: below that it may be one of rounding."""
 ROUNDS = 10
 """Smoothings of the grid for each radius."""
 SWAPS = 8
@@ -45,30 +54,39 @@ def standardise(x: np.ndarray) -> np.ndarray:
 
 
 def describe_genes(x: np.ndarray) -> np.ndarray:
-    """Principal components (genes, at most 50) of standardised genes, signs fixed, rounded.
+    """Principal components (genes, at most 50) of standardised genes, signs fixed, in whole steps.
 
-    Beyond 2000 samples and genes they are those of a random projection (Halko et al. 2011, SIAM
-    Rev. 53:217), as exact ones take time with the cube of the smaller number.
-    Rounding to a part in 10^4 of the largest value keeps later comparisons from hanging on the
-    last bits of the eigenvectors.
+    A step is a ten-thousandth of the largest value. Processors add up products in orders of their
+    own; in float64 their components differ by less than a millionth of a step, so that all of them
+    round to the same steps, and what is compared afterwards doesn't hang on the last bits. The
+    sign of a component is that of its largest value, of equal ones the first gene's.
+    Beyond 2000 samples and genes components are those of a random projection (Halko et al. 2011,
+    SIAM Rev. 53:217), as exact ones take time with the cube of the smaller number.
     """
-    z = standardise(x)
-    if min(z.shape) > EXACT_COMPONENTS:
-        from sklearn.utils.extmath import randomized_svd
+    samples, genes = x.shape
+    parts = np.array_split(np.arange(genes), -(-x.size // VALUES_AT_A_TIME))
 
-        left, values, right = randomized_svd(z, COMPONENTS, n_iter=4, random_state=0)
-        scores = right.T * values
-    elif z.shape[0] <= z.shape[1]:
-        values, left = np.linalg.eigh((z @ z.T).astype(np.float64))
-        scores = z.T @ left[:, ::-1][:, :COMPONENTS].astype(np.float32)
+    def take(part: np.ndarray) -> np.ndarray:
+        return standardise(x[:, part].astype(np.float64))
+
+    if genes < samples and genes <= EXACT_COMPONENTS:
+        z = take(np.arange(genes))
+        values, right = np.linalg.eigh(z.T @ z)
+        scores = (right * np.sqrt(np.maximum(values, 0)))[:, ::-1][:, :COMPONENTS]
+    elif samples <= EXACT_COMPONENTS:
+        _, left = np.linalg.eigh(sum(z @ z.T for z in map(take, parts)))
+        left = left[:, ::-1][:, :COMPONENTS]
+        scores = np.concatenate([take(part).T @ left for part in parts])
     else:
-        values, right = np.linalg.eigh((z.T @ z).astype(np.float64))
-        top = slice(None, COMPONENTS)
-        scores = right[:, ::-1][:, top] * np.sqrt(np.maximum(values[::-1][top], 0))
-    strongest = np.abs(scores).argmax(axis=0)
-    scores = scores * np.where(scores[strongest, np.arange(scores.shape[1])] < 0, -1, 1)
-    unit = np.abs(scores).max() / 1e4 or 1.0
-    return (np.round(scores / unit) * unit).astype(np.float32)
+        left = np.random.default_rng(0).normal(size=(samples, COMPONENTS + SPARE))
+        for _ in range(PASSES):
+            left, _ = np.linalg.qr(sum(z @ (z.T @ left) for z in map(take, parts)))
+        spread = np.concatenate([take(part).T @ left for part in parts])
+        _, turn = np.linalg.eigh(spread.T @ spread)
+        scores = spread @ turn[:, ::-1][:, :COMPONENTS]
+    steps = np.round(scores * (STEPS / (np.abs(scores).max() or 1.0)))
+    strongest = steps[np.abs(steps).argmax(axis=0), np.arange(steps.shape[1])]
+    return (steps * np.where(strongest < 0, -1, 1)).astype(np.float32)
 
 
 def bisect(points: np.ndarray, side: int) -> Pixels:
@@ -131,6 +149,8 @@ def refine(vectors: np.ndarray, row: np.ndarray, col: np.ndarray, side: int, see
     Of two pixels a and b with contents x and smoothed grid S, the contents are swapped when
     (x_a - x_b) . (S_b - S_a) > 0. Pairs are at most as far apart as the smoothing radius, which
     shrinks from a quarter of the side to one pixel. Free pixels move like genes of value 0.
+    Products are rounded before they are added up, so that they are the same on every processor:
+    `einsum` and matrix products would do both at once where the processor can.
     """
     rng = np.random.default_rng(seed)
     grid = np.zeros((side * side, vectors.shape[1]), dtype=np.float32)
@@ -146,8 +166,10 @@ def refine(vectors: np.ndarray, row: np.ndarray, col: np.ndarray, side: int, see
             ).reshape(side * side, -1)
             for _ in range(SWAPS):
                 a, b = draw_pairs(side, reach, rng)
-                gain = np.einsum("nd,nd->n", grid[a] - grid[b], smooth[b] - smooth[a])
-                a, b = a[gain > 1e-6], b[gain > 1e-6]
+                products = grid[a] - grid[b]
+                products *= smooth[b] - smooth[a]
+                better = products.sum(axis=1) > SMALLEST_GAIN
+                a, b = a[better], b[better]
                 grid[a], grid[b] = grid[b], grid[a]
                 owner[a], owner[b] = owner[b], owner[a]
         if reach == 1:

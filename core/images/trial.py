@@ -32,7 +32,7 @@ from core.images.layout import GeneLayout
 from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
 from core.images.quality import LayoutQuality, measure_layout
 
-VERSION = 2
+VERSION = 3
 """To be raised when a layout or a measure changes, so that nothing older is shown as its result."""
 AT_ONCE = 2
 """Trials that are computed at the same time; more wait."""

@@ -253,12 +253,14 @@ def build_network(
     classes: int,
     *,
     seed: int,
+    run_fold: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[GeneImageNetwork, str]:
     """Build the network and load its initial weights, on the CPU.
 
     Args:
         seed: where random weights start; the same seed gives the same bits.
+        run_fold: which fold's network is taken where `spec` names the weights of a run.
         progress: called with bytes done and bytes in all while a file is downloaded.
 
     Returns:
@@ -268,7 +270,7 @@ def build_network(
         WeightsError: the weights that `spec` names can't be had or don't fit.
     """
     network = GeneImageNetwork(spec, classes, seed=seed)
-    return network, load_weights(network, spec, progress=progress)
+    return network, load_weights(network, spec, run_fold=run_fold, progress=progress)
 
 
 def save_network(network: nn.Module, path: Path) -> None:

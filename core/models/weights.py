@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from core.errors import WeightsError
 from core.home import run_folder
 from core.models.imagenet import fetch_imagenet
+from core.models.own_weights import weights_path
 from core.models.spec import NetworkSpec
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def load_weights(
     network: "GeneImageNetwork",
     spec: NetworkSpec,
     *,
+    run_fold: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> str:
     """Load what `spec.weights` names into a network that has random weights so far.
@@ -34,6 +35,7 @@ def load_weights(
     loaded, save ImageNet's own classifier; the sentence names those that start at random.
 
     Args:
+        run_fold: which fold's network is taken where `spec.weights` names a run.
         progress: called with bytes done and bytes in all while a file is downloaded.
 
     Returns:
@@ -54,10 +56,10 @@ def load_weights(
     if kind == "imagenet":
         path, source = fetch_imagenet(record, progress), "torchvision's ImageNet weights"
     elif kind == "file":
-        path, source = Path(value).expanduser(), "Weights"
+        path, source = weights_path(value), "Weights"
     else:
-        path = run_folder(value) / "folds" / "0" / "model.safetensors"
-        source = f"Weights of run {value}"
+        path = run_folder(value) / "folds" / str(run_fold) / "model.safetensors"
+        source = f"Weights of run {value}, fold {run_fold + 1},"
         if not path.exists():
             raise WeightsError(
                 f"Run {value} has no trained network to start from (expected {path}). "
@@ -111,8 +113,10 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
             else "is damaged, cut short, or no weights file at all"
         )
         raise WeightsError(f"{path} {reason}. {expected}") from None
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
-        raise WeightsError(f"{path} is damaged or cut short ({error}). {expected}") from None
+    except Exception:  # what is no weights file makes torch raise whatever its bytes lead to
+        raise WeightsError(
+            f"{path} is damaged, cut short, or no weights file at all. {expected}"
+        ) from None
     if not isinstance(tensors, dict) or not all(
         isinstance(tensor, Tensor) for tensor in tensors.values()
     ):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.escape import escape_all, escape_chart
 from core.plots.figures import COLOURS, SEQUENTIAL, finish
 
 GREY = "#888888"
@@ -28,7 +29,7 @@ def score_dots(table: pd.DataFrame, title: str, *, percent: bool) -> go.Figure:
     for kind, rows in table.groupby("kind", sort=False):
         colour, symbol = STYLES[str(kind)]
         figure.add_scatter(
-            x=rows["score"], y=rows["model"], name=str(kind), mode="markers",
+            x=rows["score"], y=escape_all(rows["model"]), name=str(kind), mode="markers",
             marker={"color": colour, "symbol": symbol, "size": 11},
             error_x={
                 "type": "data", "symmetric": False, "array": rows["high"] - rows["score"],
@@ -39,7 +40,7 @@ def score_dots(table: pd.DataFrame, title: str, *, percent: bool) -> go.Figure:
             "<extra></extra>",
         )  # fmt: skip
     figure.update_xaxes(title_text=f"{title}, 95 % interval", tickformat=".0%" if percent else None)
-    _list_rows(figure, table["model"], extra=120)
+    _list_rows(figure, escape_all(table["model"]), extra=120)
     figure.update_layout(legend={"orientation": "h", "y": 1, "yanchor": "bottom"})
     return finish(figure, 36)
 
@@ -58,13 +59,13 @@ def rank_dots(table: pd.DataFrame, critical_difference: float) -> go.Figure:
     for kind, rows in table.groupby("kind", sort=False):
         colour, symbol = STYLES[str(kind)]
         figure.add_scatter(
-            x=rows["rank"], y=rows["model"], name=str(kind), mode="markers",
+            x=rows["rank"], y=escape_all(rows["model"]), name=str(kind), mode="markers",
             marker={"color": colour, "symbol": symbol, "size": 11},
             error_x={"type": "constant", "value": critical_difference / 2, "thickness": 2},
             hovertemplate="%{y}: mean rank %{x:.2f}<extra></extra>",
         )  # fmt: skip
     figure.update_xaxes(title_text="mean rank (1 is best), half a critical difference each way")
-    _list_rows(figure, table["model"], extra=120)
+    _list_rows(figure, escape_all(table["model"]), extra=120)
     figure.update_layout(legend={"orientation": "h", "y": 1, "yanchor": "bottom"})
     return finish(figure, 36)
 
@@ -82,6 +83,7 @@ def cost_dots(table: pd.DataFrame, title: str, *, percent: bool, plain: float | 
     columns = {"seconds": "seconds a run", "gigabytes": "GB of memory", "parameters": "parameters"}
     marks = []
     for number, row in enumerate(table.itertuples()):
+        name = escape_chart(row.model)
         colour = GREY if row.kind == "control" else COLOURS[number % len(COLOURS)]
         error = {
             "type": "data", "symmetric": False, "array": [row.high - row.score],
@@ -89,10 +91,10 @@ def cost_dots(table: pd.DataFrame, title: str, *, percent: bool, plain: float | 
         }  # fmt: skip
         marks += [
             go.Scatter(
-                x=[getattr(row, cost)], y=[row.score], xaxis=f"x{place}", name=row.model,
-                mode="markers", legendgroup=row.model, showlegend=place == 1, error_y=error,
+                x=[getattr(row, cost)], y=[row.score], xaxis=f"x{place}", name=name,
+                mode="markers", legendgroup=name, showlegend=place == 1, error_y=error,
                 marker={"color": colour, "symbol": STYLES[row.kind][1], "size": 11},
-                hovertemplate=f"{row.model}: %{{y:.3f}}, %{{x:,.3~g}}<extra></extra>",
+                hovertemplate=f"{name}: %{{y:.3f}}, %{{x:,.3~g}}<extra></extra>",
             )
             for place, cost in enumerate(columns, 1)
         ]  # fmt: skip
@@ -130,7 +132,8 @@ def learning_curves(
         percent: whether it is a share.
     """
     figure = go.Figure()
-    for number, (name, points, law) in enumerate(curves):
+    for number, (model, points, law) in enumerate(curves):
+        name = escape_chart(model)
         colour = COLOURS[number % len(COLOURS)]
         beyond = law["n_train"] >= points["n_train"].max()
         figure.add_scatter(
@@ -181,11 +184,11 @@ def answer_grid(
         classes: their names.
         label: the class that the sample is labelled as.
     """
-    names = [f"▶ {name}" if name == label else name for name in classes]
+    names = escape_all(f"▶ {name}" if name == label else name for name in classes)
     figure = go.Figure(
         go.Heatmap(
-            z=proba, x=names, y=list(rows), zmin=0, zmax=1, colorscale="Blues", xgap=1, ygap=1,
-            texttemplate="%{z:.0%}", showscale=False,
+            z=proba, x=names, y=escape_all(rows), zmin=0, zmax=1, colorscale="Blues", xgap=1,
+            ygap=1, texttemplate="%{z:.0%}", showscale=False,
             hovertemplate="%{y}: %{x} %{z:.1%}<extra></extra>",
         )
     )  # fmt: skip
@@ -206,18 +209,19 @@ def score_grid(table: pd.DataFrame, title: str, *, percent: bool) -> go.Figure:
     form = ".1%" if percent else ".3f"
     figure = go.Figure(
         go.Heatmap(
-            z=table.to_numpy(float), x=[str(v) for v in table.columns],
-            y=[str(v) for v in table.index], colorscale=SEQUENTIAL, xgap=2, ygap=2,
+            z=table.to_numpy(float), x=escape_all(table.columns),
+            y=escape_all(table.index), colorscale=SEQUENTIAL, xgap=2, ygap=2,
             texttemplate=f"%{{z:{form}}}", hoverongaps=False,
             colorbar={"title": {"text": title, "side": "right"}, "thickness": 12,
                       "tickformat": ".0%" if percent else None},
             hovertemplate=f"%{{y}}, %{{x}}: %{{z:{form}}}<extra></extra>",
         )
     )  # fmt: skip
-    figure.update_xaxes(title_text=str(table.columns.name), type="category")
+    figure.update_xaxes(title_text=escape_chart(str(table.columns.name)), type="category")
     figure.update_yaxes(
-        title_text=str(table.index.name), type="category", autorange="reversed", automargin=True
-    )
+        title_text=escape_chart(str(table.index.name)), type="category", autorange="reversed",
+        automargin=True,
+    )  # fmt: skip
     figure.update_layout(height=140 + 44 * len(table))
     return finish(figure, 36)
 
@@ -228,11 +232,11 @@ def effect_dots(table: pd.DataFrame) -> go.Figure:
     Args:
         table: columns setting, level, effect, low, high; low and high may be NaN.
     """
-    names = table["setting"] + " = " + table["level"]
+    names = pd.Series(escape_all(table["setting"] + " = " + table["level"]), table.index)
     figure = go.Figure()
     for number, (setting, rows) in enumerate(table.groupby("setting", sort=False)):
         figure.add_scatter(
-            x=rows["effect"], y=names[rows.index], name=str(setting), mode="markers",
+            x=rows["effect"], y=names[rows.index], name=escape_chart(str(setting)), mode="markers",
             marker={"color": COLOURS[number % len(COLOURS)], "size": 11},
             error_x={
                 "type": "data", "symmetric": False, "array": rows["high"] - rows["effect"],
@@ -258,10 +262,10 @@ def reliability_diagram(bins: Mapping[str, pd.DataFrame]) -> go.Figure:
         x=[0, 1], y=[0, 1], mode="lines", name="as sure as right", hoverinfo="skip",
         line={"color": GREY, "dash": "dot"},
     )  # fmt: skip
-    for number, (name, rows) in enumerate(bins.items()):
+    for number, (model, rows) in enumerate(bins.items()):
         figure.add_scatter(
-            x=rows["confidence"], y=rows["accuracy"], name=name, mode="lines+markers",
-            line={"color": COLOURS[number % len(COLOURS)], "width": 1.5},
+            x=rows["confidence"], y=rows["accuracy"], name=escape_chart(model),
+            mode="lines+markers", line={"color": COLOURS[number % len(COLOURS)], "width": 1.5},
             marker={"size": 5 + 16 * np.sqrt(rows["n"] / rows["n"].sum())},
             error_y={
                 "type": "data", "symmetric": False, "array": rows["high"] - rows["accuracy"],
@@ -287,11 +291,12 @@ def confusion_grid(counts: np.ndarray, classes: Sequence[str], *, percent: bool)
     """
     counts = np.asarray(counts)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    names = escape_all(classes)
     text = [[_say_cell(n, part, percent) for n, part in zip(*row, strict=True)]
             for row in zip(counts, share, strict=True)]  # fmt: skip
     figure = go.Figure(
         go.Heatmap(
-            z=share, x=list(classes), y=list(classes), zmin=0, zmax=1, colorscale="Blues",
+            z=share, x=names, y=names, zmin=0, zmax=1, colorscale="Blues",
             text=text, texttemplate="%{text}", showscale=False, xgap=1, ygap=1, customdata=counts,
             hovertemplate="true %{y}, predicted %{x}: %{customdata} (%{z:.0%})<extra></extra>",
         )

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.escape import escape_all, escape_chart
 from core.plots.figures import COLOURS, finish
 
 MANY_POINTS = 3000
@@ -34,13 +35,14 @@ def sample_map(
     for number, group in enumerate(order):
         part = frame[frame["group"] == group]
         draw(
-            x=part["x"], y=part["y"], mode="markers", name=f"{group or 'none'} ({len(part)})",
-            customdata=part["name"], text=part["name"],
+            x=part["x"], y=part["y"], mode="markers",
+            name=f"{escape_chart(group or 'none')} ({len(part)})", customdata=part["name"],
+            text=escape_all(part["name"]),
             marker={
                 "size": 7 if len(frame) < 2000 else 4, "opacity": 0.8,
                 "color": COLOURS[number] if number < len(COLOURS) and group else OTHER,
             },
-            hovertemplate="<b>%{text}</b><br>" + f"{group}<extra></extra>",
+            hovertemplate="<b>%{text}</b><br>" + f"{escape_chart(group)}<extra></extra>",
         )  # fmt: skip
     figure.update_layout(
         xaxis_title=axes[0], yaxis_title=axes[1], height=550, dragmode="lasso",
@@ -60,9 +62,14 @@ def mark_wrong(figure: go.Figure, x: np.ndarray, y: np.ndarray, wrong: pd.DataFr
     """
     figure.add_scatter(
         x=x, y=y, mode="markers", name=f"misclassified ({len(wrong)})", customdata=wrong["sample"],
-        text=wrong["true"] + " taken for " + wrong["predicted"],
+        text=[
+            f"<b>{name}</b><br>{true} taken for {predicted}"
+            for name, true, predicted in map(
+                escape_all, wrong[["sample", "true", "predicted"]].to_numpy()
+            )
+        ],
         marker={"symbol": "x-thin", "size": 10, "line": {"width": 2, "color": WRONG}},
-        hovertemplate="<b>%{customdata}</b><br>%{text}<extra></extra>",
+        hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
 
 
@@ -77,6 +84,7 @@ def value_ranges(quantiles: np.ndarray, groups: Sequence[str], unit: str) -> go.
     labels = np.asarray(groups, dtype=str)
     order = np.lexsort((quantiles[:, 2], labels))
     ordered, at = quantiles[order], np.arange(len(order))
+    named = escape_all(labels[order])
     figure = go.Figure()
     for low, high, colour, name in (
         (0, 4, "rgba(0,114,178,0.2)", "5 % to 95 %"),
@@ -89,13 +97,13 @@ def value_ranges(quantiles: np.ndarray, groups: Sequence[str], unit: str) -> go.
         )  # fmt: skip
     figure.add_scatter(
         x=at, y=ordered[:, 2], mode="lines", line={"color": COLOURS[1], "width": 1}, name="median",
-        text=labels[order], hovertemplate="%{text}: median %{y:.3g}<extra></extra>",
+        text=named, hovertemplate="%{text}: median %{y:.3g}<extra></extra>",
     )  # fmt: skip
     starts = np.flatnonzero(np.r_[True, labels[order][1:] != labels[order][:-1]])
     ends = np.r_[starts[1:], len(order)]
     figure.update_layout(
         xaxis={
-            "tickvals": (starts + ends) / 2, "ticktext": labels[order][starts],
+            "tickvals": (starts + ends) / 2, "ticktext": named[starts],
             "title": "samples, by class and median",
         },
         yaxis_title=unit, height=450, legend={"orientation": "h", "y": 1.08},
@@ -116,7 +124,7 @@ def missing_by_class(missing: np.ndarray, genes: int, groups: Sequence[str]) -> 
     share = pd.Series(missing).groupby(np.asarray(groups, dtype=str)).mean() * 100 / genes
     figure = go.Figure(
         go.Bar(
-            x=share.index, y=share.to_numpy(), marker_color=COLOURS[0],
+            x=escape_all(share.index), y=share.to_numpy(), marker_color=COLOURS[0],
             hovertemplate="%{x}: %{y:.3g} % missing<extra></extra>",
         )
     )  # fmt: skip

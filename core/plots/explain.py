@@ -7,6 +7,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from core.escape import escape_all, escape_chart
+from core.explain.genes import top_rows
 from core.images.layout import GeneLayout
 from core.plots.figures import COLOURS, INK, PAPER, finish
 
@@ -23,12 +25,12 @@ def volcano(table: pd.DataFrame, both: Collection[str], only: Collection[str]) -
     """Scores against log2 fold changes, one point a gene.
 
     Args:
-        table: gene, score, log2fc, rank.
+        table: gene, score, log2fc, rank, tied.
         both: top genes that plain statistics rank high as well.
         only: top genes that they don't.
     """
     figure = go.Figure()
-    named = table[table["rank"] <= LABELLED]
+    named = top_rows(table, LABELLED)
     for genes, title, colour, size in (
         (None, "other genes", GREY, 5),
         (both, "top gene, of a plain model too", COLOURS[0], 8),
@@ -38,7 +40,7 @@ def volcano(table: pd.DataFrame, both: Collection[str], only: Collection[str]) -
         part = table[chosen]
         figure.add_scatter(
             x=part["log2fc"], y=part["score"], mode="markers", name=f"{title} ({len(part)})",
-            text=part["gene"], customdata=part["rank"],
+            text=escape_all(part["gene"]), customdata=part["rank"],
             marker={
                 "color": colour, "size": size, "opacity": 0.5 if genes is None else 0.85,
                 "symbol": "diamond" if genes is only else "circle",
@@ -47,8 +49,8 @@ def volcano(table: pd.DataFrame, both: Collection[str], only: Collection[str]) -
             "%{x:.2f}<extra></extra>",
         )  # fmt: skip
     figure.add_scatter(
-        x=named["log2fc"], y=named["score"], mode="text", text=named["gene"], showlegend=False,
-        textposition="top center", hoverinfo="skip",
+        x=named["log2fc"], y=named["score"], mode="text", text=escape_all(named["gene"]),
+        showlegend=False, textposition="top center", hoverinfo="skip",
     )  # fmt: skip
     figure.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dot"})
     figure.update_xaxes(title_text="log2 fold change, class against the others")
@@ -132,7 +134,8 @@ def set_dots(table: pd.DataFrame, x: str, title: str, count: str, words: str) ->
     figure = go.Figure(
         go.Scatter(
             x=shown[x], y=names, mode="markers",
-            customdata=np.stack([shown["fdr"], shown[count]], axis=1), text=shown["set"],
+            customdata=np.stack([shown["fdr"], shown[count]], axis=1),
+            text=escape_all(shown["set"]),
             marker={
                 "size": size, "color": sure, "colorscale": "Viridis", "cmin": 0,
                 "cmax": max(2.0, float(sure.max())), "line": {"width": 1, "color": GREY},
@@ -160,7 +163,7 @@ def set_bars(table: pd.DataFrame, title: str) -> go.Figure:
             x=shown["score"], y=[_cut(name) for name in shown["set"]], orientation="h",
             error_x={"type": "data", "array": shown["sd"], "color": GREY, "thickness": 1},
             marker={"color": np.where(shown["score"] >= 0, COLOURS[1], COLOURS[0])},
-            customdata=shown["size"], text=shown["set"], textposition="none",
+            customdata=shown["size"], text=escape_all(shown["set"]), textposition="none",
             hovertemplate="<b>%{text}</b><br>%{customdata} genes, score %{x:.3g}<extra></extra>",
         )
     )  # fmt: skip
@@ -198,13 +201,14 @@ def set_network(table: pd.DataFrame, links: pd.DataFrame) -> go.Figure:
         customdata=np.stack(
             [table["set"], table["size"], table["fdr"], table["genes"].map(_some_genes)], axis=1
         ),
+        hovertext=escape_all(table["set"]),
         marker={
             "size": 10 + 26 * np.sqrt(table["size"] / table["size"].max()), "color": sure,
             "colorscale": "Viridis", "cmin": 0, "cmax": max(2.0, float(sure.max())), "opacity": 1,
             "line": {"width": 1, "color": GREY},
             "colorbar": {"title": {"text": "−log10 FDR", "side": "right"}, "thickness": 12},
         },
-        hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]} genes, FDR "
+        hovertemplate="<b>%{hovertext}</b><br>%{customdata[1]} genes, FDR "
         "%{customdata[2]:.2g}<br>%{customdata[3]}<extra></extra>",
     )  # fmt: skip
     figure.update_xaxes(visible=False)
@@ -214,12 +218,12 @@ def set_network(table: pd.DataFrame, links: pd.DataFrame) -> go.Figure:
 
 
 def _cut(name: str, most: int = 48) -> str:
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+    return escape_chart(name if len(name) <= most else f"{name[: most - 1]}…")
 
 
 def _some_genes(genes: Sequence[str]) -> str:
     """Genes for a hover, in lines of six."""
-    shown = [*genes[:24], *(["…"] if len(genes) > 24 else [])]
+    shown = [*escape_all(genes[:24]), *(["…"] if len(genes) > 24 else [])]
     return "<br>".join(", ".join(shown[at : at + 6]) for at in range(0, len(shown), 6))
 
 
@@ -238,7 +242,8 @@ def running_sum(running: np.ndarray, hits: np.ndarray, genes: Sequence[str]) -> 
     )  # fmt: skip
     base = float(running.min()) - 0.08
     figure.add_scatter(
-        x=hits + 1, y=np.full(len(hits), base), mode="markers", text=np.asarray(genes)[hits],
+        x=hits + 1, y=np.full(len(hits), base), mode="markers",
+        text=escape_all(np.asarray(genes)[hits]),
         marker={"symbol": "line-ns-open", "size": 16, "color": COLOURS[1]}, showlegend=False,
         hovertemplate="<b>%{text}</b>, place %{x}<extra></extra>",
     )  # fmt: skip

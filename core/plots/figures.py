@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from html import escape
 from urllib.parse import quote
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from core.escape import escape_all, escape_chart
 from core.images.layout import GeneLayout
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#6A51A3",
@@ -61,7 +61,7 @@ def gene_image(
     means = means or {}
     image = layout.image(values)
     pointed = layout.image(np.stack([values, *means.values()]))[:, layout.row, layout.col]
-    lines = [name, *(f"mean of {escape(each)}" for each in means)]
+    lines = escape_all([name, *(f"mean of {each}" for each in means)])
     figure = go.Figure()
     figure.add_heatmap(
         z=image,
@@ -72,9 +72,9 @@ def gene_image(
         hoverinfo="skip",
     )
     place_pointers(
-        figure, layout, name_pixels(layout),
+        figure, layout, escape_all(name_pixels(layout)),
         "<b>%{text}</b>" + "".join(
-            f"<br>{line.replace('%{', '% {')} %{{customdata[{at}]:.3g}}"
+            f"<br>{line} %{{customdata[{at}]:.3g}}"
             for at, line in enumerate(lines)
         ) + "<extra></extra>",
         customdata=pointed.T,
@@ -119,8 +119,8 @@ def mark_clicked(figure: go.Figure, layout: GeneLayout, gene: str | None) -> Non
         return
     row, col = layout.pixel_of(gene)
     figure.add_scatter(
-        x=[col], y=[row], mode="markers+text", text=[gene], hoverinfo="skip", showlegend=False,
-        textposition="top center" if row > 2 else "bottom center",
+        x=[col], y=[row], mode="markers+text", text=[escape_chart(gene)], hoverinfo="skip",
+        showlegend=False, textposition="top center" if row > 2 else "bottom center",
         marker=DOT | {"line": {"color": PAPER, "width": 2}},
         textfont={"color": CLICKED, "size": 15, "shadow": f"0 0 3px {PAPER}, 0 0 3px {PAPER}"},
         unselected={"marker": {"opacity": 0}, "textfont": {"color": "rgba(0,0,0,0)"}},
@@ -147,9 +147,9 @@ def mark_genes(figure: go.Figure, layout: GeneLayout, marked: Sequence[str]) -> 
     )
     for gene, (row, col) in pixels.items():
         figure.add_annotation(
-            x=col, y=row, text=gene, ax=0, ay=-34 if row > 2 else 34, arrowhead=0, standoff=9,
-            arrowcolor=INK, font={"color": INK, "size": 14}, bgcolor=PAPER, bordercolor=INK,
-            borderpad=3,
+            x=col, y=row, text=escape_chart(gene), ax=0, ay=-34 if row > 2 else 34, arrowhead=0,
+            standoff=9, arrowcolor=INK, font={"color": INK, "size": 14}, bgcolor=PAPER,
+            bordercolor=INK, borderpad=3,
         )  # fmt: skip
 
 
@@ -229,11 +229,11 @@ def image_grid(
     low, high = limits or _limits(values, diverging)
     rows = -(-len(titles) // columns)
     figure = make_subplots(
-        rows, columns, subplot_titles=list(titles), horizontal_spacing=0.02,
+        rows, columns, subplot_titles=list(escape_all(titles)), horizontal_spacing=0.02,
         vertical_spacing=0.12 / max(rows, 1),
     )  # fmt: skip
     names = np.full(layout.shape, "free pixel", dtype=object)
-    names[layout.row, layout.col] = name_pixels(layout)
+    names[layout.row, layout.col] = escape_all(name_pixels(layout))
     pixels = [layout.pixel_of(gene) for gene in _painted(layout, marked)]
     for index, image in enumerate(layout.image(values)):
         figure.add_heatmap(
@@ -316,7 +316,8 @@ def curves_side_by_side(runs: Mapping[str, pd.DataFrame]) -> go.Figure:
     titles = {"validation_loss": "Validation loss", "validation_accuracy": "Accuracy",
               "validation_macro_f1": "Macro F1"}  # fmt: skip
     figure = make_subplots(1, 3, subplot_titles=list(titles.values()), horizontal_spacing=0.06)
-    for number, (name, epochs) in enumerate(runs.items()):
+    for number, (run, epochs) in enumerate(runs.items()):
+        name = escape_chart(run)
         for fold, rows in epochs.groupby("fold"):
             for place, column in enumerate(titles, 1):
                 figure.add_scatter(
@@ -338,9 +339,10 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> go.Figure:
     """Counts, coloured by the share of the true class (rows)."""
     matrix = np.asarray(matrix)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    names = escape_all(classes)
     figure = go.Figure(
         go.Heatmap(
-            z=share, x=list(classes), y=list(classes), zmin=0, zmax=1, colorscale="Blues",
+            z=share, x=names, y=names, zmin=0, zmax=1, colorscale="Blues",
             text=matrix, texttemplate="%{text}", showscale=False, xgap=1, ygap=1,
             hovertemplate="true %{y}, predicted %{x}: %{text} (%{z:.0%})<extra></extra>",
         )
@@ -355,7 +357,7 @@ def class_sizes(counts: dict[str, int]) -> go.Figure:
     """Samples in each class."""
     figure = go.Figure(
         go.Bar(
-            x=list(counts.values()), y=list(counts), orientation="h", marker_color=COLOURS[0],
+            x=list(counts.values()), y=escape_all(counts), orientation="h", marker_color=COLOURS[0],
             text=list(counts.values()), hovertemplate="%{y}: %{x} samples<extra></extra>",
         )
     )  # fmt: skip
@@ -380,13 +382,13 @@ def expression_by_class(values: np.ndarray, labels: np.ndarray, gene: str) -> go
         else:
             low, middle, high = np.quantile(own, [0.25, 0.5, 0.75])
             inside = own[np.abs(own - (low + high) / 2) <= 2 * (high - low)]
-            drawn = {"q1": [low], "median": [middle], "q3": [high], "x": [str(name)],
+            drawn = {"q1": [low], "median": [middle], "q3": [high], "x": [escape_chart(str(name))],
                      "lowerfence": [inside.min()], "upperfence": [inside.max()]}  # fmt: skip
         figure.add_box(
-            name=str(name), line={"width": 1.2},
+            name=escape_chart(str(name)), line={"width": 1.2},
             marker={"size": 4, "opacity": 0.55, "color": COLOURS[number % len(COLOURS)]}, **drawn,
         )  # fmt: skip
-    figure.update_yaxes(title_text=f"{gene}, log2 expression")
+    figure.update_yaxes(title_text=f"{escape_chart(gene)}, log2 expression")
     if many:
         figure.update_xaxes(title_text=f"no outliers drawn of classes above {FEW_SAMPLES} samples")
     figure.update_layout(height=366, showlegend=False)

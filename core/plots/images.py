@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from core.escape import escape_all, escape_chart
 from core.images.layout import GeneLayout
 from core.plots.figures import (
     COLOURS,
@@ -56,7 +57,7 @@ def group_image(
     texts = np.array(  # plotly looks at each element of a list
         [
             f"{gene}<br>{group or 'none of these'}"
-            for gene, group in zip(name_pixels(layout), named, strict=True)
+            for gene, group in zip(escape_all(name_pixels(layout)), escape_all(named), strict=True)
         ]
     )
     place_pointers(figure, layout, texts, "<b>%{text}</b><extra></extra>")
@@ -68,7 +69,7 @@ def group_image(
         entries.append(("several", SEVERAL))
     for title, colour in entries:
         figure.add_scatter(
-            x=[None], y=[None], mode="markers", name=title, hoverinfo="skip",
+            x=[None], y=[None], mode="markers", name=escape_chart(title), hoverinfo="skip",
             marker={"symbol": "square", "size": 11, "color": colour},
         )  # fmt: skip
     lay_out_image(figure, *layout.shape)

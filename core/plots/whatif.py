@@ -3,6 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.escape import escape_all, escape_chart
 from core.plots.figures import COLOURS, finish
 
 GREY = "#888888"
@@ -14,7 +15,7 @@ def recall_changes(table: pd.DataFrame) -> go.Figure:
     Args:
         table: columns class, samples, before, after.
     """
-    names = [f"{row['class']} ({row['samples']})" for _, row in table.iterrows()]
+    names = escape_all(f"{row['class']} ({row['samples']})" for _, row in table.iterrows())
     figure = go.Figure()
     for name, (_, row) in zip(names, table.iterrows(), strict=True):
         figure.add_scatter(
@@ -41,7 +42,8 @@ def drop_curves(table: pd.DataFrame) -> go.Figure:
         table: columns class, kind, genes, accuracy, low, high.
     """
     figure = go.Figure()
-    for number, ((cls, kind), curve) in enumerate(table.groupby(["class", "kind"], sort=False)):
+    for number, ((name, kind), curve) in enumerate(table.groupby(["class", "kind"], sort=False)):
+        cls = escape_chart(name)
         figure.add_scatter(
             x=curve["genes"], y=curve["accuracy"], mode="lines+markers",
             name=f"{kind} genes of {cls}" if kind == "top" else f"random genes ({cls})",

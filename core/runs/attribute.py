@@ -175,7 +175,11 @@ def collect_parts(
     }
     for name in PARTS:
         if name not in known:
-            yield name, measures[name]()
+            usable = evidence.can_measure(name, recipe.method)
+            yield (
+                name,
+                measures[name]() if usable else [evidence.without_genes(name, recipe.method)],
+            )
 
 
 def open_run(run: str, recipe: Recipe) -> tuple[RunSpec, Study, torch.device]:

@@ -2,10 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import combinations, product
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from core.errors import InputError
 from core.evaluation.differences import (
+    LEVEL,
     SAME,
     MeanDifference,
     corrected_t,
@@ -22,6 +23,7 @@ from core.evaluation.differences import (
     mcnemar,
     paired_interval,
     rank_models,
+    say_verdict,
 )
 from core.evaluation.metrics import METRICS
 from core.models.baselines import BASELINES
@@ -77,8 +79,11 @@ class Difference(_Record):
     """Exact McNemar p value over patients, for the accuracy only; not corrected."""
     p_holm: float | None
     """The same after Holm's correction for all differences in the list."""
+    significant: bool | None
+    """At 5 %, all differences in the list considered: by the corrected p; for other metrics by an
+    interval that is as much wider (Bonferroni). None where neither can be told."""
     note: str
-    """Whether the difference is more than luck, by the corrected p, or else by the interval."""
+    """The same in words."""
 
 
 class Setup(_Record):
@@ -124,6 +129,9 @@ class SetupDifference(_Record):
     p: float
     """Corrected t test."""
     p_holm: float
+    """The same after Holm's correction for all differences in the list."""
+    note: str
+    """Whether the difference is more than luck, by the corrected p."""
     worse: float
     """Bayesian correlated t test: chance that a is worse by more than half a point."""
     same: float
@@ -210,9 +218,7 @@ def compare(outcomes: Sequence[Outcome], metric: str = "accuracy") -> Comparison
         setup.model_copy(update={"first": firsts.get(setup.runs[0])}) if setup.runs else setup
         for setup in setups
     ]
-    against = _with_holm(
-        [_compare_models(o, NETWORK, o, HEADLINE_BASELINE, metric) for o in outcomes]
-    )
+    against = _compare_pairs([(o, NETWORK, o, HEADLINE_BASELINE) for o in outcomes], metric)
     return Comparison(
         headline=_say_headline(outcomes, entries, against, metric, naming),
         metric=metric,
@@ -238,11 +244,9 @@ def compare(outcomes: Sequence[Outcome], metric: str = "accuracy") -> Comparison
             for outcome in outcomes
         ],
         equal=equal,
-        differences=_with_holm(
-            [
-                _compare_models(outcomes[i], NETWORK, outcomes[j], NETWORK, metric)
-                for i, j in _pair_runs(outcomes, metric)
-            ]
+        differences=_compare_pairs(
+            [(outcomes[i], NETWORK, outcomes[j], NETWORK) for i, j in _pair_runs(outcomes, metric)],
+            metric,
         ),
         against_baseline=against,
         setups=setups,
@@ -348,45 +352,91 @@ def _is_crossed(outcomes: Sequence[Outcome]) -> bool:
 
 
 def measure_effects(outcomes: Sequence[Outcome], metric: str) -> pd.DataFrame:
-    """What each setting does, averaged over the rest, where the runs form a complete grid.
+    """What each setting does, on runs that differ in that setting alone.
 
-    Only settings other than the seed count, and only combinations of dataset and seed that every
-    level was run with. The effect of a level is its mean minus the mean over all levels of the
-    setting, split by split.
+    Compared are runs that are equal in everything else, the seed too: one of each level of the
+    setting. The effect of a level is its score minus the mean over the levels, split by split.
+    Other runs don't count, so that a level isn't credited with what its runs differ in beside.
 
     Returns:
         Columns setting, level, mean, effect (points), low, high (95 % interval of the effect by
-        the corrected t over splits; NaN below 3 splits), splits, runs. Empty without a grid.
+        the corrected t over splits; NaN below 3 splits), p_holm (Holm's correction for all settings
+        and levels; NaN without an interval), splits, runs. Settings without such runs are missing.
     """
-    columns = ["setting", "level", "mean", "effect", "low", "high", "splits", "runs"]
+    columns = ["setting", "level", "mean", "effect", "low", "high", "p_holm", "splits", "runs"]
     differing, _ = split_settings([outcome.settings for outcome in outcomes])
-    factors = [name for name in differing if name != "seed"]
-    flat = [outcome.settings for outcome in outcomes]
-    levels = [list(dict.fromkeys(_key(row[name]) for row in flat)) for name in factors]
-    cells: dict[tuple, dict[int, Outcome]] = {}
-    for row, outcome in zip(flat, outcomes, strict=True):
-        cells.setdefault(tuple(_key(row[f]) for f in factors), {})[outcome.spec.seed] = outcome
-    grid = list(product(*levels))
-    if not factors or any(cell not in cells for cell in grid):
-        return pd.DataFrame(columns=columns)
-    seeds = sorted(set.intersection(*(set(found) for found in cells.values())))
-    if not seeds or len({len(outcome.result.scored) for outcome in outcomes}) > 1:
-        return pd.DataFrame(columns=columns)
-    scores = {
-        cell: np.concatenate([cells[cell][seed].by_fold(metric) for seed in seeds]) for cell in grid
-    }
     ratio = float(np.mean([outcome.test_to_train for outcome in outcomes]))
-    rows = []
-    for at, factor in enumerate(factors):
-        overall = np.mean([scores[cell] for cell in grid], axis=0)
-        for level in levels[at]:
-            own = [scores[cell] for cell in grid if cell[at] == level]
-            gain = np.mean(own, axis=0) - overall
-            enough = len(gain) >= REPEATS
-            low, high = corrected_t(gain, ratio).interval() if enough else (np.nan, np.nan)
-            rows.append((factor, level, np.mean(own), 100 * gain.mean(), 100 * low, 100 * high,
-                         len(gain), len(own) * len(seeds)))  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
+    rows: list[tuple] = []
+    tested: list[tuple[list[int], float]] = []
+    for setting in differing:
+        levels, blocks = _match(outcomes, [setting])
+        blocks = [block for block in blocks if len(block) == len(levels)]
+        blocks = [b for b in blocks if len({len(o.result.scored) for o in b.values()}) == 1]
+        if setting == "seed" or not blocks:
+            continue
+        scores: dict[tuple, list[np.ndarray]] = {}
+        for block in blocks:
+            by_level = np.array([block[level].by_fold(metric) for level in levels])
+            for fold, own in enumerate(by_level.T):
+                scores.setdefault((block[levels[0]].spec.seed, fold), []).append(own)
+        means = np.array([np.mean(own, axis=0) for own in scores.values()])  # (splits, levels)
+        gains = means - means.mean(axis=1, keepdims=True)
+        first = len(rows)
+        for k, (level,) in enumerate(levels):
+            low = high = np.nan
+            if len(gains) >= REPEATS:
+                found = corrected_t(gains[:, k], ratio)
+                low, high = found.interval()
+                if len(levels) > 2:
+                    tested.append(([first + k], found.p))
+                elif k:  # of two levels one mirrors the other
+                    tested.append(([first, first + 1], found.p))
+            rows.append((setting, level, means[:, k].mean(), 100 * gains[:, k].mean(), 100 * low,
+                         100 * high, np.nan, len(gains), len(blocks)))  # fmt: skip
+    table = pd.DataFrame(rows, columns=columns)
+    adjusted = holm(np.array([p for _, p in tested]))
+    for (alike, _), p in zip(tested, adjusted, strict=True):
+        table.loc[alike, "p_holm"] = p
+    return table
+
+
+def cross_settings(
+    outcomes: Sequence[Outcome], row: str, column: str, metric: str
+) -> tuple[pd.DataFrame, int]:
+    """Mean scores by two settings, each cell over runs with the same rest and the same seeds.
+
+    Of all combinations of the other settings and seeds those count that have the most cells; runs
+    of others are left out, and cells that these combinations lack stay empty.
+
+    Returns:
+        The scores (levels of `row`, levels of `column`), and how many runs each cell's mean is of.
+    """
+    levels, blocks = _match(outcomes, [row, column])
+    found = Counter(frozenset(block) for block in blocks)
+    cells = max(found, key=lambda cells: (len(cells), found[cells]))
+    usable = [block for block in blocks if cells <= set(block)]
+    table = pd.DataFrame(
+        index=list(dict.fromkeys(level[0] for level in levels)),
+        columns=list(dict.fromkeys(level[1] for level in levels)),
+        dtype=float,
+    )
+    for cell in cells:
+        table.loc[cell] = np.mean([block[cell].scores()[metric] for block in usable])
+    return table.rename_axis(index=row, columns=column), len(usable)
+
+
+def _match(
+    outcomes: Sequence[Outcome], settings: Sequence[str]
+) -> tuple[list[tuple[str, ...]], list[dict[tuple[str, ...], Outcome]]]:
+    """All levels of some settings, and runs by level that are equal in everything else."""
+    blocks: dict[tuple, dict[tuple[str, ...], Outcome]] = {}
+    levels = {}
+    for outcome in outcomes:
+        flat = {name: _key(value) for name, value in outcome.settings.items()}
+        level = tuple(flat.pop(name) for name in settings)
+        levels[level] = None
+        blocks.setdefault(tuple(flat.values()), {})[level] = outcome
+    return list(levels), list(blocks.values())
 
 
 def latex_table(table: pd.DataFrame) -> str:
@@ -652,7 +702,12 @@ def _compare_setups(entries: Sequence[_Entry], metric: str) -> list[SetupDiffere
              "worse": worse, "same": same, "better": better}
         )  # fmt: skip
     adjusted = holm(np.array([row["p"] for row in rows]))
-    return [SetupDifference(**row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
+    return [
+        SetupDifference(
+            **row, p_holm=float(p), note=f"This {say_verdict(p < LEVEL, _say_p(p, len(rows)))}."
+        )
+        for row, p in zip(rows, adjusted, strict=True)
+    ]
 
 
 def _differ_over_splits(a: _Entry, b: _Entry) -> MeanDifference | None:
@@ -691,47 +746,65 @@ def _pair_runs(outcomes: Sequence[Outcome], metric: str) -> list[tuple[int, int]
     return pairs
 
 
-def _compare_models(
-    one: Outcome, model: str, other: Outcome, other_model: str, metric: str
-) -> Difference:
-    a, b = one.run, other.run if other_model == NETWORK else other_model
-    if not one.same_samples(other):
-        return Difference(
-            a=a, b=b, points=None, low=None, high=None, p=None, p_holm=None,
-            note="Other test samples: the scores can't be compared sample by sample.",
+_Pair = tuple[Outcome, str, Outcome, str]
+"""Two runs, each with one of its models."""
+
+
+def _compare_pairs(pairs: Sequence[_Pair], metric: str) -> list[Difference]:
+    """The differences of pairs, with verdicts that allow for their number."""
+    paired = [k for k, (one, _, other, _) in enumerate(pairs) if one.same_samples(other)]
+    tests = {k: p for k in paired if (p := _test(pairs[k], metric)) is not None}
+    adjusted = dict(zip(tests, holm(np.array(list(tests.values()))).tolist(), strict=True))
+    found = []
+    for k, (one, model, other, other_model) in enumerate(pairs):
+        points = limits = low = high = significant = None
+        note, how = "Other test samples: the scores can't be compared sample by sample.", ""
+        if k in paired:
+            limits = _bound(pairs[k], metric, LEVEL)
+            points = 100 * (one.scores(model)[metric] - other.scores(other_model)[metric])
+            note = "No interval: this score is biased with few samples."
+        if limits is not None:
+            low, high = 100 * limits[0], 100 * limits[1]
+            wider = _bound(pairs[k], metric, LEVEL / len(paired))
+            significant = wider is not None and not wider[0] <= 0 <= wider[1]
+            how = f"interval corrected for {len(paired)} comparisons" if len(paired) > 1 else ""
+        if k in tests:
+            significant, how = adjusted[k] < LEVEL, _say_p(adjusted[k], len(tests))
+        if significant is not None:
+            note = f"This {say_verdict(significant, how)}."
+        found.append(
+            Difference(
+                a=one.run, b=other.run if other_model == NETWORK else other_model, points=points,
+                low=low, high=high, p=tests.get(k), p_holm=adjusted.get(k),
+                significant=significant, note=note,
+            )
         )  # fmt: skip
-    gap = one.scores(model)[metric] - other.scores(other_model)[metric]
-    p, limits = None, None
+    return found
+
+
+def _test(pair: _Pair, metric: str) -> float | None:
+    """Exact McNemar p value over patients; of the accuracy only."""
+    one, model, other, other_model = pair
+    if metric != "accuracy":
+        return None
+    return mcnemar(one.right(model), other.right(other_model), one.patients)
+
+
+def _bound(pair: _Pair, metric: str, alpha: float) -> tuple[float, float] | None:
+    """Interval of the metric's difference that misses the truth in a share `alpha` of cases."""
+    one, model, other, other_model = pair
     if metric == "accuracy":
         rights = one.right(model), other.right(other_model)
-        p, limits = mcnemar(*rights, one.patients), paired_interval(*rights, one.patients)
-    elif METRICS[metric].has_interval:
-        limits = (one.spread(metric, model) - other.spread(metric, other_model)).interval()
-    low, high = (None, None) if limits is None else (100 * limits[0], 100 * limits[1])
-    return Difference(
-        a=a, b=b, points=100 * gap, low=low, high=high, p=p, p_holm=None, note=_judge(low, high, p)
-    )
+        return paired_interval(*rights, one.patients, 1 - alpha)
+    if not METRICS[metric].has_interval:
+        return None
+    return (one.spread(metric, model) - other.spread(metric, other_model)).interval(1 - alpha)
 
 
-def _judge(low: float | None, high: float | None, p: float | None) -> str:
-    if low is None or high is None:
-        return "No interval: this score is biased with few samples."
-    clear = p < 0.05 if p is not None else low > 0 or high < 0
-    if clear:
-        return "More than luck on these samples."
-    return "Can be luck with this many samples."
-
-
-def _with_holm(differences: list[Difference]) -> list[Difference]:
-    tested = [k for k, difference in enumerate(differences) if difference.p is not None]
-    adjusted = holm(np.array([differences[k].p for k in tested], dtype=float))
-    by_place = dict(zip(tested, adjusted, strict=True))
-    return [
-        difference.model_copy(update={"p_holm": float(by_place[k])})
-        if k in by_place
-        else difference
-        for k, difference in enumerate(differences)
-    ]
+def _say_p(p: float, comparisons: int) -> str:
+    if comparisons == 1:
+        return f"p = {p:.2g}"
+    return f"Holm p = {p:.2g} for {comparisons} comparisons"
 
 
 def _say_headline(
@@ -753,19 +826,23 @@ def _say_headline(
         networks = [entry for entry in entries if entry.setup.runs]
     curves = {o.run for o in outcomes if o.spec.split.kind == "learning_curve"}
     networks = [entry for entry in networks if entry.setup.runs[0] not in curves] or networks
-    found = None
-    if any(entry.setup.splits >= REPEATS for entry in networks):
-        best = better(
-            [entry for entry in networks if entry.setup.splits >= REPEATS],
-            key=lambda entry: entry.setup.mean,
-        )
-        others = [e for e in entries if e.setup.name.partition(" · ")[0] == plain]
-        pairs = [_differ_over_splits(best, other) for other in others]
-        found = next((pair for pair in pairs if pair is not None), None)
-    if found is not None:
+    plain_entries = [e for e in entries if e.setup.name.partition(" · ")[0] == plain]
+    over_splits = {}
+    for entry in networks:
+        pairs = [_differ_over_splits(entry, other) for other in plain_entries]
+        if pair := next((pair for pair in pairs if pair is not None), None):
+            over_splits[id(entry)] = pair
+    repeated = [entry for entry in networks if id(entry) in over_splits]
+    if repeated:
+        best = better(repeated, key=_mean_on_shared(repeated))
+        found, name = over_splits[id(best)], best.setup.name
+        adjusted = holm(np.array([pair.p for pair in over_splits.values()]))
+        p = float(adjusted[list(over_splits).index(id(best))])
         low, high = (100 * limit for limit in found.interval())
-        name, points = best.setup.name, 100 * found.mean
+        points, significant = 100 * found.mean, p < LEVEL
+        how = _say_p(p, len(over_splits))
         sample = f"{found.splits} splits, n = {best.setup.n_test}"
+        alike = len(repeated) == len(networks) and bool(_shared_splits(networks))
     else:
         real = {run for entry in networks for run in entry.setup.runs}
         at = better(
@@ -774,29 +851,45 @@ def _say_headline(
         )
         difference = against[at]
         low, high, points = difference.low, difference.high, difference.points
+        significant, p = difference.significant, difference.p_holm
+        how = "" if p is None else _say_p(p, len(against))
         name = name_setup(outcomes[at].spec, differing)
         sample = f"n = {outcomes[at].n_test}"
+        alike = all(o.same_samples(outcomes[at]) for o in outcomes if o.run in real)
+    verdict = None if significant is None else say_verdict(significant, how)
     chosen = "A control only: " if only_controls else ""
     if len(networks) > 1:
-        chosen = f"Best of {len(networks)}{' controls' if only_controls else ''}: "
+        chosen = f"Best of {len(networks)}{' controls' if only_controls else ''}"
+        chosen += ": " if alike else ", not all on the same splits: "
     unit = "" if metric == "accuracy" else f" in {METRICS[metric].title}"
-    return f"{chosen}{name} is {_say_gap(points, low, high, plain + unit, sample)}."
+    return f"{chosen}{name} is {_say_gap(points, low, high, plain + unit, sample, verdict)}."
 
 
-def _say_gap(points: float, low: float | None, high: float | None, other: str, sample: str) -> str:
-    """'1.8 points below X (95 % CI 0.6 to 3.1, n = 180)', or that it may be luck."""
+def _mean_on_shared(entries: Sequence[_Entry]) -> Callable[[_Entry], float]:
+    """What setups are ordered by: their mean over the splits that all of them share, if any."""
+    shared = _shared_splits(entries)
+    return lambda entry: float(
+        np.mean([entry.scores[split] for split in shared]) if shared else entry.setup.mean
+    )
+
+
+def _say_gap(
+    points: float, low: float | None, high: float | None, other: str, sample: str,
+    verdict: str | None,
+) -> str:  # fmt: skip
+    """'1.8 points below X (95 % CI 0.6 to 3.1, n = 180), which is more than luck (…)'."""
     other = other[0].lower() + other[1:]
     side = "above" if points > 0 else "below"
     gap = f"{abs(points):.1f} points {side} {other}"
-    if low is None or high is None:
+    if low is None or high is None or verdict is None:
         return f"{gap} ({sample})"
     if low > 0 or high < 0:
         near, far = sorted((abs(low), abs(high)))
-        return f"{gap} (95 % CI {near:.1f} to {far:.1f}, {sample})"
+        return f"{gap} (95 % CI {near:.1f} to {far:.1f}, {sample}), which {verdict}"
     limits = f"(95 % CI {-low:.1f} below to {high:.1f} above, {sample})"
     if abs(points) < 0.05:
         return f"as good as {other} {limits}"
-    return f"{gap}, which can be luck {limits}"
+    return f"{gap} {limits}, which {verdict}"
 
 
 def _explain(
@@ -832,6 +925,8 @@ def _explain(
         )
     if len({(o.spec.dataset, o.spec.label) for o in outcomes}) > 1:
         notes.append("These runs answer different questions: their datasets or classes differ.")
+    decisive = [f.message for o in outcomes for f in o.result.findings or [] if f.decisive]
+    notes += dict.fromkeys(decisive)
     if any(o.spec.group is None for o in outcomes):
         notes.append(
             "Without a patient column each sample counts as a patient of its own; if patients have "

@@ -12,8 +12,11 @@ import pandas as pd
 import torch
 from sklearn.metrics import confusion_matrix
 
+from core.data.notes import Finding
 from core.data.prepare import Preprocessor
-from core.errors import Cancelled
+from core.data.store import load_dataset
+from core.errors import Cancelled, InputError
+from core.escape import read_csv, write_csv
 from core.evaluation.metrics import score
 from core.files import UNREADABLE, read_json, write_atomic, write_json
 from core.images.imager import GeneImager
@@ -21,6 +24,8 @@ from core.images.layout import GeneLayout
 from core.images.layouts import fit_layout
 from core.models.baselines import BASELINES, fit_predict_proba
 from core.models.network import GeneImageNetwork, build_network, save_network
+from core.runs.doubts import keep_doubts
+from core.runs.leaks import Source, describe_fitting, find_sources, say_start
 from core.runs.result import RunResult, hash_kept
 from core.runs.spec import RunSpec
 from core.runs.study import Study, open_study
@@ -98,23 +103,42 @@ def execute(
 
     Raises:
         Cancelled: when the reporter says so, after at most one batch.
-        GeneCanvasError: the spec doesn't fit its dataset, weights are missing, the loss diverged.
+        GeneCanvasError: the spec doesn't fit its dataset, weights are missing or have learned from
+            what would be tested, the loss diverged.
     """
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # it finds bugs, and costs 7 %
     write_json(folder / "spec.json", spec.model_dump(mode="json"))
     reporter.progress(0, 1, "Reading the dataset")
-    study = open_study(spec)
+    data = load_dataset(spec.dataset)
+    study = open_study(spec, data)
+    reporter.progress(0, 1, "Looking through the samples")
+    doubts = keep_doubts(spec, data, folder)
+    del data  # the study has what trains
+    sources = _keep_sources(spec, study, folder)
     for number in range(len(study.folds)):
         if not (fold_folder(folder, number) / "fold.json").exists():
-            _run_fold(spec, study, number, folder, reporter, device or choose_device())
-    return _gather(spec, study, folder)
+            source = None if sources is None else sources[number]
+            _run_fold(spec, study, number, source, folder, reporter, device or choose_device())
+    return _gather(spec, study, sources, doubts, folder)
+
+
+def _keep_sources(spec: RunSpec, study: Study, folder: Path) -> list[Source] | None:
+    """Find the networks that the folds start from once: later the run may be gone that has them."""
+    path = folder / "sources.json"
+    if path.exists():
+        return [Source.model_validate(source) for source in read_json(path)]
+    sources = find_sources(spec, study)
+    if sources is not None:
+        write_json(path, [source.model_dump(mode="json") for source in sources])
+    return sources
 
 
 def _run_fold(
     spec: RunSpec,
     study: Study,
     number: int,
+    source: Source | None,
     folder: Path,
     reporter: Reporter,
     device: torch.device,
@@ -127,7 +151,12 @@ def _run_fold(
     watch = _Watch(reporter, number, len(study.folds), spec.training.epochs)
 
     watch.say("painting gene-images")
-    prepared, layout = fit_images(spec, study, fold, place)
+    checkpoint = place / "checkpoint.pt"
+    images = _begun_images(place) if checkpoint.exists() else None
+    if images is None:
+        checkpoint.unlink(missing_ok=True)
+        images = fit_images(spec, study, fold, place)
+    prepared, layout = images
     imager = GeneImager(
         layout, spec.network.image_size, spec.network.channels, prepared.mean, prepared.unit_sd
     )
@@ -143,7 +172,7 @@ def _run_fold(
     }  # fmt: skip
 
     watch.say(f"building {spec.network.backbone}")
-    network, weights = _begin_network(spec, len(study.classes), place)
+    network, weights = _begin_network(spec, len(study.classes), source, place)
     network.to(device)
     imager.to(device)
     precision = choose_precision(spec.training.precision, device)
@@ -163,7 +192,7 @@ def _run_fold(
         learning_rate=spec.learning_rate,
         seed=spec.seed,
         device=device,
-        checkpoint=place / "checkpoint.pt",
+        checkpoint=checkpoint,
         variants=spec.variants,
         frozen=FrozenPart(network, imager, precision, watch.stop_if_asked)
         if spec.caches_features
@@ -188,7 +217,7 @@ def _run_fold(
             **{f"p_{name}": proba[:, k] for k, name in enumerate(study.classes)},
         }
     )
-    write_atomic(place / "predictions.csv", lambda path: table.to_csv(path, index=False))
+    write_atomic(place / "predictions.csv", lambda path: write_csv(table, path))
     earlier = sum(row["seconds"] for row in history) - watch.epoch_seconds
     write_json(
         place / "fold.json",
@@ -203,6 +232,13 @@ def _run_fold(
             "parts": {
                 part: study.samples[positions].tolist() for part, positions in vars(fold).items()
             },
+            "learned_from": [
+                learned.model_dump(mode="json")
+                for learned in (
+                    describe_fitting(spec, study, number),
+                    *(source.learned if source else []),
+                )
+            ],
             "weights": weights,
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
             "device": describe_device(device),
@@ -211,11 +247,13 @@ def _run_fold(
             "seconds": time.perf_counter() - started + earlier,
         },
     )
-    for name in ("checkpoint.pt", BEGUN):
-        (place / name).unlink(missing_ok=True)
+    for path in (checkpoint, place / BEGUN):
+        path.unlink(missing_ok=True)
 
 
-def _begin_network(spec: RunSpec, classes: int, place: Path) -> tuple[GeneImageNetwork, str]:
+def _begin_network(
+    spec: RunSpec, classes: int, source: Source | None, place: Path
+) -> tuple[GeneImageNetwork, str]:
     """The network that a fold trains, and a sentence on what it started from.
 
     One that goes on from its checkpoint needs no other weights: its parent may be gone by now.
@@ -228,10 +266,25 @@ def _begin_network(spec: RunSpec, classes: int, place: Path) -> tuple[GeneImageN
             network, _ = build_network(blank, classes, seed=spec.seed)
             network.load_state_dict(trained)
             return network, weights
-    network, weights = build_network(spec.network, classes, seed=spec.seed)
+    network, weights = build_network(
+        spec.network, classes, seed=spec.seed, run_fold=source.fold if source else 0
+    )
     with suppress(OSError):
         write_json(place / BEGUN, {"weights": weights})
     return network, weights
+
+
+def _begun_images(place: Path) -> tuple[Preprocessor, GeneLayout] | None:
+    """What an interrupted fold's images are painted with; None where that can't be read.
+
+    Another processor, or a later version, may lay the genes out in another way; the network that
+    has begun to learn knows them on the pixels of its checkpoint's time.
+    """
+    try:
+        prepared = Preprocessor.load(place / "preprocessor.npz")
+        return prepared, GeneLayout.load(place / "layout.npz")
+    except InputError:
+        return None
 
 
 def fit_images(
@@ -248,20 +301,25 @@ def fit_images(
     return prepared, layout
 
 
-def _gather(spec: RunSpec, study: Study, folder: Path) -> RunResult:
+def _gather(
+    spec: RunSpec,
+    study: Study,
+    sources: list[Source] | None,
+    doubts: list[Finding],
+    folder: Path,
+) -> RunResult:
     """Pool the finished folds into predictions.csv and, last, result.json."""
     places = [fold_folder(folder, number) for number in range(len(study.folds))]
     folds = [read_json(place / "fold.json") for place in places]
     predictions = pd.concat(
         [
-            pd.read_csv(
-                place / "predictions.csv", dtype={"sample": str, "true": str, "predicted": str},
-                keep_default_na=False,
+            read_csv(
+                place / "predictions.csv", dtype={"sample": str, "true": str, "predicted": str}
             )
             for place in places
         ]
     )  # fmt: skip
-    write_atomic(folder / "predictions.csv", lambda path: predictions.to_csv(path, index=False))
+    write_atomic(folder / "predictions.csv", lambda path: write_csv(predictions, path))
     scored = list(range(len(folds)))
     if spec.split.kind == "learning_curve":
         scored = scored[-1:]
@@ -313,7 +371,8 @@ def _gather(spec: RunSpec, study: Study, folder: Path) -> RunResult:
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "torchvision", "numpy", "scikit-learn")},
         },
-        notes=_explain_conditions(spec, first),
+        findings=doubts,
+        notes=[*_explain_conditions(spec, first), *say_start(spec, sources)],
         files=hash_kept(folder),
     )
     write_json(folder / "result.json", result.model_dump(mode="json"))
@@ -326,11 +385,6 @@ def _explain_conditions(spec: RunSpec, first: dict) -> list[str]:
         "Gene filter, scaling and layout were fitted on the training samples only; the plain "
         "baselines learned from training and validation samples together.",
     ]
-    if spec.group is None:
-        notes.append(
-            "No patient column was given: if a patient has several samples, they may stand on both "
-            "sides of the split, and the accuracy is then too good."
-        )
     if warning := AUGMENTATIONS[spec.training.augmentation].warning:
         notes.append(warning)
     notes.append(

@@ -15,8 +15,10 @@ from anndata import AnnData
 from core.data.check import select_samples
 from core.data.prepare import Preprocessor
 from core.errors import Cancelled, DamageError, InputError
+from core.escape import read_csv, write_csv
 from core.explain.evidence import Evidence, judge_again, measure_skill
 from core.explain.gene_sets import form_groups
+from core.explain.genes import rank_rows
 from core.explain.methods import METHODS, Recipe
 from core.files import UNREADABLE, read_json, write_atomic, write_json
 from core.home import run_folder
@@ -62,9 +64,9 @@ class RunAttribution:
     sets: np.ndarray | None
     """(samples, sets) of a method that scores sets; NaN where the fold's image lacks the set"""
     set_names: np.ndarray | None
-    untrained_overlap: dict[str, float]
+    untrained_overlap: dict[str, float] | None
     """For each class, how many of its top genes the same network untrained names as well: 0 as by
-    chance, 1 all of them"""
+    chance, 1 all of them; None for methods that don't rank genes"""
 
 
 class ExplanationState(NamedTuple):
@@ -86,9 +88,7 @@ def explain_run(run: str, recipe: Recipe, progress: Callable[[int, int], None]) 
 
     def work(report: Callable[[int, int], None]) -> None:
         arrays, tables = attribute_run(run, recipe, SAMPLES_PER_CLASS, report)
-        write_atomic(
-            _path(run, recipe, ".genes.csv"), lambda path: tables.to_csv(path, index=False)
-        )
+        write_atomic(_path(run, recipe, ".genes.csv"), lambda path: write_csv(tables, path))
         write_atomic(_path(run, recipe, ".npz"), lambda path: np.savez(path, **arrays))
 
     _compute(run, recipe, ATTRIBUTION, work, progress)
@@ -170,6 +170,8 @@ def load_attribution(run: str, recipe: Recipe) -> RunAttribution:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         overlap = json.loads(str(arrays.pop("untrained_overlap")))
+        if not METHODS[recipe.method].ranks_genes:
+            overlap = None
         optional = {name: arrays.pop(name, None) for name in OPTIONAL}
         return RunAttribution(**arrays, **optional, untrained_overlap=overlap)
     except UNREADABLE:
@@ -196,7 +198,7 @@ def read_evidence(run: str, recipe: Recipe) -> list[Evidence]:
     """
     path = _find(run, recipe, EVIDENCE)
     try:
-        return [judge_again(Evidence(**row)) for row in read_json(path)]
+        return [judge_again(Evidence(**row), recipe.method) for row in read_json(path)]
     except UNREADABLE:
         raise _say_damaged(path) from None
 
@@ -204,23 +206,37 @@ def read_evidence(run: str, recipe: Recipe) -> list[Evidence]:
 def class_genes(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFrame:
     """The gene table of a class, or of all: what `gene_table` gives, best rank first.
 
-    With several folds in the order of their consensus, and with what `rank_by_consensus` adds.
+    With several folds in the order of their consensus, and with what `rank_by_consensus` adds. Of a
+    method that scores regions or sets the genes have no rank and stand in the order of their names:
+    `class_regions` and `class_sets` rank what it scores.
+
     Raises InputError while the attribution is not computed, and for an unknown class.
     """
     path = _find(run, recipe, ".genes.csv")
     missing = {name: [""] for name in ("log2fc", "fdr", "sd", "p", "welch", "logistic")}
     try:
-        table = pd.read_csv(path, keep_default_na=False, na_values=missing)
+        table = read_csv(path, na_values=missing)
     except UNREADABLE:
         raise _say_damaged(path) from None
     if "logistic" not in table:
         table["logistic"] = np.nan  # written before the logistic regression stood beside it
-    if cls is None:
-        return table
-    if cls not in set(table["class"]):
-        known = ", ".join(sorted(set(table["class"])))
-        raise InputError(f"Run {run} has no class {cls!r} explained. Known: {known}.")
-    return table[table["class"] == cls].reset_index(drop=True)
+    known = table["class"].unique().tolist()
+    if cls is not None and cls not in known:
+        raise InputError(
+            f"Run {run} has no class {cls!r} explained. Known: {', '.join(sorted(known))}."
+        )
+    if not METHODS[recipe.method].ranks_genes:
+        ranks = ["rank", "tied", "consensus", "selected"]
+        table = table.drop(columns=ranks, errors="ignore").sort_values("gene", kind="stable")
+        return pd.concat(
+            [table[table["class"] == name] for name in ([cls] if cls else known)],
+            ignore_index=True,
+        )
+    order = [name for name in ("consensus", "score") if name in table]
+    return pd.concat(  # ranked anew, since earlier versions broke ties by name
+        [rank_rows(table[table["class"] == name], *order) for name in ([cls] if cls else known)],
+        ignore_index=True,
+    )
 
 
 def request_explanation(run: str, recipe: Recipe, *, evidence: bool = False) -> None:
@@ -317,9 +333,10 @@ def class_sets(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFrame
     """What a method that scores gene sets found for a class, or for all.
 
     Returns:
-        One row a class and set, highest score first: class, set, rank, score (mean over samples),
-        sd, positive (share of the samples in which it is above 0), folds (that have it on their
-        images), size and genes (those that were switched, on the first of these folds).
+        One row a class and set, highest score first: class, set, score (mean over samples), rank
+        and tied (as `rank_rows` gives them), sd, positive (share of the samples in which it is
+        above 0), folds (that have it on their images), size and genes (those that were switched,
+        on the first of these folds).
 
     Raises:
         InputError: the attribution is not computed, or the method doesn't score sets.
@@ -347,8 +364,46 @@ def class_sets(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFrame
         table["size"] = [len(held[name][1]) for name in table["set"]]
         table["genes"] = [held[name][1] for name in table["set"]]
         table = table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
-        table.insert(2, "rank", np.arange(1, len(table) + 1))
-        tables.append(table)
+        tables.append(rank_rows(table, "score"))
+    return pd.concat(tables, ignore_index=True)
+
+
+def class_regions(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFrame:
+    """What a method that scores regions found for a class, or for all.
+
+    A region is a cell of the map; each fold has its own layout, so each has regions of its own.
+
+    Returns:
+        One row a class, fold and region with genes, highest score first: class, fold (from 1),
+        region ("row 2, column 5" of the map), rank and tied (as `rank_rows` gives them), score
+        (mean over samples), sd, positive (share of the samples in which it is above 0), size and
+        genes.
+
+    Raises:
+        InputError: the attribution is not computed, or the method doesn't score regions.
+    """
+    found = load_attribution(run, recipe)
+    if found.maps is None:
+        raise InputError(f"{METHODS[recipe.method].title} scores no regions.")
+    rows, columns = found.maps.shape[1:]
+    tables = []
+    for label in np.unique(found.labels) if cls is None else [cls]:
+        for number in np.unique(found.folds[found.labels == label]):
+            layout = fold_layout(run, int(number))
+            row = ((layout.row + 0.5) * rows / layout.shape[0]).astype(int)
+            column = ((layout.col + 0.5) * columns / layout.shape[1]).astype(int)
+            cells, cell = np.unique(row * columns + column, return_inverse=True)
+            own = (found.labels == label) & (found.folds == number)
+            values = found.maps[own].reshape(own.sum(), -1)[:, cells].astype(np.float64)
+            table = pd.DataFrame({"class": label, "fold": number + 1, "region": [
+                f"row {at // columns + 1}, column {at % columns + 1}" for at in cells
+            ]})  # fmt: skip
+            table["score"], table["sd"] = values.mean(axis=0), values.std(axis=0)
+            table["positive"] = (values > 0).mean(axis=0)
+            table["size"] = np.bincount(cell)
+            table["genes"] = [sorted(layout.genes[cell == k].tolist()) for k in range(len(cells))]
+            table = table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+            tables.append(rank_rows(table, "score"))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -11,12 +11,11 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
-from anndata.io import read_elem
 
 from core.data.prepare import Preprocessor
+from core.data.store import read_column
 from core.errors import GeneCanvasError, InputError
 from core.evaluation.intervals import Bootstrap, gather, weigh, weigh_by_name
 from core.evaluation.metrics import METRICS, score
@@ -346,19 +345,9 @@ def _weigh_patients(patients: tuple) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _patients_of(spec: RunSpec, samples: np.ndarray) -> np.ndarray | None:
-    path = dataset_folder(spec.dataset) / "data.h5ad"
-    if spec.group is None or not path.exists():
+    if spec.group is None or not (dataset_folder(spec.dataset) / "data.h5ad").exists():
         return None
-    return _read_column(str(path), spec.group).loc[samples].to_numpy().astype(str)
-
-
-@lru_cache(maxsize=8)
-def _read_column(path: str, column: str) -> pd.Series:
-    """A column of a stored dataset's samples, without its matrix; a dataset never changes."""
-    with h5py.File(path) as file:
-        table = read_elem(file["obs"])
-    table.index = table.index.astype(str)
-    return table[column].astype(str)
+    return read_column(spec.dataset, spec.group).loc[samples].to_numpy().astype(str)
 
 
 if __name__ == "__main__":

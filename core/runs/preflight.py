@@ -9,8 +9,10 @@ from core.errors import GeneCanvasError, InputError
 from core.home import weights_folder
 from core.images.layout import canvas_side
 from core.images.layouts import check_reference
+from core.models.own_weights import require_own_weights
 from core.processes import run_module
 from core.runs.estimate import Estimate
+from core.runs.leaks import find_sources, say_start
 from core.runs.spec import RunSpec
 from core.runs.study import open_study
 
@@ -28,17 +30,20 @@ def preflight(spec: RunSpec, data: AnnData | None = None) -> None:
         data: the dataset, where it is not stored yet.
 
     Raises:
-        InputError: the spec doesn't fit its dataset, the genes don't fit on the image, or the
-            layout's reference file is missing.
+        InputError: the spec doesn't fit its dataset, the genes don't fit on the image, the
+            layout's reference file is missing, or the run that it starts from has learned from what
+            it would test.
         WeightsError: the weights are of a file or a run, and are missing, damaged or don't fit.
     """
     check_reference(spec.layout)
     study = open_study(spec, data)
     canvas_side(min(spec.preparation.genes, study.x.shape[1]), spec.network.image_size)
+    sources = find_sources(spec, study)
     if _needs_torch(spec):
         from core.models.network import build_network
 
-        build_network(spec.network, len(study.classes), seed=spec.seed)
+        fold = sources[0].fold if sources else 0
+        build_network(spec.network, len(study.classes), seed=spec.seed, run_fold=fold)
 
 
 def say_consequences(
@@ -52,11 +57,12 @@ def say_consequences(
         cost: what the run was measured to need, where it was.
 
     Raises:
-        InputError: the spec doesn't fit its dataset.
+        InputError: the spec doesn't fit its dataset, or the run that it starts from has learned
+            from what it would test.
     """
     study, record = open_study(spec, data), spec.network.record
     fold = study.folds[-1]
-    said = []
+    said = say_start(spec, find_sources(spec, study))
     if spec.network.weights == "imagenet" and not (weights_folder() / record.file).exists():
         said.append(
             f"{record.file} ({record.megabytes:.0f} MB) is not here yet: the run downloads it from "
@@ -91,11 +97,13 @@ def say_consequences(
 
 
 def preflight_apart(spec: RunSpec) -> None:
-    """`preflight` for callers that must not load torch: what needs it runs in another process.
+    """`preflight` for pages, which must not load torch: what needs it runs in another process.
 
     Raises:
+        WeightsError: the weights are of a file outside of the weights folder.
         InputError: with the message of the error found there.
     """
+    require_own_weights(spec.network.weights)
     if not _needs_torch(spec):
         preflight(spec)
         return

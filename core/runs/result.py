@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from core.data.notes import Finding
 from core.download import hash_file
 from core.errors import DamageError, InputError
-from core.evaluation.differences import corrected_t, mcnemar
+from core.escape import read_csv
+from core.evaluation.differences import LEVEL, corrected_t, mcnemar, say_verdict
 from core.evaluation.intervals import interval
 from core.home import run_folder
 from core.runs.spec import RunSpec
@@ -58,6 +60,9 @@ class RunResult(BaseModel):
     """Most memory in use: of the GPU where there is one, else of the process; None in results from
     before it was measured."""
     versions: dict[str, str]
+    findings: list[Finding] | None = None
+    """What was found about the data that bears on this result, the gravest first; None in results
+    from before it was looked for."""
     notes: list[str]
     files: dict[str, str] = {}
     """File of the run's folder -> SHA-256 when the run ended; empty in results from before that was
@@ -132,10 +137,8 @@ def load_predictions(run: str) -> pd.DataFrame:
     """
     result, name = load_result(run), "predictions.csv"
     try:
-        table = pd.read_csv(
-            io.BytesIO(_read_kept(run, name)), keep_default_na=False,
-            dtype=dict.fromkeys(("sample", "true", "predicted", "logistic_regression"), str),
-        )  # fmt: skip
+        texts = dict.fromkeys(("sample", "true", "predicted", "logistic_regression"), str)
+        table = read_csv(io.BytesIO(_read_kept(run, name)), dtype=texts)
         scored = table[table["fold"].isin(result.scored)]
         right = int((scored["true"] == scored["predicted"]).sum())
         probabilities = table[[f"p_{name}" for name in result.classes]].to_numpy(float)
@@ -204,12 +207,8 @@ def headline(run: str) -> str:
     else:
         verdict = (
             f"{abs(points):.1f} points {'above' if points > 0 else 'below'} logistic regression on "
-            f"the same genes ({plain:.1%}); "
-            + (
-                f"the difference is more than luck ({test} p = {p:.2g})"
-                if p < 0.05
-                else f"with these samples that can be luck ({test} p = {p:.2g})"
-            )
+            f"the same genes ({plain:.1%}), which with these samples "
+            + say_verdict(p < LEVEL, f"{test} p = {p:.2g}")
         )
     return (
         f"{network:.1%} of {result.n_test} held-out samples are right (95 % interval {low:.1%} to "
@@ -237,4 +236,4 @@ def _test_difference(result: RunResult, predictions: pd.DataFrame) -> tuple[floa
         (means["predicted"] - means["logistic_regression"]).to_numpy(),
         tested / (result.n_train + result.n_validation),
     )
-    return difference.p, "corrected t test,"
+    return difference.p, "corrected t test"

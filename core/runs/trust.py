@@ -8,19 +8,22 @@ other, and are looked up anew each time, since they may end at any time.
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from anndata import AnnData
 
 from core.data.check import select_samples
 from core.data.simulate import simulate
 from core.data.store import add_dataset
+from core.escape import read_csv, write_csv
 from core.explain.evidence import (
     Evidence,
     Light,
+    can_measure,
     judge,
+    judge_data,
     measure_permuted,
     measure_planted,
     without_control,
+    without_genes,
 )
 from core.explain.methods import Recipe
 from core.files import read_json, write_atomic, write_json
@@ -31,9 +34,11 @@ from core.runs.explain import (
     read_answers,
     read_evidence,
 )
-from core.runs.result import load_spec, result_path
+from core.runs.leaks import find_sources
+from core.runs.result import load_result, load_spec, result_path
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore
+from core.runs.study import open_study
 from core.runs.whatif import permuted_labels
 
 PLANTED_GENES = (200, 5000)
@@ -52,13 +57,22 @@ class TrustCard:
 
 def load_evidence(run: str, recipe: Recipe) -> TrustCard:
     """Read a computed trust card; raises InputError while there is none."""
-    evidence = [*read_evidence(run, recipe), _look_at_permuted(run), _look_at_planted(run, recipe)]
+    evidence = [
+        judge_data(load_result(run).findings),
+        *read_evidence(run, recipe),
+        _look_at_permuted(run),
+        _look_at_planted(run, recipe),
+    ]
     return TrustCard(judge(evidence), evidence)
 
 
 def request_permuted(run: str) -> RunRecord:
-    """Queue the run with permuted labels; one that is known is only given back."""
+    """Queue the run with permuted labels; one that is known is only given back.
+
+    Raises InputError when it starts from a run that has learned from what it would test.
+    """
     spec = permuted_labels(load_spec(run))
+    find_sources(spec, open_study(spec))
     return RunStore().submit(spec, f"Permuted labels of {run[:6]}", parent=run)[0]
 
 
@@ -66,14 +80,17 @@ def request_planted(run: str, data: AnnData) -> RunRecord:
     """Queue the planted self-test of a run on `data`; one that is known is only given back.
 
     Of the run's specification stays how genes are chosen, painted and learned; samples, classes
-    and lists of genes are the simulation's. Where the dataset is larger than the simulation can
-    be, that is as large as it can be.
+    and lists of genes are the simulation's. Ids are of nobody else, so that weights of a run on
+    other simulated data have not seen these patients. Where the dataset is larger than the
+    simulation can be, that is as large as it can be.
     """
     spec = load_spec(run)
     data = select_samples(data, spec.where, spec.leave_out)
     samples = int(np.clip(data.n_obs, *PLANTED_SAMPLES))
     genes = int(np.clip(data.n_vars, *PLANTED_GENES))
     planted, truth = simulate(samples, genes, int(run, 16) % 2**31)  # not the example
+    planted.obs_names = [f"{run[:6]} {name}" for name in planted.obs_names]
+    planted.obs["patient"] = [f"{run[:6]} {name}" for name in planted.obs["patient"]]
     dataset = add_dataset(planted, f"Planted self-test, {samples} x {genes}").id
     document = spec.model_dump(mode="json")
     document |= {
@@ -85,7 +102,7 @@ def request_planted(run: str, data: AnnData) -> RunRecord:
         document["split"]["batch"] = "batch"
     record, _ = RunStore().submit(RunSpec.parse(document), f"Planted self-test of {run[:6]}")
     folder = run_folder(run)
-    write_atomic(folder / "planted.csv", lambda path: truth.to_csv(path, index=False))
+    write_atomic(folder / "planted.csv", lambda path: write_csv(truth, path))
     write_json(folder / "planted.json", {"run": record.id})
     return record
 
@@ -109,8 +126,10 @@ def _look_at_permuted(run: str) -> Evidence:
 
 
 def _look_at_planted(run: str, recipe: Recipe) -> Evidence:
+    if not can_measure("planted", recipe.method):
+        return without_genes("planted", recipe.method)
     control, recipe = planted_run(run), planted_recipe(recipe)
     if control is None or explanation_state(control, recipe).state != "done":
         return without_control("planted", "The recipe has not been tried on known genes.")
-    truth = pd.read_csv(run_folder(run) / "planted.csv", keep_default_na=False)
+    truth = read_csv(run_folder(run) / "planted.csv")
     return measure_planted(class_genes(control, recipe), truth)

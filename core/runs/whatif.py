@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from core.errors import InputError
-from core.evaluation.differences import mcnemar
+from core.evaluation.differences import LEVEL, mcnemar, say_verdict
 from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunState
@@ -75,17 +75,15 @@ def half_the_training(spec: RunSpec) -> RunSpec:
 
     Raises InputError unless the run has one hold-out split.
     """
-    _need_holdout(spec, "Half of the training samples")
+    if spec.split.kind != "holdout":
+        raise InputError(
+            "Half of the training samples can be asked of a run with one hold-out split only."
+        )
     return _change(spec, split={"kind": "learning_curve", "sizes": 2})
 
 
 def from_weights(spec: RunSpec) -> RunSpec:
-    """The same run, begun from the weights that the parent ended with.
-
-    Raises InputError unless the run has one hold-out split: networks of other folds have been
-    trained on samples that this one would test.
-    """
-    _need_holdout(spec, "Going on from its weights")
+    """The same run, begun from the weights that the parent ended with, fold by fold."""
     return _change(spec, network={"weights": f"run:{spec.id}"})
 
 
@@ -107,11 +105,6 @@ def other_network(spec: RunSpec, backbone: str) -> RunSpec:
         network={"backbone": backbone, "weights": weights, "freeze": "nothing"},
         training={"learning_rate": None},
     )
-
-
-def _need_holdout(spec: RunSpec, what: str) -> None:
-    if spec.split.kind != "holdout":
-        raise InputError(f"{what} can be asked of a run with one hold-out split only.")
 
 
 def _change(spec: RunSpec, **changes: Any) -> RunSpec:
@@ -276,14 +269,13 @@ class Effect(BaseModel):
     def sentence(self) -> str:
         """The effect in words."""
         points = 100 * (self.child_accuracy - self.parent_accuracy)
-        luck = "more than luck" if self.p < 0.05 else "which may be luck"
         if not self.lost and not self.gained:
             return f"The same {self.shared} answers: every held-out sample is judged alike."
         return (
             f"{self.child_accuracy:.1%} of {self.shared} shared held-out samples are right, "
             f"{points:+.1f} points against the parent's {self.parent_accuracy:.1%}: "
-            f"{len(self.lost)} lost, {len(self.gained)} gained, {luck} (exact McNemar "
-            f"p = {self.p:.2g})."
+            f"{len(self.lost)} lost, {len(self.gained)} gained, which "
+            f"{say_verdict(self.p < LEVEL, f'exact McNemar p = {self.p:.2g}')}."
         )
 
 

@@ -67,6 +67,7 @@ def describe_device(device: torch.device) -> str:
 def reset_peak_memory(device: torch.device) -> None:
     """Let `peak_memory` begin anew, where the system allows that."""
     if device.type == "cuda":
+        torch.cuda.init()  # before that the allocator knows no device, and resetting it fails
         torch.cuda.reset_peak_memory_stats(device)
     else:
         with suppress(OSError):

@@ -1,0 +1,48 @@
+"""What was found about a run's data that bears on what its result is worth.
+
+The findings are the data card's own, under the run's choices; they are looked for once, when the
+run starts, and travel with its result.
+"""
+
+from pathlib import Path
+
+from anndata import AnnData
+
+from core.data.check import check_dataset, select_samples
+from core.data.choices import load_choices
+from core.data.notes import Finding
+from core.data.roles import suggest_batch
+from core.files import read_json, write_json
+from core.runs.spec import RunSpec
+from core.runs.study import class_labels
+
+
+def find_doubts(spec: RunSpec, data: AnnData) -> list[Finding]:
+    """Look through the samples of a run; what is only good to know is left out.
+
+    Classes are held against the batch that the run or the page Data names, else against the column
+    that looks like one.
+
+    Args:
+        spec: the run.
+        data: its dataset.
+    """
+    data = select_samples(data, spec.where, spec.leave_out)
+    chosen = load_choices(spec.dataset)
+    batch = spec.split.batch or (chosen and chosen.batch) or suggest_batch(data)
+    labels = class_labels(spec.model_copy(update={"permute_labels": False}), data)
+    merged = AnnData(data.X, data.obs.assign(**{spec.label: labels}), data.var, uns=data.uns)
+    card = check_dataset(
+        merged, spec.label, spec.group, None if batch == spec.label else batch, spec.preparation
+    )
+    return [finding for finding in card.findings if finding.severity != "info"]
+
+
+def keep_doubts(spec: RunSpec, data: AnnData, folder: Path) -> list[Finding]:
+    """The same, looked for once: a run that goes on takes what stands in its folder."""
+    path = folder / "findings.json"
+    if path.exists():
+        return [Finding.model_validate(finding) for finding in read_json(path)]
+    found = find_doubts(spec, data)
+    write_json(path, [finding.model_dump(mode="json") for finding in found])
+    return found

@@ -1,0 +1,219 @@
+"""A run that starts from another's weights tests nothing that these have learned from."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+
+from core.__main__ import main
+from core.data.read import read_dataset
+from core.data.simulate import simulate, write_simulated
+from core.data.store import add_dataset, delete_dataset, list_datasets
+from core.errors import InputError
+from core.home import run_folder
+from core.runs.execute import Silent, execute
+from core.runs.leaks import find_sources
+from core.runs.preflight import preflight, say_consequences
+from core.runs.result import load_result
+from core.runs.spec import RunSpec
+from core.runs.store import RunStore
+from core.runs.study import open_study
+from core.runs.trust import request_permuted
+from core.runs.whatif import from_weights, other_seed, without_value
+
+
+def add(name: str, patients: str = "P", samples: str = "S", extra: str = "") -> str:
+    """30 patients with two samples each of noise, half of them odd; returns the dataset's id."""
+    number = np.arange(60)
+    data = AnnData(
+        np.random.default_rng(0).normal(8, 1, (60, 40)).astype(np.float32),
+        obs=pd.DataFrame(
+            {
+                "type": np.where(number // 2 % 2, "odd", "even"),
+                "patient": [f"{patients}{n // 2}" for n in number],
+                "site": [f"site {n // 2 % 3}" for n in number],
+                "extra": extra,
+            },
+            index=[f"{samples}{n}" for n in number],
+        ),
+        var=pd.DataFrame(index=[f"G{n}" for n in range(40)]),
+    )
+    data.uns = {"scale": "log2", "source": name, "notes": []}
+    return add_dataset(data, name).id
+
+
+def make(dataset: str, **fields) -> RunSpec:
+    return RunSpec.parse(
+        {
+            "dataset": dataset,
+            "label": "type",
+            "group": "patient",
+            "network": {"image_size": 32, "pool": 2},
+            "training": {"epochs": 1, "precision": "float32"},
+        }
+        | fields
+    )
+
+
+def train(spec: RunSpec) -> RunSpec:
+    execute(spec, run_folder(spec.id), Silent())
+    return spec
+
+
+def start_from(source: RunSpec, dataset: str | None = None, **fields) -> RunSpec:
+    network = {"image_size": 32, "pool": 2, "weights": f"run:{source.id}"}
+    return make(dataset or source.dataset, network=network, **fields)
+
+
+def test_another_seed_is_refused_with_the_numbers() -> None:
+    source = train(make(add("noise")))
+    child = start_from(source, seed=1)
+    learned = open_study(source).folds[0].fitting
+    tested = open_study(child).folds[0].test
+    both = len(np.intersect1d(learned, tested))
+    assert 0 < both < len(tested)
+    says = f"Run {source.id} learned from {both} of the {len(tested)} samples that this run would"
+    for door in (preflight, say_consequences, train):
+        with pytest.raises(InputError, match=says):
+            door(child)
+
+
+def test_two_what_ifs_in_a_chain_are_refused() -> None:
+    first = train(make(add("noise")))
+    second = train(from_weights(first))
+    everyone = ["site 0", "site 1", "site 2"]
+    for third in (other_seed(second, 3), without_value(second, "site", "site 0", everyone)):
+        with pytest.raises(InputError, match=f"{first.id}.* learned from"):
+            train(third)
+
+
+def test_weights_carry_on_what_their_own_source_learned() -> None:
+    """Each of two disjoint halves is new to the run before it, not to the one before that."""
+    dataset = add("noise")
+    halves = [[f"S{n}" for n in range(60) if n // 2 % 4 // 2 == half] for half in (0, 1)]
+    first = train(make(dataset, leave_out=halves[0]))
+    second = train(start_from(first, leave_out=halves[1]))
+    third = start_from(second, leave_out=halves[0], seed=1)
+    with pytest.raises(
+        InputError, match=rf"Run {second.id}, which went on from .*{first.id}.*learned"
+    ):
+        train(third)
+    train(start_from(second, leave_out=halves[0]))  # tests what the first one held out
+
+
+def test_the_same_samples_split_and_seed_pass() -> None:
+    source = train(make(add("noise")))
+    child = train(from_weights(source))
+    grandchild = train(from_weights(child))
+    record = json.loads((run_folder(grandchild.id) / "folds/0/fold.json").read_text())
+    assert [one["run"] for one in record["learned_from"]] == [grandchild.id, child.id, source.id]
+    assert any(f"weights of run {child.id}" in note for note in load_result(grandchild.id).notes)
+
+
+def test_patients_count_across_datasets() -> None:
+    source = train(make(add("noise")))
+    train(start_from(source, add("others", patients="Q"), seed=1))
+    again = start_from(source, add("measured again", samples="T"), seed=1)
+    learned = set(open_study(source).patients[open_study(source).folds[0].fitting])
+    study = open_study(again)
+    known = sum(patient in learned for patient in study.patients[study.folds[0].test])
+    tested = len(study.folds[0].test)
+    with pytest.raises(InputError, match=f"from the patients of {known} of the {tested} samples"):
+        train(again)
+
+
+def test_without_patients_equal_sample_ids_are_the_same_samples() -> None:
+    """One label more makes another dataset out of the same file."""
+    source = train(make(add("noise"), group=None))
+    with pytest.raises(InputError, match="learned from"):
+        train(start_from(source, add("noise", extra="new"), group=None, seed=1))
+    train(start_from(source, add("others", samples="T"), group=None, seed=1))
+
+
+def test_another_sample_of_a_patient_counts() -> None:
+    """Of each patient one sample was learned from; its other one is tested."""
+    dataset = add("noise")
+    source = train(make(dataset, leave_out=[f"S{n}" for n in range(0, 60, 2)]))
+    child = start_from(source, leave_out=[f"S{n}" for n in range(1, 60, 2)], seed=1)
+    with pytest.raises(InputError, match="learned from the patients of"):
+        train(child)
+
+
+def test_each_fold_starts_from_the_one_that_has_not_seen_its_samples() -> None:
+    split = {"kind": "kfold", "folds": 3}
+    source = train(make(add("noise"), split=split))
+    child = start_from(source, split=split)
+    assert [fold.fold for fold in find_sources(child, open_study(child))] == [0, 1, 2]
+    train(child)
+    assert any("folds 1, 2, 3" in note for note in load_result(child.id).notes)
+    with pytest.raises(InputError, match=r"of the 60 samples"):
+        train(start_from(source, split=split, seed=1))
+
+
+def test_a_hold_out_run_takes_the_fold_that_held_its_samples_out() -> None:
+    """The one fold of three whose test samples are all that this run is left to test."""
+    source = train(make(add("noise"), split={"kind": "leave_one_batch_out", "batch": "site"}))
+    for number, site in enumerate(["site 0", "site 1", "site 2"]):
+        child = start_from(source, where={"site": [site]})
+        [found] = find_sources(child, open_study(child))
+        assert found.fold == number
+    train(child)
+    assert "fold 3" in load_result(child.id).weights
+
+
+def test_runs_from_before_are_read_by_what_they_left() -> None:
+    first = train(make(add("noise")))
+    second = train(from_weights(first))
+    for spec in (first, second):
+        path = run_folder(spec.id) / "folds/0/fold.json"
+        record = json.loads(path.read_text())
+        del record["learned_from"]
+        path.write_text(json.dumps(record))
+    with pytest.raises(InputError, match=f"Run {second.id}, which went on .*{first.id}"):
+        train(start_from(second, seed=3))
+    (run_folder(first.id) / "folds/0/fold.json").unlink()
+    with pytest.raises(InputError, match=f"Run {first.id} has no trained network"):
+        train(start_from(second, seed=3))
+
+
+def test_an_interrupted_run_goes_on_without_the_run_it_started_from() -> None:
+    source = train(make(add("noise")))
+    child = train(from_weights(source))
+    (run_folder(source.id) / "folds/0/fold.json").unlink()
+    (run_folder(child.id) / "result.json").unlink()
+    train(child)
+
+
+def test_a_file_of_weights_is_said_to_be_unknown() -> None:
+    spec = make(add("noise"))
+    spec = spec.model_copy(
+        update={"network": spec.network.model_copy(update={"weights": "file:/a/net.pth"})}
+    )
+    assert any("in net.pth learned from" in said for said in say_consequences(spec))
+
+
+def test_the_command_line_says_it_before_anything_is_stored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "samples.csv"
+    write_simulated(simulate(60, 200, seed=1)[0], file)
+    dataset = add_dataset(read_dataset(file, metadata=["tumour_type", "patient"]), "samples").id
+    source = train(make(dataset, label="tumour_type"))
+    delete_dataset(dataset)
+    told = ["--image-size", "32", "--pool", "2", "--label", "tumour_type", "--group", "patient"]
+    asked = ["run", "--data", str(file), *told, "--weights", f"run:{source.id}", "--seed", "1"]
+    assert main(asked) == 2
+    assert f"Run {source.id} learned from" in capsys.readouterr().err
+    assert not list_datasets()
+
+
+def test_a_control_that_would_leak_is_not_queued() -> None:
+    """Permuted labels are divided in another way, so the source has seen what is tested."""
+    source = train(make(add("noise")))
+    child = train(from_weights(source))
+    with pytest.raises(InputError, match=f"Run {source.id} learned from"):
+        request_permuted(child.id)
+    assert not RunStore().list()

@@ -1,0 +1,101 @@
+"""Which requests the server answers, and what its pages may fetch: nothing from elsewhere.
+
+A website that a user visits can send requests to this server through the user's browser: under a
+name of its own that it lets point here (DNS rebinding), or from another port of this computer.
+"""
+
+from urllib.parse import urlsplit
+
+import streamlit as st
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+STREAMLIT = "sha256-THxz9J9+wf7rhwR2YkXJoSZ13UCmYyC+3lNDv2+8ugA="
+"""The only script inside Streamlit's page (a browser test tells when another version has another).
+"""
+POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        # plotly compiles the programs that draw on the graphics card, Streamlit loads our
+        # component's script from memory; a script inside a page is never run.
+        f"script-src 'self' '{STREAMLIT}' 'unsafe-eval' blob:",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "media-src 'self' data: blob:",
+        "worker-src 'self' blob:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'self'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "same-origin",  # a link's target never learns which gene led there
+    "X-Content-Type-Options": "nosniff",
+    "X-DNS-Prefetch-Control": "off",  # browsers look up the hosts of links before a click
+}
+
+LOOPBACK = ["localhost", "127.0.0.1", "::1"]
+
+
+class Guard:
+    """ASGI middleware: refuses what doesn't come from this server's own pages."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on with the headers that pages need, or refuse it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        refused = refuse(Headers(scope=scope))
+        if not refused:
+            await self.app(scope, receive, send_guarded)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": refused})
+        else:
+            await PlainTextResponse(refused, 403)(scope, receive, send_guarded)
+
+
+def refuse(headers: Headers) -> str:
+    """Why a request is refused; empty for one that is answered.
+
+    Programs send no Origin and are answered; browsers send it wherever one page's script, form or
+    WebSocket could reach another server.
+    """
+    host, known = headers.get("host", "").lower(), st.get_option("server.allowedHosts") or LOOPBACK
+    if not _is_among(host, known):
+        return (
+            f"This server answers under these names: {', '.join(known)}. Who starts it can name "
+            "others with --server.allowedHosts."
+        )
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != host:
+        return f"This server answers pages of its own only: open http://{host}."
+    if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not (
+        headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+    ):
+        return f"This server answers pages of its own only: open http://{host}."
+    return ""
+
+
+def _is_among(host: str, names: list[str]) -> bool:
+    """Whether a Host header, with a port or not, is one of the names (`*.x`, `*` as Streamlit)."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return "@" not in host and any(
+        known in ("*", name) or (known.startswith("*.") and name.endswith(known[1:]))
+        for known in names
+    )
