@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,20 +11,24 @@ from starlette.middleware import Middleware
 from streamlit.runtime import get_instance
 
 from core.devices import devices
-from core.runs.store import RunStore
+from core.runs.doctor import tidy
+from core.runs.launch import look_after_queue
 from ui.guard import Guard
 from ui.uploads import drop_unclaimed
+
+QUEUE_SECONDS = 5
 
 
 @asynccontextmanager
 async def prepare(_: st.App) -> AsyncIterator[None]:
-    """See which runs lost their worker while the server was down, and which devices there are."""
-    RunStore().reconcile()
+    """Tidy up, and from then on look after the queue, whether or not a page is open."""
+    tidy()
     asking = asyncio.create_task(asyncio.to_thread(devices))  # seconds that no page then waits
-    collecting = asyncio.create_task(collect_garbage())
+    lasting = [asyncio.create_task(collect_garbage()), asyncio.create_task(watch_queue())]
     yield
-    collecting.cancel()
-    await asyncio.gather(asking, collecting, return_exceptions=True)  # pages say what was wrong
+    for task in lasting:
+        task.cancel()
+    await asyncio.gather(asking, *lasting, return_exceptions=True)  # pages say what was wrong
 
 
 async def collect_garbage() -> None:
@@ -37,6 +42,19 @@ async def collect_garbage() -> None:
         runtime = get_instance()
         drop_unclaimed(runtime.uploaded_file_mgr, runtime.is_active_session)
         gc.collect()
+
+
+async def watch_queue() -> None:
+    """See that what is queued is trained, also what a worker that died has left."""
+    said = ""
+    while True:
+        try:
+            await asyncio.to_thread(look_after_queue)
+        except Exception as error:  # the next look may go well
+            if str(error) != said:
+                said = str(error)
+                logging.getLogger("genecanvas").warning("The queue is not looked after: %s", said)
+        await asyncio.sleep(QUEUE_SECONDS)
 
 
 app = st.App("ui/entry/main.py", lifespan=prepare, middleware=[Middleware(Guard)])

@@ -28,18 +28,20 @@ from core.data.read import Orientation, read_dataset
 from core.data.roles import CHOSEN, ROLES, Role, check_role
 from core.data.simulate import simulate, write_simulated
 from core.data.store import add_dataset, content_hash, find_dataset
-from core.errors import GeneCanvasError, InputError
+from core.errors import DamageError, GeneCanvasError, InputError
 from core.escape import write_csv
 from core.evaluation.metrics import METRICS
 from core.explain.genes import top_rows
 from core.explain.methods import BASELINE_PROFILES, METHODS, Recipe
-from core.files import write_atomic
+from core.files import UNWRITABLE, describe_os_error, write_atomic
+from core.home import home
 from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
 from core.images.references import REFERENCE_ID, add_public_sets, add_reference
 from core.models.backbones import REGION_CELLS
 from core.models.baselines import BASELINES
 from core.models.spec import NetworkSpec
 from core.runs.compare import compare_runs
+from core.runs.doctor import examine, unlisted_runs
 from core.runs.explain import (
     class_genes,
     class_regions,
@@ -84,6 +86,11 @@ def main(arguments: list[str] | None = None) -> int:
         return options.command(options)
     except GeneCanvasError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        print(f"error: {describe_os_error(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -171,6 +178,12 @@ def _build_parser() -> argparse.ArgumentParser:
     explain.add_argument("--evidence", action="store_true", help="measure the trust card as well")
     explain.add_argument("--class", dest="cls", help="only this class's genes")
     explain.add_argument("--out", type=Path, help="CSV of the genes, regions or sets scored")
+
+    doctor = _add(commands, "doctor", _doctor, "look for damage in all that is kept")
+    doctor.add_argument(
+        "--repair", action="store_true",
+        help="mend what can be made again: the list of runs from their folders, records, results",
+    )  # fmt: skip
 
     compare = _add(commands, "compare", _compare, "finished runs side by side")
     compare.add_argument("runs", nargs="+", help="run ids, or their beginnings")
@@ -535,18 +548,31 @@ def _describe(record: RunRecord) -> dict[str, Any]:
         "spec": record.spec.model_dump(mode="json"),
     }
     if record.state == RunState.DONE:
-        document |= load_result(record.id).model_dump(mode="json")
-        document["headline"] = headline(record.id)
-        document["why_below"] = explain_gap(record.id)
+        try:
+            result = load_result(record.id).model_dump(mode="json", exclude={"files"})
+            said = {"headline": headline(record.id), "why_below": explain_gap(record.id)}
+            document |= {**result, **said}
+        except DamageError as error:
+            document["damage"] = str(error)
     return document
 
 
 def _list_runs(options: argparse.Namespace) -> int:
     store = RunStore()
     store.reconcile()
-    records = store.list()
+    records, damaged, lost = store.list(), store.damaged(), unlisted_runs()
     lines = [f"{record.id}  {record.state:9}  {record.name}" for record in records]
-    document = {"runs": [_describe(record) for record in records]}
+    lines += [f"{run.id}  damaged    {run.name}: {run.why}" for run in damaged]
+    if lost:
+        lines.append(
+            f"{len(lost)} more runs have folders but aren't listed: `python -m core doctor "
+            "--repair` lists them again"
+        )
+    document = {
+        "runs": [_describe(record) for record in records],
+        "damaged": [run._asdict() for run in damaged],
+        "unlisted": lost,
+    }
     return _give(options, document, "\n".join(lines) or "no runs yet")
 
 
@@ -584,7 +610,7 @@ def _resume_run(options: argparse.Namespace) -> int:
 
 def _delete_run(options: argparse.Namespace) -> int:
     store = RunStore()
-    run = store.find(options.run).id
+    run = store.find_id(options.run)
     store.delete(run)
     return _give(options, {"run": run, "deleted": True}, f"run {run} deleted")
 
@@ -670,6 +696,14 @@ def _keep_sets(text: str | None) -> str | None:
     if text in CATALOGUE:
         return add_public_sets(CATALOGUE[text])
     return add_reference(Path(text))
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    found = examine(options.repair, _say)
+    lines = [f"{row.thing}: {row.problem} -> {row.remedy}" for row in found]
+    document = {"home": str(home()), "found": [row._asdict() for row in found]}
+    _give(options, document, "\n".join(lines) or f"nothing in {home()} is damaged")
+    return 0 if all(row.mended for row in found) else 1
 
 
 def _compare(options: argparse.Namespace) -> int:

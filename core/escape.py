@@ -7,7 +7,7 @@ saved with it must not fetch, lead elsewhere or calculate.
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -56,7 +56,7 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
     escape_formulas(table).to_csv(path, index=False)
 
 
-def read_csv(path: Path, **options: Any) -> pd.DataFrame:
+def read_csv(path: Path | BinaryIO, **options: Any) -> pd.DataFrame:
     """What `write_csv` saved, with the texts that were given to it.
 
     Args:

@@ -1,13 +1,29 @@
 """Writing files so that a reader sees the old content or the new, never half of it."""
 
+import errno
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
+"""What reading a JSON document or an array raises when the file is damaged or another one."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+UNWRITABLE = FULL + FORBIDDEN
+"""Reasons of the system for not writing that the user can mend."""
+
+
+def describe_os_error(error: OSError) -> str:
+    """Why the system refused to write, for errors of UNWRITABLE, and what to do."""
+    if error.errno in FULL:
+        return "The disk is full. Free some room, and try again."
+    return f"{error.filename or 'The folder'} may not be opened or written by this user."
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:

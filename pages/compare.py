@@ -11,7 +11,7 @@ import streamlit as st
 from sklearn.metrics import confusion_matrix
 
 from core.data.store import get_record
-from core.errors import InputError
+from core.errors import DamageError, InputError
 from core.evaluation.differences import LEVEL
 from core.evaluation.metrics import (
     METRICS,
@@ -86,9 +86,20 @@ def read_outcome(run: str, missing: tuple[str, ...]) -> Outcome:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the runs")
-def read_outcomes(key: str, _missing: dict[str, tuple[str, ...]]) -> list[Outcome]:
-    """Finished runs; one key for all, because hashing one for each takes long with many runs."""
-    return [read_outcome(run, names) for run, names in _missing.items()]
+def read_outcomes(
+    key: str, _missing: dict[str, tuple[str, ...]]
+) -> tuple[list[Outcome], list[str]]:
+    """Finished runs, and what is wrong with those that are damaged.
+
+    One key for all, because hashing one for each takes long with many runs.
+    """
+    outcomes, damaged = [], []
+    for run, names in _missing.items():
+        try:
+            outcomes.append(read_outcome(run, names))
+        except DamageError as error:
+            damaged.append(str(error))
+    return outcomes, damaged
 
 
 @st.cache_resource(max_entries=20, show_spinner="Comparing")
@@ -551,7 +562,15 @@ def show_page() -> None:
     for run, name in missing:
         by_run[run] += (name,)
     key = json.dumps(by_run)
-    outcomes = read_outcomes(key, by_run)
+    outcomes, damaged = read_outcomes(key, by_run)
+    for what in damaged:
+        st.warning(escape_markdown(f"Left out: {what}"))
+    if damaged:
+        read_outcomes.clear()  # they may be mended
+    runs = [outcome.run for outcome in outcomes]
+    if not runs:
+        return
+    key, missing = json.dumps([key, runs]), [pair for pair in missing if pair[0] in runs]
     comparison = read_comparison(key, metric.name, outcomes)
     st.markdown(f"### {escape_markdown(comparison.headline)}")
     for note in comparison.notes:

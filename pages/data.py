@@ -3,11 +3,18 @@
 import streamlit as st
 
 from core.data.simulate import simulate
-from core.data.store import DatasetRecord, delete_dataset, list_datasets
+from core.data.store import (
+    DamagedDataset,
+    DatasetRecord,
+    damaged_datasets,
+    list_datasets,
+    mend_record,
+)
 from core.home import dataset_folder
+from core.runs.store import RunStore, drop_dataset
 from ui.bring import offer_example, show_catalogue, show_upload
 from ui.card import show_card, show_samples, show_values
-from ui.parts import decided, download_table, errors, pick_dataset, pick_role
+from ui.parts import decided, download_table, errors, escape_markdown, pick_dataset, pick_role
 from ui.prepare import show_prepare
 
 VIEWS = {
@@ -54,17 +61,18 @@ def ask_for_more() -> None:
 
 
 def show_dataset(record: DatasetRecord) -> None:
-    """The roles of the columns, and one of the views."""
-    roles = st.columns(3)
-    for column, role in zip(roles, ("label", "group", "batch"), strict=True):
-        with column:
-            pick_role(record, role)
-    view = st.segmented_control(
-        "View", VIEWS, default="card", required=True, format_func=lambda name: VIEWS[name][0],
-        label_visibility="collapsed", key="data view",
-    )  # fmt: skip
+    """The roles of the columns, and one of the views; what is damaged can still be deleted."""
     with errors():
-        VIEWS[view][1](record, decided(record))
+        roles = st.columns(3)
+        for column, role in zip(roles, ("label", "group", "batch"), strict=True):
+            with column:
+                pick_role(record, role)
+        view = st.segmented_control(
+            "View", VIEWS, default="card", required=True, format_func=lambda name: VIEWS[name][0],
+            label_visibility="collapsed", key="data view",
+        )  # fmt: skip
+        with errors():
+            VIEWS[view][1](record, decided(record))
     show_keeping(record)
 
 
@@ -79,19 +87,42 @@ def show_keeping(record: DatasetRecord) -> None:
             download_table(
                 lambda: simulate()[1], "planted_genes", "Planted marker genes (CSV)", key="truth"
             )
+        used = sum(run.spec.dataset == record.id for run in RunStore().list())
         sure = st.checkbox(
-            "Yes, delete this dataset. Runs that used it keep their results, but can't go on.",
+            "Yes, delete this dataset."
+            + (
+                f" {used} run{'s' if used > 1 else ''} used it: results are kept, but nothing can "
+                "be explained or resumed."
+                if used
+                else ""
+            ),
             key=f"sure {record.id}",
         )
         if st.button("Delete dataset", disabled=not sure):
-            delete_dataset(record.id)
-            st.session_state.pop("last dataset", None)
-            st.query_params.clear()
-            st.rerun()
+            with errors():
+                drop_dataset(record.id)
+                st.session_state.pop("last dataset", None)
+                st.query_params.clear()
+                st.rerun()
+
+
+def show_damaged(damaged: DamagedDataset) -> None:
+    """A dataset whose record can't be read: why, and two ways out."""
+    with st.container(border=True):
+        st.error(escape_markdown(damaged.why))
+        with st.container(horizontal=True), errors():
+            if st.button("Make its record again", key=f"mend {damaged.id}"):
+                mend_record(damaged.id)
+                st.rerun()
+            if st.button("Delete this dataset", key=f"drop {damaged.id}"):
+                drop_dataset(damaged.id)
+                st.rerun()
 
 
 st.title("Data")
 with errors():
+    for damaged in damaged_datasets():
+        show_damaged(damaged)
     if not list_datasets():
         show_welcome()
     else:

@@ -435,7 +435,7 @@ def test_the_limit_on_what_is_kept(mirror: Site, monkeypatch: pytest.MonkeyPatch
     assert quota.room() == pytest.approx(1000, abs=2)
     data.X = data.X + 1
     with pytest.raises(
-        InputError, match=r"'two' needs 0.1 MB, and 0.0 MB are left.*raise GENECANV"
+        InputError, match=r"'two' needs 0.2 MB, and 0.0 MB are left.*raise GENECANV"
     ):
         add_dataset(data, "two")
     assert [record.name for record in list_datasets()] == ["one"]

@@ -1,5 +1,7 @@
 """The store: there whole or not at all, once, under the hash of the content."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from anndata import AnnData
 from core.data.simulate import simulate
 from core.data.store import (
     add_dataset,
+    check_dataset_file,
     content_hash,
     delete_dataset,
     find_dataset,
@@ -127,3 +130,36 @@ def test_only_ids_reach_the_disk(bad: str) -> None:
 def test_a_blank_name_is_refused(data: AnnData) -> None:
     with pytest.raises(InputError, match="name"):
         add_dataset(data, "  ")
+
+
+def test_a_full_disk_leaves_one_sentence_and_nothing_else(home: Path) -> None:
+    """Files of at most 16 kB: none for the matrix of 40 kB."""
+    code = (
+        "from core.data.simulate import simulate; from core.data.store import add_dataset\n"
+        "from core.errors import InputError\n"
+        "try: add_dataset(simulate(50, 200)[0], 'a')\n"
+        "except InputError as error: print(error)"
+    )
+    ended = subprocess.run(
+        ["bash", "-c", f'ulimit -f 16; exec {sys.executable} -c "$0"', code],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert ended.stdout == (
+        "The dataset 'a' could not be kept. The disk is full. Free some room, and try again.\n"
+    )
+    assert leftovers() == []
+
+
+@pytest.mark.parametrize("part", ["obs", "var"])
+def test_a_nul_in_an_id_is_refused_where_it_would_be_cut_short(data: AnnData, part: str) -> None:
+    getattr(data, part).rename(index={getattr(data, part).index[0]: "S1\0x"}, inplace=True)
+    with pytest.raises(InputError, match=r"'S1\\x00x' holds a NUL character"):
+        add_dataset(data, "a")
+    assert leftovers() == []
+
+
+def test_the_hash_does_not_depend_on_how_the_matrix_is_read(data: AnnData) -> None:
+    data.X = np.where(np.arange(data.n_vars) == 7, np.nan, data.X).astype(np.float32)
+    record = add_dataset(data, "with gaps")
+    assert content_hash(load_dataset(record.id)) == record.id
+    check_dataset_file(record.id)

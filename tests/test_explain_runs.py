@@ -19,6 +19,7 @@ from core.explain.consensus import aggregate
 from core.explain.gene_sets import REST
 from core.explain.methods import Recipe
 from core.explain.rankings import rank_correlation, top_count, top_shares
+from core.files import write_json
 from core.home import run_folder
 from core.images.references import add_reference
 from core.runs.attribute import PARTS
@@ -36,6 +37,7 @@ from core.runs.explain import (
     measure_run_skill,
     read_answers,
 )
+from core.runs.result import load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from core.runs.trust import load_evidence, planted_recipe, planted_run, request_planted
@@ -382,14 +384,17 @@ def test_a_sample_that_is_tested_again_counts_once(run: str) -> None:
     assert set(right) <= {0, 1}
     before = measure_run_skill(run)
     path = run_folder(run) / "predictions.csv"
-    table = pd.read_csv(path, dtype={"sample": str})
+    table, result = pd.read_csv(path, dtype={"sample": str}), load_result(run)
+    thrice = {"confusion": (3 * np.array(result.confusion)).tolist(), "files": {}}
     try:
         pd.concat([table] * 3).to_csv(path, index=False)
+        write_json(path.with_name("result.json"), result.model_copy(update=thrice).model_dump())
         again, shares = read_answers(run)
         assert (len(again), len(shares)) == (len(y), len(y))
         assert measure_run_skill(run).value == before.value
     finally:
         table.to_csv(path, index=False)
+        write_json(path.with_name("result.json"), result.model_dump())
 
 
 def test_logistic_regression_stands_beside_the_network(run: str) -> None:

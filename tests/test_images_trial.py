@@ -1,5 +1,6 @@
 """Layouts tried by a process of its own: the same as here, kept, stopped, and wrong in words."""
 
+import os
 import time
 
 import numpy as np
@@ -90,7 +91,15 @@ def test_a_stopped_trial_stays_stopped_and_more_than_two_wait(
 
 
 def test_old_files_make_room(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KEPT", 2)
-    for label in ("tumour_type", None):
-        module.run_trial(trial.model_copy(update={"label": label}))
-    assert len(list(trial.layout_path.parent.iterdir())) == 2
+    """Room for all of one layout's files, but not for an older file of half that size as well."""
+    module.run_trial(trial)
+    folder = trial.layout_path.parent
+    kept = sorted(folder.iterdir())
+    taken = sum(path.stat().st_size for path in kept)
+    old = folder / "0123456789abcdef.npz"
+    old.write_bytes(b"0" * (taken // 2))
+    os.utime(old, (1_000_000_000, 1_000_000_000))
+    monkeypatch.setattr(module, "KEPT_BYTES", taken + taken // 4)
+    trial.quality_path.unlink()
+    module.run_trial(trial)
+    assert sorted(folder.iterdir()) == kept

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import confusion_matrix
 
 from core.__main__ import main
 from core.data.simulate import simulate
@@ -89,12 +90,14 @@ def finish_run(
         )  # fmt: skip
     predictions = pd.concat(tables)
     predictions.to_csv(folder / "predictions.csv", index=False)
+    scored = list(range(len(study.folds)))[-1 if spec.split.kind == "learning_curve" else 0 :]
+    tested = predictions[predictions["fold"].isin(scored)]
     result = RunResult(
         run=spec.id, classes=study.classes, metrics={}, folds=[{}] * len(study.folds),
-        scored=list(range(len(study.folds)))[-1 if spec.split.kind == "learning_curve" else 0 :],
-        baselines={}, n_train=len(study.folds[-1].train),
+        scored=scored, baselines={}, n_train=len(study.folds[-1].train),
         n_validation=len(study.folds[-1].validation), n_test=predictions["sample"].nunique(),
-        confusion=[], seconds=1.0, weights="", parameters=10, device="cpu", precision="float32",
+        confusion=confusion_matrix(tested["true"], tested["predicted"]).tolist(), seconds=1.0,
+        weights="", parameters=10, device="cpu", precision="float32",
         versions={}, notes=[],
     )  # fmt: skip
     write_json(folder / "spec.json", spec.model_dump(mode="json"))

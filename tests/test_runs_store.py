@@ -14,7 +14,7 @@ from core.errors import InputError
 from core.home import run_folder
 from core.lease import Lease, is_held
 from core.runs.spec import RunSpec
-from core.runs.store import MIGRATIONS, RunState, RunStore, log_path
+from core.runs.store import MIGRATIONS, MOST_DEATHS, RunState, RunStore, log_path
 
 
 def spec(seed: int = 0) -> RunSpec:
@@ -170,17 +170,34 @@ def test_a_lease_is_free_as_soon_as_its_holder_is_killed(home: Path) -> None:
         os.killpg(holder.pid, signal.SIGKILL)
 
 
-def test_a_run_without_a_worker_is_found_dead_with_the_end_of_its_log() -> None:
+def test_a_run_whose_worker_died_is_queued_again_but_not_for_ever() -> None:
+    store = RunStore()
+    run, other = (store.submit(spec(seed))[0].id for seed in range(2))
+    log_path(run).parent.mkdir(parents=True)
+    log_path(run).write_text("epoch 7 of 40\n")
+    for _ in range(MOST_DEATHS):
+        assert store.claim("cpu").id == run, "it keeps its place"
+        assert store.get(run).state == RunState.RUNNING
+        store.reconcile()
+    record = store.get(run)
+    assert record.state == RunState.FAILED
+    assert "The worker process died 3 times" in record.reason
+    assert "epoch 7 of 40" in record.reason
+    assert store.claim("cpu").id == other
+    store.finish(other, RunState.DONE)
+    store.resume(run)  # somebody asks for it: it counts anew
+    store.claim("cpu")
+    store.reconcile()
+    assert store.get(run).state == RunState.QUEUED
+
+
+def test_a_run_that_was_cancelled_when_its_worker_died_is_not_tried_again() -> None:
     store = RunStore()
     run = store.submit(spec())[0].id
     store.claim("cpu")
-    log_path(run).parent.mkdir(parents=True)
-    log_path(run).write_text("epoch 7 of 40\n")
+    store.cancel(run)
     store.reconcile()
-    record = store.get(run)
-    assert record.state == RunState.FAILED
-    assert "The worker process died" in record.reason
-    assert "epoch 7 of 40" in record.reason
+    assert store.get(run).state == RunState.CANCELLED
 
 
 def test_a_dead_worker_costs_only_the_run_of_its_device() -> None:
@@ -197,12 +214,12 @@ def test_a_dead_worker_costs_only_the_run_of_its_device() -> None:
     )
     assert holder.stdout.readline() == b"held\n"
     store.reconcile()
-    assert [store.get(run).state for run in runs] == [RunState.FAILED, RunState.RUNNING]
+    assert [store.get(run).state for run in runs] == [RunState.QUEUED, RunState.RUNNING]
     assert [store.get(run).device for run in runs] == ["cuda:0", "cuda:1"]
     holder.kill()
     holder.wait()
     store.reconcile()
-    assert store.get(runs[1]).state == RunState.FAILED
+    assert store.get(runs[1]).state == RunState.QUEUED
 
 
 def test_a_locked_store_is_waited_for(home: Path) -> None:
@@ -308,7 +325,7 @@ def test_what_interrupted_deletions_and_writes_left_is_cleaned(home: Path) -> No
     store.claim("cpu")
     store.clean()
     assert len(list(kept.parent.iterdir())) == 2, "a worker of another device is writing it"
-    store.fail_running("cpu")
+    store.take_over("cpu")
     store.clean()
     assert list(kept.parent.iterdir()) == [kept]
     assert not (home / "runs/deleted-0123456789abcdef").exists()

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import confusion_matrix
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset, load_dataset
@@ -46,15 +47,17 @@ def finish(spec: RunSpec, y: list[str], predicted: list[str], name: str | None =
     """A finished run that held out the samples s0, s1, …"""
     folder = run_folder(spec.id)
     folder.mkdir(parents=True)
+    classes = sorted(set(y))
     pd.DataFrame(
         {"sample": [f"s{n}" for n in range(len(y))], "fold": 0, "true": y, "predicted": predicted,
-         "logistic_regression": y}
+         "logistic_regression": y, **{f"p_{name}": 1 / len(classes) for name in classes}}
     ).to_csv(folder / "predictions.csv", index=False)  # fmt: skip
     accuracy = float(np.mean([a == b for a, b in zip(y, predicted, strict=True)]))
     result = RunResult(
-        run=spec.id, classes=sorted(set(y)), metrics={"accuracy": accuracy}, folds=[{}],
+        run=spec.id, classes=classes, metrics={"accuracy": accuracy}, folds=[{}], scored=[0],
         baselines={"majority": {"accuracy": 0.5}}, n_train=10, n_validation=2, n_test=len(y),
-        confusion=[], seconds=1.0, weights="", parameters=10, device="cpu", precision="float32",
+        confusion=confusion_matrix(y, predicted).tolist(), seconds=1.0,
+        weights="", parameters=10, device="cpu", precision="float32",
         versions={}, notes=[],
     )  # fmt: skip
     write_json(folder / "result.json", result.model_dump(mode="json"))

@@ -1,11 +1,15 @@
 """Runs from queue to result with a real worker process: whole, cancelled, killed, resumed."""
 
 import os
+import shutil
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +22,7 @@ from core.errors import InputError
 from core.explain.methods import Recipe
 from core.files import read_json
 from core.home import run_folder
+from core.processes import ROOT
 from core.runs import launch
 from core.runs.compare import compare_runs
 from core.runs.explain import class_genes, explain_run, explanation_state, load_attribution
@@ -54,7 +59,7 @@ def start_worker() -> subprocess.Popen:
     )
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 200) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -99,7 +104,7 @@ def test_k_folds_hold_every_sample_out_once(dataset: str) -> None:
     assert (fold_of[found.samples].to_numpy() == found.folds).all()
 
 
-def test_a_killed_run_is_found_dead_and_resumes_to_the_same_numbers(dataset: str) -> None:
+def test_a_killed_run_is_queued_again_and_ends_with_the_same_numbers(dataset: str) -> None:
     store = RunStore()
     spec = make_spec(dataset, training={"epochs": 6})
     run = store.submit(spec)[0].id
@@ -108,11 +113,7 @@ def test_a_killed_run_is_found_dead_and_resumes_to_the_same_numbers(dataset: str
     worker.kill()
     worker.wait()
     store.reconcile()
-    record = store.get(run)
-    assert record.state == RunState.FAILED
-    assert "The worker process died" in record.reason
-    assert "epoch" in record.reason
-    store.resume(run)
+    assert store.get(run).state == RunState.QUEUED
     assert start_worker().wait(120) == 0
     resumed = load_predictions(run)
     assert store.get(run).state == RunState.DONE
@@ -124,6 +125,86 @@ def test_a_killed_run_is_found_dead_and_resumes_to_the_same_numbers(dataset: str
     undisturbed = load_predictions(run)
     numbers = [name for name in resumed if name.startswith("p_")]
     assert np.array_equal(resumed[numbers], undisturbed[numbers])
+
+
+def test_a_child_goes_on_from_its_checkpoint_when_its_parent_is_gone(dataset: str) -> None:
+    store = RunStore()
+    parent = store.submit(make_spec(dataset))[0].id
+    assert start_worker().wait(120) == 0
+    weights = {"weights": f"run:{parent}"}
+    child = store.submit(make_spec(dataset, network=weights, training={"epochs": 6}))[0].id
+    with pytest.raises(InputError, match=f"{child} .*starts from the weights of run {parent}"):
+        store.delete(parent)
+    worker = start_worker()
+    wait_until(lambda: len(store.epochs(child)) >= 2)
+    worker.kill()
+    worker.wait()
+    shutil.rmtree(run_folder(parent))
+    assert start_worker().wait(120) == 0
+    assert store.get(child).state == RunState.DONE, store.get(child).reason
+    assert parent in load_result(child).weights
+    store.delete(parent)  # what is done needs it no more
+    resumed = load_predictions(child)
+
+    store.delete(child)
+    store.submit(make_spec(dataset))
+    store.submit(make_spec(dataset, network=weights, training={"epochs": 6}))
+    assert start_worker().wait(120) == 0
+    numbers = [name for name in resumed if name.startswith("p_")]
+    assert np.array_equal(resumed[numbers], load_predictions(child)[numbers])
+
+
+def test_a_server_without_pages_goes_on_with_what_a_killed_worker_left(
+    dataset: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("streamlit")
+    store = RunStore()
+    run = store.submit(make_spec(dataset, training={"epochs": 6}))[0].id
+    waiting = store.submit(make_spec(dataset, split={"test_size": 0.4}))[0].id
+    worker = start_worker()
+    wait_until(lambda: len(store.epochs(run)) >= 1)
+    worker.kill()
+    worker.wait()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with (tmp_path / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true",
+             "--server.address", "127.0.0.1", "--server.port", str(port)],
+            cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        wait_until(lambda: store.get(waiting).state.finished)
+        assert {store.get(name).state for name in (run, waiting)} == {RunState.DONE}
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_a_locked_store_ends_no_training(dataset: str, home: Path) -> None:
+    """Somebody keeps the store locked from the first epoch until the result stands."""
+    store = RunStore()
+    run = store.submit(make_spec(dataset, training={"epochs": 6}))[0].id
+    worker = start_worker()
+    wait_until(lambda: len(store.epochs(run)) >= 1)
+    with closing(sqlite3.connect(home / "runs.sqlite", isolation_level=None)) as lock:
+        lock.execute("BEGIN IMMEDIATE")
+        wait_until(lambda: (run_folder(run) / "result.json").exists())
+        lock.execute("COMMIT")
+    assert worker.wait(120) == 0
+    assert store.get(run).state == RunState.DONE, store.get(run).reason
+    assert store.epochs(run)["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_checkpoint_that_finds_no_room_ends_no_training(dataset: str) -> None:
+    """Files of at most 4 MB: room for the network, none for a checkpoint, which is larger."""
+    store = RunStore()
+    run = store.submit(make_spec(dataset))[0].id
+    limited = f"ulimit -f 4096; exec {sys.executable} -m core.runs.worker"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    assert subprocess.run(["bash", "-c", limited], env=environment, check=False).returncode == 0
+    assert store.get(run).state == RunState.DONE, store.get(run).reason
 
 
 def test_a_running_run_is_cancelled_and_a_stopped_worker_says_so(dataset: str) -> None:
@@ -199,7 +280,7 @@ def test_a_worker_started_by_the_app_trains_in_the_background(dataset: str) -> N
     started, [device] = [], devices()
     for _ in range(3):  # as a page that asks every second while the worker still starts
         ensure_workers()
-        started.append(launch._started[store.lease_path(device)].pid)
+        started.append(launch._started[store.lease_path(device)][0].pid)
     assert len(set(started)) == 1
     wait_until(lambda: store.get(run).state.finished)
     assert store.get(run).state == RunState.DONE, store.get(run).reason
@@ -210,7 +291,8 @@ def two_devices(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[st
     monkeypatch.setenv("GENECANVAS_DEVICES", "cpu:0,cpu:1")
     yield ["cpu:0", "cpu:1"]
     for device in devices():
-        if worker := launch._started.get(RunStore().lease_path(device)):
+        worker, _ = launch._started.get(RunStore().lease_path(device), (None, 0))
+        if worker:
             worker.kill()
             worker.wait()
 
@@ -226,10 +308,11 @@ def test_every_device_has_a_worker_and_one_may_die(dataset: str, two_devices: li
     short = [store.submit(make_spec(dataset, split={"test_size": s}))[0].id for s in (0.3, 0.4)]
     doomed = next(run for run in long if store.get(run).device == "cpu:0")
     [other] = set(long) - {doomed}
-    launch._started[store.lease_path("cpu:0")].kill()
-    launch._started[store.lease_path("cpu:0")].wait()
+    launch._started[store.lease_path("cpu:0")][0].kill()
+    launch._started[store.lease_path("cpu:0")][0].wait()
     store.reconcile()
-    assert store.get(doomed).state == RunState.FAILED
+    assert store.get(doomed).state == RunState.QUEUED
+    store.cancel(doomed)
     seen = len(store.epochs(other))
     wait_until(lambda: len(store.epochs(other)) > seen)
     assert store.get(other).state == RunState.RUNNING

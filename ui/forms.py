@@ -10,7 +10,7 @@ import streamlit as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from core.data.prepare import PreparationSpec
+from core.data.prepare import FEWEST_GENES, PreparationSpec
 from core.data.store import DatasetRecord
 from core.errors import InputError
 from core.escape import escape_markdown
@@ -122,7 +122,7 @@ def ask_number(
 
 def ask_genes(record: DatasetRecord, default: int) -> int:
     """How many genes are painted: at most as many as the dataset has."""
-    most = min(record.genes, default)
+    most = max(min(record.genes, default), FEWEST_GENES)  # where there are fewer, all are painted
     return ask_field(PreparationSpec, "genes", key=f"genes {record.id[:12]}", default=most)
 
 

@@ -18,6 +18,7 @@ from core.data.store import DatasetRecord, list_datasets, load_dataset
 from core.errors import GeneCanvasError
 from core.escape import escape_formulas, escape_markdown
 from core.evaluation.metrics import METRICS
+from core.files import UNWRITABLE, describe_os_error
 from core.models.baselines import BASELINES
 from core.runs.result import RunResult
 from core.runs.store import RunRecord, RunStore
@@ -44,6 +45,9 @@ def errors() -> Iterator[None]:
     except GeneCanvasError as error:
         st.error(escape_markdown(str(error)))
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in UNWRITABLE:
+            st.error(escape_markdown(describe_os_error(error)))
+            return
         if type(error).__module__.startswith("streamlit"):
             raise
         logging.getLogger("genecanvas").exception("A page failed")

@@ -12,9 +12,10 @@ import streamlit as st
 
 from core.data.check import select_samples
 from core.devices import devices
-from core.errors import GeneCanvasError
+from core.errors import DamageError, GeneCanvasError, InputError
 from core.home import home
 from core.plots.figures import confusion_matrix, learning_curves
+from core.runs.doctor import list_again, reopen, unlisted_runs
 from core.runs.gap import explain_gap
 from core.runs.launch import ensure_workers
 from core.runs.result import headline, load_predictions, load_result
@@ -56,6 +57,7 @@ def show_runs() -> None:
     records = store.list()
     st.divider()
     st.subheader("Runs")
+    show_damaged(store)
     if not records:
         st.caption("No run yet. Choose settings above and press Start training.")
         return
@@ -71,6 +73,33 @@ def show_runs() -> None:
     show_side_by_side(records, record)
     if not live:
         show_ended(record)
+
+
+def show_damaged(store: RunStore) -> None:
+    """Runs that can't be understood, and those that the list has lost, with what can be done."""
+    for run in store.damaged():
+        with st.container(border=True):
+            st.error(escape_markdown(f"Run {run.id}, {run.name}: {run.why}"))
+            act("Delete it", store.delete, run.id, key=f"delete {run.id}")
+    if lost := unlisted_runs():
+        one = len(lost) == 1
+        st.warning(
+            f"{len(lost)} run{' has a folder' if one else 's have folders'} but "
+            f"{'is' if one else 'are'} not in the list."
+        )
+        act("List again", list_all_again, lost, key="list again")
+
+
+def list_all_again(runs: Sequence[str]) -> None:
+    """List runs again, those first that can be; says which can't."""
+    damaged = []
+    for run in runs:
+        try:
+            list_again(run)
+        except GeneCanvasError as error:
+            damaged.append(str(error))
+    if damaged:
+        raise InputError(" ".join(damaged))
 
 
 @st.cache_data(ttl=60, show_spinner=False)
@@ -323,7 +352,12 @@ def show_ended(record: RunRecord) -> None:
     """The result of a finished run, or why there is none and what to do."""
     store = RunStore()
     if record.state == RunState.DONE:
-        show_result(record)
+        try:
+            show_result(record)
+        except DamageError as error:
+            st.error(escape_markdown(str(error)))
+            act("Prepare it for being made again", reopen, record.id, key="reopen",
+                help="What is damaged is set aside; then the run can be resumed.")  # fmt: skip
     else:
         show = st.info if record.state == RunState.CANCELLED else st.error
         reason, _, log = (record.reason or "").partition("\n")
@@ -334,17 +368,19 @@ def show_ended(record: RunRecord) -> None:
             store.resume(record.id)
             ensure_workers()
             st.rerun()
-    show_family(record)
+    with errors():
+        show_family(record)
     with st.popover("Delete this run"):
         st.markdown(
             f"Its network, predictions and gene tables go too ({bytes_of(record.id) / 1e6:,.0f} "
             "MB)."
         )
         if st.button("Yes, delete", key="delete"):
-            store.delete(record.id)
-            st.session_state.pop("last run", None)
-            del st.query_params["run"]
-            st.rerun()
+            with errors():
+                store.delete(record.id)
+                st.session_state.pop("last run", None)
+                del st.query_params["run"]
+                st.rerun()
 
 
 def show_result(record: RunRecord) -> None:

@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.errors import InputError
-from core.files import write_atomic
+from core.errors import DamageError, InputError
+from core.files import UNREADABLE, write_atomic
 
 Z_LIMIT = 4.0
 """z scores are clipped at this many SD on either side before they become [0, 1]."""
@@ -23,6 +23,8 @@ SMALLEST_SD = 1e-4
 """Genes whose log2 expression varies less are constant: float32 couldn't divide by their range."""
 MAD_TO_SD = 1.4826
 """A normal distribution's SD over its median absolute deviation."""
+FEWEST_GENES = 4
+"""Fewer can't be asked for; a dataset that has fewer gives all of its own."""
 RANK_STEPS = 101
 """Training quantiles by which a value's rank is found."""
 VALUES_AT_A_TIME = 4_000_000
@@ -83,7 +85,7 @@ class PreparationSpec(BaseModel):
     )
     genes: int = Field(
         1024,
-        ge=4,
+        ge=FEWEST_GENES,
         le=20000,
         title="Genes",
         description="So many genes are painted, those with the highest variance or dispersion on "
@@ -339,13 +341,41 @@ class Preprocessor:
 
     @classmethod
     def load(cls, path: Path) -> "Preprocessor":
-        """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as file:
-            content = {field.name: file[field.name] for field in fields(cls)}
-        content["spec"] = PreparationSpec.model_validate_json(str(content["spec"]))
-        content["scale"] = str(content["scale"])
-        content["log_library"] = float(content["log_library"])
+        """Read what `save` wrote, in this version or an earlier one.
+
+        Raises DamageError when the file can't be read.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                found = {name: file[name] for name in file.files}
+            if "spec" not in found:
+                found = _from_first(found)
+            content = {field.name: found[field.name] for field in fields(cls)}
+            content["spec"] = PreparationSpec.model_validate_json(str(content["spec"]))
+            content["scale"] = str(content["scale"])
+            content["log_library"] = float(content["log_library"])
+        except UNREADABLE as error:
+            raise DamageError(f"The preparation {path} can't be read: {error}.") from None
         return cls(**content)
+
+
+def _from_first(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What 0.1.0 wrote, with what it lacked: it had one choice of genes and two scalings."""
+    spec = PreparationSpec(
+        genes=max(len(found["index"]), FEWEST_GENES), scaling=str(found["scaling"])
+    )
+    fill = np.full(len(found["all_genes"]), np.nan, np.float32)
+    fill[found["index"]] = found["fill"]
+    nothing = np.empty(0, np.float32)
+    return {
+        **found,
+        "spec": np.array(spec.model_dump_json()),
+        "fill": fill,
+        "reference": nothing,
+        "log_library": np.array(0.0),
+        "distribution": nothing,
+        "steps": np.empty((0, len(found["index"])), np.float32),
+    }
 
 
 def check_reads(spec: PreparationSpec, scale: str) -> None:

@@ -4,10 +4,11 @@ import contextlib
 import hashlib
 import os
 import shutil
-import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import anndata
 import h5py
@@ -15,14 +16,16 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from anndata.io import read_elem
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from core.data.notes import Finding
 from core.data.quota import require_room
-from core.errors import InputError
-from core.files import write_json
+from core.errors import DamageError, InputError
+from core.files import UNWRITABLE, describe_os_error, write_json
 from core.home import DATASET_ID, dataset_folder, home
+from core.scratch import scratch
 
+ROWS_AT_A_TIME = 256
 COUNTED_VALUES = 60
 """Columns with more different values than this are not counted in a record."""
 
@@ -47,8 +50,22 @@ class DatasetRecord(BaseModel):
     """What reading lost or found doubtful; absent from records of before."""
 
 
+class DamagedDataset(NamedTuple):
+    """A dataset whose record can't be read."""
+
+    id: str
+    why: str
+
+
+_checked: dict[Path, tuple[int, int]] = {}
+"""Matrices whose hash this process has compared: their size and time of change then."""
+
+
 def content_hash(data: AnnData) -> str:
-    """SHA-256 over expression, gene ids, sample ids, sample columns and scale."""
+    """SHA-256 over expression, gene ids, sample ids, sample columns and scale.
+
+    A matrix that is not in memory is read some rows at a time.
+    """
     digest = hashlib.sha256()
     parts = [data.obs_names, data.var_names, data.obs.columns]
     parts += [data.obs[column] for column in data.obs.columns]
@@ -56,8 +73,11 @@ def content_hash(data: AnnData) -> str:
         text = "\x1f".join(map(str, part)).encode()
         digest.update(len(text).to_bytes(8, "little") + text)
     digest.update(str(data.uns["scale"]).encode())
-    for row in np.asarray(data.X, dtype="<f4"):
-        digest.update(np.where(np.isnan(row), np.float32(np.nan), row).tobytes())
+    for start in range(0, data.n_obs, ROWS_AT_A_TIME):
+        rows = np.asarray(data.X[start : start + ROWS_AT_A_TIME], dtype="<f4")
+        if np.isnan(rows.min(initial=0)):
+            rows = np.where(np.isnan(rows), np.float32(np.nan), rows)  # there are many NaNs
+        digest.update(np.ascontiguousarray(rows))
     return digest.hexdigest()
 
 
@@ -68,42 +88,37 @@ def add_dataset(data: AnnData, name: str) -> DatasetRecord:
     is there as a whole or not at all.
 
     Raises:
-        InputError: the name is blank, or no room is left for the dataset.
+        InputError: the name is blank, no room is left for the dataset, or a name in it holds
+            characters that can't be kept.
     """
     name = " ".join(name.split())
     if not name:
         raise InputError("Expected a name for the dataset, got none.")
+    _check_names(data)
     dataset = content_hash(data)
     folder = dataset_folder(dataset)
     if folder.exists():
         with contextlib.suppress(InputError):
+            check_dataset_file(dataset)
             return get_record(dataset)
         shutil.rmtree(folder)  # damaged; now it is added again
-    require_room(4 * data.n_obs * data.n_vars, f"The dataset {name!r}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix="."))
+    require_room(_estimate_bytes(data), f"The dataset {name!r}")
     try:
+        return _keep(data, name, folder)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise InputError(
+            f"The dataset {name!r} could not be kept. {describe_os_error(error)}"
+        ) from None
+
+
+def _keep(data: AnnData, name: str, folder: Path) -> DatasetRecord:
+    with scratch(folder.parent) as temporary:
         path = temporary / "data.h5ad"
+        _require_disk(path, _estimate_bytes(data))
         _take_content(data).write_h5ad(path)
-        columns = {}
-        for column in data.obs.columns:
-            counts = data.obs[column].astype(str).value_counts().sort_index()
-            columns[column] = counts.to_dict() if len(counts) <= COUNTED_VALUES else {}
-        record = DatasetRecord(
-            id=dataset,
-            name=name,
-            source=str(data.uns.get("source", name)),
-            samples=data.n_obs,
-            genes=data.n_vars,
-            scale=str(data.uns["scale"]),
-            columns=columns,
-            added=datetime.now(UTC).isoformat(),
-            bytes=path.stat().st_size,
-            notes=[str(note) for note in data.uns.get("notes", [])],
-            findings=[
-                {**finding, "repair": None} for finding in data.uns.get("findings", [])
-            ],  # a repair of reading needs the file, which isn't kept
-        )
+        record = _describe(data, name, path, folder.name)
         write_json(temporary / "record.json", record.model_dump(mode="json"))
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -112,10 +127,57 @@ def add_dataset(data: AnnData, name: str) -> DatasetRecord:
         except OSError:
             if not folder.exists():
                 raise
-            return get_record(dataset)  # another process has kept the same at the same moment
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            return get_record(folder.name)  # another process has kept it at the same moment
     return record
+
+
+def _estimate_bytes(data: AnnData) -> int:
+    """About how much a dataset takes on the disk, its texts and their places in HDF5 included."""
+    columns = [data.obs_names, data.var_names, *(data.obs[name] for name in data.obs.columns)]
+    texts = sum(int(pd.Series(column).astype(str).str.len().sum()) for column in columns)
+    return 4 * data.n_obs * data.n_vars + texts + 32 * sum(map(len, columns)) + 50_000
+
+
+def _require_disk(path: Path, size: int) -> None:
+    """Raise OSError unless the disk takes so much now: HDF5 ends the process when it gets full."""
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+    path.unlink()
+
+
+def _describe(data: AnnData, name: str, path: Path, dataset: str) -> DatasetRecord:
+    columns = {}
+    for column in data.obs.columns:
+        counts = data.obs[column].astype(str).value_counts().sort_index()
+        columns[column] = counts.to_dict() if len(counts) <= COUNTED_VALUES else {}
+    return DatasetRecord(
+        id=dataset,
+        name=name,
+        source=str(data.uns.get("source", name)),
+        samples=data.n_obs,
+        genes=data.n_vars,
+        scale=str(data.uns["scale"]),
+        columns=columns,
+        added=datetime.now(UTC).isoformat(),
+        bytes=path.stat().st_size,
+        notes=[str(note) for note in data.uns.get("notes", [])],
+        findings=[  # a repair of reading needs the file, which isn't kept
+            {**finding, "repair": None} for finding in data.uns.get("findings", [])
+        ],
+    )
+
+
+def _check_names(data: AnnData) -> None:
+    """Raise InputError for a text that HDF5 would cut short: one with a NUL character."""
+    parts = {"sample id": data.obs_names, "gene": data.var_names, "column": data.obs.columns}
+    parts |= {f"value of {column}": data.obs[column].unique() for column in data.obs.columns}
+    for kind, values in parts.items():
+        for value in map(str, values):
+            if "\0" in value:
+                raise InputError(
+                    f"The {kind} {value!r} holds a NUL character, which can't be kept. Remove it "
+                    "from the file."
+                )
 
 
 def _take_content(data: AnnData) -> AnnData:
@@ -129,12 +191,24 @@ def _take_content(data: AnnData) -> AnnData:
 
 
 def list_datasets() -> list[DatasetRecord]:
-    """All kept datasets, the newest first."""
-    folders = home().glob("datasets/*/record.json")
-    records = [
-        get_record(path.parent.name) for path in folders if DATASET_ID.fullmatch(path.parent.name)
-    ]
+    """All kept datasets, the newest first, without those that `damaged_datasets` lists."""
+    records = [record for record in _look_at_all() if isinstance(record, DatasetRecord)]
     return sorted(records, key=lambda record: record.added, reverse=True)
+
+
+def damaged_datasets() -> list[DamagedDataset]:
+    """Kept datasets whose record is missing or damaged: they can be deleted or mended."""
+    return [record for record in _look_at_all() if isinstance(record, DamagedDataset)]
+
+
+def _look_at_all() -> Iterator[DatasetRecord | DamagedDataset]:
+    for folder in sorted(home().glob("datasets/*")):
+        if DATASET_ID.fullmatch(folder.name):
+            try:
+                yield get_record(folder.name)
+            except InputError as error:
+                if folder.exists():  # not deleted at this moment
+                    yield DamagedDataset(folder.name, str(error))
 
 
 def get_record(dataset: str) -> DatasetRecord:
@@ -144,8 +218,11 @@ def get_record(dataset: str) -> DatasetRecord:
         raise InputError(f"There is no dataset {dataset[:12]}… any more. Add its file again.")
     try:
         return DatasetRecord.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValidationError as error:
-        raise InputError(f"The record {path} is damaged: {error}") from None
+    except (OSError, ValueError):
+        raise DamageError(
+            f"The record {path} is damaged. Delete the dataset and add its file again, or have the "
+            "record made again: `python -m core doctor --repair`."
+        ) from None
 
 
 def find_dataset(text: str) -> DatasetRecord:
@@ -162,24 +239,79 @@ def find_dataset(text: str) -> DatasetRecord:
 
 
 def load_dataset(dataset: str) -> AnnData:
-    """Read a kept dataset; raises InputError when it is unknown or its file is damaged."""
+    """Read a kept dataset, and compare its hash unless this process has done so before.
+
+    Raises InputError when it is unknown, and when its file is damaged or holds something else.
+    """
     record = get_record(dataset)
     path = dataset_folder(dataset) / "data.h5ad"
     try:
+        found = path.stat()
         data = anndata.read_h5ad(path)
+        data.obs = data.obs.astype(str).astype(object)
     except Exception as error:  # a damaged file can fail in any way
-        raise InputError(
-            f"The stored matrix of {record.name!r} can't be read ({error}). Delete the dataset and "
-            "add its file again."
-        ) from None
-    data.obs = data.obs.astype(str).astype(object)
+        raise _say_damaged(record, f"can't be read ({error})") from None
     data.uns = {
         "scale": record.scale,
         "source": record.source,
         "notes": list(record.notes),
         "findings": [finding.model_dump() for finding in record.findings],
     }
+    now = found.st_size, found.st_mtime_ns
+    if _checked.get(path) != now:
+        _compare_hash(record, data)
+        _checked[path] = now
     return data
+
+
+def check_dataset_file(dataset: str) -> None:
+    """Compare a kept dataset's hash with its content, some rows at a time.
+
+    Raises InputError as `load_dataset` does.
+    """
+    record = get_record(dataset)
+    try:
+        data = anndata.read_h5ad(dataset_folder(dataset) / "data.h5ad", backed="r")
+        data.obs = data.obs.astype(str).astype(object)
+        data.uns["scale"] = record.scale
+        whole = content_hash(data) == dataset
+        data.file.close()
+    except Exception as error:  # a damaged file can fail in any way
+        raise _say_damaged(record, f"can't be read ({error})") from None
+    if not whole:
+        raise _say_damaged(record, "is not what was added: its content has another hash")
+
+
+def mend_record(dataset: str) -> DatasetRecord:
+    """Write the record of a dataset anew from its matrix; what it was called is lost.
+
+    Raises InputError when the matrix is damaged.
+    """
+    folder = dataset_folder(dataset)
+    try:
+        data = anndata.read_h5ad(folder / "data.h5ad")
+        data.obs = data.obs.astype(str).astype(object)
+        whole = content_hash(data) == dataset
+    except Exception:  # a damaged file can fail in any way
+        whole = False
+    if not whole:
+        raise DamageError(f"The matrix of dataset {dataset[:12]}… is damaged as well. Delete it.")
+    data.uns["notes"] = ["The record of this dataset was damaged and has been made anew."]
+    name = str(data.uns["source"]) or dataset[:12]
+    record = _describe(data, name, folder / "data.h5ad", dataset)
+    write_json(folder / "record.json", record.model_dump(mode="json"))
+    return record
+
+
+def _compare_hash(record: DatasetRecord, data: AnnData) -> None:
+    if content_hash(data) != record.id:
+        raise _say_damaged(record, "is not what was added: its content has another hash")
+
+
+def _say_damaged(record: DatasetRecord, what: str) -> DamageError:
+    return DamageError(
+        f"The stored matrix of {record.name!r} {what}. Delete the dataset and add its file again."
+    )
 
 
 def read_column(dataset: str, column: str) -> pd.Series:
@@ -196,17 +328,22 @@ def read_column(dataset: str, column: str) -> pd.Series:
 @lru_cache(maxsize=8)
 def _read_column(path: str, column: str) -> pd.Series:
     """The column; a dataset never changes."""
-    with h5py.File(path) as file:
-        table = read_elem(file["obs"])
+    try:
+        with h5py.File(path) as file:
+            table = read_elem(file["obs"])
+    except Exception as error:  # a damaged file can fail in any way
+        raise DamageError(
+            f"The stored matrix {path} can't be read ({error}). Delete the dataset and add its "
+            "file again."
+        ) from None
     table.index = table.index.astype(str)
     return table[column].astype(str)
 
 
 def delete_dataset(dataset: str) -> None:
-    """Delete a dataset's folder; runs that used it keep their results but can't go on."""
+    """Delete a dataset's folder, be it damaged; `core.runs.store.drop_dataset` asks runs first."""
     folder = dataset_folder(dataset)
     if not folder.exists():
         raise InputError(f"There is no dataset {dataset[:12]}… any more.")
-    doomed = Path(tempfile.mkdtemp(dir=folder.parent, prefix="."))
-    folder.rename(doomed / dataset)
-    shutil.rmtree(doomed)
+    with scratch(folder.parent) as doomed:
+        folder.rename(doomed / dataset)

@@ -147,9 +147,13 @@ def measure_layout(
     """
     x = np.asarray(x, dtype=np.float32)
     genes = len(layout.genes)
-    if x.ndim != 2 or x.shape[1] != genes or genes < 3 or len(x) < 2:
+    if genes < 3:
         raise InputError(
-            f"Expected at least 2 samples of the layout's {genes} genes (at least 3), "
+            f"How good a layout of {genes} genes is can't be measured: at least 3 are needed."
+        )
+    if x.ndim != 2 or x.shape[1] != genes or len(x) < 2:
+        raise InputError(
+            f"Expected at least 2 samples of the layout's {genes} genes, "
             f"got a matrix of shape {x.shape}."
         )
     if labels is not None and len(labels) != len(x):

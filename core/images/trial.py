@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -24,8 +25,8 @@ from pydantic import BaseModel, ConfigDict
 from core.data.check import merge_classes, select_samples
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.data.store import load_dataset
-from core.errors import GeneCanvasError, InputError
-from core.files import read_json, write_json
+from core.errors import DamageError, GeneCanvasError, InputError
+from core.files import UNREADABLE, read_json, write_json
 from core.home import home
 from core.images.layout import GeneLayout
 from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
@@ -37,8 +38,8 @@ AT_ONCE = 2
 """Trials that are computed at the same time; more wait."""
 ASKED_SECONDS = 30.0
 """A process that nobody has asked about for so long gives way to one that waits."""
-KEPT = 400
-"""Files that are kept, the newest."""
+KEPT_BYTES = 500_000_000
+"""Bytes of files that are kept, the newest."""
 REFIT = 4
 """With up to this many times the genes that are quick a layout is fitted again and again, on
 resampled samples."""
@@ -169,13 +170,19 @@ def load_measured(trial: Trial) -> Measured:
     """The measures of a trial that is done; raises InputError for one that isn't."""
     try:
         document = read_json(trial.quality_path)
+        quality = {
+            name: math.nan if name == "rank_correlation" and value is None else value
+            for name, value in document["quality"].items()
+        }
+        return Measured(LayoutQuality(**quality), document["seconds"])
     except FileNotFoundError:
         raise InputError(f"The layout {trial.layout.name} has not been measured yet.") from None
-    quality = {
-        name: math.nan if name == "rank_correlation" and value is None else value
-        for name, value in document["quality"].items()
-    }
-    return Measured(LayoutQuality(**quality), document["seconds"])
+    except UNREADABLE:
+        trial.quality_path.unlink(missing_ok=True)
+        raise DamageError(
+            f"The measures of the layout {trial.layout.name} were damaged. Load the page again to "
+            "have them made anew."
+        ) from None
 
 
 def run_trial(trial: Trial) -> None:
@@ -254,10 +261,17 @@ def _log(trial: Trial, suffix: str) -> list[str]:
 
 
 def _prune() -> None:
-    """Delete all but the newest files."""
-    paths = sorted((home() / "layouts").iterdir(), key=lambda path: path.stat().st_mtime)
-    for path in paths[:-KEPT]:
-        path.unlink(missing_ok=True)
+    """Delete all but the newest files, whatever others delete or write at the same time."""
+    found = []
+    for path in (home() / "layouts").iterdir():
+        with suppress(FileNotFoundError):
+            state = path.stat()
+            found.append((state.st_mtime, state.st_size, path))
+    taken = 0
+    for _, size, path in sorted(found, reverse=True):
+        taken += size
+        if taken > KEPT_BYTES:
+            path.unlink(missing_ok=True)
 
 
 def main() -> None:

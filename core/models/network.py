@@ -16,7 +16,7 @@ from torchvision.models.resnet import Bottleneck
 from core.errors import WeightsError
 from core.files import write_atomic
 from core.models.spec import NetworkSpec
-from core.models.weights import describe_differences, load_weights
+from core.models.weights import describe_differences, load_weights, name_as_today
 
 REDUCED = {"scales": 32, "position": 128}
 """Channels that a position head keeps of a map: enough to tell classes apart, few enough for small
@@ -281,14 +281,14 @@ def save_network(network: nn.Module, path: Path) -> None:
     write_atomic(path, lambda temporary: save_file(tensors, temporary))
 
 
-def restore_network(network: nn.Module, path: Path) -> None:
+def restore_network(network: GeneImageNetwork, path: Path) -> None:
     """Load what `save_network` wrote; every tensor must be there and fit.
 
     Raises:
         WeightsError: the file is missing, damaged, or of another architecture.
     """
     try:
-        tensors = load_file(path)
+        tensors = name_as_today(load_file(path), network.spec.record.stages[-1])
     except (OSError, SafetensorError) as error:
         raise WeightsError(
             f"The trained network {path} can't be read ({error}). Train the run again."

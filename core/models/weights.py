@@ -85,6 +85,17 @@ def describe_differences(expected: Mapping[str, Tensor], got: Mapping[str, Tenso
     return "; ".join(found[:3]) + more + "." if found else ""
 
 
+def name_as_today(tensors: Mapping[str, Tensor], last_stage: str) -> dict[str, Tensor]:
+    """Tensors under today's names: the position head of 0.1.0 looked at the last stage only."""
+    names = {f"head.{part}.": f"head.{last_stage}.{part}." for part in ("reduce", "norm", "linear")}
+    return {
+        next(
+            (new + name[len(old) :] for old, new in names.items() if name.startswith(old)), name
+        ): tensor
+        for name, tensor in tensors.items()
+    }
+
+
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     """Read a state dict without running anything that the file may hold."""
     if not path.is_file():
@@ -115,7 +126,8 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
 
 def _assign(network: "GeneImageNetwork", spec: NetworkSpec, path: Path) -> list[str]:
     """Copy a file's tensors into the network; returns the head's layers that don't get any."""
-    tensors, record = _read_tensors(path), spec.record
+    record = spec.record
+    tensors = name_as_today(_read_tensors(path), record.stages[-1])
     own = network.state_dict()
     if not any(name.startswith("stages.") for name in tensors):
         last = f"{record.classifier}."

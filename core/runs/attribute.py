@@ -20,17 +20,15 @@ from core.explain.genes import gene_table, has_fold_change, rank_by_weight
 from core.explain.linear import logistic_weights
 from core.explain.methods import Recipe
 from core.explain.rankings import kuncheva, top_count
-from core.files import read_json
-from core.home import run_folder
 from core.images.imager import GeneImager
 from core.images.layout import GeneLayout
 from core.models.network import build_network, restore_network
-from core.runs.execute import fold_folder
 from core.runs.explain import RunAttribution, group_genes, measure_run_skill
-from core.runs.result import load_result
+from core.runs.result import check_kept, load_fold, load_result, load_spec
 from core.runs.spec import RunSpec
 from core.runs.study import Study, open_study
 from core.training.device import choose_device
+from core.training.splits import Fold
 
 BACKGROUND = 100
 """Training samples that methods may start from."""
@@ -190,8 +188,8 @@ def open_run(run: str, recipe: Recipe) -> tuple[RunSpec, Study, torch.device]:
     Raises:
         InputError: the recipe names a class or stage that the run doesn't have.
     """
-    spec = RunSpec.parse(read_json(run_folder(run) / "spec.json"))
-    study = open_study(spec)
+    spec = load_spec(run)
+    study = _take_folds(run, open_study(spec))
     for name in (recipe.against, recipe.towards):
         if name is not None and name not in study.classes:
             known = ", ".join(study.classes)
@@ -199,6 +197,17 @@ def open_run(run: str, recipe: Recipe) -> tuple[RunSpec, Study, torch.device]:
     if recipe.stage is not None:
         _check_stage(spec, recipe.stage)
     return spec, study, choose_device()
+
+
+def _take_folds(run: str, study: Study) -> Study:
+    """The study with its folds as the run had them, which an earlier version may have drawn."""
+    place = pd.Series(np.arange(len(study.samples)), index=study.samples)
+    folds = []
+    for number in range(len(load_result(run).folds)):
+        parts = load_fold(run, number)["parts"]
+        positions = {part: place.loc[samples].to_numpy() for part, samples in parts.items()}
+        folds.append(Fold(**positions))
+    return replace(study, folds=folds)
 
 
 def _check_stage(spec: RunSpec, stage: str) -> None:
@@ -228,12 +237,12 @@ def open_fold(
     Raises:
         InputError: the recipe's gene sets are gone, or don't fit the genes on the fold's images.
     """
-    place = fold_folder(run_folder(run), number)
-    prepared = Preprocessor.load(place / "preprocessor.npz")
+    place = f"folds/{number}"
+    prepared = Preprocessor.load(check_kept(run, f"{place}/preprocessor.npz"))
     scratch = spec.network.model_copy(update={"weights": "scratch"})
     trained, _ = build_network(scratch, len(study.classes), seed=spec.seed)
     untrained, _ = build_network(scratch, len(study.classes), seed=spec.seed + 1)
-    restore_network(trained, place / "model.safetensors")
+    restore_network(trained, check_kept(run, f"{place}/model.safetensors"))
     fold = study.folds[number]
     training = prepared.transform(study.x[fold.train])
     targets, against = study.y[positions], None
@@ -248,7 +257,7 @@ def open_fold(
         network=trained,
         untrained=untrained,
         imager=GeneImager(
-            GeneLayout.load(place / "layout.npz"),
+            GeneLayout.load(check_kept(run, f"{place}/layout.npz")),
             spec.network.image_size,
             spec.network.channels,
             prepared.mean,

@@ -2,7 +2,7 @@
 
 import platform
 import time
-import zipfile
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,15 +18,15 @@ from core.data.store import load_dataset
 from core.errors import Cancelled, InputError
 from core.escape import read_csv, write_csv
 from core.evaluation.metrics import score
-from core.files import read_json, write_atomic, write_json
+from core.files import UNREADABLE, read_json, write_atomic, write_json
 from core.images.imager import GeneImager
 from core.images.layout import GeneLayout
 from core.images.layouts import fit_layout
 from core.models.baselines import BASELINES, fit_predict_proba
-from core.models.network import build_network, save_network
+from core.models.network import GeneImageNetwork, build_network, save_network
 from core.runs.doubts import keep_doubts
 from core.runs.leaks import Source, describe_fitting, find_sources, say_start
-from core.runs.result import RunResult
+from core.runs.result import RunResult, hash_kept
 from core.runs.spec import RunSpec
 from core.runs.study import Study, open_study
 from core.training.augmentations import AUGMENTATIONS
@@ -39,10 +39,13 @@ from core.training.device import (
     reset_peak_memory,
 )
 from core.training.features import FrozenPart
-from core.training.loop import EnoughEpochs, FoldData, predict_proba, train
+from core.training.loop import EnoughEpochs, FoldData, predict_proba, read_trained, train
 from core.training.repeats import repeat_sd
 from core.training.splits import Fold
 from core.words import say_duration
+
+BEGUN = "begun.json"
+"""What a fold that is being trained started from."""
 
 
 class Reporter(Protocol):
@@ -169,9 +172,7 @@ def _run_fold(
     }  # fmt: skip
 
     watch.say(f"building {spec.network.backbone}")
-    network, weights = build_network(
-        spec.network, len(study.classes), seed=spec.seed, run_fold=source.fold if source else 0
-    )
+    network, weights = _begin_network(spec, len(study.classes), source, place)
     network.to(device)
     imager.to(device)
     precision = choose_precision(spec.training.precision, device)
@@ -246,7 +247,31 @@ def _run_fold(
             "seconds": time.perf_counter() - started + earlier,
         },
     )
-    checkpoint.unlink(missing_ok=True)
+    for path in (checkpoint, place / BEGUN):
+        path.unlink(missing_ok=True)
+
+
+def _begin_network(
+    spec: RunSpec, classes: int, source: Source | None, place: Path
+) -> tuple[GeneImageNetwork, str]:
+    """The network that a fold trains, and a sentence on what it started from.
+
+    One that goes on from its checkpoint needs no other weights: its parent may be gone by now.
+    """
+    trained = read_trained(place / "checkpoint.pt")
+    with suppress(*UNREADABLE):
+        weights = read_json(place / BEGUN)["weights"]
+        if trained is not None:
+            blank = spec.network.model_copy(update={"weights": "scratch"})
+            network, _ = build_network(blank, classes, seed=spec.seed)
+            network.load_state_dict(trained)
+            return network, weights
+    network, weights = build_network(
+        spec.network, classes, seed=spec.seed, run_fold=source.fold if source else 0
+    )
+    with suppress(OSError):
+        write_json(place / BEGUN, {"weights": weights})
+    return network, weights
 
 
 def _begun_images(place: Path) -> tuple[Preprocessor, GeneLayout] | None:
@@ -258,7 +283,7 @@ def _begun_images(place: Path) -> tuple[Preprocessor, GeneLayout] | None:
     try:
         prepared = Preprocessor.load(place / "preprocessor.npz")
         return prepared, GeneLayout.load(place / "layout.npz")
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, InputError):
+    except InputError:
         return None
 
 
@@ -348,6 +373,7 @@ def _gather(
         },
         findings=doubts,
         notes=[*_explain_conditions(spec, first), *say_start(spec, sources)],
+        files=hash_kept(folder),
     )
     write_json(folder / "result.json", result.model_dump(mode="json"))
     return result

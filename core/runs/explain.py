@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -13,20 +14,20 @@ from anndata import AnnData
 
 from core.data.check import select_samples
 from core.data.prepare import Preprocessor
-from core.errors import Cancelled, InputError
+from core.errors import Cancelled, DamageError, InputError
 from core.escape import read_csv, write_csv
 from core.explain.evidence import Evidence, judge_again, measure_skill
 from core.explain.gene_sets import form_groups
 from core.explain.genes import rank_rows
 from core.explain.methods import METHODS, Recipe
-from core.files import read_json, write_atomic, write_json
+from core.files import UNREADABLE, read_json, write_atomic, write_json
 from core.home import run_folder
 from core.images.layout import GeneLayout
 from core.images.references import read_gene_sets, reference_file
 from core.lease import Lease, is_held
 from core.models.backbones import REGION_CELLS
 from core.processes import start_detached
-from core.runs.result import load_predictions, load_result
+from core.runs.result import check_kept, load_predictions, load_result, load_spec
 from core.runs.spec import RunSpec
 from core.runs.study import class_labels
 
@@ -145,7 +146,8 @@ def _compute(
             raise Cancelled("The computation was cancelled.")
         if time.monotonic() - last > 0.5:
             last = time.monotonic()
-            write_json(target, {"done": done, "total": total})
+            with suppress(OSError):  # progress is not worth a failure
+                write_json(target, {"done": done, "total": total})
 
     try:
         work(report)
@@ -163,13 +165,17 @@ def _compute(
 
 def load_attribution(run: str, recipe: Recipe) -> RunAttribution:
     """Read a computed attribution; raises InputError while there is none."""
-    with np.load(_find(run, recipe, ATTRIBUTION), allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    overlap = json.loads(str(arrays.pop("untrained_overlap")))
-    if not METHODS[recipe.method].ranks_genes:
-        overlap = None
-    optional = {name: arrays.pop(name, None) for name in OPTIONAL}
-    return RunAttribution(**arrays, **optional, untrained_overlap=overlap)
+    path = _find(run, recipe, ATTRIBUTION)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        overlap = json.loads(str(arrays.pop("untrained_overlap")))
+        if not METHODS[recipe.method].ranks_genes:
+            overlap = None
+        optional = {name: arrays.pop(name, None) for name in OPTIONAL}
+        return RunAttribution(**arrays, **optional, untrained_overlap=overlap)
+    except UNREADABLE:
+        raise _say_damaged(path) from None
 
 
 def measure_run_skill(run: str) -> Evidence:
@@ -190,8 +196,11 @@ def read_evidence(run: str, recipe: Recipe) -> list[Evidence]:
 
     Raises InputError while it is not computed.
     """
-    rows = read_json(_find(run, recipe, EVIDENCE))
-    return [judge_again(Evidence(**row), recipe.method) for row in rows]
+    path = _find(run, recipe, EVIDENCE)
+    try:
+        return [judge_again(Evidence(**row), recipe.method) for row in read_json(path)]
+    except UNREADABLE:
+        raise _say_damaged(path) from None
 
 
 def class_genes(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFrame:
@@ -205,7 +214,10 @@ def class_genes(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFram
     """
     path = _find(run, recipe, ".genes.csv")
     missing = {name: [""] for name in ("log2fc", "fdr", "sd", "p", "welch", "logistic")}
-    table = read_csv(path, na_values=missing)
+    try:
+        table = read_csv(path, na_values=missing)
+    except UNREADABLE:
+        raise _say_damaged(path) from None
     if "logistic" not in table:
         table["logistic"] = np.nan  # written before the logistic regression stood beside it
     known = table["class"].unique().tolist()
@@ -265,11 +277,12 @@ def explanation_state(
     target = _beside(run, recipe, result, ".progress.json")
     try:
         progress, age = read_json(target), time.time() - target.stat().st_mtime
-    except FileNotFoundError:
+    except UNREADABLE:  # none, or not worth a failure
         return ExplanationState("missing", 0.0, "")
     if "error" in progress:
         return ExplanationState("failed", 0.0, progress["error"])
-    if not is_held(_beside(run, recipe, result, ".lease")) and age > patience:
+    # a time in the future is that of a clock that has been set back since
+    if not is_held(_beside(run, recipe, result, ".lease")) and abs(age) > patience:
         log = _beside(run, recipe, result, ".log")
         tail = log.read_text(errors="replace")[-500:] if log.exists() else ""
         return ExplanationState("failed", 0.0, f"The computation died. {tail}".strip())
@@ -295,9 +308,16 @@ def _find(run: str, recipe: Recipe, suffix: str) -> Path:
     return path
 
 
+def _say_damaged(path: Path) -> DamageError:
+    return DamageError(
+        f"{path} is damaged. Delete it, or all that is damaged by `python -m core doctor "
+        "--repair`; it is then computed again."
+    )
+
+
 def fold_layout(run: str, fold: int) -> GeneLayout:
     """The layout that a fold of a finished run was trained with."""
-    return GeneLayout.load(run_folder(run) / "folds" / str(fold) / "layout.npz")
+    return GeneLayout.load(check_kept(run, f"folds/{fold}/layout.npz"))
 
 
 def group_genes(recipe: Recipe, genes: np.ndarray) -> tuple[list[str], np.ndarray]:
@@ -411,15 +431,16 @@ def describe_regions(spec: RunSpec, recipe: Recipe, maps: np.ndarray, layout: Ge
     )
 
 
-def gene_expression(spec: RunSpec, data: AnnData, gene: str) -> pd.DataFrame:
-    """log2 expression of a gene in the run's samples: sample, class, log2_expression.
+def gene_expression(run: str, data: AnnData, gene: str) -> pd.DataFrame:
+    """log2 expression of a gene in a finished run's samples: sample, class, log2_expression.
 
     Taken through the first fold's preparation whose image has the gene; raises InputError when
     none has it.
     """
+    spec = load_spec(run)
     data = select_samples(data, spec.where, spec.leave_out)
-    for place in sorted((run_folder(spec.id) / "folds").iterdir()):
-        prepared = Preprocessor.load(place / "preprocessor.npz")
+    for number in range(len(load_result(run).folds)):
+        prepared = Preprocessor.load(check_kept(run, f"folds/{number}/preprocessor.npz"))
         column = np.flatnonzero(prepared.genes == gene)
         if len(column):
             values = prepared.log_expression(np.asarray(data.X))[:, column[0]]
@@ -430,4 +451,4 @@ def gene_expression(spec: RunSpec, data: AnnData, gene: str) -> pd.DataFrame:
                     "log2_expression": values,
                 }
             )
-    raise InputError(f"Gene {gene!r} was not on the images of run {spec.id}.")
+    raise InputError(f"Gene {gene!r} was not on the images of run {run}.")

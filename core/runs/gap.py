@@ -2,10 +2,7 @@
 
 import numpy as np
 
-from core.files import read_json
-from core.home import run_folder
-from core.runs.result import load_predictions, load_result
-from core.runs.spec import RunSpec
+from core.runs.result import load_fold, load_predictions, load_result, load_spec
 from core.training.augmentations import AUGMENTATIONS
 
 FEW = 30
@@ -36,15 +33,14 @@ def explain_gap(run: str) -> list[str]:
         f"{(network & ~plain).sum()}. What it loses most is {true} taken for {named} "
         f"({pairs.max()})."
     ]
-    folder = run_folder(run)
-    spec = RunSpec.parse(read_json(folder / "spec.json"))
+    spec = load_spec(run)
     each = result.n_train / len(result.classes)
     if each < FEW:
         said.append(
             f"There are about {each:.0f} training samples a class, and a network has more to learn "
             "from them than a linear model."
         )
-    histories = [read_json(folder / f"folds/{k}/fold.json")["history"] for k in result.scored]
+    histories = [load_fold(run, k)["history"] for k in result.scored]
     losses = [[row["validation_loss"] for row in history] for history in histories]
     if all(_falls(fold) for fold in losses):
         said.append("The validation loss was still falling at the end: more epochs may help.")

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 from core.devices import devices
@@ -9,8 +10,11 @@ from core.lease import is_held
 from core.processes import start_detached
 from core.runs.store import RunStore
 
-_started: dict[Path, subprocess.Popen] = {}
-"""The last worker that this process started for each lease."""
+PATIENCE = 60
+"""Seconds before another worker is started where the last one ended with an error."""
+
+_started: dict[Path, tuple[subprocess.Popen, float]] = {}
+"""The last worker that this process started for each lease, and when."""
 
 
 def ensure_workers() -> None:
@@ -21,6 +25,8 @@ def ensure_workers() -> None:
     start one; the second worker finds the lease taken and ends.
     """
     store = RunStore()
+    if not os.access(store.path, os.W_OK):
+        return  # a home that can only be looked at
     waiting = store.waiting()
     for device in devices() if waiting else ():
         lease = store.lease_path(device)
@@ -29,10 +35,19 @@ def ensure_workers() -> None:
         if waiting == 0:
             return
         waiting -= 1
-        child = _started.get(lease)
+        child, when = _started.get(lease, (None, 0.0))
         if child is not None and child.poll() is None:
             continue
+        if child is not None and child.returncode > 0 and time.monotonic() - when < PATIENCE:
+            continue
         with store.path.with_name("worker.log").open("ab") as log:
-            _started[lease] = start_detached(
+            child = start_detached(
                 "core.runs.worker", log, device, {**os.environ, "OMP_WAIT_POLICY": "passive"}
             )
+        _started[lease] = child, time.monotonic()
+
+
+def look_after_queue() -> None:
+    """Queue again what dead workers left, and see that what is queued is trained."""
+    RunStore().reconcile()
+    ensure_workers()

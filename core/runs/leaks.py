@@ -13,7 +13,7 @@ from core.data.store import read_column
 from core.errors import InputError
 from core.files import read_json
 from core.home import run_folder
-from core.runs.result import load_result
+from core.runs.result import load_result, load_spec
 from core.runs.spec import RunSpec
 from core.runs.study import Study
 from core.training.splits import Fold
@@ -195,7 +195,7 @@ def _read_learned(run: str, fold: int) -> list[Learned]:
 
 def _reconstruct(run: str, fold: int, parts: dict[str, list[str]]) -> list[Learned]:
     """The same for a fold from before it was recorded, when runs began from a run's first fold."""
-    spec = RunSpec.parse(read_json(run_folder(run) / "spec.json"))
+    spec = load_spec(run)
     samples, patients = parts["train"] + parts["validation"], None
     if spec.group is not None:
         patients = sorted(set(read_column(spec.dataset, spec.group).loc[samples]))

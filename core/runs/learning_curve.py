@@ -8,11 +8,9 @@ import pandas as pd
 
 from core.evaluation.curve import fit_power_law
 from core.evaluation.metrics import METRICS
-from core.files import read_json
-from core.home import run_folder
 from core.runs.compare import name_setup, split_settings
 from core.runs.outcome import NETWORK, Outcome
-from core.runs.result import load_predictions
+from core.runs.result import load_fold, load_predictions
 
 DRAWS = 1000
 """How often patients and runs are drawn anew for the range of the extrapolation."""
@@ -81,7 +79,7 @@ def _draw_scores(outcome: Outcome, metric: str) -> tuple[np.ndarray, dict[str, n
     weights = np.vstack([np.ones(len(number)), counts[:, number]])
     sizes, scores = [], {model: [] for model in MODELS}
     for fold, rows in table.groupby("fold"):
-        record = read_json(run_folder(outcome.run) / f"folds/{fold}/fold.json")
+        record = load_fold(outcome.run, fold)
         sizes.append(len(record["parts"]["train"]) + len(record["parts"]["validation"]))
         order = np.argsort(rows["sample"].to_numpy().astype(str))
         proba = {

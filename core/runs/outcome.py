@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
@@ -18,12 +19,12 @@ from core.data.store import read_column
 from core.errors import GeneCanvasError, InputError
 from core.evaluation.intervals import Bootstrap, gather, weigh, weigh_by_name
 from core.evaluation.metrics import METRICS, score
-from core.files import read_json, write_array
+from core.files import UNREADABLE, write_array
 from core.home import dataset_folder, home, run_folder
 from core.lease import Lease, is_held
 from core.models.baselines import BASELINES, fit_predict_proba
 from core.processes import start_detached
-from core.runs.result import RunResult, load_predictions, load_result
+from core.runs.result import RunResult, load_fold, load_predictions, load_result, load_spec
 from core.runs.spec import RunSpec
 from core.runs.study import open_study
 
@@ -148,15 +149,15 @@ class Outcome:
 def load_outcome(run: str) -> Outcome:
     """Read a finished run; raises InputError while it has no result."""
     result = load_result(run)
-    spec = RunSpec.parse(read_json(run_folder(run) / "spec.json"))
+    spec = load_spec(run)
     table = load_predictions(run)
     table = table[table["fold"].isin(result.scored)]
-    records = [read_json(run_folder(run) / f"folds/{fold}/fold.json") for fold in result.scored]
+    records = [load_fold(run, fold) for fold in result.scored]
     proba = {NETWORK: table[[f"p_{name}" for name in result.classes]].to_numpy(float)}
     for baseline in BASELINES:
-        path = _baseline_path(run, baseline.name)
-        if path.exists():
-            proba[baseline.name] = np.load(path, allow_pickle=False)
+        fitted = _read_array(_baseline_path(run, baseline.name), len(table))
+        if fitted is not None:
+            proba[baseline.name] = fitted
         elif all(baseline.name in fold["plain"] for fold in records):
             proba[baseline.name] = np.concatenate(
                 [fold["plain"][baseline.name] for fold in records]
@@ -231,18 +232,18 @@ def _compute_baselines(
     alike: dict[str, list[str]] = {}
     for run in dict.fromkeys(run for run, _ in missing):
         load_result(run)
-        spec = RunSpec.parse(read_json(run_folder(run) / "spec.json"))
+        spec = load_spec(run)
         shared = spec.model_dump_json(exclude={"layout", "network", "training"})
         alike.setdefault(shared, []).append(run)
     done = 0
     progress(done, len(missing))
     for group in alike.values():
-        spec = RunSpec.parse(read_json(run_folder(group[0]) / "spec.json"))
+        spec = load_spec(group[0])
         study = open_study(spec)
         place = pd.Series(np.arange(len(study.samples)), index=study.samples)
         prepared = []
         for number in load_result(group[0]).scored:
-            parts = read_json(run_folder(group[0]) / f"folds/{number}/fold.json")["parts"]
+            parts = load_fold(group[0], number)["parts"]
             fitting = place[parts["train"] + parts["validation"]].sort_values().to_numpy()
             fitted = Preprocessor.fit(study.x[fitting], study.genes, study.scale, spec.preparation)
             prepared.append((fitting, place[parts["test"]].to_numpy(), fitted.transform(study.x)))
@@ -285,7 +286,7 @@ def baselines_state(patience: float = 60) -> tuple[str, str]:
     log = _log_path().read_text(errors="replace")
     if errors := [line for line in log.splitlines() if "rror: " in line]:
         return "failed", errors[-1].partition("rror: ")[2]
-    young = time.time() - _log_path().stat().st_mtime < patience
+    young = abs(time.time() - _log_path().stat().st_mtime) < patience
     return ("working", "") if young and not log else ("idle", "")
 
 
@@ -312,16 +313,28 @@ def _measures_path(outcome: Outcome, model: str) -> Path:
 
 
 def _read_measures(outcome: Outcome, model: str) -> None:
-    path = _measures_path(outcome, model)
-    if not path.exists():
+    table = _read_array(_measures_path(outcome, model), len(METRICS.names))
+    if table is None:
         return
-    table = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     estimate = len(outcome.result.scored) + DRAWS_BY_NAME
     for name, values in zip(METRICS.names, table, strict=True):
         outcome._kept["values", name, model] = values
     outcome._kept["scores", model] = dict(
         zip(METRICS.names, table[:, estimate].tolist(), strict=True)
     )
+
+
+def _read_array(path: Path, rows: int) -> np.ndarray | None:
+    """What was computed and kept; None, and it is computed again, where that is damaged."""
+    if not path.exists():
+        return None
+    with suppress(*UNREADABLE):
+        values = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        if len(values) == rows and np.isfinite(values).any():
+            return values
+    with suppress(OSError):
+        path.unlink()
+    return None
 
 
 @lru_cache(maxsize=4)

@@ -1,17 +1,27 @@
-"""What a finished run leaves behind: result.json and predictions.csv, and how to read them."""
+"""What a run leaves behind, and how to read it: all that reads a run's folder goes through here."""
 
+import hashlib
+import io
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from core.data.notes import Finding
-from core.errors import InputError
+from core.download import hash_file
+from core.errors import DamageError, InputError
 from core.escape import read_csv
 from core.evaluation.differences import LEVEL, corrected_t, mcnemar, say_verdict
 from core.evaluation.intervals import interval
 from core.home import run_folder
+from core.runs.spec import RunSpec
+
+KEPT = ("spec.json", "predictions.csv", "folds/*/*.json", "folds/*/*.csv", "folds/*/*.npz",
+        "folds/*/*.safetensors")  # fmt: skip
+"""Files of a run that its result answers for."""
 
 
 class RunResult(BaseModel):
@@ -25,7 +35,7 @@ class RunResult(BaseModel):
     """Scores over all held-out samples; with k folds, pooled over the folds."""
     folds: list[dict[str, float]]
     """The same scores on each fold's test samples, and the epoch whose weights were kept."""
-    scored: list[int] = [0]
+    scored: list[int]
     """Folds that `metrics`, `baselines` and `confusion` are of: of a learning curve the last one,
     which has all training samples; else all."""
     baselines: dict[str, dict[str, float]]
@@ -54,6 +64,17 @@ class RunResult(BaseModel):
     """What was found about the data that bears on this result, the gravest first; None in results
     from before it was looked for."""
     notes: list[str]
+    files: dict[str, str] = {}
+    """File of the run's folder -> SHA-256 when the run ended; empty in results from before that was
+    kept."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pool_as_first(cls, document: Any) -> Any:
+        """Results of 0.1.0 don't name the folds that they are of: all."""
+        if isinstance(document, dict) and "scored" not in document and "folds" in document:
+            return {**document, "scored": list(range(len(document["folds"])))}
+        return document
 
     @property
     def accuracy_interval(self) -> tuple[float, float]:
@@ -72,23 +93,105 @@ def result_path(run: str) -> Path:
 
 
 def load_result(run: str) -> RunResult:
-    """Read a finished run's result; raises InputError while there is none."""
+    """Read a finished run's result; raises InputError while there is none, or it is damaged."""
     path = result_path(run)
-    if not path.exists():
-        raise InputError(f"Run {run} has no result yet. See its state with `runs show {run}`.")
     try:
-        return RunResult.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValidationError as error:
-        raise InputError(f"The result file {path} can't be read: {error}") from None
+        return RunResult.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(
+            f"Run {run} has no result yet. See its state with `runs show {run}`."
+        ) from None
+    except (OSError, ValidationError):
+        raise _damage(run, path.name) from None
+
+
+def load_spec(run: str) -> RunSpec:
+    """What a run was asked to do, from its folder; raises InputError when it can't be read."""
+    try:
+        return RunSpec.restore(json.loads((run_folder(run) / "spec.json").read_bytes()))
+    except (OSError, ValueError, InputError):
+        raise _damage(run, "spec.json") from None
+
+
+def load_fold(run: str, number: int) -> dict[str, Any]:
+    """What a fold of a finished run wrote down; raises InputError when it can't be read.
+
+    Among it history (a row an epoch), kept_epoch, parts (train, validation and test -> sample ids)
+    and plain (baseline -> probabilities of the test samples).
+    """
+    name = f"folds/{number}/fold.json"
+    try:
+        fold = json.loads(_read_kept(run, name))
+        if "best_epoch" in fold:  # its name in 0.1.0
+            fold["kept_epoch"] = fold.pop("best_epoch")
+        fold["history"][fold["kept_epoch"] - 1]["validation_loss"]
+    except (ValueError, KeyError, IndexError, TypeError):
+        raise _damage(run, name) from None
+    return fold
 
 
 def load_predictions(run: str) -> pd.DataFrame:
-    """Held-out predictions: sample, fold, true, predicted, logistic_regression, p_<class>..."""
-    path = run_folder(run) / "predictions.csv"
-    if not path.exists():
-        raise InputError(f"Run {run} has no predictions yet.")
-    texts = dict.fromkeys(("sample", "true", "predicted", "logistic_regression"), str)
-    return read_csv(path, dtype=texts)
+    """Held-out predictions: sample, fold, true, predicted, logistic_regression, p_<class>...
+
+    Raises InputError when there are none yet, or they are not those that the result was made of.
+    """
+    result, name = load_result(run), "predictions.csv"
+    try:
+        texts = dict.fromkeys(("sample", "true", "predicted", "logistic_regression"), str)
+        table = read_csv(io.BytesIO(_read_kept(run, name)), dtype=texts)
+        scored = table[table["fold"].isin(result.scored)]
+        right = int((scored["true"] == scored["predicted"]).sum())
+        probabilities = table[[f"p_{name}" for name in result.classes]].to_numpy(float)
+    except (ValueError, KeyError):
+        raise _damage(run, name) from None
+    if (len(scored), right) != (np.sum(result.confusion), np.trace(result.confusion)) or not (
+        np.isfinite(probabilities).all()
+    ):
+        raise _damage(run, name)
+    return table
+
+
+def check_kept(run: str, name: str) -> Path:
+    """A file of a finished run's folder; raises InputError unless it is as when the run ended.
+
+    Of results from before hashes were kept only that it is there is known.
+    """
+    path, expected = run_folder(run) / name, _hash_of(run, name)
+    if not path.exists() or (expected and hash_file(path, "sha256") != expected):
+        raise _damage(run, name)
+    return path
+
+
+def hash_kept(folder: Path) -> dict[str, str]:
+    """File -> SHA-256 of all that a result answers for, in a run's folder."""
+    paths = sorted(path for pattern in KEPT for path in folder.glob(pattern))
+    return {path.relative_to(folder).as_posix(): hash_file(path, "sha256") for path in paths}
+
+
+def _read_kept(run: str, name: str) -> bytes:
+    try:
+        content = (run_folder(run) / name).read_bytes()
+    except OSError:
+        raise _damage(run, name) from None
+    expected = _hash_of(run, name)
+    if expected and hashlib.sha256(content).hexdigest() != expected:
+        raise _damage(run, name)
+    return content
+
+
+def _hash_of(run: str, name: str) -> str | None:
+    """A file's SHA-256 when the run ended; None where nothing answers for it."""
+    try:
+        return load_result(run).files.get(name)
+    except InputError:
+        return None
+
+
+def _damage(run: str, name: str) -> DamageError:
+    return DamageError(
+        f"{name} of run {run} is missing, damaged or not what the run wrote. Delete the run, or "
+        "have it made again: `python -m core doctor --repair` says how far that goes."
+    )
 
 
 def headline(run: str) -> str:

@@ -12,11 +12,10 @@ from core.data.prepare import Preprocessor
 from core.errors import InputError
 from core.evaluation.differences import paired_interval
 from core.evaluation.labels import confident_classes
-from core.files import read_json
-from core.home import run_folder
 from core.images.layout import GeneLayout
 from core.runs.compare import name_settings, name_setup
 from core.runs.outcome import NETWORK, Outcome
+from core.runs.result import check_kept, load_fold
 
 JUDGES = (NETWORK, "logistic_regression")
 """Whose held-out probabilities a label is held against."""
@@ -145,15 +144,10 @@ def view_sample(outcome: Outcome, sample: str, data: AnnData, most: int = 10) ->
     tests = np.flatnonzero(outcome.samples == sample)
     if not len(tests):
         raise InputError(f"Run {outcome.run} did not test the sample {sample!r}.")
-    folder = run_folder(outcome.run) / "folds" / str(outcome.folds[tests[0]])
-    for name in ("preprocessor.npz", "layout.npz"):
-        if not (folder / name).exists():
-            raise InputError(
-                f"Run {outcome.run} has no {name} any more, so its images can't be painted."
-            )
-    fitted = Preprocessor.load(folder / "preprocessor.npz")
-    layout = GeneLayout.load(folder / "layout.npz")
-    train = read_json(folder / "fold.json")["parts"]["train"]
+    fold = int(outcome.folds[tests[0]])
+    fitted = Preprocessor.load(check_kept(outcome.run, f"folds/{fold}/preprocessor.npz"))
+    layout = GeneLayout.load(check_kept(outcome.run, f"folds/{fold}/layout.npz"))
+    train = load_fold(outcome.run, fold)["parts"]["train"]
     data = select_samples(data, outcome.spec.where, outcome.spec.leave_out)
     place = pd.Series(np.arange(data.n_obs), index=data.obs_names.astype(str))
     at = place[[sample, *train]].to_numpy()

@@ -22,6 +22,9 @@ LATER = (("layout", "reference"), ("network", "channels"))
 """Fields that came after the first runs. At their defaults they don't count for a run's identity,
 so that a run from before them is still the same run."""
 
+FIRST = {"training": {"keep": "best", "variants": 0}}
+"""What runs of 0.1.0 did, where a field that they lack has another default today."""
+
 
 class RunSpec(BaseModel):
     """One training, as asked for. Two runs with equal specs are the same run."""
@@ -116,6 +119,18 @@ class RunSpec(BaseModel):
         if not isinstance(document, dict):
             raise InputError("A run specification is a YAML mapping of fields such as dataset.")
         return cls.parse(document)
+
+    @classmethod
+    def restore(cls, document: dict[str, Any]) -> "RunSpec":
+        """The specification of a run that was kept, by this version or an earlier one.
+
+        Raises InputError when this version doesn't understand it.
+        """
+        try:
+            earlier = {name: {**fields, **document[name]} for name, fields in FIRST.items()}
+        except (KeyError, TypeError):
+            raise InputError("It is no specification of a run.") from None
+        return cls.parse({**document, **earlier})
 
     @classmethod
     def parse(cls, document: dict[str, Any]) -> "RunSpec":

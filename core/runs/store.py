@@ -1,6 +1,7 @@
 """The store of runs: one SQLite file that pages, command lines and workers share."""
 
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from core.errors import InputError
+from core.data.store import delete_dataset
+from core.errors import DamageError, InputError, StoreError
+from core.files import write_json
 from core.home import home, run_folder
 from core.lease import is_held
 from core.runs.spec import RunSpec
@@ -55,10 +58,15 @@ ALTER TABLE runs ADD COLUMN enough INTEGER NOT NULL DEFAULT 0;
     """
 ALTER TABLE runs ADD COLUMN device TEXT;
 """,
+    """
+ALTER TABLE runs ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0;
+""",
 ]
 """What turns a store of version 0, 1, … into one of the next version."""
 DOOMED = "deleted-"
 """Begins the name of a run's folder while it is deleted."""
+MOST_DEATHS = 3
+"""A run whose worker died so often since it was last asked for is not tried again by itself."""
 LOG_END = 1500
 """Characters of the log that stand in the reason of a run whose worker died."""
 
@@ -111,6 +119,19 @@ class RunRecord(BaseModel):
     device: str | None
     """Where it is trained, or was trained last, such as cuda:0."""
 
+    def needs(self, weights: str) -> bool:
+        """Whether it isn't done and begins with these weights."""
+        return self.state != RunState.DONE and self.spec.network.weights == weights
+
+
+class DamagedRun(NamedTuple):
+    """A run whose specification this program doesn't understand: it can only be deleted."""
+
+    id: str
+    name: str
+    state: str
+    why: str
+
 
 class Requests(NamedTuple):
     """What somebody asks of a running run."""
@@ -135,6 +156,15 @@ class RunStore:
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
+    @staticmethod
+    def exists() -> bool:
+        """Whether the home has a list of runs: looking for one makes none."""
+        return (home() / "runs.sqlite").exists()
+
+    def ids(self) -> set[str]:
+        """All runs, the damaged ones too."""
+        return {row["id"] for row in self._rows()}
+
     def _check_version(self, db: sqlite3.Connection) -> int:
         found = db.execute("PRAGMA user_version").fetchone()[0]
         if found > len(MIGRATIONS):
@@ -149,10 +179,12 @@ class RunStore:
     def _transaction(self, *, lasting: bool = True) -> Iterator[sqlite3.Connection]:
         """One transaction; what is not `lasting` is not waited for until it is on the disk.
 
-        It outlives the death of this process, but may be lost when the power fails.
+        It outlives the death of this process, but may be lost when the power fails. Where somebody
+        else keeps the store locked, it fails after a second instead of 30.
         """
+        timeout = 30 if lasting else 1
         try:
-            with closing(sqlite3.connect(self.path, timeout=30, isolation_level=None)) as db:
+            with closing(sqlite3.connect(self.path, timeout=timeout, isolation_level=None)) as db:
                 db.row_factory = sqlite3.Row
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
@@ -165,16 +197,27 @@ class RunStore:
                     raise
                 db.execute("COMMIT")
         except sqlite3.DatabaseError as error:
-            raise InputError(f"The store {self.path} can't be used: {error}.") from error
+            raise self._say_unusable(error) from error
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
+        address = self.path.as_uri()
+        if not os.access(self.path.parent, os.W_OK):
+            address += "?mode=ro"
+            if not self.path.with_name(f"{self.path.name}-wal").exists():
+                address += "&immutable=1"  # else SQLite wants to write a file beside it
         try:
-            with closing(sqlite3.connect(self.path, timeout=30)) as db:
+            with closing(sqlite3.connect(address, timeout=30, uri=True)) as db:
                 db.row_factory = sqlite3.Row
                 yield db
         except sqlite3.DatabaseError as error:
-            raise InputError(f"The store {self.path} can't be used: {error}.") from error
+            raise self._say_unusable(error) from error
+
+    def _say_unusable(self, error: sqlite3.DatabaseError) -> StoreError:
+        what = f"The list of runs {self.path} can't be used: {error}."
+        if not isinstance(error, sqlite3.OperationalError):  # not locked or full, but damaged
+            what += " `python -m core doctor --repair` sets it aside and makes it from the folders."
+        return StoreError(what)
 
     @contextmanager
     def kept_open(self) -> Iterator[None]:
@@ -220,26 +263,44 @@ class RunStore:
         return self.get(spec.id), created
 
     def get(self, run: str) -> RunRecord:
-        """One run; raises InputError when it is unknown."""
+        """One run; raises InputError when it is unknown or damaged."""
         with self._reading() as db:
             row = db.execute("SELECT * FROM runs WHERE id = ?", (run,)).fetchone()
         if row is None:
             raise InputError(f"There is no run {run!r}. `runs list` shows those that exist.")
-        return _to_record(row)
+        record = _to_record(row)
+        if isinstance(record, DamagedRun):
+            raise DamageError(f"Run {run} can't be used and should be deleted. {record.why}")
+        return record
 
     def find(self, prefix: str) -> RunRecord:
         """The one run whose id begins so; raises InputError for none or several."""
-        matches = [record for record in self.list() if record.id.startswith(prefix)]
-        if len(matches) != 1 or not prefix:
-            found = ", ".join(record.id for record in matches[:5]) or "none"
+        return self.get(self.find_id(prefix))
+
+    def find_id(self, prefix: str) -> str:
+        """The id of the one run that begins so, be it damaged; raises as `find` does."""
+        matches = [row["id"] for row in self._rows() if prefix and row["id"].startswith(prefix)]
+        if len(matches) != 1:
+            found = ", ".join(matches[:5]) or "none"
             raise InputError(f"Expected one run whose id begins with {prefix!r}, found {found}.")
         return matches[0]
 
     def list(self) -> list[RunRecord]:
-        """All runs, the newest first, by order of submission: clocks may go backwards."""
+        """All runs, the newest first, by order of submission: clocks may go backwards.
+
+        Without those that `damaged` lists.
+        """
+        found = [_to_record(row) for row in self._rows()]
+        return [record for record in found if isinstance(record, RunRecord)]
+
+    def damaged(self) -> Sequence[DamagedRun]:
+        """Runs whose specification can't be understood, the newest first."""
+        found = [_to_record(row) for row in self._rows()]
+        return [record for record in found if isinstance(record, DamagedRun)]
+
+    def _rows(self) -> Sequence[sqlite3.Row]:
         with self._reading() as db:
-            rows = db.execute("SELECT * FROM runs ORDER BY rowid DESC").fetchall()
-        return [_to_record(row) for row in rows]
+            return db.execute("SELECT * FROM runs ORDER BY rowid DESC").fetchall()
 
     def studies(self) -> dict[str, Sequence[RunRecord]]:
         """Name of each study -> its runs in the order of the queue; the newest study first."""
@@ -264,8 +325,14 @@ class RunStore:
     def claim(self, device: str) -> RunRecord | None:
         """Take the first run of the queue and mark it as running on `device`.
 
-        None when the queue is empty. Only for the holder of the device's lease.
+        None when the queue is empty. One that can't be understood fails, and the next is taken.
+        Only for the holder of the device's lease.
         """
+        while isinstance(record := self._claim(device), DamagedRun):
+            self.finish(record.id, RunState.FAILED, record.why)
+        return record
+
+    def _claim(self, device: str) -> RunRecord | DamagedRun | None:
         with self._transaction() as db:
             row = db.execute(
                 "UPDATE runs SET state = ?, started = ?, reason = NULL, message = 'Starting', "
@@ -319,12 +386,38 @@ class RunStore:
                 (state, reason, _now(), state == RunState.DONE, run, RunState.RUNNING),
             )
 
+    def respecify(self, run: str, spec: RunSpec) -> None:
+        """Replace a specification that can't be understood by the one in the run's folder."""
+        with self._transaction() as db:
+            db.execute("UPDATE runs SET spec = ? WHERE id = ?", (spec.model_dump_json(), run))
+
+    def adopt(self, record: RunRecord) -> None:
+        """List a run that the list has lost; one that is listed stays as it is."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO runs "
+                "(id, place, name, spec, state, reason, created, finished, parent, study) VALUES "
+                " (?, (SELECT 1 + coalesce(max(place), 0) FROM runs), ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    record.id, record.name, record.spec.model_dump_json(), record.state,
+                    record.reason, record.created.isoformat(),
+                    record.finished and record.finished.isoformat(), record.parent, record.study,
+                ),
+            )  # fmt: skip
+
+    def reopen(self, run: str, reason: str) -> None:
+        """Let a run that is done count as failed, so that it can be resumed."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE runs SET state = ?, reason = ? WHERE id = ? AND state = ?",
+                (RunState.FAILED, reason, run, RunState.DONE),
+            )
+
     def cancel(self, run: str) -> None:
         """Stop a run: at once while it is queued, after the batch at hand while it trains.
 
         Raises InputError when it has ended already.
         """
-        record = self.get(run)
         with self._transaction() as db:
             queued = db.execute(
                 "UPDATE runs SET state = ?, reason = ?, finished = ? "
@@ -342,7 +435,7 @@ class RunStore:
                 "UPDATE runs SET cancel = 1 WHERE id = ? AND state = ?", (run, RunState.RUNNING)
             ).rowcount
         if not queued and not running:
-            raise InputError(f"Run {run} is {record.state} and can't be cancelled any more.")
+            raise InputError(f"Run {run} is {self.get(run).state} and can't be cancelled any more.")
 
     def requests(self, run: str) -> Requests:
         """What somebody asks of a running run; one that is gone from the store shall stop."""
@@ -359,7 +452,8 @@ class RunStore:
         with self._transaction() as db:
             changed = db.execute(
                 "UPDATE runs SET state = ?, reason = NULL, started = NULL, finished = NULL, "
-                "cancel = 0, enough = 0, message = '', place = (SELECT 1 + max(place) FROM runs) "
+                "cancel = 0, enough = 0, deaths = 0, message = '', "
+                "place = (SELECT 1 + max(place) FROM runs) "
                 "WHERE id = ? AND state IN (?, ?, ?)",
                 (RunState.QUEUED, run, *(state for state in RunState if state.resumable)),
             ).rowcount
@@ -395,8 +489,18 @@ class RunStore:
             raise InputError(f"Run {run} is {self.get(run).state}, not running.")
 
     def delete(self, run: str) -> None:
-        """Delete a run and its folder; raises InputError while it is running."""
-        folder = run_folder(self.get(run).id)
+        """Delete a run and its folder, be they damaged.
+
+        Raises InputError while it is running, and while others that are not done start from its
+        weights.
+        """
+        folder = run_folder(self.find_id(run))
+        needing = [record for record in self.list() if record.needs(f"run:{run}")]
+        if needing:
+            raise InputError(
+                f"{_say_runs(needing)} from the weights of run {run}. Delete or finish "
+                f"{'it' if len(needing) == 1 else 'them'} first."
+            )
         doomed = folder.with_name(f"{DOOMED}{folder.name}")
         with self._transaction() as db:
             changed = db.execute(
@@ -414,6 +518,9 @@ class RunStore:
         for doomed in (home() / "runs").glob(f"{DOOMED}*"):
             shutil.rmtree(doomed, ignore_errors=True)
         unfinished = list((home() / "runs").glob("*/folds/*/.*"))
+        for checkpoint in (home() / "runs").glob("*/folds/*/checkpoint.pt"):
+            if checkpoint.with_name("fold.json").exists():  # killed before it was removed
+                unfinished.append(checkpoint)
         with self._transaction() as db:  # nobody can claim a run meanwhile
             running = {run for run, _ in _running(db)}
             for path in unfinished:
@@ -437,36 +544,55 @@ class RunStore:
             ).fetchone()[0]
 
     def reconcile(self) -> None:
-        """End what dead workers left: running runs of devices whose lease nobody holds.
+        """Queue again, or end, what dead workers left: runs of devices whose lease nobody holds.
 
         A worker holds its lease from before it claims its first run, and the runs are read before
         the lease is looked at, so this can't hit a living one. Not for a worker about its own
-        device; it calls `fail_running` when it takes over.
+        device; it calls `take_over`. Does nothing where the store may only be read.
         """
+        if not os.access(self.path, os.W_OK):
+            return
         with self._reading() as db:
             running = _running(db)
         for device in {device for _, device in running}:
             if not is_held(self.lease_path(device)):
-                self._fail([run for run, its in running if its == device], device)
+                self._bury([run for run, its in running if its == device], device)
 
-    def fail_running(self, device: str) -> None:
-        """Mark what runs on `device` as failed because its worker died, with the end of its log."""
+    def take_over(self, device: str) -> None:
+        """Queue again, or end, what runs on `device`, because its worker died."""
         with self._reading() as db:
             running = _running(db)
-        self._fail([run for run, its in running if its == device], device)
+        self._bury([run for run, its in running if its == device], device)
 
-    def _fail(self, runs: Sequence[str], device: str | None) -> None:
-        """End runs that run on `device`; what another worker has claimed meanwhile goes on."""
+    def _bury(self, runs: Sequence[str], device: str | None) -> None:
+        """Queue runs of a dead worker again, or end those on which too many died.
+
+        What another worker has claimed meanwhile goes on.
+        """
         for run in runs:
-            reason = (
-                "The worker process died. The run can be resumed from its last epoch. End of its "
-                f"log:\n{read_log(run)[-LOG_END:]}"
-            )
+            end = f"End of its log:\n{read_log(run)[-LOG_END:]}"
             with self._transaction() as db:
+                row = db.execute(
+                    "UPDATE runs SET deaths = deaths + 1 "
+                    "WHERE id = ? AND state = ? AND device IS ? RETURNING deaths, cancel",
+                    (run, RunState.RUNNING, device),
+                ).fetchone()
+                if row is None:
+                    continue
+                state, reason = RunState.QUEUED, None
+                if row["cancel"]:
+                    state, reason = RunState.CANCELLED, "Cancelled by the user."
+                elif row["deaths"] >= MOST_DEATHS:
+                    state = RunState.FAILED
+                    reason = (
+                        f"The worker process died {row['deaths']} times on this run, so it is not "
+                        "tried again by itself. Is there enough memory? The run can be resumed "
+                        f"from its last epoch. {end}"
+                    )
                 db.execute(
                     "UPDATE runs SET state = ?, reason = ?, finished = ?, cancel = 0, message = '' "
-                    "WHERE id = ? AND state = ? AND device IS ?",
-                    (RunState.FAILED, reason, _now(), run, RunState.RUNNING, device),
+                    "WHERE id = ?",
+                    (state, reason, None if state == RunState.QUEUED else _now(), run),
                 )
 
     def lease_path(self, device: str | None) -> Path:
@@ -479,6 +605,29 @@ def _running(db: sqlite3.Connection) -> list[tuple[str, str | None]]:
     """Each running run and its device."""
     rows = db.execute("SELECT id, device FROM runs WHERE state = ?", (RunState.RUNNING,))
     return [(row["id"], row["device"]) for row in rows]
+
+
+def drop_dataset(dataset: str) -> None:
+    """Delete a dataset, unless runs that are still to be trained need it: InputError names them."""
+    needing = [
+        record
+        for record in RunStore().list()
+        if record.spec.dataset == dataset and not record.state.finished
+    ]
+    if needing:
+        some = ", ".join(f"{record.id} ({record.state})" for record in needing[:3])
+        more = f" and {len(needing) - 3} more" if len(needing) > 3 else ""
+        raise InputError(
+            f"The dataset is needed by runs that are not done: {some}{more}. Cancel them, or wait "
+            "for them, first."
+        )
+    delete_dataset(dataset)
+
+
+def keep_listing(record: RunRecord) -> None:
+    """Write to the run's folder what only the list knows of it, so that the list can be rebuilt."""
+    listing = record.model_dump(mode="json", include={"name", "created", "parent", "study"})
+    write_json(run_folder(record.id) / "listing.json", listing)
 
 
 def log_path(run: str) -> Path:
@@ -496,13 +645,23 @@ def read_log(run: str, lines: int = 40) -> str:
         return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
 
 
-UNSEEN = ("cancel", "enough")
+UNSEEN = ("cancel", "enough", "deaths")
 """Columns that only the store itself reads."""
 
 
-def _to_record(row: sqlite3.Row) -> RunRecord:
+def _to_record(row: sqlite3.Row) -> RunRecord | DamagedRun:
     fields = {name: row[name] for name in row.keys() if name not in UNSEEN}  # noqa: SIM118
-    return RunRecord(**{**fields, "spec": RunSpec.parse(json.loads(row["spec"]))})
+    try:
+        return RunRecord(**{**fields, "spec": RunSpec.restore(json.loads(row["spec"]))})
+    except (InputError, ValueError) as error:
+        why = f"Its specification is damaged, or of another version of this program: {error}"
+        return DamagedRun(row["id"], row["name"], row["state"], why)
+
+
+def _say_runs(records: Sequence[RunRecord]) -> str:
+    some = ", ".join(f"{record.id} ({record.state})" for record in records[:3])
+    more = f" and {len(records) - 3} more" if len(records) > 3 else ""
+    return f"Run {some} starts" if len(records) == 1 else f"Runs {some}{more} start"
 
 
 def bytes_of(run: str) -> int:

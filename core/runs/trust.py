@@ -35,7 +35,7 @@ from core.runs.explain import (
     read_evidence,
 )
 from core.runs.leaks import find_sources
-from core.runs.result import load_result, result_path
+from core.runs.result import load_result, load_spec, result_path
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore
 from core.runs.study import open_study
@@ -71,7 +71,7 @@ def request_permuted(run: str) -> RunRecord:
 
     Raises InputError when it starts from a run that has learned from what it would test.
     """
-    spec = permuted_labels(_read_spec(run))
+    spec = permuted_labels(load_spec(run))
     find_sources(spec, open_study(spec))
     return RunStore().submit(spec, f"Permuted labels of {run[:6]}", parent=run)[0]
 
@@ -84,7 +84,7 @@ def request_planted(run: str, data: AnnData) -> RunRecord:
     other simulated data have not seen these patients. Where the dataset is larger than the
     simulation can be, that is as large as it can be.
     """
-    spec = _read_spec(run)
+    spec = load_spec(run)
     data = select_samples(data, spec.where, spec.leave_out)
     samples = int(np.clip(data.n_obs, *PLANTED_SAMPLES))
     genes = int(np.clip(data.n_vars, *PLANTED_GENES))
@@ -119,7 +119,7 @@ def planted_recipe(recipe: Recipe) -> Recipe:
 
 
 def _look_at_permuted(run: str) -> Evidence:
-    control = permuted_labels(_read_spec(run)).id
+    control = permuted_labels(load_spec(run)).id
     if control == run or not result_path(control).exists():
         return without_control("permuted", "This run has not been repeated with permuted labels.")
     return measure_permuted(*read_answers(control))
@@ -133,7 +133,3 @@ def _look_at_planted(run: str, recipe: Recipe) -> Evidence:
         return without_control("planted", "The recipe has not been tried on known genes.")
     truth = read_csv(run_folder(run) / "planted.csv")
     return measure_planted(class_genes(control, recipe), truth)
-
-
-def _read_spec(run: str) -> RunSpec:
-    return RunSpec.parse(read_json(run_folder(run) / "spec.json"))

@@ -7,45 +7,64 @@ standard input it is told its device as JSON, and without that it takes the firs
 import json
 import os
 import signal
+import sqlite3
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
 
-from core.errors import Cancelled, GeneCanvasError
+from core.errors import Cancelled, GeneCanvasError, StoreError
 from core.home import run_folder
 from core.lease import Lease
 from core.runs.execute import execute
 from core.runs.outcome import keep_measures
-from core.runs.store import Requests, RunRecord, RunState, RunStore, log_path
+from core.runs.store import Requests, RunRecord, RunState, RunStore, keep_listing, log_path
 from core.training.device import choose_device, is_out_of_memory, list_devices
 
 POLL = 0.2
 """Seconds between two looks at the store for what somebody asks of a run."""
+LONGEST_WAIT = 1800
+"""Seconds for which a worker waits for a store that is locked, or whose disk is full."""
+
+Answer = TypeVar("Answer")
 
 
 class StoreReporter:
-    """Tells the store how a run goes, and the run whether it shall stop."""
+    """Tells the store how a run goes, and the run whether it shall stop.
+
+    A training never ends because the store or the log can't be written for a while: progress is
+    then dropped, and epochs are kept until they can be written.
+    """
 
     def __init__(self, store: RunStore, run: str) -> None:
         self.store, self.run = store, run
         self.terminated = False
         self._asked, self._requests = 0.0, Requests(False, False)
+        self._unwritten: list[tuple[int, dict[str, Any]]] = []
 
     def progress(self, done: int, total: int, text: str) -> None:
         """Write progress to the store and, on a line of its own, to the log."""
-        self.store.set_progress(self.run, done, total, text)
-        print(text, flush=True)
+        with suppress(StoreError):
+            self.store.set_progress(self.run, done, total, text)
+        log(text)
 
     def epoch(self, fold: int, row: dict[str, Any]) -> None:
-        """Write an epoch's measurements to the store."""
-        self.store.add_epoch(self.run, fold, row)
+        """Write an epoch's measurements to the store, now or later."""
+        self._unwritten.append((fold, row))
+        with suppress(StoreError):
+            self.write_epochs()
+
+    def write_epochs(self) -> None:
+        """Write the epochs that could not be written yet; raises StoreError when that lasts."""
+        while self._unwritten:
+            self.store.add_epoch(self.run, *self._unwritten[0])
+            self._unwritten.pop(0)
 
     def enough(self) -> bool:
         """Whether somebody wants the training to end here and be tested."""
@@ -58,7 +77,8 @@ class StoreReporter:
     def _ask(self) -> Requests:
         if time.monotonic() - self._asked > POLL:
             self._asked = time.monotonic()
-            self._requests = self.store.requests(self.run)
+            with suppress(StoreError):
+                self._requests = self.store.requests(self.run)
         return self._requests
 
 
@@ -74,15 +94,34 @@ def main(name: str) -> None:
         torch.cuda.set_device(device)
     torch.set_num_threads(choose_threads())
     while lease.acquire():
-        store.fail_running(name)
-        store.clean()
+        persist(lambda: store.take_over(name))
+        persist(store.clean)
         with store.kept_open():
-            while record := store.claim(name):
+            while record := persist(lambda: store.claim(name)):
                 if not train_one(store, record, device):
                     return
         lease.release()
-        if not store.waiting():
+        if not persist(store.waiting):
             return
+
+
+def persist(call: Callable[[], Answer]) -> Answer:
+    """Call again while the store is locked or can't be written; raises StoreError at last."""
+    end = time.monotonic() + LONGEST_WAIT
+    while True:
+        try:
+            return call()
+        except StoreError as error:
+            passing = isinstance(error.__cause__, sqlite3.OperationalError)
+            if not passing or time.monotonic() > end:
+                raise
+            time.sleep(1)
+
+
+def log(text: str) -> None:
+    """Print a line; a full disk loses it."""
+    with suppress(OSError):
+        print(text, flush=True)
 
 
 def train_one(store: RunStore, record: RunRecord, device: torch.device) -> bool:
@@ -95,8 +134,10 @@ def train_one(store: RunStore, record: RunRecord, device: torch.device) -> bool:
     signal.signal(signal.SIGTERM, terminate)
     state, reason = RunState.DONE, None
     with print_to(log_path(record.id)):
-        print(f"worker {os.getpid()}: run {record.id} on {device}, {record.name}", flush=True)
+        log(f"worker {os.getpid()}: run {record.id} on {device}, {record.name}")
         try:
+            with suppress(OSError):
+                keep_listing(record)
             execute(record.spec, run_folder(record.id), reporter, device)
         except Cancelled as error:
             state, reason = RunState.CANCELLED, str(error)
@@ -105,15 +146,17 @@ def train_one(store: RunStore, record: RunRecord, device: torch.device) -> bool:
         except GeneCanvasError as error:
             state, reason = RunState.FAILED, str(error)
         except Exception as error:
-            traceback.print_exc()
+            log(traceback.format_exc())
             state, reason = explain_failure(error)
-        print(f"{state}: {reason or 'finished'}", flush=True)
-    store.finish(record.id, state, reason)
+        log(f"{state}: {reason or 'finished'}")
+    with suppress(StoreError):
+        persist(reporter.write_epochs)
+    persist(lambda: store.finish(record.id, state, reason))
     if state == RunState.DONE:
         try:
             keep_measures(record.id)
         except (OSError, MemoryError, GeneCanvasError) as error:  # then the page measures
-            print(f"run {record.id}: its measures can't be kept: {error}", file=sys.stderr)
+            log(f"run {record.id}: its measures can't be kept: {error}")
     return not reporter.terminated
 
 
@@ -172,8 +215,9 @@ def print_to(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
         for stream, original in zip((1, 2), kept, strict=True):
             os.dup2(original, stream)
             os.close(original)

@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -223,7 +224,9 @@ def train(
                 "history": json.dumps(history),  # torch pickles each number of a list
                 "best": best,
             }
-            write_atomic(checkpoint, lambda path, state=state: torch.save(state, path))
+            # torch says a full disk by a RuntimeError; without this checkpoint the training goes on
+            with suppress(OSError, RuntimeError):
+                write_atomic(checkpoint, lambda path, state=state: torch.save(state, path))
             writing = min(writing, time.monotonic() - now)
             next_checkpoint = time.monotonic() + writing / CHECKPOINT_SHARE
         try:
@@ -233,6 +236,12 @@ def train(
     if spec.keep == "best":
         network.load_state_dict(best)
     return history
+
+
+def read_trained(checkpoint: Path) -> dict[str, Tensor] | None:
+    """The network's tensors in a checkpoint of `train`; None where there is none to go on from."""
+    state = _read_checkpoint(checkpoint, torch.device("cpu"))
+    return state and state["network"]
 
 
 def _put_known(data: FoldData, device: torch.device) -> Known:

@@ -1,0 +1,103 @@
+"""Homes that earlier versions left still open, and say what was done then."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.__main__ import main
+from core.data.store import list_datasets, load_dataset
+from core.explain.methods import Recipe
+from core.runs.doctor import examine
+from core.runs.explain import explain_run, gene_expression, load_attribution
+from core.runs.outcome import NETWORK, load_outcome
+from core.runs.result import load_fold, load_predictions, load_result
+from core.runs.store import RunState, RunStore
+from tests.earlier_homes import HOMES, unpack_home
+
+
+@pytest.fixture(params=HOMES, ids=lambda path: path.parent.name)
+def earlier(request: pytest.FixtureRequest, home: Path) -> str:
+    """A copy of an earlier home; the version that left it."""
+    unpack_home(request.param, home)
+    return request.param.parent.name.removeprefix("home_")
+
+
+def runs_by_folds() -> dict[int, str]:
+    return {len(load_result(record.id).folds): record.id for record in RunStore().list()}
+
+
+def test_all_is_there_whole_and_can_be_shown(
+    earlier: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert [record.state for record in RunStore().list()] == [RunState.DONE] * 2
+    assert load_dataset(list_datasets()[0].id).shape == (60, 200)
+    assert examine(repair=False) == []
+    for run in runs_by_folds().values():
+        assert main(["runs", "show", run]) == 0
+    assert main(["runs", "list"]) == 0
+    assert main(["compare", *runs_by_folds().values()]) == 0
+    assert "60 held-out samples" in capsys.readouterr().out
+
+
+def test_pooled_scores_are_of_all_folds(earlier: str) -> None:
+    run = runs_by_folds()[2]
+    outcome, result = load_outcome(run), load_result(run)
+    assert result.scored == [0, 1]
+    assert outcome.n_test == result.n_test == 60
+    assert outcome.right(NETWORK).mean() == pytest.approx(result.metrics["accuracy"])
+
+
+def test_the_first_version_kept_the_best_epoch_and_drew_augmentations_anew(earlier: str) -> None:
+    for record in RunStore().list():
+        training = record.spec.training
+        if earlier == "0_1_0":
+            assert (training.keep, training.variants) == ("best", 0)
+        fold = load_fold(record.id, 0)
+        losses = [row["validation_loss"] for row in fold["history"]]
+        best = 1 + int(np.argmin(losses))
+        assert fold["kept_epoch"] == (best if training.keep == "best" else len(losses))
+
+
+def test_samples_are_explained_by_the_network_that_had_not_seen_them(earlier: str) -> None:
+    run = runs_by_folds()[2]
+    explain_run(run, Recipe("saliency"), lambda *_: None)
+    found = load_attribution(run, Recipe("saliency"))
+    fold_of = load_predictions(run).set_index("sample")["fold"]
+    assert (fold_of[found.samples].to_numpy() == found.folds).all()
+
+
+def test_a_network_answers_as_it_did(earlier: str) -> None:
+    """The prepared expression, the layout and the head are read as what they were."""
+    import torch
+
+    from core.runs.attribute import open_fold, open_run
+    from core.training.calibration import apply_temperature
+    from core.training.loop import predict_proba
+
+    recipe = Recipe("saliency")
+    for folds, run in runs_by_folds().items():
+        spec, study, _ = open_run(run, recipe)
+        number = folds - 1
+        test = study.folds[number].test
+        cpu = torch.device("cpu")
+        _, case, _ = open_fold(run, spec, study, number, test, recipe, cpu)
+        temperature = load_fold(run, number).get("temperature", 1.0)
+        proba = apply_temperature(
+            predict_proba(case.network, case.imager, case.x, cpu), temperature
+        )
+        table = load_predictions(run)
+        table = table[table["fold"] == number]
+        assert table["sample"].tolist() == study.samples[test].tolist()
+        kept = table[[f"p_{name}" for name in study.classes]].to_numpy()
+        # other processors add in another order
+        np.testing.assert_allclose(proba, kept, atol=1e-4)
+
+
+def test_what_was_explained_then_is_still_there(earlier: str) -> None:
+    run = runs_by_folds()[1]
+    found = load_attribution(run, Recipe("saliency"))
+    assert len(found.samples) == load_result(run).n_test == 18
+    gene = str(found.genes[0])
+    data = load_dataset(list_datasets()[0].id)
+    assert len(gene_expression(run, data, gene)) == 60

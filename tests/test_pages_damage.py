@@ -1,0 +1,68 @@
+"""Pages show damage at what is damaged, with the way out, and everything else as ever."""
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+
+from core.data.store import add_dataset, list_datasets
+from core.home import dataset_folder, run_folder
+from core.runs.store import RunState, RunStore
+from tests.earlier_homes import LATEST, unpack_home
+from tests.pages import button, open_page, words
+
+
+@pytest.fixture
+def runs(home: Path) -> list[str]:
+    unpack_home(LATEST, home)
+    return [record.id for record in RunStore().list()]
+
+
+def test_a_damaged_matrix_is_said_and_can_be_deleted(runs: list[str]) -> None:
+    [record] = list_datasets()
+    (dataset_folder(record.id) / "data.h5ad").write_bytes(b"half")
+    app = open_page("data")
+    assert "can't be read" in words(app)
+    app.checkbox(key=f"sure {record.id}").check().run()
+    button(app, "Delete dataset").click().run()
+    assert list_datasets() == []
+
+
+def test_a_damaged_record_is_made_again(runs: list[str]) -> None:
+    [record] = list_datasets()
+    (dataset_folder(record.id) / "record.json").write_text("{")
+    assert not open_page("train").exception
+    app = open_page("data")
+    button(app, "Make its record again").click().run()
+    assert [again.id for again in list_datasets()] == [record.id]
+
+
+def test_damaged_runs_stand_beside_the_others(runs: list[str], home: Path) -> None:
+    whole, damaged = runs
+    (run_folder(damaged) / "predictions.csv").write_text("sample")
+    app = open_page("compare", runs="all")
+    assert f"predictions.csv of run {damaged}" in words(app).replace("\\", "")
+    assert not app.exception
+    app = open_page("train", run=damaged)
+    button(app, "Prepare it for being made again").click().run()
+    assert RunStore().get(damaged).state == RunState.FAILED
+    with sqlite3.connect(home / "runs.sqlite") as db:
+        db.execute("UPDATE runs SET spec = 'torn' WHERE id = ?", (damaged,))
+    app = open_page("train", run=whole)
+    assert "held-out samples are right" in words(app).replace("\\", "")
+    button(app, "Delete it").click().run()
+    assert [record.id for record in RunStore().list()] == [whole]
+    assert not RunStore().damaged()
+
+
+def test_two_genes_are_painted(home: Path) -> None:
+    counts = np.add(np.arange(40).reshape(20, 2), [0, 50])
+    obs = pd.DataFrame({"type": ["a", "b"] * 10}, index=[f"s{n}" for n in range(20)])
+    var = pd.DataFrame(index=["TP53", "MYC"])
+    add_dataset(AnnData(counts.astype(np.float32), obs, var, uns={"scale": "counts"}), "two")
+    app = open_page("images")
+    assert not app.exception
+    assert not app.error
