@@ -1,5 +1,6 @@
 """Pages without a browser: Streamlit's AppTest, from the main script as the server runs it."""
 
+import re
 from pathlib import Path
 
 import streamlit as st
@@ -26,9 +27,10 @@ def button(app: AppTest, label: str):
 
 
 def words(app: AppTest) -> str:
-    """Everything that stands on the page as text."""
+    """Everything that stands on the page as text, as its readers see it: without escapes."""
     kinds = (app.title, app.markdown, app.caption, app.error, app.warning, app.info)
-    return "\n".join(element.value for elements in kinds for element in elements)
+    text = "\n".join(element.value for elements in kinds for element in elements)
+    return re.sub(r"\\([^\w\s])", r"\1", text)
 
 
 def charts(app: AppTest) -> int:

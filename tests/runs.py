@@ -1,7 +1,11 @@
 """Answers of finished runs that are known, whatever a few epochs have taught a network."""
 
+from sklearn.metrics import confusion_matrix
+
+from core.escape import write_csv
+from core.files import read_json, write_json
 from core.home import run_folder
-from core.runs.result import load_predictions, load_result
+from core.runs.result import hash_kept, load_predictions, load_result
 
 
 def guess(run: str) -> None:
@@ -10,8 +14,14 @@ def guess(run: str) -> None:
     What a tiny network knows after an epoch or two hangs on the last bits of the processor that
     trained it; this is no better than a guess on each.
     """
-    table, classes = load_predictions(run), load_result(run).classes
+    table, result = load_predictions(run), load_result(run)
+    classes = result.classes
     table["predicted"] = classes[0]
     for name in classes:
         table[f"p_{name}"] = 0.6 if name == classes[0] else 0.4 / (len(classes) - 1)
-    table.to_csv(run_folder(run) / "predictions.csv", index=False)
+    folder = run_folder(run)
+    write_csv(table, folder / "predictions.csv")
+    scored = table[table["fold"].isin(result.scored)]
+    confusion = confusion_matrix(scored["true"], scored["predicted"], labels=classes).tolist()
+    changed = {"confusion": confusion, "files": hash_kept(folder)}
+    write_json(folder / "result.json", {**read_json(folder / "result.json"), **changed})

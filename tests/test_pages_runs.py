@@ -18,7 +18,7 @@ from core.home import weights_folder
 from core.runs.explain import explain_run
 from core.runs.preflight import preflight_apart
 from core.runs.spec import RunSpec
-from core.runs.store import RunState, RunStore, log_path
+from core.runs.store import MOST_DEATHS, RunState, RunStore, log_path
 from tests.pages import button, charts, open_page, words
 from tests.runs import guess
 
@@ -214,9 +214,13 @@ def test_what_if_is_asked_once_and_stands_beside_its_parent(
 def test_a_queued_a_running_and_a_dead_run(dataset: str) -> None:
     store = RunStore()
     run = queue_run(dataset)
-    store.claim("cpu")
     log_path(run).parent.mkdir(parents=True)
     log_path(run).write_text("epoch 3 of 40\n")
+    for _ in range(MOST_DEATHS - 1):
+        store.claim("cpu")
+        store.reconcile()
+        assert store.get(run).state == RunState.QUEUED
+    store.claim("cpu")
     app = open_page("train", run=run)
     assert not app.exception
     assert store.get(run).state == RunState.FAILED

@@ -28,7 +28,7 @@ EPOCHS = pd.DataFrame(
      "validation_macro_f1": 0.5}
 )  # fmt: skip
 BINS = pd.DataFrame({"n": [4], "confidence": 0.5, "accuracy": 0.5, "low": 0.4, "high": 0.6})
-GENES = pd.DataFrame({"gene": TWO, "score": 1.0, "log2fc": 1.0, "rank": [1, 2]})
+GENES = pd.DataFrame({"gene": TWO, "score": 1.0, "log2fc": 1.0, "rank": [1, 2], "tied": 1})
 SETS = pd.DataFrame(
     {"set": TWO, "fdr": 0.1, "nes": 1.0, "count": 2, "score": 1.0, "sd": 0.1, "size": 2, "x": 0.0,
      "y": [0.0, 1.0], "genes": [TWO, TWO]}

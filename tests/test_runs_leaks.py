@@ -200,7 +200,7 @@ def test_the_command_line_says_it_before_anything_is_stored(
 ) -> None:
     file = tmp_path / "samples.csv"
     write_simulated(simulate(60, 200, seed=1)[0], file)
-    dataset = add_dataset(read_dataset(file, metadata=["tumour_type", "patient"]), "samples").id
+    dataset = add_dataset(read_dataset(file), "samples").id
     source = train(make(dataset, label="tumour_type"))
     delete_dataset(dataset)
     told = ["--image-size", "32", "--pool", "2", "--label", "tumour_type", "--group", "patient"]

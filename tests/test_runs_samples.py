@@ -98,7 +98,7 @@ def test_a_sample_that_was_not_tested_is_refused(dataset: str) -> None:
     outcome, data = load_outcome(run), load_dataset(dataset)
     with pytest.raises(InputError, match="did not test"):
         view_sample(outcome, "nobody", data)
-    with pytest.raises(InputError, match=r"no preprocessor\.npz any more"):
+    with pytest.raises(InputError, match=r"preprocessor\.npz of run .* is missing"):
         view_sample(outcome, outcome.samples[0], data)
 
 

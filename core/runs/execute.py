@@ -283,7 +283,7 @@ def _begun_images(place: Path) -> tuple[Preprocessor, GeneLayout] | None:
     try:
         prepared = Preprocessor.load(place / "preprocessor.npz")
         return prepared, GeneLayout.load(place / "layout.npz")
-    except InputError:
+    except (InputError, *UNREADABLE):
         return None
 
 
