@@ -37,6 +37,7 @@ from core.files import UNWRITABLE, describe_os_error, write_atomic
 from core.home import home
 from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
 from core.images.references import REFERENCE_ID, add_public_sets, add_reference
+from core.jobs.launch import ensure_workers
 from core.models.backbones import REGION_CELLS
 from core.models.baselines import BASELINES
 from core.models.spec import NetworkSpec
@@ -46,14 +47,12 @@ from core.runs.explain import (
     class_genes,
     class_regions,
     class_sets,
-    collect_evidence,
     describe_regions,
-    explain_run,
     fold_layout,
     load_attribution,
 )
+from core.runs.explaining import collect_evidence, explain_run
 from core.runs.gap import explain_gap
-from core.runs.launch import ensure_workers
 from core.runs.outcome import compute_baselines
 from core.runs.preflight import preflight
 from core.runs.result import headline, load_result
@@ -618,7 +617,7 @@ def _delete_run(options: argparse.Namespace) -> int:
 def _explain(options: argparse.Namespace) -> int:
     import torch
 
-    from core.runs.worker import choose_threads
+    from core.jobs.processor import choose_threads
 
     torch.set_num_threads(choose_threads())
     record = RunStore().find(options.run)

@@ -44,14 +44,8 @@ from core.runs.compare import (
     say_value,
     split_settings,
 )
-from core.runs.outcome import (
-    NETWORK,
-    Outcome,
-    baselines_state,
-    load_outcome,
-    missing_baselines,
-    request_baselines,
-)
+from core.runs.fitting import baselines_state, request_baselines
+from core.runs.outcome import NETWORK, Outcome, load_outcome, missing_baselines
 from core.runs.store import RunRecord
 from ui.compare_samples import show_samples
 from ui.compare_study import show_cost, show_curves, show_published, show_wins
@@ -196,7 +190,7 @@ def pick_view() -> str:
 
 def show_request(runs: list[str], missing: int) -> None:
     """Fit the missing plain models, which no run computes by itself, in a process of its own."""
-    state, reason = baselines_state()
+    state, reason = baselines_state(runs)
     if state == "working":
         st.fragment(wait_for_baselines, run_every=1)(runs, missing)
         return
@@ -216,7 +210,7 @@ def show_request(runs: list[str], missing: int) -> None:
 def wait_for_baselines(runs: list[str], before: int) -> None:
     """Progress of the plain models; reruns the page when some more stand."""
     missing = len(missing_baselines(runs))
-    if missing < before or baselines_state()[0] != "working":
+    if missing < before or baselines_state(runs)[0] != "working":
         st.rerun()
     st.progress(
         1 - missing / (len(runs) * sum(not b.in_every_run for b in BASELINES)),

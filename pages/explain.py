@@ -6,7 +6,8 @@ import streamlit as st
 
 from core.explain.genes import top_rows
 from core.explain.methods import METHODS, Recipe
-from core.runs.explain import RunAttribution, explanation_state, fold_layout
+from core.runs.explain import RunAttribution, fold_layout
+from core.runs.explaining import explanation_state
 from core.runs.result import headline, load_result
 from core.runs.store import RunRecord
 from ui.explain import (

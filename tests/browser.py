@@ -162,4 +162,4 @@ def is_worker(pid: int) -> bool:
     command = subprocess.run(
         ["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
-    return "core.runs.worker" in command.stdout
+    return "core.jobs.worker" in command.stdout

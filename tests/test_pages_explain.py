@@ -16,13 +16,8 @@ from core.explain.gene_sets import REST
 from core.explain.methods import Recipe
 from core.home import download_folder, run_folder
 from core.runs.execute import execute
-from core.runs.explain import (
-    class_genes,
-    class_sets,
-    collect_evidence,
-    explain_run,
-    fold_layout,
-)
+from core.runs.explain import class_genes, class_sets, fold_layout
+from core.runs.explaining import collect_evidence, explain_run
 from core.runs.result import load_predictions
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore

@@ -15,10 +15,11 @@ from core.data.store import add_dataset
 from core.errors import WeightsError
 from core.explain.methods import Recipe
 from core.home import weights_folder
-from core.runs.explain import explain_run
+from core.jobs.store import MOST_DEATHS
+from core.runs.explaining import explain_run
 from core.runs.preflight import preflight_apart
 from core.runs.spec import RunSpec
-from core.runs.store import MOST_DEATHS, RunState, RunStore, log_path
+from core.runs.store import RunState, RunStore, log_path
 from tests.pages import button, charts, open_page, words
 from tests.runs import guess
 
@@ -44,7 +45,7 @@ def queue_run(dataset: str, **fields: object) -> str:
 def train_queue() -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(
-        [sys.executable, "-m", "core.runs.worker"],
+        [sys.executable, "-m", "core.jobs.worker"],
         env=environment,
         check=True,
         stdin=subprocess.DEVNULL,

@@ -15,7 +15,8 @@ from core.explain.methods import Recipe
 from core.home import run_folder
 from core.records import Registry
 from core.runs.execute import execute
-from core.runs.explain import explain_run, load_attribution
+from core.runs.explain import load_attribution
+from core.runs.explaining import explain_run
 from core.runs.preflight import preflight
 from core.runs.spec import RunSpec
 from core.training.augmentations import AUGMENTATIONS

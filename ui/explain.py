@@ -18,16 +18,14 @@ from core.models.spec import NetworkSpec
 from core.plots.figures import expression_by_class, gene_image, let_draw, region_map
 from core.runs.explain import (
     RunAttribution,
-    cancel_explanation,
     class_genes,
     class_regions,
     describe_regions,
-    explanation_state,
     fold_layout,
     gene_expression,
     load_attribution,
-    request_explanation,
 )
+from core.runs.explaining import cancel_explanation, explanation_state, request_explanation
 from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord

@@ -10,7 +10,8 @@ import streamlit as st
 from core.explain.methods import METHODS, Recipe
 from core.explain.rankings import kuncheva, top_count
 from core.plots.figures import image_grid
-from core.runs.explain import RunAttribution, explanation_state, fold_layout
+from core.runs.explain import RunAttribution, fold_layout
+from core.runs.explaining import explanation_state
 from ui.explain import describe, mean_scores, read_attribution
 from ui.parts import escape_markdown, show_figure
 

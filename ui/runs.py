@@ -14,12 +14,12 @@ from core.data.check import select_samples
 from core.devices import devices
 from core.errors import DamageError, GeneCanvasError, InputError
 from core.home import home
+from core.jobs.launch import ensure_workers
+from core.jobs.schedule import Expected, expect
 from core.plots.figures import confusion_matrix, learning_curves
 from core.runs.doctor import list_again, reopen, unlisted_runs
 from core.runs.gap import explain_gap
-from core.runs.launch import ensure_workers
 from core.runs.result import headline, load_predictions, load_result
-from core.runs.schedule import Expected, expect
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunState, RunStore, bytes_of, read_log
 from core.runs.study import class_labels
@@ -250,7 +250,7 @@ def watch(run: str, live: bool) -> None:
         elif record.state == RunState.RUNNING:
             text = f"{escape_markdown(record.message.capitalize())}. {SAFE}"
             st.progress(min(record.done / max(record.total, 1), 1.0), text)
-        version = see_epochs(run) if live else store.epochs_version(run)
+        version = see_epochs(run) if live else store.events_version(run)
         if live:
             show_stops(store, record, version)
         if version:
@@ -291,7 +291,7 @@ def see_epochs(run: str) -> int:
 
     However short epochs are and however many look, curves are drawn once a second at most.
     """
-    return RunStore().epochs_version(run)
+    return RunStore().events_version(run)
 
 
 @st.cache_resource(max_entries=50, show_spinner=False)
@@ -301,7 +301,7 @@ def draw_epochs(run: str, started: datetime | None, version: int) -> Epochs:
     Args:
         run: which.
         started: when this attempt to train it began.
-        version: `RunStore.epochs_version`, not 0.
+        version: `JobStore.events_version`, not 0.
     """
     epochs = RunStore().epochs(run)
     return Epochs(
