@@ -75,3 +75,6 @@ def test_choices_of_earlier_versions_hold() -> None:
     assert choices.preparation.genes == 50
     save_choices(dataset, choices)
     assert load_choices(dataset) == choices != Choices()
+    write_json(dataset_folder(dataset) / "choices.json", [earlier])
+    with pytest.raises(InputError, match="choose anew"):
+        load_choices(dataset)

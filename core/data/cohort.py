@@ -115,7 +115,7 @@ def nest_cohort(document: dict[str, Any]) -> dict[str, Any]:
     They had the cohort's fields beside the others. A field that stands in both places stays where
     it is, so that it is refused as unknown.
     """
-    nested = document.get("cohort", {})
+    nested = document.get("cohort", {}) if isinstance(document, dict) else None
     if not isinstance(nested, dict):
         return document
     flat = [name for name in Cohort.model_fields if name in document and name not in nested]
