@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from core.data.cohort import Cohort
 from core.data.prepare import PreparationSpec
 from core.data.simulate import simulate
 from core.data.store import add_dataset
@@ -101,9 +102,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_spec(dataset: str, epochs: int = 2) -> RunSpec:
     return RunSpec.parse(
         {
-            "dataset": dataset,
-            "label": "tumour_type",
-            "group": "patient",
+            "cohort": {"dataset": dataset, "label": "tumour_type", "group": "patient"},
             "preparation": {"genes": 60},
             "network": {"image_size": 32, "pool": 2},
             "training": {"epochs": epochs, "batch_size": 16, "precision": "float32"},
@@ -116,12 +115,11 @@ def job(request: pytest.FixtureRequest, template: Path, home: Path) -> Job:
     """A small job of each kind, in a home of its own."""
     shutil.copytree(template, home)
     [record] = RunStore().list()
-    dataset, run = record.spec.dataset, record.id
+    dataset, run = record.spec.cohort.dataset, record.id
     trial = Trial(
-        dataset=dataset,
+        cohort=Cohort(dataset=dataset, label="tumour_type"),
         preparation=PreparationSpec(genes=50),
         layout=LayoutSpec(name="tsne"),
-        label="tumour_type",
     )
     return {
         "count": lambda: CountJob(to=200, wait=0.005),
@@ -223,13 +221,13 @@ def test_a_job_is_one_document_and_says_what_it_needs(job: Job) -> None:
     assert job.title()
     [run] = RunStore().list()
     needs = job.inputs()
-    assert needs.datasets == (() if job.kind == "count" else (run.spec.dataset,))
+    assert needs.datasets == (() if job.kind == "count" else (run.spec.cohort.dataset,))
     about_run = job.kind in ("explain", "evidence", "baselines")
     assert needs.jobs == ((run.id,) if about_run else ())
     JobStore().submit(job)
     if needs.datasets:
         with pytest.raises(InputError, match=f"{job.kind} {job.key} .queued."):
-            drop_dataset(run.spec.dataset)
+            drop_dataset(run.spec.cohort.dataset)
     if needs.jobs:
         with pytest.raises(InputError, match=f"{job.kind} {job.key} .queued."):
             RunStore().delete(run.id)
@@ -280,7 +278,7 @@ def test_a_job_waits_for_those_that_it_needs(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_answer_never_waits_behind_trainings(home: Path) -> None:
-    store, spec = JobStore(), RunSpec(dataset="0" * 64, label="x")
+    store, spec = JobStore(), RunSpec(cohort=Cohort(dataset="0" * 64, label="x"))
     for seed in range(3):
         RunStore().submit(spec.model_copy(update={"seed": seed}))
     RunStore().claim("cpu")

@@ -21,7 +21,7 @@ from anndata import AnnData
 from pydantic import BaseModel, ConfigDict
 from threadpoolctl import threadpool_limits
 
-from core.data.check import merge_classes, select_samples
+from core.data.cohort import Cohort
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.data.store import load_dataset
 from core.devices import devices
@@ -53,21 +53,20 @@ class Trial(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataset: str
-    where: dict[str, list[str]] = {}
-    leave_out: tuple[str, ...] = ()
+    cohort: Cohort
+    """Only measures look at its classes."""
     preparation: PreparationSpec = PreparationSpec()
     layout: LayoutSpec = LayoutSpec()
     image_size: int = 64
-    label: str | None = None
-    """Column of the classes; only measures look at it."""
-    merge: dict[str, str] = {}
-    """Class -> the class that it counts as."""
+
+    @property
+    def unlabelled(self) -> "Trial":
+        """The same layout on the same samples, whatever they are."""
+        return self.model_copy(update={"cohort": self.cohort.unlabelled})
 
     def prepare(self, data: AnnData) -> tuple[AnnData, Preprocessor, np.ndarray]:
         """The chosen samples, what was fitted on them, and their prepared values in [0, 1]."""
-        chosen = select_samples(data, self.where, self.leave_out)
-        chosen = merge_classes(chosen, self.label, self.merge)
+        chosen = self.cohort.select(data)
         x = np.asarray(chosen.X)
         names = chosen.var_names.to_numpy().astype(str)
         prepared = Preprocessor.fit(x, names, chosen.uns["scale"], self.preparation)
@@ -84,17 +83,16 @@ class Trial(BaseModel):
     @property
     def layout_path(self) -> Path:
         """Where the fitted layout stands."""
-        return home() / "layouts" / f"{self._digest(exclude={'label', 'merge'})}.npz"
+        return home() / "layouts" / f"{self.unlabelled._digest()}.npz"
 
     @property
     def quality_path(self) -> Path:
         """Where its measures stand."""
         return home() / "layouts" / f"{self._digest()}.json"
 
-    def _digest(self, exclude: set[str] | None = None) -> str:
-        document = {"version": VERSION, **self.model_dump(mode="json", exclude=exclude)}
-        if not self.merge:
-            document.pop("merge", None)  # so that what was measured before it could be is found
+    def _digest(self) -> str:
+        document = self.model_dump(mode="json", exclude={"cohort": {"group", "batch"}})
+        document["version"] = VERSION
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -109,13 +107,13 @@ class LayoutJob(Job):
 
     def title(self) -> str:
         method = LAYOUTS[self.trial.layout.name]
-        return f"Layout {method.title} of dataset {self.trial.dataset[:6]}"
+        return f"Layout {method.title} of dataset {self.trial.cohort.dataset[:6]}"
 
     def inputs(self) -> Inputs:
-        return Inputs((self.trial.dataset,))
+        return Inputs((self.trial.cohort.dataset,))
 
     def effort(self) -> tuple:
-        return (self.kind, self.trial.dataset, self.trial.layout.name)
+        return (self.kind, self.trial.cohort.dataset, self.trial.layout.name)
 
     def stands(self) -> bool:
         return self.trial.quality_path.exists()
@@ -233,10 +231,11 @@ def run_trial(trial: Trial, say: Callable[[str], None] = lambda _: None) -> None
         GeneCanvasError: the dataset is gone, or the genes don't fit the layout.
     """
     say("reading the dataset")
-    data = load_dataset(trial.dataset)
+    data = load_dataset(trial.cohort.dataset)
     say("preparing expression")
     chosen, prepared, unit = trial.prepare(data)
-    labels = None if trial.label is None else chosen.obs[trial.label].to_numpy().astype(str)
+    label = trial.cohort.label
+    labels = None if label is None else chosen.obs[label].to_numpy().astype(str)
     del data, chosen  # as large as what was prepared from it
     seconds = None
     if trial.layout_path.exists():

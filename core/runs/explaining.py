@@ -81,7 +81,7 @@ class ExplainJob(Job):
         return f"{METHODS[self.recipe.method].title} of run {self.about[:6]}"
 
     def inputs(self) -> Inputs:
-        return Inputs((load_spec(self.about).dataset,), (self.about,))
+        return Inputs((load_spec(self.about).cohort.dataset,), (self.about,))
 
     def effort(self) -> tuple:
         return (self.kind, self.about, self.recipe.method)

@@ -28,7 +28,7 @@ class BaselinesJob(Job):
         return f"Baseline models of {some}{more}"
 
     def inputs(self) -> Inputs:
-        datasets = {load_spec(run).dataset for run in self.about}
+        datasets = {load_spec(run).cohort.dataset for run in self.about}
         return Inputs(tuple(sorted(datasets)), self.about)
 
     def stands(self) -> bool:

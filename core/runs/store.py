@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from core.data.store import delete_dataset
+from core.errors import InputError
 from core.home import run_folder
 from core.jobs import store as jobs
 from core.jobs.store import DamagedJob, JobRecord, JobState, JobStore
@@ -42,7 +43,12 @@ class RunStore(JobStore[RunRecord]):
         parent: str | None = None,
         study: str | None = None,
     ) -> tuple[RunRecord, bool]:
-        """Queue the training of a run; see `JobStore.submit`."""
+        """Queue the training of a run; see `JobStore.submit`.
+
+        Raises InputError when the run's cohort has no dataset.
+        """
+        if spec.cohort.dataset is None:
+            raise InputError("The run's cohort has no dataset: give it the id of a stored one.")
         return super().submit(TrainJob(spec=spec), name, parent=parent, study=study)
 
     def add_epoch(self, run: str, fold: int, row: dict[str, Any]) -> None:

@@ -42,13 +42,13 @@ class TrainJob(Job):
 
     def inputs(self) -> Inputs:
         kind, _, run = self.spec.network.weights.partition(":")
-        return Inputs((self.spec.dataset,), (run,) if kind == "run" else ())
+        return Inputs((self.spec.cohort.dataset,), (run,) if kind == "run" else ())
 
     def effort(self) -> tuple:
         spec = self.spec
         network, training, split = spec.network, spec.training, spec.split
         return (
-            spec.dataset, network.backbone, network.image_size, network.head, network.freeze,
+            spec.cohort.dataset, network.backbone, network.image_size, network.head, network.freeze,
             training.epochs, training.batch_size, spec.variants, split.kind, split.folds,
             split.repeats, split.sizes,
         )  # fmt: skip
