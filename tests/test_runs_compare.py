@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from core.__main__ import main
+from core.cli import main
 from core.data.simulate import simulate
 from core.data.store import add_dataset, delete_dataset
 from core.errors import InputError

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from core.__main__ import main
+from core.cli import main
 from core.data.store import add_dataset, damaged_datasets, list_datasets, load_dataset
 from core.errors import DamageError, InputError
 from core.explain.methods import Recipe

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from core.__main__ import main
+from core.cli import main
 from core.data.choices import Choices, save_choices
 from core.data.store import add_dataset, load_dataset
 from core.explain.evidence import judge_data

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.__main__ import main
+from core.cli import main
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.errors import InputError
