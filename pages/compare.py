@@ -10,6 +10,11 @@ import plotly.graph_objects as go
 import streamlit as st
 from sklearn.metrics import confusion_matrix
 
+from core.compare.comparison import compare
+from core.compare.effects import cross_settings, grid_of, measure_effects
+from core.compare.latex import latex_table
+from core.compare.records import REPEATS, Comparison
+from core.compare.settings import say_setting, say_value, split_settings
 from core.data.store import get_record
 from core.errors import DamageError, InputError
 from core.evaluation.differences import LEVEL
@@ -31,18 +36,6 @@ from core.plots.compare import (
     reliability_diagram,
     score_dots,
     score_grid,
-)
-from core.runs.compare import (
-    REPEATS,
-    Comparison,
-    compare,
-    cross_settings,
-    grid_of,
-    latex_table,
-    measure_effects,
-    say_setting,
-    say_value,
-    split_settings,
 )
 from core.runs.outcome import (
     NETWORK,

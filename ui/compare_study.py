@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.compare.learning_curve import LearningCurve, measure_curves
+from core.compare.published import SOURCES, list_published, put_beside_published
+from core.compare.records import HEADLINE_BASELINE, Comparison
 from core.evaluation.metrics import Metric
 from core.plots.compare import cost_dots, learning_curves
-from core.runs.compare import Comparison
-from core.runs.learning_curve import LearningCurve, measure_curves
 from core.runs.outcome import DRAWS_BY_NAME, NETWORK, Outcome
-from core.runs.published import SOURCES, list_published, put_beside_published
 from ui.parts import download_table, escape_markdown, show_figure
 
 SHOWN_COSTS = 12
@@ -70,7 +70,7 @@ def show_cost(comparison: Comparison, metric: Metric) -> None:
     table = table.sort_values("score", ascending=metric.best < metric.worst, kind="stable")
     st.markdown("#### Cost beside benefit")
     plain = max(
-        (s for s in comparison.setups if s.kind == "baseline" and s.name.startswith("Logistic")),
+        (s for s in comparison.setups if s.kind == "baseline" and s.model == HEADLINE_BASELINE),
         key=lambda setup: setup.splits,
         default=None,
     )

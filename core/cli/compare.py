@@ -15,11 +15,11 @@ from core.cli.options import (
 )
 from core.cli.output import give, say
 from core.cli.run import UNREAD
+from core.compare.comparison import compare_runs
 from core.data.store import add_dataset, content_hash
 from core.errors import InputError
 from core.evaluation.metrics import METRICS
 from core.models.baselines import BASELINES
-from core.runs.compare import compare_runs
 from core.runs.launch import ensure_workers
 from core.runs.outcome import compute_baselines
 from core.runs.preflight import preflight

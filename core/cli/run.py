@@ -17,9 +17,9 @@ from core.cli.options import (
     take_roles,
 )
 from core.cli.output import give, say
+from core.compare.gap import explain_gap
 from core.data.store import add_dataset, content_hash
 from core.errors import DamageError, InputError
-from core.runs.gap import explain_gap
 from core.runs.launch import ensure_workers
 from core.runs.preflight import preflight
 from core.runs.result import headline, load_result
