@@ -32,7 +32,7 @@ POINTERS = {"click": "Click a gene", "draw": "Draw around genes"}
 
 def ask_trial(record: DatasetRecord) -> Trial:
     """The column on the left: which samples, which genes, which layout."""
-    label = pick_role(record, "label")
+    pick_role(record, "label")
     choices = decided(record)
     above = st.container()
     genes = ask_genes(record, choices.preparation.genes)
@@ -51,10 +51,7 @@ def ask_trial(record: DatasetRecord) -> Trial:
     check_fields(PreparationSpec, {"genes": genes})
     check_fields(NetworkSpec, {"image_size": size})
     preparation = choices.preparation.model_copy(update={"genes": genes, "scaling": scaling})
-    return Trial(
-        dataset=record.id, where=choices.where, leave_out=choices.leave_out,
-        preparation=preparation, layout=layout, image_size=size, label=label, merge=choices.merge,
-    )  # fmt: skip
+    return Trial(cohort=choices.cohort, preparation=preparation, layout=layout, image_size=size)
 
 
 def offer_layout(layout: GeneLayout) -> None:
@@ -135,7 +132,7 @@ def show_page() -> None:
         if layout is None:
             return
         prepared = prepare(trial)
-        show_images(Painting(trial, layout, prepared, class_of(prepared, trial.label)), record)
+        show_images(Painting(trial, layout, prepared, class_of(prepared, trial.cohort)), record)
         with left:
             offer_layout(layout)
         if st.button("Train on these →", type="primary"):

@@ -11,6 +11,7 @@ from core.compare.tables import list_costs, list_models, list_ranks, list_runs, 
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.runs.outcome import load_outcome
+from core.runs.spec import setting_title
 from tests.test_runs_compare import finish_run
 
 
@@ -32,7 +33,7 @@ def test_single_runs_are_listed_with_their_plain_models_once(dataset: str) -> No
     assert plain_score(found) == outcomes[0].scores("logistic_regression")["accuracy"]
     rows = list_runs(found)
     assert rows["run"].tolist() == [run[:6] for run in runs]
-    assert rows["training.epochs"].tolist() == ["1", "2"]
+    assert rows[setting_title("training.epochs")].tolist() == ["1", "2"]
     assert "control" not in rows
     costs = list_costs(found)
     assert costs["low"].tolist() == [run.interval[0] for run in reversed(found.runs)]

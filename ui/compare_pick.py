@@ -25,7 +25,8 @@ def pick_dataset_runs(records: Sequence[RunRecord]) -> list[RunRecord]:
     """The runs of one dataset and class; the choice stands in the link."""
     questions: dict[tuple[str, str], list[RunRecord]] = {}
     for record in records:
-        questions.setdefault((record.spec.dataset, record.spec.label), []).append(record)
+        cohort = record.spec.cohort
+        questions.setdefault((cohort.dataset, cohort.label), []).append(record)
     wanted = st.query_params.get("runs", "").split(",")
     keys = sorted(questions, key=lambda key: all(r.id not in wanted for r in questions[key]))
     if len(keys) == 1:

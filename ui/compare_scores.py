@@ -11,6 +11,7 @@ from core.escape import escape_markdown
 from core.evaluation.metrics import METRICS
 from core.plots.compare import rank_dots, score_dots
 from core.runs.outcome import DRAWS_BY_NAME, Outcome
+from core.runs.spec import setting_title
 from ui.parts import decimals, download_table, show_figure
 
 SHOWN_ROWS = 24
@@ -29,7 +30,7 @@ def show_scores(comparison: Comparison, outcomes: list[Outcome]) -> None:
         st.caption(f"The best {SHOWN_ROWS} of {len(table)}; the CSV has all.")
     st.markdown("#### Runs")
     rows = list_runs(comparison)
-    differing = [name for name in comparison.runs[0].settings if name != "seed"]
+    differing = [setting_title(name) for name in comparison.runs[0].settings if name != "seed"]
     levels = {name: list(dict.fromkeys(rows[name])) for name in differing}
     st.dataframe(
         rows.assign(**{name: [[value] for value in rows[name]] for name in differing}),
@@ -46,7 +47,10 @@ def show_scores(comparison: Comparison, outcomes: list[Outcome]) -> None:
     if comparison.equal:
         with st.expander(f"{len(comparison.equal)} settings are the same in all of them"):
             equal = pd.DataFrame(
-                [(name, say_value(name, value)) for name, value in comparison.equal.items()],
+                [
+                    (setting_title(name), say_value(name, value))
+                    for name, value in comparison.equal.items()
+                ],
                 columns=["setting", "value"],
             )
             st.dataframe(equal, hide_index=True)

@@ -15,6 +15,7 @@ from core.evaluation.differences import LEVEL
 from core.evaluation.metrics import Metric
 from core.plots.compare import effect_dots, learning_curves, score_grid
 from core.runs.outcome import NETWORK, Outcome
+from core.runs.spec import setting_title
 from ui.parts import show_figure
 
 
@@ -25,19 +26,25 @@ def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
         return
     differing, _ = split_settings([outcome.settings for outcome in outcomes])
     factors = [name for name in differing if name != "seed"]
+    titles = [setting_title(name) for name in factors]
     effects = measure_effects(outcomes, metric.name)
+    effects["setting"] = effects["setting"].map(setting_title)
     if len(factors) >= 2:
         st.markdown("#### One setting against another")
         down, across, _ = st.columns([1, 1, 2])
-        row = down.selectbox("Rows", factors, key="rows", persist_state="session")
+        row = down.selectbox(
+            "Rows", factors, key="rows", persist_state="session", format_func=setting_title
+        )
         column = across.selectbox(
             "Columns", [name for name in factors if name != row], key="columns",
-            persist_state="session",
+            persist_state="session", format_func=setting_title,
         )  # fmt: skip
         table, each = cross_settings(outcomes, row, column, metric.name)
+        table = table.rename_axis(index=setting_title(row), columns=setting_title(column))
         show_figure(
             score_grid(table, metric.title, percent=metric.is_share), table.reset_index(), "grid",
-            alt=f"{metric.title} by {row} and {column}", key="grid",
+            alt=f"{metric.title} by {table.index.name} and {table.columns.name}",
+            key="grid",
         )  # fmt: skip
         counted = each * int(table.notna().sum().sum())
         st.caption(
@@ -54,7 +61,7 @@ def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
         st.markdown("#### What each setting does, on runs that differ in it alone")
         show_figure(effect_dots(effects), effects, "effects", alt="Effect of each setting's levels",
                     key="effects")  # fmt: skip
-        untold = [name for name in factors if name not in set(effects["setting"])]
+        untold = [title for title in titles if title not in set(effects["setting"])]
         if untold:
             st.caption(
                 f"Nothing can be said about {', '.join(untold)}: no runs differ in it alone."
@@ -72,7 +79,7 @@ def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
     elif factors:
         st.info(
             "What a setting does can be told where runs differ in it alone: one of each level, "
-            f"with equal seeds. These runs differ in {', '.join(factors)}."
+            f"with equal seeds. These runs differ in {', '.join(titles)}."
         )
     else:
         st.info("These runs differ in no setting but the seed.")

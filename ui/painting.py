@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.data.cohort import Cohort
 from core.data.prepare import Z_LIMIT
 from core.data.store import DatasetRecord
 from core.escape import escape_markdown
@@ -70,14 +71,14 @@ class Painting(NamedTuple):
 def average(samples: Trial, in_sd: bool) -> ClassMeans:
     """The mean of each class, and how it differs from all other samples."""
     prepared = prepare(samples)
-    return average_classes(prepared.unit, class_of(prepared, samples.label), in_sd=in_sd)
+    return average_classes(prepared.unit, class_of(prepared, samples.cohort), in_sd=in_sd)
 
 
-def class_of(prepared: Prepared, label: str | None) -> np.ndarray:
+def class_of(prepared: Prepared, cohort: Cohort) -> np.ndarray:
     """The class of each sample; one for all when no column is chosen."""
-    if label is None:
+    if cohort.label is None:
         return np.full(prepared.data.n_obs, "all samples")
-    return prepared.data.obs[label].to_numpy().astype(str)
+    return prepared.data.obs[cohort.label].astype(str).replace(cohort.merge).to_numpy().astype(str)
 
 
 def under_pointer(classes: ClassMeans, chosen: str) -> dict[str, np.ndarray]:

@@ -9,14 +9,13 @@ from core.cli.options import (
     add_choice,
     add_command,
     add_label_options,
-    read_data,
-    read_where,
+    given_cohort,
+    put_to_data,
     take_roles,
 )
 from core.cli.output import give, say
-from core.cli.run import UNREAD
 from core.compare.comparison import compare_runs
-from core.data.store import add_dataset, content_hash
+from core.data.store import add_dataset
 from core.errors import InputError
 from core.evaluation.metrics import METRICS
 from core.models.baselines import BASELINES
@@ -93,25 +92,18 @@ def train_study(options: argparse.Namespace) -> int:
         raise InputError(f"There is no file {options.study}.")
     study = read_study(options.study.read_bytes())
     take_roles(options)
-    given = {name: getattr(options, name) for name in ("label", "group") if getattr(options, name)}
-    if options.where:
-        given["where"] = read_where(options)
-    documents = [{**run, **given} for run in study.runs]
-    if options.data is None and any("dataset" not in run for run in documents):
-        raise InputError("Say which data to train on: --data FILE, or a dataset in the study.")
-    if options.data is None:
-        specs = [RunSpec.parse(run) for run in documents]
-        for spec in specs:
-            preflight(spec)
-    else:
-        specs = [RunSpec.parse({**run, "dataset": UNREAD}) for run in documents]
-        options.label, options.group = specs[0].label, specs[0].group
-        data = read_data(options)
-        dataset = content_hash(data)
-        specs = [spec.model_copy(update={"dataset": dataset}) for spec in specs]
+    given = given_cohort(options)
+    specs = [RunSpec.parse({**run, "cohort": {**run["cohort"], **given}}) for run in study.runs]
+    if options.data is not None:
+        specs, data = put_to_data(specs, options)
         for spec in specs:
             preflight(spec, data)
         add_dataset(data, Path(options.data).stem)
+    elif any(spec.cohort.dataset is None for spec in specs):
+        raise InputError("Say which data to train on: --data FILE, or a dataset in the study.")
+    else:
+        for spec in specs:
+            preflight(spec)
     store = RunStore()
     submitted = {spec.id: store.submit(spec, study=study.name)[1] for spec in specs}
     say(f"{study.name}: {len(submitted)} runs, {sum(submitted.values())} of them new")

@@ -9,8 +9,8 @@ from core.cli.options import (
     add_command,
     add_data_options,
     add_group,
+    given_cohort,
     read_data,
-    read_where,
     take_roles,
 )
 from core.cli.output import Progress, give
@@ -24,7 +24,8 @@ from core.data.catalogue import (
     kept,
     own_entries,
 )
-from core.data.check import check_dataset, select_samples
+from core.data.check import check_dataset
+from core.data.cohort import Cohort
 
 MOST_CLASSES = 20
 """Classes that are listed."""
@@ -48,8 +49,9 @@ def add_commands(commands: Any) -> None:
 def check_data(options: argparse.Namespace) -> int:
     """The card of a file or a stored dataset, with its findings."""
     take_roles(options)
-    data = select_samples(read_data(options), read_where(options))
-    card = check_dataset(data, options.label, options.group, options.batch)
+    cohort = Cohort(**given_cohort(options), batch=options.batch)
+    data = cohort.select(read_data(options))
+    card = check_dataset(data, cohort.label, cohort.group, cohort.batch)
     columns = data.uns.get("columns", [])
     lines = [f"{card.samples} samples x {card.genes} genes, {card.scale}", *data.uns["notes"]]
     lines += [

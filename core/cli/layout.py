@@ -8,13 +8,13 @@ from core.cli.options import (
     add_command,
     add_data_options,
     add_spec_options,
+    given_cohort,
     given_fields,
     read_data,
-    read_where,
     take_roles,
 )
 from core.cli.output import give
-from core.data.check import select_samples
+from core.data.cohort import Cohort
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
 from core.models.spec import NetworkSpec
@@ -39,7 +39,7 @@ def lay_out(options: argparse.Namespace) -> int:
     preparation = PreparationSpec(**given.get("preparation", {}))
     chosen = LayoutSpec(**given.get("layout", {}))
     take_roles(options)
-    data = select_samples(read_data(options), read_where(options))
+    data = Cohort(**given_cohort(options)).select(read_data(options))
     prepared = Preprocessor.fit(data.X, data.var_names.to_numpy(), data.uns["scale"], preparation)
     layout = fit_layout(
         prepared.transform(data.X), prepared.genes, chosen, options.image_size, options.seed

@@ -3,7 +3,7 @@
 import argparse
 import csv
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -14,12 +14,13 @@ from core.cli.output import say
 from core.data.prepare import PreparationSpec
 from core.data.read import Orientation, read_dataset
 from core.data.roles import CHOSEN, ROLES, Role, check_role
-from core.data.store import find_dataset, load_dataset
+from core.data.store import content_hash, find_dataset, load_dataset
 from core.errors import InputError
 from core.images.layouts import LAYOUTS, LayoutSpec
 from core.models.backbones import BACKBONES
 from core.models.spec import NetworkSpec
 from core.records import say_unknown
+from core.runs.spec import RunSpec
 from core.training.augmentations import AUGMENTATIONS
 from core.training.spec import TrainingSpec
 from core.training.splits import SPLITS, SplitSpec
@@ -182,7 +183,29 @@ def given_fields(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     return given
 
 
-def read_where(options: argparse.Namespace) -> dict[str, list[str]]:
+def given_cohort(options: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a cohort that were given."""
+    given: dict[str, Any] = {name: getattr(options, name) for name in ("label", "group")}
+    given["where"] = _read_where(options)
+    return {name: value for name, value in given.items() if value}
+
+
+def put_to_data(
+    specs: Sequence[RunSpec], options: argparse.Namespace
+) -> tuple[list[RunSpec], AnnData]:
+    """The runs on the data that was named, and that data, read with the runs' columns in mind."""
+    cohort = specs[0].cohort
+    options.label, options.group = cohort.label, cohort.group
+    data = read_data(options)
+    dataset = content_hash(data)
+    put = [
+        spec.model_copy(update={"cohort": spec.cohort.model_copy(update={"dataset": dataset})})
+        for spec in specs
+    ]
+    return put, data
+
+
+def _read_where(options: argparse.Namespace) -> dict[str, list[str]]:
     """Column -> values of the samples to keep; raises InputError unless it is COLUMN=VALUE."""
     where = {}
     for condition in options.where:

@@ -11,23 +11,20 @@ from core.cli.options import (
     add_command,
     add_label_options,
     add_spec_options,
+    given_cohort,
     given_fields,
-    read_data,
-    read_where,
+    put_to_data,
     take_roles,
 )
 from core.cli.output import give, say
 from core.compare.gap import explain_gap
-from core.data.store import add_dataset, content_hash
+from core.data.store import add_dataset
 from core.errors import DamageError, InputError
 from core.runs.launch import ensure_workers
 from core.runs.preflight import preflight
 from core.runs.result import headline, load_result
 from core.runs.spec import PRESETS, RunSpec
 from core.runs.store import RunRecord, RunState, RunStore
-
-UNREAD = "0" * 64
-"""Stands for the id of a dataset that is still to be read."""
 
 
 def add_commands(commands: Any) -> None:
@@ -55,24 +52,20 @@ def run(options: argparse.Namespace) -> int:
     if options.preset:
         document = PRESETS[options.preset].fill(document)
     take_roles(options)
-    for name in ("label", "group", "seed"):
-        if getattr(options, name) is not None:
-            document[name] = getattr(options, name)
-    if options.where:
-        document["where"] = read_where(options)
-    if options.data is None and "dataset" not in document:
-        raise InputError("Say which data to train on: --data FILE, or a SPEC.yaml with a dataset.")
-    if "label" not in document:
+    document["cohort"] = {**document.get("cohort", {}), **given_cohort(options)}
+    if options.seed is not None:
+        document["seed"] = options.seed
+    if document["cohort"].get("label") is None:
         raise InputError("Say which column holds the class: --label COLUMN.")
-    options.label, options.group = document["label"], document.get("group")
-    spec = RunSpec.parse({"dataset": UNREAD, **document})
-    if options.data is None:
-        preflight(spec)
-    else:
-        data = read_data(options)
-        spec = spec.model_copy(update={"dataset": content_hash(data)})
+    spec = RunSpec.parse(document)
+    if options.data is not None:
+        [spec], data = put_to_data([spec], options)
         preflight(spec, data)
         add_dataset(data, Path(options.data).stem)
+    elif spec.cohort.dataset is None:
+        raise InputError("Say which data to train on: --data FILE, or a SPEC.yaml with a dataset.")
+    else:
+        preflight(spec)
     store = RunStore()
     record, created = store.submit(spec)
     if not created:

@@ -67,10 +67,10 @@ def say_value(name: str, value: Any) -> str:
 
     Of lists only their length and, because two may be equally long, a digest is said.
     """
-    if name == "where":
+    if name == "cohort.where":
         chosen = [f"{column} is {' or '.join(values)}" for column, values in value.items()]
         return ", ".join(chosen) or "all samples"
-    if name == "merge":
+    if name == "cohort.merge":
         return ", ".join(f"{one} as {other}" for one, other in value.items()) or "classes as given"
     if isinstance(value, list):
         digest = blake2b("\n".join(value).encode(), digest_size=2).hexdigest()
@@ -84,8 +84,8 @@ def say_setting(name: str, value: Any) -> str:
     Of a path only its end is said: 'weights file net.pth' for 'file:/a/net.pth'.
     """
     said = say_value(name, value)
-    if name in ("where", "merge"):
+    if name in ("cohort.where", "cohort.merge"):
         return said
     kind, _, place = said.partition(":")
-    short = kind[:6] if name == "dataset" else f"{kind} {Path(place).name}".strip()
+    short = kind[:6] if name == "cohort.dataset" else f"{kind} {Path(place).name}".strip()
     return f"{name.rpartition('.')[2].replace('_', ' ')} {short}"

@@ -10,6 +10,7 @@ from core.compare.settings import say_setting, say_value
 from core.evaluation.metrics import METRICS
 from core.models.baselines import BASELINES
 from core.runs.outcome import NETWORK, Outcome
+from core.runs.spec import setting_title
 
 NOTHING = (np.nan, np.nan)
 """The limits of an interval that there is not."""
@@ -75,7 +76,7 @@ def list_runs(comparison: Comparison) -> pd.DataFrame:
             {
                 "run": run.run[:6],
                 **({"control": run.control or ""} if controls else {}),
-                **{name: say_value(name, value) for name, value in run.settings.items()},
+                **{setting_title(k): say_value(k, value) for k, value in run.settings.items()},
                 "n": run.n_test,
                 "patients": run.patients,
                 chosen.title: run.metrics[chosen.name],

@@ -130,16 +130,16 @@ def explain_numbers(
             f"Controls, never the best network: {'; '.join(controls)}. With permuted labels only "
             "chance is left; a random layout shows what the neighbourhoods on the image are worth."
         )
-    if len({(o.spec.dataset, o.spec.label) for o in outcomes}) > 1:
+    if len({(o.spec.cohort.dataset, o.spec.cohort.label) for o in outcomes}) > 1:
         notes.append("These runs answer different questions: their datasets or classes differ.")
     decisive = [f.message for o in outcomes for f in o.result.findings or [] if f.decisive]
     notes += dict.fromkeys(decisive)
-    if any(o.spec.group is None for o in outcomes):
+    if any(o.spec.cohort.group is None for o in outcomes):
         notes.append(
             "Without a patient column each sample counts as a patient of its own; if patients have "
             "several, the intervals are too short."
         )
-    if any(o.spec.group is not None and not o.patients_known for o in outcomes):
+    if any(o.spec.cohort.group is not None and not o.patients_known for o in outcomes):
         notes.append(
             "The dataset was deleted, so each sample counts as a patient of its own; if patients "
             "have several, the intervals are too short."
