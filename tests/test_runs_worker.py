@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.compare.comparison import compare_runs
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.devices import devices
@@ -26,7 +27,6 @@ from core.jobs import launch
 from core.jobs.launch import ensure_workers
 from core.jobs.worker import explain_failure
 from core.processes import ROOT
-from core.runs.compare import compare_runs
 from core.runs.explain import class_genes, load_attribution
 from core.runs.explaining import explain_run, explanation_state
 from core.runs.result import headline, load_predictions, load_result

@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.compare.gap import explain_gap
 from core.devices import devices
 from core.errors import DamageError, GeneCanvasError, InputError
 from core.home import home
@@ -17,7 +18,6 @@ from core.jobs.launch import ensure_workers
 from core.jobs.schedule import Expected, expect
 from core.plots.figures import confusion_matrix, learning_curves
 from core.runs.doctor import list_again, reopen, unlisted_runs
-from core.runs.gap import explain_gap
 from core.runs.result import headline, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunState, RunStore, bytes_of, read_log
