@@ -1,6 +1,6 @@
 """Runs on a page: the queue and its studies, one run while it trains, and how it ended."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,16 +36,8 @@ from ui.parts import (
     show_figure,
 )
 from ui.whatif import show_family, show_whatif
+from ui.work import BADGES, act
 
-BADGES = {
-    RunState.QUEUED: ":gray-badge[queued]",
-    RunState.PAUSED: ":gray-badge[paused]",
-    RunState.RUNNING: ":blue-badge[running]",
-    RunState.DONE: ":green-badge[done]",
-    RunState.FAILED: ":red-badge[failed]",
-    RunState.OUT_OF_MEMORY: ":red-badge[out of memory]",
-    RunState.CANCELLED: ":orange-badge[cancelled]",
-}
 SAFE = "It is safe to close this tab."
 
 
@@ -211,18 +203,6 @@ def watch_study(study: str) -> None:
             act("Cancel the rest", cancel_all, left, key=f"cancel {study}")
         if not paused:
             ensure_workers()
-
-
-def act(label: str, action: Callable, *args: object, key: str, **looks: object) -> None:
-    """A button for something that may have become impossible a moment ago; then it says so."""
-
-    def attempt() -> None:
-        try:
-            action(*args)
-        except GeneCanvasError as error:
-            st.toast(escape_markdown(str(error)))
-
-    st.button(label, key=key, on_click=attempt, **looks)
 
 
 def cancel_all(records: Sequence[RunRecord]) -> None:

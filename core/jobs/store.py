@@ -613,6 +613,13 @@ class JobStore(Generic[Record]):
                 f"SELECT count(*) FROM jobs WHERE {READY} AND lane = ?", (lane,)
             ).fetchone()[0]
 
+    def unfinished(self) -> int:
+        """How many jobs wait or run, of whatever lane."""
+        with self._reading() as db:
+            return db.execute(
+                "SELECT count(*) FROM jobs WHERE state IN ('queued', 'paused', 'running')"
+            ).fetchone()[0]
+
     def running(self) -> dict[str, Worker]:
         """Each running job and who runs it."""
         with self._reading() as db:

@@ -22,7 +22,7 @@ from core.errors import Cancelled, GeneCanvasError, InputError, StoreError
 from core.files import write_json
 from core.jobs.job import KINDS, Lane
 from core.jobs.processor import let_go, prepare_torch
-from core.jobs.store import JobRecord, JobState, JobStore, Requests, log_path
+from core.jobs.store import JobRecord, JobState, JobStore, Requests, Worker, log_path
 from core.lease import Lease
 from core.processes import ROOT
 
@@ -96,26 +96,32 @@ def main(device: str, lane: Lane, slot: int) -> None:
     looked at once more: a job that was queued in that moment found the lease held, and nobody else
     would come for it.
     """
-    store, stop, program = JobStore(), Stop(), read_program()
-    lease = Lease(store.lease_path(device, lane, slot))
+    store, worker = JobStore(), Worker(device, lane, slot)
     with suppress(OSError):
         os.nice(NICE[lane] - os.nice(0))
+    try:
+        _serve(store, Lease(store.lease_path(*worker)), worker)
+    except StoreError:
+        if store.path.exists():  # else it went with its home
+            raise
+
+
+def _serve(store: JobStore, lease: Lease, worker: Worker) -> None:
+    stop, program = Stop(), read_program()
     while lease.acquire():
-        persist(store, lambda: store.take_over(device, lane, slot))
+        persist(store, lambda: store.take_over(*worker))
         persist(store, store.clean)
         with store.kept_open() as changed:
 
             def ends() -> bool:
                 return stop.asked or not lease.stands() or read_program() != program
 
-            while not ends() and _await_work(store, lane, changed, ends):
-                while not stop.asked and (
-                    record := persist(store, lambda: store.claim(device, lane, slot))
-                ):
-                    run_one(store, record, device, stop)
+            while not ends() and _await_work(store, worker.lane, changed, ends):
+                while not stop.asked and (record := persist(store, lambda: store.claim(*worker))):
+                    run_one(store, record, worker.device, stop)
             leaving = ends()
         lease.release()
-        if leaving or not persist(store, lambda: store.waiting(lane)):
+        if leaving or not persist(store, lambda: store.waiting(worker.lane)):
             return
 
 
