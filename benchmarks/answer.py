@@ -27,7 +27,8 @@ from core.devices import devices
 from core.explain.methods import Recipe
 from core.jobs.job import Job, Lane
 from core.jobs.launch import request
-from core.jobs.store import JobState, JobStore
+from core.jobs.record import JobState
+from core.jobs.store import JobStore
 from core.lease import holder, is_held
 from core.runs.explaining import ExplainJob
 from core.runs.spec import PRESETS, RunSpec

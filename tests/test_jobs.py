@@ -25,7 +25,8 @@ from core.images.trial import LayoutJob, Trial
 from core.jobs import launch
 from core.jobs.job import KINDS, Inputs, Job, Lane, job_class
 from core.jobs.launch import ensure_workers, request
-from core.jobs.store import JobState, JobStore, Worker, read_log
+from core.jobs.record import JobState, Worker, read_log
+from core.jobs.store import JobStore
 from core.jobs.worker import Stop, run_one
 from core.runs.execute import Silent, execute
 from core.runs.explaining import EvidenceJob, ExplainJob

@@ -325,7 +325,7 @@ def test_every_device_has_a_worker_and_one_may_die(dataset: str, two_devices: li
     store.cancel(other)
     wait_until(lambda: all(store.get(run).state == RunState.DONE for run in short))
     for run in short:
-        assert read_log(run).count(f": run {run} on cpu") == 1
+        assert read_log(run).count(f": train {run} on cpu") == 1
         assert store.epochs(run)["epoch"].tolist() == [1, 2]
 
 

@@ -10,8 +10,9 @@ from core.errors import GeneCanvasError
 from core.escape import escape_markdown
 from core.jobs.job import Lane
 from core.jobs.launch import WORKERS, cancel, ensure_workers
+from core.jobs.record import JobRecord, JobState, read_log
 from core.jobs.schedule import Expected, expect
-from core.jobs.store import KEPT_DAYS, JobRecord, JobState, JobStore, read_log
+from core.jobs.store import KEPT_DAYS, JobStore
 from core.words import say_duration
 from ui.parts import errors, go_to
 

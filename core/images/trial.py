@@ -33,7 +33,8 @@ from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
 from core.images.quality import LayoutQuality, measure_layout
 from core.jobs.job import Inputs, Job, Reporter
 from core.jobs.launch import WORKERS, cancel, ensure_workers, find, request
-from core.jobs.store import JobState, JobStore
+from core.jobs.record import JobState
+from core.jobs.store import JobStore
 
 VERSION = 3
 """To be raised when a layout or a measure changes, so that nothing older is shown as its result."""

@@ -116,9 +116,12 @@ class Job(BaseModel):
         """What decides how long it takes: jobs that agree in it take about as long."""
         return (self.kind,)
 
-    def stands(self) -> bool:
-        """Whether its result is there, so that nothing is to be done."""
-        return False
+    def stands(self) -> bool | None:
+        """Whether its result is there, so that nothing is to be done.
+
+        None where that is what the job's record says.
+        """
+        return None
 
     def run(self, folder: Path, reporter: Reporter, device: str) -> None:
         """Do the work; what needs torch is imported here.

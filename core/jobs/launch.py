@@ -9,7 +9,8 @@ from pathlib import Path
 
 from core.devices import devices
 from core.jobs.job import KINDS, Job, Lane
-from core.jobs.store import JobRecord, JobStore, Worker
+from core.jobs.record import JobRecord, JobState, Worker
+from core.jobs.store import JobStore
 from core.jobs.worker import warm_seconds
 from core.lease import holder, is_held
 from core.processes import start_detached
@@ -66,7 +67,7 @@ def _start(store: JobStore, worker: Worker) -> None:
 
 
 def request(job: Job) -> JobRecord | None:
-    """See that a job gets done, also one that has failed or was cancelled before.
+    """See that a job gets done, also one that failed, was cancelled, or whose result is gone.
 
     Nothing happens, and there may be no record, where its result stands.
     """
@@ -74,7 +75,8 @@ def request(job: Job) -> JobRecord | None:
         return JobStore().look_up(job) if JobStore.exists() else None
     store = JobStore()
     record, created = store.submit(job)
-    if not created and record.state.finished:
+    gone = record.state == JobState.DONE and job.stands() is False
+    if not created and (record.state.resumable or gone):
         store.resume(record.id, again=True)
         record = store.get(record.id)
     ensure_workers()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
 
-from core.jobs.store import JobRecord, JobState
+from core.jobs.record import JobRecord, JobState
 
 
 @dataclass(frozen=True)

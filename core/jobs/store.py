@@ -8,16 +8,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any, ClassVar, Generic, TypeVar
 
 from core.errors import DamageError, InputError, StoreError
 from core.home import home
 from core.jobs.job import KINDS, Job, Lane, job_class
 from core.jobs.migrations import MIGRATIONS
+from core.jobs.record import DamagedJob, JobRecord, JobState, Requests, Worker, read_log
 from core.lease import is_held
 
 DOOMED = "deleted-"
@@ -29,92 +27,6 @@ LOG_END = 1500
 KEPT_DAYS = 7
 """Days for which an interactive job that has ended is kept."""
 BY_USER = "Cancelled by the user."
-
-
-class JobState(StrEnum):
-    """Where a job is on its way."""
-
-    QUEUED = "queued"
-    PAUSED = "paused"
-    """Waits until its study goes on."""
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    OUT_OF_MEMORY = "out of memory"
-    CANCELLED = "cancelled"
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more happens by itself."""
-        return self == JobState.DONE or self.resumable
-
-    @property
-    def resumable(self) -> bool:
-        """Whether the job ended without a result and can go on from where it was."""
-        return self in (JobState.FAILED, JobState.OUT_OF_MEMORY, JobState.CANCELLED)
-
-
-class JobRecord(BaseModel):
-    """A job as the store knows it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    """What it was stored under; its key, unless an earlier version counted in another way."""
-    kind: str
-    lane: Lane
-    place: int
-    """Jobs of a lane are run in the order of this number."""
-    name: str
-    job: Job
-    state: JobState
-    reason: str | None
-    created: datetime
-    started: datetime | None
-    finished: datetime | None
-    done: int
-    total: int
-    message: str
-    parent: str | None
-    """The job that this one asks a what-if of."""
-    study: str | None
-    """The name of the study that it belongs to."""
-    device: str | None
-    """Where it runs, or ran last, such as cuda:0."""
-    slot: int
-    """Which of the device's workers for the lane runs it, or ran it last."""
-
-    @property
-    def folder(self) -> Path:
-        """The job's folder, which also holds its log."""
-        return self.job.folder(self.id)
-
-
-class DamagedJob(NamedTuple):
-    """A job whose content this program doesn't understand: it can only be deleted."""
-
-    id: str
-    name: str
-    state: str
-    why: str
-
-
-class Requests(NamedTuple):
-    """What somebody asks of a running job."""
-
-    cancel: bool
-    """Stop soon."""
-    enough: bool
-    """End early, with what there is."""
-
-
-class Worker(NamedTuple):
-    """Who runs jobs: one process."""
-
-    device: str | None
-    """None for workers of early versions."""
-    lane: Lane = Lane.QUEUE
-    slot: int = 0
 
 
 Record = TypeVar("Record", bound=JobRecord)
@@ -706,21 +618,6 @@ READY = (
     "AND other.state IN ('queued', 'paused', 'running'))"
 )
 """Waits for nothing but a worker. What needs a job that ended without a result says so itself."""
-
-
-def log_path(folder: Path) -> Path:
-    """Where a job writes what it prints."""
-    return folder / "log.txt"
-
-
-def read_log(folder: Path, lines: int = 40) -> str:
-    """The last lines of a job's log; empty while there is none."""
-    path = log_path(folder)
-    if not path.exists():
-        return ""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 200 * lines))
-        return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
 
 
 def _insert(db: sqlite3.Connection, id: str, job: Job, **columns: str | None) -> None:

@@ -22,7 +22,8 @@ from core.errors import Cancelled, GeneCanvasError, InputError, StoreError
 from core.files import write_json
 from core.jobs.job import KINDS, Lane
 from core.jobs.processor import let_go, prepare_torch
-from core.jobs.store import JobRecord, JobState, JobStore, Requests, Worker, log_path
+from core.jobs.record import JobRecord, JobState, Requests, Worker, log_path
+from core.jobs.store import JobStore
 from core.lease import Lease
 from core.processes import ROOT
 
@@ -98,7 +99,7 @@ def main(device: str, lane: Lane, slot: int) -> None:
     """
     store, worker = JobStore(), Worker(device, lane, slot)
     with suppress(OSError):
-        os.nice(NICE[lane] - os.nice(0))
+        os.nice(max(NICE[lane] - os.nice(0), 0))
     try:
         _serve(store, Lease(store.lease_path(*worker)), worker)
     except StoreError:

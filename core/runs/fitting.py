@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from core.jobs.job import Inputs, Job, Reporter, stoppable
 from core.jobs.launch import find, request
-from core.jobs.store import JobState
+from core.jobs.record import JobState
 from core.runs.outcome import compute_baselines, missing_baselines
 from core.runs.result import load_spec
 

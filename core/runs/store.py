@@ -9,8 +9,9 @@ import pandas as pd
 from core.data.store import delete_dataset
 from core.errors import InputError
 from core.home import run_folder
-from core.jobs import store as jobs
-from core.jobs.store import DamagedJob, JobRecord, JobState, JobStore
+from core.jobs import record as jobs
+from core.jobs.record import DamagedJob, JobRecord, JobState
+from core.jobs.store import JobStore
 from core.runs.spec import RunSpec
 from core.runs.training import TrainJob
 
