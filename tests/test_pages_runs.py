@@ -15,6 +15,7 @@ from core.data.store import add_dataset
 from core.errors import WeightsError
 from core.explain.methods import Recipe
 from core.home import weights_folder
+from core.jobs.job import Lane
 from core.jobs.store import MOST_DEATHS
 from core.runs.explaining import explain_run
 from core.runs.preflight import preflight_apart
@@ -151,7 +152,9 @@ def test_geometric_augmentation_comes_with_its_warning(dataset: str) -> None:
 @pytest.fixture
 def busy_worker(home: Path) -> Iterator[None]:
     """A process that holds the workers' leases: nothing that is queued is trained."""
-    paths = [str(RunStore().lease_path(device)) for device in ("cpu", "cpu:0", "cpu:1")]
+    store = RunStore()
+    paths = [str(store.lease_path(device)) for device in ("cpu", "cpu:0", "cpu:1")]
+    paths += [str(store.lease_path("cpu", Lane.INTERACTIVE, slot)) for slot in range(2)]
     code = (
         "import sys; from pathlib import Path; from core.lease import Lease\n"
         f"assert all([lease.acquire() for lease in map(Lease, map(Path, {paths}))])\n"

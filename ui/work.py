@@ -33,9 +33,11 @@ def show_work() -> None:
     """The button, and below it the list while it is open; nothing is asked of it when it isn't."""
     with errors(), st.container(horizontal=True, horizontal_alignment="right", key="work_bar"):
         left = JobStore().unfinished() if JobStore.exists() else 0
-        work = st.popover(
-            f"Work ({left})" if left else "Work", key="work", type="tertiary",
-            icon=":material/pending_actions:", on_change="rerun",
+        if left:
+            st.badge(f"{left} to do", color="blue")
+        work = st.popover(  # of one label always: another would be another, closed one
+            "Work", key="work", type="tertiary", icon=":material/pending_actions:",
+            on_change="rerun",
             help="What runs, waits or has failed: trainings, explanations, layouts.",
         )  # fmt: skip
         if work.open:
