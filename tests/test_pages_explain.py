@@ -11,8 +11,8 @@ from streamlit.testing.v1 import AppTest
 from core.data.catalogue import CATALOGUE, _note, forget
 from core.data.simulate import simulate
 from core.data.store import add_dataset
-from core.explain.evidence import MEASURES
 from core.explain.gene_sets import REST
+from core.explain.measures import MEASURES
 from core.explain.methods import Recipe
 from core.home import download_folder, run_folder
 from core.runs.execute import execute

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.explain.evidence import MEASURES, Evidence, Light, judge_data
+from core.explain.evidence import judge_data
+from core.explain.measures import MEASURES, Evidence, Light
 from core.explain.methods import METHODS, Recipe
 from core.plots.explain import randomisation_steps, removal_curves
 from core.runs.explain import RunAttribution, explanation_state, measure_run_skill
