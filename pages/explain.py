@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.escape import escape_markdown
 from core.explain.genes import top_rows
 from core.explain.methods import METHODS, Recipe
 from core.runs.explain import RunAttribution, explanation_state, fold_layout
@@ -32,7 +33,7 @@ from ui.explain_list import show_list
 from ui.explain_samples import ask_samples
 from ui.explain_sets import show_sets, show_sets_of
 from ui.explain_statistics import ask_top, show_markers, show_statistics
-from ui.parts import download_table, errors, escape_markdown, finished_runs, pick_run, show_empty
+from ui.parts import download_table, errors, finished_runs, pick_run, show_empty
 from ui.trust import say_trust, show_trust
 
 VIEWS = {

@@ -9,7 +9,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.data.catalogue import CATALOGUE, kept_files
+from core.data.catalogue import CATALOGUE
+from core.data.fetched import kept_files
+from core.escape import escape_markdown
 from core.explain.links import GeneIds, find_ids, gene_links, read_gene_ids
 from core.explain.methods import BASELINE_PROFILES, METHODS, Recipe
 from core.images.layout import GeneLayout
@@ -33,7 +35,7 @@ from core.runs.spec import RunSpec
 from core.runs.store import RunRecord
 from ui.forms import ask_record
 from ui.gene_sets import pick_sets
-from ui.parts import escape_markdown, open_dataset, show_figure
+from ui.parts import open_dataset, show_figure
 
 MEAN, WRONG = "mean", "wrong"
 """What is shown besides single samples."""
