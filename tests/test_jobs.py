@@ -126,7 +126,7 @@ def job(request: pytest.FixtureRequest, template: Path, home: Path) -> Job:
         "count": lambda: CountJob(to=200, wait=0.005),
         "train": lambda: TrainJob(spec=make_spec(dataset, epochs=8)),
         "explain": lambda: ExplainJob(about=run, recipe=Recipe("integrated_gradients")),
-        "evidence": lambda: EvidenceJob(about=run, recipe=Recipe("saliency")),
+        "evidence": lambda: EvidenceJob(about=run, recipe=Recipe("gradcam")),
         "baselines": lambda: BaselinesJob(about=(run,)),
         "layout": lambda: LayoutJob(trial=trial),
     }[request.param]()
