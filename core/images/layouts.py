@@ -85,6 +85,8 @@ class LayoutMethod:
     """The kind of reference file."""
     side: Callable[[Genes, int], int] = smallest_side
     """The canvas for an image size where none is given."""
+    version: int = 1
+    """Raised when it places genes elsewhere."""
 
 
 def check_reference(spec: LayoutSpec) -> None:

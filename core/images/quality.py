@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy.linalg import orthogonal_procrustes
@@ -37,6 +38,9 @@ class Measure:
 @dataclass(frozen=True)
 class LayoutQuality:
     """What `measure_layout` found. The distance of two genes is 1 - r, r Pearson's correlation."""
+
+    version: ClassVar[int] = 1
+    """Raised when one of them is measured otherwise."""
 
     genes: int
     shared: int
