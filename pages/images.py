@@ -480,7 +480,7 @@ def show_gene(painting: Painting, gene: str | None) -> None:
     st.caption(
         f"Row {row + 1}, column {col + 1}.{shares} Neighbours: {list_genes(neighbours) or 'none'}."
     )
-    samples = painting.trial.model_copy(update={"layout": LayoutSpec(), "label": None})
+    samples = painting.trial.unlabelled.model_copy(update={"layout": LayoutSpec()})
     values = read_gene(samples, gene)
     table = pd.DataFrame({
         "sample": painting.prepared.data.obs_names, "class": painting.labels,
