@@ -16,6 +16,7 @@ from core.errors import InputError
 from core.explain.methods import Recipe
 from core.home import run_folder
 from core.images.layouts import LAYOUTS
+from core.images.placement import TSNE
 from core.models.baselines import BASELINES
 from core.records import Registry
 from core.runs.execute import execute
@@ -78,6 +79,7 @@ def test_each_setting_has_a_title_of_its_own() -> None:
     ("registry", "record", "used", "other"),
     [
         (LAYOUTS, "random", {"layout": {"name": "random"}}, {"layout": {"name": "order"}}),
+        (LAYOUTS, "deepinsight", {"layout": {"name": "deepinsight"}}, {"layout": {"name": "tsne"}}),
         (SPLITS, "kfold", {"split": {"kind": "kfold"}}, {}),
         (AUGMENTATIONS, "noise", {"training": {"augmentation": "noise"}}, {}),
         (BASELINES, "logistic_regression", {}, None),
@@ -100,6 +102,21 @@ def test_a_version_raised_makes_other_runs_of_what_rests_on_it_and_no_more(
     after = ids()
     assert used is None or after[0] != before[0]
     assert other is None or after[1] == before[1]
+
+
+def test_an_embedding_that_changed_makes_other_runs_of_all_its_layouts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def ids() -> list[str]:
+        names = ("tsne", "deepinsight", "umap")
+        return [RunSpec.parse({**QUESTION, "layout": {"name": name}}).id for name in names]
+
+    before = ids()
+    changed = replace(TSNE, version=2)
+    for name in ("tsne", "deepinsight"):
+        record = replace(LAYOUTS[name], embedding=changed)
+        monkeypatch.setitem(LAYOUTS._records, name, record)
+    assert [one == other for one, other in zip(before, ids(), strict=True)] == [False, False, True]
 
 
 def test_a_preparation_that_gives_other_values_is_another_run(

@@ -9,7 +9,7 @@ from scipy.linalg import orthogonal_procrustes
 from scipy.stats import rankdata
 
 from core.errors import InputError
-from core.images.grid import standardise
+from core.images.describe import standardise
 from core.images.layout import GeneLayout
 
 NEIGHBOURS = 8

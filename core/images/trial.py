@@ -87,8 +87,8 @@ class Trial(BaseModel):
     def _identity(self) -> str:
         document = self.model_dump(mode="json", exclude={"cohort": {"group", "batch"}})
         records = {
-            "preparation": self.preparation, "layout": LAYOUTS[self.layout.name],
-            "quality": LayoutQuality,
+            "preparation": self.preparation, "quality": LayoutQuality,
+            **LAYOUTS[self.layout.name].records,
         }  # fmt: skip
         return identify("layout", document | raised_versions(**records))
 

@@ -20,7 +20,7 @@ from core.training.spec import TrainingSpec
 from core.training.splits import SplitSpec
 
 BEFORE: dict[str, dict[str, Any]] = {
-    "layout": {"reference": None},
+    "layout": {"reference": None, "perplexity": 30, "neighbours": 15, "least_distance": 0.1},
     "network": {"channels": "value"},
     "training": {"keep": "best", "variants": 0},
 }
@@ -71,7 +71,7 @@ class RunSpec(BaseModel):
         """The records whose numbers the run rests on."""
         return {
             "preparation": self.preparation,
-            "layout": LAYOUTS[self.layout.name],
+            **LAYOUTS[self.layout.name].records,
             "split": self.split.record,
             "augmentation": AUGMENTATIONS[self.training.augmentation],
             **{baseline.name: baseline for baseline in BASELINES if baseline.in_every_run},
