@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from core.__main__ import main
+from core.cli import main
 from core.data.cohort import Cohort
 from core.data.store import list_datasets, load_dataset
 from core.explain.methods import Recipe
