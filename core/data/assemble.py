@@ -7,12 +7,12 @@ import pandas as pd
 from anndata import AnnData
 
 from core.data.column_names import MISSING
-from core.data.columns import Taken
 from core.data.genes import clean_genes, merge_genes
 from core.data.matrix import check_size
 from core.data.names import refuse_unseen
 from core.data.notes import Notes
 from core.data.samples import shorten_paths
+from core.data.taken import Taken
 from core.errors import InputError
 
 RESERVED = {"_index", "__categories"}
