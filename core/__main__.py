@@ -443,10 +443,10 @@ def _fit_layout(options: argparse.Namespace) -> int:
     chosen = _parse(LayoutSpec, spec.get("layout", {}))
     _take_roles(options)
     data = select_samples(_read(options), _where(options))
-    prepared = Preprocessor.fit(data.X, data.var_names.to_numpy(), data.uns["scale"], preparation)
-    layout = fit_layout(
-        prepared.transform(data.X), prepared.genes, chosen, options.image_size, options.seed
-    )
+    genes = data.var_names.to_numpy()
+    prepared = Preprocessor.fit(data.X, genes, data.uns["scale"], preparation)
+    unit = prepared.transform(data.X, genes)
+    layout = fit_layout(unit, prepared.genes, chosen, options.image_size, options.seed)
     layout.save(options.out)
     document = {
         "out": str(options.out),
