@@ -49,9 +49,9 @@ from core.runs.explain import (
     collect_evidence,
     describe_regions,
     explain_run,
-    fold_layout,
     load_attribution,
 )
+from core.runs.fitted import load_fitted
 from core.runs.gap import explain_gap
 from core.runs.launch import ensure_workers
 from core.runs.outcome import compute_baselines
@@ -649,7 +649,7 @@ def _explain(options: argparse.Namespace) -> int:
     attribution = load_attribution(run, recipe)
     regions = None
     if attribution.maps is not None:
-        layout = fold_layout(run, int(attribution.folds[0]))
+        layout = load_fitted(run, int(attribution.folds[0])).layout
         regions = describe_regions(record.spec, recipe, attribution.maps, layout)
     document = {
         "run": run,

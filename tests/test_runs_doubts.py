@@ -19,6 +19,7 @@ from core.runs.execute import Silent, execute
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore
+from tests.runs import make
 
 
 def add(**columns: list[str]) -> str:
@@ -33,19 +34,6 @@ def add(**columns: list[str]) -> str:
     )
     data.uns = {"scale": "log2", "source": "noise", "notes": []}
     return add_dataset(data, "noise").id
-
-
-def make(dataset: str, **fields) -> RunSpec:
-    return RunSpec.parse(
-        {
-            "dataset": dataset,
-            "label": "type",
-            "group": "patient",
-            "network": {"image_size": 32, "pool": 2},
-            "training": {"epochs": 1, "precision": "float32"},
-        }
-        | fields
-    )
 
 
 def doubts(spec: RunSpec) -> dict[str, bool]:

@@ -23,11 +23,11 @@ from core.runs.explain import (
     class_regions,
     describe_regions,
     explanation_state,
-    fold_layout,
     gene_expression,
     load_attribution,
     request_explanation,
 )
+from core.runs.fitted import load_fitted
 from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord
@@ -52,7 +52,7 @@ def read_attribution(run: str, recipe: Recipe) -> RunAttribution:
 def read_genes(run: str, recipe: Recipe, cls: str) -> pd.DataFrame:
     """A class's gene table with each gene's direction and pixel."""
     table = class_genes(run, recipe, cls)
-    layout = fold_layout(run, load_result(run).scored[0])
+    layout = load_fitted(run, load_result(run).scored[0]).layout
     place = {
         gene: f"{row + 1}, {col + 1}"
         for gene, row, col in zip(layout.genes, layout.row, layout.col, strict=True)
@@ -264,7 +264,7 @@ def show_map(
         key="map pointer", help="A click shows one gene; drawn around, genes become a list.",
     )  # fmt: skip
     rows = own if shown == MEAN else wrong if shown == WRONG else np.array([shown])
-    layout = fold_layout(run, int(found.folds[rows[0]]))
+    layout = load_fitted(run, int(found.folds[rows[0]])).layout
     values = mean_scores(found, rows, layout.genes)
     data = pd.DataFrame({"gene": layout.genes, "row": layout.row + 1, "column": layout.col + 1,
                          "attribution": values})  # fmt: skip

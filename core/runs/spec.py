@@ -18,7 +18,7 @@ from core.training.augmentations import AUGMENTATIONS
 from core.training.spec import TrainingSpec
 from core.training.splits import SplitSpec
 
-LATER = (("layout", "reference"), ("network", "channels"))
+LATER = (("layout", "reference"), ("network", "channels"), ("network", "allow_leak"))
 """Fields that came after the first runs. At their defaults they don't count for a run's identity,
 so that a run from before them is still the same run."""
 
