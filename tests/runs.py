@@ -1,7 +1,10 @@
 """Small runs, and answers of finished ones that are known, whatever these have learned."""
 
+from typing import Any
+
 from sklearn.metrics import confusion_matrix
 
+from core.data.cohort import Cohort
 from core.escape import write_csv
 from core.files import read_json, write_json
 from core.home import run_folder
@@ -11,11 +14,10 @@ from core.runs.spec import RunSpec
 
 def make(dataset: str, **fields) -> RunSpec:
     """A run of an epoch on the classes "type" of samples of a "patient" each."""
+    cohort = take_cohort(fields, dataset=dataset, label="type", group="patient")
     return RunSpec.parse(
         {
-            "dataset": dataset,
-            "label": "type",
-            "group": "patient",
+            "cohort": cohort,
             "network": {"image_size": 32, "pool": 2},
             "training": {"epochs": 1, "precision": "float32"},
         }
@@ -50,3 +52,8 @@ def guess(run: str) -> None:
     confusion = confusion_matrix(scored["true"], scored["predicted"], labels=classes).tolist()
     changed = {"confusion": confusion, "files": hash_kept(folder)}
     write_json(folder / "result.json", {**read_json(folder / "result.json"), **changed})
+
+
+def take_cohort(fields: dict[str, Any], **usual: Any) -> dict[str, Any]:
+    """The fields of a cohort out of a test's own, which they leave, and the usual ones."""
+    return usual | {name: fields.pop(name) for name in Cohort.model_fields if name in fields}

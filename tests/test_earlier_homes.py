@@ -74,7 +74,7 @@ def test_a_network_answers_as_it_did(earlier: str) -> None:
 
     for folds, run in runs_by_folds().items():
         fitted = load_fitted(run, folds - 1)
-        data = load_dataset(fitted.spec.dataset)
+        data = load_dataset(fitted.spec.cohort.dataset)
         proba = fitted.predict(data[fitted.test], device=torch.device("cpu"))
         table = load_predictions(run)
         table = table[table["fold"] == fitted.fold]

@@ -36,9 +36,7 @@ CPU = torch.device("cpu")
 def spec_of(dataset: str, **fields) -> RunSpec:
     return RunSpec.parse(
         {
-            "dataset": dataset,
-            "label": "tumour_type",
-            "group": "patient",
+            "cohort": {"dataset": dataset, "label": "tumour_type", "group": "patient"},
             "preparation": {"genes": 60},
             "network": {"image_size": 32, "pool": 2},
             "training": {"epochs": 1, "batch_size": 16, "precision": "float32"},
@@ -71,7 +69,7 @@ def run(trained: tuple[Path, str], home: Path) -> str:
 
 @pytest.fixture
 def data(run: str) -> AnnData:
-    return load_dataset(load_fitted(run, 0).spec.dataset)
+    return load_dataset(load_fitted(run, 0).spec.cohort.dataset)
 
 
 def test_a_fold_answers_what_it_answered_when_it_was_tested(run: str, data: AnnData) -> None:

@@ -59,7 +59,7 @@ def start_from(
     network = {
         "image_size": 32, "pool": 2, "weights": f"run:{source.id}", "allow_leak": allow_leak,
     }  # fmt: skip
-    return make(dataset or source.dataset, network=network, **fields)
+    return make(dataset or source.cohort.dataset, network=network, **fields)
 
 
 def test_another_seed_is_refused_with_the_numbers() -> None:
@@ -230,7 +230,7 @@ def test_allowing_a_leak_is_part_of_a_run_only_where_it_is_allowed() -> None:
     del document["network"]["allow_leak"]
     assert RunSpec.parse(document).id == spec.id
     with pytest.raises(InputError, match="allow_leak is for weights of a run"):
-        make(spec.dataset, network={"allow_leak": True})
+        make(spec.cohort.dataset, network={"allow_leak": True})
 
 
 def test_an_allowed_leak_takes_the_network_that_has_seen_least() -> None:

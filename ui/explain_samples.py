@@ -7,7 +7,6 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.data.check import select_samples
 from core.data.similarity import map_neighbours, map_samples
 from core.explain.methods import MOST_SAMPLES, Recipe
 from core.plots.data import mark_wrong, sample_map
@@ -35,7 +34,7 @@ def read_held_out(run: str) -> pd.DataFrame:
 def place_samples(run: str, neighbours: bool, _spec: RunSpec) -> tuple[np.ndarray, list[str]]:
     """The held-out samples on a map of the genes of the first fold's images, and its axes."""
     fold = load_result(run).scored[0]
-    data = select_samples(open_dataset(_spec.dataset), _spec.where, _spec.leave_out)
+    data = _spec.cohort.select(open_dataset(_spec.cohort.dataset))
     rows = data.obs_names.get_indexer(read_held_out(run)["sample"])
     values = load_fitted(run, fold).prepare(data[rows])
     if neighbours:

@@ -60,7 +60,7 @@ def describe_fitting(run: str, spec: RunSpec, study: Study, number: int) -> Lear
     fitting = study.folds[number].fitting
     patients = None if study.patients is None else np.unique(study.patients[fitting]).tolist()
     return Learned(
-        run=run, fold=number, dataset=spec.dataset, samples=study.samples[fitting].tolist(),
+        run=run, fold=number, dataset=spec.cohort.dataset, samples=study.samples[fitting].tolist(),
         patients=patients, permuted=spec.permute_labels,
     )  # fmt: skip
 
@@ -159,7 +159,7 @@ class _Leak:
         for one in learned:
             if spec.permute_labels and one.permuted is False:
                 continue  # what it learned of a sample says nothing about the label that it drew
-            seen, known = _compare(one, spec.dataset, study)
+            seen, known = _compare(one, spec.cohort.dataset, study)
             if (tested & (seen | known)).any():
                 self.runs.append(one.run)
             self.seen |= tested & seen
@@ -233,11 +233,11 @@ def _reconstruct(fitted: FittedModel) -> list[Learned]:
     """The same for a fold from before it was recorded, when runs began from a run's first fold."""
     spec = fitted.spec
     samples, patients = [*fitted.train.tolist(), *fitted.validation.tolist()], None
-    if spec.group is not None:
-        patients = sorted(set(read_column(spec.dataset, spec.group).loc[samples]))
+    if spec.cohort.group is not None:
+        patients = sorted(set(read_column(spec.cohort.dataset, spec.cohort.group).loc[samples]))
     own = Learned(
-        run=fitted.run, fold=fitted.fold, dataset=spec.dataset, samples=samples, patients=patients,
-        permuted=spec.permute_labels,
+        run=fitted.run, fold=fitted.fold, dataset=spec.cohort.dataset, samples=samples,
+        patients=patients, permuted=spec.permute_labels,
     )  # fmt: skip
     before = source_run(spec)
     return [own] if before is None else [own, *_read_learned(before, 0)]
