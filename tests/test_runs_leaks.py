@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from core.__main__ import main
+from core.cli import main
+from core.compare.comparison import compare_runs
 from core.data.read import read_dataset
 from core.data.simulate import simulate, write_simulated
 from core.data.store import add_dataset, delete_dataset, list_datasets
 from core.errors import DamageError, InputError
 from core.explain.evidence import judge_data
 from core.home import run_folder
-from core.runs.compare import compare_runs
 from core.runs.execute import Silent, execute
 from core.runs.fitted import load_fitted
 from core.runs.leaks import find_sources

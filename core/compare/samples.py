@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from core.compare.settings import name_settings, name_setup
 from core.errors import InputError
 from core.evaluation.differences import paired_interval
 from core.evaluation.labels import confident_classes
 from core.images.layout import GeneLayout
-from core.runs.compare import name_settings, name_setup
 from core.runs.fitted import load_fitted
 from core.runs.outcome import NETWORK, Outcome
 
