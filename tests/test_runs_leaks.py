@@ -77,7 +77,7 @@ def test_another_seed_is_refused_with_the_numbers() -> None:
 
 def test_two_what_ifs_in_a_chain_are_refused() -> None:
     first = train(make(add("noise")))
-    second = train(from_weights(first))
+    second = train(from_weights(first, first.id))
     everyone = ["site 0", "site 1", "site 2"]
     for third in (other_seed(second, 3), without_value(second, "site", "site 0", everyone)):
         with pytest.raises(InputError, match=f"{first.id}.* learned from"):
@@ -100,8 +100,8 @@ def test_weights_carry_on_what_their_own_source_learned() -> None:
 
 def test_the_same_samples_split_and_seed_pass() -> None:
     source = train(make(add("noise")))
-    child = train(from_weights(source))
-    grandchild = train(from_weights(child))
+    child = train(from_weights(source, source.id))
+    grandchild = train(from_weights(child, child.id))
     record = json.loads((run_folder(grandchild.id) / "folds/0/fold.json").read_text())
     assert [one["run"] for one in record["learned_from"]] == [grandchild.id, child.id, source.id]
     assert any(f"weights of run {child.id}" in note for note in load_result(grandchild.id).notes)
@@ -160,7 +160,7 @@ def test_a_hold_out_run_takes_the_fold_that_held_its_samples_out() -> None:
 
 def test_runs_from_before_are_read_by_what_they_left() -> None:
     first = train(make(add("noise")))
-    second = train(from_weights(first))
+    second = train(from_weights(first, first.id))
     for spec in (first, second):
         rewrite(spec.id, "folds/0/fold.json", learned_from=None)
     with pytest.raises(InputError, match=f"Run {second.id}, which went on .*{first.id}"):
@@ -172,7 +172,7 @@ def test_runs_from_before_are_read_by_what_they_left() -> None:
 
 def test_an_interrupted_run_goes_on_without_the_run_it_started_from() -> None:
     source = train(make(add("noise")))
-    child = train(from_weights(source))
+    child = train(from_weights(source, source.id))
     (run_folder(source.id) / "folds/0/fold.json").unlink()
     (run_folder(child.id) / "result.json").unlink()
     train(child)
@@ -221,7 +221,7 @@ def test_a_leak_that_is_allowed_by_name_is_said_on_every_result() -> None:
     child = train(start_from(allowed, seed=1, allow_leak=True))  # and so do those that go on
     assert any(finding.code == "leak" for finding in load_result(child.id).findings)
     with pytest.raises(InputError, match=f"{source.id}.* learned from"):
-        train(from_weights(allowed))  # it has to be allowed anew
+        train(from_weights(allowed, allowed.id))  # it has to be allowed anew
 
 
 def test_allowing_a_leak_is_part_of_a_run_only_where_it_is_allowed() -> None:
@@ -249,20 +249,21 @@ def test_an_allowed_leak_takes_the_network_that_has_seen_least() -> None:
 def test_permuted_labels_are_no_leak_of_weights_that_learned_the_true_ones() -> None:
     """The control is divided in another way, yet nothing that was learned tells its labels."""
     source = train(make(add("noise")))
-    child = train(from_weights(source))
+    child = train(from_weights(source, source.id))
     control = request_permuted(child.id).spec
     assert control.permute_labels
     train(control)
     [note] = [note for note in load_result(control.id).notes if "Started from" in note]
     assert "none of the labels" in note
-    again = other_seed(from_weights(control), 1)
+    again = other_seed(from_weights(control, control.id), 1)
     for child in (again, again.model_copy(update={"permute_labels": False})):
         with pytest.raises(InputError, match=f"Run {control.id}.* learned from"):
             train(child)
 
 
 def test_damage_to_what_a_run_starts_from_is_said() -> None:
-    child = train(from_weights(train(make(add("noise")))))
+    source = train(make(add("noise")))
+    child = train(from_weights(source, source.id))
     (run_folder(child.id) / "result.json").unlink()
     (run_folder(child.id) / "sources.json").write_text("[{")
     with pytest.raises(DamageError, match=r"sources\.json, which says what .*Delete the file"):

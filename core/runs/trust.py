@@ -15,14 +15,12 @@ from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.errors import DamageError
 from core.escape import read_csv, write_csv
-from core.explain.evidence import (
+from core.explain.evidence import judge_data, measure_permuted, measure_planted
+from core.explain.measures import (
     Evidence,
     Light,
     can_measure,
     judge,
-    judge_data,
-    measure_permuted,
-    measure_planted,
     without_control,
     without_genes,
 )
