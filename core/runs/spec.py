@@ -170,7 +170,7 @@ PRESETS: Registry[Preset] = Registry(
         Preset(
             name="recommended",
             title="Recommended",
-            help="What was measured to do best on real tumours (docs/recipes.md): the network's "
+            help="What was measured to do best on real tumours (benchmarks/results/recipes.md): the network's "
             "own weights stay as they are, and a head that looks at all its stages learns where "
             "each gene stands.",
             reference="",
