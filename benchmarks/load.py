@@ -114,7 +114,8 @@ def start_runs() -> str:
         store.submit(
             RunSpec.parse(
                 {
-                    "dataset": dataset, "label": "tumour_type", "group": "patient", "seed": seed,
+                    "cohort": {"dataset": dataset, "label": "tumour_type", "group": "patient"},
+                    "seed": seed,
                     "preparation": {"genes": 1000}, "network": {"image_size": 32},
                     "training": {"epochs": 1000, "precision": "float32"},
                 }

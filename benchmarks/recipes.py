@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.data.cohort import Cohort
 from core.data.read import read_dataset
 from core.data.store import add_dataset
 from core.evaluation.differences import corrected_t
@@ -114,10 +115,10 @@ def main() -> None:
     data.obs[label] = data.obs[given.label].agg(" ".join, axis=1)
     dataset = add_dataset(data, "recipes").id
     column, _, value = (given.where or "").partition("=")
-    common = {
-        "dataset": dataset, "label": label, "group": given.group,
-        "where": {column: [value]} if column else {},
-    }  # fmt: skip
+    cohort = Cohort(
+        dataset=dataset, label=label, group=given.group, where={column: [value]} if column else {}
+    )
+    common = {"cohort": cohort.model_dump()}
     print(f"{'variant':24} {given.metric:13} logistic      difference  p      s a run")
     for name in given.variants:
         results = [

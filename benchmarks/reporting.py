@@ -87,7 +87,7 @@ def main() -> None:
     def spec(freeze: str, number: int) -> RunSpec:
         return RunSpec.parse(
             {
-                "dataset": dataset, "label": "tumour_type", "group": "patient", "seed": 0,
+                "cohort": {"dataset": dataset, "label": "tumour_type", "group": "patient"},
                 "network": {"image_size": 32, "freeze": freeze},
                 "training": {"epochs": options.epochs, "weight_decay": 0.01 + number / 1000},
             }

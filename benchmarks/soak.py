@@ -41,7 +41,7 @@ def specs(number: int) -> list[RunSpec]:
     """Small runs that differ in their seed."""
     dataset = add_dataset(simulate(90, 200, seed=1)[0], "soak").id
     common = {
-        "dataset": dataset, "label": "tumour_type", "group": "patient",
+        "cohort": {"dataset": dataset, "label": "tumour_type", "group": "patient"},
         "preparation": {"genes": 60}, "network": {"image_size": 32, "pool": 2},
         "training": {"epochs": EPOCHS, "precision": "float32"},
     }  # fmt: skip

@@ -77,9 +77,7 @@ def make_spec(dataset: str, seed: int) -> RunSpec:
     """A small run of two folds that learns the simulation well."""
     return RunSpec.parse(
         {
-            "dataset": dataset,
-            "label": "tumour_type",
-            "group": "patient",
+            "cohort": {"dataset": dataset, "label": "tumour_type", "group": "patient"},
             "preparation": {"genes": PAINTED},
             "network": {"image_size": 32, "pool": 4},
             "training": {"epochs": 15, "batch_size": 16, "precision": "float32"},

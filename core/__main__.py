@@ -12,6 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+from anndata import AnnData
+
 from core.data import quota
 from core.data.catalogue import (
     CATALOGUE,
@@ -22,7 +24,8 @@ from core.data.catalogue import (
     kept,
     own_entries,
 )
-from core.data.check import check_dataset, select_samples
+from core.data.check import check_dataset
+from core.data.cohort import Cohort
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.data.read import Orientation, read_dataset
 from core.data.roles import CHOSEN, ROLES, Role, check_role
@@ -271,6 +274,26 @@ def _spec_options(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     return given
 
 
+def _cohort(options: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a cohort that were given."""
+    given: dict[str, Any] = {name: getattr(options, name) for name in ("label", "group")}
+    given["where"] = _where(options)
+    return {name: value for name, value in given.items() if value}
+
+
+def _put_to(specs: list[RunSpec], options: argparse.Namespace) -> tuple[list[RunSpec], AnnData]:
+    """The runs on the data that was named, and that data, read with the runs' columns in mind."""
+    cohort = specs[0].cohort
+    options.label, options.group = cohort.label, cohort.group
+    data = _read(options)
+    dataset = content_hash(data)
+    put = [
+        spec.model_copy(update={"cohort": spec.cohort.model_copy(update={"dataset": dataset})})
+        for spec in specs
+    ]
+    return put, data
+
+
 def _where(options: argparse.Namespace) -> dict[str, list[str]]:
     where = {}
     for condition in options.where:
@@ -351,8 +374,9 @@ def _read(options: argparse.Namespace):
 
 def _check_data(options: argparse.Namespace) -> int:
     _take_roles(options)
-    data = select_samples(_read(options), _where(options))
-    card = check_dataset(data, options.label, options.group, options.batch)
+    cohort = Cohort(**_cohort(options), batch=options.batch)
+    data = cohort.select(_read(options))
+    card = check_dataset(data, cohort.label, cohort.group, cohort.batch)
     columns = data.uns.get("columns", [])
     lines = [f"{card.samples} samples x {card.genes} genes, {card.scale}", *data.uns["notes"]]
     lines += [
@@ -442,7 +466,7 @@ def _fit_layout(options: argparse.Namespace) -> int:
     preparation = _parse(PreparationSpec, spec.get("preparation", {}))
     chosen = _parse(LayoutSpec, spec.get("layout", {}))
     _take_roles(options)
-    data = select_samples(_read(options), _where(options))
+    data = Cohort(**_cohort(options)).select(_read(options))
     prepared = Preprocessor.fit(data.X, data.var_names.to_numpy(), data.uns["scale"], preparation)
     layout = fit_layout(
         prepared.transform(data.X), prepared.genes, chosen, options.image_size, options.seed
@@ -483,27 +507,22 @@ def _run(options: argparse.Namespace) -> int:
     if options.preset:
         document = PRESETS[options.preset].fill(document)
     _take_roles(options)
-    for name in ("label", "group", "seed"):
-        if getattr(options, name) is not None:
-            document[name] = getattr(options, name)
-    if options.where:
-        document["where"] = _where(options)
-    if options.data is None and "dataset" not in document:
-        raise InputError("Say which data to train on: --data FILE, or a SPEC.yaml with a dataset.")
-    if "label" not in document:
+    document["cohort"] = {**document.get("cohort", {}), **_cohort(options)}
+    if options.seed is not None:
+        document["seed"] = options.seed
+    if document["cohort"].get("label") is None:
         raise InputError("Say which column holds the class: --label COLUMN.")
-    options.label, options.group = document["label"], document.get("group")
-    data = None if options.data is None else _read(options)
-    placeholder = document.get("dataset", "0" * 64)
-    RunSpec.parse({**document, "dataset": placeholder})
-    if data is not None:
-        document["dataset"] = content_hash(data)
-        preflight(RunSpec.parse(document), data)
+    spec = RunSpec.parse(document)
+    if options.data is not None:
+        [spec], data = _put_to([spec], options)
+        preflight(spec, data)
         add_dataset(data, Path(options.data).stem)
+    elif spec.cohort.dataset is None:
+        raise InputError("Say which data to train on: --data FILE, or a SPEC.yaml with a dataset.")
     else:
-        preflight(RunSpec.parse(document))
+        preflight(spec)
     store = RunStore()
-    record, created = store.submit(RunSpec.parse(document))
+    record, created = store.submit(spec)
     if not created:
         _say(f"run {record.id} exists already ({record.state}): the same question, the same run")
     return _follow(options, store, record.id)
@@ -750,25 +769,18 @@ def _study(options: argparse.Namespace) -> int:
     METRICS[options.metric]
     study = read_study(options.study.read_bytes())
     _take_roles(options)
-    given = {name: getattr(options, name) for name in ("label", "group") if getattr(options, name)}
-    if options.where:
-        given["where"] = _where(options)
-    documents = [{**run, **given} for run in study.runs]
-    if options.data is None and any("dataset" not in run for run in documents):
-        raise InputError("Say which data to train on: --data FILE, or a dataset in the study.")
-    if options.data is None:
-        specs = [RunSpec.parse(run) for run in documents]
-        for spec in specs:
-            preflight(spec)
-    else:
-        specs = [RunSpec.parse({**run, "dataset": "0" * 64}) for run in documents]
-        options.label, options.group = specs[0].label, specs[0].group
-        data = _read(options)
-        dataset = content_hash(data)
-        specs = [spec.model_copy(update={"dataset": dataset}) for spec in specs]
+    given = _cohort(options)
+    specs = [RunSpec.parse({**run, "cohort": {**run["cohort"], **given}}) for run in study.runs]
+    if options.data is not None:
+        specs, data = _put_to(specs, options)
         for spec in specs:
             preflight(spec, data)
         add_dataset(data, Path(options.data).stem)
+    elif any(spec.cohort.dataset is None for spec in specs):
+        raise InputError("Say which data to train on: --data FILE, or a dataset in the study.")
+    else:
+        for spec in specs:
+            preflight(spec)
     store = RunStore()
     submitted = {spec.id: store.submit(spec, study=study.name)[1] for spec in specs}
     _say(f"{study.name}: {len(submitted)} runs, {sum(submitted.values())} of them new")

@@ -52,6 +52,7 @@ from core.runs.outcome import (
     missing_baselines,
     request_baselines,
 )
+from core.runs.spec import setting_title
 from core.runs.store import RunRecord
 from ui.compare_samples import show_samples
 from ui.compare_study import show_cost, show_curves, show_published, show_wins
@@ -112,7 +113,9 @@ def pick_dataset_runs(records: Sequence[RunRecord]) -> list[RunRecord]:
     """The runs of one dataset and class; the choice stands in the link."""
     questions: dict[tuple[str, str], list[RunRecord]] = {}
     for record in records:
-        questions.setdefault((record.spec.dataset, record.spec.label), []).append(record)
+        questions.setdefault((record.spec.cohort.dataset, record.spec.cohort.label), []).append(
+            record
+        )
     wanted = st.query_params.get("runs", "").split(",")
     keys = sorted(questions, key=lambda key: all(r.id not in wanted for r in questions[key]))
     if len(keys) == 1:
@@ -272,7 +275,10 @@ def show_scores(comparison: Comparison, outcomes: list[Outcome], metric: Metric)
             {
                 "run": run.run[:6],
                 **({"control": run.control or ""} if controls else {}),
-                **{name: say_value(name, value) for name, value in run.settings.items()},
+                **{
+                    setting_title(name): say_value(name, value)
+                    for name, value in run.settings.items()
+                },
                 "n": run.n_test,
                 "patients": run.patients,
                 metric.title: run.metrics[metric.name],
@@ -290,7 +296,7 @@ def show_scores(comparison: Comparison, outcomes: list[Outcome], metric: Metric)
             for run in comparison.runs
         ]
     )
-    differing = [name for name in comparison.runs[0].settings if name != "seed"]
+    differing = [setting_title(name) for name in comparison.runs[0].settings if name != "seed"]
     levels = {name: list(dict.fromkeys(rows[name])) for name in differing}
     st.dataframe(
         rows.assign(**{name: [[value] for value in rows[name]] for name in differing}),
@@ -307,7 +313,10 @@ def show_scores(comparison: Comparison, outcomes: list[Outcome], metric: Metric)
     if comparison.equal:
         with st.expander(f"{len(comparison.equal)} settings are the same in all of them"):
             equal = pd.DataFrame(
-                [(name, say_value(name, value)) for name, value in comparison.equal.items()],
+                [
+                    (setting_title(name), say_value(name, value))
+                    for name, value in comparison.equal.items()
+                ],
                 columns=["setting", "value"],
             )
             st.dataframe(equal, hide_index=True)
@@ -397,19 +406,25 @@ def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
         return
     differing, _ = split_settings([outcome.settings for outcome in outcomes])
     factors = [name for name in differing if name != "seed"]
+    titles = [setting_title(name) for name in factors]
     effects = measure_effects(outcomes, metric.name)
+    effects["setting"] = effects["setting"].map(setting_title)
     if len(factors) >= 2:
         st.markdown("#### One setting against another")
         down, across, _ = st.columns([1, 1, 2])
-        row = down.selectbox("Rows", factors, key="rows", persist_state="session")
+        row = down.selectbox(
+            "Rows", factors, key="rows", persist_state="session", format_func=setting_title
+        )
         column = across.selectbox(
             "Columns", [name for name in factors if name != row], key="columns",
-            persist_state="session",
+            persist_state="session", format_func=setting_title,
         )  # fmt: skip
         table, each = cross_settings(outcomes, row, column, metric.name)
+        table = table.rename_axis(index=setting_title(row), columns=setting_title(column))
         show_figure(
             score_grid(table, metric.title, percent=metric.is_share), table.reset_index(), "grid",
-            alt=f"{metric.title} by {row} and {column}", key="grid",
+            alt=f"{metric.title} by {table.index.name} and {table.columns.name}",
+            key="grid",
         )  # fmt: skip
         counted = each * int(table.notna().sum().sum())
         st.caption(
@@ -426,7 +441,7 @@ def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
         st.markdown("#### What each setting does, on runs that differ in it alone")
         show_figure(effect_dots(effects), effects, "effects", alt="Effect of each setting's levels",
                     key="effects")  # fmt: skip
-        untold = [name for name in factors if name not in set(effects["setting"])]
+        untold = [title for title in titles if title not in set(effects["setting"])]
         if untold:
             st.caption(
                 f"Nothing can be said about {', '.join(untold)}: no runs differ in it alone."
@@ -444,7 +459,7 @@ def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
     elif factors:
         st.info(
             "What a setting does can be told where runs differ in it alone: one of each level, "
-            f"with equal seeds. These runs differ in {', '.join(factors)}."
+            f"with equal seeds. These runs differ in {', '.join(titles)}."
         )
     else:
         st.info("These runs differ in no setting but the seed.")

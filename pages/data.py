@@ -87,7 +87,7 @@ def show_keeping(record: DatasetRecord) -> None:
             download_table(
                 lambda: simulate()[1], "planted_genes", "Planted marker genes (CSV)", key="truth"
             )
-        used = sum(run.spec.dataset == record.id for run in RunStore().list())
+        used = sum(run.spec.cohort.dataset == record.id for run in RunStore().list())
         sure = st.checkbox(
             "Yes, delete this dataset."
             + (

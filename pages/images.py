@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.data.cohort import Cohort
 from core.data.prepare import Z_LIMIT, Columns, PreparationSpec
 from core.data.store import DatasetRecord
 from core.explain.enrichment import over_representation
@@ -123,7 +124,7 @@ def to_readable(unit: np.ndarray, name: str) -> np.ndarray:
 def average(samples: Trial, readable: str) -> Classes:
     """The mean of each class, and how it differs from all other samples."""
     prepared = prepare(samples)
-    labels = class_of(prepared, samples.label)
+    labels = class_of(prepared, samples.cohort)
     names, sizes = np.unique(labels, return_counts=True)
     belongs = (labels == names[:, None]).astype(np.float32)
     means = to_readable(belongs / sizes[:, None].astype(np.float32) @ prepared.unit, readable)
@@ -132,16 +133,16 @@ def average(samples: Trial, readable: str) -> Classes:
     return Classes(names.tolist(), sizes.tolist(), means, means - others)
 
 
-def class_of(prepared: Prepared, label: str | None) -> np.ndarray:
+def class_of(prepared: Prepared, cohort: Cohort) -> np.ndarray:
     """The class of each sample; one for all when no column is chosen."""
-    if label is None:
+    if cohort.label is None:
         return np.full(prepared.data.n_obs, "all samples")
-    return prepared.data.obs[label].to_numpy().astype(str)
+    return prepared.data.obs[cohort.label].astype(str).replace(cohort.merge).to_numpy().astype(str)
 
 
 def ask_trial(record: DatasetRecord) -> Trial:
     """The column on the left: which samples, which genes, which layout."""
-    label = pick_role(record, "label")
+    pick_role(record, "label")
     choices = decided(record)
     above = st.container()
     genes = ask_genes(record, choices.preparation.genes)
@@ -160,10 +161,7 @@ def ask_trial(record: DatasetRecord) -> Trial:
     check_fields(PreparationSpec, {"genes": genes})
     check_fields(NetworkSpec, {"image_size": size})
     preparation = choices.preparation.model_copy(update={"genes": genes, "scaling": scaling})
-    return Trial(
-        dataset=record.id, where=choices.where, leave_out=choices.leave_out,
-        preparation=preparation, layout=layout, image_size=size, label=label, merge=choices.merge,
-    )  # fmt: skip
+    return Trial(cohort=choices.cohort, preparation=preparation, layout=layout, image_size=size)
 
 
 def offer_layout(layout: GeneLayout) -> None:
@@ -628,7 +626,7 @@ def show_page() -> None:
         if layout is None:
             return
         prepared = prepare(trial)
-        show_images(Painting(trial, layout, prepared, class_of(prepared, trial.label)), record)
+        show_images(Painting(trial, layout, prepared, class_of(prepared, trial.cohort)), record)
         with left:
             offer_layout(layout)
         if st.button("Train on these →", type="primary"):

@@ -1,7 +1,10 @@
 """Answers of finished runs that are known, whatever a few epochs have taught a network."""
 
+from typing import Any
+
 from sklearn.metrics import confusion_matrix
 
+from core.data.cohort import Cohort
 from core.escape import write_csv
 from core.files import read_json, write_json
 from core.home import run_folder
@@ -25,3 +28,8 @@ def guess(run: str) -> None:
     confusion = confusion_matrix(scored["true"], scored["predicted"], labels=classes).tolist()
     changed = {"confusion": confusion, "files": hash_kept(folder)}
     write_json(folder / "result.json", {**read_json(folder / "result.json"), **changed})
+
+
+def take_cohort(fields: dict[str, Any], **usual: Any) -> dict[str, Any]:
+    """The fields of a cohort out of a test's own, which they leave, and the usual ones."""
+    return usual | {name: fields.pop(name) for name in Cohort.model_fields if name in fields}

@@ -24,8 +24,10 @@ def run(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     """A tiny run that knows nothing and is explained by saliency."""
     monkeypatch.setenv("GENECANVAS_HOME", str(server.home))
     spec = {
-        "dataset": add_dataset(simulate(90, 200, seed=1)[0], "tiny").id,
-        "label": "tumour_type",
+        "cohort": {
+            "dataset": add_dataset(simulate(90, 200, seed=1)[0], "tiny").id,
+            "label": "tumour_type",
+        },
         "preparation": {"genes": 60},
         "network": {"image_size": 32, "pool": 2},
         "training": {"epochs": 1, "batch_size": 16, "precision": "float32"},

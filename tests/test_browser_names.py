@@ -90,9 +90,11 @@ def run(server: Server, listener: Listener) -> Iterator[str]:
         patch.setenv("GENECANVAS_HOME", str(server.home))
         spec = RunSpec.parse(
             {
-                "dataset": add_dataset(data, bad("dataset")).id,
-                "label": label,
-                "group": group,
+                "cohort": {
+                    "dataset": add_dataset(data, bad("dataset")).id,
+                    "label": label,
+                    "group": group,
+                },
                 "preparation": {"genes": 60},
                 "network": {"image_size": 32, "pool": 2},
                 "training": {"epochs": 1, "batch_size": 16, "precision": "float32"},

@@ -151,7 +151,8 @@ def test_the_column_said_to_be_the_class_is_trained_on(
         capsys, "run", "--data", str(cohort), "--role", "batch=class", "--role",
         "patient=patient", *TINY,
     )  # fmt: skip
-    assert (result["spec"]["label"], result["spec"]["group"]) == ("batch", "patient")
+    chosen = result["spec"]["cohort"]
+    assert (chosen["label"], chosen["group"]) == ("batch", "patient")
 
 
 @pytest.mark.parametrize("layout", ["order", "random", "pca_grid"])

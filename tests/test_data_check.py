@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from core.data.check import DataCard, check_dataset, select_samples
+from core.data.check import DataCard, check_dataset
 from core.data.choices import Choices
+from core.data.cohort import Cohort
 from core.data.notes import Finding
 from core.data.prepare import PreparationSpec
 from core.data.profile import detect_scale, profile
@@ -134,9 +135,9 @@ def test_label_and_patient_columns_are_suggested_by_name_and_number_of_values() 
 
 def test_samples_are_selected_by_all_conditions() -> None:
     data = make(noise(4), a=["x", "x", "y", "z"], b=["1", "2", "1", "1"])
-    chosen = select_samples(data, {"a": ["x", "y"], "b": ["1"]})
+    chosen = Cohort(where={"a": ["x", "y"], "b": ["1"]}).select(data)
     assert list(chosen.obs_names) == ["s0", "s2"]
-    assert select_samples(data, {}).n_obs == 4
+    assert Cohort().select(data).n_obs == 4
 
 
 @pytest.mark.parametrize(
@@ -150,14 +151,14 @@ def test_samples_are_selected_by_all_conditions() -> None:
 def test_a_selection_that_finds_nothing_says_why(where: dict, message: str) -> None:
     data = make(noise(3), a=["x", "y", "y"], b=["1", "2", "3"])
     with pytest.raises(InputError, match=message):
-        select_samples(data, where)
+        Cohort(where=where).select(data)
 
 
 def test_real_tumours(real_data: Path) -> None:
     data = read_dataset(real_data / "tcga11_expression.parquet", real_data / "tcga11_samples.csv")
     assert codes(data, "tumour_type", "patient")["normal_tissue"] == "warning"
     card = check_dataset(
-        select_samples(data, {"sample_type": ["tumour"]}), "tumour_type", "patient"
+        Cohort(where={"sample_type": ["tumour"]}).select(data), "tumour_type", "patient"
     )
     assert card.samples == 602
     assert len(card.classes) == 11
@@ -175,8 +176,9 @@ def find(data: AnnData, code: str, **choices: object) -> Finding:
 def repaired(data: AnnData, finding: Finding, choices: Choices) -> DataCard:
     """The card after the finding's repair."""
     new = choices.changed(**finding.repair.changes)
-    kept = select_samples(data, new.where, new.leave_out)
-    return check_dataset(kept, new.label, new.group, new.batch, new.preparation)
+    cohort = new.cohort
+    kept = cohort.select(data)
+    return check_dataset(kept, cohort.label, cohort.group, cohort.batch, new.preparation)
 
 
 def cohort(samples: int = 60, genes: int = 300) -> AnnData:
@@ -190,7 +192,7 @@ def cohort(samples: int = 60, genes: int = 300) -> AnnData:
     )
 
 
-CHOICES = Choices(label="label", group="patient")
+CHOICES = Choices(cohort=Cohort(label="label", group="patient"))
 
 
 def relabel_first(data: AnnData, label: str) -> None:
@@ -301,10 +303,10 @@ def test_choices_add_up() -> None:
     choices = CHOICES.changed(leave_out=["a", "b"]).changed(leave_out=["b", "c"])
     choices = choices.changed(where={"x": ["1"]}).changed(where={"y": ["2"]})
     choices = choices.changed(preparation={"floor": 1.0}).changed(preparation={"missing": "drop"})
-    assert choices.leave_out == ("a", "b", "c")
-    assert choices.where == {"x": ["1"], "y": ["2"]}
+    assert choices.cohort.leave_out == ("a", "b", "c")
+    assert choices.cohort.where == {"x": ["1"], "y": ["2"]}
     assert (choices.preparation.floor, choices.preparation.missing) == (1.0, "drop")
-    assert choices.label == "label"
+    assert choices.cohort.label == "label"
 
 
 def test_a_profile_of_four_samples() -> None:

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from core.data.check import check_dataset, merge_classes
+from core.data.check import check_dataset
 from core.data.choices import Choices
+from core.data.cohort import Cohort
 from core.data.labels import clean_labels, find_alike
 from core.data.notes import Notes
 from core.data.read import read_dataset
@@ -437,11 +438,11 @@ def test_classes_that_look_alike_are_asked_about_and_counted_as_one(tmp_path: Pa
     card = check_dataset(data, "condition")
     finding = next(finding for finding in card.findings if finding.code == "alike_classes")
     assert "U+043E" in finding.message
-    choices = Choices(label="condition").changed(**finding.repair.changes)
-    again = check_dataset(merge_classes(data, "condition", choices.merge), "condition")
+    choices = Choices(cohort=Cohort(label="condition")).changed(**finding.repair.changes)
+    again = check_dataset(choices.cohort.select(data), "condition")
     assert again.classes == {"Normal": 6, "Tumor": 14}
     assert "alike_classes" not in [finding.code for finding in again.findings]
-    assert choices.changed(label="other").merge == {}
+    assert choices.changed(label="other").cohort.merge == {}
 
 
 @pytest.mark.parametrize(

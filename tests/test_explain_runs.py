@@ -53,9 +53,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
     dataset = add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
     spec = RunSpec.parse(
         {
-            "dataset": dataset,
-            "label": "tumour_type",
-            "group": "patient",
+            "cohort": {"dataset": dataset, "label": "tumour_type", "group": "patient"},
             "preparation": {"genes": 60},
             "network": {"image_size": 32, "pool": 2},
             "training": {"epochs": 2, "batch_size": 16, "precision": "float32"},
@@ -362,7 +360,7 @@ def test_the_command_line_shows_the_card(run: str, capsys: pytest.CaptureFixture
 
 
 def test_the_planted_self_test_judges_the_recipe(run: str) -> None:
-    data = load_dataset(RunStore().get(run).spec.dataset)
+    data = load_dataset(RunStore().get(run).spec.cohort.dataset)
     recipe = Recipe("input_x_gradient", against="LUSC")
     assert planted_run(run) is None
     control = request_planted(run, data)

@@ -348,8 +348,7 @@ def test_sample_ids_are_never_options_of_a_process(tmp_path: Path) -> None:
     data.obs_names = ids
     spec = RunSpec.parse(
         {
-            "dataset": add_dataset(data, "attack").id,
-            "label": "tumour_type",
+            "cohort": {"dataset": add_dataset(data, "attack").id, "label": "tumour_type"},
             "preparation": {"genes": 40},
             "network": {"image_size": 32, "pool": 2},
             "training": {"epochs": 1, "batch_size": 16, "precision": "float32"},

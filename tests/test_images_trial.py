@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 
+from core.data.cohort import Cohort
 from core.data.prepare import PreparationSpec
 from core.data.simulate import simulate
 from core.data.store import add_dataset
@@ -36,10 +37,9 @@ def wait_for(trial: Trial) -> TrialState:
 def trial() -> Trial:
     data, _ = simulate(60, 200)
     return Trial(
-        dataset=add_dataset(data, "small").id,
+        cohort=Cohort(dataset=add_dataset(data, "small").id, label="tumour_type"),
         preparation=PreparationSpec(genes=50),
         layout=LayoutSpec(name="tsne"),
-        label="tumour_type",
     )
 
 
@@ -58,7 +58,7 @@ def test_a_process_gives_what_is_computed_here_and_keeps_it(trial: Trial) -> Non
     here, there = trial.fit(unit, prepared.genes), GeneLayout.load(trial.layout_path)
     assert np.array_equal(here.row, there.row)
     assert np.array_equal(here.col, there.col)
-    other = trial.model_copy(update={"label": None})
+    other = trial.unlabelled
     assert other.layout_path == trial.layout_path
     assert other.quality_path != trial.quality_path
 

@@ -52,8 +52,8 @@ def test_the_link_names_runs_and_score(dataset: str) -> None:
     assert app.selectbox(key="metric").value == "macro_f1"
     assert "Macro F1" in words(app)
     table = app.dataframe[0].value
-    assert table["training.epochs"].tolist() == [["1"], ["3"]]
-    assert "network.backbone" not in table
+    assert table["Epochs"].tolist() == [["1"], ["3"]]
+    assert "Network" not in table
     app.toggle(key="all").set_value(True).run()
     assert len(app.dataframe[0].value) == 3
     assert "all" in app.query_params["runs"]

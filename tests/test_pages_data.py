@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.data.choices import Choices, load_choices, save_choices
+from core.data.cohort import Cohort
 from core.data.simulate import simulate
 from core.data.store import add_dataset, list_datasets
 from tests.pages import button, charts, open_page, words
@@ -177,7 +178,7 @@ def test_roles_are_shown_and_changed_before_anything_is_kept() -> None:
     assert not app.exception
     record = list_datasets()[0]
     assert set(record.columns) == {"stage", "G3"}
-    assert load_choices(record.id).label == "stage"
+    assert load_choices(record.id).cohort.label == "stage"
 
 
 def test_what_was_said_is_taken_back_and_is_forgotten_with_the_file() -> None:
@@ -220,7 +221,7 @@ def test_findings_are_repaired_by_buttons_and_the_decisions_are_kept() -> None:
     assert "leave" not in " ".join(w.label.lower() for w in app.button)
     record = list_datasets()[0]
     choices = load_choices(record.id)
-    assert choices.leave_out == ("S39",)
+    assert choices.cohort.leave_out == ("S39",)
     assert choices.preparation.missing == "drop"
     app = open_page("data")  # another session, another day
     assert metrics(app)["Samples"] == "39"
@@ -259,7 +260,7 @@ def test_a_preparation_is_chosen_told_and_kept() -> None:
     assert not app.exception
     choices = load_choices(list_datasets()[0].id)
     assert choices.preparation.gene_list == ("G1", "G2", "G3", "unknown")
-    assert choices.where == {"tumour_type": ["T0", "T2"]}
+    assert choices.cohort.where == {"tumour_type": ["T0", "T2"]}
     assert button(app, "Use this preparation").disabled
 
 
@@ -268,7 +269,9 @@ def test_a_choice_that_cannot_be_listed_stays_and_a_number_out_of_range_is_not_u
     data, _ = simulate(90, 200, seed=1)
     record = add_dataset(data, "simulated")
     patients = sorted(set(data.obs["patient"]))[:70]
-    save_choices(record.id, Choices(label="tumour_type", where={"patient": patients}))
+    save_choices(
+        record.id, Choices(cohort=Cohort(label="tumour_type", where={"patient": patients}))
+    )
     app = open_page("data", dataset=record.id[:12])
     app.session_state["data view"] = "prepare"
     app.run()
@@ -282,7 +285,7 @@ def test_a_choice_that_cannot_be_listed_stays_and_a_number_out_of_range_is_not_u
     app = genes.set_value(20).run()
     app = button(app, "Use this preparation").click().run()
     choices = load_choices(record.id)
-    assert (choices.preparation.genes, choices.where) == (20, {"patient": patients})
+    assert (choices.preparation.genes, choices.cohort.where) == (20, {"patient": patients})
 
 
 def test_the_class_that_is_picked_holds_on_every_page_and_later() -> None:

@@ -56,9 +56,11 @@ def explained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, 
     run = train(
         RunSpec.parse(
             {
-                "dataset": dataset,
-                "label": "tumour_type",
-                "group": "patient",
+                "cohort": {
+                    "dataset": dataset,
+                    "label": "tumour_type",
+                    "group": "patient",
+                },
                 "preparation": {"genes": 60},
                 "network": {"image_size": 32, "pool": 2},
                 "training": {"epochs": 1, "batch_size": 16, "precision": "float32"},

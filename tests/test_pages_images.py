@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.data.choices import Choices, save_choices
+from core.data.cohort import Cohort
 from core.data.simulate import simulate
 from core.data.store import DatasetRecord, add_dataset, load_dataset
 from core.images.references import add_reference
@@ -53,7 +54,7 @@ def test_class_means_under_the_pointer_are_few_and_the_chosen_class_is_among_the
     data, _ = simulate(90, 200)
     data.obs["many"] = [f"c{min(number // 3, 14):02d}" for number in range(90)]
     record = add_dataset(data, "many classes")
-    save_choices(record.id, Choices(label="many"))
+    save_choices(record.id, Choices(cohort=Cohort(label="many")))
     app = open_page("images")
     app.selectbox(key="class shown").select("c03").run()
     [chart] = app.get("plotly_chart")
@@ -118,7 +119,10 @@ def test_more_genes_than_pixels_is_one_message(dataset: DatasetRecord) -> None:
 
 
 def test_a_subset_of_samples(dataset: DatasetRecord) -> None:
-    save_choices(dataset.id, Choices(label="tumour_type", where={"tumour_type": ["BRCA", "KIRC"]}))
+    save_choices(
+        dataset.id,
+        Choices(cohort=Cohort(label="tumour_type", where={"tumour_type": ["BRCA", "KIRC"]})),
+    )
     app = open_page("images")
     assert not app.exception
     assert app.selectbox(key="class shown").options == ["BRCA", "KIRC"]

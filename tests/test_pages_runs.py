@@ -30,9 +30,7 @@ def dataset(home: Path) -> str:
 
 def queue_run(dataset: str, **fields: object) -> str:
     document = {
-        "dataset": dataset,
-        "label": "tumour_type",
-        "group": "patient",
+        "cohort": {"dataset": dataset, "label": "tumour_type", "group": "patient"},
         "preparation": {"genes": 60},
         "network": {"image_size": 32},
         "training": {"epochs": 1, "batch_size": 16},
@@ -101,7 +99,10 @@ def test_a_page_says_the_same_of_every_other_path(dataset: str, tmp_path: Path) 
     for name in (f"{tmp_path}/there.pth", f"{tmp_path}/missing.pth", "../runs.sqlite", "folder.pth",
                  "~/net.pth", f"{weights_folder()}/net.pth"):  # fmt: skip
         spec = RunSpec.parse(
-            {"dataset": dataset, "label": "tumour_type", "network": {"weights": f"file:{name}"}}
+            {
+                "cohort": {"dataset": dataset, "label": "tumour_type"},
+                "network": {"weights": f"file:{name}"},
+            }
         )
         with pytest.raises(WeightsError) as refused:
             preflight_apart(spec)

@@ -10,6 +10,7 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 from core.__main__ import main
+from core.data.cohort import Cohort
 from core.data.simulate import simulate
 from core.data.store import add_dataset, delete_dataset
 from core.errors import InputError
@@ -42,6 +43,7 @@ from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore
 from core.runs.study import open_study
 from core.training.spec import TrainingSpec
+from tests.runs import take_cohort
 
 
 @pytest.fixture
@@ -64,8 +66,9 @@ def finish_run(
     Which samples are wrong depends on their place in the test set only, so that of two runs on the
     same samples the better one is right wherever the worse one is.
     """
+    cohort = take_cohort(parts, dataset=dataset, label="tumour_type", group="patient")
     spec = RunSpec.parse(
-        {"dataset": dataset, "label": "tumour_type", "group": "patient", "seed": seed,
+        {"cohort": cohort, "seed": seed,
          "preparation": {"genes": 60}, "network": {"backbone": "vgg16"}, **parts}
     )  # fmt: skip
     study, tables = open_study(spec), []
@@ -261,13 +264,15 @@ def test_weights_files_of_two_names_are_two_setups(dataset: str) -> None:
 
 
 def test_runs_on_other_classes_or_samples_are_told_apart(dataset: str) -> None:
-    study = open_study(RunSpec(dataset=dataset, label="tumour_type", group="patient"))
+    study = open_study(
+        RunSpec(cohort=Cohort(dataset=dataset, label="tumour_type", group="patient"))
+    )
     first, second = study.classes[:2]
     merged = finish_run(dataset, 0.2, merge={first: second})
     chosen = finish_run(dataset, 0.2, where={"tumour_type": [first, second]})
     without = [finish_run(dataset, 0.2, leave_out=[name]) for name in study.samples[:2].tolist()]
     found = compare_runs([finish_run(dataset, 0.2), merged, chosen])
-    assert [run.settings["merge"] for run in found.runs] == [{}, {first: second}, {}]
+    assert [run.settings["cohort.merge"] for run in found.runs] == [{}, {first: second}, {}]
     names = [setup.name for setup in found.setups if setup.kind == "network"]
     assert names == [
         "VGG16 · all samples · classes as given",

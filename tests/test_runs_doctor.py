@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from core.__main__ import main
+from core.data.cohort import Cohort
 from core.data.store import add_dataset, damaged_datasets, list_datasets, load_dataset
 from core.errors import DamageError, InputError
 from core.explain.methods import Recipe
@@ -120,10 +121,13 @@ def test_a_run_that_is_not_understood_stops_no_other(
     runs: dict[int, str], home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = RunStore()
-    strange, lost = RunSpec(dataset="0" * 64, label="x"), RunSpec(dataset="0" * 64, label="y")
+    strange, lost = (
+        RunSpec(cohort=Cohort(dataset="0" * 64, label="x")),
+        RunSpec(cohort=Cohort(dataset="0" * 64, label="y")),
+    )
     for spec in (strange, lost):
         store.submit(spec)
-    next_one = store.submit(RunSpec(dataset="0" * 64, label="z"))[0].id
+    next_one = store.submit(RunSpec(cohort=Cohort(dataset="0" * 64, label="z")))[0].id
     (run_folder(lost.id)).mkdir(parents=True)
     (run_folder(lost.id) / "spec.json").write_text(lost.model_dump_json())
     with sqlite3.connect(home / "runs.sqlite") as db:
@@ -148,7 +152,9 @@ def test_a_lost_list_is_made_from_the_folders(
 ) -> None:
     store = RunStore()
     before, epochs = store.list(), store.epochs(runs[2])
-    unfinished = RunSpec(dataset=before[0].spec.dataset, label="tumour_type", seed=5)
+    unfinished = RunSpec(
+        cohort=Cohort(dataset=before[0].spec.cohort.dataset, label="tumour_type"), seed=5
+    )
     run_folder(unfinished.id).mkdir()
     (run_folder(unfinished.id) / "spec.json").write_text(unfinished.model_dump_json())
     for path in home.glob("runs.sqlite*"):
@@ -216,7 +222,9 @@ def test_a_damaged_record_is_made_from_the_matrix(runs: dict[int, str]) -> None:
 def test_a_dataset_that_a_waiting_run_needs_stays(runs: dict[int, str]) -> None:
     [record] = list_datasets()
     store = RunStore()
-    waiting = store.submit(RunSpec(dataset=record.id, label="tumour_type", seed=7))[0].id
+    waiting = store.submit(RunSpec(cohort=Cohort(dataset=record.id, label="tumour_type"), seed=7))[
+        0
+    ].id
     with pytest.raises(InputError, match=waiting):
         drop_dataset(record.id)
     store.cancel(waiting)

@@ -10,6 +10,7 @@ from anndata import AnnData
 
 from core.__main__ import main
 from core.data.choices import Choices, save_choices
+from core.data.cohort import Cohort
 from core.data.store import add_dataset, load_dataset
 from core.explain.evidence import judge_data
 from core.home import run_folder
@@ -19,6 +20,7 @@ from core.runs.execute import Silent, execute
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore
+from tests.runs import take_cohort
 
 
 def add(**columns: list[str]) -> str:
@@ -36,11 +38,10 @@ def add(**columns: list[str]) -> str:
 
 
 def make(dataset: str, **fields) -> RunSpec:
+    cohort = take_cohort(fields, dataset=dataset, label="type", group="patient")
     return RunSpec.parse(
         {
-            "dataset": dataset,
-            "label": "type",
-            "group": "patient",
+            "cohort": cohort,
             "network": {"image_size": 32, "pool": 2},
             "training": {"epochs": 1, "precision": "float32"},
         }
@@ -50,7 +51,7 @@ def make(dataset: str, **fields) -> RunSpec:
 
 def doubts(spec: RunSpec) -> dict[str, bool]:
     """Code of each finding -> whether it is decisive."""
-    return {f.code: f.decisive for f in find_doubts(spec, load_dataset(spec.dataset))}
+    return {f.code: f.decisive for f in find_doubts(spec, load_dataset(spec.cohort.dataset))}
 
 
 def train(spec: RunSpec) -> str:
@@ -70,7 +71,7 @@ def test_a_class_in_a_batch_of_its_own_is_decisive() -> None:
 def test_the_batch_that_was_chosen_counts_before_one_that_looks_like_it() -> None:
     dataset = add(site=["A", "A", "B", "B"] * 10, day=["Mon", "Tue"] * 20)
     assert doubts(make(dataset)) == {}
-    save_choices(dataset, Choices(label="type", batch="day"))
+    save_choices(dataset, Choices(cohort=Cohort(label="type", batch="day")))
     assert doubts(make(dataset)) == {"batch": True}
     split = {"kind": "leave_one_batch_out", "batch": "site"}
     assert doubts(make(dataset, split=split)) == {}
@@ -102,7 +103,7 @@ def test_a_result_repeats_what_was_found(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_the_trust_card_has_a_light_for_the_data() -> None:
-    nested = find_doubts(spec := make(add(site=["A", "B"] * 20)), load_dataset(spec.dataset))
+    nested = find_doubts(spec := make(add(site=["A", "B"] * 20)), load_dataset(spec.cohort.dataset))
     assert judge_data(nested).light == "red"
     assert nested[0].message in judge_data(nested).sentence
     assert judge_data([nested[0].model_copy(update={"decisive": False})]).light == "amber"

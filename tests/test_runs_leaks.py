@@ -23,6 +23,7 @@ from core.runs.store import RunStore
 from core.runs.study import open_study
 from core.runs.trust import request_permuted
 from core.runs.whatif import from_weights, other_seed, without_value
+from tests.runs import take_cohort
 
 
 def add(name: str, patients: str = "P", samples: str = "S", extra: str = "") -> str:
@@ -46,11 +47,10 @@ def add(name: str, patients: str = "P", samples: str = "S", extra: str = "") -> 
 
 
 def make(dataset: str, **fields) -> RunSpec:
+    cohort = take_cohort(fields, dataset=dataset, label="type", group="patient")
     return RunSpec.parse(
         {
-            "dataset": dataset,
-            "label": "type",
-            "group": "patient",
+            "cohort": cohort,
             "network": {"image_size": 32, "pool": 2},
             "training": {"epochs": 1, "precision": "float32"},
         }
@@ -65,7 +65,7 @@ def train(spec: RunSpec) -> RunSpec:
 
 def start_from(source: RunSpec, dataset: str | None = None, **fields) -> RunSpec:
     network = {"image_size": 32, "pool": 2, "weights": f"run:{source.id}"}
-    return make(dataset or source.dataset, network=network, **fields)
+    return make(dataset or source.cohort.dataset, network=network, **fields)
 
 
 def test_another_seed_is_refused_with_the_numbers() -> None:

@@ -21,7 +21,11 @@ MINUTE = timedelta(minutes=1)
 
 def record(place: int, state: RunState, epochs: int = 20, **fields: object) -> RunRecord:
     spec = RunSpec.parse(
-        {"dataset": "0" * 64, "label": "x", "seed": place, "training": {"epochs": epochs}}
+        {
+            "cohort": {"dataset": "0" * 64, "label": "x"},
+            "seed": place,
+            "training": {"epochs": epochs},
+        }
     )
     known = {
         "started": None, "finished": None, "done": 0, "total": 1, "message": "", "parent": None,
@@ -63,7 +67,9 @@ def test_nothing_is_told_behind_a_run_of_an_unknown_kind() -> None:
 
 
 def test_the_papers_study_has_forty_runs() -> None:
-    runs = paper_study({"dataset": "0" * 64, "label": "x", "network": {"image_size": 64}})
+    runs = paper_study(
+        {"cohort": {"dataset": "0" * 64, "label": "x"}, "network": {"image_size": 64}}
+    )
     assert len({run.id for run in runs}) == 40
     assert {run.network.image_size for run in runs} == {64}
     assert {run.layout.name for run in runs} == {"order"}
@@ -76,7 +82,7 @@ def test_the_papers_study_has_forty_runs() -> None:
 def tiny(home: Path) -> dict:
     dataset = add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
     return {
-        "dataset": dataset, "label": "tumour_type", "group": "patient",
+        "cohort": {"dataset": dataset, "label": "tumour_type", "group": "patient"},
         "preparation": {"genes": 60}, "network": {"image_size": 32}, "training": {"epochs": 2},
     }  # fmt: skip
 
@@ -87,13 +93,17 @@ def test_a_cost_is_measured_by_training_a_few_batches(tiny: dict) -> None:
     assert 1e8 < cost.peak_bytes < 1e11
     assert cost.parameters > 100_000
     with pytest.raises(InputError, match="no label column"):
-        estimate(RunSpec.parse({**tiny, "label": "grade"}))
+        estimate(RunSpec.parse({**tiny, "cohort": {**tiny["cohort"], "label": "grade"}}))
 
 
 def test_consequences_are_said_before_the_start(tiny: dict, home: Path) -> None:
     spec = RunSpec.parse(tiny)
     assert any("Fewer than 10 held-out samples of" in text for text in say_consequences(spec))
-    large = {**tiny, "group": None, "network": {"backbone": "vgg16", "weights": "imagenet"}}
+    large = {
+        **tiny,
+        "cohort": {**tiny["cohort"], "group": None},
+        "network": {"backbone": "vgg16", "weights": "imagenet"},
+    }
     said = "\n".join(say_consequences(RunSpec.parse(large)))
     assert "No patient column" in said
     assert "vgg16-397923af.pth (528 MB) is not here yet" in said

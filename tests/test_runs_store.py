@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from core.data.cohort import Cohort
 from core.errors import InputError
 from core.home import run_folder
 from core.lease import Lease, is_held
@@ -18,12 +19,14 @@ from core.runs.store import MIGRATIONS, MOST_DEATHS, RunState, RunStore, log_pat
 
 
 def spec(seed: int = 0) -> RunSpec:
-    return RunSpec(dataset="0" * 64, label="tumour_type", seed=seed)
+    return RunSpec(cohort=Cohort(dataset="0" * 64, label="tumour_type"), seed=seed)
 
 
 def test_the_same_question_is_the_same_run() -> None:
     store = RunStore()
     first, created = store.submit(spec())
+    with pytest.raises(InputError, match="no dataset"):
+        store.submit(RunSpec(cohort=Cohort(label="tumour_type")))
     again, created_again = store.submit(RunSpec.from_yaml(spec().to_yaml()))
     other, _ = store.submit(spec(seed=1))
     assert created

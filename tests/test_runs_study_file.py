@@ -35,14 +35,14 @@ def test_lists_are_crossed_and_runs_take_the_place_of_what_all_share() -> None:
         ("vgg16", 0), ("vgg16", 1), ("resnet50", 0), ("resnet50", 1), ("vgg19", 7)
     ]  # fmt: skip
     assert all(run["network"]["image_size"] == 64 for run in study.runs)
-    assert all(run["where"] == {"type": ["a", "b"]} for run in study.runs)
+    assert all(run["cohort"]["where"] == {"type": ["a", "b"]} for run in study.runs)
 
 
 def test_fields_that_are_lists_are_varied_by_a_list_of_lists() -> None:
     study = read_study("{name: x, label: y, leave_out: [a, b], preparation: {without: [[g], [h]]}}")
-    assert [run["leave_out"] for run in study.runs] == [["a", "b"]] * 2
+    assert [run["cohort"]["leave_out"] for run in study.runs] == [["a", "b"]] * 2
     assert [run["preparation"]["without"] for run in study.runs] == [["g"], ["h"]]
-    RunSpec.parse({**study.runs[0], "dataset": "0" * 64})
+    assert RunSpec.parse(study.runs[0]).cohort.leave_out == ("a", "b")
 
 
 @pytest.mark.parametrize(

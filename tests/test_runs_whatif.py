@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 from sklearn.metrics import confusion_matrix
 
 from core.data.simulate import simulate
@@ -40,7 +41,9 @@ GENES = [f"G{n}" for n in range(120)]
 @pytest.fixture
 def parent(home: Path) -> RunSpec:
     dataset = add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
-    return RunSpec.parse({"dataset": dataset, "label": "tumour_type", "group": "patient"})
+    return RunSpec.parse(
+        {"cohort": {"dataset": dataset, "label": "tumour_type", "group": "patient"}}
+    )
 
 
 def finish(spec: RunSpec, y: list[str], predicted: list[str], name: str | None = None) -> str:
@@ -120,15 +123,19 @@ def test_half_of_the_training_tests_the_same_samples(parent: RunSpec) -> None:
     assert len(half.fitting) == pytest.approx(len(whole.fitting) / 2, abs=3)
 
 
+def labels_of(spec: RunSpec, data: AnnData) -> np.ndarray:
+    return class_labels(spec, spec.cohort.select(data))
+
+
 def test_merged_and_permuted_labels(parent: RunSpec) -> None:
-    data = load_dataset(parent.dataset)
+    data = load_dataset(parent.cohort.dataset)
     labels = data.obs["tumour_type"].to_numpy().astype(str)
     first, second = np.unique(labels)[:2]
-    merged = class_labels(merged_classes(parent, first, second), data)
+    merged = labels_of(merged_classes(parent, first, second), data)
     assert np.array_equal(merged == f"{first} + {second}", np.isin(labels, [first, second]))
     twice = merged_classes(merged_classes(parent, first, second), f"{first} + {second}", labels[-1])
-    assert f"{first} + {second}" not in class_labels(twice, data)
-    permuted = class_labels(permuted_labels(parent), data)
+    assert f"{first} + {second}" not in labels_of(twice, data)
+    permuted = labels_of(permuted_labels(parent), data)
     assert sorted(permuted) == sorted(labels)
     assert (permuted == labels).mean() < 0.6
 

@@ -33,8 +33,7 @@ from core.runs.store import RunState, RunStore, read_log
 from core.runs.worker import explain_failure
 
 TINY = {
-    "label": "tumour_type",
-    "group": "patient",
+    "cohort": {"label": "tumour_type", "group": "patient"},
     "preparation": {"genes": 60},
     "network": {"image_size": 32, "pool": 2},
     "training": {"epochs": 2, "batch_size": 16, "precision": "float32"},
@@ -47,8 +46,9 @@ def dataset(home: Path) -> str:
 
 
 def make_spec(dataset: str, **parts: dict) -> RunSpec:
+    parts["cohort"] = {**parts.get("cohort", {}), "dataset": dataset}
     merged = {name: {**TINY.get(name, {}), **fields} for name, fields in parts.items()}
-    return RunSpec.parse({**TINY, **merged, "dataset": dataset})
+    return RunSpec.parse({**TINY, **merged})
 
 
 def start_worker() -> subprocess.Popen:

@@ -28,7 +28,7 @@ def test_nothing_fitted_has_seen_a_test_sample(
 ) -> None:
     data, _ = simulate(120, 200)
     spec = RunSpec.parse(
-        {"dataset": "0" * 64, "label": "tumour_type", "group": "patient", "seed": 1,
+        {"cohort": {"dataset": "0" * 64, "label": "tumour_type", "group": "patient"}, "seed": 1,
          "preparation": {"genes": 100}, "layout": {"name": layout}}
     )  # fmt: skip
     fitted = []

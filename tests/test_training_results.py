@@ -27,9 +27,7 @@ def dataset(home: Path) -> str:
 def tiny_spec(dataset: str, **parts: dict) -> RunSpec:
     return RunSpec.parse(
         {
-            "dataset": dataset,
-            "label": "tumour_type",
-            "group": "patient",
+            "cohort": {"dataset": dataset, "label": "tumour_type", "group": "patient"},
             "preparation": {"genes": 60},
             "network": {"image_size": 32, **parts.pop("network", {})},
             "training": {"epochs": 2, "precision": "float32", **parts.pop("training", {})},
@@ -123,7 +121,7 @@ def test_the_result_holds_the_memory_that_was_needed(dataset: str) -> None:
 
 @pytest.mark.parametrize("name", PRESETS.names)
 def test_a_preset_is_a_recipe_that_a_run_can_change(name: str, dataset: str) -> None:
-    own = {"dataset": dataset, "label": "tumour_type", "training": {"epochs": 7}}
+    own = {"cohort": {"dataset": dataset, "label": "tumour_type"}, "training": {"epochs": 7}}
     spec = RunSpec.parse(PRESETS[name].fill(own))
     assert spec.training.epochs == 7
     for part, fields in PRESETS[name].parts.items():

@@ -21,6 +21,7 @@ from core.data.catalogue import (
     read_entry,
 )
 from core.data.choices import Choices, load_choices, save_choices
+from core.data.cohort import Cohort
 from core.data.formats import list_parts
 from core.data.gene_symbols import Symbols, find_ids, find_new_names, read_hgnc, rename_genes
 from core.data.notes import Finding
@@ -209,7 +210,7 @@ def show_draft(data: AnnData, name: str) -> None:
             columns = {c["role"]: c["name"] for c in data.uns["columns"] if c["role"] in CHOSEN}
             if columns and load_choices(record.id) is None:
                 chosen = {field: columns.get(role) for role, field in CHOSEN.items()}
-                save_choices(record.id, Choices(**chosen))
+                save_choices(record.id, Choices(cohort=Cohort(**chosen)))
             keep(record)
             st.rerun()
 

@@ -5,7 +5,7 @@ import pandas as pd
 import streamlit as st
 from anndata import AnnData
 
-from core.data.check import DataCard, check_dataset, merge_classes, select_samples
+from core.data.check import DataCard, check_dataset
 from core.data.choices import Choices, save_choices
 from core.data.notes import Finding
 from core.data.prepare import PreparationSpec, Preprocessor
@@ -24,6 +24,8 @@ MAP_GENES = 1000
 MOST_NEIGHBOURS = 5000
 """Samples beyond which t-SNE takes minutes."""
 """Most variable genes on which the map of samples rests."""
+TAKEN_BACK = {"where": {}, "leave_out": (), "merge": {}}
+"""What is undone when decisions about samples are taken back; columns keep their roles."""
 CARDS = 10
 """Cards that a session remembers."""
 
@@ -33,13 +35,12 @@ def change(record: DatasetRecord, choices: Choices) -> None:
     save_choices(record.id, choices)
     short = record.id[:12]
     for role in ("label", "group", "batch"):
-        st.session_state[f"{role} {short}"] = getattr(choices, role)
+        st.session_state[f"{role} {short}"] = getattr(choices.cohort, role)
 
 
 def used_samples(dataset: str, choices: Choices) -> AnnData:
     """The samples of a stored dataset that the choices keep, classes as they count."""
-    data = select_samples(open_dataset(dataset), choices.where, choices.leave_out)
-    return merge_classes(data, choices.label, choices.merge)
+    return choices.cohort.select(open_dataset(dataset))
 
 
 def examine(record: DatasetRecord, choices: Choices) -> DataCard:
@@ -47,11 +48,11 @@ def examine(record: DatasetRecord, choices: Choices) -> DataCard:
     cards = st.session_state.setdefault("cards", {})
     key = (record.id, choices.model_dump_json())
     if key not in cards:
-        data = used_samples(record.id, choices)
+        data, cohort = used_samples(record.id, choices), choices.cohort
         words = f"Checking {data.n_obs:,} samples x {data.n_vars:,} genes"
         bar = st.progress(0.0, words)
         cards[key] = check_dataset(
-            data, choices.label, choices.group, choices.batch, choices.preparation,
+            data, cohort.label, cohort.group, cohort.batch, choices.preparation,
             lambda share: bar.progress(share, words),
         )  # fmt: skip
         bar.empty()
@@ -111,14 +112,18 @@ def show_decisions(record: DatasetRecord, choices: Choices) -> None:
     """What was decided about samples and values, and the way back."""
     decided = [
         f"{escape_markdown(column)} is {escape_markdown(', '.join(values))}"
-        for column, values in choices.where.items()
+        for column, values in choices.cohort.where.items()
     ]
-    if choices.leave_out:
-        names = ", ".join(choices.leave_out[:3]) + (" …" if len(choices.leave_out) > 3 else "")
-        decided.append(f"{len(choices.leave_out)} samples left out ({escape_markdown(names)})")
+    if choices.cohort.leave_out:
+        names = ", ".join(choices.cohort.leave_out[:3]) + (
+            " …" if len(choices.cohort.leave_out) > 3 else ""
+        )
+        decided.append(
+            f"{len(choices.cohort.leave_out)} samples left out ({escape_markdown(names)})"
+        )
     decided += [
         f"{escape_markdown(old)} counts as {escape_markdown(new)}"
-        for old, new in choices.merge.items()
+        for old, new in choices.cohort.merge.items()
     ]
     default = PreparationSpec()
     decided += [
@@ -136,7 +141,7 @@ def show_decisions(record: DatasetRecord, choices: Choices) -> None:
             "Take it all back", type="tertiary",
             on_click=lambda: change(
                 record,
-                Choices(label=choices.label, group=choices.group, batch=choices.batch),
+                Choices(cohort=choices.cohort.model_copy(update=TAKEN_BACK)),
             ),
         )  # fmt: skip
 
@@ -176,8 +181,8 @@ def show_samples(record: DatasetRecord, choices: Choices) -> None:
     if not columns:
         raise InputError("Nothing is known about these samples to colour them by. Add labels.")
     colour = left.selectbox(
-        "Colour by", columns, index=columns.index(choices.label) if choices.label else 0,
-        key="map colour",
+        "Colour by", columns, key="map colour",
+        index=columns.index(choices.cohort.label) if choices.cohort.label else 0,
     )  # fmt: skip
     maps = {
         f"Principal components {n + 1} and {n + 2}": n for n in range(0, scores.shape[1] - 1, 2)
@@ -226,7 +231,11 @@ def measure(dataset: str, choices: str) -> tuple[AnnData, MatrixProfile]:
 def show_values(record: DatasetRecord, choices: Choices) -> None:
     """The range of each sample's values, and where values are missing."""
     data, found = measure(record.id, choices.model_dump_json())
-    groups = data.obs[choices.label].astype(str) if choices.label else np.full(data.n_obs, "all")
+    groups = (
+        data.obs[choices.cohort.label].astype(str)
+        if choices.cohort.label
+        else np.full(data.n_obs, "all")
+    )
     quantiles, unit = found.quantiles, "log2 values"
     if found.scale != "log2":
         quantiles, unit = np.log2(np.maximum(quantiles, 0) + 1), f"log2({SCALES[found.scale]} + 1)"

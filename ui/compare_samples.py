@@ -135,7 +135,7 @@ def show_sample(sample: str, outcomes: Sequence[Outcome]) -> None:
         "Image and neighbours of the run", list(by_id), key="sample run",
         format_func=lambda run: f"{run[:6]} · {names[run]}",
     )  # fmt: skip
-    view = view_sample(by_id[run], sample, open_dataset(by_id[run].spec.dataset))
+    view = view_sample(by_id[run], sample, open_dataset(by_id[run].spec.cohort.dataset))
     left, right = st.columns(2, gap="large")
     with left:
         pixels = pd.DataFrame(

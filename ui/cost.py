@@ -13,7 +13,7 @@ from core.words import say_duration
 from ui.parts import escape_markdown, open_dataset
 
 COSTLY = {
-    "dataset": True, "where": True, "leave_out": True, "label": True, "split": True,
+    "cohort": True, "split": True,
     "preparation": {"genes"}, "layout": {"side"},
     "network": {"backbone", "head", "pool", "freeze", "image_size"},
     "training": {"epochs", "batch_size", "variants", "precision", "augmentation"},
@@ -26,12 +26,12 @@ _measuring = ThreadPoolExecutor(1, thread_name_prefix="cost")
 
 @st.cache_resource(max_entries=50, show_spinner=False)
 def _measure(key: str, _spec: RunSpec) -> Future[Estimate]:
-    return _measuring.submit(estimate, _spec, open_dataset(_spec.dataset))
+    return _measuring.submit(estimate, _spec, open_dataset(_spec.cohort.dataset))
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
 def _consequences(spec: str, _spec: RunSpec, _cost: Estimate | None, measured: bool) -> list[str]:
-    return say_consequences(_spec, open_dataset(_spec.dataset), _cost)
+    return say_consequences(_spec, open_dataset(_spec.cohort.dataset), _cost)
 
 
 def show_cost(spec: RunSpec, runs: int = 1) -> None:

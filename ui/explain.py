@@ -73,7 +73,7 @@ def read_regions(run: str, recipe: Recipe, cls: str) -> pd.DataFrame:
 @st.cache_data(max_entries=20, show_spinner=False)
 def read_expression(run: str, gene: str, _spec: RunSpec) -> pd.DataFrame:
     """A gene's log2 expression in the run's samples."""
-    return gene_expression(run, open_dataset(_spec.dataset), gene)
+    return gene_expression(run, open_dataset(_spec.cohort.dataset), gene)
 
 
 @st.cache_resource(max_entries=1, show_spinner="Reading HGNC's names")

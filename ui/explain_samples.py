@@ -7,7 +7,6 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.data.check import select_samples
 from core.data.prepare import Preprocessor
 from core.data.similarity import map_neighbours, map_samples
 from core.explain.methods import MOST_SAMPLES, Recipe
@@ -36,7 +35,7 @@ def place_samples(run: str, neighbours: bool, _spec: RunSpec) -> tuple[np.ndarra
     """The held-out samples on a map of the genes of the first fold's images, and its axes."""
     fold = load_result(run).scored[0]
     prepared = Preprocessor.load(check_kept(run, f"folds/{fold}/preprocessor.npz"))
-    data = select_samples(open_dataset(_spec.dataset), _spec.where, _spec.leave_out)
+    data = _spec.cohort.select(open_dataset(_spec.cohort.dataset))
     rows = data.obs_names.get_indexer(read_held_out(run)["sample"])
     values = prepared.transform(np.asarray(data.X)[rows])
     if neighbours:

@@ -12,6 +12,7 @@ import streamlit as st
 from anndata import AnnData
 
 from core.data.choices import Choices, load_choices, save_choices
+from core.data.cohort import Cohort
 from core.data.notes import Finding
 from core.data.roles import suggest_batch, suggest_group, suggest_label
 from core.data.store import DatasetRecord, list_datasets, load_dataset
@@ -102,9 +103,11 @@ def decided(record: DatasetRecord) -> Choices:
     choices = load_choices(record.id)
     if choices is None:
         data = open_dataset(record.id)
-        choices = Choices(
-            label=suggest_label(data), group=suggest_group(data), batch=suggest_batch(data)
-        )
+        cohort = Cohort(
+            dataset=record.id, label=suggest_label(data), group=suggest_group(data),
+            batch=suggest_batch(data),
+        )  # fmt: skip
+        choices = Choices(cohort=cohort)
     return choices
 
 
@@ -142,7 +145,7 @@ def pick_role(record: DatasetRecord, role: Literal["label", "group", "batch"]) -
     columns = [
         name for name, counts in record.columns.items() if role != "label" or len(counts) > 1
     ]
-    now = getattr(choices, role)
+    now = getattr(choices.cohort, role)
     chosen = st.selectbox(
         title, columns, index=columns.index(now) if now in columns else None,
         key=f"{role} {record.id[:12]}", persist_state="session", help=help,
@@ -155,10 +158,10 @@ def pick_role(record: DatasetRecord, role: Literal["label", "group", "batch"]) -
 
 def say_samples(record: DatasetRecord, choices: Choices) -> None:
     """Which samples are used, when not all of them, and where that is decided."""
-    parts = [f"{column} is {', '.join(values)}" for column, values in choices.where.items()]
-    if choices.leave_out:
-        parts.append(f"without {len(choices.leave_out)} that were left out")
-    parts += [f"{old} counts as {new}" for old, new in choices.merge.items()]
+    parts = [f"{column} is {', '.join(values)}" for column, values in choices.cohort.where.items()]
+    if choices.cohort.leave_out:
+        parts.append(f"without {len(choices.cohort.leave_out)} that were left out")
+    parts += [f"{old} counts as {new}" for old, new in choices.cohort.merge.items()]
     what = f"samples where {'; '.join(parts)}" if parts else f"all {record.samples:,} samples"
     st.caption(
         f"Of {escape_markdown(record.name)}: {escape_markdown(what)}. Samples and preparation are "

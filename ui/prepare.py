@@ -25,10 +25,10 @@ def show_prepare(record: DatasetRecord, choices: Choices) -> None:
     left, middle, right = st.columns(3, gap="large")
     with left:
         st.markdown("##### The samples")
-        where = ask_where(record.columns, key=key, chosen=choices.where)
-        if choices.leave_out:
+        where = ask_where(record.columns, key=key, chosen=choices.cohort.where)
+        if left_out := choices.cohort.leave_out:
             kept_out = st.multiselect(
-                "Left out by name", choices.leave_out, default=choices.leave_out, key=f"{key} out"
+                "Left out by name", left_out, default=left_out, key=f"{key} out"
             )
         else:
             kept_out = []
@@ -48,8 +48,7 @@ def show_prepare(record: DatasetRecord, choices: Choices) -> None:
         numbers = {name: value for name, value in asked.items() if isinstance(value, int | float)}
         check_fields(PreparationSpec, numbers)
         new = Choices(
-            label=choices.label, group=choices.group, batch=choices.batch, where=where,
-            leave_out=kept_out, merge=choices.merge,
+            cohort=choices.cohort.model_copy(update={"where": where, "leave_out": tuple(kept_out)}),
             preparation=PreparationSpec(**{**choices.preparation.model_dump(), **asked}),
         )  # fmt: skip
         data = used_samples(record.id, new)

@@ -34,20 +34,15 @@ def ask_samples(record: DatasetRecord) -> tuple[Choices, dict[str, Any]]:
     """
     label_column, group_column, _ = st.columns([1, 1, 2])
     with label_column:
-        label = pick_role(record, "label")
+        pick_role(record, "label")
     with group_column:
-        group = pick_role(record, "group")
-    if label is None:
-        raise InputError("Choose the column that holds the class.")
+        pick_role(record, "group")
     choices = decided(record)
+    if choices.cohort.label is None:
+        raise InputError("Choose the column that holds the class.")
     say_samples(record, choices)
     return choices, {
-        "dataset": record.id,
-        "label": label,
-        "group": group,
-        "where": choices.where,
-        "leave_out": choices.leave_out,
-        "merge": choices.merge,
+        "cohort": choices.cohort.model_dump(),
         "preparation": choices.preparation.model_dump(),
     }
 
@@ -112,7 +107,7 @@ def describe_recipe(spec: RunSpec) -> str:
         f"{network.image_size} pixels, {spec.preparation.genes:,} genes laid out by "
         f"{LAYOUTS[spec.layout.name].title}, {training.epochs} epochs, augmentation: "
         f"{AUGMENTATIONS[training.augmentation].title}; {spec.split.title()} split by "
-        f"{'patient' if spec.group else 'sample'}."
+        f"{'patient' if spec.cohort.group else 'sample'}."
     )
 
 
@@ -191,7 +186,7 @@ def ask_split(record: DatasetRecord) -> dict[str, Any]:
     for name in (*SPLITS[kind].fields, "validation"):
         if name == "batch":
             columns = [column for column, counts in record.columns.items() if len(counts) > 1]
-            batch = decided(record).batch
+            batch = decided(record).cohort.batch
             split[name] = st.selectbox(
                 "Batch", columns, index=columns.index(batch) if batch in columns else None,
                 key=f"split batch {record.id[:12]}", placeholder="choose the column",

@@ -10,7 +10,6 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.data.check import select_samples
 from core.devices import devices
 from core.errors import DamageError, GeneCanvasError, InputError
 from core.home import home
@@ -344,7 +343,7 @@ def show_epochs(record: RunRecord, epochs: Epochs, live: bool) -> None:
 @st.cache_data(max_entries=20, show_spinner=False)
 def name_classes(key: str, _spec: RunSpec) -> list[str]:
     """The classes of a run's samples, sorted; kept, because a live view asks every second."""
-    data = select_samples(open_dataset(_spec.dataset), _spec.where, _spec.leave_out)
+    data = _spec.cohort.select(open_dataset(_spec.cohort.dataset))
     return np.unique(class_labels(_spec, data)).tolist()
 
 

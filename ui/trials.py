@@ -36,19 +36,12 @@ class Prepared(NamedTuple):
 
 def prepare(trial: Trial) -> Prepared:
     """The trial's samples, whatever its layout; kept for the last two choices of samples."""
-    return _prepare(
-        Trial(
-            dataset=trial.dataset,
-            where=trial.where,
-            leave_out=trial.leave_out,
-            preparation=trial.preparation,
-        )
-    )
+    return _prepare(Trial(cohort=trial.cohort.unlabelled, preparation=trial.preparation))
 
 
 @st.cache_resource(max_entries=2, show_spinner="Preparing expression", hash_funcs=LOOK)
 def _prepare(trial: Trial) -> Prepared:
-    return Prepared(*trial.prepare(open_dataset(trial.dataset)))
+    return Prepared(*trial.prepare(open_dataset(trial.cohort.dataset)))
 
 
 @st.cache_resource(max_entries=16, show_spinner="Laying out genes", hash_funcs=LOOK)
@@ -69,9 +62,9 @@ def lay_out(trial: Trial, *, key: str) -> GeneLayout | None:
         InputError: the genes don't fit the layout or its reference file.
     """
     if trial.is_quick(len(prepare(trial).preprocessor.genes)):
-        return _fit(trial.model_copy(update={"label": None}))
+        return _fit(trial.unlabelled)
     if trial.layout_path.exists():
-        return _load(trial.model_copy(update={"label": None}))
+        return _load(trial.unlabelled)
     state = request_trial(trial)
     title = name_layout(trial.layout)
     if state.state == "failed":

@@ -155,7 +155,7 @@ def offer_planted(record: RunRecord, recipe: Recipe) -> None:
     state = control and _find_state(control)
     if control is None or state is None:
         if st.button("Train the planted self-test", key="planted"):
-            request_planted(record.id, open_dataset(record.spec.dataset))
+            request_planted(record.id, open_dataset(record.spec.cohort.dataset))
             ensure_workers()
             st.rerun()
     elif state != RunState.DONE:

@@ -142,7 +142,7 @@ def _listed(record: RunRecord, change: Callable[[RunSpec, list[str]], RunSpec]) 
     genes = sets[chosen] if chosen else [gene for gene in re.split(r"[\s,;]+", text) if gene]
     if not genes:
         return []
-    known = set(open_dataset(record.spec.dataset).var_names)
+    known = set(open_dataset(record.spec.cohort.dataset).var_names)
     found = [gene for gene in genes if gene in known]
     if not found:
         raise InputError(f"None of these {len(genes)} genes is in the dataset, first {genes[0]}.")
@@ -163,15 +163,17 @@ def _listed(record: RunRecord, change: Callable[[RunSpec, list[str]], RunSpec]) 
 def _without_class(record: RunRecord) -> Children:
     classes = load_result(record.id).classes
     cls = st.selectbox("Class", classes, key="what if without")
-    if record.spec.merge or len(classes) < 3:
+    if record.spec.cohort.merge or len(classes) < 3:
         st.info("That needs three classes at least, none of them merged.")
         return []
-    return _without(record, record.spec.label, cls)
+    return _without(record, record.spec.cohort.label, cls)
 
 
 def _without_batch(record: RunRecord) -> Children:
-    obs = open_dataset(record.spec.dataset).obs
-    columns = [name for name in obs if name != record.spec.label and 1 < obs[name].nunique() <= 60]
+    obs = open_dataset(record.spec.cohort.dataset).obs
+    columns = [
+        name for name in obs if name != record.spec.cohort.label and 1 < obs[name].nunique() <= 60
+    ]
     if not columns:
         st.info("The dataset has no other column with 2 to 60 values.")
         return []
@@ -181,7 +183,7 @@ def _without_batch(record: RunRecord) -> Children:
 
 
 def _without(record: RunRecord, column: str, value: str) -> Children:
-    values = open_dataset(record.spec.dataset).obs[column].astype(str).unique()
+    values = open_dataset(record.spec.cohort.dataset).obs[column].astype(str).unique()
     return _one(record, without_value(record.spec, column, value, values))
 
 

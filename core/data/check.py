@@ -85,47 +85,6 @@ class _Checked:
         return None if name is None else self.data.obs[name].astype(str)
 
 
-def select_samples(
-    data: AnnData, where: dict[str, list[str]], leave_out: Collection[str] = ()
-) -> AnnData:
-    """Keep the samples whose column has one of the given values, for every column given.
-
-    Args:
-        data: the dataset.
-        where: column -> values to keep.
-        leave_out: ids of samples to leave out.
-
-    Raises:
-        InputError: an unknown column, value or sample, naming those that exist.
-    """
-    keep = np.ones(data.n_obs, dtype=bool)
-    for column, values in where.items():
-        if column not in data.obs:
-            known = ", ".join(data.obs.columns) or "none"
-            raise InputError(f"There is no sample column {column!r} to choose by. Known: {known}.")
-        found = data.obs[column].astype(str)
-        unknown = sorted(set(values) - set(found))
-        if unknown:
-            known = ", ".join(sorted(set(found))[:20])
-            raise InputError(f"Column {column!r} has no value {unknown[0]!r}. Known: {known}.")
-        keep &= found.isin(values).to_numpy()
-    unknown = sorted(set(leave_out) - set(data.obs_names))
-    if unknown:
-        raise InputError(f"There is no sample {unknown[0]!r} to leave out.")
-    keep &= ~data.obs_names.isin(list(leave_out))
-    if not keep.any():
-        raise InputError("No sample fulfils all conditions at once. Choose other values.")
-    return data if keep.all() else data[keep].copy()
-
-
-def merge_classes(data: AnnData, label: str | None, merge: dict[str, str]) -> AnnData:
-    """The samples with some classes counted as others; `data` itself when none is."""
-    if label is None or not merge:
-        return data
-    obs = data.obs.assign(**{label: data.obs[label].astype(str).replace(merge)})
-    return AnnData(data.X, obs=obs, var=data.var, uns=data.uns)
-
-
 def check_dataset(
     data: AnnData,
     label: str | None = None,

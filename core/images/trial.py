@@ -22,7 +22,7 @@ import numpy as np
 from anndata import AnnData
 from pydantic import BaseModel, ConfigDict
 
-from core.data.check import merge_classes, select_samples
+from core.data.cohort import Cohort
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.data.store import load_dataset
 from core.errors import DamageError, GeneCanvasError, InputError
@@ -50,21 +50,20 @@ class Trial(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataset: str
-    where: dict[str, list[str]] = {}
-    leave_out: tuple[str, ...] = ()
+    cohort: Cohort
+    """Only measures look at its classes."""
     preparation: PreparationSpec = PreparationSpec()
     layout: LayoutSpec = LayoutSpec()
     image_size: int = 64
-    label: str | None = None
-    """Column of the classes; only measures look at it."""
-    merge: dict[str, str] = {}
-    """Class -> the class that it counts as."""
+
+    @property
+    def unlabelled(self) -> "Trial":
+        """The same layout on the same samples, whatever they are."""
+        return self.model_copy(update={"cohort": self.cohort.unlabelled})
 
     def prepare(self, data: AnnData) -> tuple[AnnData, Preprocessor, np.ndarray]:
         """The chosen samples, what was fitted on them, and their prepared values in [0, 1]."""
-        chosen = select_samples(data, self.where, self.leave_out)
-        chosen = merge_classes(chosen, self.label, self.merge)
+        chosen = self.cohort.select(data)
         x = np.asarray(chosen.X)
         names = chosen.var_names.to_numpy().astype(str)
         prepared = Preprocessor.fit(x, names, chosen.uns["scale"], self.preparation)
@@ -81,17 +80,16 @@ class Trial(BaseModel):
     @property
     def layout_path(self) -> Path:
         """Where the fitted layout stands."""
-        return home() / "layouts" / f"{self._digest(exclude={'label', 'merge'})}.npz"
+        return home() / "layouts" / f"{self.unlabelled._digest()}.npz"
 
     @property
     def quality_path(self) -> Path:
         """Where its measures stand."""
         return home() / "layouts" / f"{self._digest()}.json"
 
-    def _digest(self, exclude: set[str] | None = None) -> str:
-        document = {"version": VERSION, **self.model_dump(mode="json", exclude=exclude)}
-        if not self.merge:
-            document.pop("merge", None)  # so that what was measured before it could be is found
+    def _digest(self) -> str:
+        document = self.model_dump(mode="json", exclude={"cohort": {"group", "batch"}})
+        document["version"] = VERSION
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -192,10 +190,11 @@ def run_trial(trial: Trial) -> None:
         GeneCanvasError: the dataset is gone, or the genes don't fit the layout.
     """
     print("reading the dataset", flush=True)
-    data = load_dataset(trial.dataset)
+    data = load_dataset(trial.cohort.dataset)
     print("preparing expression", flush=True)
     chosen, prepared, unit = trial.prepare(data)
-    labels = None if trial.label is None else chosen.obs[trial.label].to_numpy().astype(str)
+    label = trial.cohort.label
+    labels = None if label is None else chosen.obs[label].to_numpy().astype(str)
     del data, chosen  # as large as what was prepared from it
     seconds = None
     if trial.layout_path.exists():

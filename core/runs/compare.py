@@ -478,10 +478,10 @@ def say_value(name: str, value: Any) -> str:
 
     Of lists only their length and, because two may be equally long, a digest is said.
     """
-    if name == "where":
+    if name == "cohort.where":
         chosen = [f"{column} is {' or '.join(values)}" for column, values in value.items()]
         return ", ".join(chosen) or "all samples"
-    if name == "merge":
+    if name == "cohort.merge":
         return ", ".join(f"{one} as {other}" for one, other in value.items()) or "classes as given"
     if isinstance(value, list):
         digest = blake2b("\n".join(value).encode(), digest_size=2).hexdigest()
@@ -495,10 +495,10 @@ def say_setting(name: str, value: Any) -> str:
     Of a path only its end is said: 'weights file net.pth' for 'file:/a/net.pth'.
     """
     said = say_value(name, value)
-    if name in ("where", "merge"):
+    if name in ("cohort.where", "cohort.merge"):
         return said
     kind, _, place = said.partition(":")
-    short = kind[:6] if name == "dataset" else f"{kind} {Path(place).name}".strip()
+    short = kind[:6] if name == "cohort.dataset" else f"{kind} {Path(place).name}".strip()
     return f"{name.rpartition('.')[2].replace('_', ' ')} {short}"
 
 
@@ -923,16 +923,16 @@ def _explain(
             f"Controls, never the best network: {'; '.join(controls)}. With permuted labels only "
             "chance is left; a random layout shows what the neighbourhoods on the image are worth."
         )
-    if len({(o.spec.dataset, o.spec.label) for o in outcomes}) > 1:
+    if len({(o.spec.cohort.dataset, o.spec.cohort.label) for o in outcomes}) > 1:
         notes.append("These runs answer different questions: their datasets or classes differ.")
     decisive = [f.message for o in outcomes for f in o.result.findings or [] if f.decisive]
     notes += dict.fromkeys(decisive)
-    if any(o.spec.group is None for o in outcomes):
+    if any(o.spec.cohort.group is None for o in outcomes):
         notes.append(
             "Without a patient column each sample counts as a patient of its own; if patients have "
             "several, the intervals are too short."
         )
-    if any(o.spec.group is not None and not o.patients_known for o in outcomes):
+    if any(o.spec.cohort.group is not None and not o.patients_known for o in outcomes):
         notes.append(
             "The dataset was deleted, so each sample counts as a patient of its own; if patients "
             "have several, the intervals are too short."

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from anndata import AnnData
 
-from core.data.check import check_dataset, select_samples
+from core.data.check import check_dataset
 from core.data.choices import load_choices
 from core.data.notes import Finding
 from core.data.roles import suggest_batch
 from core.files import read_json, write_json
 from core.runs.spec import RunSpec
-from core.runs.study import class_labels
 
 
 def find_doubts(spec: RunSpec, data: AnnData) -> list[Finding]:
@@ -27,13 +26,15 @@ def find_doubts(spec: RunSpec, data: AnnData) -> list[Finding]:
         spec: the run.
         data: its dataset.
     """
-    data = select_samples(data, spec.where, spec.leave_out)
-    chosen = load_choices(spec.dataset)
-    batch = spec.split.batch or (chosen and chosen.batch) or suggest_batch(data)
-    labels = class_labels(spec.model_copy(update={"permute_labels": False}), data)
-    merged = AnnData(data.X, data.obs.assign(**{spec.label: labels}), data.var, uns=data.uns)
+    data = spec.cohort.select(data)
+    chosen = load_choices(spec.cohort.dataset)
+    batch = (
+        spec.split.batch or spec.cohort.batch or (chosen and chosen.cohort.batch)
+        or suggest_batch(data)
+    )  # fmt: skip
+    label = spec.cohort.label
     card = check_dataset(
-        merged, spec.label, spec.group, None if batch == spec.label else batch, spec.preparation
+        data, label, spec.cohort.group, None if batch == label else batch, spec.preparation
     )
     return [finding for finding in card.findings if finding.severity != "info"]
 

@@ -110,7 +110,7 @@ def execute(
     torch.utils.deterministic.fill_uninitialized_memory = False  # it finds bugs, and costs 7 %
     write_json(folder / "spec.json", spec.model_dump(mode="json"))
     reporter.progress(0, 1, "Reading the dataset")
-    data = load_dataset(spec.dataset)
+    data = load_dataset(spec.cohort.dataset)
     study = open_study(spec, data)
     reporter.progress(0, 1, "Looking through the samples")
     doubts = keep_doubts(spec, data, folder)

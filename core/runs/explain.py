@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from core.data.check import select_samples
 from core.data.prepare import Preprocessor
 from core.errors import Cancelled, DamageError, InputError
 from core.escape import read_csv, write_csv
@@ -438,7 +437,7 @@ def gene_expression(run: str, data: AnnData, gene: str) -> pd.DataFrame:
     none has it.
     """
     spec = load_spec(run)
-    data = select_samples(data, spec.where, spec.leave_out)
+    data = spec.cohort.select(data)
     for number in range(len(load_result(run).folds)):
         prepared = Preprocessor.load(check_kept(run, f"folds/{number}/preprocessor.npz"))
         column = np.flatnonzero(prepared.genes == gene)

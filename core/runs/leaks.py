@@ -54,7 +54,8 @@ def describe_fitting(spec: RunSpec, study: Study, number: int) -> Learned:
     fitting = study.folds[number].fitting
     patients = None if study.patients is None else np.unique(study.patients[fitting]).tolist()
     return Learned(
-        run=spec.id, fold=number, dataset=spec.dataset, samples=study.samples[fitting].tolist(),
+        run=spec.id, fold=number, dataset=spec.cohort.dataset,
+        samples=study.samples[fitting].tolist(),
         patients=patients,
     )  # fmt: skip
 
@@ -124,7 +125,7 @@ class _Leak:
         """Who learned from them, the nearest first"""
         tested = np.isin(np.arange(len(study.samples)), fold.test)
         for one in learned:
-            seen, known = _compare(one, spec.dataset, study)
+            seen, known = _compare(one, spec.cohort.dataset, study)
             if (tested & (seen | known)).any():
                 self.runs.append(one.run)
             self.seen |= tested & seen
@@ -197,8 +198,10 @@ def _reconstruct(run: str, fold: int, parts: dict[str, list[str]]) -> list[Learn
     """The same for a fold from before it was recorded, when runs began from a run's first fold."""
     spec = load_spec(run)
     samples, patients = parts["train"] + parts["validation"], None
-    if spec.group is not None:
-        patients = sorted(set(read_column(spec.dataset, spec.group).loc[samples]))
-    own = Learned(run=run, fold=fold, dataset=spec.dataset, samples=samples, patients=patients)
+    if spec.cohort.group is not None:
+        patients = sorted(set(read_column(spec.cohort.dataset, spec.cohort.group).loc[samples]))
+    own = Learned(
+        run=run, fold=fold, dataset=spec.cohort.dataset, samples=samples, patients=patients
+    )
     before = source_run(spec)
     return [own] if before is None else [own, *_read_learned(before, 0)]

@@ -113,7 +113,7 @@ class Outcome:
 
     def same_samples(self, other: "Outcome") -> bool:
         """Whether the two were tested on the same samples of the same classes."""
-        mine, others = self.spec, other.spec
+        mine, others = self.spec.cohort, other.spec.cohort
         return (
             (mine.dataset, mine.label) == (others.dataset, others.label)
             and np.array_equal(self.samples, other.samples)
@@ -345,9 +345,12 @@ def _weigh_patients(patients: tuple) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _patients_of(spec: RunSpec, samples: np.ndarray) -> np.ndarray | None:
-    if spec.group is None or not (dataset_folder(spec.dataset) / "data.h5ad").exists():
+    if (
+        spec.cohort.group is None
+        or not (dataset_folder(spec.cohort.dataset) / "data.h5ad").exists()
+    ):
         return None
-    return read_column(spec.dataset, spec.group).loc[samples].to_numpy().astype(str)
+    return read_column(spec.cohort.dataset, spec.cohort.group).loc[samples].to_numpy().astype(str)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def say_consequences(
             f"{record.file} ({record.megabytes:.0f} MB) is not here yet: the run downloads it from "
             f"{record.url} first. Without internet, put that file into {weights_folder()}."
         )
-    if spec.group is None:
+    if spec.cohort.group is None:
         said.append(
             "No patient column is chosen: samples of one patient may stand on both sides of the "
             "split, and the accuracy is then too good."

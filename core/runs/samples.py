@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from core.data.check import select_samples
 from core.data.prepare import Preprocessor
 from core.errors import InputError
 from core.evaluation.differences import paired_interval
@@ -148,7 +147,7 @@ def view_sample(outcome: Outcome, sample: str, data: AnnData, most: int = 10) ->
     fitted = Preprocessor.load(check_kept(outcome.run, f"folds/{fold}/preprocessor.npz"))
     layout = GeneLayout.load(check_kept(outcome.run, f"folds/{fold}/layout.npz"))
     train = load_fold(outcome.run, fold)["parts"]["train"]
-    data = select_samples(data, outcome.spec.where, outcome.spec.leave_out)
+    data = outcome.spec.cohort.select(data)
     place = pd.Series(np.arange(data.n_obs), index=data.obs_names.astype(str))
     at = place[[sample, *train]].to_numpy()
     values = fitted.transform(np.asarray(data.X[at], dtype=np.float32))
@@ -157,7 +156,7 @@ def view_sample(outcome: Outcome, sample: str, data: AnnData, most: int = 10) ->
     scaled /= np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1e-12)
     likeness = scaled[1:] @ scaled[0]
     nearest = np.argsort(-likeness, kind="stable")[:most]
-    labels = data.obs[outcome.spec.label].astype(str).replace(outcome.spec.merge)
+    labels = data.obs[outcome.spec.cohort.label].astype(str)
     chosen = np.array(train)[nearest]
     return SampleView(
         layout=layout,

@@ -21,7 +21,7 @@ def kind_of_work(spec: RunSpec) -> tuple:
     """What decides how long a run takes; runs that agree in it take about as long."""
     network, training, split = spec.network, spec.training, spec.split
     return (
-        spec.dataset, network.backbone, network.image_size, network.head, network.freeze,
+        spec.cohort.dataset, network.backbone, network.image_size, network.head, network.freeze,
         training.epochs, training.batch_size, spec.variants, split.kind, split.folds,
         split.repeats, split.sizes,
     )  # fmt: skip

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from core.data.cohort import Cohort, nest_cohort
 from core.data.prepare import PreparationSpec
 from core.errors import InputError
 from core.images.layouts import LayoutSpec
@@ -31,21 +32,11 @@ class RunSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataset: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the dataset's content.")
-    label: str = Field(description="Column of the samples that holds the class.")
-    group: str | None = Field(
-        None, description="Column that holds the patient; a patient is never torn apart."
-    )
-    where: dict[str, list[str]] = Field(
-        default_factory=dict, description="Keep only samples whose column has one of these values."
-    )
-    leave_out: tuple[str, ...] = Field((), description="Ids of samples that are left out.")
-    merge: dict[str, str] = Field(
-        default_factory=dict, description="Class -> the class that it counts as."
-    )
+    cohort: Cohort
     permute_labels: bool = Field(
-        False, description="Give every sample another one's class: a control, right by chance only."
-    )
+        False, title="Permuted labels",
+        description="Give every sample another one's class: a control, right by chance only.",
+    )  # fmt: skip
     preparation: PreparationSpec = PreparationSpec()
     layout: LayoutSpec = LayoutSpec()
     network: NetworkSpec = NetworkSpec()
@@ -53,10 +44,18 @@ class RunSpec(BaseModel):
     training: TrainingSpec = TrainingSpec()
     seed: int = Field(0, ge=0, lt=2**31, title="Seed")
 
+    @field_validator("cohort")
+    @classmethod
+    def _name_the_class(cls, cohort: Cohort) -> Cohort:
+        if cohort.label is None:
+            raise ValueError("label is missing: say which column holds the class")
+        return cohort
+
     @property
     def id(self) -> str:
         """The run's identity: 16 hexadecimal digits of the SHA-256 over the canonical JSON."""
-        document = self.model_dump(mode="json")
+        document = self.model_dump(mode="json", exclude={"cohort": {"batch"}})
+        document |= document.pop("cohort")
         for part, name in LATER:
             if document[part][name] == type(getattr(self, part)).model_fields[name].default:
                 del document[part][name]
@@ -67,9 +66,10 @@ class RunSpec(BaseModel):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All fields by dotted name, such as 'network.backbone'; the same names in every spec."""
+        """All fields that decide a result, by dotted name such as 'network.backbone'."""
         flat: dict[str, Any] = {}
-        for name, value in self.model_dump(mode="json").items():
+        document = self.model_dump(mode="json", exclude={"cohort": {"batch"}})
+        for name, value in document.items():
             if isinstance(getattr(self, name), BaseModel):
                 flat |= {f"{name}.{field}": inner for field, inner in value.items()}
             else:
@@ -117,7 +117,7 @@ class RunSpec(BaseModel):
         """Read a spec; raises InputError with one line for each wrong field."""
         document = parse_yaml(text, "The run specification")
         if not isinstance(document, dict):
-            raise InputError("A run specification is a YAML mapping of fields such as dataset.")
+            raise InputError("A run specification is a YAML mapping of parts such as cohort.")
         return cls.parse(document)
 
     @classmethod
@@ -134,9 +134,12 @@ class RunSpec(BaseModel):
 
     @classmethod
     def parse(cls, document: dict[str, Any]) -> "RunSpec":
-        """Validate a nested mapping; raises InputError with one line for each wrong field."""
+        """Validate a nested mapping; raises InputError with one line for each wrong field.
+
+        Documents of earlier versions, without a part `cohort`, are taken as well.
+        """
         try:
-            return cls.model_validate(document)
+            return cls.model_validate(nest_cohort(document))
         except ValidationError as error:
             problems = [
                 f"{'.'.join(map(str, problem['loc']))}: "
@@ -145,6 +148,15 @@ class RunSpec(BaseModel):
                 for problem in error.errors(include_url=False)
             ]
             raise InputError("The run can't be started: " + "; ".join(problems)) from None
+
+
+def setting_title(name: str) -> str:
+    """What people read for a name of `RunSpec.settings`: 'Class' for 'cohort.label'."""
+    model: type[BaseModel] = RunSpec
+    *parts, field = name.split(".")
+    for part in parts:
+        model = model.model_fields[part].annotation
+    return model.model_fields[field].title
 
 
 @dataclass(frozen=True)

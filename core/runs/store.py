@@ -248,7 +248,12 @@ class RunStore:
 
         Returns:
             The run's record, and whether it is new.
+
+        Raises:
+            InputError: the run's cohort has no dataset.
         """
+        if spec.cohort.dataset is None:
+            raise InputError("The run's cohort has no dataset: give it the id of a stored one.")
         with self._transaction() as db:
             cursor = db.execute(
                 "INSERT OR IGNORE INTO runs (id, place, name, spec, state, created, parent, study) "
@@ -612,7 +617,7 @@ def drop_dataset(dataset: str) -> None:
     needing = [
         record
         for record in RunStore().list()
-        if record.spec.dataset == dataset and not record.state.finished
+        if record.spec.cohort.dataset == dataset and not record.state.finished
     ]
     if needing:
         some = ", ".join(f"{record.id} ({record.state})" for record in needing[:3])

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from anndata import AnnData
 
-from core.data.check import select_samples
 from core.data.prepare import check_reads
 from core.data.store import load_dataset
 from core.errors import InputError
@@ -31,16 +30,13 @@ class Study:
 
 
 def class_labels(spec: RunSpec, data: AnnData) -> np.ndarray:
-    """(samples,) the class of each sample of `data`, as the run sees it.
+    """(samples,) the class of each of the cohort's samples, as the run sees it.
 
-    Raises InputError for a class to merge that no sample has.
+    Args:
+        spec: the run.
+        data: its cohort's samples, as `Cohort.select` gives them.
     """
-    labels = data.obs[spec.label].to_numpy().astype(str)
-    unknown = sorted(set(spec.merge) - set(labels))
-    if unknown:
-        known = ", ".join(sorted(set(labels)))
-        raise InputError(f"There is no class {unknown[0]!r} to merge. Classes: {known}.")
-    labels = np.array([spec.merge.get(label, label) for label in labels])
+    labels = data.obs[spec.cohort.label].to_numpy().astype(str)
     if spec.permute_labels:
         labels = np.random.default_rng(spec.seed).permutation(labels)
     return labels
@@ -48,24 +44,24 @@ def class_labels(spec: RunSpec, data: AnnData) -> np.ndarray:
 
 def open_study(spec: RunSpec, data: AnnData | None = None) -> Study:
     """Take a run's samples and divide them; raises InputError when the spec doesn't fit them."""
-    data = load_dataset(spec.dataset) if data is None else data
-    data = select_samples(data, spec.where, spec.leave_out)
-    columns = {"label": spec.label, "patient": spec.group, "batch": spec.split.batch}
-    for role, column in columns.items():
-        if column is not None and column not in data.obs:
-            known = ", ".join(data.obs.columns) or "none"
-            raise InputError(f"The dataset has no {role} column {column!r}. Columns: {known}.")
+    cohort, batch = spec.cohort, spec.split.batch
+    if data is None and cohort.dataset is None:
+        raise InputError("The run's cohort has no dataset: give it the id of a stored one.")
+    data = cohort.select(load_dataset(cohort.dataset) if data is None else data)
+    if batch is not None and batch not in data.obs:
+        known = ", ".join(data.obs.columns) or "none"
+        raise InputError(f"The dataset has no batch column {batch!r}. Columns: {known}.")
     labels = class_labels(spec, data)
     unlabelled = data.obs_names[labels == ""]
     if len(unlabelled):
         raise InputError(
-            f"{len(unlabelled)} samples have no {spec.label}, for example {unlabelled[0]}. Fill "
+            f"{len(unlabelled)} samples have no {cohort.label}, for example {unlabelled[0]}. Fill "
             "the column or leave these samples out."
         )
-    groups = None if spec.group is None else data.obs[spec.group].to_numpy().astype(str)
+    groups = None if cohort.group is None else data.obs[cohort.group].to_numpy().astype(str)
     batches = None
     if "batch" in spec.split.record.fields:
-        batches = data.obs[spec.split.batch].to_numpy().astype(str)
+        batches = data.obs[batch].to_numpy().astype(str)
     folds = make_folds(labels, groups, spec.split, spec.seed, batches)
     needs = AUGMENTATIONS[spec.training.augmentation].needs
     if needs == "counts":

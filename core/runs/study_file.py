@@ -8,6 +8,7 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel
 
+from core.data.cohort import nest_cohort
 from core.errors import InputError
 from core.plain_yaml import parse_yaml
 from core.runs.spec import RunSpec
@@ -22,7 +23,7 @@ class StudyFile:
 
     name: str
     runs: list[dict[str, Any]]
-    """The dataset may be missing: the command line can name a file instead."""
+    """The cohort's dataset may be missing: the command line can name a file instead."""
 
 
 def read_study(text: bytes | str) -> StudyFile:
@@ -41,13 +42,14 @@ def read_study(text: bytes | str) -> StudyFile:
             "A study is a YAML mapping of a run's fields with the study's name: 'name: My study'."
         )
     common = {field: value for field, value in document.items() if field not in ("name", "runs")}
+    common = nest_cohort(common)
     parts = document.get("runs", [{}])
     if not isinstance(parts, list) or not parts or not all(isinstance(p, dict) for p in parts):
         raise InputError(
             "'runs' of a study is a list of mappings, each with what sets its runs apart, such as "
             "'- {network: {backbone: vgg16}}'."
         )
-    runs = [run for part in parts for run in _cross(_place_over(common, part))]
+    runs = [run for part in parts for run in _cross(_place_over(common, nest_cohort(part)))]
     return StudyFile(document["name"], runs)
 
 

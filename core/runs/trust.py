@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from anndata import AnnData
 
-from core.data.check import select_samples
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.escape import read_csv, write_csv
@@ -85,7 +84,7 @@ def request_planted(run: str, data: AnnData) -> RunRecord:
     simulation can be, that is as large as it can be.
     """
     spec = load_spec(run)
-    data = select_samples(data, spec.where, spec.leave_out)
+    data = spec.cohort.select(data)
     samples = int(np.clip(data.n_obs, *PLANTED_SAMPLES))
     genes = int(np.clip(data.n_vars, *PLANTED_GENES))
     planted, truth = simulate(samples, genes, int(run, 16) % 2**31)  # not the example
@@ -93,10 +92,8 @@ def request_planted(run: str, data: AnnData) -> RunRecord:
     planted.obs["patient"] = [f"{run[:6]} {name}" for name in planted.obs["patient"]]
     dataset = add_dataset(planted, f"Planted self-test, {samples} x {genes}").id
     document = spec.model_dump(mode="json")
-    document |= {
-        "dataset": dataset, "label": "tumour_type", "group": "patient", "where": {},
-        "leave_out": (), "merge": {}, "permute_labels": False,
-    }  # fmt: skip
+    document["cohort"] = {"dataset": dataset, "label": "tumour_type", "group": "patient"}
+    document["permute_labels"] = False
     document["preparation"] |= {"scale": "auto", "floor": 0.0, "gene_list": (), "without": ()}
     if spec.split.batch is not None:
         document["split"]["batch"] = "batch"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from core.data.cohort import Cohort
 from core.errors import InputError
 from core.evaluation.differences import LEVEL, mcnemar, say_verdict
 from core.runs.result import load_predictions, load_result
@@ -41,10 +42,10 @@ def without_value(spec: RunSpec, column: str, value: str, values: Collection[str
     Raises:
         InputError: nothing would be left.
     """
-    kept = [name for name in spec.where.get(column, sorted(values)) if name != value]
+    kept = [name for name in spec.cohort.where.get(column, sorted(values)) if name != value]
     if not kept:
         raise InputError(f"Without {value} no sample is left: {column} has no other value.")
-    return _change(spec, where={**spec.where, column: kept})
+    return _change(spec, cohort={"where": {**spec.cohort.where, column: kept}})
 
 
 def merged_classes(spec: RunSpec, first: str, second: str) -> RunSpec:
@@ -55,9 +56,10 @@ def merged_classes(spec: RunSpec, first: str, second: str) -> RunSpec:
     if first == second:
         raise InputError(f"Choose two classes to merge; got {first} twice.")
     name = f"{first} + {second}"
-    known = {cls for cls in (first, second) if cls not in spec.merge.values()}
-    known |= {old for old, new in spec.merge.items() if new in (first, second)}
-    return _change(spec, merge={**spec.merge, **dict.fromkeys(sorted(known), name)})
+    merge = spec.cohort.merge
+    known = {cls for cls in (first, second) if cls not in merge.values()}
+    known |= {old for old, new in merge.items() if new in (first, second)}
+    return _change(spec, cohort={"merge": {**merge, **dict.fromkeys(sorted(known), name)}})
 
 
 def permuted_labels(spec: RunSpec) -> RunSpec:
@@ -110,9 +112,7 @@ def other_network(spec: RunSpec, backbone: str) -> RunSpec:
 def _change(spec: RunSpec, **changes: Any) -> RunSpec:
     document = spec.model_dump(mode="json")
     for name, value in changes.items():
-        if name in ("preparation", "layout", "network", "split", "training"):
-            value = {**document[name], **value}
-        document[name] = value
+        document[name] = {**document[name], **value} if isinstance(value, dict) else value
     return RunSpec.parse(document)
 
 
@@ -178,7 +178,7 @@ def read_drop_series(parent: RunRecord, children: Sequence[RunRecord]) -> pd.Dat
 
 def describe_difference(parent: RunSpec, child: RunSpec) -> str:
     """What the child does differently, in a few words; empty when nothing differs."""
-    words = [*_describe_samples(parent, child), *_describe_genes(parent, child)]
+    words = [*_describe_samples(parent.cohort, child.cohort), *_describe_genes(parent, child)]
     if child.permute_labels and not parent.permute_labels:
         words.append("labels permuted")
     if child.layout != parent.layout:
@@ -207,7 +207,7 @@ def describe_difference(parent: RunSpec, child: RunSpec) -> str:
     return ", ".join(words)
 
 
-def _describe_samples(parent: RunSpec, child: RunSpec) -> list[str]:
+def _describe_samples(parent: Cohort, child: Cohort) -> list[str]:
     words = []
     for column in sorted(child.where.keys() | parent.where.keys()):
         old, new = parent.where.get(column), child.where.get(column)
@@ -298,7 +298,7 @@ def compare_to_parent(parent: RunSpec, child: RunSpec) -> Effect:
             "by sample: compare the accuracy with chance."
         )
     frames = []
-    merged = {parent.merge.get(old, old): new for old, new in child.merge.items()}
+    merged = {parent.cohort.merge.get(old, old): new for old, new in child.cohort.merge.items()}
     for run in (parent.id, child.id):
         frame = load_predictions(run).drop_duplicates("sample").set_index("sample")
         frames.append(frame[["true", "predicted"]].replace(merged))

@@ -82,7 +82,7 @@ class SplitSpec(BaseModel):
 
 
 @dataclass(frozen=True)
-class Cohort:
+class Samples:
     """What a split may look at."""
 
     y: np.ndarray
@@ -109,7 +109,7 @@ class Split:
     reference: str
     fields: tuple[str, ...]
     """Fields of SplitSpec that it reads, beside `validation`."""
-    divide: Callable[[Cohort, SplitSpec, int], list[Part]]
+    divide: Callable[[Samples, SplitSpec, int], list[Part]]
     describe: Callable[[SplitSpec], str]
     pools: bool
     """Whether each sample is tested at most once, so that the folds' predictions may be pooled."""
@@ -151,54 +151,54 @@ def make_folds(
     """
     y = np.asarray(labels, dtype=str)
     patients = np.arange(len(y)).astype(str) if groups is None else np.asarray(groups, dtype=str)
-    cohort = Cohort(
+    samples = Samples(
         y,
         patients,
         None if batches is None else np.asarray(batches, dtype=str),
         noun="samples" if groups is None else "patients",
     )
-    _check_classes(cohort, spec)
+    _check_classes(samples, spec)
     folds = []
-    for number, (fitting, test) in enumerate(spec.record.divide(cohort, spec, seed)):
+    for number, (fitting, test) in enumerate(spec.record.divide(samples, spec, seed)):
         taken = _take_share(y[fitting], patients[fitting], spec.validation, seed + number)
         validation = fitting[taken]
         fold = Fold(np.setdiff1d(fitting, validation), validation, np.sort(test))
-        _check_fold(cohort, fold, number)
+        _check_fold(samples, fold, number)
         folds.append(fold)
     return folds
 
 
-def hold_out(cohort: Cohort, spec: SplitSpec, seed: int) -> list[Part]:
+def hold_out(samples: Samples, spec: SplitSpec, seed: int) -> list[Part]:
     """One test part of about `spec.test_size` of each class.
 
     Raises:
         InputError: whole patients don't add up to a share near the one asked for.
     """
-    test = _take_share(cohort.y, cohort.patients, spec.test_size, seed)
-    share, samples = len(test) / len(cohort.y), len(cohort.y)
-    if abs(share - spec.test_size) > TOLERANCE + len(np.unique(cohort.y)) / samples:
+    test = _take_share(samples.y, samples.patients, spec.test_size, seed)
+    share, count = len(test) / len(samples.y), len(samples.y)
+    if abs(share - spec.test_size) > TOLERANCE + len(np.unique(samples.y)) / count:
         raise InputError(
-            f"A test share of {spec.test_size:.0%} can't be had: {cohort.noun} stay whole, and the "
-            f"nearest that they add up to is {share:.0%}. Ask for {share:.0%}."
+            f"A test share of {spec.test_size:.0%} can't be had: {samples.noun} stay whole, and "
+            f"the nearest that they add up to is {share:.0%}. Ask for {share:.0%}."
         )
-    return [(np.setdiff1d(np.arange(samples), test), test)]
+    return [(np.setdiff1d(np.arange(count), test), test)]
 
 
-def divide_in_folds(cohort: Cohort, spec: SplitSpec, seed: int) -> list[Part]:
+def divide_in_folds(samples: Samples, spec: SplitSpec, seed: int) -> list[Part]:
     """k parts, each the test part once."""
     splitter = StratifiedGroupKFold(spec.folds, shuffle=True, random_state=seed)
-    return list(splitter.split(cohort.y, cohort.y, cohort.patients))
+    return list(splitter.split(samples.y, samples.y, samples.patients))
 
 
-def leave_batches_out(cohort: Cohort, spec: SplitSpec, seed: int) -> list[Part]:
+def leave_batches_out(samples: Samples, spec: SplitSpec, seed: int) -> list[Part]:
     """Each batch the test part once; samples of its patients in other batches train nothing.
 
     Raises:
         InputError: there is one batch only, there are too many, or a class is in one batch only.
     """
-    if cohort.batches is None:
+    if samples.batches is None:
         raise InputError("Leaving out one batch at a time needs the batch of each sample.")
-    names = np.unique(cohort.batches)
+    names = np.unique(samples.batches)
     if not 2 <= len(names) <= MOST_BATCHES:
         raise InputError(
             f"Leaving out one batch at a time needs 2 to {MOST_BATCHES} batches, but {spec.batch} "
@@ -206,8 +206,8 @@ def leave_batches_out(cohort: Cohort, spec: SplitSpec, seed: int) -> list[Part]:
         )
     lonely = {
         str(name): found[0]
-        for name in np.unique(cohort.y)
-        if len(found := np.unique(cohort.batches[cohort.y == name])) == 1
+        for name in np.unique(samples.y)
+        if len(found := np.unique(samples.batches[samples.y == name])) == 1
     }
     if lonely:
         found = ", ".join(f"{name} (only in {batch})" for name, batch in lonely.items())
@@ -217,22 +217,22 @@ def leave_batches_out(cohort: Cohort, spec: SplitSpec, seed: int) -> list[Part]:
         )
     parts = []
     for name in names:
-        test = np.flatnonzero(cohort.batches == name)
-        parts.append((np.flatnonzero(~np.isin(cohort.patients, cohort.patients[test])), test))
+        test = np.flatnonzero(samples.batches == name)
+        parts.append((np.flatnonzero(~np.isin(samples.patients, samples.patients[test])), test))
     return parts
 
 
-def halve_training(cohort: Cohort, spec: SplitSpec, seed: int) -> list[Part]:
+def halve_training(samples: Samples, spec: SplitSpec, seed: int) -> list[Part]:
     """One hold-out test part, and `spec.sizes` nested parts to fit on, the smallest first."""
-    [(fitting, test)] = hold_out(cohort, spec, seed)
+    [(fitting, test)] = hold_out(samples, spec, seed)
     parts = [(fitting, test)]
     for halving in range(1, spec.sizes):
-        fitting = fitting[_take_share(cohort.y[fitting], cohort.patients[fitting], 0.5, seed)]
-        counts = _count_patients(cohort.y[fitting], cohort.patients[fitting])
-        small = [name for name in np.unique(cohort.y) if counts.get(name, 0) < 2]
+        fitting = fitting[_take_share(samples.y[fitting], samples.patients[fitting], 0.5, seed)]
+        counts = _count_patients(samples.y[fitting], samples.patients[fitting])
+        small = [name for name in np.unique(samples.y) if counts.get(name, 0) < 2]
         if small:
             raise InputError(
-                f"A learning curve of {spec.sizes} sizes leaves fewer than 2 {cohort.noun} of "
+                f"A learning curve of {spec.sizes} sizes leaves fewer than 2 {samples.noun} of "
                 f"{', '.join(small)} to train and validate on in its smallest part. At most "
                 f"{halving} sizes are possible."
             )
@@ -240,12 +240,12 @@ def halve_training(cohort: Cohort, spec: SplitSpec, seed: int) -> list[Part]:
     return parts[::-1]
 
 
-def repeat(divide: Callable[[Cohort, SplitSpec, int], list[Part]]) -> Callable:
+def repeat(divide: Callable[[Samples, SplitSpec, int], list[Part]]) -> Callable:
     """The same division `spec.repeats` times, each time drawn anew."""
 
-    def divide_repeatedly(cohort: Cohort, spec: SplitSpec, seed: int) -> list[Part]:
+    def divide_repeatedly(samples: Samples, spec: SplitSpec, seed: int) -> list[Part]:
         draws = np.random.default_rng(seed).integers(2**31, size=spec.repeats)
-        return [part for draw in draws for part in divide(cohort, spec, int(draw))]
+        return [part for draw in draws for part in divide(samples, spec, int(draw))]
 
     return divide_repeatedly
 
@@ -344,8 +344,8 @@ def _count_patients(y: np.ndarray, patients: np.ndarray) -> dict[str, int]:
     return {str(name): len(np.unique(patients[y == name])) for name in np.unique(y)}
 
 
-def _check_classes(cohort: Cohort, spec: SplitSpec) -> None:
-    counts = _count_patients(cohort.y, cohort.patients)
+def _check_classes(samples: Samples, spec: SplitSpec) -> None:
+    counts = _count_patients(samples.y, samples.patients)
     if len(counts) < 2:
         found = f"only {next(iter(counts))!r}" if counts else "no samples"
         raise InputError(f"Training needs at least two classes, found {found}.")
@@ -356,22 +356,22 @@ def _check_classes(cohort: Cohort, spec: SplitSpec) -> None:
         found = ", ".join(f"{name} has {count}" for name, count in small.items())
         most = min(counts.values())
         raise InputError(
-            f"A {spec.title()} split with a validation part needs at least {needed} {cohort.noun} "
-            f"in each class, but {found}. Add {cohort.noun}, leave these classes out"
+            f"A {spec.title()} split with a validation part needs at least {needed} {samples.noun} "
+            f"in each class, but {found}. Add {samples.noun}, leave these classes out"
             + (f", or take {most} folds." if in_folds and most >= 3 else ".")
         )
 
 
-def _check_fold(cohort: Cohort, fold: Fold, number: int) -> None:
+def _check_fold(samples: Samples, fold: Fold, number: int) -> None:
     """Every tested class was learned, and no patient is on two sides."""
-    trained, tested = set(cohort.y[fold.train]), set(cohort.y[fold.test])
-    wanted = tested if cohort.batches is not None else set(cohort.y)
+    trained, tested = set(samples.y[fold.train]), set(samples.y[fold.test])
+    wanted = tested if samples.batches is not None else set(samples.y)
     for part, absent in (("training", wanted - trained), ("test", wanted - tested)):
         if absent:
             raise InputError(
                 f"Fold {number + 1} has no {part} sample of {', '.join(sorted(absent))}: too few "
-                f"{cohort.noun} for this split. Leave these classes out, or choose another split."
+                f"{samples.noun} for this split. Leave these classes out, or choose another split."
             )
-    sides = [set(cohort.patients[part]) for part in (fold.train, fold.validation, fold.test)]
+    sides = [set(samples.patients[part]) for part in (fold.train, fold.validation, fold.test)]
     if sum(map(len, sides)) != len(set.union(*sides)):
         raise InputError(f"Fold {number + 1} has a patient on two sides: please report this.")

@@ -1,0 +1,129 @@
+"""Which samples of a dataset a question is about, what each is, and which belong together."""
+
+from typing import Any
+
+import numpy as np
+from anndata import AnnData
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.errors import InputError
+
+
+class Cohort(BaseModel):
+    """Samples of a dataset, and what its columns mean.
+
+    A cohort without a dataset holds for the dataset that it is put to.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", title="Dataset",
+        description="SHA-256 of the dataset's content.",
+    )  # fmt: skip
+    label: str | None = Field(
+        None, title="Class", description="Column of the samples that holds the class."
+    )
+    group: str | None = Field(
+        None, title="Patient",
+        description="Column that holds the patient; a patient is never torn apart.",
+    )  # fmt: skip
+    batch: str | None = Field(
+        None, title="Batch",
+        description="Column that holds the batch or site. Findings compare it with the classes; "
+        "it changes no result.",
+    )  # fmt: skip
+    where: dict[str, list[str]] = Field(
+        default_factory=dict, title="Samples",
+        description="Keep only samples whose column has one of these values.",
+    )  # fmt: skip
+    leave_out: tuple[str, ...] = Field(
+        (), title="Samples left out", description="Ids of samples that are left out."
+    )
+    merge: dict[str, str] = Field(
+        default_factory=dict, title="Merged classes",
+        description="Class -> the class that it counts as.",
+    )  # fmt: skip
+
+    def select(self, data: AnnData) -> AnnData:
+        """The cohort's samples of `data`, in their order; merged classes are renamed in `obs`.
+
+        Raises:
+            InputError: a column, value, sample or class isn't there, naming those that are, or no
+                sample is left.
+        """
+        for role, column in (("label", self.label), ("patient", self.group), ("batch", self.batch)):
+            if column is not None:
+                _check_column(data, column, role)
+        chosen = self._choose(data)
+        if self.label is None or not self.merge:
+            return chosen
+        classes = sorted(set(data.obs[self.label].astype(str)))
+        unknown = sorted(set(self.merge) - set(classes))
+        if unknown:
+            known = ", ".join(classes)
+            raise InputError(f"There is no class {unknown[0]!r} to merge. Classes: {known}.")
+        labels = chosen.obs[self.label].astype(str).replace(self.merge)
+        obs = chosen.obs.assign(**{self.label: labels})
+        return AnnData(chosen.X, obs=obs, var=chosen.var, uns=chosen.uns)
+
+    def _choose(self, data: AnnData) -> AnnData:
+        keep = np.ones(data.n_obs, dtype=bool)
+        for column, values in self.where.items():
+            _check_column(data, column, "sample")
+            found = data.obs[column].astype(str)
+            unknown = sorted(set(values) - set(found))
+            if unknown:
+                known = ", ".join(sorted(set(found))[:20])
+                raise InputError(f"Column {column!r} has no value {unknown[0]!r}. Known: {known}.")
+            keep &= found.isin(values).to_numpy()
+        unknown = sorted(set(self.leave_out) - set(data.obs_names))
+        if unknown:
+            raise InputError(f"There is no sample {unknown[0]!r} to leave out.")
+        keep &= ~data.obs_names.isin(list(self.leave_out))
+        if not keep.any():
+            raise InputError("No sample fulfils all conditions at once. Choose other values.")
+        return data if keep.all() else data[keep].copy()
+
+    @property
+    def unlabelled(self) -> "Cohort":
+        """The same samples, whatever they are and to whom they belong."""
+        return Cohort(dataset=self.dataset, where=self.where, leave_out=self.leave_out)
+
+    def changed(self, **changes: Any) -> "Cohort":
+        """The same with some fields changed.
+
+        Samples to leave out are added to those that are left out already, conditions of `where`
+        to those on other columns, merged classes to those merged. Another label has other classes,
+        so that none of them is merged.
+        """
+        new = self.model_dump()
+        for name, value in changes.items():
+            if name == "leave_out":
+                value = (*self.leave_out, *(s for s in value if s not in self.leave_out))
+            elif name in ("where", "merge"):
+                value = {**new[name], **value}
+            elif name == "label" and value != self.label:
+                new["merge"] = {}
+            new[name] = value
+        return Cohort.model_validate(new)
+
+
+def nest_cohort(document: dict[str, Any]) -> dict[str, Any]:
+    """A mapping with a part `cohort`, out of one as earlier versions wrote it.
+
+    They had the cohort's fields beside the others. A field that stands in both places stays where
+    it is, so that it is refused as unknown.
+    """
+    nested = document.get("cohort", {}) if isinstance(document, dict) else None
+    if not isinstance(nested, dict):
+        return document
+    flat = [name for name in Cohort.model_fields if name in document and name not in nested]
+    rest = {name: value for name, value in document.items() if name not in (*flat, "cohort")}
+    return {"cohort": {**{name: document[name] for name in flat}, **nested}, **rest}
+
+
+def _check_column(data: AnnData, column: str, role: str) -> None:
+    if column not in data.obs:
+        known = ", ".join(data.obs.columns) or "none"
+        raise InputError(f"The dataset has no {role} column {column!r}. Columns: {known}.")
