@@ -68,7 +68,8 @@ def _list_measures() -> Iterable[str]:
     for measure in MEASURES:
         source = f" *{measure.reference}.*" if measure.reference else ""
         lights = _say_limits(measure.green, measure.red)
-        yield f"| {measure.title} | {measure.help}{source} {measure.reason} | {' | '.join(lights)} |"
+        what = f"{measure.help}{source} {measure.reason}"
+        yield f"| {measure.title} | {what} | {' | '.join(lights)} |"
 
 
 def _say_limits(green: float | None, red: float | None) -> tuple[str, str]:

@@ -1,11 +1,12 @@
 # %% [markdown]
 # # The whole way, on an example whose answer is known
 #
-# 600 simulated tumours of five types are read, checked, painted, learned, and carried back to genes. Which genes
-# mark each type is known, so that every step can be judged. It takes one to two minutes on a laptop.
+# 600 simulated tumours of five types are read, checked, painted, learned, and carried back to
+# genes. Which genes mark each type is known, so that every step can be judged. It takes one to
+# two minutes on a laptop.
 #
-# This is a script with cells: open it in VS Code, PyCharm or Spyder, in Jupyter with Jupytext, or run it with
-# `python docs/notebook.py`.
+# This is a script with cells: open it in VS Code, PyCharm or Spyder, in Jupyter with Jupytext, or
+# run it with `python docs/notebook.py`.
 
 # %%
 import plotly.express as px
@@ -19,8 +20,8 @@ adata
 # %% [markdown]
 # ## What is in the data, and what is wrong with them
 #
-# Your own file is `gcv.read("matrix.tsv", labels="labels.csv")`. Read the findings before you train: a network that
-# tells the site instead of the tumour looks just as good.
+# Your own file is `gcv.read("matrix.tsv", labels="labels.csv")`. Read the findings before you
+# train: a network that tells the site instead of the tumour looks just as good.
 
 # %%
 card = gcv.check(adata, label="tumour_type", group="patient", batch="batch")
@@ -31,8 +32,8 @@ for finding in card.findings:
 # %% [markdown]
 # ## Train and test
 #
-# The cohort says which column holds the class and which the patient; samples of one patient never stand on both sides
-# of the split. `preset="recommended"` fills the rest.
+# The cohort says which column holds the class and which the patient; samples of one patient never
+# stand on both sides of the split. `preset="recommended"` fills the rest.
 
 # %%
 cohort = gcv.Cohort(label="tumour_type", group="patient")
@@ -41,8 +42,8 @@ run = gcv.fit(adata, spec, name="Notebook example")
 print(run.headline)
 
 # %% [markdown]
-# The scores stand beside baseline models on the same genes and held-out samples. A network that isn't better than logistic
-# regression adds nothing to accuracy.
+# The scores stand beside baseline models on the same genes and held-out samples. A network that
+# isn't better than logistic regression adds nothing to accuracy.
 
 # %%
 print(f"network              {run.metrics['balanced_accuracy']:.3f}")
@@ -51,25 +52,18 @@ for name, scores in run.baselines.items():
 run.predictions.head()
 
 # %% [markdown]
-# ## Where each gene stands
-#
-# The layout was fitted to the training samples only: genes that rise and fall together are neighbours.
-
-# %%
-layout = run.folds[0].layout
-print(f"{len(layout.genes)} genes on {layout.shape[0]} x {layout.shape[1]} pixels")
-
-# %% [markdown]
 # ## Which genes spoke for each type?
 #
-# Integrated gradients score each gene of each held-out sample; the table has their mean per class.
+# Integrated gradients score each gene of each held-out sample; the table has their mean per
+# class.
 
 # %%
 genes = run.explain("integrated_gradients").genes
 genes[genes["rank"] <= 3][["class", "rank", "gene", "score", "log2fc", "fdr"]]
 
 # %% [markdown]
-# Here the truth is known: how well do the sizes of the scores tell planted genes from all others (AUROC, .5 is chance)?
+# Here the truth is known: how well do the sizes of the scores tell planted genes from all others
+# (AUROC, .5 is chance)?
 
 # %%
 for name, table in genes.groupby("class"):
@@ -85,7 +79,8 @@ figure
 # %% [markdown]
 # ## Is it more than luck?
 #
-# Another seed is another split and another training. Compare says what the difference is worth; with two splits, little.
+# Another seed is another split and another training. Compare says what the difference is worth;
+# with two splits, little.
 
 # %%
 other = gcv.fit(adata, gcv.RunSpec(cohort=cohort, preset="recommended", seed=1))

@@ -6,7 +6,8 @@ from core.runs.result import load_fold, load_predictions, load_result, load_spec
 from core.training.augmentations import AUGMENTATIONS
 
 FEW = 30
-"""With half as many training samples a class, a network was ten points behind (benchmarks/results/recipes.md)."""
+"""With half as many training samples per class, a network was ten points behind
+(benchmarks/results/recipes.md)."""
 FALLING = 0.02
 """Share by which the validation loss still fell in the last tenth of the epochs."""
 
