@@ -23,11 +23,12 @@ import traceback
 import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy.io import savemat
-from scipy.sparse import csr_matrix
+from scipy.sparse import csc_array, csr_matrix
 
 from core.data.apart import SECONDS
 from core.data.read import read_dataset
@@ -55,6 +56,23 @@ def make_seeds(folder: Path) -> list[Path]:
     AnnData(csr_matrix(frame.to_numpy())).write_h5ad(folder / "sparse.h5ad")
     savemat(folder / "a.mat", {"x": frame.to_numpy(), "gene": np.array(frame.columns, object)})
     savemat(folder / "b.mat", {"x": frame.to_numpy(), "s": {"a": 1}}, do_compression=True)
+    genes, samples = ([name.encode() for name in names] for names in (frame.columns, frame.index))
+    x = csc_array(frame.to_numpy().T)
+    with h5py.File(folder / "10x.h5", "w") as file:
+        for name in ("data", "indices", "indptr"):
+            file[f"matrix/{name}"] = getattr(x, name)
+        file["matrix/shape"], file["matrix/barcodes"] = x.shape, samples
+        file["matrix/features/name"] = genes
+        file["matrix/features/feature_type"] = [b"Gene Expression"] * len(genes)
+    with h5py.File(folder / "a.loom", "w") as file:
+        file["matrix"], file["row_attrs/Gene"], file["col_attrs/CellID"] = (
+            x.todense(),
+            genes,
+            samples,
+        )
+    with h5py.File(folder / "archs4.h5", "w") as file:
+        file["data/expression"], file["meta/genes/symbol"] = x.todense(), genes
+        file["meta/samples/geo_accession"] = samples
     text = "ENSG00000141510.1\t{}\nENSG00000073282.2\t5\n"
     with zipfile.ZipFile(folder / "star.zip", "w") as archive:
         for n in range(3):

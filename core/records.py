@@ -1,6 +1,7 @@
 """Registries: one frozen record a method, read by select boxes, command line and tests alike."""
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Collection, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from core.errors import InputError
@@ -17,6 +18,13 @@ class Named(Protocol):
 Record = TypeVar("Record", bound=Named)
 
 
+def say_unknown(kind: str, name: str, known: Collection[str]) -> str:
+    """That there is no such name, which ones there are, and the one that may have been meant."""
+    near = difflib.get_close_matches(name, known, 1)
+    meant = f" Did you mean {near[0]!r}?" if near else ""
+    return f"Unknown {kind} {name!r}. Known: {', '.join(known)}.{meant}"
+
+
 class Registry(Generic[Record]):
     """An ordered set of records by name; an unknown name's error lists the names that exist."""
 
@@ -28,8 +36,7 @@ class Registry(Generic[Record]):
 
     def __getitem__(self, name: str) -> Record:
         if name not in self._records:
-            known = ", ".join(self._records)
-            raise InputError(f"Unknown {self.kind} {name!r}. Known: {known}.")
+            raise InputError(say_unknown(self.kind, name, self._records))
         return self._records[name]
 
     def add(self, record: Record) -> None:

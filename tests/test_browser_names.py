@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.__main__ import main
+from core.cli import main
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.escape import restore_formulas

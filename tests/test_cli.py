@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from core.__main__ import main
+from core.cli import main
 from core.data.read import read_dataset
 from core.data.store import add_dataset, list_datasets
 from core.runs.spec import PRESETS
@@ -279,6 +279,10 @@ def test_two_tables_of_labels_and_the_files_symbols(
             "Known: expression, noise, repeat_noise, thinning, gene_dropout",
         ),
         ("--freeze", "stage9", "Known: nothing, backbone"),
+        ("--backbone", "resnet5", "Did you mean 'resnet50'?"),
+        ("--head", "scale", "Known: scales, position, torchvision. Did you mean 'scales'?"),
+        ("--preset", "recomended", "Known: recommended, paper. Did you mean 'recommended'?"),
+        ("--orientation", "samples", "Known: auto, samples_in_rows"),
         ("--epochs", "0", "greater than or equal to 1"),
         ("--epochs", "many", "valid integer"),
         ("--genes", "3", "greater than or equal to 4"),
@@ -296,6 +300,33 @@ def test_a_wrong_option_is_named_and_nothing_is_stored(
     assert expected in fail(capsys, *start)
     assert list_datasets() == []
     assert RunStore().list() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["run", "--data", "missing.csv", "--layout", "randon"], "Did you mean 'random'?"),
+        (["explain", "0123", "--method", "integrated"], "Did you mean 'integrated_gradients'?"),
+        (["explain", "0123", "--baseline", "means"], "Did you mean 'mean'?"),
+        (["compare", "0123", "--metric", "acuracy"], "Did you mean 'accuracy'?"),
+        (["layout", "missing.csv", "--out", "x", "--scaling", "zscores"], "Did you mean 'zscore'?"),
+        (["runs", "shwo"], "`python -m core runs --help` lists what there is"),
+    ],
+)
+def test_a_typo_is_told_before_anything_is_read(
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert expected in fail(capsys, *arguments)
+
+
+def test_help_names_choices_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--help"], program="genecanvas")
+    text = " ".join(capsys.readouterr().out.split())
+    assert text.startswith("usage: genecanvas run")
+    assert "Pixels a side that the network sees. (default: 64)" in text
+    assert "One of scales, position, torchvision. (default: scales)" in text
+    assert "tmm: per million" in text
 
 
 def test_a_truncated_checkpoint_is_refused(

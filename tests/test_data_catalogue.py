@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from core.__main__ import main
+from core.cli import main
 from core.data import quota
 from core.data.catalogue import (
     CATALOGUE,

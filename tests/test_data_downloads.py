@@ -13,8 +13,8 @@ import pytest
 from scipy.io import mmwrite
 from scipy.sparse import csc_array
 
-from core.data.archives import name_samples
-from core.data.formats import list_parts
+from core.data.formats.archives import name_samples
+from core.data.formats.asking import list_parts
 from core.data.read import read_dataset
 from core.errors import InputError
 

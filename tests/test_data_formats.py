@@ -13,7 +13,7 @@ from anndata import AnnData
 from scipy.io import mmwrite, savemat
 from scipy.sparse import csr_matrix
 
-from core.data.formats import detect_format, list_parts
+from core.data.formats.asking import detect_format, list_parts
 from core.data.read import read_dataset
 from core.errors import InputError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.__main__ import main
+from core.cli import main
 from core.data.store import list_datasets, load_dataset
 from core.explain.methods import Recipe
 from core.runs.doctor import examine

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.__main__ import main
+from core.cli import main
 from core.data.simulate import simulate
 from core.data.store import add_dataset, load_dataset
 from core.errors import Cancelled, InputError

@@ -20,7 +20,7 @@ import pytest
 from anndata import AnnData
 
 from core.data.apart import MEMORY
-from core.data.formats import list_parts
+from core.data.formats.asking import list_parts
 from core.data.read import read_dataset
 from core.data.simulate import simulate
 from core.data.store import add_dataset

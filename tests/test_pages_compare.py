@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from core.compare.comparison import compare_runs
+from core.compare.samples import find_doubtful_labels
 from core.data.simulate import simulate
 from core.data.store import add_dataset
-from core.runs.compare import compare_runs
 from core.runs.outcome import compute_baselines, load_outcome
-from core.runs.samples import find_doubtful_labels
 from core.runs.store import RunStore
 from tests.pages import button, charts, open_page, words
 from tests.test_runs_compare import finish_run, keep_images

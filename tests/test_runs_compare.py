@@ -9,7 +9,12 @@ import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from core.__main__ import main
+from core.cli import main
+from core.compare.comparison import compare, compare_runs
+from core.compare.effects import cross_settings, grid_of, measure_effects
+from core.compare.latex import latex_table
+from core.compare.settings import without_controls
+from core.compare.wrong import find_wrong_samples
 from core.data.cohort import Cohort
 from core.data.simulate import simulate
 from core.data.store import add_dataset, delete_dataset
@@ -19,16 +24,6 @@ from core.evaluation.metrics import METRICS
 from core.files import write_json
 from core.home import run_folder
 from core.models.baselines import BASELINES
-from core.runs.compare import (
-    compare,
-    compare_runs,
-    cross_settings,
-    find_wrong_samples,
-    grid_of,
-    latex_table,
-    measure_effects,
-    without_controls,
-)
 from core.runs.execute import fit_images
 from core.runs.outcome import (
     Outcome,

@@ -11,13 +11,13 @@ import h5py
 import numpy as np
 import pytest
 
-from core.__main__ import main
+from core.cli import main
+from core.compare.comparison import compare_runs
 from core.data.cohort import Cohort
 from core.data.store import add_dataset, damaged_datasets, list_datasets, load_dataset
 from core.errors import DamageError, InputError
 from core.explain.methods import Recipe
 from core.home import dataset_folder, run_folder
-from core.runs.compare import compare_runs
 from core.runs.doctor import examine, tidy
 from core.runs.execute import Silent, execute
 from core.runs.explain import load_attribution

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from core.__main__ import main
+from core.cli import main
+from core.compare.comparison import compare_runs
 from core.data.choices import Choices, save_choices
 from core.data.cohort import Cohort
 from core.data.store import add_dataset, load_dataset
 from core.explain.evidence import judge_data
 from core.home import run_folder
-from core.runs.compare import compare_runs
 from core.runs.doubts import find_doubts
 from core.runs.execute import Silent, execute
 from core.runs.result import load_result

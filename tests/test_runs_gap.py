@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from core.compare.gap import explain_gap
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.files import read_json, write_json
 from core.home import run_folder
-from core.runs.gap import explain_gap
 from core.runs.result import load_predictions
 from tests.test_runs_compare import finish_run
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from core.__main__ import main
+from core.cli import main
 from core.data.read import read_dataset
 from core.data.simulate import simulate, write_simulated
 from core.data.store import add_dataset, delete_dataset, list_datasets

@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.compare.comparison import compare_runs
+from core.compare.learning_curve import measure_curves
+from core.compare.published import SOURCES, list_published, put_beside_published
+from core.compare.samples import find_doubtful_labels, list_answers, view_sample
 from core.data.prepare import Preprocessor
 from core.data.simulate import simulate
 from core.data.store import add_dataset, load_dataset
 from core.errors import InputError
 from core.home import run_folder
-from core.runs.compare import compare_runs
-from core.runs.learning_curve import measure_curves
 from core.runs.outcome import load_outcome
-from core.runs.published import SOURCES, list_published, put_beside_published
-from core.runs.samples import find_doubtful_labels, list_answers, view_sample
 from core.runs.study import open_study
 from tests.test_runs_compare import finish_run, keep_images
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from core.__main__ import main
+from core.cli import main
+from core.compare.comparison import compare_runs
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.errors import InputError
-from core.runs.compare import compare_runs
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from core.runs.study_file import read_study

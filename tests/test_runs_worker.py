@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.compare.comparison import compare_runs
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.devices import devices
@@ -24,7 +25,6 @@ from core.files import read_json
 from core.home import run_folder
 from core.processes import ROOT
 from core.runs import launch
-from core.runs.compare import compare_runs
 from core.runs.explain import class_genes, explain_run, explanation_state, load_attribution
 from core.runs.launch import ensure_workers
 from core.runs.result import headline, load_predictions, load_result

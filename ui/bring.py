@@ -22,7 +22,7 @@ from core.data.catalogue import (
 )
 from core.data.choices import Choices, load_choices, save_choices
 from core.data.cohort import Cohort
-from core.data.formats import list_parts
+from core.data.formats.asking import list_parts
 from core.data.gene_symbols import Symbols, find_ids, find_new_names, read_hgnc, rename_genes
 from core.data.notes import Finding
 from core.data.read import read_dataset

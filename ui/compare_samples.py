@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from core.compare.samples import find_doubtful_labels, list_answers, view_sample
+from core.compare.settings import without_controls
+from core.compare.wrong import find_wrong_samples
 from core.plots.compare import answer_grid
 from core.plots.figures import gene_image
-from core.runs.compare import find_wrong_samples, without_controls
 from core.runs.outcome import Outcome
-from core.runs.samples import find_doubtful_labels, list_answers, view_sample
 from ui.parts import decimals, download_table, errors, escape_markdown, open_dataset, show_figure
 
 SHOWN_ANSWERS = 24

@@ -10,12 +10,12 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.compare.gap import explain_gap
 from core.devices import devices
 from core.errors import DamageError, GeneCanvasError, InputError
 from core.home import home
 from core.plots.figures import confusion_matrix, learning_curves
 from core.runs.doctor import list_again, reopen, unlisted_runs
-from core.runs.gap import explain_gap
 from core.runs.launch import ensure_workers
 from core.runs.result import headline, load_predictions, load_result
 from core.runs.schedule import Expected, expect

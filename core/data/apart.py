@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from core.data.formats.unpack import Progress
 from core.data.matrix import Matrix
 from core.data.notes import Finding, Notes
 from core.data.text import Table
-from core.data.unpack import Progress
 from core.errors import InputError
 from core.files import read_json
 from core.processes import ROOT
@@ -56,7 +56,7 @@ def read_apart(
 ) -> Table | Matrix:
     """Read a file of any format; raises InputError for one that isn't right.
 
-    The arguments are those of `core.data.formats.read_here`.
+    The arguments are those of `core.data.formats.readers.read_here`.
     """
     asked = {"do": "read", "path": str(path.absolute()), "part": part, "metadata": metadata,
              "all_text": all_text}  # fmt: skip

@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote, urlsplit
 from anndata import AnnData
 
 from core.data.apart import unpack_apart
-from core.data.formats import detect_format
+from core.data.formats.asking import detect_format
 from core.data.quota import require_room, room
 from core.data.read import read_dataset
 from core.download import MAX_BYTES, describe_digest, download, hash_file, unfinished

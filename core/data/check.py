@@ -10,6 +10,7 @@ from anndata import AnnData
 from pydantic import BaseModel, ConfigDict
 from scipy.stats.contingency import association, crosstab
 
+from core.data.formats.unpack import Progress
 from core.data.labels import find_alike
 from core.data.notes import Finding, Repair
 from core.data.prepare import PreparationSpec
@@ -24,7 +25,6 @@ from core.data.roles import (
     suggest_label,
 )
 from core.data.similarity import Similarity, compare_samples
-from core.data.unpack import Progress
 from core.errors import InputError
 
 SMALL_CLASS = 10

@@ -18,8 +18,9 @@ from typing import Any
 
 from core.confine import give_up_files, give_up_network, interpreter_files, limit_resources
 from core.data.apart import NO_MEMORY, hand_over
-from core.data.formats import Request, list_parts_here, read_here
-from core.data.unpack import Archive
+from core.data.formats.readers import list_parts_here, read_here
+from core.data.formats.request import Request
+from core.data.formats.unpack import Archive
 from core.errors import InputError
 
 WRITTEN = 12_000_000_000

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.data.unpack import Progress
+from core.data.formats.unpack import Progress
 
 ROWS = 200
 """Samples that are looked at together, so that no second matrix is needed."""

@@ -31,7 +31,9 @@ from core.data.columns import (
     sort_out_samples,
     warn_of_missing,
 )
-from core.data.formats import Request, read_any, read_descriptions
+from core.data.formats.asking import read_any, read_descriptions
+from core.data.formats.request import Request
+from core.data.formats.unpack import Progress
 from core.data.gene_symbols import find_symbols, use_symbols
 from core.data.genes import clean_genes, merge_genes
 from core.data.labels import clean_labels
@@ -53,7 +55,6 @@ from core.data.samples import add_barcode_columns, join_descriptions, join_table
 from core.data.shapes import turn_other_shapes
 from core.data.text import Table
 from core.data.text_form import number_columns, say_no_header
-from core.data.unpack import Progress
 from core.errors import InputError
 
 WITH_COMMA = re.compile(r"-?\d+(,\d+)+(\.\d+)?")

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
+from core.data.formats.unpack import Progress
 from core.data.prepare import PreparationSpec, Preprocessor
-from core.data.unpack import Progress
 from core.errors import InputError
 
 GENES = 1000

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.csv
 
 from core.data.column_names import ID_NAMES, METADATA_NAMES, MISSING_NUMBERS
+from core.data.formats.unpack import Progress, iterate_blocks, open_content, read_ahead
 from core.data.matrix import MAX_VALUES
 from core.data.notes import Notes
 from core.data.text_form import TextForm, decode, find_form, iterate_lines, split_cells
-from core.data.unpack import Progress, iterate_blocks, open_content, read_ahead
 from core.errors import InputError
 
 MAX_TURNED = 50

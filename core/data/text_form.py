@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from core.data.column_names import GENE_ID, ID_NAMES, METADATA_NAMES, MISSING_NUMBERS
+from core.data.formats.unpack import MAX_LINE
 from core.data.notes import Notes
 from core.data.text_numbers import NumberForm, find_numbers, lines_with_thousands, prove_fraction
-from core.data.unpack import MAX_LINE
 from core.errors import InputError
 
 csv.field_size_limit(MAX_LINE)  # lines have a limit of their own

@@ -1,5 +1,6 @@
 """GeneLayout: which gene stands on which pixel of the canvas."""
 
+import io
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from core.errors import InputError
 from core.files import write_atomic
@@ -49,6 +51,12 @@ class GeneLayout:
         """The genes on a pixel: one, none on a free pixel, several where the layout shares."""
         return self.genes[(self.row == row) & (self.col == col)].tolist()
 
+    def neighbours(self, gene: str) -> list[str]:
+        """The other genes on a gene's own pixel and on the eight around it."""
+        row, col = self.pixel_of(gene)
+        near = (abs(self.row - row) <= 1) & (abs(self.col - col) <= 1)
+        return [name for name in self.genes[near].tolist() if name != gene]
+
     def shared_pixels(self) -> int:
         """How many genes stand on a pixel that holds another gene as well."""
         _, index, counts = np.unique(
@@ -61,6 +69,26 @@ class GeneLayout:
         free = np.ones(self.shape, dtype=bool)
         free[self.row, self.col] = False
         return free
+
+    def describe(self) -> str:
+        """How many genes stand on how many pixels, which of them share one, and what is free."""
+        rows, columns = self.shape
+        shared, free = self.shared_pixels(), int(self.free_pixels().sum())
+        parts = [f"{len(self.genes):,} genes on {rows} x {columns} pixels"]
+        if shared:
+            most = np.bincount(self.row * columns + self.col).max()
+            parts.append(f"{shared:,} share a pixel with another (up to {most} on one)")
+        else:
+            parts.append("each on its own")
+        if free:
+            parts.append(f"{free:,} pixels free (chequered)")
+        return ", ".join(parts)
+
+    def table(self, **columns: np.ndarray) -> pd.DataFrame:
+        """Genes, their pixels (from 0 at the top left), the layout's groups, and more columns."""
+        places = {"gene": self.genes, "row": self.row, "column": self.col}
+        groups = {} if self.group is None else {"group": self.group}
+        return pd.DataFrame({**places, **groups, **columns})
 
     def image(self, values: np.ndarray) -> np.ndarray:
         """Paint values (..., genes) on the canvas: (..., rows, columns) float32.
@@ -112,14 +140,15 @@ class GeneLayout:
             "version": np.array(VERSION),
         }
 
+    def to_bytes(self) -> bytes:
+        """The layout as an npz file without pickle."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **self.arrays())
+        return buffer.getvalue()
+
     def save(self, path: Path) -> None:
-        """Write an npz file without pickle, atomically."""
-
-        def write(temporary: Path) -> None:
-            with temporary.open("wb") as file:
-                np.savez(file, **self.arrays())
-
-        write_atomic(path, write)
+        """Write the npz file, atomically."""
+        write_atomic(path, lambda temporary: temporary.write_bytes(self.to_bytes()))
 
     @classmethod
     def load(cls, path: Path) -> "GeneLayout":

@@ -83,6 +83,19 @@ def group_image(
     return figure
 
 
+def share_limits(images: np.ndarray, *, diverging: bool) -> tuple[float, float]:
+    """One colour scale for all images of a kind, whichever of them is shown.
+
+    Args:
+        images: (images, genes) values.
+        diverging: whether 0 is the middle; else they are in [0, 1].
+    """
+    if not diverging:
+        return 0.0, 1.0
+    reach = float(np.quantile(np.abs(images), 0.998)) or 1.0
+    return -reach, reach
+
+
 def shade(index: int) -> str:
     """A colour for each of many groups: the palette, then lighter, then darker shades of it."""
     red, green, blue = (int(COLOURS[index % len(COLOURS)][at : at + 2], 16) for at in (1, 3, 5))

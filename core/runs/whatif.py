@@ -1,6 +1,5 @@
 """What if: child runs that differ from their parent in one thing, and what that changed."""
 
-import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -140,14 +139,15 @@ def drop_series(
     ranked = list(ranked)
     shuffled = np.random.default_rng(seed).permutation(ranked).tolist()
     return [
-        (f"Without {n} {kind} genes of {cls}", without_genes(spec, genes[:n]))
+        (_name_in_series(n, kind, cls), without_genes(spec, genes[:n]))
         for n in DROPPED
         if n <= 0.9 * len(ranked)
         for kind, genes in (("top", ranked), ("random", shuffled))
     ]
 
 
-_IN_SERIES = re.compile(r"Without (\d+) (top|random) genes of (.+)")
+def _name_in_series(n: int, kind: str, cls: str) -> str:
+    return f"Without {n} {kind} genes of {cls}"
 
 
 def read_drop_series(parent: RunRecord, children: Sequence[RunRecord]) -> pd.DataFrame:
@@ -158,10 +158,14 @@ def read_drop_series(parent: RunRecord, children: Sequence[RunRecord]) -> pd.Dat
         (95 % interval) and samples, in the order of the number of genes; the parent stands in each
         curve as 0 genes.
     """
-    rows = []
-    for child in children:
-        if child.state == RunState.DONE and (found := _IN_SERIES.fullmatch(child.name)):
-            rows.append((found[3], found[2], int(found[1]), child.id))
+    places = {
+        _name_in_series(n, kind, cls): (cls, kind, n)
+        for cls in load_result(parent.id).classes
+        for kind in ("top", "random")
+        for n in DROPPED
+    }
+    done = [child for child in children if child.state == RunState.DONE]
+    rows = [(*places[child.name], child.id) for child in done if child.name in places]
     curves = dict.fromkeys((cls, kind) for cls, kind, _, _ in rows)
     rows += [(cls, kind, 0, parent.id) for cls, kind in curves]
     table = []

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from core.compare.settings import name_settings, name_setup
 from core.data.prepare import Preprocessor
 from core.errors import InputError
 from core.evaluation.differences import paired_interval
 from core.evaluation.labels import confident_classes
 from core.images.layout import GeneLayout
-from core.runs.compare import name_settings, name_setup
 from core.runs.outcome import NETWORK, Outcome
 from core.runs.result import check_kept, load_fold
 

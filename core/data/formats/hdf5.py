@@ -10,7 +10,7 @@ from pathlib import Path
 
 import h5py
 
-from core.data.unpack import most_unpacked
+from core.data.formats.unpack import most_unpacked
 from core.errors import InputError
 
 MAX_OBJECTS = 200_000

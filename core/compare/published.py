@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from core.runs.compare import Comparison
+from core.compare.records import ComparedRun, Comparison
+from core.models.backbones import BACKBONES
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,11 @@ class Source:
     citation: str
     samples: str
     split: str
-    """Training and test share in per cent where it is told, such as 70/30; else in words."""
+    """In words."""
     accuracy: dict[str, float]
-    """Network -> accuracy."""
+    """Network -> accuracy; those of ours by their names in BACKBONES."""
+    test_size: float | None = None
+    """Test share of the hold-out split, where it is told."""
 
 
 MENDELEY = "Mendeley 10.17632/sf5n64hydt.1: 2 086 samples, 971 genes, 5 tumour types"
@@ -33,7 +36,8 @@ SOURCES = (
         "the best split, VGG16 best overall with 95 %, which we read as its figure at 70-30",
         MENDELEY,
         "70/30",
-        {"VGG16": 0.95},
+        {"vgg16": 0.95},
+        test_size=0.3,
     ),
     Source(
         "Rukhsar 2022",
@@ -41,8 +45,8 @@ SOURCES = (
         MENDELEY,
         "not told",
         {
-            "CNN": 0.970, "AlexNet": 0.931, "GoogLeNet": 0.959, "VGG16": 0.929, "VGG19": 0.911,
-            "ResNet50": 0.967, "ResNet101": 0.954, "ResNet152": 0.948,
+            "CNN": 0.970, "AlexNet": 0.931, "GoogLeNet": 0.959, "vgg16": 0.929, "vgg19": 0.911,
+            "resnet50": 0.967, "resnet101": 0.954, "resnet152": 0.948,
         },
     ),
     Source(
@@ -52,8 +56,8 @@ SOURCES = (
         MENDELEY,
         "random 70/20/10",
         {
-            "VGG16": 0.957, "ResNet101": 0.954, "VGG19": 0.914, "ResNet50": 0.930,
-            "ResNet152": 0.910,
+            "vgg16": 0.957, "resnet101": 0.954, "vgg19": 0.914, "resnet50": 0.930,
+            "resnet152": 0.910,
         },
     ),
     Source("GexpNet 2025", "GexpNet 2025", MENDELEY, "not told", {"GexpNet": 0.9899}),
@@ -65,7 +69,14 @@ def list_published() -> pd.DataFrame:
     """All published figures: network, accuracy, source, citation, samples, split."""
     return pd.DataFrame(
         [
-            (network, accuracy, source.name, source.citation, source.samples, source.split)
+            (
+                BACKBONES[network].title if network in BACKBONES else network,
+                accuracy,
+                source.name,
+                source.citation,
+                source.samples,
+                source.split,
+            )
             for source in SOURCES
             for network, accuracy in source.accuracy.items()
         ],
@@ -97,7 +108,8 @@ def put_beside_published(comparison: Comparison) -> pd.DataFrame:
         "n",
     ]
     by_id = {run.run: run for run in comparison.runs}
-    rows = []
+    rows: list[tuple] = []
+    first: list[ComparedRun] = []
     for setup in comparison.setups:
         if setup.kind != "network":
             continue
@@ -105,14 +117,15 @@ def put_beside_published(comparison: Comparison) -> pd.DataFrame:
         low, high = setup.low, setup.high
         if low is None and len(runs) == 1 and runs[0].interval is not None:
             low, high = runs[0].interval
-        rows.append((runs[0].network, runs[0].split, runs[0].augmentation, setup.name, setup.mean,
-                     low, high, setup.splits, setup.n_test))  # fmt: skip
+        rows.append((runs[0].network, runs[0].split, runs[0].augmentation, setup.name,
+                     setup.mean, low, high, setup.splits, setup.n_test))  # fmt: skip
+        first.append(runs[0])
     table = pd.DataFrame(rows, columns=columns)
     table[["low", "high"]] = table[["low", "high"]].astype(float)
     for source in SOURCES:
-        published = table["network"].map(source.accuracy).astype(float)
-        if "/" in source.split and source.split.replace("/", "").isdigit():
-            published = published.where(table["split"] == source.split, np.nan)
-        if published.notna().any():
+        alike = [run.test_size == source.test_size or source.test_size is None for run in first]
+        published = np.array([source.accuracy.get(run.backbone, np.nan) for run in first])
+        published = np.where(alike, published, np.nan)
+        if np.isfinite(published).any():
             table[source.name] = published
     return table if len(table.columns) > len(columns) else table.iloc[:0]

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
+from core.data.formats.hdf5 import check_declared, open_hdf5
 from core.data.gene_symbols import SYMBOL_NAMES
-from core.data.hdf5 import check_declared, open_hdf5
 from core.data.matrix import Matrix, as_texts, check_size
 from core.data.notes import Notes
 from core.errors import InputError

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from core.data.formats.unpack import Progress, iterate_blocks, open_content
 from core.data.matrix import Matrix
 from core.data.notes import Notes
 from core.data.text import Table, read_text
-from core.data.unpack import Progress, iterate_blocks, open_content
 from core.errors import InputError
 
 BEGIN, END = b"!series_matrix_table_begin", b"!series_matrix_table_end"

@@ -12,14 +12,14 @@ import pandas as pd
 import scipy.io
 import scipy.sparse
 
+from core.data.formats.hdf5_kinds import keep_expression, take_expression
+from core.data.formats.unpack import PACKED_ENDINGS, Archive, Progress, open_content
 from core.data.gene_symbols import find_symbols
-from core.data.hdf5_kinds import keep_expression, take_expression
 from core.data.matrix import Matrix, check_size
 from core.data.notes import Notes
 from core.data.sample_names import take_file_name
 from core.data.shapes import take_sample_table
 from core.data.text import read_text
-from core.data.unpack import PACKED_ENDINGS, Archive, Progress, open_content
 from core.errors import InputError
 
 TABLE_ENDINGS = {"csv", "tsv", "txt", "tab", "gct", "xlsx", "xls", "parquet", "feather", "h5ad",

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from core.data.unpack import open_content
+from core.data.formats.unpack import open_content
 
 SERIES = re.compile(rb'(?:\xef\xbb\xbf)?"?!(?:Series|Sample)_\w+"?\t')
 """A series matrix of GEO."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from core.compare.settings import name_setup, split_settings
 from core.evaluation.curve import fit_power_law
 from core.evaluation.metrics import METRICS
-from core.runs.compare import name_setup, split_settings
 from core.runs.outcome import NETWORK, Outcome
 from core.runs.result import load_fold, load_predictions
 

@@ -1,0 +1,140 @@
+"""`explain`: carry a finished run back to genes."""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from core.cli.options import add_choice, add_command
+from core.cli.output import Progress, give
+from core.data.catalogue import CATALOGUE
+from core.escape import write_csv
+from core.explain.genes import top_rows
+from core.explain.methods import BASELINE_PROFILES, METHODS, Recipe
+from core.files import write_atomic
+from core.images.references import REFERENCE_ID, add_public_sets, add_reference
+from core.models.backbones import REGION_CELLS
+from core.runs.explain import (
+    class_genes,
+    class_regions,
+    class_sets,
+    collect_evidence,
+    describe_regions,
+    explain_run,
+    fold_layout,
+    load_attribution,
+)
+from core.runs.store import RunStore
+from core.runs.trust import load_evidence
+
+
+def add_commands(commands: Any) -> None:
+    """Add `explain`."""
+    parser = add_command(commands, "explain", explain, "carry a finished run back to genes")
+    parser.add_argument("run", help="a run's id, or its beginning")
+    add_choice(parser, "--method", METHODS.names, "integrated_gradients", "how genes are scored")
+    add_choice(
+        parser, "--baseline", BASELINE_PROFILES.names, "mean", "what samples are compared with"
+    )
+    parser.add_argument(
+        "--against", metavar="CLASS", help="why each sample's own class and not this one"
+    )
+    parser.add_argument(
+        "--stage",
+        help="whose maps a region method looks at (default: the last stage whose map has at least "
+        f"{REGION_CELLS} x {REGION_CELLS} cells)",
+    )
+    parser.add_argument(
+        "--sets",
+        help="gene sets, for a method that scores sets: a GMT file, a kept file's id, or the name "
+        "of a collection that `data fetch` has fetched",
+    )
+    parser.add_argument(
+        "--samples", nargs="+", default=[], metavar="ID",
+        help="explain these held-out samples, towards the class that --towards names",
+    )  # fmt: skip
+    parser.add_argument("--towards", metavar="CLASS", help="the class to explain --samples by")
+    parser.add_argument("--evidence", action="store_true", help="measure the trust card as well")
+    parser.add_argument("--class", dest="cls", help="only this class's genes")
+    parser.add_argument("--out", type=Path, help="CSV of the genes, regions or sets scored")
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Attribute a run, and say what each class rests on."""
+    import torch
+
+    from core.runs.worker import choose_threads
+
+    torch.set_num_threads(choose_threads())
+    record = RunStore().find(options.run)
+    run = record.id
+    recipe = Recipe(
+        options.method, options.baseline, options.against, options.stage,
+        _keep_sets(options.sets), tuple(options.samples), options.towards,
+    )  # fmt: skip
+    said = Progress()
+
+    def progress(done: int, total: int, what: str) -> None:
+        said(f"{options.method}: {done} of {total} {what}", done == total)
+
+    explain_run(run, recipe, lambda *row: progress(*row, "samples (half of them are the control)"))
+    unit = METHODS[recipe.method].unit
+    read = {"gene": class_genes, "region": class_regions, "set": class_sets}[unit]
+    table = read(run, recipe, options.cls)
+    if unit != "gene":
+        table["genes"] = table["genes"].str.join(" ")
+    first = top_rows(table, 10)
+    if unit == "region":
+        first = first[first["fold"] == first["fold"].min()]  # each fold has its own layout
+    if options.out:
+        write_atomic(options.out, lambda path: write_csv(table, path))
+    attribution = load_attribution(run, recipe)
+    regions = None
+    if attribution.maps is not None:
+        layout = fold_layout(run, int(attribution.folds[0]))
+        regions = describe_regions(record.spec, recipe, attribution.maps, layout)
+    document = {
+        "run": run,
+        **asdict(recipe),
+        "warning": METHODS[recipe.method].warning,
+        "regions": regions,
+        "out": str(options.out) if options.out else None,
+        "samples": len(attribution.samples),
+        "completeness_error": (
+            None
+            if attribution.completeness is None
+            else float(abs(attribution.completeness).mean())
+        ),
+        "untrained_overlap": attribution.untrained_overlap,
+        f"top_{unit}s": {name: rows[unit].tolist() for name, rows in first.groupby("class")},
+    }
+    if unit == "gene":
+        lines = [f"{name}: {', '.join(genes)}" for name, genes in document["top_genes"].items()]
+    else:
+        lines = [
+            f"{row['class']}: {row[unit]} ({row['size']} genes) {row['score']:+.3g}"
+            for _, row in first.iterrows()
+        ]
+    if missing := sorted(set(table["class"]) - set(first["class"])):
+        lines.append(f"{', '.join(missing)}: too many {unit}s are tied for the first places")
+    if regions:
+        lines.append(regions)
+    if document["warning"]:
+        lines.append(f"warning: {document['warning']}")
+    if options.evidence:
+        collect_evidence(run, recipe, lambda *row: progress(*row, "parts of the trust card"))
+        card = load_evidence(run, recipe)
+        document["light"] = card.light
+        document["evidence"] = [asdict(row) for row in card.evidence]
+        lines += ["", f"trust card: {card.light}"]
+        lines += [f"{row.light:6} {row.title} {row.sentence}" for row in card.evidence]
+    return give(options, document, "\n".join(lines))
+
+
+def _keep_sets(text: str | None) -> str | None:
+    """The id of gene sets: given as such, as a file, or as the name of a fetched collection."""
+    if text is None or REFERENCE_ID.fullmatch(text):
+        return text
+    if text in CATALOGUE:
+        return add_public_sets(CATALOGUE[text])
+    return add_reference(Path(text))

@@ -1,0 +1,63 @@
+"""One model of a finished run, looked at closely: its confusion, calibration and classes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import confusion_matrix
+
+from core.compare.records import HEADLINE_BASELINE
+from core.evaluation.metrics import (
+    order_by_confusion,
+    pool_patients,
+    reliability,
+    say_most_confused,
+    score,
+    score_classes,
+)
+from core.models.baselines import BASELINES
+from core.runs.outcome import NETWORK, Outcome
+
+
+@dataclass(frozen=True)
+class Detail:
+    """A model's confusion and calibration on a run's held-out samples."""
+
+    confused: str
+    """The most confused pair of classes, in words."""
+    confusion: pd.DataFrame
+    """true, and a column a class; classes that are often confused stand side by side."""
+    bins: dict[str, pd.DataFrame]
+    """Model's title -> what `reliability` gives; logistic regression beside the model."""
+    classes: pd.DataFrame
+    """What `score_classes` gives."""
+    pooled: dict[str, float] | None
+    """Scores with a vote a patient; None where each patient has one sample."""
+
+
+def look_closely(outcome: Outcome, model: str) -> Detail:
+    """Measure one model of a finished run.
+
+    Args:
+        outcome: the run.
+        model: a key of its `proba`.
+    """
+    y, proba, classes = outcome.y, outcome.proba[model], outcome.result.classes
+    counts = confusion_matrix(y, proba.argmax(axis=1), labels=range(len(classes)))
+    order = order_by_confusion(counts)
+    named = [classes[k] for k in order]
+    ordered = counts[np.ix_(order, order)]
+    models = dict.fromkeys([model, HEADLINE_BASELINE])
+    several = outcome.n_patients < len(outcome.patients)
+    return Detail(
+        confused=say_most_confused(counts, classes),
+        confusion=pd.DataFrame(ordered, named, named).rename_axis("true").reset_index(),
+        bins={name_model(name): reliability(y, outcome.proba[name]) for name in models},
+        classes=score_classes(y, proba, classes),
+        pooled=score(*pool_patients(y, proba, outcome.patients)) if several else None,
+    )
+
+
+def name_model(name: str) -> str:
+    """The network, or a plain model's title."""
+    return "Network" if name == NETWORK else BASELINES[name].title

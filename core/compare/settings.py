@@ -1,0 +1,91 @@
+"""In which settings runs differ, and how these are said in few words."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from core.runs.outcome import Outcome
+from core.runs.spec import RunSpec
+
+
+def control_of(spec: RunSpec) -> str | None:
+    """What makes a run a control, which is never the best network; None for the others."""
+    if spec.permute_labels:
+        return "permuted labels"
+    return "random layout" if spec.layout.name == "random" else None
+
+
+def without_controls(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The runs that aren't controls; all of them where there is nothing else."""
+    kept = [outcome for outcome in outcomes if control_of(outcome.spec) is None]
+    return kept or list(outcomes)
+
+
+def split_settings(settings: Sequence[dict[str, Any]]) -> tuple[list[str], dict[str, Any]]:
+    """Names of the settings in which runs differ, and those that all share."""
+    first = settings[0]
+    equal = {
+        name: value
+        for name, value in first.items()
+        if all(other[name] == value for other in settings)
+    }
+    return [name for name in first if name not in equal], equal
+
+
+def name_setup(spec: RunSpec, differing: Sequence[str]) -> str:
+    """A setup in few words: its network, and what else sets it apart from the others."""
+    control = control_of(spec)
+    said = ["network.backbone", *(["layout.name"] if control == "random layout" else [])]
+    own = [name for name in differing if name not in said]
+    words = [*([control] if control else []), *say_settings(spec, own)]
+    return " · ".join([spec.network.record.title, *words])
+
+
+def name_settings(outcomes: Sequence[Outcome]) -> list[str]:
+    """The settings that tell setups apart; a layout that only makes a control is its word."""
+    differing, _ = split_settings([outcome.settings for outcome in outcomes])
+    real, _ = split_settings([outcome.settings for outcome in without_controls(outcomes)])
+    return [name for name in differing if name != "layout.name" or name in real]
+
+
+def say_settings(spec: RunSpec, names: Sequence[str]) -> list[str]:
+    """A few words for each setting but seed and permuted labels; those of a split are one."""
+    flat, words = spec.settings, []
+    for name in names:
+        if name == "layout.name":
+            words.append(f"layout {spec.layout.name}")
+        elif name.startswith("split."):
+            words.append(spec.split.title())
+        elif name not in ("seed", "permute_labels"):
+            words.append(say_setting(name, flat[name]))
+    return list(dict.fromkeys(words))
+
+
+def say_value(name: str, value: Any) -> str:
+    """A setting's value in words that people read.
+
+    Of lists only their length and, because two may be equally long, a digest is said.
+    """
+    if name == "cohort.where":
+        chosen = [f"{column} is {' or '.join(values)}" for column, values in value.items()]
+        return ", ".join(chosen) or "all samples"
+    if name == "cohort.merge":
+        return ", ".join(f"{one} as {other}" for one, other in value.items()) or "classes as given"
+    if isinstance(value, list):
+        digest = blake2b("\n".join(value).encode(), digest_size=2).hexdigest()
+        return f"{len(value)} ({digest})" if value else "none"
+    return str(value)
+
+
+def say_setting(name: str, value: Any) -> str:
+    """A setting in a few words: 'epochs 4', 'leave out 3 (1f0a)', 'tumour_type is KIRC'.
+
+    Of a path only its end is said: 'weights file net.pth' for 'file:/a/net.pth'.
+    """
+    said = say_value(name, value)
+    if name in ("cohort.where", "cohort.merge"):
+        return said
+    kind, _, place = said.partition(":")
+    short = kind[:6] if name == "cohort.dataset" else f"{kind} {Path(place).name}".strip()
+    return f"{name.rpartition('.')[2].replace('_', ' ')} {short}"

@@ -1,0 +1,152 @@
+"""The sentences of a comparison: its headline, and what a reader of the numbers must know."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from core.compare.pairs import say_p
+from core.compare.records import HEADLINE_BASELINE, REPEATS, Difference, Setup, Tuned
+from core.compare.settings import name_setup
+from core.compare.setups import Entry, differ_over_splits, shared_splits
+from core.evaluation.differences import LEVEL, holm, say_verdict
+from core.evaluation.metrics import METRICS
+from core.models.baselines import BASELINES
+from core.runs.outcome import Outcome
+
+
+def say_headline(
+    outcomes: Sequence[Outcome],
+    entries: Sequence[Entry],
+    against: Sequence[Difference],
+    metric: str,
+    differing: Sequence[str],
+) -> str:
+    """The sentence of the page: the best setup, or the best run, against the plain baseline.
+
+    Learning curves beside other splits ask another question and are no candidates.
+    """
+    better = max if METRICS[metric].best > METRICS[metric].worst else min
+    plain = BASELINES[HEADLINE_BASELINE].title
+    networks = [entry for entry in entries if entry.setup.kind == "network"]
+    only_controls = not networks
+    if only_controls:
+        networks = [entry for entry in entries if entry.setup.runs]
+    curves = {o.run for o in outcomes if o.spec.split.kind == "learning_curve"}
+    networks = [entry for entry in networks if entry.setup.runs[0] not in curves] or networks
+    plain_entries = [entry for entry in entries if entry.setup.model == HEADLINE_BASELINE]
+    over_splits = {}
+    for entry in networks:
+        pairs = [differ_over_splits(entry, other) for other in plain_entries]
+        if pair := next((pair for pair in pairs if pair is not None), None):
+            over_splits[id(entry)] = pair
+    repeated = [entry for entry in networks if id(entry) in over_splits]
+    if repeated:
+        best = better(repeated, key=_mean_on_shared(repeated))
+        found, name = over_splits[id(best)], best.setup.name
+        adjusted = holm(np.array([pair.p for pair in over_splits.values()]))
+        p = float(adjusted[list(over_splits).index(id(best))])
+        low, high = (100 * limit for limit in found.interval())
+        points, significant = 100 * found.mean, p < LEVEL
+        how = say_p(p, len(over_splits))
+        sample = f"{found.splits} splits, n = {best.setup.n_test}"
+        alike = len(repeated) == len(networks) and bool(shared_splits(networks))
+    else:
+        real = {run for entry in networks for run in entry.setup.runs}
+        at = better(
+            [k for k, outcome in enumerate(outcomes) if outcome.run in real],
+            key=lambda k: outcomes[k].scores()[metric],
+        )
+        difference = against[at]
+        low, high, points = difference.low, difference.high, difference.points
+        significant, p = difference.significant, difference.p_holm
+        how = "" if p is None else say_p(p, len(against))
+        name = name_setup(outcomes[at].spec, differing)
+        sample = f"n = {outcomes[at].n_test}"
+        alike = all(o.same_samples(outcomes[at]) for o in outcomes if o.run in real)
+    verdict = None if significant is None else say_verdict(significant, how)
+    chosen = "A control only: " if only_controls else ""
+    if len(networks) > 1:
+        chosen = f"Best of {len(networks)}{' controls' if only_controls else ''}"
+        chosen += ": " if alike else ", not all on the same splits: "
+    unit = "" if metric == "accuracy" else f" in {METRICS[metric].title}"
+    return f"{chosen}{name} is {_say_gap(points, low, high, plain + unit, sample, verdict)}."
+
+
+def _mean_on_shared(entries: Sequence[Entry]) -> Callable[[Entry], float]:
+    """What setups are ordered by: their mean over the splits that all of them share, if any."""
+    shared = shared_splits(entries)
+    return lambda entry: float(
+        np.mean([entry.scores[split] for split in shared]) if shared else entry.setup.mean
+    )
+
+
+def _say_gap(
+    points: float, low: float | None, high: float | None, other: str, sample: str,
+    verdict: str | None,
+) -> str:  # fmt: skip
+    """'1.8 points below X (95 % CI 0.6 to 3.1, n = 180), which is more than luck (…)'."""
+    other = other[0].lower() + other[1:]
+    side = "above" if points > 0 else "below"
+    gap = f"{abs(points):.1f} points {side} {other}"
+    if low is None or high is None or verdict is None:
+        return f"{gap} ({sample})"
+    if low > 0 or high < 0:
+        near, far = sorted((abs(low), abs(high)))
+        return f"{gap} (95 % CI {near:.1f} to {far:.1f}, {sample}), which {verdict}"
+    limits = f"(95 % CI {-low:.1f} below to {high:.1f} above, {sample})"
+    if abs(points) < 0.05:
+        return f"as good as {other} {limits}"
+    return f"{gap} {limits}, which {verdict}"
+
+
+def explain_numbers(
+    outcomes: Sequence[Outcome], setups: Sequence[Setup], tuned: Tuned | None, metric: str
+) -> list[str]:
+    """What a reader of the numbers must know, a sentence each."""
+    notes = []
+    networks = [setup for setup in setups if setup.kind == "network"]
+    if len(networks) > 1:
+        notes.append(
+            "The best was chosen because it did well on these very samples, so on new ones expect "
+            "a little less."
+        )
+    if tuned:
+        often = [f"{name} on {n}" for name, n in list(tuned.chosen.items())[:3]]
+        notes.append(
+            f"Chosen anew on each of {tuned.splits} splits by the lowest validation loss, without "
+            f"its test samples, networks reach {say_score(tuned.mean, metric)} (95 % CI "
+            f"{say_score(tuned.low, metric)} to {say_score(tuned.high, metric)}): what choosing "
+            f"among these settings is worth. Chosen: {', '.join(often)}"
+            + (f", and {len(tuned.chosen) - 3} more." if len(tuned.chosen) > 3 else ".")
+        )
+    if max((setup.splits for setup in networks), default=0) < REPEATS:
+        notes.append(
+            "One or two splits each: intervals hold the luck of the test samples, not that of the "
+            "split and the seed. Three seeds or more, or k folds, show that too."
+        )
+    controls = [setup.name for setup in setups if setup.kind == "control" and setup.runs]
+    if controls:
+        notes.append(
+            f"Controls, never the best network: {'; '.join(controls)}. With permuted labels only "
+            "chance is left; a random layout shows what the neighbourhoods on the image are worth."
+        )
+    if len({(o.spec.cohort.dataset, o.spec.cohort.label) for o in outcomes}) > 1:
+        notes.append("These runs answer different questions: their datasets or classes differ.")
+    decisive = [f.message for o in outcomes for f in o.result.findings or [] if f.decisive]
+    notes += dict.fromkeys(decisive)
+    if any(o.spec.cohort.group is None for o in outcomes):
+        notes.append(
+            "Without a patient column each sample counts as a patient of its own; if patients have "
+            "several, the intervals are too short."
+        )
+    if any(o.spec.cohort.group is not None and not o.patients_known for o in outcomes):
+        notes.append(
+            "The dataset was deleted, so each sample counts as a patient of its own; if patients "
+            "have several, the intervals are too short."
+        )
+    return notes
+
+
+def say_score(value: float, metric: str) -> str:
+    """A score in per cent where it is a share."""
+    return f"{100 * value:.1f} %" if METRICS[metric].is_share else f"{value:.3f}"

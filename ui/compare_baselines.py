@@ -1,0 +1,37 @@
+"""Plain models beside compared runs: asked for, and waited for."""
+
+import streamlit as st
+
+from core.escape import escape_markdown
+from core.models.baselines import BASELINES
+from core.runs.outcome import baselines_state, missing_baselines, request_baselines
+
+
+def show_request(runs: list[str], missing: int) -> None:
+    """Fit the missing plain models, which no run computes by itself, in a process of its own."""
+    state, reason = baselines_state()
+    if state == "working":
+        st.fragment(wait_for_baselines, run_every=1)(runs, missing)
+        return
+    if state == "failed":
+        st.error(f"The plain models could not be fitted. {escape_markdown(reason)}")
+    titles = ", ".join(b.title for b in BASELINES if not b.in_every_run)
+    text, button = st.columns([3, 1], vertical_alignment="center")
+    text.caption(
+        f"More plain models can stand beside these runs: {titles}. They take some seconds for each "
+        "split, in a process of their own, and are then kept."
+    )
+    if button.button("Fit plain models", key="fit"):
+        request_baselines(runs)
+        st.rerun()
+
+
+def wait_for_baselines(runs: list[str], before: int) -> None:
+    """Progress of the plain models; reruns the page when some more stand."""
+    missing = len(missing_baselines(runs))
+    if missing < before or baselines_state()[0] != "working":
+        st.rerun()
+    st.progress(
+        1 - missing / (len(runs) * sum(not b.in_every_run for b in BASELINES)),
+        "Fitting plain models. It is safe to close this tab.",
+    )

@@ -1,0 +1,70 @@
+"""One run on the Compare page: its calibration, classes and confusion."""
+
+import pandas as pd
+import streamlit as st
+
+from core.compare.detail import Detail, look_closely, name_model
+from core.escape import escape_markdown
+from core.plots.compare import confusion_grid, reliability_diagram
+from core.runs.outcome import Outcome
+from ui.compare_scores import show_downloads
+from ui.parts import decimals, show_figure
+
+
+def show_run(outcomes: list[Outcome]) -> None:
+    """One run's calibration, classes and confusion."""
+    by_id = {outcome.run: outcome for outcome in outcomes}
+    left, right = st.columns(2)
+    wanted = st.query_params.get("detail")
+    run = left.selectbox(
+        "Run", list(by_id), key="detail", persist_state="session",
+        index=list(by_id).index(wanted) if wanted in by_id else 0,
+        format_func=lambda run: f"{run[:6]} · {by_id[run].spec.title()}",
+    )  # fmt: skip
+    st.query_params["detail"] = run
+    outcome = by_id[run]
+    models = [name for name in outcome.proba if name != "majority"]
+    model = right.selectbox(
+        "Model", models, key="model", format_func=name_model, persist_state="session"
+    )
+    detail = read_detail(run, model, outcome)
+    st.markdown(escape_markdown(detail.confused))
+    left, right = st.columns(2, gap="large")
+    with left:
+        percent = st.segmented_control(
+            "Cells",
+            ["samples", "row percent"],
+            default="samples",
+            key="cells",
+            persist_state="session",
+        )
+        counts = detail.confusion.set_index("true")
+        show_figure(
+            confusion_grid(counts.to_numpy(), list(counts), percent=percent == "row percent"),
+            detail.confusion, "confusion", alt="True against predicted class", key="confusion",
+        )  # fmt: skip
+        st.caption("Classes that are often confused stand side by side.")
+    with right:
+        show_figure(
+            reliability_diagram(detail.bins),
+            pd.concat(detail.bins, names=["model", "bin"]).reset_index(),
+            "reliability", alt="Share right against probability", key="reliability",
+        )  # fmt: skip
+        error = outcome.scores(model)["calibration_error"]
+        st.caption(f"Calibration error {error:.3f}. Below the diagonal: surer than right.")
+    classes = detail.classes.rename(columns={"recall_low": "from", "recall_high": "to", "f1": "F1"})
+    st.dataframe(classes, hide_index=True, column_config=decimals(classes))
+    st.caption("Recall with its 95 % Wilson interval, from and to.")
+    show_downloads(classes, "classes")
+    if detail.pooled:
+        st.caption(
+            "One vote a patient and class, from the mean of the samples' probabilities: "
+            f"accuracy {detail.pooled['accuracy']:.1%}, balanced accuracy "
+            f"{detail.pooled['balanced_accuracy']:.1%}."
+        )
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def read_detail(run: str, model: str, _outcome: Outcome) -> Detail:
+    """One model of a finished run, whichever score is chosen above."""
+    return look_closely(_outcome, model)

@@ -1,0 +1,150 @@
+"""Scores on the Compare page: what each run reaches, where they differ, ranks and wins."""
+
+import pandas as pd
+import streamlit as st
+
+from core.compare.latex import latex_table
+from core.compare.records import Comparison
+from core.compare.settings import say_value
+from core.compare.tables import list_models, list_ranks, list_runs, list_wins
+from core.escape import escape_markdown
+from core.evaluation.metrics import METRICS
+from core.plots.compare import rank_dots, score_dots
+from core.runs.outcome import DRAWS_BY_NAME, Outcome
+from core.runs.spec import setting_title
+from ui.parts import decimals, download_table, show_figure
+
+SHOWN_ROWS = 24
+"""A chart shows at most so many models; the tables hold all."""
+
+
+def show_scores(comparison: Comparison, outcomes: list[Outcome]) -> None:
+    """The chart of scores with intervals, and the table of runs."""
+    metric = METRICS[comparison.metric]
+    table = list_models(comparison, outcomes)
+    show_figure(
+        score_dots(table.head(SHOWN_ROWS), metric.title, percent=metric.is_share), table, "scores",
+        alt=f"{metric.title} of each model with its interval", key="dots",
+    )  # fmt: skip
+    if len(table) > SHOWN_ROWS:
+        st.caption(f"The best {SHOWN_ROWS} of {len(table)}; the CSV has all.")
+    st.markdown("#### Runs")
+    rows = list_runs(comparison)
+    differing = [setting_title(name) for name in comparison.runs[0].settings if name != "seed"]
+    levels = {name: list(dict.fromkeys(rows[name])) for name in differing}
+    st.dataframe(
+        rows.assign(**{name: [[value] for value in rows[name]] for name in differing}),
+        hide_index=True,
+        column_config=decimals(rows)
+        | {
+            name: st.column_config.MultiselectColumn(
+                options=values, color="auto", help="These runs differ in it: a colour a value."
+            )
+            for name, values in levels.items()
+        },
+    )
+    show_downloads(rows, "runs")
+    if comparison.equal:
+        with st.expander(f"{len(comparison.equal)} settings are the same in all of them"):
+            equal = pd.DataFrame(
+                [
+                    (setting_title(name), say_value(name, value))
+                    for name, value in comparison.equal.items()
+                ],
+                columns=["setting", "value"],
+            )
+            st.dataframe(equal, hide_index=True)
+
+
+def show_downloads(table: pd.DataFrame, name: str) -> None:
+    """A table as CSV and as LaTeX."""
+    with st.container(horizontal=True, gap="small"):
+        download_table(table, name, "CSV", key=f"{name} csv")
+        st.download_button(
+            "LaTeX", lambda: latex_table(table).encode(), file_name=f"{name}.tex",
+            mime="text/x-tex", on_click="ignore", key=f"{name} tex",
+        )  # fmt: skip
+
+
+def show_differences(comparison: Comparison) -> None:
+    """Pairs of runs on the same samples, and of setups over the same splits."""
+    found = [pair for pair in comparison.differences if pair.points is not None]
+    if not found and not comparison.setup_differences:
+        st.info(
+            "No two of these runs were tested on the same samples, or on three splits that both "
+            "have. Choose more runs, or train another one on the same split and seed."
+        )
+    if comparison.setup_differences:
+        st.markdown("#### Differences over splits")
+        rows = pd.DataFrame([pair.model_dump() for pair in comparison.setup_differences])
+        rows = rows.rename(columns={
+            "a": "first", "b": "second", "low": "from", "high": "to", "p_holm": "p, Holm",
+            "note": "meaning", "worse": "first is worse",
+            "same": "practically the same", "better": "first is better",
+        })  # fmt: skip
+        chances = ["first is worse", "practically the same", "first is better"]
+        forms = dict.fromkeys(chances, "percent") | {"p": "%.2g", "p, Holm": "%.2g"}
+        st.dataframe(rows, hide_index=True, column_config=decimals(rows, "%.1f", **forms))
+        st.caption(
+            "Points with 95 % intervals and p values of Nadeau and Bengio's corrected t test, "
+            "which allows for the overlap of the training samples; Holm's correction for the "
+            "number of pairs. Chances: Bayesian correlated t test; practically the same is within "
+            "half a point."
+        )
+        show_downloads(rows, "setup_differences")
+    if found:
+        st.markdown("#### Differences on the same samples")
+        rows = pd.DataFrame([pair.model_dump(exclude={"significant"}) for pair in found])
+        rows = rows.rename(columns={
+            "a": "first", "b": "second", "low": "from", "high": "to", "p": "exact McNemar p",
+            "p_holm": "p, Holm", "note": "meaning",
+        })  # fmt: skip
+        rows[["first", "second"]] = rows[["first", "second"]].apply(lambda ids: ids.str[:6])
+        if rows["p, Holm"].isna().all():
+            rows = rows.drop(columns=["exact McNemar p", "p, Holm"])
+        forms = {"exact McNemar p": "%.2g", "p, Holm": "%.2g"}
+        st.dataframe(rows, hide_index=True, column_config=decimals(rows, "%.1f", **forms))
+        st.caption(
+            "Points with 95 % intervals over patients. Holm's correction for the number of pairs."
+        )
+        show_downloads(rows, "differences")
+
+
+def show_ranks(comparison: Comparison) -> None:
+    """Mean ranks over the shared splits, and how often each setup is the best."""
+    if comparison.critical_difference is None:
+        return
+    st.markdown("#### Ranks over splits")
+    table = list_ranks(comparison)
+    show_figure(
+        rank_dots(table.head(SHOWN_ROWS), comparison.critical_difference), table, "ranks",
+        alt="Mean rank of each setup with half the critical difference", key="ranks",
+    )  # fmt: skip
+    first = table.iloc[0]
+    st.caption(
+        f"Friedman's test, corrected for overlapping splits: p = {comparison.ranking_p:.2g}. Two "
+        "setups whose bars don't overlap differ at the 5 % level, all pairs considered. "
+        f"{escape_markdown(first['model'])} is best, or as good as the best, in "
+        f"{first['best']:.0%} of the splits."
+    )
+
+
+def show_wins(comparison: Comparison) -> None:
+    """How often each network is the best when patients and seeds are drawn anew."""
+    winners = list_wins(comparison)
+    if winners.empty:
+        return
+    st.markdown("#### How often each network wins")
+    st.dataframe(
+        winners, hide_index=True,
+        column_config={
+            "is the best": st.column_config.ProgressColumn(
+                format="percent", min_value=0.0, max_value=1.0
+            )
+        },
+    )  # fmt: skip
+    st.caption(
+        f"Of {DRAWS_BY_NAME} draws with patients and seeds drawn anew: in how many a network's "
+        "mean is the highest. A best network that seldom wins is the best of these splits only."
+    )
+    download_table(winners, "wins", "CSV", key="wins")

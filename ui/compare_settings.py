@@ -1,0 +1,136 @@
+"""Settings on the Compare page: one against another, what each does, and learning curves."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.compare.effects import cross_settings, measure_effects
+from core.compare.learning_curve import LearningCurve, measure_curves
+from core.compare.records import REPEATS
+from core.compare.settings import split_settings
+from core.escape import escape_markdown
+from core.evaluation.differences import LEVEL
+from core.evaluation.metrics import Metric
+from core.plots.compare import effect_dots, learning_curves, score_grid
+from core.runs.outcome import NETWORK, Outcome
+from core.runs.spec import setting_title
+from ui.parts import show_figure
+
+
+def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
+    """Two settings against each other, and what each level does, averaged over the rest."""
+    if len(outcomes) < 2:
+        st.info("Choose at least two runs whose settings differ.")
+        return
+    differing, _ = split_settings([outcome.settings for outcome in outcomes])
+    factors = [name for name in differing if name != "seed"]
+    titles = [setting_title(name) for name in factors]
+    effects = measure_effects(outcomes, metric.name)
+    effects["setting"] = effects["setting"].map(setting_title)
+    if len(factors) >= 2:
+        st.markdown("#### One setting against another")
+        down, across, _ = st.columns([1, 1, 2])
+        row = down.selectbox(
+            "Rows", factors, key="rows", persist_state="session", format_func=setting_title
+        )
+        column = across.selectbox(
+            "Columns", [name for name in factors if name != row], key="columns",
+            persist_state="session", format_func=setting_title,
+        )  # fmt: skip
+        table, each = cross_settings(outcomes, row, column, metric.name)
+        table = table.rename_axis(index=setting_title(row), columns=setting_title(column))
+        show_figure(
+            score_grid(table, metric.title, percent=metric.is_share), table.reset_index(), "grid",
+            alt=f"{metric.title} by {table.index.name} and {table.columns.name}",
+            key="grid",
+        )  # fmt: skip
+        counted = each * int(table.notna().sum().sum())
+        st.caption(
+            f"Each cell is {'one run' if each == 1 else f'the mean over {each} runs'}, with the "
+            "same other settings and seeds as in the other cells."
+            + (
+                f" {len(outcomes) - counted} of {len(outcomes)} runs have no counterpart in every "
+                "other cell and are left out."
+                if counted < len(outcomes)
+                else ""
+            )
+        )
+    if len(effects):
+        st.markdown("#### What each setting does, on runs that differ in it alone")
+        show_figure(effect_dots(effects), effects, "effects", alt="Effect of each setting's levels",
+                    key="effects")  # fmt: skip
+        untold = [title for title in titles if title not in set(effects["setting"])]
+        if untold:
+            st.caption(
+                f"Nothing can be said about {', '.join(untold)}: no runs differ in it alone."
+            )
+        if effects["low"].isna().all():
+            st.caption(f"No intervals: they need at least {REPEATS} splits of each combination.")
+        else:
+            clear = effects[effects["p_holm"] < LEVEL]
+            named = ", ".join(f"{row.setting} = {row.level}" for row in clear.itertuples())
+            st.caption(
+                "Intervals are of one effect each. "
+                + (f"Significant at 5 %: {named}" if named else "None is significant at 5 %")
+                + ", after Holm's correction for all settings and levels."
+            )
+    elif factors:
+        st.info(
+            "What a setting does can be told where runs differ in it alone: one of each level, "
+            f"with equal seeds. These runs differ in {', '.join(titles)}."
+        )
+    else:
+        st.info("These runs differ in no setting but the seed.")
+
+
+@st.cache_data(max_entries=20, show_spinner="Fitting learning curves")
+def read_curves(key: str, metric: str, _outcomes: list[Outcome]) -> list[LearningCurve]:
+    """The learning curves among these runs."""
+    return measure_curves(_outcomes, metric)
+
+
+def show_curves(key: str, outcomes: Sequence[Outcome], metric: Metric) -> None:
+    """Scores over the number of training samples, and what more of them would bring."""
+    curves = read_curves(key, metric.name, list(outcomes))
+    if not curves:
+        return
+    st.markdown("#### Learning curve")
+    plain = "Logistic regression" if len(curves) == 2 else "Logistic regression beside {}"
+    named = [
+        (curve.name if curve.model == NETWORK else plain.format(curve.name), curve)
+        for curve in curves
+    ]
+    data = pd.concat(
+        [
+            table.assign(model=name, kind=kind)
+            for name, curve in named
+            for kind, table in (("measured", curve.points), ("law", curve.curve))
+        ]
+    )
+    show_figure(
+        learning_curves([(name, c.points, c.curve) for name, c in named], metric.title,
+                        percent=metric.is_share),
+        data, "learning_curve", alt=f"{metric.title} by number of training samples",
+        key="learning curve",
+    )  # fmt: skip
+    for name, curve in named:
+        st.markdown(escape_markdown(f"{name}: {say_twice(curve, metric)}"))
+    st.caption(
+        "An inverse power law with a floor, fitted to the measured points. The range holds the "
+        "luck of the test patients and seeds, if the law goes on beyond the measured sizes, which "
+        "nobody knows. It does not hold the luck of which training samples were taken."
+    )
+
+
+def say_twice(curve: LearningCurve, metric: Metric) -> str:
+    """What twice as many training samples are expected to bring, in a sentence."""
+    now, twice = curve.at(1), curve.at(2)
+    form = "{:.1%}" if metric.is_share else "{:.3f}"
+    said = [form.format(value) for value in (now["score"], twice["score"], *twice[["low", "high"]])]
+    n = int(np.round(twice["n_train"]))
+    return (
+        f"{said[0]} with {n // 2} training samples by the curve; with {n}, {said[1]} expected "
+        f"(95 % range {said[2]} to {said[3]})."
+    )

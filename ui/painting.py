@@ -1,0 +1,258 @@
+"""Gene-images of classes and samples: what is painted, and how it is shown."""
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.data.cohort import Cohort
+from core.data.prepare import Z_LIMIT
+from core.data.store import DatasetRecord
+from core.escape import escape_markdown
+from core.images.classes import ClassMeans, average_classes, to_sd
+from core.images.layout import GeneLayout
+from core.images.layouts import LayoutSpec
+from core.images.trial import Trial
+from core.plots.figures import gene_image, image_grid, let_draw, mark_clicked
+from core.plots.images import share_limits
+from ui.forms import ask_number
+from ui.layouts import ask_layout
+from ui.parts import errors, show_figure
+from ui.trials import LOOK, Prepared, lay_out, name_layout, prepare, show_quality
+
+VIEWS = {
+    "mean": "Class mean",
+    "difference": "Class against the rest",
+    "classes": "All classes",
+    "samples": "Samples",
+    "groups": "Modules, chromosomes, sets",
+    "compare": "Compare layouts",
+}
+SHOWN = 8  # samples side by side
+HOVERED = 12  # classes whose mean stands under the pointer, and how many means go to the browser
+HOVERED_MEANS = 100_000  # for it: half a megabyte
+SECONDS = 1.2  # a sample is shown while playing
+
+
+class Painting(NamedTuple):
+    """Expression and its canvas."""
+
+    trial: Trial
+    layout: GeneLayout
+    prepared: Prepared
+    labels: np.ndarray
+    """(samples,) class"""
+
+    @property
+    def unit(self) -> str:
+        """What the values are counted in; empty for values from 0 to 1."""
+        return "SD" if self.trial.preparation.scaling in ("zscore", "robust") else ""
+
+    @property
+    def name(self) -> str:
+        """What the values are."""
+        return "SD from the mean" if self.unit else "value"
+
+    @property
+    def genes(self) -> list[str]:
+        """The genes painted."""
+        return self.layout.genes.tolist()
+
+    def values(self, rows: np.ndarray) -> np.ndarray:
+        """(rows, genes) of some samples as the network sees them, in units that can be read."""
+        unit = self.prepared.unit[rows]
+        return to_sd(unit) if self.unit else unit
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=LOOK)
+def average(samples: Trial, in_sd: bool) -> ClassMeans:
+    """The mean of each class, and how it differs from all other samples."""
+    prepared = prepare(samples)
+    return average_classes(prepared.unit, class_of(prepared, samples.cohort), in_sd=in_sd)
+
+
+def class_of(prepared: Prepared, cohort: Cohort) -> np.ndarray:
+    """The class of each sample; one for all when no column is chosen."""
+    if cohort.label is None:
+        return np.full(prepared.data.n_obs, "all samples")
+    return prepared.data.obs[cohort.label].astype(str).replace(cohort.merge).to_numpy().astype(str)
+
+
+def under_pointer(classes: ClassMeans, chosen: str) -> dict[str, np.ndarray]:
+    """The means under the pointer: of the chosen class and the largest others.
+
+    Twelve classes up to 8000 genes, five at 20 000. A click on a gene shows all.
+    """
+    most = min(HOVERED, max(HOVERED_MEANS // classes.means.shape[1], 1))
+    first = sorted(classes.names, key=lambda name: (name != chosen, -classes.size_of(name)))
+    return {name: classes.mean_of(name) for name in sorted(first[:most])}
+
+
+def first_marked(figure: go.Figure, genes: list[str], gene: str | None, key: str) -> str | None:
+    """The gene that a chart is sent with.
+
+    A click marks its gene in the browser at once. A chart that is then sent as it was stays as it
+    is; one that differs is drawn anew, which takes longer than all the rest of the answer. So the
+    chart differs only where the browser's mark has to go.
+    """
+    kept = f"{key} sent"
+    points = st.session_state.get(key, {}).get("selection", {}).get("points", [])
+    revision, first, turn = st.session_state.get(kept, (None, None, 0))
+    if revision != figure.layout.datarevision:  # the points are those of another image
+        first = gene
+    elif not points or genes[points[0]["point_index"]] != gene:
+        first, turn = gene, turn + len(points)
+    st.session_state[kept] = (figure.layout.datarevision, first, turn)
+    figure.layout.meta = turn
+    return first
+
+
+def take_click(genes: list[str], key: str) -> None:
+    """Make the gene of a clicked pixel the one that is looked at."""
+    points = st.session_state[key]["selection"]["points"]
+    if points:
+        st.session_state["gene"] = genes[points[0]["point_index"]]
+
+
+def show_pointed(
+    figure: go.Figure,
+    layout: GeneLayout,
+    table: pd.DataFrame,
+    name: str,
+    gene: str | None,
+    *,
+    alt: str,
+    key: str,
+) -> None:
+    """A large image on which a gene can be clicked or genes drawn around."""
+    genes = layout.genes.tolist()
+    if st.session_state.get("pointer") != "draw":
+        mark_clicked(figure, layout, first_marked(figure, genes, gene, key))
+        show_figure(figure, table, name, alt=alt, key=key, select=partial(take_click, genes, key))
+        return
+    over = let_draw(figure)
+    points = show_figure(figure, table, name, alt=alt, key=f"{key} drawn", select="lasso")
+    drawn = [genes[point["point_index"]] for point in points if point["curve_number"] == over]
+    if drawn:
+        st.session_state["drawn"] = sorted(set(drawn))
+
+
+def show_one(
+    painting: Painting, classes: ClassMeans, chosen: str, view: str, gene: str | None
+) -> None:
+    """One class as a large image; every class has the same colour scale."""
+    images = classes.means if view == "mean" else classes.differences
+    values = images[classes.names.index(chosen)]
+    name = f"mean of {chosen}" if view == "mean" else f"{chosen} minus the rest"
+    limits = share_limits(images, diverging=view == "difference" or images.min() < 0)
+    figure = gene_image(
+        painting.layout, values, diverging=limits[0] < 0,
+        name=f"{name} ({painting.unit})" if painting.unit else name, limits=limits,
+        means=under_pointer(classes, chosen),
+    )  # fmt: skip
+    show_pointed(
+        figure, painting.layout, painting.layout.table(**{view: values}),
+        f"gene_image_{view}_{chosen}", gene, alt=f"Gene-image: {VIEWS[view]} of {chosen}",
+        key="gene image",
+    )  # fmt: skip
+
+
+def show_many(
+    painting: Painting, images: np.ndarray, titles: list[str], gene: str | None, limits
+) -> None:
+    """Several images side by side on one colour scale."""
+    figure = image_grid(
+        painting.layout, images, titles, diverging=limits[0] < 0, limits=limits,
+        marked=[gene] if gene else [], name=painting.name,
+    )  # fmt: skip
+
+    def table() -> pd.DataFrame:
+        values = pd.DataFrame(images, columns=painting.layout.genes)
+        values.insert(0, "image", titles)
+        return values
+
+    show_figure(figure, table, "gene_images", alt="Gene-images side by side", key="grid")
+
+
+def show_samples(painting: Painting, chosen: str, gene: str | None) -> None:
+    """The samples of a class, some at a time or one after the other."""
+    rows = np.flatnonzero(painting.labels == chosen)
+    names = painting.prepared.data.obs_names[rows].tolist()
+    limits = (-Z_LIMIT, Z_LIMIT) if painting.unit else (0.0, 1.0)
+    first, play = st.columns([1, 3], vertical_alignment="bottom")
+    with first:
+        start = ask_number(
+            "Starting with sample", 1, len(rows), 1, step=SHOWN, key=f"first {chosen}",
+            help=f"{chosen} has {len(rows):,} samples; {SHOWN} are shown at a time.",
+        )  # fmt: skip
+    if play.toggle("Play through them, one after the other", key="play"):
+        show_playing(painting, rows, names, gene, limits)
+        return
+    part = slice(start - 1, start - 1 + SHOWN)
+    show_many(painting, painting.values(rows[part]), names[part], gene, limits)
+
+
+@st.fragment(run_every=SECONDS)
+def show_playing(
+    painting: Painting, rows: np.ndarray, names: list[str], gene: str | None, limits
+) -> None:
+    """One sample of the class, and the next one after a moment."""
+    now = st.session_state.get("playing", -1) + 1
+    st.session_state["playing"] = now
+    now %= len(rows)
+    st.markdown(f"**{escape_markdown(names[now])}** · {now + 1:,} of {len(rows):,}")
+    figure = gene_image(
+        painting.layout, painting.values(rows[[now]])[0], marked=[gene] if gene else [],
+        diverging=limits[0] < 0, limits=limits, name=painting.name,
+    )  # fmt: skip
+    st.plotly_chart(figure, key="playing image", alt=f"Gene-image of sample {names[now]}")
+
+
+def show_compared(
+    painting: Painting, record: DatasetRecord, classes: ClassMeans, chosen: str, gene: str | None
+) -> None:
+    """The same class or sample on two layouts, on one colour scale, and the measures of both."""
+    rows = np.flatnonzero(painting.labels == chosen)
+    names = painting.prepared.data.obs_names[rows].tolist()
+    what, beside = st.columns(2, gap="large")
+    with what:
+        sample = st.selectbox(
+            "Shown on both", ["", *names], key=f"compared {chosen}",
+            format_func=lambda name: name or f"mean of {chosen}",
+        )  # fmt: skip
+    with beside:
+        other_spec = ask_layout(
+            record, painting.trial.image_size, key="other layout", label="Beside it",
+            default="random",
+        )  # fmt: skip
+    if not sample:
+        values = classes.mean_of(chosen)
+        limits = share_limits(classes.means, diverging=bool(painting.unit))
+    else:
+        values = painting.values(rows[[names.index(sample)]])[0]
+        limits = (-Z_LIMIT, Z_LIMIT) if painting.unit else (0.0, 1.0)
+    trials = [
+        painting.trial.model_copy(update={"layout": spec})
+        for spec in (painting.trial.layout, other_spec, LayoutSpec(name="random"))
+    ]
+    sides = st.columns(2, gap="large")
+    for place, trial, key in zip(sides, trials[:2], ("left", "right"), strict=True):
+        with place, errors():
+            layout = lay_out(trial, key=key)
+            if layout is None:
+                continue
+            st.markdown(f"**{name_layout(trial.layout)}**")
+            st.caption(layout.describe())
+            figure = gene_image(
+                layout, values, diverging=limits[0] < 0, limits=limits, name=painting.name,
+                means=under_pointer(classes, chosen),
+            )  # fmt: skip
+            figure.update_layout(height=480)
+            show_pointed(
+                figure, layout, layout.table(value=values), f"gene_image_{layout.name}", gene,
+                alt=f"{name_layout(trial.layout)}: {sample or chosen}", key=f"{key} image",
+            )  # fmt: skip
+    show_quality([trial for at, trial in enumerate(trials) if trial not in trials[:at]])
