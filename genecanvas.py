@@ -32,6 +32,8 @@ import pandas as pd
 from anndata import AnnData
 
 from core import extensions
+from core.compare.comparison import compare_runs
+from core.compare.records import Comparison
 from core.data.check import DataCard, check_dataset
 from core.data.cohort import Cohort
 from core.data.read import read_dataset
@@ -42,9 +44,8 @@ from core.home import home
 from core.images.layouts import LAYOUTS, LayoutMethod
 from core.images.places import Genes, Places
 from core.models.backbones import BACKBONES, Backbone, Stage
-from core.runs.compare import Comparison, compare_runs
 from core.runs.explain import RunAttribution, class_genes, explain_run, load_attribution
-from core.runs.here import store_data, train_here, wait_for
+from core.runs.here import quick_threads, store_data, train_here, wait_for
 from core.runs.launch import ensure_workers
 from core.runs.result import RunResult, headline, load_predictions, load_result
 from core.runs.spec import RunSpec
@@ -278,7 +279,8 @@ class Run:
         (['gene', 'class', 'score'], 5)
         """
         recipe, say = Recipe(method, **choices), progress or _ignore
-        explain_run(self.id, recipe, lambda done, total: say(done / total, "samples"))
+        with quick_threads():
+            explain_run(self.id, recipe, lambda done, total: say(done / total, "samples"))
         return Explanation(self.id, recipe)
 
 

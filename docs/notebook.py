@@ -85,10 +85,3 @@ figure
 # %%
 other = gcv.fit(adata, gcv.RunSpec(cohort=cohort, preset="recommended", seed=1))
 print(gcv.compare([run, other], metric="balanced_accuracy").headline)
-
-# %% [markdown]
-# And the control that every recipe should take: with permuted labels only chance is left.
-
-# %%
-control = gcv.fit(adata, gcv.RunSpec(cohort=cohort, preset="recommended", permute_labels=True))
-print(control.headline)

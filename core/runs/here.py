@@ -1,7 +1,8 @@
 """A run trained by the process that asks for it, or waited for; it is listed as any other run."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,7 +83,8 @@ def train_here(spec: RunSpec, say: Say) -> str:
     if not lease.acquire():
         raise InputError(f"Another process trains run {spec.id}. Wait for it, then ask again.")
     try:
-        execute(spec, run_folder(spec.id), _Teller(say))
+        with quick_threads():
+            execute(spec, run_folder(spec.id), _Teller(say))
     finally:
         lease.release()
     record = RunRecord(
@@ -93,6 +95,21 @@ def train_here(spec: RunSpec, say: Say) -> str:
     keep_listing(record)
     store.adopt(record)
     return spec.id
+
+
+@contextmanager
+def quick_threads() -> Iterator[None]:
+    """Let torch take as many threads as are quick at this moment, as a worker does."""
+    import torch
+
+    from core.runs.worker import choose_threads
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(choose_threads())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def wait_for(run: str, say: Say) -> str:

@@ -190,7 +190,7 @@ def _hash_of(run: str, name: str) -> str | None:
 def _damage(run: str, name: str) -> DamageError:
     return DamageError(
         f"{name} of run {run} is missing, damaged or not what the run wrote. Delete the run, or "
-        "have it made again: `python -m core doctor --repair` says how far that goes."
+        "have it made again: `genecanvas doctor --repair` says how far that goes."
     )
 
 
