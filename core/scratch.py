@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from core.files import FORBIDDEN
 from core.home import home
 from core.lease import Lease, is_held
 
@@ -21,12 +22,17 @@ def scratch(parent: Path | None = None) -> Iterator[Path]:
     A killed process leaves its folder behind, without the lease; `clean_scratch` removes it.
 
     Args:
-        parent: where it is made, for what is renamed into place there; by default in the home.
+        parent: where it is made, for what is renamed into place there; by default in the home, or,
+            where that may not be written, in the system's folder for temporary files.
     """
-    parent = parent or _default()
-    parent.mkdir(parents=True, exist_ok=True)
-    # The lease is held before the folder is there, so that a folder without one is left over
-    handle, name = tempfile.mkstemp(dir=parent, prefix=".", suffix=".lease")
+    try:
+        handle, name = _begin(parent or home() / "tmp")
+    except OSError as error:
+        if parent is not None or error.errno not in FORBIDDEN:
+            raise
+        with tempfile.TemporaryDirectory() as elsewhere:
+            yield Path(elsewhere)
+        return
     os.close(handle)
     folder = Path(name).with_suffix("")
     lease = Lease(Path(name))
@@ -44,14 +50,14 @@ def scratch(parent: Path | None = None) -> Iterator[Path]:
 
 def clean_scratch(parent: Path | None = None) -> None:
     """Remove the folders of `scratch` in `parent` whose processes are dead."""
-    for folder in (parent or _default()).glob(".*"):
+    for folder in (parent or home() / "tmp").glob(".*"):
         lease = folder.with_name(f"{folder.name}.lease")
         if folder.is_dir() and folder not in _mine and not is_held(lease):
             shutil.rmtree(folder, ignore_errors=True)
             lease.unlink(missing_ok=True)
 
 
-def _default() -> Path:
-    folder = home() / "tmp"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
+def _begin(parent: Path) -> tuple[int, str]:
+    """An open lease file. It is held before its folder is there: one without was left over."""
+    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return tempfile.mkstemp(dir=parent, prefix=".", suffix=".lease")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from core.evaluation.metrics import METRICS
-from core.explain.evidence import MEASURES
+from core.explain.measures import MEASURES
 from core.explain.methods import METHODS
 from core.glossary import GLOSSARY
 from core.images.layouts import LAYOUTS

@@ -10,11 +10,12 @@ from core.data.store import (
     list_datasets,
     mend_record,
 )
+from core.escape import escape_markdown
 from core.home import dataset_folder
 from core.runs.store import RunStore, drop_dataset
 from ui.bring import offer_example, show_catalogue, show_upload
 from ui.card import show_card, show_samples, show_values
-from ui.parts import decided, download_table, errors, escape_markdown, pick_dataset, pick_role
+from ui.parts import decided, download_table, errors, pick_dataset, pick_role
 from ui.prepare import show_prepare
 
 VIEWS = {

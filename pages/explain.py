@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.escape import escape_markdown
 from core.explain.genes import top_rows
 from core.explain.methods import METHODS, Recipe
 from core.runs.explain import RunAttribution, explanation_state, fold_layout
@@ -11,28 +12,25 @@ from core.runs.result import headline, load_result
 from core.runs.store import RunRecord
 from ui.explain import (
     DRAWN,
-    add_ids,
     ask_question,
-    ask_search,
     chosen_gene,
     describe,
     read_attribution,
     read_genes,
     read_regions,
-    show_gene,
-    show_map,
-    show_regions,
     show_request,
-    show_table,
     warn_of_regions,
 )
 from ui.explain_added import show_added
 from ui.explain_compare import show_side_by_side
+from ui.explain_gene import add_ids, show_gene
 from ui.explain_list import show_list
+from ui.explain_map import show_map
 from ui.explain_samples import ask_samples
 from ui.explain_sets import show_sets, show_sets_of
 from ui.explain_statistics import ask_top, show_markers, show_statistics
-from ui.parts import download_table, errors, escape_markdown, finished_runs, pick_run, show_empty
+from ui.explain_table import ask_search, show_regions, show_table
+from ui.parts import download_table, errors, finished_runs, pick_run, show_empty
 from ui.trust import say_trust, show_trust
 
 VIEWS = {

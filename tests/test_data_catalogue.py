@@ -15,9 +15,8 @@ import scipy.io
 
 from core.cli import main
 from core.data import quota
-from core.data.catalogue import (
-    CATALOGUE,
-    PublicDataset,
+from core.data.catalogue import CATALOGUE, PublicDataset
+from core.data.fetched import (
     describe_file,
     fetch,
     find_entry,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from core.explain import evidence
 from core.explain.case import Case
-from core.explain.evidence import MEASURES, Evidence, Measure, judge, judge_again
+from core.explain.measures import MEASURES, Evidence, Measure, judge, judge_again
 from core.explain.rankings import rank_correlation
 from core.images.imager import GeneImager
 from core.images.layout import GeneLayout

@@ -44,7 +44,7 @@ def test_damaged_runs_stand_beside_the_others(runs: list[str], home: Path) -> No
     whole, damaged = runs
     (run_folder(damaged) / "predictions.csv").write_text("sample")
     app = open_page("compare", runs="all")
-    assert f"predictions.csv of run {damaged}" in words(app).replace("\\", "")
+    assert f"predictions.csv of run {damaged}" in words(app)
     assert not app.exception
     app = open_page("train", run=damaged)
     button(app, "Prepare it for being made again").click().run()
@@ -52,7 +52,7 @@ def test_damaged_runs_stand_beside_the_others(runs: list[str], home: Path) -> No
     with sqlite3.connect(home / "runs.sqlite") as db:
         db.execute("UPDATE runs SET spec = 'torn' WHERE id = ?", (damaged,))
     app = open_page("train", run=whole)
-    assert "held-out samples are right" in words(app).replace("\\", "")
+    assert "held-out samples are right" in words(app)
     button(app, "Delete it").click().run()
     assert [record.id for record in RunStore().list()] == [whole]
     assert not RunStore().damaged()

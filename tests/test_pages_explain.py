@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.data.catalogue import CATALOGUE, _note, forget
+from core.data.catalogue import CATALOGUE
+from core.data.fetched import _note, forget
 from core.data.simulate import simulate
 from core.data.store import add_dataset
-from core.explain.evidence import MEASURES
 from core.explain.gene_sets import REST
+from core.explain.measures import MEASURES
 from core.explain.methods import Recipe
 from core.home import download_folder, run_folder
 from core.runs.execute import execute
@@ -116,7 +117,7 @@ def test_a_search_leads_to_the_gene(run: str) -> None:
     app.text_input(key="search").input(gene.lower()).run()
     assert not app.exception
     assert 0 < len(app.dataframe[0].value) < 10
-    assert f"#### {gene}" in words(app).replace("\\", "")
+    assert f"#### {gene}" in words(app)
     assert "Rank 31 of" in words(app)
     app.text_input(key="search").input("no such gene").run()
     assert not app.exception
@@ -390,10 +391,10 @@ def test_a_gene_of_the_link_is_shown_and_stays(run: str) -> None:
     gene = class_genes(run, Recipe(), "BRCA")["gene"][7]
     app = open_page("explain", run=run, gene=gene)
     assert not app.exception
-    assert f"#### {gene}" in words(app).replace("\\", "")
+    assert f"#### {gene}" in words(app)
     assert "Rank 8 of" in words(app)
     app.selectbox(key=f"class {run}").select("KIRC").run()
-    assert f"#### {gene}" in words(app).replace("\\", "")
+    assert f"#### {gene}" in words(app)
     assert app.query_params["gene"] == gene
     app = open_page("explain", run=run, gene="no such gene")
     assert not app.exception
@@ -450,7 +451,7 @@ def test_names_and_ids_once_hgncs_list_is_kept(run: str) -> None:
         assert (row["name"], row["ensembl"], row["uniprot"]) == (
             "the first gene", "ENSG00000012048", "P38398",
         )  # fmt: skip
-        assert "the first gene · " in words(app).replace("\\", "")
+        assert "the first gene · " in words(app)
         assert "[NCBI Gene](https://www.ncbi.nlm.nih.gov/gene/672)" in words(app)
         app.text_input(key="search").input("first gene").run()
         assert app.dataframe[0].value["gene"].tolist() == [gene]

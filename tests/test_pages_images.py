@@ -77,7 +77,7 @@ def test_a_gene_is_found_and_its_expression_shown(dataset: DatasetRecord) -> Non
     gene = "GATA3"
     app.text_input(key="gene").input(gene.lower()).run()
     assert charts(app) == 2
-    assert f"#### {gene}" in words(app).replace("\\", "")
+    assert f"#### {gene}" in words(app)
     assert "Neighbours" in words(app)
 
 
@@ -102,7 +102,7 @@ def test_genes_that_hold_what_is_typed_are_offered(dataset: DatasetRecord) -> No
     name = offered[0].replace("\\", "")
     app = app.button(key=f"gene offer {name}").click().run()
     assert app.text_input(key="gene").value == name
-    assert f"#### {name}" in words(app).replace("\\", "")
+    assert f"#### {name}" in words(app)
 
 
 def test_more_genes_than_pixels_is_one_message(dataset: DatasetRecord) -> None:

@@ -10,18 +10,10 @@ from anndata import AnnData
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.data import quota
-from core.data.catalogue import (
-    CATALOGUE,
-    PublicDataset,
-    fetch,
-    forget,
-    kept,
-    kept_files,
-    own_entry,
-    read_entry,
-)
+from core.data.catalogue import CATALOGUE, PublicDataset
 from core.data.choices import Choices, load_choices, save_choices
 from core.data.cohort import Cohort
+from core.data.fetched import fetch, forget, kept, kept_files, own_entry, read_entry
 from core.data.formats.asking import list_parts
 from core.data.gene_symbols import Symbols, find_ids, find_new_names, read_hgnc, rename_genes
 from core.data.notes import Finding
@@ -29,8 +21,9 @@ from core.data.read import read_dataset
 from core.data.roles import CHOSEN, Column, Role
 from core.data.simulate import simulate
 from core.data.store import DatasetRecord, add_dataset
+from core.escape import escape_markdown
 from core.scratch import scratch
-from ui.parts import errors, escape_markdown, say_finding
+from ui.parts import errors, say_finding
 from ui.uploads import hold
 
 ORIENTATIONS = {

@@ -8,10 +8,11 @@ import streamlit as st
 from core.compare.samples import find_doubtful_labels, list_answers, view_sample
 from core.compare.settings import without_controls
 from core.compare.wrong import find_wrong_samples
+from core.escape import escape_markdown
 from core.plots.compare import answer_grid
 from core.plots.figures import gene_image
 from core.runs.outcome import Outcome
-from ui.parts import decimals, download_table, errors, escape_markdown, open_dataset, show_figure
+from ui.parts import decimals, download_table, errors, open_dataset, show_figure
 
 SHOWN_ANSWERS = 24
 """A chart shows the answers of at most so many runs; the CSV has all."""

@@ -5,12 +5,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import streamlit as st
 
 from core.errors import GeneCanvasError
+from core.escape import escape_markdown
 from core.runs.estimate import Estimate, estimate
 from core.runs.preflight import say_consequences
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore
 from core.words import say_duration
-from ui.parts import escape_markdown, open_dataset
+from ui.parts import open_dataset
 
 COSTLY = {
     "cohort": True, "split": True,

@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from core.escape import escape_markdown
 from core.explain.gene_sets import REST
 from core.explain.methods import METHODS, Recipe
 from core.images.layout import GeneLayout
@@ -12,7 +13,7 @@ from core.runs.explain import class_sets
 from core.runs.store import RunRecord
 from ui.explain import read_genes
 from ui.explain_list import show_list
-from ui.parts import escape_markdown, show_figure
+from ui.parts import show_figure
 
 SHOWN = 15
 """Sets at each end of the list that are drawn."""

@@ -7,12 +7,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.escape import escape_markdown
 from core.explain.methods import METHODS, Recipe
 from core.explain.rankings import kuncheva, top_count
 from core.plots.figures import image_grid
 from core.runs.explain import RunAttribution, explanation_state, fold_layout
-from ui.explain import describe, mean_scores, read_attribution
-from ui.parts import escape_markdown, show_figure
+from ui.explain import describe, read_attribution
+from ui.explain_map import mean_scores
+from ui.parts import show_figure
 
 MOST = 6
 """More maps side by side are too small to read."""

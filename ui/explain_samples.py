@@ -9,12 +9,13 @@ import streamlit as st
 
 from core.data.prepare import Preprocessor
 from core.data.similarity import map_neighbours, map_samples
+from core.escape import escape_markdown
 from core.explain.methods import MOST_SAMPLES, Recipe
 from core.plots.data import mark_wrong, sample_map
 from core.runs.result import check_kept, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord
-from ui.parts import escape_markdown, open_dataset, show_figure
+from ui.parts import open_dataset, show_figure
 
 CHOSEN = "explained samples"
 """Where the session keeps the samples that were chosen."""

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import InputError
+from core.escape import escape_markdown
 from core.explain.enrichment import (
     LARGEST,
     PERMUTATIONS,
@@ -31,7 +32,7 @@ from ui.explain_list import show_list
 from ui.explain_statistics import ask_top
 from ui.forms import ask_number
 from ui.gene_sets import pick_sets
-from ui.parts import download_table, escape_markdown, show_figure
+from ui.parts import download_table, show_figure
 
 SHOWN_SETS = 20
 MOST_LINKED = 100

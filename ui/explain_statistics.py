@@ -3,12 +3,13 @@
 import pandas as pd
 import streamlit as st
 
+from core.escape import escape_markdown
 from core.explain.genes import compare_with_plain
 from core.explain.markers import check_markers, load_markers, match_type
 from core.explain.rankings import top_count
 from core.plots.explain import volcano
 from ui.forms import ask_number
-from ui.parts import download_table, escape_markdown, show_figure
+from ui.parts import download_table, show_figure
 
 
 def ask_top(table: pd.DataFrame, *, key: str) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from ui.parts import escape_markdown
+from core.escape import escape_markdown
 
 OFFERED = 4
 """Names that are offered while somebody types."""

@@ -4,14 +4,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.data.catalogue import CATALOGUE, PublicDataset, kept
+from core.data.catalogue import CATALOGUE, PublicDataset
+from core.data.fetched import kept
+from core.escape import escape_markdown
 from core.images.references import (
     add_public_sets,
     add_reference,
     list_references,
 )
 from ui.bring import fetch_with_bar
-from ui.parts import errors, escape_markdown
+from ui.parts import errors
 from ui.uploads import hold
 
 IN_USE = "last sets"

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.data.store import DatasetRecord
 from core.errors import InputError
+from core.escape import escape_markdown
 from core.images.layouts import LAYOUTS, LayoutMethod, LayoutSpec
 from core.images.references import (
     LARGEST,
@@ -17,7 +18,7 @@ from core.images.references import (
     reference_file,
 )
 from ui.forms import ask_record
-from ui.parts import escape_markdown, open_dataset
+from ui.parts import open_dataset
 from ui.uploads import hold
 
 SMALLEST_CANVAS = 8

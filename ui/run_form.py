@@ -9,6 +9,7 @@ from core.data.choices import Choices
 from core.data.prepare import PreparationSpec
 from core.data.store import DatasetRecord
 from core.errors import GeneCanvasError, InputError
+from core.escape import escape_markdown
 from core.home import weights_folder
 from core.images.layouts import LAYOUTS
 from core.models.backbones import BACKBONES, Backbone
@@ -22,7 +23,7 @@ from core.training.spec import TrainingSpec
 from core.training.splits import SPLITS, SplitSpec
 from ui.forms import ask_field, ask_genes, ask_record
 from ui.layouts import ask_layout
-from ui.parts import decided, escape_markdown, finished_runs, name_run, pick_role, say_samples
+from ui.parts import decided, finished_runs, name_run, pick_role, say_samples
 
 QUICK_NETWORK = "squeezenet1_1"
 

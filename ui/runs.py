@@ -13,6 +13,7 @@ import streamlit as st
 from core.compare.gap import explain_gap
 from core.devices import devices
 from core.errors import DamageError, GeneCanvasError, InputError
+from core.escape import escape_markdown
 from core.home import home
 from core.plots.figures import confusion_matrix, learning_curves
 from core.runs.doctor import list_again, reopen, unlisted_runs
@@ -27,7 +28,6 @@ from ui.parts import (
     decimals,
     download_table,
     errors,
-    escape_markdown,
     go_to,
     open_dataset,
     pick_run,

@@ -8,6 +8,7 @@ import streamlit as st
 from anndata import AnnData
 
 from core.data.prepare import Preprocessor
+from core.escape import escape_markdown
 from core.images.layout import GeneLayout
 from core.images.layouts import LAYOUTS, LayoutSpec
 from core.images.quality import MEASURES, Measure
@@ -19,7 +20,7 @@ from core.images.trial import (
     request_trial,
     stop_trial,
 )
-from ui.parts import download_table, escape_markdown, open_dataset
+from ui.parts import download_table, open_dataset
 
 LOOK = {Trial: Trial.model_dump_json}
 """How Streamlit's caches tell trials apart."""

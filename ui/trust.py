@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.explain.evidence import MEASURES, Evidence, Light, judge_data
+from core.escape import escape_markdown
+from core.explain.evidence import judge_data
+from core.explain.measures import MEASURES, Evidence, Light
 from core.explain.methods import METHODS, Recipe
 from core.plots.explain import randomisation_steps, removal_curves
 from core.runs.explain import RunAttribution, explanation_state, measure_run_skill
@@ -21,7 +23,7 @@ from core.runs.trust import (
 )
 from core.runs.whatif import permuted_labels
 from ui.explain import describe, show_request
-from ui.parts import escape_markdown, open_dataset, show_figure
+from ui.parts import open_dataset, show_figure
 
 BADGES: dict[Light, str] = {
     "green": ":green-badge[:material/check: good]",

@@ -15,6 +15,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 
 from core.errors import InputError
+from core.files import UNWRITABLE, describe_os_error
 from core.scratch import scratch
 
 UNCLAIMED_SECONDS = 300
@@ -50,9 +51,9 @@ def hold(upload: UploadedFile) -> Path:
             path.write_bytes(upload.getbuffer())
         except OSError as error:
             path.unlink(missing_ok=True)
-            raise InputError(
-                f"{upload.name} could not be written to the disk ({error.strerror}). Is it full?"
-            ) from None
+            if error.errno not in UNWRITABLE:
+                raise
+            raise InputError(f"{upload.name} is not kept. {describe_os_error(error)}") from None
         held.paths[upload.file_id] = path
         context = get_script_run_ctx()
         context.uploaded_file_mgr.add_file(

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import InputError
+from core.escape import escape_markdown
 from core.explain.methods import METHODS, Recipe
 from core.images.references import list_references, read_gene_sets, reference_file
 from core.models.backbones import BACKBONES
@@ -35,7 +36,7 @@ from core.runs.whatif import (
     without_value,
 )
 from ui.forms import ask_number
-from ui.parts import errors, escape_markdown, go_to, open_dataset, show_figure
+from ui.parts import errors, go_to, open_dataset, show_figure
 
 Children = list[tuple[str, RunSpec]]
 """What each child is called, and its specification."""

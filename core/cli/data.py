@@ -15,17 +15,10 @@ from core.cli.options import (
 )
 from core.cli.output import Progress, give
 from core.data import quota
-from core.data.catalogue import (
-    CATALOGUE,
-    PublicDataset,
-    describe_file,
-    fetch,
-    find_entry,
-    kept,
-    own_entries,
-)
+from core.data.catalogue import CATALOGUE, PublicDataset
 from core.data.check import check_dataset
 from core.data.cohort import Cohort
+from core.data.fetched import describe_file, fetch, find_entry, kept, own_entries
 
 MOST_CLASSES = 20
 """Classes that are listed."""

@@ -25,6 +25,7 @@ from core.data.text import Table
 from core.errors import InputError
 from core.files import read_json
 from core.processes import ROOT
+from core.scratch import scratch
 
 SECONDS = 20
 """Processor time that any file may take, beside the time for its size."""
@@ -41,9 +42,9 @@ NO_MEMORY = 3
 
 def list_apart(path: Path) -> list[str]:
     """What can be chosen in a file; raises InputError for a damaged one."""
-    with tempfile.TemporaryDirectory() as folder:
-        _run({"do": "list", "path": str(path.absolute())}, Path(folder))
-        return read_json(Path(folder) / "parts.json")
+    with scratch() as folder:
+        _run({"do": "list", "path": str(path.absolute())}, folder)
+        return read_json(folder / "parts.json")
 
 
 def read_apart(
@@ -60,9 +61,9 @@ def read_apart(
     """
     asked = {"do": "read", "path": str(path.absolute()), "part": part, "metadata": metadata,
              "all_text": all_text}  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        _run(asked, Path(folder), progress)
-        return _take(Path(folder))
+    with scratch() as folder:
+        _run(asked, folder, progress)
+        return _take(folder)
 
 
 def unpack_apart(path: Path, name: str, folder: Path) -> Path | None:

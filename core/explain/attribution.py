@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.errors import InputError
+from core.explain.computing import SEED, Question
 from core.explain.gene_sets import share_out
-from core.explain.methods import METHODS, SEED, Question
+from core.explain.methods import METHODS
 from core.images.layout import GeneLayout
 
 if TYPE_CHECKING:

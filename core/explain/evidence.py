@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,15 @@ import pandas as pd
 from core.data.notes import Finding
 from core.explain.case import Case
 from core.explain.genes import recovery
+from core.explain.measures import (
+    MEASURES,
+    RANDOM_ORDERS,
+    SENSITIVITY_RADIUS,
+    Evidence,
+    Light,
+    judge_value,
+    without_control,
+)
 from core.explain.methods import METHODS
 from core.explain.rankings import (
     class_means,
@@ -25,15 +34,10 @@ from core.explain.rankings import (
     rank_correlation,
     top_count,
 )
-from core.records import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Light = Literal["green", "amber", "red", "none"]
-
-RANDOM_ORDERS = 20
-"""Random orders of the genes that deletion and insertion are compared with."""
 REMOVED = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1)
 """Shares of the genes at which deletion and insertion are looked at."""
 BOOTSTRAPS = 200
@@ -41,234 +45,10 @@ INFIDELITY_DRAWS = 50
 """Random sets of genes a sample."""
 INFIDELITY_GENES = 0.05
 """Share of the genes in such a set."""
-SENSITIVITY_RADIUS = 0.02
-"""Largest change of a gene on the scale of [0, 1]: a sixth of the SD of a z-scored gene."""
 SENSITIVITY_DRAWS = 3
 COMPARED = ("integrated_gradients", "gradient_shap", "input_x_gradient")
 """Methods that score genes one by one and agree on a network that has learned something."""
 SEED = 0
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One line of the trust card, and the limits of its lights."""
-
-    name: str
-    title: str
-    help: str
-    reference: str
-    green: float | None = None
-    """Values at this limit or on its good side are green; None: the value has no light."""
-    red: float | None = None
-    """Values at this limit or beyond are red; amber lies between."""
-    reason: str = ""
-    """Why the limits are where they are."""
-    of_genes: bool = False
-    """Whether it compares lists of single genes, which only methods that rank genes give."""
-
-    def light(self, value: float | None) -> Light:
-        """The light of a value; "none" without limits or without a value."""
-        if value is None or self.green is None or self.red is None:
-            return "none"
-        sign = 1 if self.green > self.red else -1
-        if sign * value >= sign * self.green:
-            return "green"
-        return "red" if sign * value <= sign * self.red else "amber"
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What one measure found for one attribution."""
-
-    name: str
-    title: str
-    value: float | None
-    """None where the measure can't be taken; the sentence says why."""
-    light: Light
-    green: float | None
-    red: float | None
-    sentence: str
-    details: dict[str, Any] = field(default_factory=dict)
-    """Curves and single numbers behind the value, as JSON can hold them."""
-
-
-MEASURES: Registry[Measure] = Registry(
-    "measure",
-    [
-        Measure(
-            name="data",
-            title="Do the data allow a conclusion?",
-            help="What the page Data warns of in the samples of this run. Red: the classes could "
-            "be told by something else, such as the batch, and no split of these data can show "
-            "it. The genes may then be that other thing's genes.",
-            reference="",
-            reason="A list of genes is worth no more than the comparison that it comes from.",
-        ),
-        Measure(
-            name="skill",
-            title="Does the network know the classes?",
-            help="Balanced accuracy on held-out samples, from chance (0) to perfect (1): the lower "
-            "end of its 95 % interval. What a network that guesses looks at says nothing.",
-            reference="",
-            green=0.3,
-            red=0.05,
-            reason="A network that guesses stays below .05 in 97.5 % of cases; at .3 it is right "
-            "well beyond the largest class.",
-        ),
-        Measure(
-            name="signal",
-            title="Is there a map?",
-            help="Share of the samples for which the method found nothing at all.",
-            reference="",
-            green=0.05,
-            red=0.5,
-            reason="Maps of Grad-CAM's kind can be empty; a class mean over half of the samples is "
-            "no longer a mean of the class.",
-        ),
-        Measure(
-            name="completeness",
-            title="Do the scores add up?",
-            help="By how much the genes' scores miss the change of the class score from baseline "
-            "to sample, as a share of that change (median).",
-            reference="Sundararajan et al. 2017, arXiv:1703.01365",
-            green=0.05,
-            red=0.2,
-            reason="Quadrature with 32 points misses 1 to 5 %; a fifth missing changes the order "
-            "of the top genes.",
-        ),
-        Measure(
-            name="randomisation",
-            title="Does the map change when the network forgets?",
-            help="Rank correlation with the map of the same network after its layers were made "
-            "random, from the head to the image: how like the map still is at the end.",
-            reference="Adebayo et al. 2018, arXiv:1810.03292",
-            green=0.2,
-            red=0.4,
-            reason="Gene methods that depend on the weights end at .04 to .2; guided "
-            "backpropagation stays at .42 to .76.",
-        ),
-        Measure(
-            name="untrained",
-            title="Does an untrained network name the same genes?",
-            help="Overlap of the classes' top genes with those of the same network with random "
-            "weights: 0 as by chance, 1 the same genes.",
-            reference="Adebayo et al. 2018, arXiv:1810.03292",
-            green=0.2,
-            red=0.5,
-            reason="Genes with large deviations enter every list that multiplies by the input, so "
-            "some overlap is normal; half of the list is not.",
-            of_genes=True,
-        ),
-        Measure(
-            name="class_mean",
-            title="Are they just the genes that differ most?",
-            help="Overlap of the classes' top genes with the genes whose class mean lies farthest "
-            "from the others: 0 as by chance, 1 the same genes.",
-            reference="",
-            reason="No light: what differs most can be what matters. At 1 the network adds "
-            "nothing to a table of means.",
-            of_genes=True,
-        ),
-        Measure(
-            name="deletion",
-            title="Does the class score fall without the top genes?",
-            help="Genes go to the baseline, the highest score first: by how much faster the class "
-            f"score falls than in {RANDOM_ORDERS} random orders, as a share of its whole change "
-            "(mean over the share of genes; lower end of the 95 % interval over samples).",
-            reference="Samek et al. 2017, arXiv:1509.06321",
-            green=0.05,
-            red=0.0,
-            reason="At 0 a random order does as well. Removal favours smooth maps "
-            "(Hooker et al. 2019, arXiv:1806.10758): it can fail a map, never prove it.",
-        ),
-        Measure(
-            name="insertion",
-            title="Does the class score rise with the top genes?",
-            help="The reverse: genes come back from the baseline, the highest score first.",
-            reference="Petsiuk et al. 2018, arXiv:1806.07421",
-            green=0.05,
-            red=0.0,
-            reason="As for deletion.",
-        ),
-        Measure(
-            name="infidelity",
-            title="Do scores say what the genes do together?",
-            help="How badly the sum of the scores of random sets of genes tells the change of the "
-            "class score without them, over the same for scores shuffled among the genes.",
-            reference="Yeh et al. 2019, arXiv:1901.09392",
-            green=0.7,
-            red=0.95,
-            reason="At 1 shuffled scores do as well.",
-        ),
-        Measure(
-            name="sensitivity",
-            title="Does the map hold when the sample changes a little?",
-            help=f"Largest relative change of the scores when every gene moves by up to "
-            f"{SENSITIVITY_RADIUS:g} on its scale of 0 to 1 (median over samples).",
-            reference="Yeh et al. 2019, arXiv:1901.09392",
-            green=0.5,
-            red=1.0,
-            reason="At 1 the change is as large as the map: the noise of a measurement decides.",
-        ),
-        Measure(
-            name="agreement",
-            title="Do other methods name the same genes?",
-            help="Overlap of the classes' top genes with those of other methods that score genes "
-            "one by one: 0 as by chance, 1 the same genes.",
-            reference="Krishna et al. 2022, arXiv:2202.01602",
-            green=0.3,
-            red=0.1,
-            reason="Gradient methods on one network share a third to two thirds of their top "
-            "genes; maps of regions share hardly any.",
-            of_genes=True,
-        ),
-        Measure(
-            name="resampling",
-            title="Would other samples name the same genes?",
-            help="Overlap of a class's top genes between random halves of its explained samples: "
-            "0 as by chance, 1 the same genes.",
-            reference="Kuncheva 2007",
-            green=0.5,
-            red=0.25,
-            reason="Below a half, most of a list belongs to the samples rather than to the class.",
-            of_genes=True,
-        ),
-        Measure(
-            name="stability",
-            title="Would another training name the same genes?",
-            help="Overlap of a class's top genes between the networks of the folds (Kuncheva's "
-            "index: 0 as by chance, 1 the same genes).",
-            reference="Kuncheva 2007; Nogueira et al. 2018, JMLR 18:174",
-            green=0.4,
-            red=0.15,
-            reason="Nogueira et al. call values below .4 poor agreement.",
-            of_genes=True,
-        ),
-        Measure(
-            name="permuted",
-            title="Does the recipe learn nothing where there is nothing?",
-            help="The same run with every sample given another one's class: the lower end of the "
-            "95 % interval of its balanced accuracy, from chance (0) to perfect (1).",
-            reference="Ojala and Garriga 2010, JMLR 11:1833",
-            green=0.05,
-            red=0.2,
-            reason="A network that guesses stays below .05 in 97.5 % of cases; more means that the "
-            "classes leak from training to held-out samples.",
-        ),
-        Measure(
-            name="planted",
-            title="Does the recipe find genes that are known?",
-            help="The same recipe on simulated data of the same size, whose genes are known: AUROC "
-            "of planted genes against all others, mean over the classes (0.5 = at random).",
-            reference="",
-            green=0.85,
-            red=0.65,
-            reason="Integrated gradients of a well-trained network reach .93 to .97, Grad-CAM of "
-            "the last stage .6 (benchmarks/results/recovery.md).",
-            of_genes=True,
-        ),
-    ],
-)
 
 
 def judge_data(findings: Sequence[Finding] | None) -> Evidence:
@@ -296,13 +76,13 @@ def measure_skill(y: np.ndarray, right: np.ndarray) -> Evidence:
             several splits tested is still one sample.
     """
     value, words = _beat_chance(y, right)
-    return _find("skill", value, f"On held-out samples {words}.")
+    return judge_value("skill", value, f"On held-out samples {words}.")
 
 
 def measure_permuted(y: np.ndarray, right: np.ndarray) -> Evidence:
     """The same of the run with permuted labels."""
     value, words = _beat_chance(y, right)
-    return _find("permuted", value, f"With permuted labels {words}.")
+    return judge_value("permuted", value, f"With permuted labels {words}.")
 
 
 def measure_planted(table: pd.DataFrame, truth: pd.DataFrame) -> Evidence:
@@ -323,7 +103,7 @@ def measure_planted(table: pd.DataFrame, truth: pd.DataFrame) -> Evidence:
     auroc, precision = (
         float(np.mean([row[key] for row in found])) for key in ("auroc", "precision_at_k")
     )
-    return _find(
+    return judge_value(
         "planted",
         auroc,
         f"On simulated data the recipe ranks a planted gene above another one in {auroc:.0%} of "
@@ -331,11 +111,6 @@ def measure_planted(table: pd.DataFrame, truth: pd.DataFrame) -> Evidence:
         f"class), {precision:.0%} are planted ones.",
         {"auroc": auroc, "precision_at_k": precision},
     )
-
-
-def without_control(name: str, sentence: str) -> Evidence:
-    """A measure that needs another run, while there is none."""
-    return _find(name, None, sentence)
 
 
 def _beat_chance(y: np.ndarray, right: np.ndarray) -> tuple[float, str]:
@@ -355,17 +130,19 @@ def _beat_chance(y: np.ndarray, right: np.ndarray) -> tuple[float, str]:
 def measure_signal(scores: np.ndarray) -> Evidence:
     """Share of rows of (samples, genes) scores that are constant."""
     empty = float((np.ptp(scores, axis=1) == 0).mean())
-    return _find("signal", empty, f"For {empty:.0%} of the samples the map is empty.")
+    return judge_value("signal", empty, f"For {empty:.0%} of the samples the map is empty.")
 
 
 def measure_completeness(errors: np.ndarray | None) -> Evidence:
     """Median of the (samples,) relative completeness errors; None for methods without any."""
     if errors is None:
-        return _find("completeness", None, "The scores of this method need not add up.")
+        return judge_value("completeness", None, "The scores of this method need not add up.")
     middle = float(np.median(errors))
     if not np.isfinite(middle):
-        return _find("completeness", None, "The class score does not change from the baseline.")
-    return _find(
+        return judge_value(
+            "completeness", None, "The class score does not change from the baseline."
+        )
+    return judge_value(
         "completeness",
         middle,
         f"The genes' scores miss the change of the class score by {middle:.1%} (median of "
@@ -391,14 +168,14 @@ def measure_randomisation(case: Case, scores: np.ndarray) -> list[Evidence]:
     pairs = zip(class_means(scores, case.targets), class_means(other, case.targets), strict=True)
     overlap = float(np.mean([kuncheva(ours, theirs, k) for ours, theirs in pairs]))
     return [
-        _find(
+        judge_value(
             "randomisation",
             end,
             f"With a random {names[0]} the map's rank correlation with the true one is "
             f"{similarity[names[0]]:.2f}, with all layers random {end:.2f}.",
             {"layers": names, "similarity": list(similarity.values())},
         ),
-        _find(
+        judge_value(
             "untrained",
             overlap,
             f"The same network with random weights names {_beyond(overlap)} of the same {k} top "
@@ -415,7 +192,7 @@ def measure_class_mean(case: Case, scores: np.ndarray) -> Evidence:
         np.mean([kuncheva(*p, k) for p in zip(class_means(scores, case.targets), distance,
                                               strict=True)])
     )  # fmt: skip
-    return _find(
+    return judge_value(
         "class_mean",
         overlap,
         f"{_beyond(overlap).capitalize()} of the {k} top genes of a class are those whose mean "
@@ -447,7 +224,7 @@ def measure_removal(case: Case, scores: np.ndarray) -> list[Evidence]:
         low, high = _interval(gains, rng)
         middle = curves.mean(axis=1)
         found.append(
-            _find(
+            judge_value(
                 name,
                 low,
                 f"Taken in the order of their scores, genes {'lower' if direction < 0 else 'raise'}"
@@ -484,15 +261,17 @@ def _walk(
 def measure_infidelity(case: Case, scores: np.ndarray) -> Evidence:
     """captum's infidelity, scaled best, for random sets of genes that go to the baseline."""
     if not METHODS[case.method].signed:
-        return _find("infidelity", None, "Scores without a sign can't be summed.")
+        return judge_value("infidelity", None, "Scores without a sign can't be summed.")
     rng = np.random.default_rng(SEED)
     shuffled = rng.permuted(scores, axis=1)
     own, other = (_infidelity(case, values) for values in (scores, shuffled))
     usable = other > 0
     if not usable.any():
-        return _find("infidelity", None, "The class score doesn't change without these genes.")
+        return judge_value(
+            "infidelity", None, "The class score doesn't change without these genes."
+        )
     value = float(np.median(own[usable] / other[usable]))
-    return _find(
+    return judge_value(
         "infidelity",
         value,
         f"The sum of the scores of random genes misses {value:.0%} of what scores shuffled among "
@@ -565,9 +344,9 @@ def measure_sensitivity(case: Case) -> Evidence:
     ).numpy()
     usable = change[np.isfinite(change)]
     if not len(usable):
-        return _find("sensitivity", None, "All maps are empty.")
+        return judge_value("sensitivity", None, "All maps are empty.")
     value = float(np.median(usable))
-    return _find(
+    return judge_value(
         "sensitivity",
         value,
         f"When every gene moves by up to {SENSITIVITY_RADIUS:g} of its scale, the scores change by "
@@ -588,7 +367,7 @@ def measure_agreement(case: Case, scores: np.ndarray) -> Evidence:
     words = ", ".join(
         f"{METHODS[name].title} {max(share, 0):.2f}" for name, share in shared.items()
     )
-    return _find(
+    return judge_value(
         "agreement",
         value,
         f"Overlap of the {k} top genes of a class, beyond chance: {words}.",
@@ -613,9 +392,9 @@ def measure_resampling(scores: np.ndarray, labels: np.ndarray) -> Evidence:
             halves = [own[half].mean(axis=0) for half in np.array_split(order, 2)]
             shared.append(kuncheva(*halves, k))
     if not shared:
-        return _find("resampling", None, "Fewer than 4 samples of each class were explained.")
+        return judge_value("resampling", None, "Fewer than 4 samples of each class were explained.")
     value = float(np.mean(shared))
-    return _find(
+    return judge_value(
         "resampling",
         value,
         f"Two random halves of a class's explained samples share {_beyond(value)} of their {k} top "
@@ -633,7 +412,9 @@ def measure_stability(scores: np.ndarray, labels: np.ndarray, folds: np.ndarray)
     """
     numbers = np.unique(folds)
     if len(numbers) < 2:
-        return _find("stability", None, "One training only: ask again with a run of several folds.")
+        return judge_value(
+            "stability", None, "One training only: ask again with a run of several folds."
+        )
     scores = scores[:, np.isfinite(scores).all(axis=0)]
     k = top_count(scores.shape[1])
     measured = []
@@ -650,62 +431,13 @@ def measure_stability(scores: np.ndarray, labels: np.ndarray, folds: np.ndarray)
                 )
             )
     index, common, correlation = map(float, np.mean(measured, axis=0))
-    return _find(
+    return judge_value(
         "stability",
         index,
         f"The networks of {len(numbers)} folds share {_beyond(index)} of their {k} top genes of a "
         f"class (Jaccard {common:.2f}); the rank correlation of all {scores.shape[1]} genes is "
         f"{correlation:.2f}.",
         {"jaccard": common, "rank_correlation": correlation, "k": k},
-    )
-
-
-def can_measure(name: str, method: str) -> bool:
-    """Whether a measure, or a part of the card that is no measure, makes sense for a method."""
-    known = name in MEASURES.names and MEASURES[name].of_genes
-    return METHODS[method].ranks_genes or not known
-
-
-def without_genes(name: str, method: str) -> Evidence:
-    """A measure of lists of single genes, for a method that doesn't rank genes."""
-    record = METHODS[method]
-    return without_control(
-        name,
-        f"{record.title} scores {record.unit}s, whose genes are tied: there is no list of single "
-        "genes to compare.",
-    )
-
-
-def judge_again(evidence: Evidence, method: str) -> Evidence:
-    """What was measured once for a method, under the limits of today."""
-    if not can_measure(evidence.name, method):
-        return without_genes(evidence.name, method)
-    measure = MEASURES[evidence.name]
-    return replace(
-        evidence, light=measure.light(evidence.value), green=measure.green, red=measure.red
-    )
-
-
-def judge(card: Sequence[Evidence]) -> Light:
-    """The card's own light: the worst of its lights."""
-    lights = {evidence.light for evidence in card}
-    return next((light for light in ("red", "amber", "green") if light in lights), "none")
-
-
-def _find(
-    name: str, value: float | None, sentence: str, details: dict[str, Any] | None = None
-) -> Evidence:
-    measure = MEASURES[name]
-    value = None if value is None or not np.isfinite(value) else float(value)
-    return Evidence(
-        name=name,
-        title=measure.title,
-        value=value,
-        light=measure.light(value),
-        green=measure.green,
-        red=measure.red,
-        sentence=sentence,
-        details=details or {},
     )
 
 

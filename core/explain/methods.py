@@ -1,65 +1,31 @@
-"""The attribution methods: what each computes for a batch, and the record that offers it.
+"""The attribution methods as records, and how a run is explained by one of them.
 
-Readable without torch and captum, which are imported where they are used.
+Readable without torch and captum.
 """
 
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from core.errors import InputError
-from core.images.layout import GeneLayout
+from core.explain import computing
+from core.explain.computing import PATCHES, SHAPLEY_ORDERS, Question
 from core.records import Registry
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
-SEED = 0
-"""Where the random numbers of the methods that draw start."""
-SMOOTHGRAD_NOISE = 0.05
-"""SD of SmoothGrad's noise on values in [0, 1]: .4 SD of a z-scored gene."""
 OCCLUSION_GENES = 2048
 """Occlusion takes a forward pass a gene and sample: beyond this, minutes become hours on a CPU."""
 OCCLUSION_SETS = 2048
 """Occlusion by set takes a forward pass a set and sample."""
 SHAPLEY_SETS = 200
 """Shapley sampling takes SHAPLEY_ORDERS forward passes a set and sample."""
-SHAPLEY_ORDERS = 16
-"""Random orders of the sets a sample. Other samples get other orders, so that the mean over 40
-samples is one over 640 orders."""
 MOST_SAMPLES = 500
 """Samples that can be chosen: so many are explained in minutes."""
-PATCHES = 8
-"""Rows and columns of the patches that are occluded."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """A batch to explain: prepared expression, and what maps it to class scores."""
-
-    forward: nn.Module
-    """(batch, genes) -> (batch, scores), through the imager and the network"""
-    layer: nn.Module
-    """The layer whose output is the feature maps"""
-    layout: GeneLayout
-    x: Tensor
-    """(batch, genes), takes gradients"""
-    targets: Tensor
-    """(batch,) which of the scores"""
-    baseline: Tensor
-    """(1 or batch, genes)"""
-    background: Tensor
-    """(any number, genes)"""
-    sets: Tensor | None
-    """(sets, genes) 1 where a set holds a gene, else 0; of methods that score sets"""
-    steps: int
-    batch_size: int
 
 
 @dataclass(frozen=True)
@@ -138,182 +104,6 @@ BASELINE_PROFILES: Registry[BaselineProfile] = Registry(
         ),
     ],
 )
-
-
-def _integrate_gradients(question: Question) -> Tensor:
-    from captum.attr import IntegratedGradients
-
-    return IntegratedGradients(question.forward).attribute(
-        question.x,
-        baselines=question.baseline,
-        target=question.targets,
-        n_steps=question.steps,
-        internal_batch_size=question.batch_size,
-    )
-
-
-def _expect_gradients(question: Question) -> Tensor:
-    """Mean over draws of a background sample and a point on the way from it to the sample.
-
-    Not captum's GradientShap: that one draws from NumPy's global generator, and sends all draws
-    through the network in one batch.
-    """
-    import torch
-
-    x, draw = question.x.detach(), torch.Generator().manual_seed(SEED)
-    total = torch.zeros_like(x)
-    for _ in range(question.steps):
-        chosen = torch.randint(len(question.background), (len(x),), generator=draw)
-        start = question.background[chosen.to(x.device)]
-        share = torch.rand(len(x), 1, generator=draw).to(x)
-        total += (x - start) * _gradient(question, start + share * (x - start))
-    return total / question.steps
-
-
-def _take_gradients(question: Question) -> Tensor:
-    return _gradient(question, question.x).abs()
-
-
-def _multiply_gradients(question: Question) -> Tensor:
-    """Input times gradient, with the input measured from the baseline, not from 0.
-
-    In the original a gene at the value 0 scores 0 by definition; here a gene at its baseline does.
-    """
-    return (question.x - question.baseline) * _gradient(question, question.x)
-
-
-def _smooth_gradients(question: Question) -> Tensor:
-    """Not captum's NoiseTunnel: its noise on a GPU is another than on a CPU."""
-    import torch
-
-    x, draw = question.x.detach(), torch.Generator().manual_seed(SEED)
-    total = torch.zeros_like(x)
-    for _ in range(question.steps):
-        noise = torch.randn(x.shape, generator=draw).to(x)
-        total += _gradient(question, x + SMOOTHGRAD_NOISE * noise)
-    return (total / question.steps).abs()
-
-
-def _gradient(question: Question, x: Tensor) -> Tensor:
-    """(batch, genes) gradient of the target scores at `x`."""
-    import torch
-
-    from core.explain.forward import pick
-
-    x = x.detach().requires_grad_()
-    return torch.autograd.grad(pick(question.forward(x), question.targets).sum(), x)[0]
-
-
-def _guide_gradients(question: Question) -> Tensor:
-    from captum.attr import GuidedBackprop
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU")
-        return GuidedBackprop(question.forward).attribute(question.x, target=question.targets).abs()
-
-
-def _occlude_genes(question: Question) -> Tensor:
-    return _ablate(question, None)
-
-
-def _occlude_patches(question: Question) -> Tensor:
-    """Maps of PATCHES x PATCHES cells: by how much the score falls without a cell's genes."""
-    import torch
-
-    layout = question.layout
-    rows, columns = (min(PATCHES, side) for side in layout.shape)
-    cell = layout.row * rows // layout.shape[0] * columns + layout.col * columns // layout.shape[1]
-    used, mask = np.unique(cell, return_inverse=True)
-    drops = _ablate(question, torch.as_tensor(mask, device=question.x.device)[None])
-    first = torch.as_tensor([int(np.flatnonzero(cell == number)[0]) for number in used])
-    maps = drops.new_zeros(len(drops), rows * columns)
-    maps[:, torch.as_tensor(used)] = drops[:, first.to(drops.device)]
-    return maps.view(-1, rows, columns)
-
-
-def _ablate(question: Question, groups: Tensor | None) -> Tensor:
-    """By how much the score falls when a gene, or its group (1, genes), goes to the baseline."""
-    import torch
-    from captum.attr import FeatureAblation
-
-    with torch.no_grad():
-        return FeatureAblation(question.forward).attribute(
-            question.x.detach(),
-            baselines=question.baseline,
-            target=question.targets,
-            feature_mask=groups,
-            perturbations_per_eval=max(1, question.batch_size // len(question.x)),
-        )
-
-
-def _occlude_sets(question: Question) -> Tensor:
-    """By how much the score falls when a set's genes go to the baseline, each set by itself."""
-    from captum.attr import FeatureAblation
-
-    return _switch_sets(question, FeatureAblation)
-
-
-def _sample_shapley(question: Question) -> Tensor:
-    """What a set adds to the score when sets go from baseline to sample in random order, a mean.
-
-    Castro et al. 2009. Its random numbers are torch's own, which `attribute` seeds.
-    """
-    from captum.attr import ShapleyValueSampling
-
-    return _switch_sets(question, ShapleyValueSampling, n_samples=SHAPLEY_ORDERS)
-
-
-def _switch_sets(question: Question, method: type, **options: int) -> Tensor:
-    """Let captum switch sets (1: the sample's values, 0: the baseline's) instead of genes.
-
-    captum's own feature masks put each gene into one group; switches let sets overlap. A gene is
-    at the baseline if any of its sets is off.
-    """
-    import torch
-
-    sets = question.sets
-
-    def score(on: Tensor, x: Tensor, baseline: Tensor) -> Tensor:
-        return question.forward(torch.where((1 - on) @ sets > 0, baseline, x))
-
-    x = question.x.detach()
-    with torch.no_grad():
-        return method(score).attribute(
-            x.new_ones(len(x), len(sets)),
-            target=question.targets,
-            additional_forward_args=(x, question.baseline.expand_as(x)),
-            perturbations_per_eval=max(1, question.batch_size // len(x)),
-            **options,
-        )
-
-
-def _map_gradcam(question: Question) -> Tensor:
-    from captum.attr import LayerGradCam
-
-    return (
-        LayerGradCam(question.forward, question.layer)
-        .attribute(question.x, target=question.targets, relu_attributions=True)
-        .squeeze(1)
-    )
-
-
-def _map_hirescam(question: Question) -> Tensor:
-    return _activation_gradients(question).sum(1)
-
-
-def _map_layercam(question: Question) -> Tensor:
-    """Positive parts place by place: as published, since stages end in maps that are not < 0."""
-    return _activation_gradients(question).clamp(min=0).sum(1)
-
-
-def _activation_gradients(question: Question) -> Tensor:
-    from captum.attr import LayerGradientXActivation
-
-    return LayerGradientXActivation(question.forward, question.layer).attribute(
-        question.x, target=question.targets
-    )
-
-
 METHODS: Registry[Method] = Registry(
     "attribution method",
     [
@@ -326,7 +116,7 @@ METHODS: Registry[Method] = Registry(
             unit="gene",
             signed=True,
             complete=True,
-            compute=_integrate_gradients,
+            compute=computing.integrate_gradients,
             uses_baseline=True,
         ),
         Method(
@@ -337,7 +127,7 @@ METHODS: Registry[Method] = Registry(
             unit="gene",
             signed=True,
             complete=False,
-            compute=_expect_gradients,
+            compute=computing.expect_gradients,
         ),
         Method(
             name="input_x_gradient",
@@ -348,7 +138,7 @@ METHODS: Registry[Method] = Registry(
             unit="gene",
             signed=True,
             complete=False,
-            compute=_multiply_gradients,
+            compute=computing.multiply_gradients,
             uses_baseline=True,
         ),
         Method(
@@ -359,7 +149,7 @@ METHODS: Registry[Method] = Registry(
             unit="gene",
             signed=False,
             complete=False,
-            compute=_take_gradients,
+            compute=computing.take_gradients,
         ),
         Method(
             name="smoothgrad",
@@ -369,7 +159,7 @@ METHODS: Registry[Method] = Registry(
             unit="gene",
             signed=False,
             complete=False,
-            compute=_smooth_gradients,
+            compute=computing.smooth_gradients,
         ),
         Method(
             name="occlusion",
@@ -380,7 +170,7 @@ METHODS: Registry[Method] = Registry(
             unit="gene",
             signed=True,
             complete=False,
-            compute=_occlude_genes,
+            compute=computing.occlude_genes,
             uses_baseline=True,
             most_genes=OCCLUSION_GENES,
         ),
@@ -393,7 +183,7 @@ METHODS: Registry[Method] = Registry(
             unit="region",
             signed=True,
             complete=False,
-            compute=_occlude_patches,
+            compute=computing.occlude_patches,
             uses_baseline=True,
         ),
         Method(
@@ -405,7 +195,7 @@ METHODS: Registry[Method] = Registry(
             unit="set",
             signed=True,
             complete=False,
-            compute=_occlude_sets,
+            compute=computing.occlude_sets,
             uses_baseline=True,
             most_sets=OCCLUSION_SETS,
         ),
@@ -419,7 +209,7 @@ METHODS: Registry[Method] = Registry(
             unit="set",
             signed=True,
             complete=True,
-            compute=_sample_shapley,
+            compute=computing.sample_shapley,
             uses_baseline=True,
             most_sets=SHAPLEY_SETS,
             partition=True,
@@ -432,7 +222,7 @@ METHODS: Registry[Method] = Registry(
             unit="region",
             signed=False,
             complete=False,
-            compute=_map_gradcam,
+            compute=computing.map_gradcam,
             uses_stage=True,
         ),
         Method(
@@ -444,7 +234,7 @@ METHODS: Registry[Method] = Registry(
             unit="region",
             signed=True,
             complete=False,
-            compute=_map_hirescam,
+            compute=computing.map_hirescam,
             uses_stage=True,
         ),
         Method(
@@ -456,7 +246,7 @@ METHODS: Registry[Method] = Registry(
             unit="region",
             signed=False,
             complete=False,
-            compute=_map_layercam,
+            compute=computing.map_layercam,
             uses_stage=True,
         ),
         Method(
@@ -467,7 +257,7 @@ METHODS: Registry[Method] = Registry(
             unit="gene",
             signed=False,
             complete=False,
-            compute=_guide_gradients,
+            compute=computing.guide_gradients,
             warning="Guided backpropagation draws nearly the same map for a network that has "
             "learned nothing (Adebayo et al. 2018, arXiv:1810.03292). Order no primers from it.",
         ),

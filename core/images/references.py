@@ -14,7 +14,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from core.data.catalogue import PublicDataset, open_sets
+from core.data.catalogue import PublicDataset
+from core.data.fetched import open_sets
 from core.errors import InputError
 from core.files import read_json, write_atomic, write_json
 from core.home import home

@@ -15,9 +15,9 @@ from core.errors import InputError
 from core.explain import evidence
 from core.explain.case import Case
 from core.explain.consensus import rank_by_consensus
-from core.explain.evidence import Evidence
 from core.explain.genes import gene_table, has_fold_change, rank_by_weight
 from core.explain.linear import logistic_weights
+from core.explain.measures import Evidence, can_measure, without_genes
 from core.explain.methods import Recipe
 from core.explain.rankings import kuncheva, top_count
 from core.images.imager import GeneImager
@@ -175,10 +175,10 @@ def collect_parts(
     }
     for name in PARTS:
         if name not in known:
-            usable = evidence.can_measure(name, recipe.method)
+            usable = can_measure(name, recipe.method)
             yield (
                 name,
-                measures[name]() if usable else [evidence.without_genes(name, recipe.method)],
+                measures[name]() if usable else [without_genes(name, recipe.method)],
             )
 
 

@@ -15,9 +15,10 @@ from anndata import AnnData
 from core.data.prepare import Preprocessor
 from core.errors import Cancelled, DamageError, InputError
 from core.escape import read_csv, write_csv
-from core.explain.evidence import Evidence, judge_again, measure_skill
+from core.explain.evidence import measure_skill
 from core.explain.gene_sets import form_groups
 from core.explain.genes import rank_rows
+from core.explain.measures import Evidence, judge_again
 from core.explain.methods import METHODS, Recipe
 from core.files import UNREADABLE, read_json, write_atomic, write_json
 from core.home import run_folder

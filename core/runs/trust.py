@@ -13,14 +13,12 @@ from anndata import AnnData
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.escape import read_csv, write_csv
-from core.explain.evidence import (
+from core.explain.evidence import judge_data, measure_permuted, measure_planted
+from core.explain.measures import (
     Evidence,
     Light,
     can_measure,
     judge,
-    judge_data,
-    measure_permuted,
-    measure_planted,
     without_control,
     without_genes,
 )

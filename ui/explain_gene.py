@@ -1,0 +1,89 @@
+"""One gene on the Explain page: its numbers, names and neighbours, its expression."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.data.catalogue import CATALOGUE
+from core.data.fetched import kept_files
+from core.escape import escape_markdown
+from core.explain.links import GeneIds, find_ids, gene_links, read_gene_ids
+from core.images.layout import GeneLayout
+from core.plots.figures import expression_by_class
+from core.runs.explain import (
+    gene_expression,
+)
+from core.runs.spec import RunSpec
+from core.runs.store import RunRecord
+from ui.parts import open_dataset, show_figure
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def read_expression(run: str, gene: str, _spec: RunSpec) -> pd.DataFrame:
+    """A gene's log2 expression in the run's samples."""
+    return gene_expression(run, open_dataset(_spec.cohort.dataset), gene)
+
+
+@st.cache_resource(max_entries=1, show_spinner="Reading HGNC's names")
+def _read_ids(path: str) -> dict[str, GeneIds]:
+    return read_gene_ids(Path(path))
+
+
+def known_ids() -> dict[str, GeneIds] | None:
+    """Names and ids of all human genes; None while HGNC's complete set is not kept here."""
+    files = kept_files(CATALOGUE["hgnc"])
+    return _read_ids(str(files[0])) if files else None
+
+
+def add_ids(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with each gene's name and ids, as far as they are known."""
+    known = known_ids()
+    if known is None:
+        return table
+    found = [find_ids(gene, known) for gene in table["gene"]]
+    kinds = ("symbol", "name", "ensembl", "entrez", "uniprot")
+    return table.assign(**{kind: [getattr(ids, kind, "") for ids in found] for kind in kinds})
+
+
+def show_gene(record: RunRecord, gene: str, table: pd.DataFrame, layout: GeneLayout) -> None:
+    """One gene: its numbers, its neighbours, where to read on, its expression in each class."""
+    ids = find_ids(gene, known_ids() or {})
+    st.markdown(f"#### {escape_markdown(gene)}")
+    if ids is not None:
+        _name_gene(ids)
+    rows = table[table["gene"] == gene]
+    if not len(rows):
+        st.caption("This gene has no score for this class.")
+        return
+    row = rows.iloc[0]
+    if "rank" in row:
+        tied = f", tied with {row['tied'] - 1} more," if row["tied"] > 1 else ""
+        ranked = f"Rank {row['rank']} of {len(table)}{tied} for {escape_markdown(row['class'])}; "
+    else:
+        ranked = f"In {escape_markdown(row['class'])} "
+    change = "" if np.isnan(row["log2fc"]) else f"{abs(row['log2fc']):.2f} log2 "
+    tested = "" if np.isnan(row["fdr"]) else f" (Welch FDR {row['fdr']:.2g})"
+    st.markdown(
+        f"{ranked}expression is {change}{row['direction']} than in the other classes{tested}. "
+        + " · ".join(f"[{name}]({url})" for name, url in gene_links(gene, ids).items())
+    )
+    if gene in set(layout.genes):
+        around = layout.neighbours(gene)
+        st.caption(
+            f"Pixel {row['pixel']} (row, column). "
+            + (f"Around it: {escape_markdown(', '.join(around))}." if around else "Nothing around.")
+        )
+    values = read_expression(record.id, gene, record.spec)
+    figure = expression_by_class(
+        values["log2_expression"].to_numpy(), values["class"].to_numpy(), gene
+    )
+    show_figure(figure, values, f"{gene}_expression", alt=f"{gene} by class", key="expression")
+
+
+def _name_gene(ids: GeneIds) -> None:
+    """What HGNC calls a gene, with its ids."""
+    parts = [ids.name, ids.symbol, ids.ensembl, ids.entrez and f"Entrez {ids.entrez}",
+             ids.uniprot and f"UniProt {ids.uniprot}"]  # fmt: skip
+    st.caption(escape_markdown(" · ".join(part for part in parts if part)))

@@ -1,0 +1,105 @@
+"""The map on the Explain page: a class mean, the misclassified, or one sample."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.explain.methods import METHODS, Recipe
+from core.images.layout import GeneLayout
+from core.plots.figures import gene_image, let_draw, region_map
+from core.runs.explain import (
+    RunAttribution,
+    fold_layout,
+)
+from core.runs.result import load_predictions
+from ui.explain import DRAWN, GENE, describe
+from ui.parts import show_figure
+
+MEAN, WRONG = "mean", "wrong"
+"""What is shown besides single samples."""
+POINTERS = {"click": "Click a gene", "draw": "Draw around genes"}
+
+
+def show_map(
+    run: str, found: RunAttribution, recipe: Recipe, cls: str, marked: Sequence[str]
+) -> None:
+    """The class mean, the misclassified, or one sample as a map, to click or to draw on."""
+    method, own = METHODS[recipe.method], np.flatnonzero(found.labels == cls)
+    true, predicted = _answers(run, found)
+    several = len(np.unique(found.folds)) > 1
+    wrong = own[predicted[own] != true[own]]
+    names: dict[str | int, str] = {MEAN: f"Mean of {len(own)} held-out samples"}
+    if len(wrong):
+        names[WRONG] = f"Mean of the {len(wrong)} that were taken for another class"
+    for row in own:
+        names[int(row)] = (
+            f"{found.samples[row]}"
+            + (f", fold {found.folds[row] + 1}" if several else "")
+            + (f", {true[row]}" if recipe.towards else "")
+            + ("" if predicted[row] == true[row] else f", taken for {predicted[row]}")
+        )
+    left, right = st.columns([4, 5], vertical_alignment="bottom")
+    shown = left.selectbox("Shown", list(names), format_func=names.get, key=f"shown {run} {cls}")
+    right.segmented_control(
+        "Mouse", POINTERS, default="click", required=True, format_func=POINTERS.get,
+        key="map pointer", help="A click shows one gene; drawn around, genes become a list.",
+    )  # fmt: skip
+    rows = own if shown == MEAN else wrong if shown == WRONG else np.array([shown])
+    layout = fold_layout(run, int(found.folds[rows[0]]))
+    values = mean_scores(found, rows, layout.genes)
+    data = pd.DataFrame({"gene": layout.genes, "row": layout.row + 1, "column": layout.col + 1,
+                         "attribution": values})  # fmt: skip
+    figure = gene_image(layout, values, name="attribution", diverging=method.signed, marked=marked)
+    alt = describe(recipe) if recipe.towards else f"{describe(recipe)} of {cls}"
+    _show_pointed(figure, layout, data, f"{recipe.stem}_{cls}", alt)
+    if several and shown in (MEAN, WRONG):
+        st.caption("Means over the folds, gene by gene, painted on the first fold's layout.")
+    if found.maps is not None:
+        same = rows[found.folds[rows] == found.folds[rows[0]]]
+        image = found.maps[same].mean(axis=0)
+        with st.expander("The map as it was computed"):
+            show_figure(
+                region_map(image, name="attribution", diverging=method.signed),
+                pd.DataFrame(image), f"{recipe.stem}_{cls}_map", alt=f"Raw map of {cls}", key="raw",
+            )  # fmt: skip
+
+
+def _show_pointed(
+    figure: go.Figure, layout: GeneLayout, data: pd.DataFrame, name: str, alt: str
+) -> None:
+    """The map, on which a gene can be clicked or genes drawn around."""
+    if st.session_state["map pointer"] == "click":
+        show_figure(figure, data, name, alt=alt, key="map", select=partial(_take_click, layout))
+        return
+    over = let_draw(figure)
+    points = show_figure(figure, data, name, alt=alt, key="map drawn", select="lasso")
+    drawn = {point["point_index"] for point in points if point["curve_number"] == over}
+    if drawn:  # a chart that changes forgets its selection
+        st.session_state[DRAWN] = layout.genes[sorted(drawn)].tolist()
+
+
+def _take_click(layout: GeneLayout) -> None:
+    points = st.session_state["map"]["selection"]["points"]
+    if points:
+        st.session_state[GENE] = str(layout.genes[points[0]["point_index"]])
+
+
+def mean_scores(found: RunAttribution, rows: np.ndarray, genes: np.ndarray) -> np.ndarray:
+    """(genes,) mean scores over some of the samples that were explained, of the genes named.
+
+    Each gene's mean is over the samples whose fold had it on the image; 0 where none had.
+    """
+    scores = found.scores[rows][:, np.searchsorted(found.genes, genes)]
+    counted = np.isfinite(scores).sum(axis=0)
+    return np.nansum(scores, axis=0) / np.maximum(counted, 1)
+
+
+def _answers(run: str, found: RunAttribution) -> tuple[np.ndarray, np.ndarray]:
+    """(samples,) each explained sample's class, and what its fold's network took it for."""
+    table = load_predictions(run).set_index(["sample", "fold"])
+    table = table.reindex(pd.MultiIndex.from_arrays([found.samples, found.folds]))
+    return table["true"].to_numpy(), table["predicted"].to_numpy()
