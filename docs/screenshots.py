@@ -1,13 +1,13 @@
 """Takes the pictures of docs/pages from the running app on the simulated example.
 
-    python -m docs.screenshots
+    python -m docs.screenshots HOME
 
-Trains two recommended runs and explains one in a temporary home: some minutes. Pictures are 1280
-pixels wide, in light mode, and reduced to 128 colours.
+Trains two recommended runs and explains one in the folder HOME, unless they stand there: some
+minutes. Pictures are 1280 pixels wide, in light mode, and reduced to 128 colours.
 """
 
 import os
-import tempfile
+import sys
 from pathlib import Path
 
 from PIL import Image
@@ -20,8 +20,8 @@ HEIGHTS = {"data": 1000, "images": 1000, "train": 1100, "compare": 1000, "explai
 """Page -> pixels from its top that are shown."""
 
 
-def fill(home: Path) -> tuple[str, str]:
-    """Two finished runs on the example; gives their ids."""
+def fill(home: Path) -> str:
+    """Two finished runs on the example, one of them explained; gives the id of that one."""
     os.environ["GENECANVAS_HOME"] = str(home)
     import genecanvas as gcv
 
@@ -36,7 +36,7 @@ def fill(home: Path) -> tuple[str, str]:
         for seed in (0, 1)
     ]
     runs[0].explain("integrated_gradients")
-    return runs[0].id, runs[1].id
+    return runs[0].id
 
 
 def take(page: Page, name: str, address: str) -> None:
@@ -53,11 +53,10 @@ def take(page: Page, name: str, address: str) -> None:
     )
 
 
-def main() -> None:
+def main(home: Path) -> None:
     """Fill a home, start the app on it, and take every page."""
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        home = Path(folder)
-        first, _ = fill(home)
+    first = fill(home)
+    with sync_playwright() as playwright:
         server = Server(home)
         browser = playwright.chromium.launch(executable_path=find_browser(), args=list(ARGUMENTS))
         page = browser.new_page(color_scheme="light")
@@ -71,4 +70,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]).resolve())
