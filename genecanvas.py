@@ -42,6 +42,7 @@ from core.errors import GeneCanvasError, InputError
 from core.explain.methods import METHODS, Method, Question, Recipe
 from core.home import home
 from core.images.layouts import LAYOUTS, LayoutMethod
+from core.images.placement import ALONG_CURVE, ASSIGNED, SORTED, Embedding, Placement
 from core.images.places import Genes, Places
 from core.models.backbones import BACKBONES, Backbone, Stage
 from core.runs.explain import RunAttribution, class_genes, explain_run, load_attribution
@@ -52,13 +53,18 @@ from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 
 __all__ = [
+    "ALONG_CURVE",
+    "ASSIGNED",
+    "SORTED",
     "Backbone",
     "Cohort",
+    "Embedding",
     "Explanation",
     "GeneCanvasError",
     "Genes",
     "LayoutMethod",
     "Method",
+    "Placement",
     "Places",
     "Question",
     "Run",
@@ -361,14 +367,14 @@ def register_layout(record: LayoutMethod) -> None:
     From a file that `GENECANVAS_EXTENSIONS` names it can be chosen everywhere: on the pages, on the
     command line, in specifications. Raises GeneCanvasError when the name is taken.
 
-    >>> def place_backwards(genes, side, seed):
-    ...     pixels = side * side - 1 - np.arange(len(genes))
-    ...     return gcv.Places(pixels // side, pixels % side)
+    >>> def embed_by_spread(genes, seed):
+    ...     return genes.x.std(axis=0)[:, None]
     >>> gcv.register_layout(gcv.LayoutMethod(
-    ...     name="backwards", title="From the end", help="The first gene last.", reference="",
-    ...     complexity="n time", learns=False, place=place_backwards, quick_genes=20_000))
-    >>> spec.model_validate({**spec.model_dump(), "layout": {"name": "backwards"}}).layout.name
-    'backwards'
+    ...     name="by_spread", title="By spread", help="Along a curve, by standard deviation.",
+    ...     reference="", complexity="n log n time, n memory", quick_genes=20_000,
+    ...     embedding=gcv.Embedding(embed_by_spread), placement=gcv.ALONG_CURVE))
+    >>> spec.model_validate({**spec.model_dump(), "layout": {"name": "by_spread"}}).layout.name
+    'by_spread'
     """
     extensions.register(LAYOUTS, record)
 

@@ -184,7 +184,7 @@ def choose_layout(name: str, reference: str, genes: np.ndarray) -> Callable:
     from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
 
     spec = LayoutSpec(name=name, reference=reference or None)
-    size = smallest_side(len(genes)) if LAYOUTS[name].one_per_pixel else WIDE
+    size = smallest_side(len(genes)) if LAYOUTS[name].placement.one_per_pixel else WIDE
     return lambda x: fit_layout(x, genes, spec, size, 0)
 
 

@@ -124,9 +124,9 @@ def test_the_instructions_for_ones_own_records_work(tmp_path: Path) -> None:
 def test_what_only_this_process_knows_is_not_queued(tmp_path: Path) -> None:
     answer = run_python(
         "import genecanvas as gcv\n"
-        "from core.images.places import place_in_order\n"
         "gcv.register_layout(gcv.LayoutMethod(name='mine', title='Mine', help='', reference='',\n"
-        "    complexity='', learns=False, place=place_in_order, quick_genes=1))\n"
+        "    complexity='', quick_genes=1, placement=gcv.SORTED,\n"
+        "    embedding=gcv.Embedding(lambda genes, seed: genes.x[:2].T)))\n"
         "adata, _ = gcv.simulate(60, 200)\n"
         "spec = gcv.RunSpec(cohort=gcv.Cohort(label='tumour_type'), layout={'name': 'mine'})\n"
         "try: gcv.Store().submit(adata, spec)\n"

@@ -1,17 +1,21 @@
 """Homes that earlier versions left still open, and say what was done then."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from core.cli import main
+from core.data.cohort import Cohort
 from core.data.store import list_datasets, load_dataset
 from core.explain.methods import Recipe
 from core.runs.doctor import examine
 from core.runs.explain import explain_run, gene_expression, load_attribution
 from core.runs.outcome import NETWORK, load_outcome
 from core.runs.result import load_fold, load_predictions, load_result
+from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore
 from tests.earlier_homes import HOMES, unpack_home
 
@@ -38,6 +42,28 @@ def test_all_is_there_whole_and_can_be_shown(
     assert main(["runs", "list"]) == 0
     assert main(["compare", *runs_by_folds().values()]) == 0
     assert "60 held-out samples" in capsys.readouterr().out
+
+
+def test_the_same_question_asked_today_is_the_run_of_then(earlier: str, home: Path) -> None:
+    """Said by what differs from today's defaults, in the form of today or of then."""
+    then = {"training": {"keep": "best", "variants": 0}} if earlier == "0_1_0" else {}
+    today = RunSpec(cohort=Cohort(label="x")).model_dump(mode="json")
+    for record in RunStore().list():
+        path = home / "runs" / record.id / "spec.json"
+        document = json.loads(path.read_bytes())
+        assert RunSpec.restore(document) == record.spec
+        flat: dict = {}
+        for name, value in document.items():
+            if isinstance(value, dict) and name in today:
+                value = {k: v for k, v in value.items() if v != today[name].get(k)}
+                value |= then.get(name, {})
+            if value not in ({}, [], None, False):
+                flat[name] = value
+        assert "cohort" not in flat
+        assert len(flat) < len(document)
+        asked = RunSpec.from_yaml(yaml.safe_dump(flat))
+        assert asked.id == record.spec.id
+        assert RunSpec.parse({**record.spec.model_dump(), "seed": 77}).id != record.spec.id
 
 
 def test_pooled_scores_are_of_all_folds(earlier: str) -> None:

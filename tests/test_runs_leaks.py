@@ -83,7 +83,7 @@ def test_another_seed_is_refused_with_the_numbers() -> None:
 
 def test_two_what_ifs_in_a_chain_are_refused() -> None:
     first = train(make(add("noise")))
-    second = train(from_weights(first))
+    second = train(from_weights(first, first.id))
     everyone = ["site 0", "site 1", "site 2"]
     for third in (other_seed(second, 3), without_value(second, "site", "site 0", everyone)):
         with pytest.raises(InputError, match=f"{first.id}.* learned from"):
@@ -106,8 +106,8 @@ def test_weights_carry_on_what_their_own_source_learned() -> None:
 
 def test_the_same_samples_split_and_seed_pass() -> None:
     source = train(make(add("noise")))
-    child = train(from_weights(source))
-    grandchild = train(from_weights(child))
+    child = train(from_weights(source, source.id))
+    grandchild = train(from_weights(child, child.id))
     record = json.loads((run_folder(grandchild.id) / "folds/0/fold.json").read_text())
     assert [one["run"] for one in record["learned_from"]] == [grandchild.id, child.id, source.id]
     assert any(f"weights of run {child.id}" in note for note in load_result(grandchild.id).notes)
@@ -166,7 +166,7 @@ def test_a_hold_out_run_takes_the_fold_that_held_its_samples_out() -> None:
 
 def test_runs_from_before_are_read_by_what_they_left() -> None:
     first = train(make(add("noise")))
-    second = train(from_weights(first))
+    second = train(from_weights(first, first.id))
     for spec in (first, second):
         path = run_folder(spec.id) / "folds/0/fold.json"
         record = json.loads(path.read_text())
@@ -181,7 +181,7 @@ def test_runs_from_before_are_read_by_what_they_left() -> None:
 
 def test_an_interrupted_run_goes_on_without_the_run_it_started_from() -> None:
     source = train(make(add("noise")))
-    child = train(from_weights(source))
+    child = train(from_weights(source, source.id))
     (run_folder(source.id) / "folds/0/fold.json").unlink()
     (run_folder(child.id) / "result.json").unlink()
     train(child)
@@ -213,7 +213,7 @@ def test_the_command_line_says_it_before_anything_is_stored(
 def test_a_control_that_would_leak_is_not_queued() -> None:
     """Permuted labels are divided in another way, so the source has seen what is tested."""
     source = train(make(add("noise")))
-    child = train(from_weights(source))
+    child = train(from_weights(source, source.id))
     with pytest.raises(InputError, match=f"Run {source.id} learned from"):
         request_permuted(child.id)
     assert not RunStore().list()

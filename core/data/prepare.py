@@ -9,7 +9,7 @@ does is chosen in `PreparationSpec`.
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -35,6 +35,9 @@ class PreparationSpec(BaseModel):
     """What each step of the preparation does."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: ClassVar[int] = 1
+    """Of all steps together; raised when one of them gives other values."""
 
     scale: Literal["auto", "counts", "linear", "log2"] = Field(
         "auto",

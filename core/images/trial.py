@@ -5,8 +5,6 @@ a child of the server that it belongs to; a server that has started anew starts 
 both write is the same.
 """
 
-import hashlib
-import json
 import math
 import os
 import subprocess
@@ -28,12 +26,11 @@ from core.data.store import load_dataset
 from core.errors import DamageError, GeneCanvasError, InputError
 from core.files import UNREADABLE, read_json, write_json
 from core.home import home
+from core.identity import identify, raised_versions
 from core.images.layout import GeneLayout
 from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
 from core.images.quality import LayoutQuality, measure_layout
 
-VERSION = 3
-"""To be raised when a layout or a measure changes, so that nothing older is shown as its result."""
 AT_ONCE = 2
 """Trials that are computed at the same time; more wait."""
 ASKED_SECONDS = 30.0
@@ -80,17 +77,20 @@ class Trial(BaseModel):
     @property
     def layout_path(self) -> Path:
         """Where the fitted layout stands."""
-        return home() / "layouts" / f"{self.unlabelled._digest()}.npz"
+        return home() / "layouts" / f"{self.unlabelled._identity()}.npz"
 
     @property
     def quality_path(self) -> Path:
         """Where its measures stand."""
-        return home() / "layouts" / f"{self._digest()}.json"
+        return home() / "layouts" / f"{self._identity()}.json"
 
-    def _digest(self) -> str:
+    def _identity(self) -> str:
         document = self.model_dump(mode="json", exclude={"cohort": {"group", "batch"}})
-        document["version"] = VERSION
-        return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
+        records = {
+            "preparation": self.preparation, "quality": LayoutQuality,
+            **LAYOUTS[self.layout.name].records,
+        }  # fmt: skip
+        return identify("layout", document | raised_versions(**records))
 
 
 class TrialState(NamedTuple):

@@ -338,7 +338,7 @@ def _gather(
     first = folds[scored[0]]
     peaks = [fold["peak_bytes"] for fold in folds if "peak_bytes" in fold]  # folds of 0.1.0 lack it
     result = RunResult(
-        run=spec.id,
+        run=folder.name,
         classes=study.classes,
         metrics=metrics,
         folds=[{**fold["metrics"], "kept_epoch": fold["kept_epoch"]} for fold in folds],
