@@ -36,17 +36,17 @@ GLOSSARY: dict[str, str] = {
     "photographs (ImageNet), or another run's samples.",
     "fold": "One division of the samples into training, validation and test samples, and the "
     "network that was fitted to it.",
-    "gene-image": "A sample as a picture: each gene has its pixel, and its expression is the "
-    "brightness.",
     "gene layout": "Which pixel each gene has; the same for all samples of a fold. A layout that "
     "looks at expression is fitted to the training samples only.",
+    "gene-image": "A sample as a picture: each gene has its pixel, and its expression is the "
+    "brightness.",
     "held-out sample": "A sample that a network, its gene filter, scaling and layout have never "
     "seen: only these say how good it is.",
     "home": "The folder where datasets, runs and weights are stored; GENECANVAS_HOME names it.",
-    "learning curve": "Scores with more and more training samples, tested on the same held-out "
-    "ones: would more samples help?",
     "leak": "Knowledge about test samples that reached the training, by a shared patient, a "
     "shared sample or a filter fitted to everything. Scores are then too good.",
+    "learning curve": "Scores with more and more training samples, tested on the same held-out "
+    "ones: would more samples help?",
     "log2 fold change": "Mean log2 expression in the class minus that outside it: 1 is twice as "
     "much, -1 is half.",
     "multiple testing": "Of many comparisons some look significant by chance. p values over the "
