@@ -120,7 +120,7 @@ def say_folds(found: RunAttribution) -> None:
     if len(np.unique(found.folds)) > 1:
         st.caption(
             f"Of fold {found.folds.min() + 1}: each fold has a layout, and so regions, of its own. "
-            "`python -m core explain` gives those of all folds."
+            "`genecanvas explain` gives those of all folds."
         )
 
 

@@ -309,7 +309,7 @@ def _find(run: str, recipe: Recipe, suffix: str) -> Path:
 
 def _say_damaged(path: Path) -> DamageError:
     return DamageError(
-        f"{path} is damaged. Delete it, or all that is damaged by `python -m core doctor "
+        f"{path} is damaged. Delete it, or all that is damaged by `genecanvas doctor "
         "--repair`; it is then computed again."
     )
 

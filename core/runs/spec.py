@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from core.data.cohort import Cohort, nest_cohort
 from core.data.prepare import PreparationSpec
@@ -45,6 +45,18 @@ class RunSpec(BaseModel):
     split: SplitSpec = SplitSpec()
     training: TrainingSpec = TrainingSpec()
     seed: int = Field(0, ge=0, lt=2**31, title="Seed")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_preset(cls, document: Any) -> Any:
+        """`preset` names a recipe, which holds wherever nothing is said."""
+        if not isinstance(document, dict) or "preset" not in document:
+            return document
+        said = {
+            name: part.model_dump(exclude_unset=True) if isinstance(part, BaseModel) else part
+            for name, part in document.items()
+        }
+        return PRESETS[said.pop("preset")].fill(said)
 
     @field_validator("cohort")
     @classmethod
@@ -197,9 +209,9 @@ PRESETS: Registry[Preset] = Registry(
         Preset(
             name="recommended",
             title="Recommended",
-            help="What was measured to do best on real tumours (docs/recipes.md): the network's "
-            "own weights stay as they are, and a head that looks at all its stages learns where "
-            "each gene stands.",
+            help="What was measured to do best on real tumours (benchmarks/results/recipes.md): "
+            "the network's own weights stay as they are, and a head that looks at all its stages "
+            "learns where each gene stands.",
             reference="",
             parts={
                 "network": {"image_size": 32, "freeze": "backbone"},
