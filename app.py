@@ -35,7 +35,7 @@ async def collect_garbage() -> None:
     """Free what Python left in cycles, and uploads that nobody took, each minute.
 
     Streamlit would do it after each script run, which took nine tenths of the server's time with
-    many sessions that poll (docs/benchmarks.md).
+    many sessions that poll (benchmarks/results/load.md).
     """
     while True:
         await asyncio.sleep(60)

@@ -104,7 +104,7 @@ def write_dataset(folder: Path, x: np.ndarray, genes, labels) -> None:
 
     x = np.asarray(x, dtype=np.float32)
     prepared = Preprocessor.fit(x, list(genes), "log2", PreparationSpec(genes=20_000))
-    np.save(folder / "x.npy", prepared.transform(x))
+    np.save(folder / "x.npy", prepared.transform(x, list(genes)))
     np.save(folder / "genes.npy", prepared.genes)
     np.save(folder / "labels.npy", np.asarray(labels).astype(str))
 
@@ -184,7 +184,7 @@ def choose_layout(name: str, reference: str, genes: np.ndarray) -> Callable:
     from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
 
     spec = LayoutSpec(name=name, reference=reference or None)
-    size = smallest_side(len(genes)) if LAYOUTS[name].one_per_pixel else WIDE
+    size = smallest_side(len(genes)) if LAYOUTS[name].placement.one_per_pixel else WIDE
     return lambda x: fit_layout(x, genes, spec, size, 0)
 
 

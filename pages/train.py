@@ -44,7 +44,7 @@ def show_launch() -> None:
     show_cost(spec)
     with st.expander("This run as YAML, for the command line"):
         st.code(spec.to_yaml(), language="yaml")
-        st.caption("Save it as run.yaml and start it with `python -m core run run.yaml`.")
+        st.caption("Save it as run.yaml and start it with `genecanvas run run.yaml`.")
     if st.button("Start training", type="primary", key="start"):
         start([spec])
 

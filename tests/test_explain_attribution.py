@@ -381,7 +381,7 @@ def test_integrated_gradients_are_captums_and_complete(
     expected = captum.attr.IntegratedGradients(nn.Sequential(imager, network).eval()).attribute(
         torch.tensor(x), torch.tensor(baseline)[None], torch.tensor(targets), n_steps=64
     )
-    # another processor's kernels put a ReLU's input of about 0 on its other side: single scores move
+    # other kernels put a ReLU's input of about 0 on its other side: single scores move
     difference = np.linalg.norm(found.scores - expected.detach().numpy())
     assert difference < 5e-3 * np.linalg.norm(found.scores)
     assert found.completeness.shape == (5,)

@@ -1,8 +1,10 @@
 """Layouts and the imager: every gene has one place, and the picture is what a slow loop paints."""
 
+import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from core.home import home
 from core.images.imager import IMAGENET_MEAN, IMAGENET_SD, GeneImager
 from core.images.layout import GeneLayout, canvas_side
 from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
+from core.images.placement import AT_RANDOM, BY_RANK_DISTANCE, KERNEL_COMPONENTS
 from core.images.references import add_reference
 
 SLOW = {"tsne", "umap", "deepinsight", "deepinsight_umap", "igtd"}
@@ -72,7 +75,7 @@ def test_every_gene_has_a_place_and_by_default_of_its_own(
     assert sorted(layout.genes) == sorted(profiles(40, genes)[1])
     for gene in layout.genes:
         assert gene in layout.genes_at(*layout.pixel_of(gene))
-    if not LAYOUTS[name].one_per_pixel:
+    if not LAYOUTS[name].placement.one_per_pixel:
         assert layout.shape == (32, 32)
         return
     assert layout.shared_pixels() == 0
@@ -95,6 +98,50 @@ def test_a_layout_saves_and_loads_and_other_files_are_refused(name: str, tmp_pat
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match=r"layout\.npz is not a gene layout"):
         GeneLayout.load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("pca_grid", "61ff80ac3c5d0e5b"),
+        ("order", "2172f048163d7775"),
+        ("random", "d2369fc482f6ac02"),
+        ("chromosome", "0ae4cae2bc8a43b9"),
+        ("treemap", "d00b85b797759bb0"),
+    ],
+)
+def test_places_are_those_of_version_1_on_every_processor(name: str, digest: str) -> None:
+    """Who places genes elsewhere raises the version of the layout, its embedding or placement."""
+    layout, _ = fit(name, 150, seed=3)
+    places = np.stack([layout.row, layout.col]).astype(np.int64)
+    assert hashlib.sha256(places.tobytes()).hexdigest()[:16] == digest
+
+
+def test_what_an_embedding_leaves_open_changes_its_layouts_and_no_other() -> None:
+    x, names = profiles(40, 60)
+    changes = {"perplexity": 5, "neighbours": 4, "least_distance": 0.8}
+    read = {"tsne": {"perplexity"}, "umap": {"neighbours", "least_distance"}, "pca_grid": set()}
+    for name, fields in read.items():
+        assert set(LAYOUTS[name].fields) == fields
+        usual = fit_layout(x, names, LayoutSpec(name=name), 32, 0)
+        for field, value in changes.items():
+            other = fit_layout(x, names, LayoutSpec(name=name, **{field: value}), 32, 0)
+            assert np.array_equal(usual.row, other.row) == (field not in fields)
+
+
+def test_embeddings_and_placements_are_put_together_freely(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = replace(
+        LAYOUTS["pca_grid"], name="own", embedding=KERNEL_COMPONENTS, placement=BY_RANK_DISTANCE
+    )
+    monkeypatch.setitem(LAYOUTS._records, "own", own)
+    layout, _ = fit("own", 60)
+    assert layout.shared_pixels() == 0
+    with pytest.raises(ValueError, match="layout own takes no embedding"):
+        replace(own, placement=AT_RANDOM)
+    with pytest.raises(ValueError, match="layout own takes an embedding"):
+        replace(own, embedding=None)
 
 
 def test_the_order_layout_is_row_major() -> None:
@@ -225,7 +272,7 @@ from core.images.layouts import LayoutSpec, fit_layout
 for counts in np.load(sys.argv[1]).values():
     names = [f"G{number:04d}" for number in range(counts.shape[1])]
     prepared = Preprocessor.fit(counts, names, "counts", PreparationSpec(genes=len(names)))
-    layout = fit_layout(prepared.transform(counts), prepared.genes, LayoutSpec(), 32, 0)
+    layout = fit_layout(prepared.transform(counts, names), prepared.genes, LayoutSpec(), 32, 0)
     print(*layout.row, *layout.col)
 """
 

@@ -8,15 +8,17 @@ from scipy.cluster.hierarchy import linkage
 from sklearn.decomposition import KernelPCA
 from threadpoolctl import threadpool_limits
 
-from core.images import embedding, grid
-from core.images.embedding import (
-    embed,
-    embed_by_umap,
-    find_kernel_components,
-    place_as_deepinsight_pca,
+from core.images import describe, embedding, grid
+from core.images.describe import describe_genes, standardise
+from core.images.embedding import embed_by_kernel_components, embed_by_tsne, embed_by_umap
+from core.images.grid import (
+    assign,
+    bisect,
+    draw_pairs,
+    drop_on_pixels,
+    refine,
     turn_to_rectangle,
 )
-from core.images.grid import assign, bisect, describe_genes, draw_pairs, refine, standardise
 from core.images.igtd import place_by_rank_distance
 from core.images.layout import GeneLayout
 from core.images.places import Genes, place_at_random
@@ -98,7 +100,8 @@ def test_a_turned_rectangle_is_turned_back() -> None:
 
 def test_equal_genes_share_a_pixel_in_deepinsight() -> None:
     x, names = profiles(40, 30)
-    row, col, _ = place_as_deepinsight_pca(Genes(np.r_[names, ["A"]], np.c_[x, x[:, 3]]), 64, 0)
+    genes = Genes(np.r_[names, ["A"]], np.c_[x, x[:, 3]])
+    row, col, _ = drop_on_pixels(genes, genes.vectors[:, :2], 64, 0)
     assert (row[3], col[3]) == (row[30], col[30])
     assert (row.max() - row.min(), col.max() - col.min()) == (63, 63)
 
@@ -110,7 +113,7 @@ def test_last_bits_change_no_component_and_no_sign() -> None:
     x = np.c_[x, 1 - x[:, strongest]].astype(np.float64)
     steps = describe_genes(x)
     assert np.array_equal(steps, steps.round())
-    assert np.abs(steps).max() == grid.STEPS
+    assert np.abs(steps).max() == describe.STEPS
     assert np.isclose(steps[strongest, 0], -steps[-1, 0])
     for seed in range(10):
         noise = np.random.default_rng(seed).normal(scale=1e-15, size=x.shape)
@@ -124,7 +127,7 @@ def test_components_of_many_samples_are_near_the_exact_ones(
     x = rng.normal(size=(150, 5)) * [5, 4, 3, 2, 1.5] @ rng.normal(size=(5, 200))
     x = (x + rng.normal(size=(150, 200))).astype(np.float32)
     exact = describe_genes(x)
-    monkeypatch.setattr(grid, "EXACT_COMPONENTS", 100)
+    monkeypatch.setattr(describe, "EXACT_COMPONENTS", 100)
     near = describe_genes(x)
     assert near.shape == exact.shape == (200, 50)
     assert not np.array_equal(near, exact)
@@ -136,11 +139,11 @@ def test_many_genes_are_embedded_with_their_module_on_one_thread_or_two(
 ) -> None:
     monkeypatch.setattr(embedding, "MANY", 100)
     monkeypatch.setattr(embedding, "ITERATIONS", 300)
-    x, _ = profiles(60, 200)
-    vectors, found = describe_genes(x), []
+    x, names = profiles(60, 200)
+    found = []
     for threads in (1, 2):
         with threadpool_limits(threads):
-            found.append(embed(x, vectors, 0))
+            found.append(embed_by_tsne(Genes(names, x), 0, 30))
     assert np.array_equal(*found)
     modules = found[0].reshape(20, 10, 2)
     inside = np.abs(modules - modules.mean(axis=1, keepdims=True)).mean()
@@ -150,23 +153,23 @@ def test_many_genes_are_embedded_with_their_module_on_one_thread_or_two(
 def test_kernel_components_are_scikit_learns_and_near_them_with_landmarks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    x, _ = profiles(60, 200)
+    x, names = profiles(60, 200)
     kernel = KernelPCA(2, kernel="rbf", gamma=0.5)
     exact = kernel.fit_transform(standardise(x).T.astype(np.float64))
-    found = find_kernel_components(x, 0)
+    found = embed_by_kernel_components(Genes(names, x), 0)
     assert np.allclose(np.abs(found), np.abs(exact), atol=1e-9)
     monkeypatch.setattr(embedding, "LANDMARKS", 100)
-    near = find_kernel_components(x, 0)
+    near = embed_by_kernel_components(Genes(names, x), 0)
     for axis in range(2):
         assert abs(np.corrcoef(near[:, axis], found[:, axis])[0, 1]) > 0.9
 
 
 @pytest.mark.parametrize("genes", [2, 3, 5])
 def test_umap_of_few_equal_or_constant_genes_has_a_point_for_each(genes: int) -> None:
-    x, _ = profiles(20, genes)
+    x, names = profiles(20, genes)
     x[:, 0] = x[:, 1]
     for values in (x, np.ones_like(x)):
-        points = embed_by_umap(values, describe_genes(values), 0)
+        points = embed_by_umap(Genes(names, values), 0, 15, 0.1)
         assert points.shape == (genes, 2)
         assert np.isfinite(points).all()
 
@@ -175,12 +178,13 @@ def test_rank_distances_match_better_than_where_they_started() -> None:
     x, names = profiles(40, 300)
     x[:, :150] += np.linspace(0, 1, 40, dtype=np.float32)[:, None]  # two halves, not only modules
     genes = Genes(names, x)
-    row, col = bisect(describe_genes(x)[:, :2], 18)
+    points = genes.vectors[:, :2]
+    row, col = bisect(points, 18)
     errors = []
     for places in (
-        place_by_rank_distance(genes, 18, 0)[:2],
+        place_by_rank_distance(genes, points, 18, 0)[:2],
         (row, col),
-        place_at_random(genes, 18, 0)[:2],
+        place_at_random(genes, None, 18, 0)[:2],
     ):
         errors.append(measure_layout(GeneLayout("test", names, *places, (18, 18)), x).rank_error)
     assert errors[0] < 0.95 * errors[1]

@@ -9,35 +9,46 @@ import numpy as np
 import pytest
 
 from core.data.cohort import Cohort
+from core.data.prepare import PreparationSpec
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.errors import InputError
 from core.explain.methods import Recipe
 from core.home import run_folder
+from core.images.layouts import LAYOUTS
+from core.images.placement import TSNE
+from core.models.baselines import BASELINES
 from core.records import Registry
 from core.runs.execute import execute
 from core.runs.explain import load_attribution
 from core.runs.explaining import explain_run
 from core.runs.preflight import preflight
-from core.runs.spec import RunSpec, setting_title
+from core.runs.spec import BEFORE, RunSpec, setting_title
 from core.training.augmentations import AUGMENTATIONS
+from core.training.splits import SPLITS
 from tests.test_training_results import Silent
 
+QUESTION = {"cohort": {"dataset": "0" * 64, "label": "x"}}
 
-def test_a_run_from_before_a_field_is_still_the_same_run() -> None:
-    spec = RunSpec(cohort=Cohort(dataset="0" * 64, label="x"))
-    document = spec.model_dump(mode="json")
-    before = {**document, "layout": {**document["layout"]}, "network": {**document["network"]}}
-    del before["layout"]["reference"], before["network"]["channels"]
-    before |= before.pop("cohort")
-    del before["batch"]
-    canonical = json.dumps(before, sort_keys=True, separators=(",", ":"))
-    assert spec.id == hashlib.sha256(canonical.encode()).hexdigest()[:16]
-    assert RunSpec.parse(before).id == RunSpec.parse(document).id == spec.id
-    with_file = RunSpec.parse({**document, "layout": {"reference": "1" * 64}})
-    with_channels = RunSpec.parse({**document, "network": {"channels": "value_z_rank"}})
-    assert len({spec.id, with_file.id, with_channels.id}) == 3
-    assert RunSpec.from_yaml(with_channels.to_yaml()).id == with_channels.id
+
+def test_a_field_that_is_added_makes_no_other_run_of_the_same_question() -> None:
+    """What was done before is what the field asks for where it isn't said."""
+    before = RunSpec.parse(QUESTION).model_dump(mode="json")
+    for part, fields in BEFORE.items():
+        for name in fields:
+            del before[part][name]
+    same = {part: dict(fields) for part, fields in BEFORE.items()}
+    restored = RunSpec.restore(before)
+    assert restored == RunSpec.parse({**QUESTION, **same})
+    content = restored.model_dump(mode="json", exclude={"cohort": {"batch"}})
+    for part, fields in BEFORE.items():
+        for name in fields:
+            del content[part][name]
+    canonical = json.dumps({"kind": "train", **content}, sort_keys=True, separators=(",", ":"))
+    assert restored.id == hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    others = [{"layout": {"reference": "1" * 64}}, {"network": {"channels": "value_z_rank"}}]
+    ids = {RunSpec.parse({**QUESTION, **same, **other}).id for other in others}
+    assert len({restored.id, *ids}) == 3
 
 
 def test_a_column_that_decides_no_number_makes_no_other_run() -> None:
@@ -65,26 +76,53 @@ def test_each_setting_has_a_title_of_its_own() -> None:
     assert setting_title("seed") == "Seed"
 
 
-def test_another_strength_of_an_augmentation_is_another_run(
+@pytest.mark.parametrize(
+    ("registry", "record", "resting", "others"),
+    [
+        (LAYOUTS, "random", [{"layout": {"name": "random"}}], [{}]),
+        (SPLITS, "kfold", [{"split": {"kind": "kfold"}}], [{}]),
+        (AUGMENTATIONS, "noise", [{"training": {"augmentation": "noise"}}], [{}]),
+        (BASELINES, "logistic_regression", [{}, {"seed": 1}], []),
+        (BASELINES, "linear_svm", [], [{}]),  # computed when a comparison asks for it
+    ],
+)
+def test_a_version_raised_makes_other_runs_of_what_rests_on_it_and_no_more(
+    registry: Registry,
+    record: str,
+    resting: list[dict],
+    others: list[dict],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    spec, other = (
-        RunSpec.parse(
-            {"cohort": {"dataset": "0" * 64, "label": "x"}, "training": {"augmentation": name}}
-        )
-        for name in ("noise", "mixup")
-    )
-    before = spec.id, other.id
-    stronger = Registry(
-        "augmentation",
-        [
-            replace(record, version=2) if record.name == "noise" else record
-            for record in AUGMENTATIONS
-        ],
-    )
-    monkeypatch.setattr("core.runs.spec.AUGMENTATIONS", stronger)
-    assert spec.id != before[0]
-    assert other.id == before[1]
+    def ids(parts: list[dict]) -> list[str]:
+        return [RunSpec.parse({**QUESTION, **part}).id for part in parts]
+
+    before = ids(resting), ids(others)
+    monkeypatch.setitem(registry._records, record, replace(registry[record], version=2))
+    assert not set(ids(resting)) & set(before[0])
+    assert ids(others) == before[1]
+
+
+def test_an_embedding_that_changed_makes_other_runs_of_all_its_layouts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def ids() -> list[str]:
+        names = ("tsne", "deepinsight", "umap")
+        return [RunSpec.parse({**QUESTION, "layout": {"name": name}}).id for name in names]
+
+    before = ids()
+    changed = replace(TSNE, version=2)
+    for name in ("tsne", "deepinsight"):
+        record = replace(LAYOUTS[name], embedding=changed)
+        monkeypatch.setitem(LAYOUTS._records, name, record)
+    assert [one == other for one, other in zip(before, ids(), strict=True)] == [False, False, True]
+
+
+def test_a_preparation_that_gives_other_values_is_another_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = RunSpec.parse(QUESTION).id
+    monkeypatch.setattr(PreparationSpec, "version", 2)
+    assert RunSpec.parse(QUESTION).id != before
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from core.files import write_json
 from core.home import run_folder
 from core.runs.result import RunResult
 from core.runs.spec import RunSpec
-from core.runs.store import RunState, RunStore
+from core.runs.store import RunRecord, RunState, RunStore
 from core.runs.study import class_labels, open_study
 from core.runs.whatif import (
     compare_to_parent,
@@ -46,7 +46,7 @@ def parent(home: Path) -> RunSpec:
     )
 
 
-def finish(spec: RunSpec, y: list[str], predicted: list[str], name: str | None = None) -> str:
+def finish(spec: RunSpec, y: list[str], predicted: list[str], name: str | None = None) -> RunRecord:
     """A finished run that held out the samples s0, s1, …"""
     folder = run_folder(spec.id)
     folder.mkdir(parents=True)
@@ -68,7 +68,7 @@ def finish(spec: RunSpec, y: list[str], predicted: list[str], name: str | None =
     store.submit(spec, name)
     store.claim("cpu")
     store.finish(spec.id, RunState.DONE)
-    return spec.id
+    return store.get(spec.id)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def finish(spec: RunSpec, y: list[str], predicted: list[str], name: str | None =
         (half_the_training, "half of the training samples"),
         (permuted_labels, "labels permuted"),
         (shuffled_layout, "layout random"),
-        (from_weights, "from this run's weights"),
+        (lambda spec: from_weights(spec, spec.id), "from this run's weights"),
         (lambda spec: other_seed(spec, 7), "seed 7"),
         (lambda spec: other_network(spec, "vgg16"), "VGG16"),
     ],
@@ -93,12 +93,12 @@ def finish(spec: RunSpec, y: list[str], predicted: list[str], name: str | None =
 def test_a_child_differs_in_what_it_says(change, words: str | None, parent: RunSpec) -> None:
     child = change(parent)
     assert child.id != parent.id
-    said = describe_difference(parent, child)
+    said = describe_difference(parent, child, parent.id)
     if words is None:
         assert "tumour_type only BRCA, COAD" in said
     else:
         assert said == words
-    assert describe_difference(child, child) == ""
+    assert describe_difference(child, child, child.id) == ""
 
 
 def test_what_cannot_be_asked_is_refused(parent: RunSpec) -> None:
@@ -142,10 +142,9 @@ def test_merged_and_permuted_labels(parent: RunSpec) -> None:
 
 def test_the_effect_is_counted_on_shared_samples(parent: RunSpec) -> None:
     y = list("AAAABBBB")
-    finish(parent, y, list("AAAABBAA"))
-    child = other_seed(parent, 1)
-    finish(child, y[:6], list("BBAABB"))
-    effect = compare_to_parent(parent, child)
+    before = finish(parent, y, list("AAAABBAA"))
+    after = finish(other_seed(parent, 1), y[:6], list("BBAABB"))
+    effect = compare_to_parent(before, after)
     assert effect.shared == 6
     assert effect.lost == ["s0", "s1"]
     assert effect.gained == []
@@ -155,16 +154,16 @@ def test_the_effect_is_counted_on_shared_samples(parent: RunSpec) -> None:
 
 
 def test_merged_classes_count_as_one_for_both(parent: RunSpec) -> None:
-    finish(parent, list("ABAB"), list("BAAB"))
-    child = merged_classes(parent, "A", "B")
-    finish(child, ["A + B"] * 4, ["A + B"] * 4)
-    assert "The same 4 answers" in compare_to_parent(parent, child).sentence()
+    before = finish(parent, list("ABAB"), list("BAAB"))
+    after = finish(merged_classes(parent, "A", "B"), ["A + B"] * 4, ["A + B"] * 4)
+    assert "The same 4 answers" in compare_to_parent(before, after).sentence()
 
 
 def test_permuted_labels_are_not_compared_sample_by_sample(parent: RunSpec) -> None:
-    child = permuted_labels(parent)
+    before = finish(parent, list("AB"), list("AB"))
+    after = finish(permuted_labels(parent), list("AB"), list("AB"))
     with pytest.raises(InputError, match="no sample keeps its class"):
-        compare_to_parent(parent, child)
+        compare_to_parent(before, after)
 
 
 def test_a_series_of_left_out_genes(parent: RunSpec) -> None:

@@ -73,7 +73,7 @@ def test_noisy_copies_of_a_patient_teach_nothing_about_others() -> None:
     assert_at_chance(result.metrics["accuracy"], patients)  # copies aren't independent
 
     def nearest(group: str | None) -> float:
-        study = open_study(spec.model_copy(update={"group": group}))
+        study = open_study(spec.model_copy(update={"cohort": spec.cohort.changed(group=group)}))
         fold = study.folds[0]
         proba = fit_predict_proba(
             "nearest_neighbours", study.x[fold.fitting], study.y[fold.fitting],

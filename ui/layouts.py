@@ -17,7 +17,7 @@ from core.images.references import (
     read_positions,
     reference_file,
 )
-from ui.forms import ask_record
+from ui.forms import ask_field, ask_record, check_fields
 from ui.parts import open_dataset
 from ui.uploads import hold
 
@@ -55,6 +55,8 @@ def ask_layout(
     method = LAYOUTS[ask_record(LAYOUTS, label, key=key, default=default)]
     st.caption(describe_layout(method))
     reference = ask_reference(record, method.needs, key=key) if method.needs else None
+    asked = {name: ask_field(LayoutSpec, name, key=f"{key} {name}") for name in method.fields}
+    check_fields(LayoutSpec, asked)
     sides = [side for side in range(SMALLEST_CANVAS, image_size + 1) if image_size % side == 0]
     side = st.selectbox(
         "Canvas", [0, *sides], key=f"{key} side {image_size}", persist_state="session",
@@ -62,7 +64,7 @@ def ask_layout(
         help=f"{LayoutSpec.model_fields['side'].description} It is enlarged by a whole factor, so "
         "that a pixel of the image belongs to one pixel of the canvas.",
     )  # fmt: skip
-    return LayoutSpec(name=method.name, side=side or None, reference=reference)
+    return LayoutSpec(name=method.name, side=side or None, reference=reference, **asked)
 
 
 def describe_layout(method: LayoutMethod) -> str:
@@ -71,7 +73,7 @@ def describe_layout(method: LayoutMethod) -> str:
     parts = [
         "learns from the training samples" if method.learns else looks[method.needs],
         "each gene on a pixel of its own"
-        if method.one_per_pixel
+        if method.placement.one_per_pixel
         else "**genes may share a pixel**",
         method.reference,
     ]

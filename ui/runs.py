@@ -17,7 +17,7 @@ from core.escape import escape_markdown
 from core.home import home
 from core.jobs.launch import ensure_workers
 from core.jobs.schedule import Expected, expect
-from core.plots.figures import confusion_matrix, learning_curves
+from core.plots.runs import confusion_matrix, learning_curves
 from core.runs.doctor import list_again, reopen, unlisted_runs
 from core.runs.result import headline, load_predictions, load_result
 from core.runs.spec import RunSpec

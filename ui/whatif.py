@@ -53,7 +53,7 @@ def show_whatif(record: RunRecord) -> None:
         if not children:
             return
         several = len(children) > 1
-        differences = [describe_difference(record.spec, child) for _, child in children]
+        differences = [describe_difference(record.spec, child, record.id) for _, child in children]
         st.caption(
             f"{len(children)} runs as one study, each with other genes left out."
             if several
@@ -81,19 +81,19 @@ def ask(
             preflight_apart(child)
     store = RunStore()
     study = f"Genes left out of {record.name} ({record.id[:6]})" if len(children) > 1 else None
-    new = [store.submit(child, name, parent=record.id, study=study)[1] for name, child in children]
+    asked = [store.submit(child, name, parent=record.id, study=study) for name, child in children]
     ensure_workers()
-    if not any(new):
+    if not any(new for _, new in asked):
         st.toast("This was asked before: here is its run.")
-    first = children[0][1].id
+    first = asked[0][0].id
     st.query_params["run"] = first
     st.session_state["last run"] = first
     then()
 
 
 def _one(record: RunRecord, child: RunSpec) -> Children:
-    words = describe_difference(record.spec, child)
-    if child.id == record.id or not words:
+    words = describe_difference(record.spec, child, record.id)
+    if not words:
         st.info("That is this run: nothing would differ.")
         return []
     return [(f"{words[0].upper()}{words[1:]} · {record.spec.title()}", child)]
@@ -234,7 +234,7 @@ QUESTIONS: dict[str, Callable[[RunRecord], Children]] = {
     "on half of the training samples": partial(_simple, half_the_training),
     "on permuted labels (control)": partial(_simple, permuted_labels),
     "on a shuffled layout (control)": partial(_simple, shuffled_layout),
-    "from this run's weights": partial(_simple, from_weights),
+    "from this run's weights": lambda record: _one(record, from_weights(record.spec, record.id)),
     "with another seed": _seed,
     "with another network": _network,
 }
@@ -248,7 +248,7 @@ def show_family(record: RunRecord) -> None:
     children = [other for other in records.values() if other.parent == record.id]
     if parent is not None:
         with st.container(border=True):
-            words = describe_difference(parent.spec, record.spec)
+            words = describe_difference(parent.spec, record.spec, parent.id)
             st.markdown(f"##### What if: {escape_markdown(words)}")
             _open(parent, f"← The run before: {escape_markdown(parent.spec.title())}")
             if record.state == parent.state == RunState.DONE:
@@ -256,7 +256,7 @@ def show_family(record: RunRecord) -> None:
     if children:
         with st.expander(f"{len(children)} what-ifs of this run", expanded=True):
             for child in reversed(children):
-                words = describe_difference(record.spec, child.spec)
+                words = describe_difference(record.spec, child.spec, record.id)
                 found = str(child.state)
                 if child.state == RunState.DONE:
                     found = f"{load_result(child.id).metrics['accuracy']:.1%} right"
@@ -282,7 +282,7 @@ def show_effect(parent: RunRecord, child: RunRecord) -> None:
             "split leaks."
         )
         return
-    effect = compare_to_parent(parent.spec, child.spec)
+    effect = compare_to_parent(parent, child)
     st.markdown(escape_markdown(effect.sentence()))
     table = pd.DataFrame(
         [

@@ -105,9 +105,10 @@ def train_study(options: argparse.Namespace) -> int:
         for spec in specs:
             preflight(spec)
     store = RunStore()
-    submitted = {spec.id: store.submit(spec, study=study.name)[1] for spec in specs}
-    say(f"{study.name}: {len(submitted)} runs, {sum(submitted.values())} of them new")
-    records = _follow_all(store, list(submitted))
+    submitted = [store.submit(spec, study=study.name) for spec in specs]
+    runs = list(dict.fromkeys(record.id for record, _ in submitted))
+    say(f"{study.name}: {len(runs)} runs, {sum(new for _, new in submitted)} of them new")
+    records = _follow_all(store, runs)
     failed = [record for record in records if record.state != RunState.DONE]
     for record in failed:
         say(f"error: run {record.id} {record.state}: {record.reason}")

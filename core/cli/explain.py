@@ -19,10 +19,10 @@ from core.runs.explain import (
     class_regions,
     class_sets,
     describe_regions,
-    fold_layout,
     load_attribution,
 )
 from core.runs.explaining import collect_evidence, explain_run
+from core.runs.fitted import load_fitted
 from core.runs.store import RunStore
 from core.runs.trust import load_evidence
 
@@ -90,7 +90,7 @@ def explain(options: argparse.Namespace) -> int:
     attribution = load_attribution(run, recipe)
     regions = None
     if attribution.maps is not None:
-        layout = fold_layout(run, int(attribution.folds[0]))
+        layout = load_fitted(run, int(attribution.folds[0])).layout
         regions = describe_regions(record.spec, recipe, attribution.maps, layout)
     document = {
         "run": run,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from core.errors import InputError
 from core.explain import computing
 from core.explain.computing import PATCHES, SHAPLEY_ORDERS, Question
+from core.identity import raised_versions
 from core.records import Registry
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Method:
     uses_stage: bool = False
     """Whether it looks at the maps of a stage, which can be chosen."""
     warning: str | None = None
+    version: int = 1
+    """Raised when it gives other scores."""
 
     @property
     def ranks_genes(self) -> bool:
@@ -80,6 +83,8 @@ class BaselineProfile:
     name: str
     title: str
     help: str
+    version: int = 1
+    """Raised when it is another profile."""
 
 
 BASELINE_PROFILES: Registry[BaselineProfile] = Registry(
@@ -315,11 +320,15 @@ class Recipe:
 
     @property
     def stem(self) -> str:
-        """What its files are called: the method, and each choice that is not the default."""
+        """What its files are called: the method, and each choice that is not the default.
+
+        Versions other than the first are named, so that scores of an earlier one aren't shown.
+        """
+        record, baseline = METHODS[self.method], BASELINE_PROFILES[self.baseline]
         parts = [self.method]
         if self.baseline != "mean":
             parts.append(f"from-{self.baseline}")
-        if METHODS[self.method].uses_stage:
+        if record.uses_stage:
             parts.append(f"at-{self.stage or 'default'}")
         if self.against is not None:
             parts.append("against-" + _shorten(self.against))
@@ -327,6 +336,9 @@ class Recipe:
             parts.append("of-" + self.sets[:12])
         if self.towards is not None:
             parts.append("chosen-" + _shorten("\n".join((self.towards, *sorted(self.samples)))))
+        used = {"method": record} | ({"baseline": baseline} if record.uses_baseline else {})
+        for name, version in raised_versions(**used).get("versions", {}).items():
+            parts.append(f"{name}-v{version}")
         return "_".join(parts)
 
 

@@ -18,7 +18,7 @@ Area = np.ndarray | list["Area"]
 """The genes of a set, or areas within it."""
 
 
-def place_by_chromosome(genes: Genes, side: int, seed: int) -> Places:
+def place_by_chromosome(genes: Genes, points: None, side: int, seed: int) -> Places:
     """Chromosome after chromosome, from left to right by position; the rest at the end.
 
     Each chromosome begins a row where the canvas has the rows for that. Genes without a position
@@ -65,7 +65,7 @@ def _along_genome(genes: Genes) -> tuple[np.ndarray, np.ndarray]:
     return np.lexsort((genes.names, start, rank)), np.array([name for name, _ in places])
 
 
-def place_as_treemap(genes: Genes, side: int, seed: int) -> Places:
+def place_as_treemap(genes: Genes, points: None, side: int, seed: int) -> Places:
     """An area for each gene set, and in it areas of the sets within it.
 
     A gene stands in one place, so sets take turns: the one with the most genes that are still

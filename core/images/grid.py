@@ -1,23 +1,14 @@
-"""One gene per pixel: from points in the plane to a grid, and a grid made better by swaps."""
+"""From points in the plane to pixels: assigned, sorted into a grid, or dropped on them."""
 
 import numpy as np
 from scipy.ndimage import uniform_filter
 from scipy.optimize import linear_sum_assignment
+from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.distance import cdist
 
+from core.images.describe import STEPS
 from core.images.places import Genes, Pixels, Places
 
-COMPONENTS = 50
-"""Principal components that describe a gene."""
-EXACT_COMPONENTS = 2000
-"""Samples or genes, whichever are fewer, up to which these are exact."""
-SPARE = 10
-PASSES = 4
-"""Of a random projection: directions beyond those wanted, and looks at all samples and genes."""
-STEPS = 10_000
-"""Steps in the largest value of a component, to which all are rounded."""
-VALUES_AT_A_TIME = 4_000_000
-"""Values that are held in float64 at once."""
 SMALLEST_GAIN = 1e-6 * STEPS**2
 """Of a swap: below that it may be one of rounding."""
 ROUNDS = 10
@@ -30,63 +21,29 @@ EXACT_COSTS = EXACT * 64**2
 """Genes x pixels up to which assignment is exact: 98 MB of costs."""
 
 
-def place_by_components(genes: Genes, side: int, seed: int) -> Places:
-    """Similar genes near each other: components, recursive bisection, refinement of the grid.
+def sort_on_grid(genes: Genes, points: np.ndarray, side: int, seed: int) -> Places:
+    """Points (genes, 2) cut into a grid by recursive bisection, which is then refined.
 
-    Genes are described by their principal components over the samples. The first two are cut in
-    halves, the longer side of the canvas first, until each gene has a pixel. Then pixels are
-    swapped where that moves both genes towards a smoothed copy of the grid, whose smoothing
-    shrinks step by step: self-sorting maps (Strong and Gong 2014, IEEE TMM 16:1045) with the
-    filtered grid of FLAS (Barthel et al. 2023, Computer Graphics Forum 42:e14718).
+    Points are cut in halves, the longer side of the canvas first, until each gene has a pixel.
+    Then pixels are swapped where that moves both genes towards a smoothed copy of the grid, whose
+    smoothing shrinks step by step: self-sorting maps (Strong and Gong 2014, IEEE TMM 16:1045) with
+    the filtered grid of FLAS (Barthel et al. 2023, Computer Graphics Forum 42:e14718).
     """
-    vectors = describe_genes(genes.x)
-    return Places(*refine(vectors, *bisect(vectors[:, :2], side), side, seed))
+    return Places(*refine(genes.vectors, *bisect(points, side), side, seed))
 
 
-def standardise(x: np.ndarray) -> np.ndarray:
-    """Columns of x with mean 0 and norm 1, so that products are correlations; constant ones 0."""
-    z = x - x.mean(axis=0)
-    norm = np.linalg.norm(z, axis=0)
-    constant = norm <= 1e-6 * np.sqrt(len(x)) * np.maximum(np.abs(x).max(axis=0), 1e-30)
-    z /= np.where(constant, 1, norm)
-    z[:, constant] = 0
-    return z
+def place_on_own_pixels(genes: Genes, points: np.ndarray, side: int, seed: int) -> Places:
+    """Points (genes, 2) moved to a pixel of its own for each gene, as `assign` does."""
+    return Places(*assign(points, genes.vectors, side, seed))
 
 
-def describe_genes(x: np.ndarray) -> np.ndarray:
-    """Principal components (genes, at most 50) of standardised genes, signs fixed, in whole steps.
+def drop_on_pixels(genes: Genes, points: np.ndarray, side: int, seed: int) -> Places:
+    """The smallest rectangle around points (genes, 2), and the pixel that each then falls on.
 
-    A step is a ten-thousandth of the largest value. Processors add up products in orders of their
-    own; in float64 their components differ by less than a millionth of a step, so that all of them
-    round to the same steps, and what is compared afterwards doesn't hang on the last bits. The
-    sign of a component is that of its largest value, of equal ones the first gene's.
-    Beyond 2000 samples and genes components are those of a random projection (Halko et al. 2011,
-    SIAM Rev. 53:217), as exact ones take time with the cube of the smaller number.
+    As in the original (Sharma et al. 2019, Sci. Rep. 9:11399) genes may share a pixel.
     """
-    samples, genes = x.shape
-    parts = np.array_split(np.arange(genes), -(-x.size // VALUES_AT_A_TIME))
-
-    def take(part: np.ndarray) -> np.ndarray:
-        return standardise(x[:, part].astype(np.float64))
-
-    if genes < samples and genes <= EXACT_COMPONENTS:
-        z = take(np.arange(genes))
-        values, right = np.linalg.eigh(z.T @ z)
-        scores = (right * np.sqrt(np.maximum(values, 0)))[:, ::-1][:, :COMPONENTS]
-    elif samples <= EXACT_COMPONENTS:
-        _, left = np.linalg.eigh(sum(z @ z.T for z in map(take, parts)))
-        left = left[:, ::-1][:, :COMPONENTS]
-        scores = np.concatenate([take(part).T @ left for part in parts])
-    else:
-        left = np.random.default_rng(0).normal(size=(samples, COMPONENTS + SPARE))
-        for _ in range(PASSES):
-            left, _ = np.linalg.qr(sum(z @ (z.T @ left) for z in map(take, parts)))
-        spread = np.concatenate([take(part).T @ left for part in parts])
-        _, turn = np.linalg.eigh(spread.T @ spread)
-        scores = spread @ turn[:, ::-1][:, :COMPONENTS]
-    steps = np.round(scores * (STEPS / (np.abs(scores).max() or 1.0)))
-    strongest = steps[np.abs(steps).argmax(axis=0), np.arange(steps.shape[1])]
-    return (steps * np.where(strongest < 0, -1, 1)).astype(np.float32)
+    pixels = stretch(turn_to_rectangle(points.astype(np.float64)), side)
+    return Places(*np.rint(pixels).astype(np.int64).T)
 
 
 def bisect(points: np.ndarray, side: int) -> Pixels:
@@ -141,6 +98,23 @@ def stretch(points: np.ndarray, side: int) -> np.ndarray:
     points = points.astype(np.float64) - points.min(axis=0)
     reach = points.max(axis=0)
     return points / np.where(reach > 0, reach, 1) * (side - 1)
+
+
+def turn_to_rectangle(points: np.ndarray) -> np.ndarray:
+    """Turn points (genes, 2) so that the smallest rectangle around them lies along the axes.
+
+    The smallest rectangle shares a direction with an edge of the convex hull (Freeman and Shapira
+    1975, CACM 18:409). Points on a line stay as they are.
+    """
+    try:
+        hull = points[ConvexHull(points).vertices]
+    except (QhullError, ValueError):
+        return points
+    edges = np.roll(hull, -1, axis=0) - hull
+    angles = np.arctan2(edges[:, 1], edges[:, 0])
+    turns = np.array([[np.cos(angles), -np.sin(angles)], [np.sin(angles), np.cos(angles)]])
+    areas = [np.ptp(hull @ turn, axis=0).prod() for turn in turns.transpose(2, 0, 1)]
+    return points @ turns[:, :, int(np.argmin(np.round(areas, 9)))]
 
 
 def refine(vectors: np.ndarray, row: np.ndarray, col: np.ndarray, side: int, seed: int) -> Pixels:

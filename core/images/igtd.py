@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from core.images.grid import bisect, describe_genes, draw_pairs, find_owners, standardise
+from core.images.describe import standardise
+from core.images.grid import bisect, draw_pairs, find_owners
 from core.images.places import Genes, Places
 
 POOL = 1024
@@ -19,12 +20,12 @@ LAST_RANK = 2**14
 """Ranks run from 0 to this, so that a difference fits into 16 bits."""
 
 
-def place_by_rank_distance(genes: Genes, side: int, seed: int) -> Places:
+def place_by_rank_distance(genes: Genes, points: np.ndarray, side: int, seed: int) -> Places:
     """IGTD (Zhu et al. 2021, Sci. Rep. 11:11325): match two rankings of all pairs of genes.
 
     Each pair has a rank by its distance 1 - r and one by the distance of its pixels; the sum of
     the absolute differences is made smaller by swapping pixels. It departs from the publication
-    in three ways. It starts from a bisection of the principal components in place of the file's
+    in three ways. It starts from a bisection of the points (genes, 2) in place of the file's
     order. A swap is judged against 128 genes, drawn anew again and again, in place of all. Many
     disjoint swaps are made at once, between pixels whose greatest distance shrinks from the whole
     side to one, in place of the single best one.
@@ -35,7 +36,7 @@ def place_by_rank_distance(genes: Genes, side: int, seed: int) -> Places:
     ranks = _rank_gene_distances(z, pool)
     pixel_rank = _rank_pixel_distances(side)
     owner = np.full(side * side, -1)
-    row, col = bisect(describe_genes(genes.x)[:, :2], side)
+    row, col = bisect(points, side)
     owner[row * side + col] = np.arange(len(genes))
     reach = float(side - 1)
     while True:

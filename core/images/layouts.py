@@ -1,6 +1,6 @@
 """The layouts on offer, and the one way to fit them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,27 +9,33 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from threadpoolctl import threadpool_limits
 
 from core.errors import InputError
-from core.images.annotated import chromosome_side, place_as_treemap, place_by_chromosome
-from core.images.embedding import (
-    place_as_deepinsight,
-    place_as_deepinsight_kpca,
-    place_as_deepinsight_pca,
-    place_as_deepinsight_umap,
-    place_by_pca,
-    place_by_tsne,
-    place_by_umap,
+from core.identity import Versioned
+from core.images.layout import GeneLayout
+from core.images.placement import (
+    ALONG_CURVE,
+    AS_TREEMAP,
+    ASSIGNED,
+    AT_RANDOM,
+    BY_CHROMOSOME,
+    BY_RANK_DISTANCE,
+    COMPONENTS,
+    IN_ORDER,
+    KERNEL_COMPONENTS,
+    SHARED,
+    SORTED,
+    TREE,
+    TSNE,
+    UMAP,
+    Embedding,
+    Placement,
 )
-from core.images.grid import place_by_components
-from core.images.igtd import place_by_rank_distance
-from core.images.layout import GeneLayout, canvas_side
-from core.images.places import Genes, Places, place_at_random, place_in_order
+from core.images.places import Genes, Places
 from core.images.references import read_gene_sets, read_positions, reference_file
-from core.images.tree import place_by_tree
 from core.records import Registry
 
 
 class LayoutSpec(BaseModel):
-    """Which layout, on how large a canvas."""
+    """Which layout, on how large a canvas, and what its embedding leaves open."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,6 +54,27 @@ class LayoutSpec(BaseModel):
         title="Reference file",
         description="SHA-256 of the gene positions or gene sets that the layout needs.",
     )
+    perplexity: int = Field(
+        30,
+        ge=2,
+        le=200,
+        title="Perplexity",
+        description="Of t-SNE: about so many genes count as a gene's neighbours.",
+    )
+    neighbours: int = Field(
+        15,
+        ge=2,
+        le=200,
+        title="Neighbours",
+        description="Of UMAP: so many genes, itself among them, are joined to each gene.",
+    )
+    least_distance: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        title="Least distance",
+        description="Of UMAP: how near similar genes may come on its map.",
+    )
 
     @field_validator("name")
     @classmethod
@@ -55,19 +82,9 @@ class LayoutSpec(BaseModel):
         return LAYOUTS.check(name)
 
 
-def smallest_side(genes: Genes, image_size: int) -> int:
-    """The smallest canvas that holds the genes, each on a pixel of its own."""
-    return canvas_side(len(genes), image_size)
-
-
-def whole_image(genes: Genes, image_size: int) -> int:
-    """A canvas as large as the image."""
-    return image_size
-
-
 @dataclass(frozen=True)
 class LayoutMethod:
-    """One way to place genes: genes, side, seed -> places."""
+    """One way to place genes: an embedding of theirs, if it learns any, and a placement."""
 
     name: str
     title: str
@@ -75,16 +92,43 @@ class LayoutMethod:
     reference: str
     complexity: str
     """Time and memory for n genes."""
-    learns: bool
-    """Whether places depend on the expression, and so on the training samples."""
-    place: Callable[[Genes, int, int], Places]
     quick_genes: int
     """Genes up to which one thread takes about a second."""
-    one_per_pixel: bool = True
+    placement: Placement
+    embedding: Embedding | None = None
     needs: Literal["positions", "sets"] | None = None
     """The kind of reference file."""
-    side: Callable[[Genes, int], int] = smallest_side
-    """The canvas for an image size where none is given."""
+    version: int = 1
+    """Raised when it is put together otherwise; its two halves have versions of their own."""
+
+    def __post_init__(self) -> None:
+        if self.placement.embeds != (self.embedding is not None):
+            wanted = "an embedding" if self.placement.embeds else "no embedding"
+            raise ValueError(f"The placement of the layout {self.name} takes {wanted}.")
+
+    @property
+    def learns(self) -> bool:
+        """Whether places depend on the expression, and so on the training samples."""
+        return self.embedding is not None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Fields of LayoutSpec that it reads, beside the canvas and the reference file."""
+        return self.embedding.fields if self.embedding else ()
+
+    @property
+    def records(self) -> dict[str, Versioned]:
+        """The records whose numbers it rests on."""
+        halves = {"placement": self.placement, "embedding": self.embedding}
+        return {"layout": self, **{name: half for name, half in halves.items() if half}}
+
+    def place(self, genes: Genes, side: int, spec: LayoutSpec, seed: int) -> Places:
+        """A pixel for each gene."""
+        points = None
+        if self.embedding is not None:
+            fields = {name: getattr(spec, name) for name in self.fields}
+            points = self.embedding.embed(genes, seed, **fields)
+        return self.placement.place(genes, points, side, seed)
 
 
 def check_reference(spec: LayoutSpec) -> None:
@@ -128,24 +172,25 @@ def fit_layout(
             needed.
     """
     method = LAYOUTS[spec.name]
+    placement = method.placement
     check_reference(spec)
     names = np.asarray(genes, dtype=str)
-    order = np.arange(len(names)) if spec.name == "order" else np.argsort(names, kind="stable")
+    order = np.argsort(names, kind="stable") if placement.by_name else np.arange(len(names))
     samples = np.asarray(x if method.learns else x[:0], dtype=np.float32)
     known = Genes(
         names[order],
         samples[:, order],
         reference_file(spec.reference) if spec.reference else None,
     )
-    side = spec.side or method.side(known, image_size)
-    if image_size % side or (method.one_per_pixel and side * side < len(names)):
+    side = spec.side or placement.side(known, image_size)
+    if image_size % side or (placement.one_per_pixel and side * side < len(names)):
         raise InputError(
             f"A canvas of {side} x {side} pixels does not serve {len(names)} genes and images of "
             f"{image_size} x {image_size}: it must hold every gene and divide the image size. "
-            f"Leave the side empty or take {method.side(known, image_size)}."
+            f"Leave the side empty or take {placement.side(known, image_size)}."
         )
     with threadpool_limits(1):
-        row, col, group = method.place(known, side, seed)
+        row, col, group = method.place(known, side, spec, seed)
     back = np.argsort(order, kind="stable")
     return GeneLayout(
         spec.name,
@@ -167,8 +212,8 @@ LAYOUTS = Registry(
             "each on a pixel of its own.",
             reference="Strong and Gong 2014, IEEE TMM 16:1045; Barthel et al. 2023, CGF 42:e14718",
             complexity="n log n time, n memory",
-            learns=True,
-            place=place_by_components,
+            embedding=COMPONENTS,
+            placement=SORTED,
             quick_genes=5000,
         ),
         LayoutMethod(
@@ -177,8 +222,7 @@ LAYOUTS = Registry(
             help="Row by row in the order of the matrix, the rest of the canvas free.",
             reference="Rukhsar et al. 2022, Appl. Sci. 12:1850",
             complexity="n time, n memory",
-            learns=False,
-            place=place_in_order,
+            placement=IN_ORDER,
             quick_genes=20_000,
         ),
         LayoutMethod(
@@ -187,8 +231,7 @@ LAYOUTS = Registry(
             help="Every gene on a random pixel: what a layout is worth shows beside it.",
             reference="",
             complexity="n time, n memory",
-            learns=False,
-            place=place_at_random,
+            placement=AT_RANDOM,
             quick_genes=20_000,
         ),
         LayoutMethod(
@@ -199,19 +242,19 @@ LAYOUTS = Registry(
             reference="van der Maaten 2014, JMLR 15:3221; Linderman et al. 2019, Nat. Methods "
             "16:243; Crouse 2016, IEEE TAES 52:1679",
             complexity="n^2 time (n^3 up to 3000 genes), n memory (n^2 up to 3000 genes)",
-            learns=True,
-            place=place_by_tsne,
+            embedding=TSNE,
+            placement=ASSIGNED,
             quick_genes=100,
         ),
         LayoutMethod(
             name="umap",
             title="UMAP, one gene per pixel",
-            help="A UMAP map of the genes (15 neighbours, least distance 0.1), each then moved to "
+            help="A UMAP map of the genes, each then moved to "
             "a pixel of its own: exactly up to 3000 genes, by bisection and swaps beyond.",
             reference="McInnes et al. 2018, arXiv:1802.03426; Crouse 2016, IEEE TAES 52:1679",
             complexity="n^2 time (n^3 up to 3000 genes), n memory (n^2 up to 3000 genes)",
-            learns=True,
-            place=place_by_umap,
+            embedding=UMAP,
+            placement=ASSIGNED,
             quick_genes=0,
         ),
         LayoutMethod(
@@ -221,8 +264,8 @@ LAYOUTS = Registry(
             "of its own: exactly up to 3000 genes, beyond that the same as the PCA grid.",
             reference="Pearson 1901, Phil. Mag. 2:559; Crouse 2016, IEEE TAES 52:1679",
             complexity="n log n time (n^3 up to 3000 genes), n memory (n^2 up to 3000 genes)",
-            learns=True,
-            place=place_by_pca,
+            embedding=COMPONENTS,
+            placement=ASSIGNED,
             quick_genes=1000,
         ),
         LayoutMethod(
@@ -233,8 +276,8 @@ LAYOUTS = Registry(
             reference="Ward 1963, JASA 58:236; Gruvaeus and Wainer 1972, BJMSP 25:200; "
             "Hilbert 1891, Math. Ann. 38:459",
             complexity="n^2 time, n memory",
-            learns=True,
-            place=place_by_tree,
+            embedding=TREE,
+            placement=ALONG_CURVE,
             quick_genes=4000,
         ),
         LayoutMethod(
@@ -244,8 +287,8 @@ LAYOUTS = Registry(
             "at once: the map as a whole counts, not the nearest neighbours.",
             reference="Zhu et al. 2021, Sci. Rep. 11:11325",
             complexity="n log n time, n memory",
-            learns=True,
-            place=place_by_rank_distance,
+            embedding=COMPONENTS,
+            placement=BY_RANK_DISTANCE,
             quick_genes=600,
         ),
         LayoutMethod(
@@ -255,11 +298,9 @@ LAYOUTS = Registry(
             "the pixel that each gene falls on. Genes on one pixel are averaged.",
             reference="Sharma et al. 2019, Sci. Rep. 9:11399",
             complexity="n^2 time, n memory",
-            learns=True,
-            place=place_as_deepinsight,
+            embedding=TSNE,
+            placement=SHARED,
             quick_genes=100,
-            one_per_pixel=False,
-            side=whole_image,
         ),
         LayoutMethod(
             name="deepinsight_pca",
@@ -268,11 +309,9 @@ LAYOUTS = Registry(
             "are averaged.",
             reference="Sharma et al. 2019, Sci. Rep. 9:11399",
             complexity="n time, n memory",
-            learns=True,
-            place=place_as_deepinsight_pca,
+            embedding=COMPONENTS,
+            placement=SHARED,
             quick_genes=8000,
-            one_per_pixel=False,
-            side=whole_image,
         ),
         LayoutMethod(
             name="deepinsight_umap",
@@ -281,11 +320,9 @@ LAYOUTS = Registry(
             reference="Sharma et al. 2019, Sci. Rep. 9:11399; McInnes et al. 2018, "
             "arXiv:1802.03426",
             complexity="n^2 time, n memory",
-            learns=True,
-            place=place_as_deepinsight_umap,
+            embedding=UMAP,
+            placement=SHARED,
             quick_genes=0,
-            one_per_pixel=False,
-            side=whole_image,
         ),
         LayoutMethod(
             name="deepinsight_kpca",
@@ -295,11 +332,9 @@ LAYOUTS = Registry(
             reference="Sharma et al. 2019, Sci. Rep. 9:11399; Schölkopf et al. 1998, Neural "
             "Comput. 10:1299",
             complexity="n time, n memory (n^3 and n^2 up to 500 genes)",
-            learns=True,
-            place=place_as_deepinsight_kpca,
+            embedding=KERNEL_COMPONENTS,
+            placement=SHARED,
             quick_genes=1000,
-            one_per_pixel=False,
-            side=whole_image,
         ),
         LayoutMethod(
             name="chromosome",
@@ -308,11 +343,9 @@ LAYOUTS = Registry(
             "position; genes without one at the end. Needs a file of gene positions.",
             reference="",
             complexity="n log n time, n memory",
-            learns=False,
-            place=place_by_chromosome,
+            placement=BY_CHROMOSOME,
             quick_genes=20_000,
             needs="positions",
-            side=chromosome_side,
         ),
         LayoutMethod(
             name="treemap",
@@ -321,8 +354,7 @@ LAYOUTS = Registry(
             "the end. Needs a file of gene sets (GMT).",
             reference="Shneiderman and Wattenberg 2001, InfoVis 73",
             complexity="n log n time, n memory",
-            learns=False,
-            place=place_as_treemap,
+            placement=AS_TREEMAP,
             quick_genes=2000,
             needs="sets",
         ),

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from core.errors import InputError
-from core.images.grid import describe_genes
+from core.images.describe import describe_genes
 
 TREE = 3000
 """Genes that the tree is grown from: it takes time and memory with the square of their number."""

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy.linalg import orthogonal_procrustes
 from scipy.stats import rankdata
 
 from core.errors import InputError
-from core.images.grid import standardise
+from core.images.describe import standardise
 from core.images.layout import GeneLayout
 
 NEIGHBOURS = 8
@@ -37,6 +38,9 @@ class Measure:
 @dataclass(frozen=True)
 class LayoutQuality:
     """What `measure_layout` found. The distance of two genes is 1 - r, r Pearson's correlation."""
+
+    version: ClassVar[int] = 1
+    """Raised when one of them is measured otherwise."""
 
     genes: int
     shared: int

@@ -1,17 +1,21 @@
-"""The hierarchical layout: leaves of a correlation tree along a space-filling curve."""
+"""Genes along a line, the leaves of a tree of them, and that line along a curve."""
 
 import numpy as np
 
-from core.images.grid import describe_genes
 from core.images.places import Genes, Pixels, Places
 
 
-def place_by_tree(genes: Genes, side: int, seed: int) -> Places:
-    """Leaf order of Ward's tree of the genes along a Hilbert curve.
+def embed_by_tree(genes: Genes, seed: int) -> np.ndarray:
+    """Place (genes, 1) of each gene in the leaf order of Ward's tree."""
+    return np.argsort(order_leaves(genes.vectors))[:, None]
 
-    A branch of the tree is a patch, and neighbours in the leaf order are neighbours on the canvas.
+
+def place_along_curve(genes: Genes, points: np.ndarray, side: int, seed: int) -> Places:
+    """Genes in the order of their first coordinate along a Hilbert curve.
+
+    Neighbours in that order are neighbours on the canvas, and a branch of a tree is a patch.
     """
-    order = order_leaves(describe_genes(genes.x))
+    order = np.argsort(points[:, 0], kind="stable")
     row, col = hilbert_curve(side)
     places = Places(np.empty(len(genes), dtype=np.int64), np.empty(len(genes), dtype=np.int64))
     places.row[order], places.col[order] = row[: len(genes)], col[: len(genes)]

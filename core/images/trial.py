@@ -5,8 +5,6 @@ A page asks `request_trial` again and again, and shows what stands in the meanti
 
 # ruff: noqa: D102 -- `Job` says what its methods are for
 
-import hashlib
-import json
 import math
 import time
 from collections.abc import Callable
@@ -28,6 +26,7 @@ from core.devices import devices
 from core.errors import Cancelled, DamageError, InputError
 from core.files import UNREADABLE, read_json, write_json
 from core.home import home
+from core.identity import identify, raised_versions
 from core.images.layout import GeneLayout
 from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
 from core.images.quality import LayoutQuality, measure_layout
@@ -36,8 +35,6 @@ from core.jobs.launch import WORKERS, cancel, ensure_workers, find, request
 from core.jobs.record import JobState
 from core.jobs.store import JobStore
 
-VERSION = 3
-"""To be raised when a layout or a measure changes, so that nothing older is shown as its result."""
 STEPS = 4
 """What a trial goes through: reading, preparing, placing, measuring."""
 ASKED_SECONDS = 30.0
@@ -71,7 +68,7 @@ class Trial(BaseModel):
         x = np.asarray(chosen.X)
         names = chosen.var_names.to_numpy().astype(str)
         prepared = Preprocessor.fit(x, names, chosen.uns["scale"], self.preparation)
-        return chosen, prepared, prepared.transform(x)
+        return chosen, prepared, prepared.transform(x, names)
 
     def fit(self, unit: np.ndarray, genes: np.ndarray) -> GeneLayout:
         """Lay out prepared samples; raises InputError as `fit_layout` does."""
@@ -84,17 +81,20 @@ class Trial(BaseModel):
     @property
     def layout_path(self) -> Path:
         """Where the fitted layout stands."""
-        return home() / "layouts" / f"{self.unlabelled._digest()}.npz"
+        return home() / "layouts" / f"{self.unlabelled._identity()}.npz"
 
     @property
     def quality_path(self) -> Path:
         """Where its measures stand."""
-        return home() / "layouts" / f"{self._digest()}.json"
+        return home() / "layouts" / f"{self._identity()}.json"
 
-    def _digest(self) -> str:
+    def _identity(self) -> str:
         document = self.model_dump(mode="json", exclude={"cohort": {"group", "batch"}})
-        document["version"] = VERSION
-        return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
+        records = {
+            "preparation": self.preparation, "quality": LayoutQuality,
+            **LAYOUTS[self.layout.name].records,
+        }  # fmt: skip
+        return identify("layout", document | raised_versions(**records))
 
 
 class LayoutJob(Job):

@@ -86,7 +86,7 @@ class Database:
     def _say_unusable(self, error: sqlite3.DatabaseError) -> StoreError:
         what = f"The list of runs {self.path} can't be used: {error}."
         if not isinstance(error, sqlite3.OperationalError):  # not locked or full, but damaged
-            what += " `python -m core doctor --repair` sets it aside and makes it from the folders."
+            what += " `genecanvas doctor --repair` sets it aside and makes it from the folders."
         return StoreError(what)
 
     @contextmanager

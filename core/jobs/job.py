@@ -1,7 +1,5 @@
 """A job: whatever runs in the background. What it is, what it needs, and how it is found again."""
 
-import hashlib
-import json
 import math
 import time
 from collections.abc import Callable
@@ -14,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.errors import Cancelled, InputError
 from core.home import RUN_ID, home
+from core.identity import identify
 
 KINDS: dict[str, str] = {
     "train": "core.runs.training:TrainJob",
@@ -159,12 +158,6 @@ def stoppable(reporter: Reporter, words: str) -> Callable[[int, int], None]:
             reporter.progress(done, total, f"{done} of {total} {words}")
 
     return tell
-
-
-def identify(kind: str, content: dict[str, Any]) -> str:
-    """16 hexadecimal digits of the SHA-256 over the canonical JSON of a kind and a content."""
-    canonical = json.dumps({"kind": kind, **content}, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 def job_class(kind: str) -> type[Job]:

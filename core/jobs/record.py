@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from core.files import write_json
 from core.jobs.job import Job, Lane
 
 
@@ -94,6 +95,12 @@ class Worker(NamedTuple):
     """None for workers of early versions."""
     lane: Lane = Lane.QUEUE
     slot: int = 0
+
+
+def write_listing(record: JobRecord) -> None:
+    """Write to the job's folder what only the list knows of it, so that the list can be rebuilt."""
+    listed = ("kind", "name", "created", "parent", "study")
+    write_json(record.folder / "listing.json", record.model_dump(mode="json", include=set(listed)))
 
 
 def log_path(folder: Path) -> Path:

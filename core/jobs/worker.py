@@ -19,10 +19,9 @@ from typing import Any, TypeVar
 
 from core.devices import is_out_of_memory, named_devices
 from core.errors import Cancelled, GeneCanvasError, InputError, StoreError
-from core.files import write_json
 from core.jobs.job import KINDS, Lane
 from core.jobs.processor import let_go, prepare_torch
-from core.jobs.record import JobRecord, JobState, Requests, Worker, log_path
+from core.jobs.record import JobRecord, JobState, Requests, Worker, log_path, write_listing
 from core.jobs.store import JobStore
 from core.lease import Lease
 from core.processes import ROOT
@@ -37,8 +36,6 @@ LONGEST_WAIT = 1800
 """Seconds for which a worker waits for a store that is locked, or whose disk is full."""
 NICE = {Lane.INTERACTIVE: 2, Lane.QUEUE: 5}
 """Of a processor that all want, pages get most, then answers to pages, then what is queued."""
-LISTED = ("kind", "name", "created", "parent", "study")
-"""What only the list knows of a job; it is written to the job's folder too."""
 
 Answer = TypeVar("Answer")
 
@@ -225,7 +222,7 @@ def run_one(store: JobStore, record: JobRecord, device: str, stop: Stop) -> None
         log(f"worker {os.getpid()}: {record.kind} {record.id} on {device}, {record.name}")
         try:
             with suppress(OSError):
-                write_json(folder / "listing.json", record.model_dump(mode="json", include=LISTED))
+                write_listing(record)
             if job.uses_torch:
                 prepare_torch(device, record.lane)
             job.run(folder, reporter, device)

@@ -30,6 +30,8 @@ class Baseline:
     """Makes the untrained model from a seed and the number of samples in the smallest class."""
     in_every_run: bool = False
     """Whether each run computes it; the others are computed when a comparison asks for them."""
+    version: int = 1
+    """Raised when it predicts otherwise."""
 
 
 def _build_logistic_regression(seed: int, smallest: int) -> ClassifierMixin:

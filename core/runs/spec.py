@@ -1,17 +1,17 @@
 """RunSpec: everything that decides a run; its hash is the run's identity."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from core.data.cohort import Cohort, nest_cohort
 from core.data.prepare import PreparationSpec
 from core.errors import InputError
-from core.images.layouts import LayoutSpec
+from core.identity import Versioned, identify, raised_versions
+from core.images.layouts import LAYOUTS, LayoutSpec
+from core.models.baselines import BASELINES
 from core.models.spec import NetworkSpec
 from core.plain_yaml import parse_yaml
 from core.records import Registry
@@ -19,12 +19,14 @@ from core.training.augmentations import AUGMENTATIONS
 from core.training.spec import TrainingSpec
 from core.training.splits import SplitSpec
 
-LATER = (("layout", "reference"), ("network", "channels"))
-"""Fields that came after the first runs. At their defaults they don't count for a run's identity,
-so that a run from before them is still the same run."""
-
-FIRST = {"training": {"keep": "best", "variants": 0}}
-"""What runs of 0.1.0 did, where a field that they lack has another default today."""
+BEFORE: dict[str, dict[str, Any]] = {
+    "layout": {"reference": None, "perplexity": 30, "neighbours": 15, "least_distance": 0.1},
+    "network": {"channels": "value", "allow_leak": False},
+    "training": {"keep": "best", "variants": 0},
+}
+"""Fields that came after version 0.1.0, by part, and what was done before there were any. That is
+what specifications without them mean, and where it is asked for they are no part of the identity,
+so that the same question stays the same run. A field that is added to a part belongs here."""
 
 
 class RunSpec(BaseModel):
@@ -44,6 +46,18 @@ class RunSpec(BaseModel):
     training: TrainingSpec = TrainingSpec()
     seed: int = Field(0, ge=0, lt=2**31, title="Seed")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_preset(cls, document: Any) -> Any:
+        """`preset` names a recipe, which holds wherever nothing is said."""
+        if not isinstance(document, dict) or "preset" not in document:
+            return document
+        said = {
+            name: part.model_dump(exclude_unset=True) if isinstance(part, BaseModel) else part
+            for name, part in document.items()
+        }
+        return PRESETS[said.pop("preset")].fill(said)
+
     @field_validator("cohort")
     @classmethod
     def _name_the_class(cls, cohort: Cohort) -> Cohort:
@@ -53,23 +67,36 @@ class RunSpec(BaseModel):
 
     @property
     def id(self) -> str:
-        """The run's identity: 16 hexadecimal digits of the SHA-256 over the canonical JSON."""
-        document = self.model_dump(mode="json", exclude={"cohort": {"batch"}})
-        document |= document.pop("cohort")
-        for part, name in LATER:
-            if document[part][name] == type(getattr(self, part)).model_fields[name].default:
-                del document[part][name]
-        if (version := AUGMENTATIONS[self.training.augmentation].version) > 1:
-            document["training"]["augmentation_version"] = version
-        canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        """The run's identity: the same for the same question, asked of any version.
+
+        A run of an earlier version is stored under the id that it had then.
+        """
+        document = self._deciding()
+        for part, fields in BEFORE.items():
+            for name, value in fields.items():
+                if document[part][name] == value:
+                    del document[part][name]
+        return identify("train", document | raised_versions(**self.records))
+
+    @property
+    def records(self) -> dict[str, Versioned]:
+        """The records whose numbers the run rests on."""
+        return {
+            "preparation": self.preparation,
+            **LAYOUTS[self.layout.name].records,
+            "split": self.split.record,
+            "augmentation": AUGMENTATIONS[self.training.augmentation],
+            **{baseline.name: baseline for baseline in BASELINES if baseline.in_every_run},
+        }
+
+    def _deciding(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude={"cohort": {"batch"}})
 
     @property
     def settings(self) -> dict[str, Any]:
         """All fields that decide a result, by dotted name such as 'network.backbone'."""
         flat: dict[str, Any] = {}
-        document = self.model_dump(mode="json", exclude={"cohort": {"batch"}})
-        for name, value in document.items():
+        for name, value in self._deciding().items():
             if isinstance(getattr(self, name), BaseModel):
                 flat |= {f"{name}.{field}": inner for field, inner in value.items()}
             else:
@@ -127,7 +154,7 @@ class RunSpec(BaseModel):
         Raises InputError when this version doesn't understand it.
         """
         try:
-            earlier = {name: {**fields, **document[name]} for name, fields in FIRST.items()}
+            earlier = {part: {**fields, **document[part]} for part, fields in BEFORE.items()}
         except (KeyError, TypeError):
             raise InputError("It is no specification of a run.") from None
         return cls.parse({**document, **earlier})
@@ -182,9 +209,9 @@ PRESETS: Registry[Preset] = Registry(
         Preset(
             name="recommended",
             title="Recommended",
-            help="What was measured to do best on real tumours (docs/recipes.md): the network's "
-            "own weights stay as they are, and a head that looks at all its stages learns where "
-            "each gene stands.",
+            help="What was measured to do best on real tumours (benchmarks/results/recipes.md): "
+            "the network's own weights stay as they are, and a head that looks at all its stages "
+            "learns where each gene stands.",
             reference="",
             parts={
                 "network": {"image_size": 32, "freeze": "backbone"},

@@ -83,9 +83,9 @@ def half_the_training(spec: RunSpec) -> RunSpec:
     return _change(spec, split={"kind": "learning_curve", "sizes": 2})
 
 
-def from_weights(spec: RunSpec) -> RunSpec:
-    """The same run, begun from the weights that the parent ended with, fold by fold."""
-    return _change(spec, network={"weights": f"run:{spec.id}"})
+def from_weights(spec: RunSpec, run: str) -> RunSpec:
+    """The same run, begun from the weights that the parent, whose id is `run`, ended with."""
+    return _change(spec, network={"weights": f"run:{run}", "allow_leak": False})
 
 
 def other_seed(spec: RunSpec, seed: int) -> RunSpec:
@@ -101,9 +101,10 @@ def other_network(spec: RunSpec, backbone: str) -> RunSpec:
     weights = spec.network.weights
     if weights.startswith(("file:", "run:")):
         weights = "scratch"
+    network = {"backbone": backbone, "weights": weights, "freeze": "nothing", "allow_leak": False}
     return _change(
         spec,
-        network={"backbone": backbone, "weights": weights, "freeze": "nothing"},
+        network=network,
         training={"learning_rate": None},
     )
 
@@ -180,8 +181,11 @@ def read_drop_series(parent: RunRecord, children: Sequence[RunRecord]) -> pd.Dat
     )
 
 
-def describe_difference(parent: RunSpec, child: RunSpec) -> str:
-    """What the child does differently, in a few words; empty when nothing differs."""
+def describe_difference(parent: RunSpec, child: RunSpec, run: str) -> str:
+    """What the child does differently, in a few words; empty when nothing differs.
+
+    `run` is the parent's id.
+    """
     words = [*_describe_samples(parent.cohort, child.cohort), *_describe_genes(parent, child)]
     if child.permute_labels and not parent.permute_labels:
         words.append("labels permuted")
@@ -191,12 +195,12 @@ def describe_difference(parent: RunSpec, child: RunSpec) -> str:
         differ = _differing(parent.network, child.network)
         if "backbone" in differ:
             words.append(child.network.record.title)
-        if differ.get("weights") == f"run:{parent.id}":
+        if differ.get("weights") == f"run:{run}":
             words.append("from this run's weights")
         words += [
             f"{name} {value}"
             for name, value in differ.items()
-            if name != "backbone" and value != f"run:{parent.id}"
+            if name != "backbone" and value != f"run:{run}"
         ]
     if child.split != parent.split:
         halved = parent.split.model_copy(update={"kind": "learning_curve", "sizes": 2})
@@ -283,26 +287,26 @@ class Effect(BaseModel):
         )
 
 
-def compare_to_parent(parent: RunSpec, child: RunSpec) -> Effect:
+def compare_to_parent(parent: RunRecord, child: RunRecord) -> Effect:
     """What a child run changed.
 
     Where a run tested a sample several times its first answer counts: with half of the training
     samples, that of the smaller part.
 
     Args:
-        parent: of a finished run.
-        child: of a finished run; classes that it merged count as one for both.
+        parent: a finished run.
+        child: a finished run; classes that it merged count as one for both.
 
     Raises:
         InputError: the two held out no sample in common, or the child's labels are permuted.
     """
-    if child.permute_labels:
+    if child.spec.permute_labels:
         raise InputError(
             "With permuted labels no sample keeps its class, so the two can't be compared sample "
             "by sample: compare the accuracy with chance."
         )
-    frames = []
-    merged = {parent.cohort.merge.get(old, old): new for old, new in child.cohort.merge.items()}
+    frames, earlier = [], parent.spec.cohort.merge
+    merged = {earlier.get(old, old): new for old, new in child.spec.cohort.merge.items()}
     for run in (parent.id, child.id):
         frame = load_predictions(run).drop_duplicates("sample").set_index("sample")
         frames.append(frame[["true", "predicted"]].replace(merged))

@@ -201,8 +201,7 @@ class Augmentation:
     needs: Literal["counts", "repeats"] | None = None
     """What the training samples must have beside prepared values."""
     version: int = 1
-    """Counts up when the same record varies samples otherwise, as with another strength: from 2 on
-    it is part of a run's identity."""
+    """Raised when it varies samples otherwise, as with another strength."""
 
 
 _MIXUP = "Zhang et al. 2018, arXiv:1710.09412"

@@ -113,6 +113,8 @@ class Split:
     describe: Callable[[SplitSpec], str]
     pools: bool
     """Whether each sample is tested at most once, so that the folds' predictions may be pooled."""
+    version: int = 1
+    """Raised when it divides samples otherwise."""
 
 
 @dataclass(frozen=True)
