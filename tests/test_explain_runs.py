@@ -32,11 +32,11 @@ from core.runs.explain import (
     collect_evidence,
     explain_run,
     explanation_state,
-    fold_layout,
     load_attribution,
     measure_run_skill,
     read_answers,
 )
+from core.runs.fitted import load_fitted
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
@@ -231,7 +231,9 @@ def test_region_methods_rank_regions_and_no_gene(
     assert set(table["fold"]) == {1, 2}
     for fold, own in table.groupby("fold"):
         genes = [gene for names in own["genes"] for gene in names]
-        assert sorted(genes) == sorted(fold_layout(run, fold - 1).genes)  # each stands in one
+        assert sorted(genes) == sorted(
+            load_fitted(run, fold - 1).layout.genes
+        )  # each stands in one
         assert own["size"].tolist() == own["genes"].str.len().tolist()
         assert own["score"].is_monotonic_decreasing
         assert own["rank"].tolist() == own["score"].rank(ascending=False, method="min").tolist()
@@ -253,7 +255,7 @@ def test_regions_hold_the_genes_that_are_painted_on_them(run: str) -> None:
     found, first = load_attribution(run, recipe), class_regions(run, recipe, "KIRC").iloc[0]
     own = found.maps[(found.labels == "KIRC") & (found.folds == 0)].mean(axis=0)
     rows, columns = own.shape
-    layout = fold_layout(run, 0)
+    layout = load_fitted(run, 0).layout
     row, column = (int(n) - 1 for n in re.findall(r"\d+", first["region"]))
     assert first["score"] == pytest.approx(own[row, column])
     down, across = (layout.row + 0.5) / layout.shape[0], (layout.col + 0.5) / layout.shape[1]

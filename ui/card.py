@@ -14,8 +14,7 @@ from core.data.similarity import map_neighbours, map_samples
 from core.data.store import DatasetRecord
 from core.errors import InputError
 from core.escape import escape_markdown
-from core.plots.data import missing_by_class, sample_map, value_ranges
-from core.plots.figures import class_sizes
+from core.plots.data import class_sizes, missing_by_class, sample_map, value_ranges
 from ui.bring import show_corner, show_notes
 from ui.forms import WORDS
 from ui.parts import go_to, open_dataset, say_finding, show_figure
@@ -164,9 +163,9 @@ def locate(
     decided = Choices.model_validate_json(choices)
     data = used_samples(dataset, decided)
     spec = decided.preparation.model_copy(update={"genes": MAP_GENES})
-    x = np.asarray(data.X)
-    prepared = Preprocessor.fit(x, data.var_names.to_numpy(), str(data.uns["scale"]), spec)
-    values = prepared.transform(x)
+    x, genes = np.asarray(data.X), data.var_names.to_numpy()
+    prepared = Preprocessor.fit(x, genes, str(data.uns["scale"]), spec)
+    values = prepared.transform(x, genes)
     if neighbours:
         return data, map_neighbours(values), ["t-SNE 1", "t-SNE 2"]
     scores, share = map_samples(values)

@@ -15,7 +15,7 @@ from core.devices import devices
 from core.errors import DamageError, GeneCanvasError, InputError
 from core.escape import escape_markdown
 from core.home import home
-from core.plots.figures import confusion_matrix, learning_curves
+from core.plots.runs import confusion_matrix, learning_curves
 from core.runs.doctor import list_again, reopen, unlisted_runs
 from core.runs.launch import ensure_workers
 from core.runs.result import headline, load_predictions, load_result

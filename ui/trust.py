@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.errors import DamageError
 from core.escape import escape_markdown
 from core.explain.evidence import judge_data
 from core.explain.measures import MEASURES, Evidence, Light
@@ -153,7 +154,10 @@ def offer_permuted(record: RunRecord) -> None:
 
 def offer_planted(record: RunRecord, recipe: Recipe) -> None:
     """Queue the planted self-test, say where it stands, or explain it by the same recipe."""
-    control = planted_run(record.id)
+    try:
+        control = planted_run(record.id)
+    except DamageError:  # the light says so
+        control = None
     state = control and _find_state(control)
     if control is None or state is None:
         if st.button("Train the planted self-test", key="planted"):

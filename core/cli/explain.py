@@ -21,9 +21,9 @@ from core.runs.explain import (
     collect_evidence,
     describe_regions,
     explain_run,
-    fold_layout,
     load_attribution,
 )
+from core.runs.fitted import load_fitted
 from core.runs.store import RunStore
 from core.runs.trust import load_evidence
 
@@ -91,7 +91,7 @@ def explain(options: argparse.Namespace) -> int:
     attribution = load_attribution(run, recipe)
     regions = None
     if attribution.maps is not None:
-        layout = fold_layout(run, int(attribution.folds[0]))
+        layout = load_fitted(run, int(attribution.folds[0])).layout
         regions = describe_regions(record.spec, recipe, attribution.maps, layout)
     document = {
         "run": run,

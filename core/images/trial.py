@@ -64,7 +64,7 @@ class Trial(BaseModel):
         x = np.asarray(chosen.X)
         names = chosen.var_names.to_numpy().astype(str)
         prepared = Preprocessor.fit(x, names, chosen.uns["scale"], self.preparation)
-        return chosen, prepared, prepared.transform(x)
+        return chosen, prepared, prepared.transform(x, names)
 
     def fit(self, unit: np.ndarray, genes: np.ndarray) -> GeneLayout:
         """Lay out prepared samples; raises InputError as `fit_layout` does."""

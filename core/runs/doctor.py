@@ -21,9 +21,9 @@ from core.errors import InputError, StoreError
 from core.files import UNREADABLE, read_json
 from core.home import RUN_ID, home, run_folder
 from core.images.references import REFERENCE_ID
+from core.runs.fitted import load_fitted
 from core.runs.result import (
     check_kept,
-    load_fold,
     load_predictions,
     load_result,
     load_spec,
@@ -125,7 +125,7 @@ def list_again(run: str) -> RunState:
     if state == RunState.DONE:
         with suppress(InputError):
             for number in range(len(load_result(run).folds)):
-                for row in load_fold(run, number)["history"]:
+                for row in load_fitted(run, number).history:
                     store.add_epoch(run, number, row)
     return state
 
@@ -137,7 +137,7 @@ def damage_of(run: str) -> str | None:
         result = load_result(run)
         load_predictions(run)
         for number in range(len(result.folds)):
-            load_fold(run, number)
+            load_fitted(run, number)
             for name in FOLD_FILES:
                 check_kept(run, f"folds/{number}/{name}")
         for name in result.files:
@@ -168,7 +168,7 @@ def reopen(run: str) -> str:
 
 def _is_whole(run: str, number: int) -> bool:
     try:
-        load_fold(run, number)
+        load_fitted(run, number)
         for name in FOLD_FILES:
             check_kept(run, f"folds/{number}/{name}")
         pd.read_csv(run_folder(run) / f"folds/{number}/predictions.csv")

@@ -12,22 +12,21 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from core.data.prepare import Preprocessor
 from core.errors import Cancelled, DamageError, InputError
 from core.escape import read_csv, write_csv
 from core.explain.evidence import measure_skill
-from core.explain.gene_sets import form_groups
+from core.explain.gene_sets import group_genes
 from core.explain.genes import rank_rows
 from core.explain.measures import Evidence, judge_again
 from core.explain.methods import METHODS, Recipe
 from core.files import UNREADABLE, read_json, write_atomic, write_json
 from core.home import run_folder
 from core.images.layout import GeneLayout
-from core.images.references import read_gene_sets, reference_file
 from core.lease import Lease, is_held
 from core.models.backbones import REGION_CELLS
 from core.processes import start_detached
-from core.runs.result import check_kept, load_predictions, load_result, load_spec
+from core.runs.fitted import load_fitted
+from core.runs.result import load_predictions, load_result, load_spec
 from core.runs.spec import RunSpec
 from core.runs.study import class_labels
 
@@ -315,20 +314,6 @@ def _say_damaged(path: Path) -> DamageError:
     )
 
 
-def fold_layout(run: str, fold: int) -> GeneLayout:
-    """The layout that a fold of a finished run was trained with."""
-    return GeneLayout.load(check_kept(run, f"folds/{fold}/layout.npz"))
-
-
-def group_genes(recipe: Recipe, genes: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """The recipe's gene sets over the genes on an image, as `form_groups` gives them."""
-    method = METHODS[recipe.method]
-    return form_groups(
-        read_gene_sets(reference_file(recipe.sets)), genes, partition=method.partition,
-        most=method.most_sets,
-    )  # fmt: skip
-
-
 def class_sets(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFrame:
     """What a method that scores gene sets found for a class, or for all.
 
@@ -346,7 +331,7 @@ def class_sets(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFrame
         raise InputError(f"{METHODS[recipe.method].title} scores no gene sets.")
     held: dict[str, tuple[int, list[str]]] = {}
     for number in np.unique(found.folds):
-        genes = fold_layout(run, number).genes
+        genes = load_fitted(run, int(number)).layout.genes
         names, members = group_genes(recipe, genes)
         for name, own in zip(names, members, strict=True):
             count, first = held.get(name, (0, genes[own].tolist()))
@@ -389,7 +374,7 @@ def class_regions(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFr
     tables = []
     for label in np.unique(found.labels) if cls is None else [cls]:
         for number in np.unique(found.folds[found.labels == label]):
-            layout = fold_layout(run, int(number))
+            layout = load_fitted(run, int(number)).layout
             row = ((layout.row + 0.5) * rows / layout.shape[0]).astype(int)
             column = ((layout.col + 0.5) * columns / layout.shape[1]).astype(int)
             cells, cell = np.unique(row * columns + column, return_inverse=True)
@@ -440,10 +425,10 @@ def gene_expression(run: str, data: AnnData, gene: str) -> pd.DataFrame:
     spec = load_spec(run)
     data = spec.cohort.select(data)
     for number in range(len(load_result(run).folds)):
-        prepared = Preprocessor.load(check_kept(run, f"folds/{number}/preprocessor.npz"))
+        prepared = load_fitted(run, number).preprocessor
         column = np.flatnonzero(prepared.genes == gene)
         if len(column):
-            values = prepared.log_expression(np.asarray(data.X))[:, column[0]]
+            values = prepared.log_expression(np.asarray(data.X), data.var_names)[:, column[0]]
             return pd.DataFrame(
                 {
                     "sample": data.obs_names,

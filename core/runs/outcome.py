@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from core.data.prepare import Preprocessor
 from core.data.store import read_column
 from core.errors import GeneCanvasError, InputError
 from core.evaluation.intervals import Bootstrap, gather, weigh, weigh_by_name
@@ -24,9 +22,10 @@ from core.home import dataset_folder, home, run_folder
 from core.lease import Lease, is_held
 from core.models.baselines import BASELINES, fit_predict_proba
 from core.processes import start_detached
-from core.runs.result import RunResult, load_fold, load_predictions, load_result, load_spec
+from core.runs.fitted import load_fitted
+from core.runs.result import RunResult, load_predictions, load_result, load_spec
 from core.runs.spec import RunSpec
-from core.runs.study import open_study
+from core.runs.study import open_samples
 
 NETWORK = "network"
 """The name of the run's own model, beside the names of BASELINES."""
@@ -152,15 +151,15 @@ def load_outcome(run: str) -> Outcome:
     spec = load_spec(run)
     table = load_predictions(run)
     table = table[table["fold"].isin(result.scored)]
-    records = [load_fold(run, fold) for fold in result.scored]
+    fitted = [load_fitted(run, fold) for fold in result.scored]
     proba = {NETWORK: table[[f"p_{name}" for name in result.classes]].to_numpy(float)}
     for baseline in BASELINES:
-        fitted = _read_array(_baseline_path(run, baseline.name), len(table))
-        if fitted is not None:
-            proba[baseline.name] = fitted
-        elif all(baseline.name in fold["plain"] for fold in records):
+        kept = _read_array(_baseline_path(run, baseline.name), len(table))
+        if kept is not None:
+            proba[baseline.name] = kept
+        elif all(baseline.name in fold.baselines for fold in fitted):
             proba[baseline.name] = np.concatenate(
-                [fold["plain"][baseline.name] for fold in records]
+                [fold.baselines[baseline.name] for fold in fitted]
             )
     samples = table["sample"].to_numpy().astype(str)
     patients = _patients_of(spec, samples)
@@ -176,9 +175,7 @@ def load_outcome(run: str) -> Outcome:
         folds=folds[order],
         y=np.searchsorted(result.classes, table["true"].to_numpy().astype(str))[order],
         proba={name: values[order] for name, values in proba.items()},
-        validation_loss=np.array(
-            [fold["history"][fold["kept_epoch"] - 1]["validation_loss"] for fold in records]
-        ),
+        validation_loss=np.array([fold.validation_loss for fold in fitted]),
     )
     for model in outcome.proba:
         _read_measures(outcome, model)
@@ -239,14 +236,13 @@ def _compute_baselines(
     progress(done, len(missing))
     for group in alike.values():
         spec = load_spec(group[0])
-        study = open_study(spec)
-        place = pd.Series(np.arange(len(study.samples)), index=study.samples)
+        study = open_samples(spec)
         prepared = []
         for number in load_result(group[0]).scored:
-            parts = load_fold(group[0], number)["parts"]
-            fitting = place[parts["train"] + parts["validation"]].sort_values().to_numpy()
-            fitted = Preprocessor.fit(study.x[fitting], study.genes, study.scale, spec.preparation)
-            prepared.append((fitting, place[parts["test"]].to_numpy(), fitted.transform(study.x)))
+            fitted = load_fitted(group[0], number)
+            fold = fitted.locate(study)
+            x = fitted.preprocessor.transform(study.x, study.genes)
+            prepared.append((fold.fitting, fold.test, x))
         for name in BASELINES.names:
             wanted = [run for run in group if (run, name) in missing]
             if not wanted:

@@ -21,7 +21,7 @@ from core.training.splits import SplitSpec
 
 BEFORE: dict[str, dict[str, Any]] = {
     "layout": {"reference": None, "perplexity": 30, "neighbours": 15, "least_distance": 0.1},
-    "network": {"channels": "value"},
+    "network": {"channels": "value", "allow_leak": False},
     "training": {"keep": "best", "variants": 0},
 }
 """Fields that came after version 0.1.0, by part, and what was done before there were any. That is
