@@ -104,7 +104,7 @@ def write_dataset(folder: Path, x: np.ndarray, genes, labels) -> None:
 
     x = np.asarray(x, dtype=np.float32)
     prepared = Preprocessor.fit(x, list(genes), "log2", PreparationSpec(genes=20_000))
-    np.save(folder / "x.npy", prepared.transform(x))
+    np.save(folder / "x.npy", prepared.transform(x, list(genes)))
     np.save(folder / "genes.npy", prepared.genes)
     np.save(folder / "labels.npy", np.asarray(labels).astype(str))
 

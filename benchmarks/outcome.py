@@ -50,7 +50,7 @@ def main() -> None:
     scores: dict[str, list[float]] = {name: [] for name in (*options.layouts, PLAIN)}
     for number, (train, test) in enumerate(splits.split(x, y)):
         prepared = Preprocessor.fit(x[train], genes, "log2", PreparationSpec(genes=GENES))
-        unit = prepared.transform(x)
+        unit = prepared.transform(x, genes)
         for name in options.layouts:
             started = time.perf_counter()
             layout = fit_layout(unit[train], prepared.genes, LayoutSpec(name=name), SIDE, number)

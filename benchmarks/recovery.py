@@ -22,7 +22,9 @@ from core.explain.consensus import aggregate
 from core.explain.genes import gene_table, recovery
 from core.explain.methods import METHODS, Recipe
 from core.explain.rankings import class_means, rank_correlation
-from core.runs.attribute import choose_samples, open_fold, open_run
+from core.runs.attribute import choose_samples, open_run
+from core.runs.fitted import load_fitted
+from core.runs.result import load_result
 from core.runs.store import RunStore
 
 SAMPLES_PER_CLASS = 12
@@ -35,21 +37,22 @@ Rankings = dict[str, pd.Series]
 def main(prefix: str, truth_file: str, *names: str) -> None:
     """Print a row for each way of ranking genes."""
     run, truth = RunStore().find(prefix).id, pd.read_csv(truth_file)
+    folds = [load_fitted(run, number) for number in range(len(load_result(run).folds))]
     print("| method | AUROC | precision at k | consensus of folds: AUROC | precision at k | "
           "similarity to random weights | untrained AUROC | CPU s |")  # fmt: skip
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for method in names or [m.name for m in METHODS if not m.uses_sets]:
         trained, untrained, similarity, started = [], [], [], time.process_time()
         recipe = Recipe(method)
-        spec, study, device = open_run(run, recipe)
-        for number, fold in enumerate(study.folds):
-            rng = np.random.default_rng(0)
-            chosen = choose_samples(study, fold.test, recipe, SAMPLES_PER_CLASS, rng)
-            prepared, case, _ = open_fold(run, spec, study, number, chosen, recipe, device)
+        _, samples, device = open_run(run, recipe)
+        for fitted in folds:
+            rng, test = np.random.default_rng(0), fitted.locate(samples).test
+            chosen = choose_samples(samples, test, recipe, SAMPLES_PER_CLASS, rng)
+            case, genes = fitted.case(recipe, samples, chosen, device), fitted.preprocessor.genes
             scores = case.explain().scores
             random = replace(case, network=case.untrained).explain().scores
-            trained.append(rank_classes(scores, study.labels[chosen], prepared.genes))
-            untrained.append(rank_classes(random, study.labels[chosen], prepared.genes))
+            trained.append(rank_classes(scores, samples.labels[chosen], genes))
+            untrained.append(rank_classes(random, samples.labels[chosen], genes))
             similarity.append(np.abs(rank_correlation(scores, random)).mean())
         auroc, precision = recover(trained, truth)
         agreed, agreed_precision = recover([agree(trained)], truth)
@@ -58,13 +61,14 @@ def main(prefix: str, truth_file: str, *names: str) -> None:
               f"{recover(untrained, truth)[0]:.2f} | {time.process_time() - started:.0f} |",
               flush=True)  # fmt: skip
     welch, logistic = [], []
-    for number, fold in enumerate(study.folds):
-        prepared, _, _ = open_fold(run, spec, study, number, fold.test[:1], Recipe(), device)
-        x, y = prepared.transform(study.x[fold.fitting]), study.labels[fold.fitting]
-        log = prepared.log_expression(study.x[fold.fitting])
+    for fitted in folds:
+        prepared, fitting = fitted.preprocessor, fitted.locate(samples).fitting
+        x = prepared.transform(samples.x[fitting], samples.genes)
+        y = samples.labels[fitting]
+        log = prepared.log_expression(samples.x[fitting], samples.genes)
         welch.append(
             {name: -gene_table(x, y, log, y, prepared.genes, name).set_index("gene")["fdr"].rank()
-             for name in study.classes}
+             for name in samples.classes}
         )  # fmt: skip
         model = LogisticRegression(max_iter=1000).fit((x - x.mean(axis=0)) / x.std(axis=0), y)
         logistic.append(

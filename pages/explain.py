@@ -7,7 +7,9 @@ import streamlit as st
 from core.escape import escape_markdown
 from core.explain.genes import top_rows
 from core.explain.methods import METHODS, Recipe
-from core.runs.explain import RunAttribution, explanation_state, fold_layout
+from core.runs.explain import RunAttribution
+from core.runs.explaining import explanation_state
+from core.runs.fitted import load_fitted
 from core.runs.result import headline, load_result
 from core.runs.store import RunRecord
 from ui.explain import (
@@ -47,7 +49,7 @@ VIEWS = {
 def show_genes(record: RunRecord, recipe: Recipe, cls: str, table: pd.DataFrame) -> None:
     """Map and table beside each other; below them the gene and the list chosen in either."""
     found = read_attribution(record.id, recipe)
-    layout = fold_layout(record.id, int(found.folds[0]))
+    layout = load_fitted(record.id, int(found.folds[0])).layout
     table, name = add_ids(table), f"{record.id}_{recipe.stem}_{cls}"
     left, right = st.columns(2, gap="large")
     with right:
@@ -119,7 +121,7 @@ def say_folds(found: RunAttribution) -> None:
     if len(np.unique(found.folds)) > 1:
         st.caption(
             f"Of fold {found.folds.min() + 1}: each fold has a layout, and so regions, of its own. "
-            "`python -m core explain` gives those of all folds."
+            "`genecanvas explain` gives those of all folds."
         )
 
 
@@ -160,7 +162,7 @@ def show_page() -> None:
     if recipe is None or not is_computed(record, recipe):
         return
     found, table = read_attribution(record.id, recipe), read_genes(record.id, recipe, cls)
-    layout = fold_layout(record.id, load_result(record.id).scored[0])
+    layout = load_fitted(record.id, load_result(record.id).scored[0]).layout
     say_trust(record.id, found, recipe, cls)
     warn_of_regions(record.spec, found, recipe, layout, cls)
     view = st.segmented_control(

@@ -1,4 +1,4 @@
-"""Answers of finished runs that are known, whatever a few epochs have taught a network."""
+"""Small runs, and answers of finished ones that are known, whatever these have learned."""
 
 from typing import Any
 
@@ -9,6 +9,30 @@ from core.escape import write_csv
 from core.files import read_json, write_json
 from core.home import run_folder
 from core.runs.result import hash_kept, load_predictions, load_result
+from core.runs.spec import RunSpec
+
+
+def make(dataset: str, **fields) -> RunSpec:
+    """A run of an epoch on the classes "type" of samples of a "patient" each."""
+    cohort = take_cohort(fields, dataset=dataset, label="type", group="patient")
+    return RunSpec.parse(
+        {
+            "cohort": cohort,
+            "network": {"image_size": 32, "pool": 2},
+            "training": {"epochs": 1, "precision": "float32"},
+        }
+        | fields
+    )
+
+
+def rewrite(run: str, name: str, **fields) -> None:
+    """Change fields of a JSON file that a finished run answers for; None takes one out."""
+    folder = run_folder(run)
+    document = read_json(folder / name) | fields
+    kept = {field: value for field, value in document.items() if value is not None}
+    write_json(folder / name, kept)
+    result = read_json(folder / "result.json")
+    write_json(folder / "result.json", {**result, "files": hash_kept(folder)})
 
 
 def guess(run: str) -> None:

@@ -73,7 +73,7 @@ def test_a_plain_model_gets_93_to_97_percent_on_other_patients() -> None:
         prepared = Preprocessor.fit(
             data.X[train], data.var_names, "counts", PreparationSpec(genes=1000)
         )
-        unit = prepared.transform(data.X)
+        unit = prepared.transform(data.X, data.var_names)
         proba = fit_predict_proba(
             "logistic_regression", unit[train], np.unique(labels, return_inverse=True)[1][train],
             unit[test], len(TYPES), seed=0,

@@ -12,9 +12,11 @@ from core.data.cohort import Cohort
 from core.data.store import list_datasets, load_dataset
 from core.explain.methods import Recipe
 from core.runs.doctor import examine
-from core.runs.explain import explain_run, gene_expression, load_attribution
+from core.runs.explain import gene_expression, load_attribution
+from core.runs.explaining import explain_run
+from core.runs.fitted import load_fitted
 from core.runs.outcome import NETWORK, load_outcome
-from core.runs.result import load_fold, load_predictions, load_result
+from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore
 from tests.earlier_homes import HOMES, unpack_home
@@ -79,10 +81,10 @@ def test_the_first_version_kept_the_best_epoch_and_drew_augmentations_anew(earli
         training = record.spec.training
         if earlier == "0_1_0":
             assert (training.keep, training.variants) == ("best", 0)
-        fold = load_fold(record.id, 0)
-        losses = [row["validation_loss"] for row in fold["history"]]
+        fold = load_fitted(record.id, 0)
+        losses = [row["validation_loss"] for row in fold.history]
         best = 1 + int(np.argmin(losses))
-        assert fold["kept_epoch"] == (best if training.keep == "best" else len(losses))
+        assert fold.kept_epoch == (best if training.keep == "best" else len(losses))
 
 
 def test_samples_are_explained_by_the_network_that_had_not_seen_them(earlier: str) -> None:
@@ -97,25 +99,14 @@ def test_a_network_answers_as_it_did(earlier: str) -> None:
     """The prepared expression, the layout and the head are read as what they were."""
     import torch
 
-    from core.runs.attribute import open_fold, open_run
-    from core.training.calibration import apply_temperature
-    from core.training.loop import predict_proba
-
-    recipe = Recipe("saliency")
     for folds, run in runs_by_folds().items():
-        spec, study, _ = open_run(run, recipe)
-        number = folds - 1
-        test = study.folds[number].test
-        cpu = torch.device("cpu")
-        _, case, _ = open_fold(run, spec, study, number, test, recipe, cpu)
-        temperature = load_fold(run, number).get("temperature", 1.0)
-        proba = apply_temperature(
-            predict_proba(case.network, case.imager, case.x, cpu), temperature
-        )
+        fitted = load_fitted(run, folds - 1)
+        data = load_dataset(fitted.spec.cohort.dataset)
+        proba = fitted.predict(data[fitted.test], device=torch.device("cpu"))
         table = load_predictions(run)
-        table = table[table["fold"] == number]
-        assert table["sample"].tolist() == study.samples[test].tolist()
-        kept = table[[f"p_{name}" for name in study.classes]].to_numpy()
+        table = table[table["fold"] == fitted.fold]
+        assert table["sample"].tolist() == proba.index.tolist() == fitted.test.tolist()
+        kept = table[[f"p_{name}" for name in fitted.classes]].to_numpy()
         # other processors add in another order
         np.testing.assert_allclose(proba, kept, atol=1e-4)
 

@@ -22,21 +22,25 @@ from core.explain.rankings import rank_correlation, top_count, top_shares
 from core.files import write_json
 from core.home import run_folder
 from core.images.references import add_reference
+from core.jobs.job import Lane
+from core.jobs.store import MOST_DEATHS, JobStore
 from core.runs.attribute import PARTS
 from core.runs.execute import Silent, execute
 from core.runs.explain import (
-    cancel_explanation,
     class_genes,
     class_regions,
     class_sets,
-    collect_evidence,
-    explain_run,
-    explanation_state,
-    fold_layout,
     load_attribution,
     measure_run_skill,
     read_answers,
 )
+from core.runs.explaining import (
+    ExplainJob,
+    collect_evidence,
+    explain_run,
+    explanation_state,
+)
+from core.runs.fitted import load_fitted
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
@@ -231,7 +235,9 @@ def test_region_methods_rank_regions_and_no_gene(
     assert set(table["fold"]) == {1, 2}
     for fold, own in table.groupby("fold"):
         genes = [gene for names in own["genes"] for gene in names]
-        assert sorted(genes) == sorted(fold_layout(run, fold - 1).genes)  # each stands in one
+        assert sorted(genes) == sorted(
+            load_fitted(run, fold - 1).layout.genes
+        )  # each stands in one
         assert own["size"].tolist() == own["genes"].str.len().tolist()
         assert own["score"].is_monotonic_decreasing
         assert own["rank"].tolist() == own["score"].rank(ascending=False, method="min").tolist()
@@ -253,7 +259,7 @@ def test_regions_hold_the_genes_that_are_painted_on_them(run: str) -> None:
     found, first = load_attribution(run, recipe), class_regions(run, recipe, "KIRC").iloc[0]
     own = found.maps[(found.labels == "KIRC") & (found.folds == 0)].mean(axis=0)
     rows, columns = own.shape
-    layout = fold_layout(run, 0)
+    layout = load_fitted(run, 0).layout
     row, column = (int(n) - 1 for n in re.findall(r"\d+", first["region"]))
     assert first["score"] == pytest.approx(own[row, column])
     down, across = (layout.row + 0.5) / layout.shape[0], (layout.col + 0.5) / layout.shape[1]
@@ -310,13 +316,26 @@ def test_a_computation_is_cancelled(run: str) -> None:
 
     def cancel(done: int, total: int) -> None:
         assert explanation_state(run, recipe).state != "done"
-        cancel_explanation(run, recipe)
+        raise Cancelled("Cancelled by the user.")
 
     with pytest.raises(Cancelled):
         explain_run(run, recipe, cancel)
     assert explanation_state(run, recipe).state == "missing"
     explain(run, recipe)
     assert explanation_state(run, recipe).state == "done"
+
+
+def test_a_computation_whose_worker_dies_is_shown_as_failed(run: str) -> None:
+    recipe, store = Recipe("gradcam", against="UCEC"), JobStore()
+    store.submit(ExplainJob(about=run, recipe=recipe))
+    assert explanation_state(run, recipe).state == "working"
+    for _ in range(MOST_DEATHS):
+        store.claim("cpu", Lane.INTERACTIVE)
+        assert explanation_state(run, recipe).state == "working"
+        store.reconcile()
+    state = explanation_state(run, recipe)
+    assert state.state == "failed"
+    assert "The worker process died" in state.message
 
 
 def test_a_trust_card_that_was_interrupted_goes_on(run: str) -> None:

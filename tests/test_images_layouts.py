@@ -272,7 +272,7 @@ from core.images.layouts import LayoutSpec, fit_layout
 for counts in np.load(sys.argv[1]).values():
     names = [f"G{number:04d}" for number in range(counts.shape[1])]
     prepared = Preprocessor.fit(counts, names, "counts", PreparationSpec(genes=len(names)))
-    layout = fit_layout(prepared.transform(counts), prepared.genes, LayoutSpec(), 32, 0)
+    layout = fit_layout(prepared.transform(counts, names), prepared.genes, LayoutSpec(), 32, 0)
     print(*layout.row, *layout.col)
 """
 

@@ -17,12 +17,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from core.errors import WeightsError
-from core.home import run_folder, weights_folder
+from core.home import weights_folder
 from core.models.backbones import BACKBONES, Backbone
 from core.models.imagenet import fetch_imagenet
 from core.models.network import build_network, save_network
 from core.models.own_weights import weights_path
 from core.models.spec import NetworkSpec
+from core.models.weights import RunWeights
 
 SQUEEZENET = NetworkSpec(head="position", backbone="squeezenet1_1", image_size=32)
 
@@ -264,20 +265,21 @@ def test_a_missing_file_is_named() -> None:
         build_network(SQUEEZENET.model_copy(update={"weights": "file:nowhere.pth"}), 5, seed=0)
 
 
-def test_a_former_run(home: Path) -> None:
+def test_a_former_run(tmp_path: Path) -> None:
     run = "0123456789abcdef"
     spec = SQUEEZENET.model_copy(update={"weights": f"run:{run}"})
-    with pytest.raises(WeightsError, match=f"Run {run} has no trained network"):
+    with pytest.raises(WeightsError, match=f"a network of run {run} to start from, got none"):
         build_network(spec, 3, seed=0)
     donor = build_network(SQUEEZENET, 3, seed=8)[0]
-    save_network(donor, run_folder(run) / "folds" / "0" / "model.safetensors")
+    start = RunWeights(1, tmp_path / "model.safetensors")
+    save_network(donor, start.path)
     own = donor.state_dict()
 
-    network, sentence = build_network(spec, 3, seed=0)
+    network, sentence = build_network(spec, 3, seed=0, start=start)
+    assert sentence == f"Weights of run {run}, fold 2, from model.safetensors."
     assert all(torch.equal(value, own[name]) for name, value in network.state_dict().items())
-    assert "Random" not in sentence
 
-    network, sentence = build_network(spec, 4, seed=0)
+    network, sentence = build_network(spec, 4, seed=0, start=start)
     same = {name for name, value in network.state_dict().items() if name in own}
     assert all(
         torch.equal(network.state_dict()[name], own[name])

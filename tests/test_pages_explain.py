@@ -17,13 +17,9 @@ from core.explain.measures import MEASURES
 from core.explain.methods import Recipe
 from core.home import download_folder, run_folder
 from core.runs.execute import execute
-from core.runs.explain import (
-    class_genes,
-    class_sets,
-    collect_evidence,
-    explain_run,
-    fold_layout,
-)
+from core.runs.explain import class_genes, class_sets
+from core.runs.explaining import collect_evidence, explain_run
+from core.runs.fitted import load_fitted
 from core.runs.result import load_predictions
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore
@@ -186,7 +182,7 @@ def test_a_region_method_shows_regions_and_no_rank_of_a_gene(run: str) -> None:
     [table] = [frame.value for frame in app.dataframe]
     assert "gene" not in table
     assert table["rank"].iloc[0] == 1
-    layout = fold_layout(run, 0)
+    layout = load_fitted(run, 0).layout
     assert sorted(", ".join(table["genes"]).split(", ")) == sorted(layout.genes)
     app.session_state["explained gene"] = str(layout.genes[3])
     app.run()

@@ -21,8 +21,9 @@ from core.home import dataset_folder, run_folder
 from core.runs.doctor import examine, tidy
 from core.runs.execute import Silent, execute
 from core.runs.explain import load_attribution
+from core.runs.fitted import load_fitted
 from core.runs.outcome import keep_measures, load_outcome
-from core.runs.result import hash_kept, load_fold, load_predictions, load_result
+from core.runs.result import hash_kept, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore, drop_dataset
 from tests.earlier_homes import LATEST, unpack_home
@@ -131,8 +132,10 @@ def test_a_run_that_is_not_understood_stops_no_other(
     (run_folder(lost.id)).mkdir(parents=True)
     (run_folder(lost.id) / "spec.json").write_text(lost.model_dump_json())
     with sqlite3.connect(home / "runs.sqlite") as db:
-        db.execute('UPDATE runs SET spec = \'{"from": "the future"}\' WHERE id = ?', (strange.id,))
-        db.execute("UPDATE runs SET spec = 'torn' WHERE id = ?", (lost.id,))
+        db.execute(
+            'UPDATE jobs SET content = \'{"from": "the future"}\' WHERE id = ?', (strange.id,)
+        )
+        db.execute("UPDATE jobs SET content = 'torn' WHERE id = ?", (lost.id,))
     assert {run.id for run in store.damaged()} == {strange.id, lost.id}
     document = list_json(capsys)
     assert len(document["runs"]) == 3
@@ -259,4 +262,4 @@ def test_what_killed_processes_left_is_removed(runs: dict[int, str], home: Path)
 def test_fold_records_of_another_shape_are_damage(runs: dict[int, str]) -> None:
     (run_folder(runs[1]) / "folds/0/fold.json").write_text('{"history": []}')
     with pytest.raises(DamageError, match=r"folds/0/fold.json of run"):
-        load_fold(runs[1], 0)
+        load_fitted(runs[1], 0)

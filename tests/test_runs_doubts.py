@@ -20,7 +20,7 @@ from core.runs.execute import Silent, execute
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore
-from tests.runs import take_cohort
+from tests.runs import make
 
 
 def add(**columns: list[str]) -> str:
@@ -35,18 +35,6 @@ def add(**columns: list[str]) -> str:
     )
     data.uns = {"scale": "log2", "source": "noise", "notes": []}
     return add_dataset(data, "noise").id
-
-
-def make(dataset: str, **fields) -> RunSpec:
-    cohort = take_cohort(fields, dataset=dataset, label="type", group="patient")
-    return RunSpec.parse(
-        {
-            "cohort": cohort,
-            "network": {"image_size": 32, "pool": 2},
-            "training": {"epochs": 1, "precision": "float32"},
-        }
-        | fields
-    )
 
 
 def doubts(spec: RunSpec) -> dict[str, bool]:

@@ -9,21 +9,23 @@ import pytest
 from anndata import AnnData
 
 from core.cli import main
+from core.compare.comparison import compare_runs
 from core.data.read import read_dataset
 from core.data.simulate import simulate, write_simulated
 from core.data.store import add_dataset, delete_dataset, list_datasets
-from core.errors import InputError
+from core.errors import DamageError, InputError
+from core.explain.evidence import judge_data
 from core.home import run_folder
 from core.runs.execute import Silent, execute
+from core.runs.fitted import load_fitted
 from core.runs.leaks import find_sources
 from core.runs.preflight import preflight, say_consequences
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
-from core.runs.store import RunStore
 from core.runs.study import open_study
 from core.runs.trust import request_permuted
 from core.runs.whatif import from_weights, other_seed, without_value
-from tests.runs import take_cohort
+from tests.runs import make, rewrite
 
 
 def add(name: str, patients: str = "P", samples: str = "S", extra: str = "") -> str:
@@ -46,25 +48,17 @@ def add(name: str, patients: str = "P", samples: str = "S", extra: str = "") -> 
     return add_dataset(data, name).id
 
 
-def make(dataset: str, **fields) -> RunSpec:
-    cohort = take_cohort(fields, dataset=dataset, label="type", group="patient")
-    return RunSpec.parse(
-        {
-            "cohort": cohort,
-            "network": {"image_size": 32, "pool": 2},
-            "training": {"epochs": 1, "precision": "float32"},
-        }
-        | fields
-    )
-
-
 def train(spec: RunSpec) -> RunSpec:
     execute(spec, run_folder(spec.id), Silent())
     return spec
 
 
-def start_from(source: RunSpec, dataset: str | None = None, **fields) -> RunSpec:
-    network = {"image_size": 32, "pool": 2, "weights": f"run:{source.id}"}
+def start_from(
+    source: RunSpec, dataset: str | None = None, *, allow_leak: bool = False, **fields
+) -> RunSpec:
+    network = {
+        "image_size": 32, "pool": 2, "weights": f"run:{source.id}", "allow_leak": allow_leak,
+    }  # fmt: skip
     return make(dataset or source.cohort.dataset, network=network, **fields)
 
 
@@ -168,14 +162,11 @@ def test_runs_from_before_are_read_by_what_they_left() -> None:
     first = train(make(add("noise")))
     second = train(from_weights(first, first.id))
     for spec in (first, second):
-        path = run_folder(spec.id) / "folds/0/fold.json"
-        record = json.loads(path.read_text())
-        del record["learned_from"]
-        path.write_text(json.dumps(record))
+        rewrite(spec.id, "folds/0/fold.json", learned_from=None)
     with pytest.raises(InputError, match=f"Run {second.id}, which went on .*{first.id}"):
         train(start_from(second, seed=3))
     (run_folder(first.id) / "folds/0/fold.json").unlink()
-    with pytest.raises(InputError, match=f"Run {first.id} has no trained network"):
+    with pytest.raises(InputError, match=rf"folds/0/fold\.json of run {first.id} is missing"):
         train(start_from(second, seed=3))
 
 
@@ -210,10 +201,72 @@ def test_the_command_line_says_it_before_anything_is_stored(
     assert not list_datasets()
 
 
-def test_a_control_that_would_leak_is_not_queued() -> None:
-    """Permuted labels are divided in another way, so the source has seen what is tested."""
+def test_a_leak_that_is_allowed_by_name_is_said_on_every_result() -> None:
+    source = train(make(add("noise")))
+    refused = start_from(source, seed=1)
+    with pytest.raises(InputError, match=r"learned from (\d+) of the .*allow_leak") as error:
+        train(refused)
+    count = error.value.args[0].split(" of the ")[0]
+    allowed = start_from(source, seed=1, allow_leak=True)
+    assert allowed.id != refused.id
+    assert any(count in said for said in say_consequences(allowed))
+    train(allowed)
+    result = load_result(allowed.id)
+    [finding] = [finding for finding in result.findings if finding.code == "leak"]
+    assert finding.decisive
+    assert finding.message.startswith(f"{count} of the ")
+    assert finding.message in result.notes
+    assert finding.message in compare_runs([allowed.id]).notes
+    assert judge_data(result.findings).light == "red"
+    child = train(start_from(allowed, seed=1, allow_leak=True))  # and so do those that go on
+    assert any(finding.code == "leak" for finding in load_result(child.id).findings)
+    with pytest.raises(InputError, match=f"{source.id}.* learned from"):
+        train(from_weights(allowed, allowed.id))  # it has to be allowed anew
+
+
+def test_allowing_a_leak_is_part_of_a_run_only_where_it_is_allowed() -> None:
+    spec = start_from(train(make(add("noise"))), seed=1)
+    document = spec.model_dump(mode="json")
+    del document["network"]["allow_leak"]
+    assert RunSpec.parse(document).id == spec.id
+    with pytest.raises(InputError, match="allow_leak is for weights of a run"):
+        make(spec.cohort.dataset, network={"allow_leak": True})
+
+
+def test_an_allowed_leak_takes_the_network_that_has_seen_least() -> None:
+    """Of three folds, each tested on one site, the one that had not seen most of what is tested."""
+    source = train(make(add("noise"), split={"kind": "leave_one_batch_out", "batch": "site"}))
+    few = [f"S{n}" for n in range(12, 60) if n // 2 % 3 == 0]
+    child = start_from(source, leave_out=few, seed=3, allow_leak=True)
+    study = open_study(child)
+    [found] = find_sources(child, study)
+    tested = set(study.samples[study.folds[0].test])
+    seen = [len(tested - set(load_fitted(source.id, fold).test)) for fold in range(3)]
+    assert seen[found.fold] == min(seen) > 0
+    assert max(seen) > min(seen)
+
+
+def test_permuted_labels_are_no_leak_of_weights_that_learned_the_true_ones() -> None:
+    """The control is divided in another way, yet nothing that was learned tells its labels."""
     source = train(make(add("noise")))
     child = train(from_weights(source, source.id))
-    with pytest.raises(InputError, match=f"Run {source.id} learned from"):
-        request_permuted(child.id)
-    assert not RunStore().list()
+    control = request_permuted(child.id).spec
+    assert control.permute_labels
+    train(control)
+    [note] = [note for note in load_result(control.id).notes if "Started from" in note]
+    assert "none of the labels" in note
+    again = other_seed(from_weights(control, control.id), 1)
+    for child in (again, again.model_copy(update={"permute_labels": False})):
+        with pytest.raises(InputError, match=f"Run {control.id}.* learned from"):
+            train(child)
+
+
+def test_damage_to_what_a_run_starts_from_is_said() -> None:
+    source = train(make(add("noise")))
+    child = train(from_weights(source, source.id))
+    (run_folder(child.id) / "result.json").unlink()
+    (run_folder(child.id) / "sources.json").write_text("[{")
+    with pytest.raises(DamageError, match=r"sources\.json, which says what .*Delete the file"):
+        train(child)
+    (run_folder(child.id) / "sources.json").unlink()
+    train(child)

@@ -9,11 +9,10 @@ from core.compare.comparison import compare_runs
 from core.compare.learning_curve import measure_curves
 from core.compare.published import SOURCES, list_published, put_beside_published
 from core.compare.samples import find_doubtful_labels, list_answers, view_sample
-from core.data.prepare import Preprocessor
 from core.data.simulate import simulate
 from core.data.store import add_dataset, load_dataset
 from core.errors import InputError
-from core.home import run_folder
+from core.runs.fitted import load_fitted
 from core.runs.outcome import load_outcome
 from core.runs.study import open_study
 from tests.test_runs_compare import finish_run, keep_images
@@ -77,8 +76,8 @@ def test_neighbours_are_training_samples_in_order_of_correlation(dataset: str) -
     sample = outcome.samples[3]
     view = view_sample(outcome, sample, data, most=5)
     study = open_study(outcome.spec)
-    fitted = Preprocessor.load(run_folder(run) / "folds/0/preprocessor.npz")
-    x = fitted.transform(study.x)
+    fitted = load_fitted(run, 0).preprocessor
+    x = fitted.transform(study.x, study.genes)
     place = study.samples.tolist().index(sample)
     painted = dict(zip(fitted.genes, x[place], strict=True))
     assert view.values.tolist() == [painted[gene] for gene in view.layout.genes]

@@ -24,17 +24,18 @@ ON_EXPRESSION = [record.name for record in AUGMENTATIONS if record.on_expression
 ON_IMAGES = [record.name for record in AUGMENTATIONS if record.on_images]
 GENES, CLASSES = 16, 3
 COUNTS = np.random.default_rng(0).negative_binomial(4, 0.02, (12, GENES)).astype(np.float32)
-FITTED = Preprocessor.fit(COUNTS, [f"G{n}" for n in range(GENES)], "counts", PreparationSpec())
+NAMES = [f"G{n}" for n in range(GENES)]
+FITTED = Preprocessor.fit(COUNTS, NAMES, "counts", PreparationSpec())
 
 
 def reads_of(counts: np.ndarray) -> Reads:
-    found = FITTED.reads(counts.astype(np.float32))
+    found = FITTED.reads(counts.astype(np.float32), NAMES)
     return Reads(**{name: torch.as_tensor(array) for name, array in vars(found).items()})
 
 
 def thin(counts: np.ndarray) -> torch.Tensor:
     """Thinned values of (samples, 16 genes), made log2 counts per million + 1 again."""
-    x = torch.from_numpy(FITTED.transform(counts.astype(np.float32)))
+    x = torch.from_numpy(FITTED.transform(counts.astype(np.float32), NAMES))
     known = Known(torch.ones(GENES), torch.ones(GENES), reads=reads_of(counts))
     varied, _ = AUGMENTATIONS["thinning"].on_expression(x, x, known)
     return varied
@@ -70,7 +71,7 @@ def test_all_reads_kept_are_the_values_as_they_were(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(augmentations, "FEWEST_READS", 1.0)
     holes = COUNTS.copy()
     holes[2, 3] = np.nan
-    torch.testing.assert_close(thin(holes), torch.from_numpy(FITTED.transform(holes)))
+    torch.testing.assert_close(thin(holes), torch.from_numpy(FITTED.transform(holes, NAMES)))
 
 
 def test_thinned_reads_are_binomial_and_scaled_to_the_same_library(

@@ -163,9 +163,9 @@ def locate(
     decided = Choices.model_validate_json(choices)
     data = used_samples(dataset, decided)
     spec = decided.preparation.model_copy(update={"genes": MAP_GENES})
-    x = np.asarray(data.X)
-    prepared = Preprocessor.fit(x, data.var_names.to_numpy(), str(data.uns["scale"]), spec)
-    values = prepared.transform(x)
+    x, genes = np.asarray(data.X), data.var_names.to_numpy()
+    prepared = Preprocessor.fit(x, genes, str(data.uns["scale"]), spec)
+    values = prepared.transform(x, genes)
     if neighbours:
         return data, map_neighbours(values), ["t-SNE 1", "t-SNE 2"]
     scores, share = map_samples(values)

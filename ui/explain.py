@@ -11,15 +11,13 @@ from core.models.backbones import REGION_CELLS
 from core.models.spec import NetworkSpec
 from core.runs.explain import (
     RunAttribution,
-    cancel_explanation,
     class_genes,
     class_regions,
     describe_regions,
-    explanation_state,
-    fold_layout,
     load_attribution,
-    request_explanation,
 )
+from core.runs.explaining import cancel_explanation, explanation_state, request_explanation
+from core.runs.fitted import load_fitted
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord
@@ -40,7 +38,7 @@ def read_attribution(run: str, recipe: Recipe) -> RunAttribution:
 def read_genes(run: str, recipe: Recipe, cls: str) -> pd.DataFrame:
     """A class's gene table with each gene's direction and pixel."""
     table = class_genes(run, recipe, cls)
-    layout = fold_layout(run, load_result(run).scored[0])
+    layout = load_fitted(run, load_result(run).scored[0]).layout
     place = {
         gene: f"{row + 1}, {col + 1}"
         for gene, row, col in zip(layout.genes, layout.row, layout.col, strict=True)

@@ -11,7 +11,9 @@ from core.escape import escape_markdown
 from core.explain.methods import METHODS, Recipe
 from core.explain.rankings import kuncheva, top_count
 from core.plots.figures import image_grid
-from core.runs.explain import RunAttribution, explanation_state, fold_layout
+from core.runs.explain import RunAttribution
+from core.runs.explaining import explanation_state
+from core.runs.fitted import load_fitted
 from ui.explain import describe, read_attribution
 from ui.explain_map import mean_scores
 from ui.parts import show_figure
@@ -27,7 +29,7 @@ def show_side_by_side(run: str, recipe: Recipe, cls: str) -> None:
         key="compare what", label_visibility="collapsed",
     )  # fmt: skip
     found = read_attribution(run, recipe)
-    genes = fold_layout(run, int(found.folds[0])).genes
+    genes = load_fitted(run, int(found.folds[0])).layout.genes
     if what == "Classes":
         values = pick_classes(found, genes, cls)
     elif what == "Samples":
@@ -97,7 +99,7 @@ def show_maps(
     scaled: bool,
 ) -> None:
     """The maps on one scale, and how many top genes each pair shares that ranks genes."""
-    layout = fold_layout(run, int(found.folds[0]))
+    layout = load_fitted(run, int(found.folds[0])).layout
     images = np.stack(list(values.values()))
     name = "share of the largest" if scaled else "attribution"
     figure = image_grid(

@@ -13,8 +13,8 @@ from core.images.layout import GeneLayout
 from core.plots.figures import gene_image, let_draw, region_map
 from core.runs.explain import (
     RunAttribution,
-    fold_layout,
 )
+from core.runs.fitted import load_fitted
 from core.runs.result import load_predictions
 from ui.explain import DRAWN, GENE, describe
 from ui.parts import show_figure
@@ -49,7 +49,7 @@ def show_map(
         key="map pointer", help="A click shows one gene; drawn around, genes become a list.",
     )  # fmt: skip
     rows = own if shown == MEAN else wrong if shown == WRONG else np.array([shown])
-    layout = fold_layout(run, int(found.folds[rows[0]]))
+    layout = load_fitted(run, int(found.folds[rows[0]])).layout
     values = mean_scores(found, rows, layout.genes)
     data = pd.DataFrame({"gene": layout.genes, "row": layout.row + 1, "column": layout.col + 1,
                          "attribution": values})  # fmt: skip

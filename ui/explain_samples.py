@@ -7,12 +7,12 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.data.prepare import Preprocessor
 from core.data.similarity import map_neighbours, map_samples
 from core.escape import escape_markdown
 from core.explain.methods import MOST_SAMPLES, Recipe
 from core.plots.data import mark_wrong, sample_map
-from core.runs.result import check_kept, load_predictions, load_result
+from core.runs.fitted import load_fitted
+from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord
 from ui.parts import open_dataset, show_figure
@@ -35,10 +35,9 @@ def read_held_out(run: str) -> pd.DataFrame:
 def place_samples(run: str, neighbours: bool, _spec: RunSpec) -> tuple[np.ndarray, list[str]]:
     """The held-out samples on a map of the genes of the first fold's images, and its axes."""
     fold = load_result(run).scored[0]
-    prepared = Preprocessor.load(check_kept(run, f"folds/{fold}/preprocessor.npz"))
     data = _spec.cohort.select(open_dataset(_spec.cohort.dataset))
     rows = data.obs_names.get_indexer(read_held_out(run)["sample"])
-    values = prepared.transform(np.asarray(data.X)[rows])
+    values = load_fitted(run, fold).prepare(data[rows])
     if neighbours:
         return map_neighbours(values), ["t-SNE 1", "t-SNE 2"]
     scores, share = map_samples(values, 2)

@@ -60,7 +60,8 @@ def read_gene(samples: Trial, gene: str) -> np.ndarray:
 def read_columns(samples: Trial) -> Columns:
     """log2 expression, a gene at a time; what it takes of whole samples is computed once."""
     prepared = prepare(samples)
-    return prepared.preprocessor.columns(np.asarray(prepared.data.X))
+    data = prepared.data
+    return prepared.preprocessor.columns(np.asarray(data.X), data.var_names.to_numpy())
 
 
 def list_genes(genes: list[str]) -> str:

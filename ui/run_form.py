@@ -209,7 +209,9 @@ def ask_network() -> dict[str, Any]:
         key=f"freeze {backbone}", help="Frozen layers keep their initial weights, and what they "
         "give is computed once and kept, so that a retrain takes seconds.",
     )  # fmt: skip
-    network = {"backbone": backbone, "weights": weights, "freeze": freeze}
+    network = {"backbone": backbone, "weights": weights, "freeze": freeze, "allow_leak": False}
+    if weights.startswith("run:"):
+        network["allow_leak"] = ask_field(NetworkSpec, "allow_leak", key="network allow_leak")
     for name in ("image_size", "head"):
         network[name] = ask_field(NetworkSpec, name, key=f"network {name}")
     with st.expander("More network settings"):

@@ -4,13 +4,15 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.errors import DamageError
 from core.escape import escape_markdown
 from core.explain.evidence import judge_data
 from core.explain.measures import MEASURES, Evidence, Light
 from core.explain.methods import METHODS, Recipe
+from core.jobs.launch import ensure_workers
 from core.plots.explain import randomisation_steps, removal_curves
-from core.runs.explain import RunAttribution, explanation_state, measure_run_skill
-from core.runs.launch import ensure_workers
+from core.runs.explain import RunAttribution, measure_run_skill
+from core.runs.explaining import explanation_state
 from core.runs.result import load_result
 from core.runs.store import RunRecord, RunState, RunStore
 from core.runs.trust import (
@@ -153,7 +155,10 @@ def offer_permuted(record: RunRecord) -> None:
 
 def offer_planted(record: RunRecord, recipe: Recipe) -> None:
     """Queue the planted self-test, say where it stands, or explain it by the same recipe."""
-    control = planted_run(record.id)
+    try:
+        control = planted_run(record.id)
+    except DamageError:  # the light says so
+        control = None
     state = control and _find_state(control)
     if control is None or state is None:
         if st.button("Train the planted self-test", key="planted"):

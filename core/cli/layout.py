@@ -40,10 +40,10 @@ def lay_out(options: argparse.Namespace) -> int:
     chosen = LayoutSpec(**given.get("layout", {}))
     take_roles(options)
     data = Cohort(**given_cohort(options)).select(read_data(options))
-    prepared = Preprocessor.fit(data.X, data.var_names.to_numpy(), data.uns["scale"], preparation)
-    layout = fit_layout(
-        prepared.transform(data.X), prepared.genes, chosen, options.image_size, options.seed
-    )
+    genes = data.var_names.to_numpy()
+    prepared = Preprocessor.fit(data.X, genes, data.uns["scale"], preparation)
+    unit = prepared.transform(data.X, genes)
+    layout = fit_layout(unit, prepared.genes, chosen, options.image_size, options.seed)
     layout.save(options.out)
     document = {
         "out": str(options.out),

@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from core.runs.result import load_fold, load_predictions, load_result, load_spec
+from core.runs.fitted import load_fitted
+from core.runs.result import load_predictions, load_result, load_spec
 from core.training.augmentations import AUGMENTATIONS
 
 FEW = 30
-"""With half as many training samples a class, a network was ten points behind (docs/recipes.md)."""
+"""With half as many training samples per class, a network was ten points behind
+(benchmarks/results/recipes.md)."""
 FALLING = 0.02
 """Share by which the validation loss still fell in the last tenth of the epochs."""
 
@@ -15,7 +17,7 @@ def explain_gap(run: str) -> list[str]:
     """Sentences on why a finished run may be below logistic regression, the facts first.
 
     Empty where it isn't below, by however little. What is said of settings was measured
-    (docs/recipes.md).
+    (benchmarks/results/recipes.md).
 
     Raises:
         InputError: the run has no result.
@@ -40,7 +42,7 @@ def explain_gap(run: str) -> list[str]:
             f"There are about {each:.0f} training samples a class, and a network has more to learn "
             "from them than a linear model."
         )
-    histories = [load_fold(run, k)["history"] for k in result.scored]
+    histories = [load_fitted(run, k).history for k in result.scored]
     losses = [[row["validation_loss"] for row in history] for history in histories]
     if all(_falls(fold) for fold in losses):
         said.append("The validation loss was still falling at the end: more epochs may help.")

@@ -9,8 +9,9 @@ import pandas as pd
 from core.compare.settings import name_setup, split_settings
 from core.evaluation.curve import fit_power_law
 from core.evaluation.metrics import METRICS
+from core.runs.fitted import load_fitted
 from core.runs.outcome import NETWORK, Outcome
-from core.runs.result import load_fold, load_predictions
+from core.runs.result import load_predictions
 
 DRAWS = 1000
 """How often patients and runs are drawn anew for the range of the extrapolation."""
@@ -59,7 +60,7 @@ def measure_curves(outcomes: Sequence[Outcome], metric: str) -> list[LearningCur
     differing, _ = split_settings([outcome.settings for outcome in runs])
     setups: dict[str, list[Outcome]] = {}
     for outcome in runs:
-        setups.setdefault(outcome.spec.model_dump_json(exclude={"seed"}), []).append(outcome)
+        setups.setdefault(outcome.spec.key_without("seed"), []).append(outcome)
     found = []
     for members in setups.values():
         name = name_setup(members[0].spec, differing)
@@ -79,12 +80,12 @@ def _draw_scores(outcome: Outcome, metric: str) -> tuple[np.ndarray, dict[str, n
     weights = np.vstack([np.ones(len(number)), counts[:, number]])
     sizes, scores = [], {model: [] for model in MODELS}
     for fold, rows in table.groupby("fold"):
-        record = load_fold(outcome.run, fold)
-        sizes.append(len(record["parts"]["train"]) + len(record["parts"]["validation"]))
+        fitted = load_fitted(outcome.run, fold)
+        sizes.append(len(fitted.train) + len(fitted.validation))
         order = np.argsort(rows["sample"].to_numpy().astype(str))
         proba = {
             NETWORK: rows[[f"p_{name}" for name in classes]].to_numpy(float),
-            "logistic_regression": np.array(record["plain"]["logistic_regression"]),
+            "logistic_regression": fitted.baselines["logistic_regression"],
         }
         y = np.searchsorted(classes, rows["true"].to_numpy().astype(str))[order]
         for model, values in proba.items():

@@ -8,13 +8,12 @@ import pandas as pd
 from anndata import AnnData
 
 from core.compare.settings import name_settings, name_setup
-from core.data.prepare import Preprocessor
 from core.errors import InputError
 from core.evaluation.differences import paired_interval
 from core.evaluation.labels import confident_classes
 from core.images.layout import GeneLayout
+from core.runs.fitted import load_fitted
 from core.runs.outcome import NETWORK, Outcome
-from core.runs.result import check_kept, load_fold
 
 JUDGES = (NETWORK, "logistic_regression")
 """Whose held-out probabilities a label is held against."""
@@ -144,23 +143,22 @@ def view_sample(outcome: Outcome, sample: str, data: AnnData, most: int = 10) ->
     if not len(tests):
         raise InputError(f"Run {outcome.run} did not test the sample {sample!r}.")
     fold = int(outcome.folds[tests[0]])
-    fitted = Preprocessor.load(check_kept(outcome.run, f"folds/{fold}/preprocessor.npz"))
-    layout = GeneLayout.load(check_kept(outcome.run, f"folds/{fold}/layout.npz"))
-    train = load_fold(outcome.run, fold)["parts"]["train"]
+    fitted = load_fitted(outcome.run, fold)
+    prepared, layout, train = fitted.preprocessor, fitted.layout, fitted.train
     data = outcome.spec.cohort.select(data)
     place = pd.Series(np.arange(data.n_obs), index=data.obs_names.astype(str))
     at = place[[sample, *train]].to_numpy()
-    values = fitted.transform(np.asarray(data.X[at], dtype=np.float32))
-    scaled = (values - fitted.mean) / np.maximum(fitted.unit_sd, 1e-6)
+    values = fitted.prepare(data[at])
+    scaled = (values - prepared.mean) / np.maximum(prepared.unit_sd, 1e-6)
     scaled -= scaled.mean(axis=1, keepdims=True)
     scaled /= np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1e-12)
     likeness = scaled[1:] @ scaled[0]
     nearest = np.argsort(-likeness, kind="stable")[:most]
     labels = data.obs[outcome.spec.cohort.label].astype(str)
-    chosen = np.array(train)[nearest]
+    chosen = train[nearest]
     return SampleView(
         layout=layout,
-        values=values[0][pd.Index(fitted.genes).get_indexer(layout.genes)],
+        values=values[0][pd.Index(prepared.genes).get_indexer(layout.genes)],
         neighbours=pd.DataFrame(
             {
                 "sample": chosen,

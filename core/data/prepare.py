@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import DamageError, InputError
@@ -29,6 +30,9 @@ RANK_STEPS = 101
 """Training quantiles by which a value's rank is found."""
 VALUES_AT_A_TIME = 4_000_000
 """Matrices are worked on in parts of some genes, so that no second one is needed beside them."""
+
+Absent = Literal["refuse", "mean"]
+"""What is done about genes that a matrix lacks: refuse it, or put their training mean."""
 
 
 class PreparationSpec(BaseModel):
@@ -281,19 +285,32 @@ class Preprocessor:
         """(genes,) ids of the kept genes."""
         return self.all_genes[self.index]
 
-    def log_expression(self, x: np.ndarray) -> np.ndarray:
-        """log2 expression (samples, kept genes) float32 of a matrix with all genes.
+    def log_expression(self, x: np.ndarray, genes: Sequence[str]) -> np.ndarray:
+        """log2 expression (samples, kept genes) float32, `x` and `genes` as in `transform`.
 
         After the floor and with missing values filled, before anything across genes or per gene.
+        """
+        return self.columns(x, genes).filled(self.index, self.fill)
+
+    def transform(
+        self, x: np.ndarray, genes: Sequence[str], *, absent: Absent = "refuse"
+    ) -> np.ndarray:
+        """Values in [0, 1], (samples, kept genes) float32.
+
+        Genes are found by their ids: their order doesn't matter, and genes that training did not
+        know are passed over, in the library size too.
+
+        Args:
+            x: (samples, any genes) expression on the scale of training; NaN where it is missing.
+            genes: gene ids of the columns.
+            absent: what is done about genes that are needed and not there. `mean` paints the
+                training mean of the prepared values, so that such a gene says nothing about a
+                sample; library sizes and what is done across genes then miss it.
 
         Raises:
-            InputError: another number of genes than the preprocessor was fitted on.
+            InputError: genes that are needed are not there, or stand there twice.
         """
-        return self.columns(x).filled(self.index, self.fill)
-
-    def transform(self, x: np.ndarray) -> np.ndarray:
-        """Values in [0, 1], (samples, kept genes) float32, of a matrix with all genes."""
-        columns = self.columns(x)
+        columns = self.columns(x, genes, absent=absent)
         across = None
         if self.spec.across != "none":
             whole = columns.filled(np.arange(len(self.all_genes)), self.fill)
@@ -305,32 +322,75 @@ class Preprocessor:
             unit[:, at] = _to_unit(
                 values, self.spec.scaling, self.low[at], self.high[at], self.steps[:, at]
             )
+        if absent == "mean":
+            lacking = ~np.isin(self.genes, genes)
+            unit[:, lacking] = self.mean[lacking]
         return unit
 
-    def reads(self, x: np.ndarray) -> Reads:
+    def reads(self, x: np.ndarray, genes: Sequence[str]) -> Reads:
         """The counts behind prepared values, for who draws other counts of the same samples.
+
+        Args:
+            x: (samples, any genes) counts.
+            genes: gene ids of the columns.
 
         Raises:
             InputError: the values are no counts, or their preparation needs more than them.
         """
         check_reads(self.spec, self.scale)
-        columns = self.columns(x)
+        columns = self.columns(x, genes)
         return Reads(
             columns.x[:, self.index], columns.per_million, columns.floor, self.low, self.high
         )
 
-    def columns(self, x: np.ndarray) -> "Columns":
-        """log2 expression of a matrix with all genes, to be read some genes at a time.
+    def columns(
+        self, x: np.ndarray, genes: Sequence[str], *, absent: Absent = "refuse"
+    ) -> "Columns":
+        """log2 expression of all genes of training, to be read some genes at a time.
 
-        Raises:
-            InputError: another number of genes than the preprocessor was fitted on.
+        Arguments and errors are those of `transform`.
         """
-        if x.shape[1] != len(self.all_genes):
-            raise InputError(
-                f"Expected {len(self.all_genes)} genes as in training, got {x.shape[1]}."
-            )
-        x = np.asarray(x, dtype=np.float32)
+        x = self._align(np.asarray(x, dtype=np.float32), np.asarray(genes, dtype=str), absent)
         return Columns(x, self.scale, self.spec, self.reference, self.log_library)
+
+    @property
+    def needed(self) -> np.ndarray:
+        """Gene ids without which a sample can't be prepared.
+
+        All that training had where a value depends on other genes (library sizes of counts, what
+        is done across genes); else those that are kept.
+        """
+        depends = self.scale == "counts" or self.spec.across != "none"
+        return self.all_genes if depends else self.genes
+
+    def _align(self, x: np.ndarray, genes: np.ndarray, absent: Absent) -> np.ndarray:
+        """`x` with the genes of training in their order; NaN where it lacks one."""
+        if x.ndim != 2 or x.shape[1] != len(genes):
+            raise InputError(f"Expected a column for each of {len(genes)} genes, got {x.shape}.")
+        if np.array_equal(genes, self.all_genes):
+            return x
+        index = pd.Index(genes)
+        twice = np.unique(genes[index.duplicated() & np.isin(genes, self.needed)])
+        if len(twice):
+            raise InputError(
+                f"{_few(twice)} stand there more than once, so which column is meant can't be told."
+            )
+        first = np.flatnonzero(~index.duplicated())
+        found = index[first].get_indexer(self.all_genes)
+        lacking = self.needed[~np.isin(self.needed, genes)]
+        if len(lacking) and absent == "refuse":
+            raise InputError(
+                f"{_few(lacking)} are missing of the {len(self.needed):,} genes that are needed. "
+                "Add them, or ask for their training mean instead (absent: mean)."
+            )
+        if len(lacking) == len(self.needed):
+            raise InputError(
+                f"None of the {len(self.needed):,} genes that are needed is there: expected ids "
+                f"such as {self.needed[0]}, got ids such as {genes[0] if len(genes) else 'none'}."
+            )
+        aligned = x[:, first[found]]
+        aligned[:, found < 0] = np.nan
+        return aligned
 
     def save(self, path: Path) -> None:
         """Write everything to an npz file without pickle, atomically."""
@@ -379,6 +439,12 @@ def _from_first(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         "distribution": nothing,
         "steps": np.empty((0, len(found["index"])), np.float32),
     }
+
+
+def _few(genes: np.ndarray) -> str:
+    """How many genes, and which the first are."""
+    more = ", …" if len(genes) > 5 else ""
+    return f"{len(genes):,} genes ({', '.join(genes[:5])}{more})"
 
 
 def check_reads(spec: PreparationSpec, scale: str) -> None:

@@ -45,12 +45,13 @@ def compare_samples(x: np.ndarray, scale: str, progress: Progress | None = None)
         return Similarity(np.ones(samples), [])
     spec = PreparationSpec(genes=GENES, floor=-20 if scale == "log2" and _is_centred(x) else 0)
     try:
-        prepared = Preprocessor.fit(x, [f"{n}" for n in range(x.shape[1])], scale, spec)
+        genes = [f"{n}" for n in range(x.shape[1])]
+        prepared = Preprocessor.fit(x, genes, scale, spec)
     except InputError:  # no two genes vary
         return Similarity(np.ones(samples), [])
     if len(prepared.index) < FEWEST_GENES:
         return Similarity(np.ones(samples), [])
-    z = (prepared.transform(x) - prepared.mean) / prepared.unit_sd
+    z = (prepared.transform(x, genes) - prepared.mean) / prepared.unit_sd
     z -= z.mean(axis=1, keepdims=True)
     z /= np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-9)
     nearest = np.empty(samples)

@@ -221,7 +221,7 @@ def get_record(dataset: str) -> DatasetRecord:
     except (OSError, ValueError):
         raise DamageError(
             f"The record {path} is damaged. Delete the dataset and add its file again, or have the "
-            "record made again: `python -m core doctor --repair`."
+            "record made again: `genecanvas doctor --repair`."
         ) from None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,7 @@ class Case:
     stage: str | None = None
     sets: np.ndarray | None = None
     """(sets, genes) which genes each set holds"""
+    set_names: Sequence[str] = ()
     steps: int = 32
     batch_size: int = 64
 

@@ -6,9 +6,20 @@ import numpy as np
 
 from core.errors import InputError
 from core.explain.enrichment import usable_sets
+from core.explain.methods import METHODS, Recipe
+from core.images.references import read_gene_sets, reference_file
 
 REST = "(in none of the sets)"
 """What the genes are called that no set holds."""
+
+
+def group_genes(recipe: Recipe, genes: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """The recipe's gene sets over the genes on an image, as `form_groups` gives them."""
+    method = METHODS[recipe.method]
+    return form_groups(
+        read_gene_sets(reference_file(recipe.sets)), genes, partition=method.partition,
+        most=method.most_sets,
+    )  # fmt: skip
 
 
 def form_groups(

@@ -16,7 +16,7 @@ from torchvision.models.resnet import Bottleneck
 from core.errors import WeightsError
 from core.files import write_atomic
 from core.models.spec import NetworkSpec
-from core.models.weights import describe_differences, load_weights, name_as_today
+from core.models.weights import RunWeights, describe_differences, load_weights, name_as_today
 
 REDUCED = {"scales": 32, "position": 128}
 """Channels that a position head keeps of a map: enough to tell classes apart, few enough for small
@@ -253,14 +253,14 @@ def build_network(
     classes: int,
     *,
     seed: int,
-    run_fold: int = 0,
+    start: RunWeights | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[GeneImageNetwork, str]:
     """Build the network and load its initial weights, on the CPU.
 
     Args:
         seed: where random weights start; the same seed gives the same bits.
-        run_fold: which fold's network is taken where `spec` names the weights of a run.
+        start: the network to start from where `spec` names the weights of a run.
         progress: called with bytes done and bytes in all while a file is downloaded.
 
     Returns:
@@ -270,7 +270,7 @@ def build_network(
         WeightsError: the weights that `spec` names can't be had or don't fit.
     """
     network = GeneImageNetwork(spec, classes, seed=seed)
-    return network, load_weights(network, spec, run_fold=run_fold, progress=progress)
+    return network, load_weights(network, spec, start=start, progress=progress)
 
 
 def save_network(network: nn.Module, path: Path) -> None:

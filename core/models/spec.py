@@ -25,6 +25,12 @@ class NetworkSpec(BaseModel):
         description="imagenet (torchvision's file), file:PATH (a checkpoint of yours), run:ID "
         "(a finished run), or scratch (random).",
     )
+    allow_leak: bool = Field(
+        False,
+        title="Allow a leak",
+        description="Start from a run even if it has learned from samples or patients that this "
+        "run tests. Its scores are then too good, and every result says so.",
+    )
     head: Literal["scales", "position", "torchvision"] = Field(
         "scales",
         title="Head",
@@ -81,13 +87,15 @@ class NetworkSpec(BaseModel):
         return weights
 
     @model_validator(mode="after")
-    def _know_stage(self) -> "NetworkSpec":
+    def _fit_together(self) -> "NetworkSpec":
         choices = ("nothing", "backbone", *self.record.stages)
         if self.freeze not in choices:
             raise ValueError(
                 f"Unknown part to freeze {self.freeze!r} for {self.backbone}. "
                 f"Known: {', '.join(choices)}."
             )
+        if self.allow_leak and not self.weights.startswith("run:"):
+            raise ValueError("allow_leak is for weights of a run (run:ID); leave it out.")
         return self
 
     @property

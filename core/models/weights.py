@@ -3,14 +3,13 @@
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
 from core.errors import WeightsError
-from core.home import run_folder
 from core.models.imagenet import fetch_imagenet
 from core.models.own_weights import weights_path
 from core.models.spec import NetworkSpec
@@ -22,11 +21,19 @@ COUNTER = "num_batches_tracked"
 """Batch normalisation's counter, which old files lack and nothing here reads."""
 
 
+class RunWeights(NamedTuple):
+    """The network of a run's fold, from which another run starts."""
+
+    fold: int
+    """From 0."""
+    path: Path
+
+
 def load_weights(
     network: "GeneImageNetwork",
     spec: NetworkSpec,
     *,
-    run_fold: int = 0,
+    start: RunWeights | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> str:
     """Load what `spec.weights` names into a network that has random weights so far.
@@ -35,7 +42,7 @@ def load_weights(
     loaded, save ImageNet's own classifier; the sentence names those that start at random.
 
     Args:
-        run_fold: which fold's network is taken where `spec.weights` names a run.
+        start: the network of the run that `spec.weights` names.
         progress: called with bytes done and bytes in all while a file is downloaded.
 
     Returns:
@@ -58,13 +65,9 @@ def load_weights(
     elif kind == "file":
         path, source = weights_path(value), "Weights"
     else:
-        path = run_folder(value) / "folds" / str(run_fold) / "model.safetensors"
-        source = f"Weights of run {value}, fold {run_fold + 1},"
-        if not path.exists():
-            raise WeightsError(
-                f"Run {value} has no trained network to start from (expected {path}). "
-                "Choose a finished run."
-            )
+        if start is None:
+            raise WeightsError(f"Expected a network of run {value} to start from, got none.")
+        path, source = start.path, f"Weights of run {value}, fold {start.fold + 1},"
     left_out = _assign(network, spec, path)
     sentence = f"{source} from {path.name}."
     if left_out:

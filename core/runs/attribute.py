@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import torch
 
-from core.data.prepare import Preprocessor
 from core.errors import InputError
 from core.explain import evidence
-from core.explain.case import Case
 from core.explain.consensus import rank_by_consensus
 from core.explain.genes import gene_table, has_fold_change, rank_by_weight
 from core.explain.linear import logistic_weights
 from core.explain.measures import Evidence, can_measure, without_genes
 from core.explain.methods import Recipe
 from core.explain.rankings import kuncheva, top_count
-from core.images.imager import GeneImager
-from core.images.layout import GeneLayout
-from core.models.network import build_network, restore_network
-from core.runs.explain import RunAttribution, group_genes, measure_run_skill
-from core.runs.result import check_kept, load_fold, load_result, load_spec
+from core.runs.explain import RunAttribution, measure_run_skill
+from core.runs.fitted import load_fitted
+from core.runs.result import load_result, load_spec
 from core.runs.spec import RunSpec
-from core.runs.study import Study, open_study
+from core.runs.study import Samples, open_samples
 from core.training.device import choose_device
-from core.training.splits import Fold
 
-BACKGROUND = 100
-"""Training samples that methods may start from."""
 PARTS = (
     "skill", "signal", "completeness", "randomisation", "class_mean", "removal", "infidelity",
     "sensitivity", "agreement", "resampling", "stability",
@@ -63,12 +56,11 @@ def attribute_run(
     """
     spec, study, device = open_run(run, recipe)
     parts, weights, groups = [], [], []
-    scored, chosen = _choose_by_fold(
-        study, recipe, load_result(run).scored, samples_per_class, spec.seed
-    )
+    scored, chosen = _choose_by_fold(run, study, recipe, samples_per_class, spec.seed)
     total, done = 2 * sum(map(len, chosen)), 0
     for number, positions in zip(scored, chosen, strict=True):
-        prepared, case, names = open_fold(run, spec, study, number, positions, recipe, device)
+        fitted = load_fitted(run, number)
+        case, prepared = fitted.case(recipe, study, positions, device), fitted.preprocessor
         found = []
         for network in (case.network, case.untrained):
             found.append(
@@ -78,9 +70,9 @@ def attribute_run(
             )
             done += len(positions)
         parts.append((positions, prepared, *found))
-        groups.append(names)
-        fitting = study.folds[number].fitting
-        x, y = prepared.transform(study.x[fitting]), study.y[fitting]
+        groups.append(case.set_names)
+        fitting = fitted.locate(study).fitting
+        x, y = prepared.transform(study.x[fitting], study.genes), study.y[fitting]
         weights.append(logistic_weights(x, y, len(study.classes), spec.seed))
 
     genes = np.unique(np.concatenate([prepared.genes for _, prepared, _, _ in parts]))
@@ -96,7 +88,7 @@ def attribute_run(
     expression = np.full((len(study.x), len(genes)), np.nan, dtype=np.float32)
     for _, prepared, _, _ in reversed(parts):
         at = np.searchsorted(genes, prepared.genes)
-        expression[:, at] = prepared.log_expression(study.x)
+        expression[:, at] = prepared.log_expression(study.x, study.genes)
     plain = np.nanmean(
         [_spread(w, p.genes, genes) for w, (_, p, *_) in zip(weights, parts, strict=True)], axis=0
     )
@@ -146,7 +138,7 @@ def collect_parts(
     Yields:
         A part's name and its measurements.
     """
-    spec, study, device = open_run(run, recipe)
+    _, study, device = open_run(run, recipe)
     place = pd.Series(np.arange(len(study.samples)), index=study.samples)
     number = int(found.folds[0])
     first = np.flatnonzero(found.folds == number)
@@ -157,8 +149,9 @@ def collect_parts(
         ]
     )
     positions = place.loc[found.samples[rows]].to_numpy()
-    prepared, case, _ = open_fold(run, spec, study, number, positions, recipe, device)
-    own = found.scores[rows][:, np.searchsorted(found.genes, prepared.genes)]
+    fitted = load_fitted(run, number)
+    case = fitted.case(recipe, study, positions, device)
+    own = found.scores[rows][:, np.searchsorted(found.genes, fitted.preprocessor.genes)]
     errors, rest = found.completeness, (found.scores, found.labels)
     measures: dict[str, Callable[[], list[Evidence]]] = {
         "skill": lambda: [measure_run_skill(run)],
@@ -182,14 +175,14 @@ def collect_parts(
             )
 
 
-def open_run(run: str, recipe: Recipe) -> tuple[RunSpec, Study, torch.device]:
+def open_run(run: str, recipe: Recipe) -> tuple[RunSpec, Samples, torch.device]:
     """A run's specification and samples, and where to compute.
 
     Raises:
         InputError: the recipe names a class or stage that the run doesn't have.
     """
     spec = load_spec(run)
-    study = _take_folds(run, open_study(spec))
+    study = open_samples(spec)
     for name in (recipe.against, recipe.towards):
         if name is not None and name not in study.classes:
             known = ", ".join(study.classes)
@@ -197,17 +190,6 @@ def open_run(run: str, recipe: Recipe) -> tuple[RunSpec, Study, torch.device]:
     if recipe.stage is not None:
         _check_stage(spec, recipe.stage)
     return spec, study, choose_device()
-
-
-def _take_folds(run: str, study: Study) -> Study:
-    """The study with its folds as the run had them, which an earlier version may have drawn."""
-    place = pd.Series(np.arange(len(study.samples)), index=study.samples)
-    folds = []
-    for number in range(len(load_result(run).folds)):
-        parts = load_fold(run, number)["parts"]
-        positions = {part: place.loc[samples].to_numpy() for part, samples in parts.items()}
-        folds.append(Fold(**positions))
-    return replace(study, folds=folds)
 
 
 def _check_stage(spec: RunSpec, stage: str) -> None:
@@ -223,93 +205,21 @@ def _check_stage(spec: RunSpec, stage: str) -> None:
         )
 
 
-def open_fold(
-    run: str,
-    spec: RunSpec,
-    study: Study,
-    number: int,
-    positions: np.ndarray,
-    recipe: Recipe,
-    device: torch.device,
-) -> tuple[Preprocessor, Case, list[str]]:
-    """What a fold was prepared with, the question about some samples of the study, names of sets.
-
-    Raises:
-        InputError: the recipe's gene sets are gone, or don't fit the genes on the fold's images.
-    """
-    place = f"folds/{number}"
-    prepared = Preprocessor.load(check_kept(run, f"{place}/preprocessor.npz"))
-    scratch = spec.network.model_copy(update={"weights": "scratch"})
-    trained, _ = build_network(scratch, len(study.classes), seed=spec.seed)
-    untrained, _ = build_network(scratch, len(study.classes), seed=spec.seed + 1)
-    restore_network(trained, check_kept(run, f"{place}/model.safetensors"))
-    fold = study.folds[number]
-    training = prepared.transform(study.x[fold.train])
-    targets, against = study.y[positions], None
-    if recipe.against is not None:
-        against = np.full(len(positions), study.classes.index(recipe.against))
-    if recipe.towards is not None:
-        targets = np.full(len(positions), study.classes.index(recipe.towards))
-    names, sets = group_genes(recipe, prepared.genes) if recipe.sets else ([], None)
-    rng = np.random.default_rng(spec.seed)
-    case = Case(
-        method=recipe.method,
-        network=trained,
-        untrained=untrained,
-        imager=GeneImager(
-            GeneLayout.load(check_kept(run, f"{place}/layout.npz")),
-            spec.network.image_size,
-            spec.network.channels,
-            prepared.mean,
-            prepared.unit_sd,
-        ),
-        x=prepared.transform(study.x[positions]),
-        targets=targets,
-        baseline=_find_baselines(
-            recipe, prepared.mean, training, study.y[fold.train], targets, against
-        ),
-        background=training[rng.permutation(len(training))[:BACKGROUND]],
-        device=device,
-        against=against,
-        stage=recipe.stage or spec.network.region_stage,
-        sets=sets,
-    )
-    return prepared, case, names
-
-
-def _find_baselines(
-    recipe: Recipe,
-    mean: np.ndarray,
-    training: np.ndarray,
-    y: np.ndarray,
-    targets: np.ndarray,
-    against: np.ndarray | None,
-) -> np.ndarray:
-    """(targets, genes) what each sample is compared with."""
-    if recipe.baseline == "mean":
-        return np.tile(mean, (len(targets), 1))
-    if recipe.baseline == "zero":
-        return np.zeros((len(targets), len(mean)), dtype=np.float32)
-    classes = np.unique(y)
-    means = np.stack([training[y == k].mean(axis=0) for k in classes])
-    if against is not None:
-        return means[np.searchsorted(classes, against)]
-    others = np.stack([means[classes != k].mean(axis=0) for k in classes])
-    return others[np.searchsorted(classes, targets)]
-
-
 def _choose_by_fold(
-    study: Study, recipe: Recipe, scored: Sequence[int], samples_per_class: int, seed: int
+    run: str, study: Samples, recipe: Recipe, samples_per_class: int, seed: int
 ) -> tuple[list[int], list[np.ndarray]]:
-    """The folds that are asked, and the positions in the study of the samples of each."""
+    """The folds that are asked, and the positions of the samples of each, which it held out."""
+    tests = {
+        number: load_fitted(run, number).locate(study).test for number in load_result(run).scored
+    }
     if not recipe.samples:
-        rng, share = np.random.default_rng(seed), -(-samples_per_class // len(scored))
-        return list(scored), [
-            choose_samples(study, study.folds[number].test, recipe, share, rng) for number in scored
+        rng, share = np.random.default_rng(seed), -(-samples_per_class // len(tests))
+        return list(tests), [
+            choose_samples(study, test, recipe, share, rng) for test in tests.values()
         ]
     wanted, parts = set(recipe.samples), {}
-    for number in scored:
-        test = np.sort(study.folds[number].test)
+    for number, test in tests.items():
+        test = np.sort(test)
         own = test[np.isin(study.samples[test], list(wanted))]
         if len(own):
             parts[number] = own
@@ -324,7 +234,7 @@ def _choose_by_fold(
 
 
 def choose_samples(
-    study: Study, test: np.ndarray, recipe: Recipe, per_class: int, rng: np.random.Generator
+    study: Samples, test: np.ndarray, recipe: Recipe, per_class: int, rng: np.random.Generator
 ) -> np.ndarray:
     """At most `per_class` of the test positions of each class, drawn at random, sorted."""
     order = rng.permutation(test)

@@ -21,15 +21,17 @@ from core.errors import InputError, StoreError
 from core.files import UNREADABLE, read_json
 from core.home import RUN_ID, home, run_folder
 from core.images.references import REFERENCE_ID
+from core.jobs.job import Lane
+from core.runs.fitted import load_fitted
 from core.runs.result import (
     check_kept,
-    load_fold,
     load_predictions,
     load_result,
     load_spec,
     result_path,
 )
 from core.runs.store import RunRecord, RunState, RunStore
+from core.runs.training import TrainJob, drop_checkpoints
 from core.scratch import clean_scratch
 
 DAY = 86_400
@@ -83,6 +85,8 @@ def tidy() -> None:
             with suppress(OSError):
                 if abs(time.time() - path.stat().st_mtime) > DAY:
                     path.unlink()
+    for folder in place.glob("runs/*"):
+        drop_checkpoints(folder)
     if RunStore.exists():
         with suppress(StoreError):
             RunStore().clean()
@@ -117,15 +121,15 @@ def list_again(run: str) -> RunState:
     store = RunStore()
     store.adopt(
         RunRecord(
-            id=run, place=0, name=name, spec=spec, state=state, reason=reason, created=created,
-            started=None, finished=finished, done=1, total=1, message="", parent=parent,
-            study=study, device=None,
+            id=run, kind="train", lane=Lane.QUEUE, place=0, name=name, job=TrainJob(spec=spec),
+            state=state, reason=reason, created=created, started=None, finished=finished, done=1,
+            total=1, message="", parent=parent, study=study, device=None, slot=0,
         )
     )  # fmt: skip
     if state == RunState.DONE:
         with suppress(InputError):
             for number in range(len(load_result(run).folds)):
-                for row in load_fold(run, number)["history"]:
+                for row in load_fitted(run, number).history:
                     store.add_epoch(run, number, row)
     return state
 
@@ -137,7 +141,7 @@ def damage_of(run: str) -> str | None:
         result = load_result(run)
         load_predictions(run)
         for number in range(len(result.folds)):
-            load_fold(run, number)
+            load_fitted(run, number)
             for name in FOLD_FILES:
                 check_kept(run, f"folds/{number}/{name}")
         for name in result.files:
@@ -168,7 +172,7 @@ def reopen(run: str) -> str:
 
 def _is_whole(run: str, number: int) -> bool:
     try:
-        load_fold(run, number)
+        load_fitted(run, number)
         for name in FOLD_FILES:
             check_kept(run, f"folds/{number}/{name}")
         pd.read_csv(run_folder(run) / f"folds/{number}/predictions.csv")
@@ -205,7 +209,7 @@ def _examine_list(repair: bool) -> Iterator[Finding]:
             yield Finding(f"Run {run.id}", run.why, remedy, mended=False)
             continue
         if repair:
-            RunStore().respecify(run.id, spec)
+            RunStore().respecify(run.id, TrainJob(spec=spec))
         remedy = "taken from its folder" if repair else "--repair takes it from its folder"
         yield Finding(f"Run {run.id}", run.why, remedy, mended=repair)
     for run in unlisted_runs():

@@ -4,6 +4,7 @@ The findings are the data card's own, under the run's choices; they are looked f
 run starts, and travel with its result.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 from anndata import AnnData
@@ -12,7 +13,7 @@ from core.data.check import check_dataset
 from core.data.choices import load_choices
 from core.data.notes import Finding
 from core.data.roles import suggest_batch
-from core.files import read_json, write_json
+from core.files import UNREADABLE, read_json, write_json
 from core.runs.spec import RunSpec
 
 
@@ -42,7 +43,7 @@ def find_doubts(spec: RunSpec, data: AnnData) -> list[Finding]:
 def keep_doubts(spec: RunSpec, data: AnnData, folder: Path) -> list[Finding]:
     """The same, looked for once: a run that goes on takes what stands in its folder."""
     path = folder / "findings.json"
-    if path.exists():
+    with suppress(*UNREADABLE):  # none yet, or damaged: they are found again
         return [Finding.model_validate(finding) for finding in read_json(path)]
     found = find_doubts(spec, data)
     write_json(path, [finding.model_dump(mode="json") for finding in found])

@@ -3,6 +3,7 @@
 import platform
 import time
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +16,7 @@ from sklearn.metrics import confusion_matrix
 from core.data.notes import Finding
 from core.data.prepare import Preprocessor
 from core.data.store import load_dataset
-from core.errors import Cancelled, InputError
+from core.errors import Cancelled, DamageError, InputError
 from core.escape import read_csv, write_csv
 from core.evaluation.metrics import score
 from core.files import UNREADABLE, read_json, write_atomic, write_json
@@ -25,10 +26,17 @@ from core.images.layouts import fit_layout
 from core.models.baselines import BASELINES, fit_predict_proba
 from core.models.network import GeneImageNetwork, build_network, save_network
 from core.runs.doubts import keep_doubts
-from core.runs.leaks import Source, describe_fitting, find_sources, say_start
+from core.runs.leaks import (
+    Source,
+    describe_fitting,
+    find_leak,
+    find_sources,
+    say_start,
+    start_weights,
+)
 from core.runs.result import RunResult, hash_kept
 from core.runs.spec import RunSpec
-from core.runs.study import Study, open_study
+from core.runs.study import Study, find_fold, open_study
 from core.training.augmentations import AUGMENTATIONS
 from core.training.calibration import apply_temperature, fit_temperature
 from core.training.device import (
@@ -111,23 +119,58 @@ def execute(
     write_json(folder / "spec.json", spec.model_dump(mode="json"))
     reporter.progress(0, 1, "Reading the dataset")
     data = load_dataset(spec.cohort.dataset)
-    study = open_study(spec, data)
+    study = _keep_folds(open_study(spec, data), folder)
     reporter.progress(0, 1, "Looking through the samples")
     doubts = keep_doubts(spec, data, folder)
     del data  # the study has what trains
     sources = _keep_sources(spec, study, folder)
     for number in range(len(study.folds)):
-        if not (fold_folder(folder, number) / "fold.json").exists():
+        if not _is_finished(fold_folder(folder, number), study, number):
             source = None if sources is None else sources[number]
             _run_fold(spec, study, number, source, folder, reporter, device or choose_device())
     return _gather(spec, study, sources, doubts, folder)
+
+
+def _keep_folds(study: Study, folder: Path) -> Study:
+    """Draw the folds once: a run that goes on has those that it began with.
+
+    Where nobody knows them any more, what an interrupted fold has learned so far isn't used, since
+    it may have learned from what is tested now.
+    """
+    path = folder / "folds.json"
+    try:
+        return replace(study, folds=[find_fold(study, parts) for parts in read_json(path)])
+    except (InputError, AttributeError, *UNREADABLE):
+        for checkpoint in folder.glob("folds/*/checkpoint.pt"):
+            checkpoint.unlink()
+        write_json(path, [_name_parts(study, fold) for fold in study.folds])
+        return study
+
+
+def _name_parts(study: Study, fold: Fold) -> dict[str, list[str]]:
+    """A fold's parts as ids of samples."""
+    return {part: study.samples[positions].tolist() for part, positions in vars(fold).items()}
+
+
+def _is_finished(place: Path, study: Study, number: int) -> bool:
+    """Whether a fold was trained and tested on these very samples."""
+    with suppress(*UNREADABLE):
+        parts = read_json(place / "fold.json")["parts"]
+        return parts == _name_parts(study, study.folds[number])
+    return False
 
 
 def _keep_sources(spec: RunSpec, study: Study, folder: Path) -> list[Source] | None:
     """Find the networks that the folds start from once: later the run may be gone that has them."""
     path = folder / "sources.json"
     if path.exists():
-        return [Source.model_validate(source) for source in read_json(path)]
+        try:
+            return [Source.model_validate(source) for source in read_json(path)]
+        except UNREADABLE:
+            raise DamageError(
+                f"{path}, which says what run {folder.name} starts from, is damaged. Delete the "
+                "file and resume the run: it is written anew."
+            ) from None
     sources = find_sources(spec, study)
     if sources is not None:
         write_json(path, [source.model_dump(mode="json") for source in sources])
@@ -160,7 +203,7 @@ def _run_fold(
     imager = GeneImager(
         layout, spec.network.image_size, spec.network.channels, prepared.mean, prepared.unit_sd
     )
-    x = prepared.transform(study.x)
+    x = prepared.transform(study.x, study.genes)
     watch.say("plain baselines")
     plain = {
         baseline.name: fit_predict_proba(
@@ -185,7 +228,7 @@ def _run_fold(
             prepared.unit_sd, prepared.mean, len(study.classes),
             repeat_sd(x[fold.fitting], study.y[fold.fitting], study.patients[fold.fitting])
             if needs == "repeats" else None,
-            prepared.reads(study.x[fold.train]) if needs == "counts" else None,
+            prepared.reads(study.x[fold.train], study.genes) if needs == "counts" else None,
         ),
         spec.training,
         watch,
@@ -229,13 +272,11 @@ def _run_fold(
             "ended_by_hand": watch.ended,
             "history": history,
             "plain": {name: values.tolist() for name, values in plain.items()},
-            "parts": {
-                part: study.samples[positions].tolist() for part, positions in vars(fold).items()
-            },
+            "parts": _name_parts(study, fold),
             "learned_from": [
                 learned.model_dump(mode="json")
                 for learned in (
-                    describe_fitting(spec, study, number),
+                    describe_fitting(folder.name, spec, study, number),
                     *(source.learned if source else []),
                 )
             ],
@@ -266,9 +307,8 @@ def _begin_network(
             network, _ = build_network(blank, classes, seed=spec.seed)
             network.load_state_dict(trained)
             return network, weights
-    network, weights = build_network(
-        spec.network, classes, seed=spec.seed, run_fold=source.fold if source else 0
-    )
+    start = start_weights(spec, source)
+    network, weights = build_network(spec.network, classes, seed=spec.seed, start=start)
     with suppress(OSError):
         write_json(place / BEGUN, {"weights": weights})
     return network, weights
@@ -293,9 +333,8 @@ def fit_images(
     """Fit preprocessor and layout on the fold's training samples and write them to `place`."""
     fitting = study.x[fold.fitting]
     prepared = Preprocessor.fit(fitting, study.genes, study.scale, spec.preparation)
-    layout = fit_layout(
-        prepared.transform(fitting), prepared.genes, spec.layout, spec.network.image_size, spec.seed
-    )
+    unit = prepared.transform(fitting, study.genes)
+    layout = fit_layout(unit, prepared.genes, spec.layout, spec.network.image_size, spec.seed)
     prepared.save(place / "preprocessor.npz")
     layout.save(place / "layout.npz")
     return prepared, layout
@@ -371,8 +410,8 @@ def _gather(
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "torchvision", "numpy", "scikit-learn")},
         },
-        findings=doubts,
-        notes=[*_explain_conditions(spec, first), *say_start(spec, sources)],
+        findings=[*find_leak(spec, study, sources), *doubts],
+        notes=[*_explain_conditions(spec, first), *say_start(spec, study, sources)],
         files=hash_kept(folder),
     )
     write_json(folder / "result.json", result.model_dump(mode="json"))

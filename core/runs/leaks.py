@@ -5,18 +5,22 @@ Every door to a training leads through `find_sources`: `execute` asks it before 
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from core.data.notes import Finding
 from core.data.store import read_column
 from core.errors import InputError
-from core.files import read_json
-from core.home import run_folder
-from core.runs.result import load_result, load_spec
+from core.runs.fitted import FittedModel, load_fitted
+from core.runs.result import describe_damage, load_result
 from core.runs.spec import RunSpec
 from core.runs.study import Study
 from core.training.splits import Fold
+
+if TYPE_CHECKING:
+    from core.models.weights import RunWeights
 
 
 class Learned(BaseModel):
@@ -30,6 +34,8 @@ class Learned(BaseModel):
     samples: list[str]
     patients: list[str] | None
     """Whom the samples are from; None where the run had no patient column."""
+    permuted: bool | None = None
+    """Whether it learned permuted labels; None in folds from before that was recorded."""
 
 
 class Source(BaseModel):
@@ -49,14 +55,13 @@ def source_run(spec: RunSpec) -> str | None:
     return value if kind == "run" else None
 
 
-def describe_fitting(spec: RunSpec, study: Study, number: int) -> Learned:
-    """What a fold's own network is fitted on."""
+def describe_fitting(run: str, spec: RunSpec, study: Study, number: int) -> Learned:
+    """What the network of a fold of the run with the id `run` is fitted on."""
     fitting = study.folds[number].fitting
     patients = None if study.patients is None else np.unique(study.patients[fitting]).tolist()
     return Learned(
-        run=spec.id, fold=number, dataset=spec.cohort.dataset,
-        samples=study.samples[fitting].tolist(),
-        patients=patients,
+        run=run, fold=number, dataset=spec.cohort.dataset, samples=study.samples[fitting].tolist(),
+        patients=patients, permuted=spec.permute_labels,
     )  # fmt: skip
 
 
@@ -64,38 +69,64 @@ def find_sources(spec: RunSpec, study: Study) -> list[Source] | None:
     """For each fold, a network of the run it starts from that has seen nothing of what it tests.
 
     That of the fold of the same number where both runs have as many folds, else the first one of
-    those that the run's scores are of. None for weights that are of no run.
+    those that the run's scores are of; where every one has seen something and that is allowed, the
+    one that has seen least. None for weights that are of no run.
 
     Raises:
-        InputError: every network has learned from samples, or from patients, that would be tested;
-            the run has no result, or nobody can tell any more what its weights learned from.
+        InputError: every network has learned from samples, or from patients, that would be tested,
+            and the specification doesn't allow it; the run has no result, or nobody can tell any
+            more what its weights learned from.
     """
     run = source_run(spec)
     if run is None:
         return None
     result = load_result(run)
     same = len(result.folds) == len(study.folds)
-    kept: dict[int, list[Learned]] = {}
-    sources, leaks = [], []
+    known: dict[int, list[Learned]] = {}
+    sources = []
     for number, fold in enumerate(study.folds):
-        candidates = dict.fromkeys([*([number] if same else []), *result.scored])
-        found = []
-        for candidate in candidates:
-            if candidate not in kept:
-                kept[candidate] = _read_learned(run, candidate)
-            leak = _Leak(spec, study, fold, kept[candidate])
-            if not leak.size:
-                sources.append(Source(fold=candidate, learned=kept[candidate]))
+        sizes = {}
+        for candidate in dict.fromkeys([*([number] if same else []), *result.scored]):
+            if candidate not in known:
+                known[candidate] = _read_learned(run, candidate)
+            sizes[candidate] = _Leak(spec, study, fold, known[candidate]).size
+            if not sizes[candidate]:
                 break
-            found.append(leak)
-        else:
-            leaks.append(min(found, key=lambda leak: leak.size))
-    if leaks:
-        raise InputError(_say_leak(run, study, leaks))
+        best = min(sizes, key=sizes.get)
+        sources.append(Source(fold=best, learned=known[best]))
+    leak = _say_leak(spec, study, sources)
+    if leak and not spec.network.allow_leak:
+        raise InputError(
+            f"{leak} would test. Scores on samples that weights have learned from are too good. "
+            "Start from a run on the same samples with the same split and seed, from ImageNet's "
+            "weights, or from scratch. (The setting allow_leak of the network allows it, and every "
+            "result then says so.)"
+        )
     return sources
 
 
-def say_start(spec: RunSpec, sources: Sequence[Source] | None) -> list[str]:
+def start_weights(spec: RunSpec, source: Source | None) -> "RunWeights | None":
+    """The network that a fold starts from; None for weights that are of no run.
+
+    Raises InputError when it is missing or damaged.
+    """
+    run = source_run(spec)
+    return None if run is None or source is None else load_fitted(run, source.fold).weights
+
+
+def find_leak(spec: RunSpec, study: Study, sources: Sequence[Source] | None) -> list[Finding]:
+    """The finding that a run tests what its weights have learned from; empty where it doesn't."""
+    leak = _say_leak(spec, study, sources or [])
+    if not leak:
+        return []
+    message = (
+        f"{leak} tests, which its specification allows (allow_leak): the scores are too good, and "
+        "nobody can tell by how much."
+    )
+    return [Finding(severity="warning", code="leak", message=message, decisive=True)]
+
+
+def say_start(spec: RunSpec, study: Study, sources: Sequence[Source] | None) -> list[str]:
     """What a reader of a run's numbers must know about its initial weights."""
     kind, _, value = spec.network.weights.partition(":")
     if kind == "file":
@@ -107,10 +138,11 @@ def say_start(spec: RunSpec, sources: Sequence[Source] | None) -> list[str]:
         return []
     folds = ", ".join(f"{source.fold + 1}" for source in sources)
     taken = f"fold {folds}" if len(sources) == 1 else f"folds {folds}, one for each fold"
-    return [
-        f"Started from the weights of run {value}, {taken}, which had learned from no sample and "
-        "no patient that is tested here."
-    ]
+    start = f"Started from the weights of run {value}, {taken}"
+    if leak := find_leak(spec, study, sources):
+        return [f"{start}.", leak[0].message]
+    what = "none of the labels" if spec.permute_labels else "no sample and no patient"
+    return [f"{start}, which had learned from {what} that is tested here."]
 
 
 class _Leak:
@@ -125,6 +157,8 @@ class _Leak:
         """Who learned from them, the nearest first"""
         tested = np.isin(np.arange(len(study.samples)), fold.test)
         for one in learned:
+            if spec.permute_labels and one.permuted is False:
+                continue  # what it learned of a sample says nothing about the label that it drew
             seen, known = _compare(one, spec.cohort.dataset, study)
             if (tested & (seen | known)).any():
                 self.runs.append(one.run)
@@ -153,7 +187,15 @@ def _compare(learned: Learned, dataset: str, study: Study) -> tuple[np.ndarray, 
     return seen, np.isin(study.patients, list(known - {""}))
 
 
-def _say_leak(run: str, study: Study, leaks: Sequence[_Leak]) -> str:
+def _say_leak(spec: RunSpec, study: Study, sources: Sequence[Source]) -> str:
+    """How much of what is tested the sources learned from, up to the verb; empty for nothing."""
+    leaks = [
+        _Leak(spec, study, fold, source.learned)
+        for fold, source in zip(study.folds, sources, strict=False)
+    ]
+    if not any(leak.size for leak in leaks):
+        return ""
+    run = source_run(spec)
     seen = np.any([leak.seen for leak in leaks], axis=0)
     known = np.any([leak.known for leak in leaks], axis=0) & ~seen
     tested = len(np.unique(np.concatenate([fold.test for fold in study.folds])))
@@ -170,11 +212,7 @@ def _say_leak(run: str, study: Study, leaks: Sequence[_Leak]) -> str:
         )
         if count
     ]
-    return (
-        f"{who} learned {' and '.join(parts)} of the {tested} samples that this run would test. "
-        "Scores on samples that weights have learned from are too good. Start from a run on the "
-        "same samples with the same split and seed, from ImageNet's weights, or from scratch."
-    )
+    return f"{who} learned {' and '.join(parts)} of the {tested} samples that this run"
 
 
 def _read_learned(run: str, fold: int) -> list[Learned]:
@@ -182,26 +220,24 @@ def _read_learned(run: str, fold: int) -> list[Learned]:
 
     Raises InputError when that can't be told any more.
     """
-    path = run_folder(run) / "folds" / str(fold) / "fold.json"
-    if not path.exists():
-        raise InputError(
-            f"Run {run} has no trained network to start from (expected {path}). Choose a finished "
-            "run, or train that one again."
-        )
-    record = read_json(path)
-    if "learned_from" in record:
-        return [Learned.model_validate(one) for one in record["learned_from"]]
-    return _reconstruct(run, fold, record["parts"])
+    fitted = load_fitted(run, fold)
+    if fitted.learned_from is None:
+        return _reconstruct(fitted)
+    try:
+        return [Learned.model_validate(one) for one in fitted.learned_from]
+    except ValueError:
+        raise describe_damage(run, f"folds/{fold}/fold.json") from None
 
 
-def _reconstruct(run: str, fold: int, parts: dict[str, list[str]]) -> list[Learned]:
+def _reconstruct(fitted: FittedModel) -> list[Learned]:
     """The same for a fold from before it was recorded, when runs began from a run's first fold."""
-    spec = load_spec(run)
-    samples, patients = parts["train"] + parts["validation"], None
+    spec = fitted.spec
+    samples, patients = [*fitted.train.tolist(), *fitted.validation.tolist()], None
     if spec.cohort.group is not None:
         patients = sorted(set(read_column(spec.cohort.dataset, spec.cohort.group).loc[samples]))
     own = Learned(
-        run=run, fold=fold, dataset=spec.cohort.dataset, samples=samples, patients=patients
-    )
+        run=fitted.run, fold=fitted.fold, dataset=spec.cohort.dataset, samples=samples,
+        patients=patients, permuted=spec.permute_labels,
+    )  # fmt: skip
     before = source_run(spec)
     return [own] if before is None else [own, *_read_learned(before, 0)]

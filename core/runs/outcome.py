@@ -1,8 +1,5 @@
 """A finished run's held-out predictions beside those of plain models on the same samples."""
 
-import json
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,21 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from core.data.prepare import Preprocessor
 from core.data.store import read_column
-from core.errors import GeneCanvasError, InputError
 from core.evaluation.intervals import Bootstrap, gather, weigh, weigh_by_name
 from core.evaluation.metrics import METRICS, score
 from core.files import UNREADABLE, write_array
-from core.home import dataset_folder, home, run_folder
-from core.lease import Lease, is_held
+from core.home import dataset_folder, run_folder
 from core.models.baselines import BASELINES, fit_predict_proba
-from core.processes import start_detached
-from core.runs.result import RunResult, load_fold, load_predictions, load_result, load_spec
+from core.runs.fitted import load_fitted
+from core.runs.result import RunResult, load_predictions, load_result, load_spec
 from core.runs.spec import RunSpec
-from core.runs.study import open_study
+from core.runs.study import open_samples
 
 NETWORK = "network"
 """The name of the run's own model, beside the names of BASELINES."""
@@ -152,15 +145,15 @@ def load_outcome(run: str) -> Outcome:
     spec = load_spec(run)
     table = load_predictions(run)
     table = table[table["fold"].isin(result.scored)]
-    records = [load_fold(run, fold) for fold in result.scored]
+    fitted = [load_fitted(run, fold) for fold in result.scored]
     proba = {NETWORK: table[[f"p_{name}" for name in result.classes]].to_numpy(float)}
     for baseline in BASELINES:
-        fitted = _read_array(_baseline_path(run, baseline.name), len(table))
-        if fitted is not None:
-            proba[baseline.name] = fitted
-        elif all(baseline.name in fold["plain"] for fold in records):
+        kept = _read_array(_baseline_path(run, baseline.name), len(table))
+        if kept is not None:
+            proba[baseline.name] = kept
+        elif all(baseline.name in fold.baselines for fold in fitted):
             proba[baseline.name] = np.concatenate(
-                [fold["plain"][baseline.name] for fold in records]
+                [fold.baselines[baseline.name] for fold in fitted]
             )
     samples = table["sample"].to_numpy().astype(str)
     patients = _patients_of(spec, samples)
@@ -176,9 +169,7 @@ def load_outcome(run: str) -> Outcome:
         folds=folds[order],
         y=np.searchsorted(result.classes, table["true"].to_numpy().astype(str))[order],
         proba={name: values[order] for name, values in proba.items()},
-        validation_loss=np.array(
-            [fold["history"][fold["kept_epoch"] - 1]["validation_loss"] for fold in records]
-        ),
+        validation_loss=np.array([fold.validation_loss for fold in fitted]),
     )
     for model in outcome.proba:
         _read_measures(outcome, model)
@@ -215,38 +206,26 @@ def compute_baselines(runs: list[str], progress: Callable[[int, int], None]) -> 
         progress: told how many of how many run-model pairs are done.
 
     Raises:
-        InputError: a run has no result, its dataset was deleted, or another process is at it.
+        InputError: a run has no result, or its dataset was deleted.
     """
-    lease = Lease(_lease_path())
-    if not lease.acquire():
-        raise InputError("Another process is fitting plain models. Wait for it.")
-    try:
-        _compute_baselines(missing_baselines(runs), progress)
-    finally:
-        lease.release()
-
-
-def _compute_baselines(
-    missing: list[tuple[str, str]], progress: Callable[[int, int], None]
-) -> None:
+    missing = missing_baselines(runs)
     alike: dict[str, list[str]] = {}
     for run in dict.fromkeys(run for run, _ in missing):
         load_result(run)
         spec = load_spec(run)
-        shared = spec.model_dump_json(exclude={"layout", "network", "training"})
+        shared = spec.key_without("layout", "network", "training")
         alike.setdefault(shared, []).append(run)
     done = 0
     progress(done, len(missing))
     for group in alike.values():
         spec = load_spec(group[0])
-        study = open_study(spec)
-        place = pd.Series(np.arange(len(study.samples)), index=study.samples)
+        study = open_samples(spec)
         prepared = []
         for number in load_result(group[0]).scored:
-            parts = load_fold(group[0], number)["parts"]
-            fitting = place[parts["train"] + parts["validation"]].sort_values().to_numpy()
-            fitted = Preprocessor.fit(study.x[fitting], study.genes, study.scale, spec.preparation)
-            prepared.append((fitting, place[parts["test"]].to_numpy(), fitted.transform(study.x)))
+            fitted = load_fitted(group[0], number)
+            fold = fitted.locate(study)
+            x = fitted.preprocessor.transform(study.x, study.genes)
+            prepared.append((fold.fitting, fold.test, x))
         for name in BASELINES.names:
             wanted = [run for run in group if (run, name) in missing]
             if not wanted:
@@ -263,39 +242,6 @@ def _compute_baselines(
             progress(done, len(missing))
         for run in group:
             keep_measures(run)
-
-
-def request_baselines(runs: list[str]) -> None:
-    """Start a detached process that fits the missing plain models, unless one is at it."""
-    if is_held(_lease_path()):
-        return
-    with _log_path().open("wb") as log:
-        start_detached("core.runs.outcome", log, runs)
-
-
-def baselines_state(patience: float = 60) -> tuple[str, str]:
-    """Whether missing plain models are being fitted: working, failed or idle, and why they failed.
-
-    Args:
-        patience: seconds that a process may take from its start to its lease.
-    """
-    if is_held(_lease_path()):
-        return "working", ""
-    if not _log_path().exists():
-        return "idle", ""
-    log = _log_path().read_text(errors="replace")
-    if errors := [line for line in log.splitlines() if "rror: " in line]:
-        return "failed", errors[-1].partition("rror: ")[2]
-    young = abs(time.time() - _log_path().stat().st_mtime) < patience
-    return ("working", "") if young and not log else ("idle", "")
-
-
-def _lease_path() -> Path:
-    return home() / "baselines.lease"
-
-
-def _log_path() -> Path:
-    return home() / "baselines.log"
 
 
 def _baseline_path(run: str, name: str) -> Path:
@@ -351,12 +297,3 @@ def _patients_of(spec: RunSpec, samples: np.ndarray) -> np.ndarray | None:
     ):
         return None
     return read_column(spec.cohort.dataset, spec.cohort.group).loc[samples].to_numpy().astype(str)
-
-
-if __name__ == "__main__":
-    try:
-        compute_baselines(
-            json.load(sys.stdin), lambda done, total: print(f"{done} of {total}", flush=True)
-        )
-    except GeneCanvasError as problem:
-        sys.exit(f"error: {problem}")

@@ -12,7 +12,7 @@ from core.images.layouts import check_reference
 from core.models.own_weights import require_own_weights
 from core.processes import run_module
 from core.runs.estimate import Estimate
-from core.runs.leaks import find_sources, say_start
+from core.runs.leaks import find_sources, say_start, start_weights
 from core.runs.spec import RunSpec
 from core.runs.study import open_study
 
@@ -42,8 +42,8 @@ def preflight(spec: RunSpec, data: AnnData | None = None) -> None:
     if _needs_torch(spec):
         from core.models.network import build_network
 
-        fold = sources[0].fold if sources else 0
-        build_network(spec.network, len(study.classes), seed=spec.seed, run_fold=fold)
+        start = start_weights(spec, sources[0] if sources else None)
+        build_network(spec.network, len(study.classes), seed=spec.seed, start=start)
 
 
 def say_consequences(
@@ -62,7 +62,7 @@ def say_consequences(
     """
     study, record = open_study(spec, data), spec.network.record
     fold = study.folds[-1]
-    said = say_start(spec, find_sources(spec, study))
+    said = say_start(spec, study, find_sources(spec, study))
     if spec.network.weights == "imagenet" and not (weights_folder() / record.file).exists():
         said.append(
             f"{record.file} ({record.megabytes:.0f} MB) is not here yet: the run downloads it from "

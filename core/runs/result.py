@@ -102,7 +102,7 @@ def load_result(run: str) -> RunResult:
             f"Run {run} has no result yet. See its state with `runs show {run}`."
         ) from None
     except (OSError, ValidationError):
-        raise _damage(run, path.name) from None
+        raise describe_damage(run, path.name) from None
 
 
 def load_spec(run: str) -> RunSpec:
@@ -110,24 +110,7 @@ def load_spec(run: str) -> RunSpec:
     try:
         return RunSpec.restore(json.loads((run_folder(run) / "spec.json").read_bytes()))
     except (OSError, ValueError, InputError):
-        raise _damage(run, "spec.json") from None
-
-
-def load_fold(run: str, number: int) -> dict[str, Any]:
-    """What a fold of a finished run wrote down; raises InputError when it can't be read.
-
-    Among it history (a row an epoch), kept_epoch, parts (train, validation and test -> sample ids)
-    and plain (baseline -> probabilities of the test samples).
-    """
-    name = f"folds/{number}/fold.json"
-    try:
-        fold = json.loads(_read_kept(run, name))
-        if "best_epoch" in fold:  # its name in 0.1.0
-            fold["kept_epoch"] = fold.pop("best_epoch")
-        fold["history"][fold["kept_epoch"] - 1]["validation_loss"]
-    except (ValueError, KeyError, IndexError, TypeError):
-        raise _damage(run, name) from None
-    return fold
+        raise describe_damage(run, "spec.json") from None
 
 
 def load_predictions(run: str) -> pd.DataFrame:
@@ -138,16 +121,16 @@ def load_predictions(run: str) -> pd.DataFrame:
     result, name = load_result(run), "predictions.csv"
     try:
         texts = dict.fromkeys(("sample", "true", "predicted", "logistic_regression"), str)
-        table = read_csv(io.BytesIO(_read_kept(run, name)), dtype=texts)
+        table = read_csv(io.BytesIO(read_kept(run, name)), dtype=texts)
         scored = table[table["fold"].isin(result.scored)]
         right = int((scored["true"] == scored["predicted"]).sum())
         probabilities = table[[f"p_{name}" for name in result.classes]].to_numpy(float)
     except (ValueError, KeyError):
-        raise _damage(run, name) from None
+        raise describe_damage(run, name) from None
     if (len(scored), right) != (np.sum(result.confusion), np.trace(result.confusion)) or not (
         np.isfinite(probabilities).all()
     ):
-        raise _damage(run, name)
+        raise describe_damage(run, name)
     return table
 
 
@@ -158,7 +141,7 @@ def check_kept(run: str, name: str) -> Path:
     """
     path, expected = run_folder(run) / name, _hash_of(run, name)
     if not path.exists() or (expected and hash_file(path, "sha256") != expected):
-        raise _damage(run, name)
+        raise describe_damage(run, name)
     return path
 
 
@@ -168,14 +151,15 @@ def hash_kept(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): hash_file(path, "sha256") for path in paths}
 
 
-def _read_kept(run: str, name: str) -> bytes:
+def read_kept(run: str, name: str) -> bytes:
+    """The content of a file of a finished run's folder; raises InputError as `check_kept` does."""
     try:
         content = (run_folder(run) / name).read_bytes()
     except OSError:
-        raise _damage(run, name) from None
+        raise describe_damage(run, name) from None
     expected = _hash_of(run, name)
     if expected and hashlib.sha256(content).hexdigest() != expected:
-        raise _damage(run, name)
+        raise describe_damage(run, name)
     return content
 
 
@@ -187,10 +171,11 @@ def _hash_of(run: str, name: str) -> str | None:
         return None
 
 
-def _damage(run: str, name: str) -> DamageError:
+def describe_damage(run: str, name: str) -> DamageError:
+    """The error for a file of a run that can't be read or isn't what the run wrote."""
     return DamageError(
         f"{name} of run {run} is missing, damaged or not what the run wrote. Delete the run, or "
-        "have it made again: `python -m core doctor --repair` says how far that goes."
+        "have it made again: `genecanvas doctor --repair` says how far that goes."
     )
 
 

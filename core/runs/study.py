@@ -1,8 +1,10 @@
 """The samples of a run and how they are divided, without torch: what a page may check at once."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 
 from core.data.prepare import check_reads
@@ -15,8 +17,8 @@ from core.training.splits import Fold, make_folds
 
 
 @dataclass(frozen=True)
-class Study:
-    """The samples of a run: expression with every gene, class numbers, and the folds."""
+class Samples:
+    """The samples of a run: expression with every gene, and class numbers."""
 
     samples: np.ndarray
     x: np.ndarray
@@ -26,6 +28,15 @@ class Study:
     labels: np.ndarray
     y: np.ndarray
     patients: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Study(Samples):
+    """The samples of a run, and the folds that it is about to divide them into.
+
+    What a run is asked after it began is about the folds that it wrote down: `load_fitted`.
+    """
+
     folds: list[Fold]
 
 
@@ -42,8 +53,39 @@ def class_labels(spec: RunSpec, data: AnnData) -> np.ndarray:
     return labels
 
 
+def open_samples(spec: RunSpec, data: AnnData | None = None) -> Samples:
+    """Take a run's samples; raises InputError when the spec doesn't fit them."""
+    return _take(spec, data)[0]
+
+
 def open_study(spec: RunSpec, data: AnnData | None = None) -> Study:
     """Take a run's samples and divide them; raises InputError when the spec doesn't fit them."""
+    samples, batches = _take(spec, data)
+    labels, groups = samples.labels, samples.patients
+    folds = make_folds(labels, groups, spec.split, spec.seed, batches)
+    needs = AUGMENTATIONS[spec.training.augmentation].needs
+    if needs == "counts":
+        check_reads(spec.preparation, samples.scale)
+    if needs == "repeats":
+        for fold in folds:
+            group_repeats(labels[fold.fitting], None if groups is None else groups[fold.fitting])
+    return Study(**vars(samples), folds=folds)
+
+
+def find_fold(samples: Samples, parts: Mapping[str, Sequence[str]]) -> Fold:
+    """A fold that was written down as ids, as positions among a run's samples.
+
+    Raises InputError where they don't hold all of it.
+    """
+    place = pd.Index(samples.samples)
+    found = {part: place.get_indexer(np.asarray(ids, dtype=str)) for part, ids in parts.items()}
+    if missing := sum(int((positions < 0).sum()) for positions in found.values()):
+        raise InputError(f"{missing} samples of the run's folds are not in its dataset any more.")
+    return Fold(**found)
+
+
+def _take(spec: RunSpec, data: AnnData | None) -> tuple[Samples, np.ndarray | None]:
+    """A run's samples, and the batch of each where the split needs it."""
     cohort, batch = spec.cohort, spec.split.batch
     if data is None and cohort.dataset is None:
         raise InputError("The run's cohort has no dataset: give it the id of a stored one.")
@@ -62,15 +104,8 @@ def open_study(spec: RunSpec, data: AnnData | None = None) -> Study:
     batches = None
     if "batch" in spec.split.record.fields:
         batches = data.obs[batch].to_numpy().astype(str)
-    folds = make_folds(labels, groups, spec.split, spec.seed, batches)
-    needs = AUGMENTATIONS[spec.training.augmentation].needs
-    if needs == "counts":
-        check_reads(spec.preparation, data.uns["scale"])
-    if needs == "repeats":
-        for fold in folds:
-            group_repeats(labels[fold.fitting], None if groups is None else groups[fold.fitting])
     classes, y = np.unique(labels, return_inverse=True)
-    return Study(
+    samples = Samples(
         samples=data.obs_names.to_numpy().astype(str),
         x=np.asarray(data.X, dtype=np.float32),
         genes=data.var_names.to_numpy().astype(str),
@@ -79,5 +114,5 @@ def open_study(spec: RunSpec, data: AnnData | None = None) -> Study:
         labels=labels,
         y=y,
         patients=groups,
-        folds=folds,
     )
+    return samples, batches

@@ -8,10 +8,12 @@ other, and are looked up anew each time, since they may end at any time.
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset
+from core.errors import DamageError
 from core.escape import read_csv, write_csv
 from core.explain.evidence import judge_data, measure_permuted, measure_planted
 from core.explain.measures import (
@@ -23,14 +25,10 @@ from core.explain.measures import (
     without_genes,
 )
 from core.explain.methods import Recipe
-from core.files import read_json, write_atomic, write_json
+from core.files import UNREADABLE, read_json, write_atomic, write_json
 from core.home import run_folder
-from core.runs.explain import (
-    class_genes,
-    explanation_state,
-    read_answers,
-    read_evidence,
-)
+from core.runs.explain import class_genes, read_answers, read_evidence
+from core.runs.explaining import explanation_state
 from core.runs.leaks import find_sources
 from core.runs.result import load_result, load_spec, result_path
 from core.runs.spec import RunSpec
@@ -66,7 +64,7 @@ def load_evidence(run: str, recipe: Recipe) -> TrustCard:
 def request_permuted(run: str) -> RunRecord:
     """Queue the run with permuted labels; one that is known is only given back.
 
-    Raises InputError when it starts from a run that has learned from what it would test.
+    Raises InputError when it starts from a run that has learned these permuted labels.
     """
     spec = permuted_labels(load_spec(run))
     find_sources(spec, open_study(spec))
@@ -103,9 +101,26 @@ def request_planted(run: str, data: AnnData) -> RunRecord:
 
 
 def planted_run(run: str) -> str | None:
-    """The id of a run's planted self-test, if it was asked for."""
-    path = run_folder(run) / "planted.json"
-    return read_json(path)["run"] if path.exists() else None
+    """The id of a run's planted self-test, if it was asked for.
+
+    Raises DamageError when what says so is damaged: asking again writes it anew.
+    """
+    planted = _read_planted(run)
+    return None if planted is None else planted[0]
+
+
+def _read_planted(run: str) -> tuple[str, pd.DataFrame] | None:
+    """The run on the simulated data, and their true genes."""
+    folder = run_folder(run)
+    if not (folder / "planted.json").exists():
+        return None
+    try:
+        return str(read_json(folder / "planted.json")["run"]), read_csv(folder / "planted.csv")
+    except UNREADABLE:
+        raise DamageError(
+            f"What is known of the planted self-test of run {run} is damaged. Ask for it again: it "
+            "is written anew, and nothing is trained twice."
+        ) from None
 
 
 def planted_recipe(recipe: Recipe) -> Recipe:
@@ -123,8 +138,10 @@ def _look_at_permuted(run: str) -> Evidence:
 def _look_at_planted(run: str, recipe: Recipe) -> Evidence:
     if not can_measure("planted", recipe.method):
         return without_genes("planted", recipe.method)
-    control, recipe = planted_run(run), planted_recipe(recipe)
-    if control is None or explanation_state(control, recipe).state != "done":
+    try:
+        planted, recipe = _read_planted(run), planted_recipe(recipe)
+    except DamageError as damage:
+        return without_control("planted", str(damage))
+    if planted is None or explanation_state(planted[0], recipe).state != "done":
         return without_control("planted", "The recipe has not been tried on known genes.")
-    truth = read_csv(run_folder(run) / "planted.csv")
-    return measure_planted(class_genes(control, recipe), truth)
+    return measure_planted(class_genes(planted[0], recipe), planted[1])

@@ -85,7 +85,7 @@ def half_the_training(spec: RunSpec) -> RunSpec:
 
 def from_weights(spec: RunSpec, run: str) -> RunSpec:
     """The same run, begun from the weights that the parent, whose id is `run`, ended with."""
-    return _change(spec, network={"weights": f"run:{run}"})
+    return _change(spec, network={"weights": f"run:{run}", "allow_leak": False})
 
 
 def other_seed(spec: RunSpec, seed: int) -> RunSpec:
@@ -101,9 +101,10 @@ def other_network(spec: RunSpec, backbone: str) -> RunSpec:
     weights = spec.network.weights
     if weights.startswith(("file:", "run:")):
         weights = "scratch"
+    network = {"backbone": backbone, "weights": weights, "freeze": "nothing", "allow_leak": False}
     return _change(
         spec,
-        network={"backbone": backbone, "weights": weights, "freeze": "nothing"},
+        network=network,
         training={"learning_rate": None},
     )
 

@@ -1,0 +1,317 @@
+"""What a finished fold of a run leaves, as one object that predicts, is explained and compared.
+
+`load_fitted` is the one way to read a fold of a finished run. Each file is read when it is first
+asked for, and its hash compared with what the run's result recorded; torch is loaded by what needs
+the network.
+
+    fitted = load_fitted(run, 0)
+    fitted.predict(data)      # frame of calibrated probabilities: a row a sample, a column a class
+    fitted.features(data)     # stage of the network -> maps (samples, channels, side, side)
+    fitted.layout, fitted.preprocessor.genes, fitted.test
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from core.data.prepare import Absent, Preprocessor
+from core.errors import InputError
+from core.explain.gene_sets import group_genes
+from core.explain.methods import Recipe
+from core.files import UNREADABLE
+from core.images.layout import GeneLayout
+from core.runs.result import check_kept, describe_damage, load_result, load_spec, read_kept
+from core.runs.spec import RunSpec
+from core.runs.study import Samples, find_fold
+from core.training.splits import Fold
+
+if TYPE_CHECKING:
+    import torch
+
+    from core.explain.case import Case
+    from core.images.imager import GeneImager
+    from core.models.network import GeneImageNetwork
+    from core.models.weights import RunWeights
+
+BACKGROUND = 100
+"""Training samples that attribution methods may start from."""
+AT_ONCE = 64
+"""Samples whose maps are computed at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """A fold of a finished run: what was fitted, on which samples, and how that went."""
+
+    run: str
+    fold: int
+    """From 0."""
+    train: np.ndarray = field(repr=False)
+    """Ids of the samples that the network learned from."""
+    validation: np.ndarray = field(repr=False)
+    """Ids of those that decided the temperature and, with `keep: best`, the epoch."""
+    test: np.ndarray = field(repr=False)
+    """Ids of those that nothing fitted has seen."""
+    temperature: float
+    """What class scores are divided by, so that probabilities are as often right as they say."""
+    history: list[dict[str, Any]] = field(repr=False)
+    """Measurements of each epoch."""
+    kept_epoch: int
+    """From 1: the epoch whose weights were kept."""
+    baselines: dict[str, np.ndarray] = field(repr=False)
+    """Baseline model -> (test samples, classes) probabilities, fitted on train and validation."""
+    learned_from: list[dict[str, Any]] | None = field(repr=False)
+    """What the network has learned from, as `core.runs.leaks.Learned`; None in folds from before
+    that was recorded."""
+
+    @property
+    def validation_loss(self) -> float:
+        """Of the weights that were kept."""
+        return self.history[self.kept_epoch - 1]["validation_loss"]
+
+    @cached_property
+    def spec(self) -> RunSpec:
+        """The run's."""
+        check_kept(self.run, "spec.json")
+        return load_spec(self.run)
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """In the order of the network's scores."""
+        return load_result(self.run).classes
+
+    @cached_property
+    def preprocessor(self) -> Preprocessor:
+        """From expression as it was measured to one value in [0, 1] a gene."""
+        return Preprocessor.load(check_kept(self.run, self._name("preprocessor.npz")))
+
+    @cached_property
+    def layout(self) -> GeneLayout:
+        """Where each gene stands on the image."""
+        return GeneLayout.load(check_kept(self.run, self._name("layout.npz")))
+
+    @cached_property
+    def imager(self) -> GeneImager:
+        """From prepared expression (batch, genes) to images (batch, 3, size, size)."""
+        from core.images.imager import GeneImager
+
+        prepared = self.preprocessor
+        if not np.array_equal(self.layout.genes, prepared.genes):
+            raise describe_damage(self.run, self._name("layout.npz"))
+        network = self.spec.network
+        return GeneImager(
+            self.layout, network.image_size, network.channels, prepared.mean, prepared.unit_sd
+        )
+
+    @cached_property
+    def network(self) -> GeneImageNetwork:
+        """The trained network, restored without any other weights; on the CPU to begin with."""
+        from core.models.network import restore_network
+
+        network = self.untrained(self.spec.seed)
+        restore_network(network, check_kept(self.run, self._name("model.safetensors")))
+        return network
+
+    @property
+    def weights(self) -> RunWeights:
+        """What another run starts from."""
+        from core.models.weights import RunWeights
+
+        return RunWeights(self.fold, check_kept(self.run, self._name("model.safetensors")))
+
+    def untrained(self, seed: int) -> GeneImageNetwork:
+        """The same architecture with random weights."""
+        from core.models.network import GeneImageNetwork
+
+        scratch = self.spec.network.model_copy(update={"weights": "scratch"})
+        return GeneImageNetwork(scratch, len(self.classes), seed=seed)
+
+    def prepare(self, data: AnnData, *, absent: Absent = "refuse") -> np.ndarray:
+        """Prepared expression in [0, 1], (samples, genes of the image) float32.
+
+        Args:
+            data: any samples on the scale of the run's (`uns["scale"]`: counts, linear or log2);
+                genes are found by their ids, in any order and among others.
+            absent: what is done about genes that are needed and missing; `mean` paints their
+                training mean.
+
+        Raises:
+            InputError: another scale; genes that are missing, or stand there twice.
+        """
+        expected, scale = self.preprocessor.scale, data.uns.get("scale")
+        if self.spec.preparation.scale == "auto" and scale != expected:
+            raise InputError(
+                f'Expected values on the scale of run {self.run}, uns["scale"] = "{expected}", got '
+                f"{'none' if scale is None else repr(scale)}."
+            )
+        x, genes = data.to_df().to_numpy(np.float32), data.var_names.to_numpy().astype(str)
+        return self.preprocessor.transform(x, genes, absent=absent)
+
+    def predict(
+        self, data: AnnData, *, absent: Absent = "refuse", device: torch.device | None = None
+    ) -> pd.DataFrame:
+        """Calibrated class probabilities, as the run's own predictions are.
+
+        Args:
+            data, absent: as in `prepare`.
+            device: where to compute; by default on the first device.
+
+        Returns:
+            A row a sample (its id is the index) and a column a class; each row adds up to 1.
+
+        Raises:
+            InputError: as `prepare` does, and where files of the fold are missing or damaged.
+        """
+        from core.training.calibration import apply_temperature
+        from core.training.device import choose_device
+        from core.training.loop import predict_proba
+
+        x = self.prepare(data, absent=absent)
+        proba = predict_proba(self.network, self.imager, x, device or choose_device())
+        proba = apply_temperature(proba, self.temperature)
+        return pd.DataFrame(proba, index=data.obs_names.astype(str), columns=self.classes)
+
+    def features(
+        self, data: AnnData, *, absent: Absent = "refuse", device: torch.device | None = None
+    ) -> dict[str, np.ndarray]:
+        """The maps of all stages of the network, the first stage's first.
+
+        Args and errors are those of `predict`.
+
+        Returns:
+            Stage -> (samples, channels, side, side) float32.
+        """
+        import torch
+
+        from core.explain.forward import evaluating
+        from core.training.device import choose_device
+
+        device = device or choose_device()
+        x = torch.as_tensor(self.prepare(data, absent=absent))
+        network, imager = self.network.to(device), self.imager.to(device)
+        found: dict[str, list[np.ndarray]] = {stage: [] for stage in self.spec.network.map_sides}
+        with torch.no_grad(), evaluating(network):
+            for part in x.split(AT_ONCE):
+                maps = imager(part.to(device))
+                for stage, parts in found.items():
+                    maps = network.stage_module(stage)(maps)
+                    parts.append(maps.float().cpu().numpy())
+        return {stage: np.concatenate(parts) for stage, parts in found.items()}
+
+    def locate(self, samples: Samples) -> Fold:
+        """Where the fold's parts stand among the run's samples.
+
+        Raises InputError when they aren't among them, as in another dataset.
+        """
+        parts = ("train", "validation", "test")
+        return find_fold(samples, {part: getattr(self, part) for part in parts})
+
+    def case(
+        self, recipe: Recipe, samples: Samples, positions: np.ndarray, device: torch.device
+    ) -> Case:
+        """The question about some samples, to be asked of this network with `Case.explain`.
+
+        Args:
+            recipe: how they are explained.
+            samples: the run's.
+            positions: which of them; none that the network was fitted on.
+            device: where to compute.
+
+        Raises:
+            InputError: samples that the network was fitted on, whose explanation would say what it
+                memorised; the recipe's gene sets are gone, or don't fit the genes on the image.
+        """
+        from core.explain.case import Case
+
+        fold, prepared = self.locate(samples), self.preprocessor
+        if seen := np.isin(positions, fold.fitting).sum():
+            raise InputError(
+                f"{seen} of the {len(positions)} samples are among those that fold "
+                f"{self.fold + 1} of run {self.run} was fitted on. Explain samples that it held "
+                "out."
+            )
+        training = prepared.transform(samples.x[fold.train], samples.genes)
+        targets, against = samples.y[positions], None
+        if recipe.against is not None:
+            against = np.full(len(positions), self.classes.index(recipe.against))
+        if recipe.towards is not None:
+            targets = np.full(len(positions), self.classes.index(recipe.towards))
+        names, sets = group_genes(recipe, prepared.genes) if recipe.sets else ([], None)
+        rng = np.random.default_rng(self.spec.seed)
+        return Case(
+            method=recipe.method,
+            network=self.network,
+            untrained=self.untrained(self.spec.seed + 1),
+            imager=self.imager,
+            x=prepared.transform(samples.x[positions], samples.genes),
+            targets=targets,
+            baseline=_find_baselines(
+                recipe, prepared.mean, training, samples.y[fold.train], targets, against
+            ),
+            background=training[rng.permutation(len(training))[:BACKGROUND]],
+            device=device,
+            against=against,
+            stage=recipe.stage or self.spec.network.region_stage,
+            sets=sets,
+            set_names=names,
+        )
+
+    def _name(self, file: str) -> str:
+        return f"folds/{self.fold}/{file}"
+
+
+def load_fitted(run: str, fold: int) -> FittedModel:
+    """Read a fold of a finished run; its larger files are read when they are asked for.
+
+    Args:
+        run: the run's id, which is the name of its folder.
+        fold: from 0.
+
+    Raises:
+        InputError: the run has no such fold, or what it wrote is damaged.
+    """
+    name = f"folds/{fold}/fold.json"
+    try:
+        record = json.loads(read_kept(run, name))
+        fitted = FittedModel(
+            run=run,
+            fold=int(fold),
+            **{part: np.array(ids, dtype=str) for part, ids in record["parts"].items()},
+            temperature=record.get("temperature", 1.0),
+            history=record["history"],
+            kept_epoch=record["best_epoch"] if "best_epoch" in record else record["kept_epoch"],
+            baselines={name: np.array(proba, float) for name, proba in record["plain"].items()},
+            learned_from=record.get("learned_from"),
+        )
+        float(fitted.validation_loss)
+    except (*UNREADABLE, IndexError):
+        raise describe_damage(run, name) from None
+    return fitted
+
+
+def _find_baselines(
+    recipe: Recipe,
+    mean: np.ndarray,
+    training: np.ndarray,
+    y: np.ndarray,
+    targets: np.ndarray,
+    against: np.ndarray | None,
+) -> np.ndarray:
+    """(targets, genes) what each sample is compared with."""
+    if recipe.baseline == "mean":
+        return np.tile(mean, (len(targets), 1))
+    if recipe.baseline == "zero":
+        return np.zeros((len(targets), len(mean)), dtype=np.float32)
+    classes = np.unique(y)
+    means = np.stack([training[y == k].mean(axis=0) for k in classes])
+    if against is not None:
+        return means[np.searchsorted(classes, against)]
+    others = np.stack([means[classes != k].mean(axis=0) for k in classes])
+    return others[np.searchsorted(classes, targets)]
