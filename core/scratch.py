@@ -25,8 +25,11 @@ def scratch(parent: Path | None = None) -> Iterator[Path]:
         parent: where it is made, for what is renamed into place there; by default in the home, or,
             where that may not be written, in the system's folder for temporary files.
     """
+    place = parent or home() / "tmp"
     try:
-        handle, name = _begin(parent or home() / "tmp")
+        place.mkdir(mode=0o777 if parent else 0o700, parents=True, exist_ok=True)
+        # The lease is held before the folder is there, so that a folder without one is left over
+        handle, name = tempfile.mkstemp(dir=place, prefix=".", suffix=".lease")
     except OSError as error:
         if parent is not None or error.errno not in FORBIDDEN:
             raise
@@ -55,9 +58,3 @@ def clean_scratch(parent: Path | None = None) -> None:
         if folder.is_dir() and folder not in _mine and not is_held(lease):
             shutil.rmtree(folder, ignore_errors=True)
             lease.unlink(missing_ok=True)
-
-
-def _begin(parent: Path) -> tuple[int, str]:
-    """An open lease file. It is held before its folder is there: one without was left over."""
-    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return tempfile.mkstemp(dir=parent, prefix=".", suffix=".lease")
