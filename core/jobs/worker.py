@@ -106,6 +106,7 @@ def main(device: str, lane: Lane, slot: int) -> None:
 
 def _serve(store: JobStore, lease: Lease, worker: Worker) -> None:
     stop, program = Stop(), read_program()
+    stop.listen()
     while lease.acquire():
         persist(store, lambda: store.take_over(*worker))
         persist(store, store.clean)
@@ -129,6 +130,9 @@ class Stop:
     def __init__(self) -> None:
         self.asked = False
         self.reporter: StoreReporter | None = None
+
+    def listen(self) -> None:
+        """Hear the system's SIGTERM from now on."""
         signal.signal(signal.SIGTERM, self._hear)
 
     def _hear(self, *_: object) -> None:
