@@ -48,6 +48,7 @@ from core.jobs.launch import ensure_workers
 from core.models.backbones import BACKBONES, Backbone, Stage
 from core.runs.explain import RunAttribution, class_genes, load_attribution
 from core.runs.explaining import explain_run
+from core.runs.fitted import FittedModel, load_fitted
 from core.runs.here import quick_threads, store_data, train_here, wait_for
 from core.runs.result import RunResult, headline, load_predictions, load_result
 from core.runs.spec import RunSpec
@@ -216,6 +217,8 @@ class Run:
     ['accuracy', 'average_precision']
     >>> list(run.predictions)[:5]
     ['sample', 'fold', 'true', 'predicted', 'logistic_regression']
+    >>> len(run.folds[0].layout.genes)
+    100
     """
 
     id: str
@@ -255,6 +258,17 @@ class Run:
     def predictions(self) -> pd.DataFrame:
         """A row for each held-out sample: sample, fold, true, predicted, p_<class>, …"""
         return load_predictions(self.id)
+
+    @property
+    def folds(self) -> list[FittedModel]:
+        """What each fold left: preprocessor, layout, network, temperature, sample ids.
+
+        Each predicts other samples too, whose genes are found by their ids.
+
+        >>> run.folds[0].predict(adata[:3]).shape
+        (3, 5)
+        """
+        return [load_fitted(self.id, number) for number in range(len(self.result.folds))]
 
     def wait(self, progress: Callable[[float, str], None] | None = None) -> Run:
         """Wait until a run of the queue is done; raises GeneCanvasError when it failed.

@@ -52,6 +52,16 @@ for name, scores in run.baselines.items():
 run.predictions.head()
 
 # %% [markdown]
+# ## Where each gene stands
+#
+# The layout was fitted to the training samples only: genes that rise and fall together are
+# neighbours.
+
+# %%
+layout = run.folds[0].layout
+print(f"{len(layout.genes)} genes on {layout.shape[0]} x {layout.shape[1]} pixels")
+
+# %% [markdown]
 # ## Which genes spoke for each type?
 #
 # Integrated gradients score each gene of each held-out sample; the table has their mean per

@@ -268,6 +268,9 @@ PROSE = "Dear reader, this is a letter.\nIt has lines, of words, and no numbers.
 BAD = {
     "empty": ("", "is empty"),
     "blank lines only": ("\n\n", "is empty"),
+    "quotes around nothing": ('""\n""\n', "is empty"),
+    "a quote": ('"', "is empty"),
+    "quotes below a comment": ('#a,b\n""\n', "is empty"),
     "header only": ("sample,TP63,SOX2\n", "no rows"),
     "prose": (PROSE, "not a table"),
     "prose without commas": ("Dear reader\nno numbers here\n", "not a table"),

@@ -290,7 +290,7 @@ def test_finished_runs_on_all_three_pages(dataset: str) -> None:
     assert not app.exception
     assert not app.error, [error.value for error in app.error]
     assert charts(app) == 1
-    assert app.dataframe[0].value["seed"].tolist() == ["0", "1"]
+    assert app.dataframe[0].value["Seed"].tolist() == ["0", "1"]
 
     app = open_page("explain", run=first)
     assert not app.exception

@@ -57,6 +57,7 @@ def test_a_column_that_decides_no_number_makes_no_other_run() -> None:
     )
     assert spec.id == with_batch.id
     assert spec.settings == with_batch.settings
+    assert spec.key_without("seed") == with_batch.key_without("seed")
     assert RunSpec.from_yaml(with_batch.to_yaml()) == with_batch
 
 

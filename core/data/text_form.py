@@ -102,11 +102,14 @@ def find_form(
     if lines and (found := SEPARATOR_LINE.fullmatch(lines[0].strip(" "))):
         delimiter = found[1].replace("\\t", "\t")
         lines, start = lines[1:], start + 1
+    empty = InputError(f"{name} is empty. Expected a table with samples and genes.")
     if not any(line.strip() for line in lines):
-        raise InputError(f"{name} is empty. Expected a table with samples and genes.")
+        raise empty
     delimiter = delimiter or _find_delimiter(lines, name)
     collapse = delimiter == " " and any("  " in line or line != line.strip() for line in lines)
     rows = [row for row in split_cells(lines, delimiter, start, name) if row.width]
+    if not rows:  # nothing but quotes around nothing
+        raise empty
     hashed = [row for row in split_cells(comments, delimiter, 0, name) if row.width > 1]
     notes = Notes()
     header, body = _find_header(rows, hashed, name, notes)

@@ -213,7 +213,7 @@ def compute_baselines(runs: list[str], progress: Callable[[int, int], None]) -> 
     for run in dict.fromkeys(run for run, _ in missing):
         load_result(run)
         spec = load_spec(run)
-        shared = spec.model_dump_json(exclude={"layout", "network", "training"})
+        shared = spec.key_without("layout", "network", "training")
         alike.setdefault(shared, []).append(run)
     done = 0
     progress(done, len(missing))
