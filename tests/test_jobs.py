@@ -28,6 +28,7 @@ from core.jobs.launch import ensure_workers, request
 from core.jobs.record import JobState, Worker, read_log
 from core.jobs.store import JobStore
 from core.jobs.worker import Stop, run_one
+from core.processes import ROOT
 from core.runs.execute import Silent, execute
 from core.runs.explaining import EvidenceJob, ExplainJob
 from core.runs.fitting import BaselinesJob
@@ -248,6 +249,21 @@ def test_a_result_that_stands_is_not_asked_for_again(job: Job) -> None:
     assert with_result
     assert JobStore().look_up(job) is None
     assert not launch._started.get(JobStore().lease_path("cpu", job.lane, 0))
+
+
+def test_a_kind_that_says_so_needs_no_torch(job: Job) -> None:
+    if job.uses_torch:
+        pytest.skip("it needs torch")
+    store = JobStore()
+    id = store.submit(job)[0].id
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from core.jobs.job import KINDS; KINDS['count'] = 'tests.counting:CountJob'\n"
+        "from core.jobs.worker import Stop, run_one; from core.jobs.store import JobStore\n"
+        "store = JobStore(); run_one(store, store.claim('cpu', 'interactive'), 'cpu', Stop())"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    assert store.get(id).state == JobState.DONE, store.get(id).reason
 
 
 # --- Lanes, order and warm workers ------------------------------------------------------------

@@ -34,8 +34,9 @@ WATCH_ALL = 1.0
 """Seconds between two looks of a warm worker at its lease and at its program."""
 LONGEST_WAIT = 1800
 """Seconds for which a worker waits for a store that is locked, or whose disk is full."""
-NICE = {Lane.INTERACTIVE: 2, Lane.QUEUE: 5}
-"""Of a processor that all want, pages get most, then answers to pages, then what is queued."""
+NICE = 2
+"""What an interactive worker leaves to pages and trainings on a processor that all want: they get
+half as much again."""
 
 Answer = TypeVar("Answer")
 
@@ -95,8 +96,8 @@ def main(device: str, lane: Lane, slot: int) -> None:
     would come for it.
     """
     store, worker = JobStore(), Worker(device, lane, slot)
-    with suppress(OSError):
-        os.nice(max(NICE[lane] - os.nice(0), 0))
+    if lane == Lane.INTERACTIVE:
+        os.nice(NICE)
     try:
         _serve(store, Lease(store.lease_path(*worker)), worker)
     except StoreError:
@@ -106,6 +107,7 @@ def main(device: str, lane: Lane, slot: int) -> None:
 
 def _serve(store: JobStore, lease: Lease, worker: Worker) -> None:
     stop, program = Stop(), read_program()
+    stop.listen()
     while lease.acquire():
         persist(store, lambda: store.take_over(*worker))
         persist(store, store.clean)
@@ -129,6 +131,9 @@ class Stop:
     def __init__(self) -> None:
         self.asked = False
         self.reporter: StoreReporter | None = None
+
+    def listen(self) -> None:
+        """Hear the system's SIGTERM from now on."""
         signal.signal(signal.SIGTERM, self._hear)
 
     def _hear(self, *_: object) -> None:

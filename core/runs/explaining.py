@@ -38,7 +38,6 @@ def explain_run(run: str, recipe: Recipe, progress: Callable[[int, int], None]) 
     path = attribution_path(run, recipe, ATTRIBUTION)
     if path.exists():
         return
-    progress(0, 1)
     arrays, tables = attribute_run(run, recipe, SAMPLES_PER_CLASS, progress)
     genes = attribution_path(run, recipe, ".genes.csv")
     write_atomic(genes, lambda file: write_csv(tables, file))
@@ -92,6 +91,7 @@ class ExplainJob(Job):
         return attribution_path(self.about, self.recipe, ATTRIBUTION).exists()
 
     def run(self, folder: Path, reporter: Reporter, device: str) -> None:
+        reporter.progress(0, 1, "opening the run")
         explain_run(self.about, self.recipe, stoppable(reporter, "samples explained"))
 
 
