@@ -228,10 +228,7 @@ def _compute_baselines(
 ) -> None:
     alike: dict[str, list[str]] = {}
     for run in dict.fromkeys(run for run, _ in missing):
-        load_result(run)
-        spec = load_spec(run)
-        shared = spec.model_dump_json(exclude={"layout", "network", "training"})
-        alike.setdefault(shared, []).append(run)
+        alike.setdefault(_shared(run), []).append(run)
     done = 0
     progress(done, len(missing))
     for group in alike.values():
@@ -259,6 +256,14 @@ def _compute_baselines(
             progress(done, len(missing))
         for run in group:
             keep_measures(run)
+
+
+def _shared(run: str) -> str:
+    """All that decides what a run's plain models answer; two versions may divide alike runs."""
+    folds = [load_fitted(run, number) for number in load_result(run).scored]
+    parts = [[part.tolist() for part in (f.train, f.validation, f.test)] for f in folds]
+    spec = load_spec(run).model_dump_json(exclude={"layout", "network", "training"})
+    return json.dumps([spec, parts])
 
 
 def request_baselines(runs: list[str]) -> None:
