@@ -6,7 +6,7 @@ BIN := .venv/bin
 .PHONY: run test lint clean
 
 run: .venv/run.stamp
-	$(BIN)/python -m core.serve --server.port $(PORT)
+	$(BIN)/genecanvas app --server.port $(PORT)
 
 # Two processes share the files; a browser, its server and a worker need both cores for themselves.
 test: .venv/test.stamp browser lint
@@ -21,12 +21,13 @@ lint: .venv/test.stamp
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/run.stamp: requirements.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+# The project installs what requirements.txt lists, and the command genecanvas.
+.venv/run.stamp: requirements.txt pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
-.venv/test.stamp: requirements.txt requirements-dev.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+.venv/test.stamp: requirements.txt requirements-dev.txt pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -e .
 	touch $@ .venv/run.stamp
 
 # Debian's Chromium where packages can be installed, else the one that Playwright brings.

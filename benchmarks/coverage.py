@@ -5,7 +5,7 @@
 Simulates studies (1 000 by default, some minutes) whose truth is known, and prints for each
 statement that the Compare page makes how often it is right: the share of 95 % intervals that hold
 the truth, and the share of tests at the 5 % level that see a difference where there is none.
-docs/statistics.md has the figures.
+benchmarks/results/coverage.md has the figures.
 """
 
 import sys

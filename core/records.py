@@ -39,6 +39,12 @@ class Registry(Generic[Record]):
             raise InputError(say_unknown(self.kind, name, self._records))
         return self._records[name]
 
+    def add(self, record: Record) -> None:
+        """Offer one more record, after the others; raises InputError for a name that is taken."""
+        if record.name in self._records:
+            raise InputError(f"There is a {self.kind} {record.name!r} already. Take another name.")
+        self._records[record.name] = record
+
     def check(self, name: str) -> str:
         """A known name, for a field of a specification; else pydantic's ValueError."""
         try:

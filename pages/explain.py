@@ -7,7 +7,8 @@ import streamlit as st
 from core.escape import escape_markdown
 from core.explain.genes import top_rows
 from core.explain.methods import METHODS, Recipe
-from core.runs.explain import RunAttribution, explanation_state
+from core.runs.explain import RunAttribution
+from core.runs.explaining import explanation_state
 from core.runs.fitted import load_fitted
 from core.runs.result import headline, load_result
 from core.runs.store import RunRecord
@@ -120,7 +121,7 @@ def say_folds(found: RunAttribution) -> None:
     if len(np.unique(found.folds)) > 1:
         st.caption(
             f"Of fold {found.folds.min() + 1}: each fold has a layout, and so regions, of its own. "
-            "`python -m core explain` gives those of all folds."
+            "`genecanvas explain` gives those of all folds."
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.data.store import list_datasets
-from core.runs.launch import ensure_workers
+from core.jobs.launch import ensure_workers
 from core.runs.preflight import preflight_apart
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
@@ -44,7 +44,7 @@ def show_launch() -> None:
     show_cost(spec)
     with st.expander("This run as YAML, for the command line"):
         st.code(spec.to_yaml(), language="yaml")
-        st.caption("Save it as run.yaml and start it with `python -m core run run.yaml`.")
+        st.caption("Save it as run.yaml and start it with `genecanvas run run.yaml`.")
     if st.button("Start training", type="primary", key="start"):
         start([spec])
 

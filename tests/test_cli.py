@@ -310,7 +310,7 @@ def test_a_wrong_option_is_named_and_nothing_is_stored(
         (["explain", "0123", "--baseline", "means"], "Did you mean 'mean'?"),
         (["compare", "0123", "--metric", "acuracy"], "Did you mean 'accuracy'?"),
         (["layout", "missing.csv", "--out", "x", "--scaling", "zscores"], "Did you mean 'zscore'?"),
-        (["runs", "shwo"], "`python -m core runs --help` lists what there is"),
+        (["runs", "shwo"], "`genecanvas runs --help` lists what there is"),
     ],
 )
 def test_a_typo_is_told_before_anything_is_read(
@@ -319,9 +319,16 @@ def test_a_typo_is_told_before_anything_is_read(
     assert expected in fail(capsys, *arguments)
 
 
+def test_app_hands_what_follows_to_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    handed = []
+    monkeypatch.setattr("core.cli.app.serve", lambda options: handed.append(options) or 0)
+    assert main(["app", "--server.port", "8502"]) == 0
+    assert handed == [["--server.port", "8502"]]
+
+
 def test_help_names_choices_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["run", "--help"], program="genecanvas")
+        main(["run", "--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert text.startswith("usage: genecanvas run")
     assert "Pixels a side that the network sees. (default: 64)" in text

@@ -153,7 +153,14 @@ def test_a_full_disk_leaves_one_sentence_and_nothing_else(home: Path) -> None:
 @pytest.mark.parametrize("part", ["obs", "var"])
 def test_a_nul_in_an_id_is_refused_where_it_would_be_cut_short(data: AnnData, part: str) -> None:
     getattr(data, part).rename(index={getattr(data, part).index[0]: "S1\0x"}, inplace=True)
-    with pytest.raises(InputError, match=r"'S1\\x00x' holds a NUL character"):
+    with pytest.raises(InputError, match=r"name of (sample|gene) 1 holds .*'S1\\x00x'"):
+        add_dataset(data, "a")
+    assert leftovers() == []
+
+
+def test_a_nul_in_a_value_is_refused(data: AnnData) -> None:
+    data.obs["tumour_type"] = ["a\0b", *data.obs["tumour_type"][1:].astype(str)]
+    with pytest.raises(InputError, match=r"'a\\x00b' of tumour_type holds a NUL character"):
         add_dataset(data, "a")
     assert leftovers() == []
 

@@ -1,4 +1,4 @@
-"""The simulation behind docs/statistics.md, in its quick setting: gross errors would show."""
+"""The simulation of benchmarks/results/coverage.md in its quick setting: shows gross errors."""
 
 from benchmarks.coverage import simulate_splits, simulate_test_sets
 

@@ -15,7 +15,7 @@ from core.plots.compare import (
     score_dots,
     score_grid,
 )
-from core.plots.figures import curves_side_by_side
+from core.plots.runs import curves_side_by_side
 
 MODELS = pd.DataFrame(
     {

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import pytest
 
 from core.images.layout import GeneLayout
-from core.plots import compare, data, explain, figures, images, whatif
+from core.plots import compare, data, explain, figures, images, runs, whatif
 
 BAD = '<a href="http://h/p">x</a>%{x}'
 SHOWN = '&lt;a href=\\"http://h/p\\"&gt;x&lt;/a&gt;%&#123;x}'  # as JSON writes it
@@ -73,9 +73,9 @@ FIGURES: dict[str, Callable[[], go.Figure]] = {
     "image": lambda: figures.gene_image(LAYOUT, VALUES, means={BAD: VALUES}),
     "marked": marked,
     "images": lambda: figures.image_grid(LAYOUT, np.eye(2), TWO),
-    "runs": lambda: figures.curves_side_by_side({BAD: EPOCHS}),
-    "matrix": lambda: figures.confusion_matrix(np.eye(2), TWO),
-    "sizes": lambda: figures.class_sizes({BAD: 1}),
+    "runs": lambda: runs.curves_side_by_side({BAD: EPOCHS}),
+    "matrix": lambda: runs.confusion_matrix(np.eye(2), TWO),
+    "sizes": lambda: data.class_sizes({BAD: 1}),
     "expression": lambda: figures.expression_by_class(VALUES, np.array(TWO), BAD),
     "groups": lambda: images.group_image(LAYOUT, np.array(TWO), TWO),
     "recall": lambda: whatif.recall_changes(

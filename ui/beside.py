@@ -6,7 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from core.compare.settings import name_setup, split_settings
-from core.plots.figures import COLOURS, curves_side_by_side
+from core.plots.figures import COLOURS
+from core.plots.runs import curves_side_by_side
 from core.runs.store import RunRecord, RunState, RunStore
 from ui.parts import errors, name_run, show_figure
 

@@ -14,8 +14,7 @@ from core.data.similarity import map_neighbours, map_samples
 from core.data.store import DatasetRecord
 from core.errors import InputError
 from core.escape import escape_markdown
-from core.plots.data import missing_by_class, sample_map, value_ranges
-from core.plots.figures import class_sizes
+from core.plots.data import class_sizes, missing_by_class, sample_map, value_ranges
 from ui.bring import show_corner, show_notes
 from ui.forms import WORDS
 from ui.parts import go_to, open_dataset, say_finding, show_figure

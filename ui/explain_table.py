@@ -104,7 +104,7 @@ def show_table(table: pd.DataFrame, search: str, key: str) -> list[str]:
         st.caption(
             "Names and ids (Ensembl, Entrez, UniProt) stand here once HGNC's list is kept: press "
             "“Look for outdated gene symbols” on the page Data while you bring a file, or run "
-            "`python -m core data fetch hgnc`."
+            "`genecanvas data fetch hgnc`."
         )
     return [genes[row] for row in event["selection"]["rows"]]
 

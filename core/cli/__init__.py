@@ -6,23 +6,22 @@ the parsed options that returns the exit code.
 
 import sys
 
-from core.cli import compare, data, doctor, explain, layout, run, runs, simulate
+from core.cli import app, compare, data, doctor, explain, layout, run, runs, simulate
 from core.cli.options import Parser
 from core.errors import GeneCanvasError
 from core.files import UNWRITABLE, describe_os_error
 
-GROUPS = (data, simulate, layout, run, runs, explain, doctor, compare)
+GROUPS = (app, data, simulate, layout, run, runs, explain, doctor, compare)
 """In the order of the help."""
 
 
-def main(arguments: list[str] | None = None, program: str = "python -m core") -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns 0 on success, 1 when a run failed, 2 on a user's mistake.
 
     Args:
         arguments: the words behind the program's name; by default those of this process.
-        program: its name in help and messages.
     """
-    parser = Parser(prog=program, description="The same jobs as the pages, without a browser.")
+    parser = Parser(prog="genecanvas", description="The same jobs as the pages, without a browser.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for group in GROUPS:
         group.add_commands(commands)

@@ -35,7 +35,7 @@ def list_runs(options: argparse.Namespace) -> int:
     lines += [f"{run.id}  damaged    {run.name}: {run.why}" for run in damaged]
     if lost:
         lines.append(
-            f"{len(lost)} more runs have folders but aren't listed: `python -m core doctor "
+            f"{len(lost)} more runs have folders but aren't listed: `genecanvas doctor "
             "--repair` lists them again"
         )
     document = {

@@ -7,7 +7,8 @@ from core.runs.result import load_predictions, load_result, load_spec
 from core.training.augmentations import AUGMENTATIONS
 
 FEW = 30
-"""With half as many training samples a class, a network was ten points behind (docs/recipes.md)."""
+"""With half as many training samples per class, a network was ten points behind
+(benchmarks/results/recipes.md)."""
 FALLING = 0.02
 """Share by which the validation loss still fell in the last tenth of the epochs."""
 
@@ -16,7 +17,7 @@ def explain_gap(run: str) -> list[str]:
     """Sentences on why a finished run may be below logistic regression, the facts first.
 
     Empty where it isn't below, by however little. What is said of settings was measured
-    (docs/recipes.md).
+    (benchmarks/results/recipes.md).
 
     Raises:
         InputError: the run has no result.

@@ -1,21 +1,20 @@
 """What was taken from a file as one AnnData: unique ids, names that can be seen, finite values."""
 
 import re
-from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 
 from core.data.column_names import MISSING
-from core.data.columns import Taken
 from core.data.genes import clean_genes, merge_genes
 from core.data.matrix import check_size
+from core.data.names import refuse_unseen
 from core.data.notes import Notes
 from core.data.samples import shorten_paths
+from core.data.taken import Taken
 from core.errors import InputError
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 RESERVED = {"_index", "__categories"}
 """Columns that h5ad keeps for itself."""
 
@@ -25,8 +24,7 @@ def assemble(taken: Taken, source: str, notes: Notes) -> AnnData:
     check_size(len(taken.samples), len(taken.genes), source)
     samples = shorten_paths(np.char.strip(taken.samples.astype(str)), notes)
     _check_ids(samples, source)
-    for what, names in (("sample", samples), ("gene", taken.genes), ("column", taken.obs)):
-        _refuse_control_characters(what, names, source)
+    refuse_unseen(samples, taken.genes, taken.obs, source)
     blank = int(sum(not str(gene).strip() for gene in taken.genes))
     if blank:
         notes.warn("unnamed_genes", f"{blank} genes without a name were left out.")
@@ -49,16 +47,6 @@ def clean_columns(data: AnnData, notes: Notes) -> None:
     if new:
         data.obs = data.obs.rename(columns=new)
         notes.say(f"Columns were renamed: {', '.join(f'{a} to {b}' for a, b in new.items())}.")
-
-
-def _refuse_control_characters(what: str, names: Iterable[str], source: str) -> None:
-    """Characters that can't be seen, NUL among them, end names early in other programs."""
-    for number, name in enumerate(map(str, names)):
-        if CONTROL.search(name):
-            raise InputError(
-                f"{source}: the name of {what} {number + 1} holds a character that can't be seen "
-                f"({name[:40]!r}). Remove it."
-            )
 
 
 def _check_ids(samples: np.ndarray, source: str) -> None:

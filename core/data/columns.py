@@ -6,7 +6,7 @@ alone speak against is set aside, or kept where its name is a gene's, and either
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -17,19 +17,17 @@ from core.data.profile import LARGEST_LOG2
 from core.data.roles import (
     ABOUT_SAMPLES,
     ROW_NUMBER,
-    Column,
     Role,
     describe_genes,
     describes_samples,
 )
 from core.data.simulate import read_symbols
+from core.data.taken import BESIDE, ENOUGH_ROWS, LISTED, NUMBERS, Taken, are_row_numbers
 from core.data.text import write_numbers
 from core.errors import InputError
 
 ENOUGH = 8
 """Rows and columns from which values are compared with the others."""
-ENOUGH_ROWS = 10
-"""Rows from which 1, 2, 3, … in any order are the rows' numbers, whatever the name."""
 ALMOST_ALL = 0.95
 FAMILY = 3
 """Other columns of a name's shape, such as G12 beside G7, from which it is a gene among genes."""
@@ -40,56 +38,8 @@ ALIKE, UNLIKE = 0.6, 0.2
 GENES_COMPARED = 2000
 EXACT = 2**24
 """Whole numbers from which float32 has gaps."""
-LISTED = 4
-LONGEST = 30
-"""Letters of a value that are shown."""
 MOST_REPAIRED = 50
 """Columns that one repair names."""
-
-
-WORDS: tuple[Role, ...] = (*ABOUT_SAMPLES, "id", "ignore")
-"""What a column of words can be, beside genes."""
-NUMBERS: tuple[Role, ...] = (*ABOUT_SAMPLES, "gene", "id", "ignore")
-ROWS: tuple[Role, ...] = (*ABOUT_SAMPLES, "ignore")
-"""What a row about samples can be, and a column of a table of labels."""
-BESIDE: tuple[Role, ...] = ("sample", "id", "ignore")
-"""What a column beside samples can be."""
-
-
-def show_values(values: np.ndarray) -> str:
-    """Some different values, for a person."""
-    different = [str(value)[:LONGEST] for value in dict.fromkeys(values[:20]) if value != ""]
-    return ", ".join(different[:LISTED]) + (" …" if len(different) > LISTED else "")
-
-
-@dataclass
-class Taken:
-    """A matrix on its way to a dataset."""
-
-    x: np.ndarray
-    """(samples, genes) float32."""
-    samples: np.ndarray
-    genes: np.ndarray
-    """Names as they were written."""
-    obs: dict[str, np.ndarray]
-    """Column about samples -> a text a sample."""
-    columns: dict[str, Column] = field(default_factory=dict)
-    """What isn't simply a gene or a sample, by name."""
-
-    def tell(
-        self,
-        name: str,
-        role: Role,
-        why: str,
-        values: np.ndarray,
-        can: tuple[Role, ...],
-        *,
-        doubtful: bool = False,
-    ) -> None:
-        """Keep what a column was taken for, and what else it could be."""
-        self.columns[name] = Column(
-            name=name, role=role, why=why, example=show_values(values), can=can, doubtful=doubtful
-        )
 
 
 @dataclass(frozen=True)
@@ -100,18 +50,6 @@ class _Judgement:
     role: Role
     why: str
     sure: bool
-
-
-def are_row_numbers(values: np.ndarray, name: str | None = None) -> bool:
-    """Whether values are the rows' numbers: 1, 2, 3, … in any order, or, under a name that programs
-    give to row numbers, whole and all different."""
-    values = np.asarray(values, dtype=np.float64)
-    if len(values) < 2 or not np.isfinite(values).all() or (values != np.round(values)).any():
-        return False
-    different = len(np.unique(values)) == len(values)
-    if name is not None and ROW_NUMBER.fullmatch(name):
-        return different
-    return different and len(values) >= ENOUGH_ROWS and np.ptp(values) == len(values) - 1
 
 
 def is_gene(name: str) -> bool:

@@ -136,7 +136,7 @@ def open_sets(entry: PublicDataset) -> Iterator[Path]:
     if not paths:
         raise InputError(
             f"{entry.title} is not on this computer yet. Fetch it first: "
-            f"`python -m core data fetch {entry.name}`, or the page Explain."
+            f"`genecanvas data fetch {entry.name}`, or the page Explain."
         )
     for path in paths:
         _check_kept(path)

@@ -8,14 +8,7 @@ import numpy as np
 from anndata import AnnData
 
 from core.data.assemble import assemble, check_values, clean_columns
-from core.data.columns import (
-    ROWS,
-    check_names,
-    show_values,
-    sort_out_genes,
-    sort_out_samples,
-    warn_of_missing,
-)
+from core.data.columns import check_names, sort_out_genes, sort_out_samples, warn_of_missing
 from core.data.formats.asking import read_any, read_descriptions
 from core.data.formats.request import Request
 from core.data.formats.unpack import Progress
@@ -36,6 +29,7 @@ from core.data.roles import (
 from core.data.sample_names import cut_barcode
 from core.data.samples import add_barcode_columns, join_descriptions, join_table
 from core.data.shapes import turn_other_shapes
+from core.data.taken import ROWS, show_values
 from core.data.taking import (
     SAID,
     id_column,

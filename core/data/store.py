@@ -18,6 +18,7 @@ from anndata import AnnData
 from anndata.io import read_elem
 from pydantic import BaseModel, ConfigDict
 
+from core.data.names import refuse_unseen
 from core.data.notes import Finding
 from core.data.quota import require_room
 from core.errors import DamageError, InputError
@@ -94,7 +95,8 @@ def add_dataset(data: AnnData, name: str) -> DatasetRecord:
     name = " ".join(name.split())
     if not name:
         raise InputError("Expected a name for the dataset, got none.")
-    _check_names(data)
+    refuse_unseen(data.obs_names, data.var_names, data.obs.columns, name)
+    _check_values(data)
     dataset = content_hash(data)
     folder = dataset_folder(dataset)
     if folder.exists():
@@ -167,16 +169,14 @@ def _describe(data: AnnData, name: str, path: Path, dataset: str) -> DatasetReco
     )
 
 
-def _check_names(data: AnnData) -> None:
-    """Raise InputError for a text that HDF5 would cut short: one with a NUL character."""
-    parts = {"sample id": data.obs_names, "gene": data.var_names, "column": data.obs.columns}
-    parts |= {f"value of {column}": data.obs[column].unique() for column in data.obs.columns}
-    for kind, values in parts.items():
-        for value in map(str, values):
+def _check_values(data: AnnData) -> None:
+    """Raise InputError for a value that HDF5 would cut short: one with a NUL character."""
+    for column in data.obs.columns:
+        for value in map(str, data.obs[column].unique()):
             if "\0" in value:
                 raise InputError(
-                    f"The {kind} {value!r} holds a NUL character, which can't be kept. Remove it "
-                    "from the file."
+                    f"The value {value!r} of {column} holds a NUL character, which can't be kept. "
+                    "Remove it from the file."
                 )
 
 
@@ -221,7 +221,7 @@ def get_record(dataset: str) -> DatasetRecord:
     except (OSError, ValueError):
         raise DamageError(
             f"The record {path} is damaged. Delete the dataset and add its file again, or have the "
-            "record made again: `python -m core doctor --repair`."
+            "record made again: `genecanvas doctor --repair`."
         ) from None
 
 

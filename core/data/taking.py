@@ -14,11 +14,11 @@ from core.data.column_names import (
     MISSING_NUMBERS,
     SAMPLE_ID_NAMES,
 )
-from core.data.columns import BESIDE, NUMBERS, ROWS, WORDS, Taken, are_row_numbers
 from core.data.matrix import Matrix
 from core.data.notes import Notes
 from core.data.roles import ABOUT_SAMPLES, Role, describe_genes
 from core.data.sample_names import cut_barcode
+from core.data.taken import BESIDE, NUMBERS, ROWS, WORDS, Taken, are_row_numbers
 from core.data.text import Table
 from core.errors import InputError
 

@@ -129,11 +129,11 @@ def rank_models(scores: np.ndarray, test_to_train: float = 0.0) -> Ranking:
 
     This departs from Demšar (2006, JMLR 7:1), who has one row a dataset. Splits of one dataset
     overlap, so that their rows repeat each other; Friedman's and Nemenyi's own tests then see
-    differences everywhere (docs/statistics.md). Here the variance of a mean rank is estimated from
-    what is left of the ranks without the means of models, and enlarged by Nadeau and Bengio's
-    (1 / splits + n_test / n_train) in place of 1 / splits; the critical difference is Tukey's with
-    the same variance. Because few rows can agree by chance, one row of random ranks is added to
-    what is left.
+    differences everywhere (benchmarks/results/coverage.md). Here the variance of a mean rank is
+    estimated from what is left of the ranks without the means of models, and enlarged by Nadeau and
+    Bengio's (1 / splits + n_test / n_train) in place of 1 / splits; the critical difference is
+    Tukey's with the same variance. Because few rows can agree by chance, one row of random ranks is
+    added to what is left.
 
     Args:
         scores: (splits, models), at least two of each; higher is better.

@@ -233,7 +233,7 @@ MEASURES: Registry[Measure] = Registry(
             green=0.85,
             red=0.65,
             reason="Integrated gradients of a well-trained network reach .93 to .97, Grad-CAM of "
-            "the last stage .6 (docs/explain.md).",
+            "the last stage .6 (benchmarks/results/recovery.md).",
             of_genes=True,
         ),
     ],

@@ -129,3 +129,17 @@ def missing_by_class(missing: np.ndarray, genes: int, groups: Sequence[str]) -> 
         )
     )  # fmt: skip
     return finish(figure.update_layout(yaxis_title="missing values (%)", height=310), 20)
+
+
+def class_sizes(counts: dict[str, int]) -> go.Figure:
+    """Samples in each class."""
+    figure = go.Figure(
+        go.Bar(
+            x=list(counts.values()), y=escape_all(counts), orientation="h", marker_color=COLOURS[0],
+            text=list(counts.values()), hovertemplate="%{y}: %{x} samples<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    figure.update_xaxes(title_text="samples")
+    figure.update_layout(height=116 + 28 * len(counts))
+    return finish(figure, 36)

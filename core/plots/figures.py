@@ -1,11 +1,10 @@
-"""plotly figures out of plain arrays and frames; transparent, for light and dark pages."""
+"""Gene-images, and what all figures share: plotly, transparent, for light and dark pages."""
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from urllib.parse import quote
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -279,92 +278,6 @@ def region_map(image: np.ndarray, *, name: str, diverging: bool) -> go.Figure:
     )  # fmt: skip
     lay_out_image(figure, *image.shape)
     return figure
-
-
-def learning_curves(epochs: pd.DataFrame) -> go.Figure:
-    """Loss and validation scores by epoch, one line a fold."""
-    figure = make_subplots(
-        1, 2, subplot_titles=["Loss", "On validation samples"], horizontal_spacing=0.1
-    )
-    lines = (
-        ("train_loss", "training", COLOURS[0], "solid", 1),
-        ("validation_loss", "validation", COLOURS[1], "solid", 1),
-        ("validation_accuracy", "accuracy", COLOURS[2], "solid", 2),
-        ("validation_macro_f1", "macro F1", COLOURS[3], "dot", 2),
-    )
-    for number, (_, fold) in enumerate(epochs.groupby("fold")):
-        for column, title, colour, dash, place in lines:
-            figure.add_scatter(
-                x=fold["epoch"], y=fold[column], name=title, legendgroup=title,
-                showlegend=number == 0, mode="lines+markers" if len(fold) < 3 else "lines",
-                line={"color": colour, "dash": dash}, row=1, col=place,
-            )  # fmt: skip
-    figure.update_xaxes(title_text="epoch", rangemode="tozero")
-    figure.update_yaxes(rangemode="tozero", col=1)
-    figure.update_yaxes(range=[0, 1.02], tickformat=".0%", col=2)
-    figure.update_layout(height=340, legend={"orientation": "h", "y": -0.25})
-    return finish(figure, 56)
-
-
-def curves_side_by_side(runs: Mapping[str, pd.DataFrame]) -> go.Figure:
-    """Validation loss, accuracy and macro F1 by epoch: a colour a run, a line a fold.
-
-    Args:
-        runs: a run's name -> its epochs, with the columns fold, epoch, validation_loss,
-            validation_accuracy and validation_macro_f1.
-    """
-    titles = {"validation_loss": "Validation loss", "validation_accuracy": "Accuracy",
-              "validation_macro_f1": "Macro F1"}  # fmt: skip
-    figure = make_subplots(1, 3, subplot_titles=list(titles.values()), horizontal_spacing=0.06)
-    for number, (run, epochs) in enumerate(runs.items()):
-        name = escape_chart(run)
-        for fold, rows in epochs.groupby("fold"):
-            for place, column in enumerate(titles, 1):
-                figure.add_scatter(
-                    x=rows["epoch"], y=rows[column], name=name, legendgroup=name,
-                    showlegend=bool(place == 1 and fold == epochs["fold"].min()),
-                    mode="lines+markers" if len(rows) < 3 else "lines",
-                    line={"color": COLOURS[number % len(COLOURS)]}, row=1, col=place,
-                )  # fmt: skip
-    figure.update_xaxes(title_text="epoch", rangemode="tozero")
-    figure.update_yaxes(rangemode="tozero", col=1)
-    for place in (2, 3):
-        figure.update_yaxes(range=[0, 1.02], tickformat=".0%", col=place)
-    legend = {"orientation": "h", "y": -0.22, "yanchor": "top"}
-    figure.update_layout(height=330 + 22 * len(runs), legend=legend)
-    return finish(figure, 56)
-
-
-def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> go.Figure:
-    """Counts, coloured by the share of the true class (rows)."""
-    matrix = np.asarray(matrix)
-    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    names = escape_all(classes)
-    figure = go.Figure(
-        go.Heatmap(
-            z=share, x=names, y=names, zmin=0, zmax=1, colorscale="Blues",
-            text=matrix, texttemplate="%{text}", showscale=False, xgap=1, ygap=1,
-            hovertemplate="true %{y}, predicted %{x}: %{text} (%{z:.0%})<extra></extra>",
-        )
-    )  # fmt: skip
-    figure.update_yaxes(autorange="reversed", title_text="true")
-    figure.update_xaxes(title_text="predicted", side="bottom")
-    figure.update_layout(height=166 + 32 * len(classes))
-    return finish(figure, 36)
-
-
-def class_sizes(counts: dict[str, int]) -> go.Figure:
-    """Samples in each class."""
-    figure = go.Figure(
-        go.Bar(
-            x=list(counts.values()), y=escape_all(counts), orientation="h", marker_color=COLOURS[0],
-            text=list(counts.values()), hovertemplate="%{y}: %{x} samples<extra></extra>",
-        )
-    )  # fmt: skip
-    figure.update_yaxes(autorange="reversed", automargin=True)
-    figure.update_xaxes(title_text="samples")
-    figure.update_layout(height=116 + 28 * len(counts))
-    return finish(figure, 36)
 
 
 def expression_by_class(values: np.ndarray, labels: np.ndarray, gene: str) -> go.Figure:

@@ -1,8 +1,6 @@
 """A finished run's held-out predictions beside those of plain models on the same samples."""
 
 import json
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,14 +12,11 @@ from typing import Any
 import numpy as np
 
 from core.data.store import read_column
-from core.errors import GeneCanvasError, InputError
 from core.evaluation.intervals import Bootstrap, gather, weigh, weigh_by_name
 from core.evaluation.metrics import METRICS, score
 from core.files import UNREADABLE, write_array
-from core.home import dataset_folder, home, run_folder
-from core.lease import Lease, is_held
+from core.home import dataset_folder, run_folder
 from core.models.baselines import BASELINES, fit_predict_proba
-from core.processes import start_detached
 from core.runs.fitted import load_fitted
 from core.runs.result import RunResult, load_predictions, load_result, load_spec
 from core.runs.spec import RunSpec
@@ -212,20 +207,9 @@ def compute_baselines(runs: list[str], progress: Callable[[int, int], None]) -> 
         progress: told how many of how many run-model pairs are done.
 
     Raises:
-        InputError: a run has no result, its dataset was deleted, or another process is at it.
+        InputError: a run has no result, or its dataset was deleted.
     """
-    lease = Lease(_lease_path())
-    if not lease.acquire():
-        raise InputError("Another process is fitting plain models. Wait for it.")
-    try:
-        _compute_baselines(missing_baselines(runs), progress)
-    finally:
-        lease.release()
-
-
-def _compute_baselines(
-    missing: list[tuple[str, str]], progress: Callable[[int, int], None]
-) -> None:
+    missing = missing_baselines(runs)
     alike: dict[str, list[str]] = {}
     for run in dict.fromkeys(run for run, _ in missing):
         alike.setdefault(_shared(run), []).append(run)
@@ -262,41 +246,7 @@ def _shared(run: str) -> str:
     """All that decides what a run's plain models answer; two versions may divide alike runs."""
     folds = [load_fitted(run, number) for number in load_result(run).scored]
     parts = [[part.tolist() for part in (f.train, f.validation, f.test)] for f in folds]
-    spec = load_spec(run).model_dump_json(exclude={"layout", "network", "training"})
-    return json.dumps([spec, parts])
-
-
-def request_baselines(runs: list[str]) -> None:
-    """Start a detached process that fits the missing plain models, unless one is at it."""
-    if is_held(_lease_path()):
-        return
-    with _log_path().open("wb") as log:
-        start_detached("core.runs.outcome", log, runs)
-
-
-def baselines_state(patience: float = 60) -> tuple[str, str]:
-    """Whether missing plain models are being fitted: working, failed or idle, and why they failed.
-
-    Args:
-        patience: seconds that a process may take from its start to its lease.
-    """
-    if is_held(_lease_path()):
-        return "working", ""
-    if not _log_path().exists():
-        return "idle", ""
-    log = _log_path().read_text(errors="replace")
-    if errors := [line for line in log.splitlines() if "rror: " in line]:
-        return "failed", errors[-1].partition("rror: ")[2]
-    young = abs(time.time() - _log_path().stat().st_mtime) < patience
-    return ("working", "") if young and not log else ("idle", "")
-
-
-def _lease_path() -> Path:
-    return home() / "baselines.lease"
-
-
-def _log_path() -> Path:
-    return home() / "baselines.log"
+    return json.dumps([load_spec(run).key_without("layout", "network", "training"), parts])
 
 
 def _baseline_path(run: str, name: str) -> Path:
@@ -352,12 +302,3 @@ def _patients_of(spec: RunSpec, samples: np.ndarray) -> np.ndarray | None:
     ):
         return None
     return read_column(spec.cohort.dataset, spec.cohort.group).loc[samples].to_numpy().astype(str)
-
-
-if __name__ == "__main__":
-    try:
-        compute_baselines(
-            json.load(sys.stdin), lambda done, total: print(f"{done} of {total}", flush=True)
-        )
-    except GeneCanvasError as problem:
-        sys.exit(f"error: {problem}")

@@ -175,7 +175,7 @@ def describe_damage(run: str, name: str) -> DamageError:
     """The error for a file of a run that can't be read or isn't what the run wrote."""
     return DamageError(
         f"{name} of run {run} is missing, damaged or not what the run wrote. Delete the run, or "
-        "have it made again: `python -m core doctor --repair` says how far that goes."
+        "have it made again: `genecanvas doctor --repair` says how far that goes."
     )
 
 

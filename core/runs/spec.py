@@ -1,10 +1,11 @@
 """RunSpec: everything that decides a run; its hash is the run's identity."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from core.data.cohort import Cohort, nest_cohort
 from core.data.prepare import PreparationSpec
@@ -46,6 +47,18 @@ class RunSpec(BaseModel):
     training: TrainingSpec = TrainingSpec()
     seed: int = Field(0, ge=0, lt=2**31, title="Seed")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_preset(cls, document: Any) -> Any:
+        """`preset` names a recipe, which holds wherever nothing is said."""
+        if not isinstance(document, dict) or "preset" not in document:
+            return document
+        said = {
+            name: part.model_dump(exclude_unset=True) if isinstance(part, BaseModel) else part
+            for name, part in document.items()
+        }
+        return PRESETS[said.pop("preset")].fill(said)
+
     @field_validator("cohort")
     @classmethod
     def _name_the_class(cls, cohort: Cohort) -> Cohort:
@@ -76,6 +89,11 @@ class RunSpec(BaseModel):
             "augmentation": AUGMENTATIONS[self.training.augmentation],
             **{baseline.name: baseline for baseline in BASELINES if baseline.in_every_run},
         }
+
+    def key_without(self, *names: str) -> str:
+        """A text that is equal for runs that ask the same but for these parts or fields."""
+        kept = {name: value for name, value in self._deciding().items() if name not in names}
+        return json.dumps(kept, sort_keys=True)
 
     def _deciding(self) -> dict[str, Any]:
         return self.model_dump(mode="json", exclude={"cohort": {"batch"}})
@@ -197,9 +215,9 @@ PRESETS: Registry[Preset] = Registry(
         Preset(
             name="recommended",
             title="Recommended",
-            help="What was measured to do best on real tumours (docs/recipes.md): the network's "
-            "own weights stay as they are, and a head that looks at all its stages learns where "
-            "each gene stands.",
+            help="What was measured to do best on real tumours (benchmarks/results/recipes.md): "
+            "the network's own weights stay as they are, and a head that looks at all its stages "
+            "learns where each gene stands.",
             reference="",
             parts={
                 "network": {"image_size": 32, "freeze": "backbone"},

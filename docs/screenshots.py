@@ -1,0 +1,73 @@
+"""Takes the pictures of docs/pages from the running app on the simulated example.
+
+    python -m docs.screenshots HOME
+
+Trains two recommended runs and explains one in the folder HOME, unless they stand there: some
+minutes. Pictures are 1280 pixels wide, in light mode, and reduced to 128 colours.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from docs.generate import DOCS
+from tests.browser import ARGUMENTS, Server, find_browser, settle
+
+HEIGHTS = {"data": 1000, "images": 1000, "train": 1100, "compare": 1000, "explain": 1100}
+"""Page -> pixels from its top that are shown."""
+
+
+def fill(home: Path) -> str:
+    """Two finished runs on the example, one of them explained; gives the id of that one."""
+    os.environ["GENECANVAS_HOME"] = str(home)
+    import genecanvas as gcv
+
+    adata, _ = gcv.simulate()
+    cohort = gcv.Cohort(label="tumour_type", group="patient")
+    runs = [
+        gcv.fit(
+            adata,
+            gcv.RunSpec(cohort=cohort, preset="recommended", seed=seed),
+            name="Example: five simulated tumour types",
+        )
+        for seed in (0, 1)
+    ]
+    runs[0].explain("integrated_gradients")
+    return runs[0].id
+
+
+def take(page: Page, name: str, address: str) -> None:
+    """One page of the app as docs/pages/NAME.png."""
+    page.set_viewport_size({"width": 1280, "height": HEIGHTS[name]})
+    page.goto(address)
+    settle(page)
+    page.wait_for_timeout(3000)  # charts draw after the script has ended
+    settle(page)
+    path = DOCS / "pages" / f"{name}.png"
+    page.screenshot(path=path)
+    Image.open(path).convert("P", palette=Image.Palette.ADAPTIVE, colors=128).save(
+        path, optimize=True
+    )
+
+
+def main(home: Path) -> None:
+    """Fill a home, start the app on it, and take every page."""
+    first = fill(home)
+    with sync_playwright() as playwright:
+        server = Server(home)
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=list(ARGUMENTS))
+        page = browser.new_page(color_scheme="light")
+        try:
+            for name in HEIGHTS:
+                query = f"?run={first}" if name in ("train", "explain") else ""
+                take(page, name, f"{server.url}/{name}{query}")
+        finally:
+            browser.close()
+            server.kill()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve())

@@ -1,0 +1,421 @@
+"""GeneCanvas for notebooks and scripts: read, check, train, look, compare, explain.
+
+    import genecanvas as gcv
+
+    adata = gcv.read("matrix.tsv", labels="labels.csv")
+    cohort = gcv.Cohort(label="tumour_type", group="patient")
+    spec = gcv.RunSpec(cohort=cohort, preset="recommended")
+    run = gcv.fit(adata, spec)
+    run.metrics["accuracy"], run.explain("integrated_gradients").genes
+
+The examples below share a small simulated dataset and one short training of it:
+
+>>> adata, planted = gcv.simulate(samples=90, genes=200)
+>>> spec = gcv.RunSpec(
+...     cohort=gcv.Cohort(label="tumour_type", group="patient"),
+...     network={"image_size": 32}, training={"epochs": 2}, preparation={"genes": 100})
+>>> run = gcv.fit(adata, spec)
+
+What a user can mend is a `gcv.GeneCanvasError`, whose message says what was expected, what came and
+what to do. Everything is stored in one folder, the home: see `Store`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from anndata import AnnData
+
+from core import extensions
+from core.compare.comparison import compare_runs
+from core.compare.records import Comparison
+from core.data.check import DataCard, check_dataset
+from core.data.cohort import Cohort
+from core.data.read import read_dataset
+from core.data.simulate import simulate
+from core.errors import GeneCanvasError, InputError
+from core.explain.methods import METHODS, Method, Question, Recipe
+from core.home import home
+from core.images.layouts import LAYOUTS, LayoutMethod
+from core.images.placement import ALONG_CURVE, ASSIGNED, SORTED, Embedding, Placement
+from core.images.places import Genes, Places
+from core.jobs.launch import ensure_workers
+from core.models.backbones import BACKBONES, Backbone, Stage
+from core.runs.explain import RunAttribution, class_genes, load_attribution
+from core.runs.explaining import explain_run
+from core.runs.fitted import FittedModel, load_fitted
+from core.runs.here import quick_threads, store_data, train_here, wait_for
+from core.runs.result import RunResult, headline, load_predictions, load_result
+from core.runs.spec import RunSpec
+from core.runs.store import RunStore
+
+__all__ = [
+    "ALONG_CURVE",
+    "ASSIGNED",
+    "SORTED",
+    "Backbone",
+    "Cohort",
+    "Embedding",
+    "Explanation",
+    "GeneCanvasError",
+    "Genes",
+    "LayoutMethod",
+    "Method",
+    "Placement",
+    "Places",
+    "Question",
+    "Run",
+    "RunSpec",
+    "Stage",
+    "Store",
+    "check",
+    "compare",
+    "fit",
+    "read",
+    "register_backbone",
+    "register_layout",
+    "register_method",
+    "simulate",
+]
+
+
+def read(
+    path: str | Path,
+    labels: str | Path | Sequence[str | Path] | None = None,
+    **understood: Any,
+) -> AnnData:
+    """Read an expression matrix of any known format, and what is known about its samples.
+
+    Args:
+        path: CSV, TSV, GCT, Excel, Parquet, Feather, h5ad, MATLAB, 10x folder, quantifier's table…,
+            packed or not, with samples in rows or in columns.
+        labels: one table of the samples' labels, or several that are joined.
+        understood: `orientation`, `roles`, `part` and `symbols` of `core.data.read.read_dataset`,
+            where names and values would be understood otherwise.
+
+    Returns:
+        `X` (samples x genes) float32, NaN where a value is missing; text columns in `obs`; in
+        `uns["scale"]` the unit of the values: `counts`, `linear` or `log2`; in `uns["notes"]` what
+        was understood, a sentence each.
+
+    Raises:
+        GeneCanvasError: what is wrong, where, and what to change.
+
+    >>> adata = gcv.read("cohort.csv")
+    >>> adata.shape, adata.uns["scale"]
+    ((90, 200), 'counts')
+    >>> gcv.read("cohort.pdf")
+    Traceback (most recent call last):
+    core.errors.InputError: There is no file cohort.pdf.
+    """
+    tables = [labels] if isinstance(labels, str | Path) else labels or []
+    if not Path(path).exists():
+        raise InputError(f"There is no file {path}.")
+    return read_dataset(Path(path), [Path(table) for table in tables], **understood)
+
+
+def check(
+    adata: AnnData, label: str | None = None, group: str | None = None, batch: str | None = None
+) -> DataCard:
+    """Look through a dataset: classes, patients, batches, outliers, copies, floors.
+
+    Args:
+        adata: as `read` gives it.
+        label: the column of the class.
+        group: the column of the patient.
+        batch: the column of the batch or site.
+
+    Returns:
+        A card with `samples`, `genes`, `classes` (class -> samples), `scale` and `findings`, the
+        gravest first: each has `severity` (error, warning or info) and `message`.
+
+    Raises:
+        GeneCanvasError: a column isn't there.
+
+    >>> card = gcv.check(adata, label="tumour_type", group="patient")
+    >>> card.samples, card.genes, card.classes["BRCA"]
+    (90, 200, 40)
+    >>> {finding.severity for finding in card.findings} <= {"error", "warning", "info"}
+    True
+    """
+    return check_dataset(adata, label, group, batch)
+
+
+def fit(
+    adata: AnnData,
+    spec: RunSpec,
+    *,
+    name: str = "from Python",
+    progress: Callable[[float, str], None] | None = None,
+) -> Run:
+    """Train and test a network in this process, and wait for it.
+
+    The dataset and the run are stored in the home, so that the app shows them, and the same
+    question is never trained twice. An interrupted training goes on from its last epoch when it is
+    asked for again.
+
+    Args:
+        adata: as `read` gives it.
+        spec: what is trained. A cohort without a dataset is of `adata`.
+        name: what the app calls the dataset.
+        progress: told the share that is done, 0 to 1, and what happens.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        GeneCanvasError: the specification doesn't fit the dataset, weights are missing or have
+            learned from samples that would be tested, or the loss diverged.
+
+    >>> run = gcv.fit(adata, spec)
+    >>> run == gcv.fit(adata, spec)
+    True
+    >>> gcv.fit(adata, gcv.RunSpec(cohort={"label": "stage"}))
+    Traceback (most recent call last):
+    core.errors.InputError: The dataset has no label column 'stage'. Columns: ...
+    """
+    spec = store_data(spec, adata, name)
+    return Run(train_here(spec, progress or _ignore))
+
+
+def compare(runs: Sequence[Run], metric: str = "accuracy") -> Comparison:
+    """Finished runs side by side, with intervals and tests over patients or splits.
+
+    Args:
+        runs: two or more finished runs, or one.
+        metric: a score of `Run.metrics`.
+
+    Returns:
+        `headline` (one sentence), `runs`, `differences` (pairs of runs on the same samples, in
+        percentage points with 95 % intervals and p values after Holm's correction),
+        `against_baseline`, `setups` (runs that differ in their seed only) and `notes`.
+
+    Raises:
+        GeneCanvasError: a run isn't finished or is damaged, or there is no such score.
+
+    >>> gcv.compare([run], metric="balanced_accuracy").runs[0].n_test == run.result.n_test
+    True
+    >>> gcv.compare([run], metric="beauty")
+    Traceback (most recent call last):
+    core.errors.InputError: Unknown metric 'beauty'. Known: accuracy, balanced_accuracy, ...
+    """
+    return compare_runs([run.id for run in runs], metric)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of the home: what was asked, and once it is finished what came of it.
+
+    >>> run.state, run.spec.cohort.label
+    ('done', 'tumour_type')
+    >>> sorted(run.metrics)[:2]
+    ['accuracy', 'average_precision']
+    >>> list(run.predictions)[:5]
+    ['sample', 'fold', 'true', 'predicted', 'logistic_regression']
+    >>> len(run.folds[0].layout.genes)
+    100
+    """
+
+    id: str
+    """16 hexadecimal digits, as the app and the command line show them."""
+
+    @property
+    def state(self) -> str:
+        """`queued`, `paused`, `running`, `done`, `failed`, `out of memory` or `cancelled`."""
+        return str(RunStore().get(self.id).state)
+
+    @property
+    def spec(self) -> RunSpec:
+        """What was asked; `run.spec.to_yaml()` is what the command line reads."""
+        return RunStore().get(self.id).spec
+
+    @property
+    def result(self) -> RunResult:
+        """Everything that the run measured; raises GeneCanvasError until it is done."""
+        return load_result(self.id)
+
+    @property
+    def headline(self) -> str:
+        """The result in one honest sentence, beside logistic regression on the same genes."""
+        return headline(self.id)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Score -> value on the held-out samples, such as accuracy from 0 to 1."""
+        return self.result.metrics
+
+    @property
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """Baseline model -> the same scores on the same samples."""
+        return self.result.baselines
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """A row for each held-out sample: sample, fold, true, predicted, p_<class>, …"""
+        return load_predictions(self.id)
+
+    @property
+    def folds(self) -> list[FittedModel]:
+        """What each fold left: preprocessor, layout, network, temperature, sample ids.
+
+        Each predicts other samples too, whose genes are found by their ids.
+
+        >>> run.folds[0].predict(adata[:3]).shape
+        (3, 5)
+        """
+        return [load_fitted(self.id, number) for number in range(len(self.result.folds))]
+
+    def wait(self, progress: Callable[[float, str], None] | None = None) -> Run:
+        """Wait until a run of the queue is done; raises GeneCanvasError when it failed.
+
+        >>> run.wait() == run
+        True
+        """
+        return Run(wait_for(self.id, progress or _ignore))
+
+    def explain(
+        self,
+        method: str = "integrated_gradients",
+        *,
+        progress: Callable[[float, str], None] | None = None,
+        **choices: Any,
+    ) -> Explanation:
+        """Carry the network's answers on held-out samples back to genes, in this process.
+
+        Args:
+            method: a name of METHODS.
+            progress: told the share that is done, and what happens.
+            choices: `baseline`, `against`, `stage`, `sets`, `samples` and `towards` of a Recipe.
+
+        Raises:
+            GeneCanvasError: the run isn't done, or the method or a choice doesn't fit it.
+
+        >>> genes = run.explain("integrated_gradients").genes
+        >>> list(genes)[:3], genes["class"].nunique()
+        (['gene', 'class', 'score'], 5)
+        """
+        recipe, say = Recipe(method, **choices), progress or _ignore
+        with quick_threads():
+            explain_run(self.id, recipe, lambda done, total: say(done / total, "samples"))
+        return Explanation(self.id, recipe)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What one method says of one run.
+
+    >>> explanation = run.explain("integrated_gradients")
+    >>> explanation.attribution.scores.shape[1]
+    100
+    >>> bool((explanation.genes.query("`class` == 'BRCA'")["rank"] >= 1).all())
+    True
+    """
+
+    run: str
+    recipe: Recipe
+
+    @property
+    def genes(self) -> pd.DataFrame:
+        """A row for each gene and class, the best rank first.
+
+        gene, class, score (mean attribution over the class's held-out samples), rank, log2fc (mean
+        log2 expression in the class minus outside it), fdr (Welch t test, Benjamini-Hochberg), …
+        """
+        return class_genes(self.run, self.recipe)
+
+    @property
+    def attribution(self) -> RunAttribution:
+        """(samples, genes) scores of single samples, with their ids, classes and folds."""
+        return load_attribution(self.run, self.recipe)
+
+
+class Store:
+    """The home: the folder of datasets, runs and weights, and its queue of runs.
+
+    One process has one home: naming a folder holds for everything that is asked from then on.
+    Without a folder it is `GENECANVAS_HOME`, or the platform's folder for user data.
+
+    >>> store = gcv.Store()
+    >>> run in store.runs()
+    True
+    >>> store.find(run.id[:6]) == run
+    True
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        if path is not None:
+            os.environ["GENECANVAS_HOME"] = str(Path(path).expanduser().resolve())
+        self.path = home()
+
+    def submit(self, adata: AnnData, spec: RunSpec, *, name: str = "from Python") -> Run:
+        """Queue a run for the worker of a device, which trains on when this process ends.
+
+        Arguments and errors are those of `fit`; a layout or network that only this process knows
+        is refused. An equal run that is known already is given back.
+
+        >>> gcv.Store().submit(adata, spec) == run
+        True
+        """
+        extensions.require_shared([spec.layout.name, spec.network.backbone])
+        record, _ = RunStore().submit(store_data(spec, adata, name))
+        if not record.state.finished:
+            ensure_workers()
+        return Run(record.id)
+
+    def runs(self) -> list[Run]:
+        """All runs of the home, the newest first."""
+        return [Run(record.id) for record in RunStore().list()]
+
+    def find(self, prefix: str) -> Run:
+        """The one run whose id begins so; raises GeneCanvasError for none or several."""
+        return Run(RunStore().find(prefix).id)
+
+
+def register_layout(record: LayoutMethod) -> None:
+    """Offer a layout of one's own: see docs/extend.md.
+
+    From a file that `GENECANVAS_EXTENSIONS` names it can be chosen everywhere: on the pages, on the
+    command line, in specifications. Raises GeneCanvasError when the name is taken.
+
+    >>> def embed_by_spread(genes, seed):
+    ...     return genes.x.std(axis=0)[:, None]
+    >>> gcv.register_layout(gcv.LayoutMethod(
+    ...     name="by_spread", title="By spread", help="Along a curve, by standard deviation.",
+    ...     reference="", complexity="n log n time, n memory", quick_genes=20_000,
+    ...     embedding=gcv.Embedding(embed_by_spread), placement=gcv.ALONG_CURVE))
+    >>> spec.model_validate({**spec.model_dump(), "layout": {"name": "by_spread"}}).layout.name
+    'by_spread'
+    """
+    extensions.register(LAYOUTS, record)
+
+
+def register_method(record: Method) -> None:
+    """Offer an attribution method of one's own, as `register_layout` does a layout.
+
+    >>> gcv.register_method(gcv.Method(
+    ...     name="expression", title="Expression itself", help="A control: looks at no network.",
+    ...     reference="", unit="gene", signed=True, complete=False,
+    ...     compute=lambda question: question.x - question.baseline))
+    >>> len(run.explain("expression").genes) == 5 * 100
+    True
+    """
+    extensions.register(METHODS, record)
+
+
+def register_backbone(record: Backbone) -> None:
+    """Offer a network of one's own, as `register_layout` does a layout.
+
+    >>> gcv.register_backbone(run.spec.network.record)
+    Traceback (most recent call last):
+    core.errors.InputError: There is a backbone 'squeezenet1_1' already. Take another name.
+    """
+    extensions.register(BACKBONES, record)
+
+
+def _ignore(share: float, text: str) -> None:
+    """Say nothing."""
