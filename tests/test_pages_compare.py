@@ -85,6 +85,7 @@ def test_a_grid_with_repeats_and_plain_models(dataset: str) -> None:
              ("geometric", "resnet50")]
         )
     ]  # fmt: skip
+    keep_images(runs[0])
     compute_baselines(runs[:1], lambda *_: None)
     app = open_page("compare")
     shown = {

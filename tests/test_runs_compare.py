@@ -238,6 +238,7 @@ def test_of_a_learning_curve_the_largest_training_part_counts(dataset: str) -> N
     outcome = load_outcome(run)
     assert set(outcome.folds) == {1}
     assert compare_runs([run]).setups[0].splits == 1
+    keep_images(run)
     compute_baselines([run], lambda *_: None)
     assert load_outcome(run).proba["linear_svm"].shape == outcome.proba["network"].shape
 
@@ -461,6 +462,7 @@ def test_plain_models_are_fitted_once_for_runs_that_share_them(dataset: str) -> 
     others = [baseline.name for baseline in BASELINES if not baseline.in_every_run]
     assert missing_baselines(runs) == [(run, name) for run in runs for name in others]
     assert baselines_state(runs)[0] == "idle"
+    keep_images(runs[0])
     steps = []
     compute_baselines(runs, lambda *step: steps.append(step))
     assert steps[0] == (0, 10)

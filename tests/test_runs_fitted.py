@@ -1,5 +1,6 @@
 """What a finished fold leaves: it predicts as it did, on any samples that have its genes."""
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -19,8 +20,9 @@ from core.data.simulate import simulate
 from core.data.store import add_dataset, load_dataset
 from core.errors import Cancelled, DamageError, InputError
 from core.explain.methods import Recipe
-from core.files import read_json
+from core.files import read_json, write_array
 from core.home import run_folder
+from core.models.baselines import BASELINES, fit_predict_proba
 from core.runs.execute import Silent, execute
 from core.runs.explain import load_attribution
 from core.runs.explaining import explain_run
@@ -174,14 +176,29 @@ def test_a_splitter_that_changed_since_changes_nothing_of_what_is_asked(run: str
 
 
 def test_baselines_are_fitted_and_tested_on_the_stored_folds(run: str) -> None:
-    rewrite(run, "spec.json", seed=7)
-    compute_baselines([run], lambda *_: None)
-    outcome, labels = load_outcome(run), np.array(load_result(run).classes)
-    right = outcome.right("nearest_neighbours")
-    assert len(right) == 90
-    assert labels[outcome.y].tolist() == (
-        load_predictions(run).set_index("sample")["true"].sort_index().tolist()
-    )
+    """Two runs of one specification whose folds are not the same, as two versions drew them."""
+    other = "0123456789abcdef"
+    shutil.copytree(run_folder(run), run_folder(other))
+    fold = read_json(run_folder(other) / "folds/0/fold.json")
+    parts = fold["parts"]
+    parts["train"], left_out = parts["train"][:30], parts["train"][30:]
+    rewrite(other, "folds/0/fold.json", parts=parts)
+    assert left_out
+    for name, folder in itertools.product(BASELINES.names, map(run_folder, (run, other))):
+        if name != "nearest_neighbours":  # one is enough, and the quickest
+            write_array(folder / f"baselines/{name}.npy", np.full((90, 5), 0.2))
+    compute_baselines([run, other], lambda *_: None)
+    for name in (run, other):
+        fitted = load_fitted(name, 0)
+        samples = open_samples(fitted.spec)
+        at, x = fitted.locate(samples), fitted.preprocessor.transform(samples.x, samples.genes)
+        proba = fit_predict_proba(
+            "nearest_neighbours", x[at.fitting], samples.y[at.fitting], x[at.test],
+            len(fitted.classes), fitted.spec.seed,
+        )  # fmt: skip
+        outcome = load_outcome(name)
+        kept = outcome.proba["nearest_neighbours"][outcome.folds == 0]
+        np.testing.assert_allclose(kept, proba[np.argsort(fitted.test)])
 
 
 class Interrupted(Silent):

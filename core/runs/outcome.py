@@ -1,5 +1,6 @@
 """A finished run's held-out predictions beside those of plain models on the same samples."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -211,10 +212,7 @@ def compute_baselines(runs: list[str], progress: Callable[[int, int], None]) -> 
     missing = missing_baselines(runs)
     alike: dict[str, list[str]] = {}
     for run in dict.fromkeys(run for run, _ in missing):
-        load_result(run)
-        spec = load_spec(run)
-        shared = spec.key_without("layout", "network", "training")
-        alike.setdefault(shared, []).append(run)
+        alike.setdefault(_shared(run), []).append(run)
     done = 0
     progress(done, len(missing))
     for group in alike.values():
@@ -242,6 +240,13 @@ def compute_baselines(runs: list[str], progress: Callable[[int, int], None]) -> 
             progress(done, len(missing))
         for run in group:
             keep_measures(run)
+
+
+def _shared(run: str) -> str:
+    """All that decides what a run's plain models answer; two versions may divide alike runs."""
+    folds = [load_fitted(run, number) for number in load_result(run).scored]
+    parts = [[part.tolist() for part in (f.train, f.validation, f.test)] for f in folds]
+    return json.dumps([load_spec(run).key_without("layout", "network", "training"), parts])
 
 
 def _baseline_path(run: str, name: str) -> Path:
