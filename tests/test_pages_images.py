@@ -187,6 +187,15 @@ def test_a_slow_layout_is_computed_beside_the_page(dataset: DatasetRecord) -> No
     assert "200 genes on 16 x 16 pixels" in words(app)
 
 
+def test_what_an_embedding_leaves_open_is_asked_and_checked(dataset: DatasetRecord) -> None:
+    app = open_page("images")
+    assert not [field for field in app.number_input if field.key == "layout perplexity"]
+    app.selectbox(key="layout").select("deepinsight").run()
+    app.number_input(key="layout perplexity").set_value(1).run()
+    assert "Perplexity must be 2 to 200, got 1" in words(app)
+    assert not app.exception
+
+
 def test_a_stopped_layout_can_be_tried_again(dataset: DatasetRecord) -> None:
     app = open_page("images")
     app.selectbox(key="layout").select("tsne").run()
