@@ -11,8 +11,8 @@ from starlette.middleware import Middleware
 from streamlit.runtime import get_instance
 
 from core.devices import devices
+from core.jobs.launch import look_after_jobs
 from core.runs.doctor import tidy
-from core.runs.launch import look_after_queue
 from ui.guard import Guard
 from ui.uploads import drop_unclaimed
 
@@ -49,7 +49,7 @@ async def watch_queue() -> None:
     said = ""
     while True:
         try:
-            await asyncio.to_thread(look_after_queue)
+            await asyncio.to_thread(look_after_jobs)
         except Exception as error:  # the next look may go well
             if str(error) != said:
                 said = str(error)

@@ -44,11 +44,12 @@ from core.home import home
 from core.images.layouts import LAYOUTS, LayoutMethod
 from core.images.placement import ALONG_CURVE, ASSIGNED, SORTED, Embedding, Placement
 from core.images.places import Genes, Places
+from core.jobs.launch import ensure_workers
 from core.models.backbones import BACKBONES, Backbone, Stage
-from core.runs.explain import RunAttribution, class_genes, explain_run, load_attribution
+from core.runs.explain import RunAttribution, class_genes, load_attribution
+from core.runs.explaining import explain_run
 from core.runs.fitted import FittedModel, load_fitted
 from core.runs.here import quick_threads, store_data, train_here, wait_for
-from core.runs.launch import ensure_workers
 from core.runs.result import RunResult, headline, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore

@@ -31,7 +31,7 @@ os.environ["GENECANVAS_HOME"] = tempfile.mkdtemp(prefix="load")
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset
-from core.runs.launch import ensure_workers
+from core.jobs.launch import ensure_workers
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from tests.browser import Server, worker_pids
@@ -130,7 +130,7 @@ def start_runs() -> str:
 def count_epochs(store: RunStore) -> int:
     """Epochs that are in the store, read as cheaply as can be."""
     with closing(sqlite3.connect(store.path)) as db:
-        return db.execute("SELECT count(*) FROM epochs").fetchone()[0]
+        return db.execute("SELECT count(*) FROM events").fetchone()[0]
 
 
 async def await_epoch(store: RunStore) -> tuple[int, float]:

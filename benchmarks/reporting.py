@@ -20,11 +20,10 @@ os.environ["GENECANVAS_HOME"] = tempfile.mkdtemp(prefix="reporting")
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.home import run_folder
-from core.runs.execute import execute
+from core.jobs.worker import StoreReporter, print_to
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore, log_path
-from core.runs.worker import StoreReporter, print_to
 from core.training import loop
 
 
@@ -56,12 +55,12 @@ def train(spec: RunSpec, title: str) -> None:
     store.submit(spec)
     record = store.claim("cpu")
     reporter = StoreReporter(store, record.id)
-    for name in ("progress", "epoch", "enough", "cancelled"):
+    for name in ("progress", "event", "enough", "cancelled"):
         setattr(reporter, name, clock.time(name, getattr(reporter, name)))
     write, loop.write_atomic = loop.write_atomic, clock.time("checkpoint", loop.write_atomic)
     started = time.perf_counter()
     with store.kept_open(), print_to(log_path(record.id)):
-        execute(spec, run_folder(record.id), reporter)
+        record.job.run(run_folder(record.id), reporter, "cpu")
     whole = time.perf_counter() - started
     loop.write_atomic = write
     store.finish(record.id, RunState.DONE)

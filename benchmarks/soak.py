@@ -28,7 +28,7 @@ from playwright.sync_api import sync_playwright  # noqa: E402
 
 from core.data.simulate import simulate  # noqa: E402
 from core.data.store import add_dataset  # noqa: E402
-from core.runs.launch import ensure_workers  # noqa: E402
+from core.jobs.launch import ensure_workers  # noqa: E402
 from core.runs.result import load_predictions, load_result  # noqa: E402
 from core.runs.spec import RunSpec  # noqa: E402
 from core.runs.store import RunState, RunStore  # noqa: E402

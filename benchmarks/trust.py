@@ -22,7 +22,8 @@ from core.explain.evidence import measure_planted
 from core.explain.methods import METHODS, Recipe
 from core.home import run_folder
 from core.runs.execute import Silent, execute
-from core.runs.explain import class_genes, collect_evidence
+from core.runs.explain import class_genes
+from core.runs.explaining import collect_evidence
 from core.runs.result import load_result, result_path
 from core.runs.spec import RunSpec
 from core.runs.trust import load_evidence

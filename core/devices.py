@@ -51,6 +51,13 @@ def named_devices() -> tuple[str, ...]:
     return names
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a device, or torch's allocator of the CPU, had too little memory."""
+    return isinstance(error, RuntimeError) and (
+        type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
+    )
+
+
 _asking = Lock()
 """Sessions that all open a page of a new server ask torch once."""
 

@@ -3,7 +3,9 @@
 import errno
 import fcntl
 import os
+import platform
 import time
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -30,10 +32,22 @@ class Lease:
         for _ in range(10):
             if _lock(file, fcntl.LOCK_EX):
                 self._file = file
+                with suppress(OSError):  # on a full disk nobody learns who holds it
+                    os.ftruncate(file, 0)
+                    os.write(file, f"{platform.node()} {os.getpid()}".encode())
                 return True
             time.sleep(0.01)
         os.close(file)
         return False
+
+    def stands(self) -> bool:
+        """Whether it is held and its file is where it was: not deleted, with a home or alone."""
+        try:
+            return self._file is not None and os.path.samestat(
+                os.fstat(self._file), os.stat(self.path)
+            )
+        except OSError:
+            return False
 
     def release(self) -> None:
         """Give the lease back; the file stays."""
@@ -52,6 +66,17 @@ def is_held(path: Path) -> bool:
         return not _lock(file, fcntl.LOCK_SH)
     finally:
         os.close(file)
+
+
+def holder(path: Path) -> int | None:
+    """The process of this machine that holds the lease at `path`; None where nobody does."""
+    if not is_held(path):
+        return None
+    with suppress(OSError, ValueError):
+        machine, _, process = path.read_text().rpartition(" ")
+        if machine == platform.node():
+            return int(process)
+    return None
 
 
 def _lock(file: int, kind: int) -> bool:

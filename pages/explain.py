@@ -7,7 +7,8 @@ import streamlit as st
 from core.escape import escape_markdown
 from core.explain.genes import top_rows
 from core.explain.methods import METHODS, Recipe
-from core.runs.explain import RunAttribution, explanation_state
+from core.runs.explain import RunAttribution
+from core.runs.explaining import explanation_state
 from core.runs.fitted import load_fitted
 from core.runs.result import headline, load_result
 from core.runs.store import RunRecord

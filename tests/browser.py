@@ -152,8 +152,8 @@ def choose(page: Page, label: str, option: str) -> None:
 
 
 def worker_pids(home: Path) -> list[int]:
-    """The workers of this home, from the first line of each run's log."""
-    logs = home.glob("runs/*/log.txt")
+    """The workers of this home, from the first line of each job's log."""
+    logs = [*home.glob("runs/*/log.txt"), *home.glob("jobs/*/log.txt")]
     found = {int(n) for log in logs for n in re.findall(r"^worker (\d+):", log.read_text(), re.M)}
     return [pid for pid in found if is_worker(pid)]
 
@@ -162,4 +162,4 @@ def is_worker(pid: int) -> bool:
     command = subprocess.run(
         ["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
-    return "core.runs.worker" in command.stdout
+    return "core.jobs.worker" in command.stdout

@@ -18,6 +18,7 @@ else:
     from tests.browser import browser, page, server  # noqa: F401
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["GENECANVAS_WARM_MINUTES"] = "0"  # no worker outlives the test that asked for work
 torch.set_num_threads(1)
 
 # The same examples each time, so that a commit passes or fails by what it changed.

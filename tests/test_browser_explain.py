@@ -9,7 +9,8 @@ from playwright.sync_api import Page, expect
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.explain.methods import Recipe
-from core.runs.explain import class_genes, explain_run
+from core.runs.explain import class_genes
+from core.runs.explaining import explain_run
 from core.runs.spec import RunSpec
 from tests.browser import Server, open_page, press, settle
 from tests.runs import guess

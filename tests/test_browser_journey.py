@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(400)
 
 def state_of(home: Path, run: str) -> str:
     with sqlite3.connect(home / "runs.sqlite") as db:
-        return db.execute("SELECT state FROM runs WHERE id = ?", (run,)).fetchone()[0]
+        return db.execute("SELECT state FROM jobs WHERE id = ?", (run,)).fetchone()[0]
 
 
 def start_run(page: Page, server: Server, *, epochs: int, seed: int) -> str:

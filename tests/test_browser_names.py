@@ -18,7 +18,8 @@ from core.escape import restore_formulas
 from core.explain.methods import Recipe
 from core.home import run_folder
 from core.runs.execute import execute
-from core.runs.explain import class_genes, explain_run
+from core.runs.explain import class_genes
+from core.runs.explaining import explain_run
 from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore

@@ -12,7 +12,8 @@ from core.data.cohort import Cohort
 from core.data.store import list_datasets, load_dataset
 from core.explain.methods import Recipe
 from core.runs.doctor import examine
-from core.runs.explain import explain_run, gene_expression, load_attribution
+from core.runs.explain import gene_expression, load_attribution
+from core.runs.explaining import explain_run
 from core.runs.fitted import load_fitted
 from core.runs.outcome import NETWORK, load_outcome
 from core.runs.result import load_predictions, load_result

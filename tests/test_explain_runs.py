@@ -22,19 +22,23 @@ from core.explain.rankings import rank_correlation, top_count, top_shares
 from core.files import write_json
 from core.home import run_folder
 from core.images.references import add_reference
+from core.jobs.job import Lane
+from core.jobs.store import MOST_DEATHS, JobStore
 from core.runs.attribute import PARTS
 from core.runs.execute import Silent, execute
 from core.runs.explain import (
-    cancel_explanation,
     class_genes,
     class_regions,
     class_sets,
-    collect_evidence,
-    explain_run,
-    explanation_state,
     load_attribution,
     measure_run_skill,
     read_answers,
+)
+from core.runs.explaining import (
+    ExplainJob,
+    collect_evidence,
+    explain_run,
+    explanation_state,
 )
 from core.runs.fitted import load_fitted
 from core.runs.result import load_result
@@ -312,13 +316,26 @@ def test_a_computation_is_cancelled(run: str) -> None:
 
     def cancel(done: int, total: int) -> None:
         assert explanation_state(run, recipe).state != "done"
-        cancel_explanation(run, recipe)
+        raise Cancelled("Cancelled by the user.")
 
     with pytest.raises(Cancelled):
         explain_run(run, recipe, cancel)
     assert explanation_state(run, recipe).state == "missing"
     explain(run, recipe)
     assert explanation_state(run, recipe).state == "done"
+
+
+def test_a_computation_whose_worker_dies_is_shown_as_failed(run: str) -> None:
+    recipe, store = Recipe("gradcam", against="UCEC"), JobStore()
+    store.submit(ExplainJob(about=run, recipe=recipe))
+    assert explanation_state(run, recipe).state == "working"
+    for _ in range(MOST_DEATHS):
+        store.claim("cpu", Lane.INTERACTIVE)
+        assert explanation_state(run, recipe).state == "working"
+        store.reconcile()
+    state = explanation_state(run, recipe)
+    assert state.state == "failed"
+    assert "The worker process died" in state.message
 
 
 def test_a_trust_card_that_was_interrupted_goes_on(run: str) -> None:

@@ -29,7 +29,7 @@ from core.explain.methods import Recipe
 from core.home import run_folder
 from core.plain_yaml import parse_yaml
 from core.runs.execute import Silent, execute
-from core.runs.explain import explanation_state, request_explanation
+from core.runs.explaining import explanation_state, request_explanation
 from core.runs.result import load_predictions
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore

@@ -1,7 +1,11 @@
 """Layouts tried by a process of its own: the same as here, kept, stopped, and wrong in words."""
 
 import os
+import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -15,6 +19,7 @@ from core.images import trial as module
 from core.images.layout import GeneLayout
 from core.images.layouts import LayoutSpec
 from core.images.trial import (
+    LayoutJob,
     Trial,
     TrialState,
     forget_trial,
@@ -22,12 +27,14 @@ from core.images.trial import (
     request_trial,
     stop_trial,
 )
+from core.jobs.job import Lane
+from core.jobs.store import JobStore
 
 
 def wait_for(trial: Trial) -> TrialState:
     for _ in range(600):
         state = request_trial(trial)
-        if state.state not in ("working", "waiting"):
+        if state.state != "working":
             return state
         time.sleep(0.1)
     raise AssertionError(f"The trial did not end: {state}")
@@ -74,20 +81,59 @@ def test_a_trial_that_cannot_be_done_says_why_and_can_be_asked_for_again(trial: 
     stop_trial(wrong)
 
 
-def test_a_stopped_trial_stays_stopped_and_more_than_two_wait(
-    trial: Trial, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen]]:
+    """Processes that hold the leases of both interactive workers and do nothing."""
+    monkeypatch.setenv("GENECANVAS_DEVICES", "cpu")
+    code = (
+        "import sys; from pathlib import Path; from core.lease import Lease\n"
+        "assert Lease(Path(sys.argv[1])).acquire(); print('held', flush=True); sys.stdin.read()"
+    )
+    leases = [JobStore().lease_path("cpu", Lane.INTERACTIVE, slot) for slot in range(2)]
+    holders = [
+        subprocess.Popen([sys.executable, "-c", code, str(path)], stdin=-1, stdout=-1)
+        for path in leases
+    ]
+    for holder in holders:
+        assert holder.stdout.readline() == b"held\n"
+    yield holders
+    for holder in holders:
+        holder.kill()
+        holder.wait()
+
+
+def test_a_stopped_trial_loses_its_worker_and_stays_stopped(
+    trial: Trial, workers: list[subprocess.Popen], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    store = JobStore()
     trials = [trial.model_copy(update={"image_size": 32 * (number + 1)}) for number in range(3)]
-    assert [request_trial(other).state for other in trials] == ["working", "working", "waiting"]
+    assert [request_trial(other).state for other in trials] == ["working"] * 3
+    for slot, other in enumerate(trials[:2]):
+        assert store.claim("cpu", Lane.INTERACTIVE, slot).job.trial == other
+    assert request_trial(trials[0]).message == "Starting"
+    assert request_trial(trials[2]).message == "waiting for its turn"
     stop_trial(trials[0])
+    assert workers[0].wait(10) == -signal.SIGKILL
     assert request_trial(trials[0]).message == "The computation was stopped."
-    assert request_trial(trials[2]).state == "working"
+    assert workers[1].poll() is None
+
+
+def test_a_trial_that_nobody_asks_for_gives_way(
+    trial: Trial, workers: list[subprocess.Popen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = JobStore()
+    trials = [trial.model_copy(update={"image_size": 32 * (number + 1)}) for number in range(3)]
+    for slot, other in enumerate(trials[:2]):
+        request_trial(other)
+        store.claim("cpu", Lane.INTERACTIVE, slot)
+    request_trial(trials[0])  # the second was asked for longer ago
+    request_trial(trials[2])
+    assert all(holder.poll() is None for holder in workers), "both were asked for just now"
     monkeypatch.setattr(module, "ASKED_SECONDS", 0)
-    fourth = trial.model_copy(update={"image_size": 128})
-    assert request_trial(fourth).state == "working"  # nobody waits for the second any more
-    assert request_trial(trials[1]).state == "working"
-    for other in (*trials, fourth):
-        stop_trial(other)
+    request_trial(trials[2])
+    assert workers[1].wait(10) == -signal.SIGKILL
+    assert LayoutJob(trial=trials[1]).key not in store.ids()
+    assert request_trial(trials[1]).state == "working", "whoever asks again has it begun anew"
 
 
 def test_old_files_make_room(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:

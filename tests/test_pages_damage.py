@@ -50,7 +50,7 @@ def test_damaged_runs_stand_beside_the_others(runs: list[str], home: Path) -> No
     button(app, "Prepare it for being made again").click().run()
     assert RunStore().get(damaged).state == RunState.FAILED
     with sqlite3.connect(home / "runs.sqlite") as db:
-        db.execute("UPDATE runs SET spec = 'torn' WHERE id = ?", (damaged,))
+        db.execute("UPDATE jobs SET content = 'torn' WHERE id = ?", (damaged,))
     app = open_page("train", run=whole)
     assert "held-out samples are right" in words(app)
     button(app, "Delete it").click().run()

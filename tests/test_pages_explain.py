@@ -17,12 +17,8 @@ from core.explain.measures import MEASURES
 from core.explain.methods import Recipe
 from core.home import download_folder, run_folder
 from core.runs.execute import execute
-from core.runs.explain import (
-    class_genes,
-    class_sets,
-    collect_evidence,
-    explain_run,
-)
+from core.runs.explain import class_genes, class_sets
+from core.runs.explaining import collect_evidence, explain_run
 from core.runs.fitted import load_fitted
 from core.runs.result import load_predictions
 from core.runs.spec import RunSpec

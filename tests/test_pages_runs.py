@@ -15,10 +15,12 @@ from core.data.store import add_dataset
 from core.errors import WeightsError
 from core.explain.methods import Recipe
 from core.home import weights_folder
-from core.runs.explain import explain_run
+from core.jobs.job import Lane
+from core.jobs.store import MOST_DEATHS
+from core.runs.explaining import explain_run
 from core.runs.preflight import preflight_apart
 from core.runs.spec import RunSpec
-from core.runs.store import MOST_DEATHS, RunState, RunStore, log_path
+from core.runs.store import RunState, RunStore, log_path
 from tests.pages import button, charts, open_page, words
 from tests.runs import guess
 
@@ -42,7 +44,7 @@ def queue_run(dataset: str, **fields: object) -> str:
 def train_queue() -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(
-        [sys.executable, "-m", "core.runs.worker"],
+        [sys.executable, "-m", "core.jobs.worker"],
         env=environment,
         check=True,
         stdin=subprocess.DEVNULL,
@@ -150,7 +152,9 @@ def test_geometric_augmentation_comes_with_its_warning(dataset: str) -> None:
 @pytest.fixture
 def busy_worker(home: Path) -> Iterator[None]:
     """A process that holds the workers' leases: nothing that is queued is trained."""
-    paths = [str(RunStore().lease_path(device)) for device in ("cpu", "cpu:0", "cpu:1")]
+    store = RunStore()
+    paths = [str(store.lease_path(device)) for device in ("cpu", "cpu:0", "cpu:1")]
+    paths += [str(store.lease_path("cpu", Lane.INTERACTIVE, slot)) for slot in range(2)]
     code = (
         "import sys; from pathlib import Path; from core.lease import Lease\n"
         f"assert all([lease.acquire() for lease in map(Lease, map(Path, {paths}))])\n"
@@ -286,7 +290,7 @@ def test_finished_runs_on_all_three_pages(dataset: str) -> None:
     assert not app.exception
     assert not app.error, [error.value for error in app.error]
     assert charts(app) == 1
-    assert app.dataframe[0].value["seed"].tolist() == ["0", "1"]
+    assert app.dataframe[0].value["Seed"].tolist() == ["0", "1"]
 
     app = open_page("explain", run=first)
     assert not app.exception

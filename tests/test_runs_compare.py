@@ -25,9 +25,9 @@ from core.files import write_json
 from core.home import run_folder
 from core.models.baselines import BASELINES
 from core.runs.execute import fit_images
+from core.runs.fitting import baselines_state
 from core.runs.outcome import (
     Outcome,
-    baselines_state,
     compute_baselines,
     keep_measures,
     load_outcome,
@@ -460,7 +460,7 @@ def test_plain_models_are_fitted_once_for_runs_that_share_them(dataset: str) -> 
     runs = [finish_run(dataset, 0.2), finish_run(dataset, 0.3, training={"epochs": 3})]
     others = [baseline.name for baseline in BASELINES if not baseline.in_every_run]
     assert missing_baselines(runs) == [(run, name) for run in runs for name in others]
-    assert baselines_state()[0] == "idle"
+    assert baselines_state(runs)[0] == "idle"
     steps = []
     compute_baselines(runs, lambda *step: steps.append(step))
     assert steps[0] == (0, 10)

@@ -132,8 +132,10 @@ def test_a_run_that_is_not_understood_stops_no_other(
     (run_folder(lost.id)).mkdir(parents=True)
     (run_folder(lost.id) / "spec.json").write_text(lost.model_dump_json())
     with sqlite3.connect(home / "runs.sqlite") as db:
-        db.execute('UPDATE runs SET spec = \'{"from": "the future"}\' WHERE id = ?', (strange.id,))
-        db.execute("UPDATE runs SET spec = 'torn' WHERE id = ?", (lost.id,))
+        db.execute(
+            'UPDATE jobs SET content = \'{"from": "the future"}\' WHERE id = ?', (strange.id,)
+        )
+        db.execute("UPDATE jobs SET content = 'torn' WHERE id = ?", (lost.id,))
     assert {run.id for run in store.damaged()} == {strange.id, lost.id}
     document = list_json(capsys)
     assert len(document["runs"]) == 3

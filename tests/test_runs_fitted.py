@@ -22,7 +22,8 @@ from core.explain.methods import Recipe
 from core.files import read_json
 from core.home import run_folder
 from core.runs.execute import Silent, execute
-from core.runs.explain import explain_run, load_attribution
+from core.runs.explain import load_attribution
+from core.runs.explaining import explain_run
 from core.runs.fitted import FittedModel, load_fitted
 from core.runs.outcome import compute_baselines, load_outcome
 from core.runs.result import load_predictions, load_result

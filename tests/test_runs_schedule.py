@@ -8,12 +8,13 @@ import pytest
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.errors import InputError
+from core.jobs.schedule import Expected, expect
 from core.runs.estimate import estimate
 from core.runs.paper import paper_study
 from core.runs.preflight import say_consequences
-from core.runs.schedule import Expected, expect
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunState
+from core.runs.training import TrainJob
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -31,7 +32,10 @@ def record(place: int, state: RunState, epochs: int = 20, **fields: object) -> R
         "started": None, "finished": None, "done": 0, "total": 1, "message": "", "parent": None,
         "study": None, "reason": None, "device": None, **fields,
     }  # fmt: skip
-    return RunRecord(id=spec.id, place=place, name="", spec=spec, state=state, created=NOW, **known)
+    return RunRecord(
+        id=spec.id, kind="train", lane="queue", place=place, name="", job=TrainJob(spec=spec),
+        state=state, created=NOW, slot=0, **known,
+    )  # fmt: skip
 
 
 def test_a_queue_ends_when_the_runs_before_are_done() -> None:

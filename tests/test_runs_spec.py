@@ -20,7 +20,8 @@ from core.images.placement import TSNE
 from core.models.baselines import BASELINES
 from core.records import Registry
 from core.runs.execute import execute
-from core.runs.explain import explain_run, load_attribution
+from core.runs.explain import load_attribution
+from core.runs.explaining import explain_run
 from core.runs.preflight import preflight
 from core.runs.spec import BEFORE, RunSpec, setting_title
 from core.training.augmentations import AUGMENTATIONS
@@ -56,6 +57,7 @@ def test_a_column_that_decides_no_number_makes_no_other_run() -> None:
     )
     assert spec.id == with_batch.id
     assert spec.settings == with_batch.settings
+    assert spec.key_without("seed") == with_batch.key_without("seed")
     assert RunSpec.from_yaml(with_batch.to_yaml()) == with_batch
 
 

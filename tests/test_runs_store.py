@@ -13,9 +13,12 @@ import pytest
 from core.data.cohort import Cohort
 from core.errors import InputError
 from core.home import run_folder
+from core.jobs.migrations import MIGRATIONS
+from core.jobs.store import MOST_DEATHS
 from core.lease import Lease, is_held
 from core.runs.spec import RunSpec
-from core.runs.store import MIGRATIONS, MOST_DEATHS, RunState, RunStore, log_path
+from core.runs.store import RunState, RunStore, log_path
+from core.runs.training import remove_leftovers
 
 
 def spec(seed: int = 0) -> RunSpec:
@@ -121,14 +124,14 @@ def test_an_epoch_that_is_trained_again_replaces_itself() -> None:
 def test_the_version_of_epochs_changes_with_each_that_is_written() -> None:
     store = RunStore()
     run, other = (store.submit(spec(seed))[0].id for seed in range(2))
-    seen = [store.epochs_version(run)]
+    seen = [store.events_version(run)]
     for epoch in (1, 2, 3, 1, 2):  # the last two are trained again
         store.add_epoch(run, 0, {"epoch": epoch, "train_loss": 1.0})
-        seen.append(store.epochs_version(run))
+        seen.append(store.events_version(run))
     assert seen[0] == 0
     assert len(set(seen)) == len(seen)
     store.add_epoch(other, 0, {"epoch": 1, "train_loss": 1.0})
-    assert store.epochs_version(run) == seen[-1]
+    assert store.events_version(run) == seen[-1]
 
 
 @pytest.mark.parametrize("run", ["../../etc", "x", "0" * 15, "0" * 16 + "/.."])
@@ -242,20 +245,53 @@ def test_a_locked_store_is_waited_for(home: Path) -> None:
     locker.wait()
 
 
-def test_a_store_of_version_1_is_brought_up_to_date(home: Path) -> None:
+def fill_earlier_store(home: Path, version: int, rows: list[tuple[str, str, str]]) -> None:
+    """A store as version `version` left it: runs of an id, a specification and a state."""
     home.mkdir(exist_ok=True)
     with sqlite3.connect(home / "runs.sqlite") as db:
-        db.executescript(MIGRATIONS[0])
-        db.execute(
-            "INSERT INTO runs (id, place, name, spec, state, created) "
-            "VALUES (?, 1, 'old', ?, 'done', '2026-01-01T00:00:00Z')",
-            (spec().id, spec().model_dump_json()),
-        )
-        db.execute("PRAGMA user_version = 1")
-    record = RunStore().get(spec().id)
-    assert (record.name, record.parent, record.study) == ("old", None, None)
+        for migration in MIGRATIONS[:version]:
+            db.executescript(migration)
+        for place, (run, document, state) in enumerate(rows):
+            db.execute(
+                "INSERT INTO runs (id, place, name, spec, state, created) "
+                "VALUES (?, ?, 'old', ?, ?, '2026-01-01T00:00:00Z')",
+                (run, place, document, state),
+            )
+            for epoch in (2, 1):
+                row = json.dumps({"epoch": epoch, "train_loss": 1.0})
+                db.execute("INSERT INTO epochs VALUES (?, 0, ?, ?)", (run, epoch, row))
+        db.execute(f"PRAGMA user_version = {version}")
+
+
+@pytest.mark.parametrize("version", range(1, 6))
+def test_a_store_of_an_earlier_version_is_brought_up_to_date(home: Path, version: int) -> None:
+    """Runs keep the ids that they were stored under, and the same question finds them."""
+    old, torn = "0123456789abcdef", "fedcba9876543210"
+    document = spec().model_dump_json()
+    fill_earlier_store(home, version, [(old, document, "done"), (torn, "torn", "done")])
+    store = RunStore()
+    record = store.get(old)
+    assert (record.name, record.spec, record.parent, record.study) == ("old", spec(), None, None)
+    assert store.epochs(old)["epoch"].tolist() == [1, 2]
+    assert [run.id for run in store.damaged()] == [torn]
+    assert store.submit(spec()) == (record, False)
+    assert store.submit(spec(1))[1]
+    store.delete(torn)
     with sqlite3.connect(home / "runs.sqlite") as db:
         assert db.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
+        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
+    assert not {"runs", "epochs"} & tables
+
+
+def test_of_two_old_runs_of_the_same_question_the_finished_one_is_found(home: Path) -> None:
+    """As of 0.1.0 and of today: what the first left out, the second says."""
+    document, ids = spec().model_dump_json(), ["0" * 16, "1" * 16, "2" * 16]
+    states = ["failed", "done", "cancelled"]
+    rows = [(id, document, state) for id, state in zip(ids, states, strict=True)]
+    fill_earlier_store(home, 5, rows)
+    assert RunStore().submit(spec())[0].id == ids[1]
+    assert RunStore().ids() == set(ids)
 
 
 def test_a_study_waits_and_goes_on_as_one_thing() -> None:
@@ -296,7 +332,7 @@ def test_a_queued_run_can_be_trained_first() -> None:
 def test_a_clock_that_goes_backwards_changes_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
     store, runs = RunStore(), []
     for seed, year in enumerate((2030, 2020, 2010)):
-        monkeypatch.setattr("core.runs.store._now", lambda year=year: f"{year}-01-01T00:00:00Z")
+        monkeypatch.setattr("core.jobs.store._now", lambda year=year: f"{year}-01-01T00:00:00Z")
         runs.append(store.submit(spec(seed))[0].id)
     assert [record.id for record in store.list()] == runs[::-1]
     assert [store.claim("cpu").id for _ in runs] == runs
@@ -318,17 +354,17 @@ def test_only_a_running_training_is_ended_early() -> None:
     assert not store.requests(run).enough
 
 
-def test_what_interrupted_deletions_and_writes_left_is_cleaned(home: Path) -> None:
+def test_what_interrupted_deletions_and_writes_left_is_removed(home: Path) -> None:
     store = RunStore()
-    kept = run_folder(store.submit(spec())[0].id) / "folds/0/checkpoint.pt"
-    kept.parent.mkdir(parents=True)
-    kept.write_text("kept")
-    (kept.parent / ".tmp1234.pt").write_text("half of a checkpoint")
+    place = run_folder(store.submit(spec())[0].id) / "folds/0"
+    place.mkdir(parents=True)
+    (place / "checkpoint.pt").write_text("kept")
+    (place / ".tmp1234.pt").write_text("half of a checkpoint")
     (home / "runs/deleted-0123456789abcdef").mkdir()
-    store.claim("cpu")
     store.clean()
-    assert len(list(kept.parent.iterdir())) == 2, "a worker of another device is writing it"
-    store.take_over("cpu")
-    store.clean()
-    assert list(kept.parent.iterdir()) == [kept]
     assert not (home / "runs/deleted-0123456789abcdef").exists()
+    remove_leftovers(place.parents[1])
+    assert [path.name for path in place.iterdir()] == ["checkpoint.pt"]
+    (place / "fold.json").write_text("{}")  # the fold is whole: nothing goes on from it
+    remove_leftovers(place.parents[1])
+    assert [path.name for path in place.iterdir()] == ["fold.json"]

@@ -23,14 +23,16 @@ from core.errors import InputError
 from core.explain.methods import Recipe
 from core.files import read_json
 from core.home import run_folder
+from core.jobs import launch
+from core.jobs.launch import ensure_workers
+from core.jobs.worker import explain_failure
 from core.processes import ROOT
-from core.runs import launch
-from core.runs.explain import class_genes, explain_run, explanation_state, load_attribution
-from core.runs.launch import ensure_workers
+from core.runs.explain import class_genes, load_attribution
+from core.runs.explaining import explain_run, explanation_state
 from core.runs.result import headline, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore, read_log
-from core.runs.worker import explain_failure
+from core.runs.training import TrainJob
 
 TINY = {
     "cohort": {"label": "tumour_type", "group": "patient"},
@@ -53,7 +55,7 @@ def make_spec(dataset: str, **parts: dict) -> RunSpec:
 
 def start_worker() -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "core.runs.worker"],
+        [sys.executable, "-m", "core.jobs.worker"],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdin=subprocess.DEVNULL,
     )
@@ -133,7 +135,7 @@ def test_a_child_goes_on_from_its_checkpoint_when_its_parent_is_gone(dataset: st
     assert start_worker().wait(120) == 0
     weights = {"weights": f"run:{parent}"}
     child = store.submit(make_spec(dataset, network=weights, training={"epochs": 6}))[0].id
-    with pytest.raises(InputError, match=f"{child} .*starts from the weights of run {parent}"):
+    with pytest.raises(InputError, match=f"Run {parent} is needed by .*{child} .queued."):
         store.delete(parent)
     worker = start_worker()
     wait_until(lambda: len(store.epochs(child)) >= 2)
@@ -201,7 +203,7 @@ def test_a_checkpoint_that_finds_no_room_ends_no_training(dataset: str) -> None:
     """Files of at most 4 MB: room for the network, none for a checkpoint, which is larger."""
     store = RunStore()
     run = store.submit(make_spec(dataset))[0].id
-    limited = f"ulimit -f 4096; exec {sys.executable} -m core.runs.worker"
+    limited = f"ulimit -f 4096; exec {sys.executable} -m core.jobs.worker"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     assert subprocess.run(["bash", "-c", limited], env=environment, check=False).returncode == 0
     assert store.get(run).state == RunState.DONE, store.get(run).reason
@@ -241,11 +243,11 @@ def test_a_full_disk_fails_the_run_and_it_resumes_when_there_is_room(dataset: st
     """Files of at most 1 MB: room for the store, none for a checkpoint."""
     store = RunStore()
     run = store.submit(make_spec(dataset))[0].id
-    limited = f"ulimit -f 1024; exec {sys.executable} -m core.runs.worker"
+    limited = f"ulimit -f 1024; exec {sys.executable} -m core.jobs.worker"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     assert subprocess.run(["bash", "-c", limited], env=environment, check=False).returncode == 0
     assert store.get(run).state == RunState.FAILED
-    assert "Is the disk full? The run can be resumed" in store.get(run).reason
+    assert "Is the disk full? It can be resumed" in store.get(run).reason
     assert not list(run_folder(run).rglob(".*"))
     store.resume(run)
     assert start_worker().wait(120) == 0
@@ -267,11 +269,12 @@ def test_a_training_that_is_ended_by_hand_is_tested_and_says_so(dataset: str) ->
 
 
 def test_too_little_memory_is_a_state_of_its_own() -> None:
+    advice = TrainJob.when_memory_is_short
     for error in (RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()):
-        state, reason = explain_failure(error)
+        state, reason = explain_failure(error, advice)
         assert state == RunState.OUT_OF_MEMORY
         assert "smaller image size" in reason
-    assert explain_failure(RuntimeError("shapes differ"))[0] == RunState.FAILED
+    assert explain_failure(RuntimeError("shapes differ"), advice)[0] == RunState.FAILED
 
 
 def test_a_worker_started_by_the_app_trains_in_the_background(dataset: str) -> None:
@@ -322,7 +325,7 @@ def test_every_device_has_a_worker_and_one_may_die(dataset: str, two_devices: li
     store.cancel(other)
     wait_until(lambda: all(store.get(run).state == RunState.DONE for run in short))
     for run in short:
-        assert read_log(run).count(f": run {run} on cpu") == 1
+        assert read_log(run).count(f": train {run} on cpu") == 1
         assert store.epochs(run)["epoch"].tolist() == [1, 2]
 
 
@@ -366,15 +369,3 @@ def test_explaining_gives_every_class_its_genes(dataset: str) -> None:
     assert set(found.samples) <= set(parts["test"])
     with pytest.raises(InputError, match="no class 'PRAD'"):
         class_genes(run, Recipe("integrated_gradients"), "PRAD")
-
-
-def test_a_computation_that_died_is_shown_as_failed(dataset: str) -> None:
-    store = RunStore()
-    run = store.submit(make_spec(dataset))[0].id
-    place = run_folder(run) / "attributions"
-    place.mkdir(parents=True)
-    (place / f"{Recipe('gradcam').stem}.progress.json").write_text('{"done": 1, "total": 4}')
-    assert explanation_state(run, Recipe("gradcam")).state == "working"
-    state = explanation_state(run, Recipe("gradcam"), patience=-1)
-    assert state.state == "failed"
-    assert "died" in state.message

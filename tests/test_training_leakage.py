@@ -102,7 +102,7 @@ def test_held_out_values_decide_nothing_that_is_fitted(name: str, copies: int, s
     spec, _ = train_run(keep(x, copies, scale), **parts)
     x[open_study(spec).folds[0].test] = 0
     other, _ = train_run(keep(x, copies, scale), **parts)
-    assert other.dataset != spec.cohort.dataset
+    assert other.cohort.dataset != spec.cohort.dataset
     for file in ("preprocessor.npz", "layout.npz"):
         found = [np.load(fold_folder(run_folder(run.id), 0) / file) for run in (spec, other)]
         for key in found[0].files:

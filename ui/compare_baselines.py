@@ -4,12 +4,13 @@ import streamlit as st
 
 from core.escape import escape_markdown
 from core.models.baselines import BASELINES
-from core.runs.outcome import baselines_state, missing_baselines, request_baselines
+from core.runs.fitting import baselines_state, request_baselines
+from core.runs.outcome import missing_baselines
 
 
 def show_request(runs: list[str], missing: int) -> None:
-    """Fit the missing plain models, which no run computes by itself, in a process of its own."""
-    state, reason = baselines_state()
+    """Fit the missing baseline models, which no run computes by itself, in a process of its own."""
+    state, reason = baselines_state(runs)
     if state == "working":
         st.fragment(wait_for_baselines, run_every=1)(runs, missing)
         return
@@ -27,9 +28,9 @@ def show_request(runs: list[str], missing: int) -> None:
 
 
 def wait_for_baselines(runs: list[str], before: int) -> None:
-    """Progress of the plain models; reruns the page when some more stand."""
+    """Progress of the baseline models; reruns the page when some more stand."""
     missing = len(missing_baselines(runs))
-    if missing < before or baselines_state()[0] != "working":
+    if missing < before or baselines_state(runs)[0] != "working":
         st.rerun()
     st.progress(
         1 - missing / (len(runs) * sum(not b.in_every_run for b in BASELINES)),

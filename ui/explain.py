@@ -11,14 +11,12 @@ from core.models.backbones import REGION_CELLS
 from core.models.spec import NetworkSpec
 from core.runs.explain import (
     RunAttribution,
-    cancel_explanation,
     class_genes,
     class_regions,
     describe_regions,
-    explanation_state,
     load_attribution,
-    request_explanation,
 )
+from core.runs.explaining import cancel_explanation, explanation_state, request_explanation
 from core.runs.fitted import load_fitted
 from core.runs.result import load_result
 from core.runs.spec import RunSpec

@@ -11,7 +11,8 @@ from core.escape import escape_markdown
 from core.explain.methods import METHODS, Recipe
 from core.explain.rankings import kuncheva, top_count
 from core.plots.figures import image_grid
-from core.runs.explain import RunAttribution, explanation_state
+from core.runs.explain import RunAttribution
+from core.runs.explaining import explanation_state
 from core.runs.fitted import load_fitted
 from ui.explain import describe, read_attribution
 from ui.explain_map import mean_scores

@@ -1,6 +1,6 @@
 """Runs on a page: the queue and its studies, one run while it trains, and how it ended."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,11 +15,11 @@ from core.devices import devices
 from core.errors import DamageError, GeneCanvasError, InputError
 from core.escape import escape_markdown
 from core.home import home
+from core.jobs.launch import ensure_workers
+from core.jobs.schedule import Expected, expect
 from core.plots.runs import confusion_matrix, learning_curves
 from core.runs.doctor import list_again, reopen, unlisted_runs
-from core.runs.launch import ensure_workers
 from core.runs.result import headline, load_predictions, load_result
-from core.runs.schedule import Expected, expect
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunState, RunStore, bytes_of, read_log
 from core.runs.study import class_labels
@@ -36,16 +36,8 @@ from ui.parts import (
     show_figure,
 )
 from ui.whatif import show_family, show_whatif
+from ui.work import BADGES, act
 
-BADGES = {
-    RunState.QUEUED: ":gray-badge[queued]",
-    RunState.PAUSED: ":gray-badge[paused]",
-    RunState.RUNNING: ":blue-badge[running]",
-    RunState.DONE: ":green-badge[done]",
-    RunState.FAILED: ":red-badge[failed]",
-    RunState.OUT_OF_MEMORY: ":red-badge[out of memory]",
-    RunState.CANCELLED: ":orange-badge[cancelled]",
-}
 SAFE = "It is safe to close this tab."
 
 
@@ -213,18 +205,6 @@ def watch_study(study: str) -> None:
             ensure_workers()
 
 
-def act(label: str, action: Callable, *args: object, key: str, **looks: object) -> None:
-    """A button for something that may have become impossible a moment ago; then it says so."""
-
-    def attempt() -> None:
-        try:
-            action(*args)
-        except GeneCanvasError as error:
-            st.toast(escape_markdown(str(error)))
-
-    st.button(label, key=key, on_click=attempt, **looks)
-
-
 def cancel_all(records: Sequence[RunRecord]) -> None:
     """Cancel runs that may have ended by now."""
     for record in records:
@@ -249,7 +229,7 @@ def watch(run: str, live: bool) -> None:
         elif record.state == RunState.RUNNING:
             text = f"{escape_markdown(record.message.capitalize())}. {SAFE}"
             st.progress(min(record.done / max(record.total, 1), 1.0), text)
-        version = see_epochs(run) if live else store.epochs_version(run)
+        version = see_epochs(run) if live else store.events_version(run)
         if live:
             show_stops(store, record, version)
         if version:
@@ -290,7 +270,7 @@ def see_epochs(run: str) -> int:
 
     However short epochs are and however many look, curves are drawn once a second at most.
     """
-    return RunStore().epochs_version(run)
+    return RunStore().events_version(run)
 
 
 @st.cache_resource(max_entries=50, show_spinner=False)
@@ -300,7 +280,7 @@ def draw_epochs(run: str, started: datetime | None, version: int) -> Epochs:
     Args:
         run: which.
         started: when this attempt to train it began.
-        version: `RunStore.epochs_version`, not 0.
+        version: `JobStore.events_version`, not 0.
     """
     epochs = RunStore().epochs(run)
     return Epochs(
@@ -383,7 +363,7 @@ def show_ended(record: RunRecord) -> None:
 
 
 def show_result(record: RunRecord) -> None:
-    """Scores beside the plain baselines, confusion, predictions, and where to go on."""
+    """Scores beside the baseline models, confusion, predictions, and where to go on."""
     result, predictions = load_result(record.id), load_predictions(record.id)
     st.markdown(f"#### {escape_markdown(headline(record.id))}")
     for finding in result.findings or []:

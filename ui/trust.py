@@ -10,9 +10,10 @@ from core.explain.evidence import judge_data
 from core.explain.measures import MEASURES, Evidence, Light
 from core.explain.methods import METHODS, Recipe
 from core.glossary import define
+from core.jobs.launch import ensure_workers
 from core.plots.explain import randomisation_steps, removal_curves
-from core.runs.explain import RunAttribution, explanation_state, measure_run_skill
-from core.runs.launch import ensure_workers
+from core.runs.explain import RunAttribution, measure_run_skill
+from core.runs.explaining import explanation_state
 from core.runs.result import load_result
 from core.runs.store import RunRecord, RunState, RunStore
 from core.runs.trust import (

@@ -11,10 +11,11 @@ from core.errors import InputError
 from core.escape import escape_markdown
 from core.explain.methods import METHODS, Recipe
 from core.images.references import list_references, read_gene_sets, reference_file
+from core.jobs.launch import ensure_workers
 from core.models.backbones import BACKBONES
 from core.plots.whatif import drop_curves, recall_changes
-from core.runs.explain import class_genes, explanation_state
-from core.runs.launch import ensure_workers
+from core.runs.explain import class_genes
+from core.runs.explaining import explanation_state
 from core.runs.preflight import preflight_apart
 from core.runs.result import load_result
 from core.runs.spec import RunSpec

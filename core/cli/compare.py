@@ -18,8 +18,8 @@ from core.compare.comparison import compare_runs
 from core.data.store import add_dataset
 from core.errors import InputError
 from core.evaluation.metrics import METRICS
+from core.jobs.launch import ensure_workers
 from core.models.baselines import BASELINES
-from core.runs.launch import ensure_workers
 from core.runs.outcome import compute_baselines
 from core.runs.preflight import preflight
 from core.runs.spec import RunSpec

@@ -18,11 +18,10 @@ from core.runs.explain import (
     class_genes,
     class_regions,
     class_sets,
-    collect_evidence,
     describe_regions,
-    explain_run,
     load_attribution,
 )
+from core.runs.explaining import collect_evidence, explain_run
 from core.runs.fitted import load_fitted
 from core.runs.store import RunStore
 from core.runs.trust import load_evidence
@@ -63,7 +62,7 @@ def explain(options: argparse.Namespace) -> int:
     """Attribute a run, and say what each class rests on."""
     import torch
 
-    from core.runs.worker import choose_threads
+    from core.jobs.processor import choose_threads
 
     torch.set_num_threads(choose_threads())
     record = RunStore().find(options.run)

@@ -20,7 +20,7 @@ from core.cli.output import give, say
 from core.compare.gap import explain_gap
 from core.data.store import add_dataset
 from core.errors import DamageError, InputError
-from core.runs.launch import ensure_workers
+from core.jobs.launch import ensure_workers
 from core.runs.preflight import preflight
 from core.runs.result import headline, load_result
 from core.runs.spec import PRESETS, RunSpec

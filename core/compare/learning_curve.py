@@ -60,7 +60,7 @@ def measure_curves(outcomes: Sequence[Outcome], metric: str) -> list[LearningCur
     differing, _ = split_settings([outcome.settings for outcome in runs])
     setups: dict[str, list[Outcome]] = {}
     for outcome in runs:
-        setups.setdefault(outcome.spec.model_dump_json(exclude={"seed"}), []).append(outcome)
+        setups.setdefault(outcome.spec.key_without("seed"), []).append(outcome)
     found = []
     for members in setups.values():
         name = name_setup(members[0].spec, differing)

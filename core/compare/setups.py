@@ -44,12 +44,12 @@ def gather_setups(
     """Runs that differ in their seed only, and baseline models that share splits with them."""
     groups: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
-        key = outcome.spec.model_dump_json(exclude={"seed"})
+        key = outcome.spec.key_without("seed")
         groups.setdefault((NETWORK, key), []).append(outcome)
     for baseline in BASELINES:
         for outcome in outcomes:
             if baseline.name in outcome.proba and baseline.name != "majority":
-                key = outcome.spec.model_dump_json(exclude={"seed", *NETWORK_PARTS})
+                key = outcome.spec.key_without("seed", *NETWORK_PARTS)
                 groups.setdefault((baseline.name, key), []).append(outcome)
     entries = []
     for (model, _), members in groups.items():
@@ -101,7 +101,7 @@ def _kind_of(model: str, spec: RunSpec) -> str:
 
 def _split_key(spec: RunSpec) -> str:
     """What decides which samples are held out, apart from the seed."""
-    return spec.model_dump_json(exclude={"preparation", *NETWORK_PARTS, "seed"})
+    return spec.key_without("preparation", *NETWORK_PARTS, "seed")
 
 
 def _name_model(model: str, spec: RunSpec, differing: Sequence[str]) -> str:
@@ -173,7 +173,7 @@ def share_of_firsts(outcomes: Sequence[Outcome], metric: str) -> dict[str, float
     setups: dict[str, dict[str, dict[int, Outcome]]] = {}
     for outcome in outcomes:
         if control_of(outcome.spec) is None:
-            setup = outcome.spec.model_dump_json(exclude={"seed"})
+            setup = outcome.spec.key_without("seed")
             split = setups.setdefault(_split_key(outcome.spec), {})
             split.setdefault(setup, {})[outcome.spec.seed] = outcome
     networks = list(max(setups.values(), key=len, default={}).values())

@@ -1,40 +1,44 @@
-"""Trying a layout on a dataset: fitted and measured by a process of its own, and kept.
+"""Trying a layout on a dataset: fitted and measured in the background, and kept.
 
-A page asks `request_trial` again and again, and shows what stands in the meantime. The process is
-a child of the server that it belongs to; a server that has started anew starts it anew, and what
-both write is the same.
+A page asks `request_trial` again and again, and shows what stands in the meantime.
 """
 
+# ruff: noqa: D102 -- `Job` says what its methods are for
+
 import math
-import os
-import subprocess
-import sys
-import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from anndata import AnnData
 from pydantic import BaseModel, ConfigDict
+from threadpoolctl import threadpool_limits
 
 from core.data.cohort import Cohort
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.data.store import load_dataset
-from core.errors import DamageError, GeneCanvasError, InputError
+from core.devices import devices
+from core.errors import Cancelled, DamageError, InputError
 from core.files import UNREADABLE, read_json, write_json
 from core.home import home
 from core.identity import identify, raised_versions
 from core.images.layout import GeneLayout
 from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout
 from core.images.quality import LayoutQuality, measure_layout
+from core.jobs.job import Inputs, Job, Reporter
+from core.jobs.launch import WORKERS, cancel, ensure_workers, find, request
+from core.jobs.record import JobState
+from core.jobs.store import JobStore
 
-AT_ONCE = 2
-"""Trials that are computed at the same time; more wait."""
+STEPS = 4
+"""What a trial goes through: reading, preparing, placing, measuring."""
 ASKED_SECONDS = 30.0
-"""A process that nobody has asked about for so long gives way to one that waits."""
+"""A trial that nobody has asked about for so long gives way to one that waits."""
 KEPT_BYTES = 500_000_000
 """Bytes of files that are kept, the newest."""
 REFIT = 4
@@ -93,14 +97,50 @@ class Trial(BaseModel):
         return identify("layout", document | raised_versions(**records))
 
 
+class LayoutJob(Job):
+    """A trial as a job. Its two files stand beside those of all other trials."""
+
+    kind: ClassVar[str] = "layout"
+    uses_torch: ClassVar[bool] = False
+    patience: ClassVar[float] = 0  # fitting is one long call, which nobody can ask to stop
+
+    trial: Trial
+
+    def title(self) -> str:
+        method = LAYOUTS[self.trial.layout.name]
+        return f"Layout {method.title} of dataset {self.trial.cohort.dataset[:6]}"
+
+    def inputs(self) -> Inputs:
+        return Inputs((self.trial.cohort.dataset,))
+
+    def effort(self) -> tuple:
+        return (self.kind, self.trial.cohort.dataset, self.trial.layout.name)
+
+    def stands(self) -> bool:
+        return self.trial.quality_path.exists()
+
+    def run(self, folder: Path, reporter: Reporter, device: str) -> None:
+        steps = 0
+
+        def say(text: str) -> None:
+            nonlocal steps
+            reporter.progress(steps, STEPS, text)
+            if reporter.cancelled():
+                raise Cancelled("The computation was stopped.")
+            steps += 1
+
+        with threadpool_limits(1):
+            run_trial(self.trial, say)
+
+
 class TrialState(NamedTuple):
     """How far a trial is. A layout stands as soon as it is fitted, before it is measured."""
 
-    state: Literal["done", "working", "waiting", "failed"]
+    state: Literal["done", "working", "failed"]
     message: str
     """What happens now, or what went wrong."""
     seconds: float
-    """Since the process was started."""
+    """Since it was begun; 0 while it waits."""
 
 
 @dataclass(frozen=True)
@@ -112,56 +152,58 @@ class Measured:
     """What fitting took; None where the layout stood already."""
 
 
-@dataclass
-class _Job:
-    process: subprocess.Popen
-    started: float
-    asked: float
-
-
-_jobs: dict[Path, _Job] = {}
-"""The process that was started last for each file of measures."""
-_lock = threading.Lock()
+_asked: dict[str, float] = {}
+"""When this process was last asked for each trial, by the key of its job."""
 
 
 def request_trial(trial: Trial) -> TrialState:
-    """Start a process that fits and measures, unless that stands, is under way or has failed."""
-    with _lock:
-        if trial.quality_path.exists():
-            _jobs.pop(trial.quality_path, None)
-            return TrialState("done", "", 0.0)
-        now = time.monotonic()
-        job = _jobs.get(trial.quality_path)
-        if job is None:
-            if not _make_room(now):
-                return TrialState("waiting", "waiting for other layouts to be ready", 0.0)
-            job = _jobs[trial.quality_path] = _Job(_start(trial), now, now)
-        job.asked, seconds = now, now - job.started
-        if job.process.poll() is None:
-            said = _log(trial, ".said")
-            return TrialState("working", said[-1] if said else "starting", seconds)
-        if trial.quality_path.exists():
-            return TrialState("done", "", seconds)
-        wrong = _log(trial, ".log")
-        if job.process.returncode == 2 and wrong:
-            return TrialState("failed", wrong[-1], seconds)
-        message = "The computation was stopped." if job.process.returncode < 0 else wrong[-1]
-        return TrialState("failed", message, seconds)
+    """Have a trial fitted and measured, unless that stands, is under way or has failed."""
+    job, now = LayoutJob(trial=trial), time.monotonic()
+    if job.stands():
+        return TrialState("done", "", 0.0)
+    _asked[job.key] = now
+    record = find(job)
+    if record is None or record.state == JobState.DONE:
+        record = request(job)
+    if record.state == JobState.QUEUED:
+        _make_room(now)
+        ensure_workers()
+        return TrialState("working", "waiting for its turn", 0.0)
+    if record.state == JobState.RUNNING:
+        seconds = (datetime.now(UTC) - record.started).total_seconds()
+        return TrialState("working", record.message, max(seconds, 0.0))
+    if record.state == JobState.CANCELLED:
+        return TrialState("failed", "The computation was stopped.", 0.0)
+    return TrialState("failed", record.reason or "", 0.0)
 
 
 def stop_trial(trial: Trial) -> None:
-    """End the process of a trial; the next request says that it was stopped."""
-    with _lock:
-        job = _jobs.get(trial.quality_path)
-        if job is not None and job.process.poll() is None:
-            job.process.terminate()
-            job.process.wait()
+    """Stop a trial that is under way; the next request says that it was stopped."""
+    record = find(LayoutJob(trial=trial))
+    if record is not None:
+        with suppress(InputError):  # it has ended by now
+            cancel(record.id)
 
 
 def forget_trial(trial: Trial) -> None:
     """Forget that a trial has failed or was stopped, so that a request starts it again."""
-    with _lock:
-        _jobs.pop(trial.quality_path, None)
+    record = find(LayoutJob(trial=trial))
+    if record is not None:
+        JobStore().delete(record.id)
+
+
+def _make_room(now: float) -> None:
+    """Stop a running trial that nobody has asked about for long, so that another may start."""
+    store = JobStore()
+    running = [job for job, worker in store.running().items() if worker.lane == LayoutJob.lane]
+    if len(running) < WORKERS[LayoutJob.lane] * len(devices()):
+        return
+    known = [job for job in running if job in _asked]
+    forgotten = min(known, key=_asked.__getitem__, default=None)
+    if forgotten is not None and now - _asked[forgotten] > ASKED_SECONDS:
+        with suppress(InputError):
+            cancel(forgotten)
+            store.delete(forgotten)  # whoever asks for it again has it begun anew
 
 
 def load_measured(trial: Trial) -> Measured:
@@ -183,15 +225,15 @@ def load_measured(trial: Trial) -> Measured:
         ) from None
 
 
-def run_trial(trial: Trial) -> None:
+def run_trial(trial: Trial, say: Callable[[str], None] = lambda _: None) -> None:
     """Fit the layout unless it stands, write it, measure it, and write the measures last.
 
     Raises:
         GeneCanvasError: the dataset is gone, or the genes don't fit the layout.
     """
-    print("reading the dataset", flush=True)
+    say("reading the dataset")
     data = load_dataset(trial.cohort.dataset)
-    print("preparing expression", flush=True)
+    say("preparing expression")
     chosen, prepared, unit = trial.prepare(data)
     label = trial.cohort.label
     labels = None if label is None else chosen.obs[label].to_numpy().astype(str)
@@ -200,13 +242,13 @@ def run_trial(trial: Trial) -> None:
     if trial.layout_path.exists():
         layout = GeneLayout.load(trial.layout_path)
     else:
-        print(f"placing {len(prepared.genes):,} genes", flush=True)
+        say(f"placing {len(prepared.genes):,} genes")
         started = time.perf_counter()
         layout = trial.fit(unit, prepared.genes)
         seconds = time.perf_counter() - started
         layout.save(trial.layout_path)
     again = LAYOUTS[trial.layout.name].learns and trial.is_quick(len(prepared.genes) // REFIT)
-    print("measuring" + (", also on samples drawn again" if again else ""), flush=True)
+    say("measuring" + (", also on samples drawn again" if again else ""))
     quality = measure_layout(
         layout,
         unit,
@@ -221,44 +263,6 @@ def run_trial(trial: Trial) -> None:
     _prune()
 
 
-def _make_room(now: float) -> bool:
-    """Whether another process may start; one that nobody waits for any more is ended for it."""
-    working = {path: job for path, job in _jobs.items() if job.process.poll() is None}
-    if len(working) < AT_ONCE:
-        return True
-    path, forgotten = min(working.items(), key=lambda item: item[1].asked)
-    if now - forgotten.asked < ASKED_SECONDS:
-        return False
-    forgotten.process.terminate()
-    forgotten.process.wait()
-    del _jobs[path]
-    return True
-
-
-def _start(trial: Trial) -> subprocess.Popen:
-    trial.quality_path.parent.mkdir(parents=True, exist_ok=True)
-    said, log = (trial.quality_path.with_suffix(suffix) for suffix in (".said", ".log"))
-    with said.open("wb") as output, log.open("wb") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "core.images.trial"],
-            cwd=Path(__file__).parents[2],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            start_new_session=True,
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=errors,
-        )
-    with process.stdin as pipe:
-        pipe.write(trial.model_dump_json().encode())
-    return process
-
-
-def _log(trial: Trial, suffix: str) -> list[str]:
-    path = trial.quality_path.with_suffix(suffix)
-    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-    return [line for line in text.splitlines() if line.strip()]
-
-
 def _prune() -> None:
     """Delete all but the newest files, whatever others delete or write at the same time."""
     found = []
@@ -271,17 +275,3 @@ def _prune() -> None:
         taken += size
         if taken > KEPT_BYTES:
             path.unlink(missing_ok=True)
-
-
-def main() -> None:
-    """The process of its own: a trial on standard input."""
-    os.nice(5)
-    try:
-        run_trial(Trial.model_validate_json(sys.stdin.read()))
-    except GeneCanvasError as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
-        sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()

@@ -21,6 +21,7 @@ from core.errors import InputError, StoreError
 from core.files import UNREADABLE, read_json
 from core.home import RUN_ID, home, run_folder
 from core.images.references import REFERENCE_ID
+from core.jobs.job import Lane
 from core.runs.fitted import load_fitted
 from core.runs.result import (
     check_kept,
@@ -30,6 +31,7 @@ from core.runs.result import (
     result_path,
 )
 from core.runs.store import RunRecord, RunState, RunStore
+from core.runs.training import TrainJob, drop_checkpoints
 from core.scratch import clean_scratch
 
 DAY = 86_400
@@ -83,6 +85,8 @@ def tidy() -> None:
             with suppress(OSError):
                 if abs(time.time() - path.stat().st_mtime) > DAY:
                     path.unlink()
+    for folder in place.glob("runs/*"):
+        drop_checkpoints(folder)
     if RunStore.exists():
         with suppress(StoreError):
             RunStore().clean()
@@ -117,9 +121,9 @@ def list_again(run: str) -> RunState:
     store = RunStore()
     store.adopt(
         RunRecord(
-            id=run, place=0, name=name, spec=spec, state=state, reason=reason, created=created,
-            started=None, finished=finished, done=1, total=1, message="", parent=parent,
-            study=study, device=None,
+            id=run, kind="train", lane=Lane.QUEUE, place=0, name=name, job=TrainJob(spec=spec),
+            state=state, reason=reason, created=created, started=None, finished=finished, done=1,
+            total=1, message="", parent=parent, study=study, device=None, slot=0,
         )
     )  # fmt: skip
     if state == RunState.DONE:
@@ -205,7 +209,7 @@ def _examine_list(repair: bool) -> Iterator[Finding]:
             yield Finding(f"Run {run.id}", run.why, remedy, mended=False)
             continue
         if repair:
-            RunStore().respecify(run.id, spec)
+            RunStore().respecify(run.id, TrainJob(spec=spec))
         remedy = "taken from its folder" if repair else "--repair takes it from its folder"
         yield Finding(f"Run {run.id}", run.why, remedy, mended=repair)
     for run in unlisted_runs():

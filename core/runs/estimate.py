@@ -76,8 +76,8 @@ def _measure(work: dict) -> Estimate:
 
     from core.images.imager import GeneImager
     from core.images.layouts import LayoutSpec, fit_layout
+    from core.jobs.processor import choose_threads
     from core.models.network import GeneImageNetwork
-    from core.runs.worker import choose_threads
     from core.training.device import (
         choose_device,
         choose_precision,

@@ -1,39 +1,29 @@
-"""Attributions of a run's held-out samples: computed once by a process of their own, then read."""
+"""Attributions of a run's held-out samples, read; `core.runs.explaining` computes them."""
 
 import json
-import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from core.errors import Cancelled, DamageError, InputError
-from core.escape import read_csv, write_csv
+from core.errors import DamageError, InputError
+from core.escape import read_csv
 from core.explain.evidence import measure_skill
 from core.explain.gene_sets import group_genes
 from core.explain.genes import rank_rows
 from core.explain.measures import Evidence, judge_again
 from core.explain.methods import METHODS, Recipe
-from core.files import UNREADABLE, read_json, write_atomic, write_json
+from core.files import UNREADABLE, read_json
 from core.home import run_folder
 from core.images.layout import GeneLayout
-from core.lease import Lease, is_held
 from core.models.backbones import REGION_CELLS
-from core.processes import start_detached
 from core.runs.fitted import load_fitted
 from core.runs.result import load_predictions, load_result, load_spec
 from core.runs.spec import RunSpec
 from core.runs.study import class_labels
 
-SAMPLES_PER_CLASS = 40
-"""At most so many held-out samples of a class are explained, so that a class mean stays quick."""
-EVIDENCE_SAMPLES = 4
-"""Samples of a class that the trust card asks the network about again, some hundred times each."""
 OPTIONAL = ("maps", "completeness", "sets", "set_names")
 """Arrays that only some methods have."""
 ATTRIBUTION, EVIDENCE = ".npz", ".evidence.json"
@@ -66,100 +56,6 @@ class RunAttribution:
     untrained_overlap: dict[str, float] | None
     """For each class, how many of its top genes the same network untrained names as well: 0 as by
     chance, 1 all of them; None for methods that don't rank genes"""
-
-
-class ExplanationState(NamedTuple):
-    """Whether an attribution or its trust card stands, and how far it is."""
-
-    state: str
-    """missing, working, done or failed"""
-    fraction: float
-    message: str
-
-
-def explain_run(run: str, recipe: Recipe, progress: Callable[[int, int], None]) -> None:
-    """Compute a recipe's attributions for a finished run, and the gene table of every class.
-
-    Raises InputError when the run has no result, when another process computes the same, and
-    when the recipe doesn't fit the run.
-    """
-    from core.runs.attribute import attribute_run
-
-    def work(report: Callable[[int, int], None]) -> None:
-        arrays, tables = attribute_run(run, recipe, SAMPLES_PER_CLASS, report)
-        write_atomic(_path(run, recipe, ".genes.csv"), lambda path: write_csv(tables, path))
-        write_atomic(_path(run, recipe, ".npz"), lambda path: np.savez(path, **arrays))
-
-    _compute(run, recipe, ATTRIBUTION, work, progress)
-
-
-def collect_evidence(run: str, recipe: Recipe, progress: Callable[[int, int], None]) -> None:
-    """Compute the trust card of a recipe's attribution, and the attribution first if need be.
-
-    Each part is written when it is measured, and a computation that was interrupted goes on with
-    the parts that are missing. Raises InputError as `explain_run` does.
-    """
-    from core.runs.attribute import PARTS, collect_parts
-
-    def work(report: Callable[[int, int], None]) -> None:
-        explain_run(run, recipe, lambda *_: report(0, len(PARTS)))
-        unfinished = _beside(run, recipe, EVIDENCE, ".parts.json")
-        parts = read_json(unfinished) if unfinished.exists() else {}
-        report(len(parts), len(PARTS))
-        found = load_attribution(run, recipe)
-        for name, measured in collect_parts(run, recipe, found, EVIDENCE_SAMPLES, set(parts)):
-            parts[name] = [asdict(evidence) for evidence in measured]
-            write_json(unfinished, parts)
-            report(len(parts), len(PARTS))
-        write_json(_path(run, recipe, EVIDENCE), [row for name in PARTS for row in parts[name]])
-        unfinished.unlink()
-
-    _compute(run, recipe, EVIDENCE, work, progress)
-
-
-def _compute(
-    run: str,
-    recipe: Recipe,
-    result: str,
-    work: Callable[[Callable[[int, int], None]], None],
-    progress: Callable[[int, int], None],
-) -> None:
-    """Let `work` write the file of the suffix `result`, unless it stands; one process at a time."""
-    load_result(run)
-    if _path(run, recipe, result).exists():
-        return
-    target = _beside(run, recipe, result, ".progress.json")
-    stop = _beside(run, recipe, result, ".cancel")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    lease = Lease(_beside(run, recipe, result, ".lease"))
-    if not lease.acquire():
-        title = METHODS[recipe.method].title
-        raise InputError(f"Another process is computing {title} of run {run}. Wait for it.")
-    stop.unlink(missing_ok=True)  # meant one that died
-    last = 0.0
-
-    def report(done: int, total: int) -> None:
-        nonlocal last
-        progress(done, total)
-        if stop.exists():
-            raise Cancelled("The computation was cancelled.")
-        if time.monotonic() - last > 0.5:
-            last = time.monotonic()
-            with suppress(OSError):  # progress is not worth a failure
-                write_json(target, {"done": done, "total": total})
-
-    try:
-        work(report)
-    except Cancelled:
-        target.unlink(missing_ok=True)
-        raise
-    except Exception as error:
-        write_json(target, {"error": str(error) or type(error).__name__})
-        raise
-    finally:
-        lease.release()
-        stop.unlink(missing_ok=True)
-    target.unlink(missing_ok=True)
 
 
 def load_attribution(run: str, recipe: Recipe) -> RunAttribution:
@@ -238,67 +134,13 @@ def class_genes(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFram
     )
 
 
-def request_explanation(run: str, recipe: Recipe, *, evidence: bool = False) -> None:
-    """Start a detached process that computes the attribution, or with `evidence` its trust card.
-
-    Does nothing where that stands or is under way. The process is `core.runs.explaining`.
-    """
-    if explanation_state(run, recipe, evidence=evidence).state in ("done", "working"):
-        return
-    load_result(run)
-    result = EVIDENCE if evidence else ATTRIBUTION
-    _path(run, recipe, "").parent.mkdir(parents=True, exist_ok=True)
-    write_json(_beside(run, recipe, result, ".progress.json"), {"done": 0, "total": 1})
-    asked = {"run": run, "recipe": asdict(recipe), "evidence": evidence}
-    with _beside(run, recipe, result, ".log").open("wb") as log:
-        start_detached("core.runs.explaining", log, asked)
-
-
-def cancel_explanation(run: str, recipe: Recipe, *, evidence: bool = False) -> None:
-    """Have a computation that is under way stop after the samples, or the part, at hand."""
-    _beside(run, recipe, EVIDENCE if evidence else ATTRIBUTION, ".cancel").touch()
-
-
-def explanation_state(
-    run: str, recipe: Recipe, *, evidence: bool = False, patience: float = 60
-) -> ExplanationState:
-    """Look whether the attribution or its trust card stands; a process that died shows as failed.
-
-    Args:
-        run: a run's id.
-        recipe: how it is explained.
-        evidence: look for the trust card rather than for the attribution.
-        patience: seconds that a process may take from its start to its lease.
-    """
-    result = EVIDENCE if evidence else ATTRIBUTION
-    if _path(run, recipe, result).exists():
-        return ExplanationState("done", 1.0, "")
-    target = _beside(run, recipe, result, ".progress.json")
-    try:
-        progress, age = read_json(target), time.time() - target.stat().st_mtime
-    except UNREADABLE:  # none, or not worth a failure
-        return ExplanationState("missing", 0.0, "")
-    if "error" in progress:
-        return ExplanationState("failed", 0.0, progress["error"])
-    # a time in the future is that of a clock that has been set back since
-    if not is_held(_beside(run, recipe, result, ".lease")) and abs(age) > patience:
-        log = _beside(run, recipe, result, ".log")
-        tail = log.read_text(errors="replace")[-500:] if log.exists() else ""
-        return ExplanationState("failed", 0.0, f"The computation died. {tail}".strip())
-    return ExplanationState("working", progress["done"] / max(progress["total"], 1), "")
-
-
-def _path(run: str, recipe: Recipe, suffix: str) -> Path:
+def attribution_path(run: str, recipe: Recipe, suffix: str) -> Path:
+    """Where a file of a run's attribution by a recipe stands, be it computed or not."""
     return run_folder(run) / "attributions" / f"{recipe.stem}{suffix}"
 
 
-def _beside(run: str, recipe: Recipe, result: str, suffix: str) -> Path:
-    """Where the computation of the file of the suffix `result` keeps something else."""
-    return _path(run, recipe, result.rpartition(".")[0] + suffix)
-
-
 def _find(run: str, recipe: Recipe, suffix: str) -> Path:
-    path = _path(run, recipe, suffix)
+    path = attribution_path(run, recipe, suffix)
     if not path.exists():
         what = "The trust card of " if suffix == EVIDENCE else ""
         raise InputError(

@@ -1,31 +1,152 @@
-"""The process that explains a run when a page asks, which says what as JSON on standard input."""
+"""Explaining a finished run: attributions and their trust cards, computed here or as jobs."""
 
-import json
-import sys
-from typing import Any
+# ruff: noqa: D102 -- `Job` says what its methods are for
 
-import torch
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import ClassVar, NamedTuple
 
-from core.errors import GeneCanvasError
-from core.explain.methods import Recipe
-from core.runs.explain import collect_evidence, explain_run
-from core.runs.worker import choose_threads
+import numpy as np
+
+from core.errors import InputError
+from core.escape import write_csv
+from core.explain.methods import METHODS, Recipe
+from core.files import read_json, write_atomic, write_json
+from core.jobs.job import Inputs, Job, Reporter, stoppable
+from core.jobs.launch import cancel, find, request
+from core.jobs.record import JobState
+from core.runs.explain import ATTRIBUTION, EVIDENCE, attribution_path, load_attribution
+from core.runs.result import load_result, load_spec
+
+SAMPLES_PER_CLASS = 40
+"""At most so many held-out samples of a class are explained, so that a class mean stays quick."""
+EVIDENCE_SAMPLES = 4
+"""Samples of a class that the trust card asks the network about again, some hundred times each."""
 
 
-def main(asked: dict[str, Any]) -> None:
-    """Compute an attribution, or with `evidence` its trust card; both leave it in the run's folder.
+def explain_run(run: str, recipe: Recipe, progress: Callable[[int, int], None]) -> None:
+    """Compute a recipe's attributions for a finished run, and the gene table of every class.
 
-    Raises:
-        GeneCanvasError: the recipe, the run or its folder is wrong.
+    Does nothing where they stand. Raises InputError when the run has no result, and when the
+    recipe doesn't fit the run.
     """
-    torch.set_num_threads(choose_threads())
-    recipe = Recipe(**{**asked["recipe"], "samples": tuple(asked["recipe"]["samples"])})
-    work = collect_evidence if asked["evidence"] else explain_run
-    work(asked["run"], recipe, lambda done, total: print(f"{done} of {total}", flush=True))
+    from core.runs.attribute import attribute_run
+
+    load_result(run)
+    path = attribution_path(run, recipe, ATTRIBUTION)
+    if path.exists():
+        return
+    progress(0, 1)
+    arrays, tables = attribute_run(run, recipe, SAMPLES_PER_CLASS, progress)
+    genes = attribution_path(run, recipe, ".genes.csv")
+    write_atomic(genes, lambda file: write_csv(tables, file))
+    write_atomic(path, lambda file: np.savez(file, **arrays))
 
 
-if __name__ == "__main__":
-    try:
-        main(json.load(sys.stdin))
-    except GeneCanvasError as error:
-        sys.exit(f"error: {error}")
+def collect_evidence(run: str, recipe: Recipe, progress: Callable[[int, int], None]) -> None:
+    """Compute the trust card of a recipe's attribution, and the attribution first if need be.
+
+    Each part is written when it is measured, and a computation that was interrupted goes on with
+    the parts that are missing. Raises InputError as `explain_run` does.
+    """
+    from core.runs.attribute import PARTS, collect_parts
+
+    load_result(run)
+    path = attribution_path(run, recipe, EVIDENCE)
+    if path.exists():
+        return
+    explain_run(run, recipe, lambda *_: progress(0, len(PARTS)))
+    unfinished = attribution_path(run, recipe, ".evidence.parts.json")
+    parts = read_json(unfinished) if unfinished.exists() else {}
+    progress(len(parts), len(PARTS))
+    found = load_attribution(run, recipe)
+    for name, measured in collect_parts(run, recipe, found, EVIDENCE_SAMPLES, set(parts)):
+        parts[name] = [asdict(evidence) for evidence in measured]
+        write_json(unfinished, parts)
+        progress(len(parts), len(PARTS))
+    write_json(path, [row for name in PARTS for row in parts[name]])
+    unfinished.unlink()
+
+
+class ExplainJob(Job):
+    """The attribution of a run's held-out samples by a recipe; it stands in the run's folder."""
+
+    kind: ClassVar[str] = "explain"
+
+    about: str
+    """The run."""
+    recipe: Recipe
+
+    def title(self) -> str:
+        return f"{METHODS[self.recipe.method].title} of run {self.about[:6]}"
+
+    def inputs(self) -> Inputs:
+        return Inputs((load_spec(self.about).cohort.dataset,), (self.about,))
+
+    def effort(self) -> tuple:
+        return (self.kind, self.about, self.recipe.method)
+
+    def stands(self) -> bool:
+        return attribution_path(self.about, self.recipe, ATTRIBUTION).exists()
+
+    def run(self, folder: Path, reporter: Reporter, device: str) -> None:
+        explain_run(self.about, self.recipe, stoppable(reporter, "samples explained"))
+
+
+class EvidenceJob(ExplainJob):
+    """The trust card of such an attribution."""
+
+    kind: ClassVar[str] = "evidence"
+
+    def title(self) -> str:
+        return f"Trust card of {super().title()}"
+
+    def stands(self) -> bool:
+        return attribution_path(self.about, self.recipe, EVIDENCE).exists()
+
+    def run(self, folder: Path, reporter: Reporter, device: str) -> None:
+        collect_evidence(self.about, self.recipe, stoppable(reporter, "parts measured"))
+
+
+class ExplanationState(NamedTuple):
+    """Whether an attribution or its trust card stands, and how far it is."""
+
+    state: str
+    """missing, working, done or failed"""
+    fraction: float
+    message: str
+
+
+def request_explanation(run: str, recipe: Recipe, *, evidence: bool = False) -> None:
+    """Have the attribution, or with `evidence` its trust card, computed in the background.
+
+    Does nothing where that stands or is under way. Raises InputError when the run has no result.
+    """
+    load_result(run)
+    request(_job(run, recipe, evidence))
+
+
+def cancel_explanation(run: str, recipe: Recipe, *, evidence: bool = False) -> None:
+    """Have a computation stop after the samples, or the part, at hand, unless it has ended."""
+    if record := find(_job(run, recipe, evidence)):
+        with suppress(InputError):
+            cancel(record.id)
+
+
+def explanation_state(run: str, recipe: Recipe, *, evidence: bool = False) -> ExplanationState:
+    """Look whether the attribution, or with `evidence` its trust card, stands."""
+    job = _job(run, recipe, evidence)
+    if job.stands():
+        return ExplanationState("done", 1.0, "")
+    record = find(job)
+    if record is None or record.state in (JobState.DONE, JobState.CANCELLED):
+        return ExplanationState("missing", 0.0, "")
+    if record.state.finished:
+        return ExplanationState("failed", 0.0, record.reason or "")
+    return ExplanationState("working", record.done / max(record.total, 1), record.message)
+
+
+def _job(run: str, recipe: Recipe, evidence: bool) -> Job:
+    return (EvidenceJob if evidence else ExplainJob)(about=run, recipe=recipe)

@@ -11,11 +11,13 @@ from anndata import AnnData
 from core.data.store import add_dataset, content_hash
 from core.errors import InputError
 from core.home import run_folder
+from core.jobs.launch import ensure_workers, find
+from core.jobs.record import write_listing
 from core.lease import Lease
-from core.runs.launch import ensure_workers
 from core.runs.preflight import preflight
 from core.runs.spec import RunSpec
-from core.runs.store import RunRecord, RunState, RunStore, keep_listing
+from core.runs.store import RunRecord, RunState, RunStore
+from core.runs.training import TrainJob
 
 Say = Callable[[float, str], None]
 """Told the share that is done, 0 to 1, and what happens, in words."""
@@ -77,8 +79,11 @@ def train_here(spec: RunSpec, say: Say) -> str:
     from core.runs.execute import execute
 
     store = RunStore()
-    if spec.id in store.ids():
-        return wait_for(spec.id, say)
+    job = TrainJob(spec=spec)
+    if known := find(job):
+        if known.state.resumable:
+            store.resume(known.id)
+        return wait_for(known.id, say)
     lease = Lease(run_folder(spec.id) / "here.lease")
     if not lease.acquire():
         raise InputError(f"Another process trains run {spec.id}. Wait for it, then ask again.")
@@ -88,11 +93,12 @@ def train_here(spec: RunSpec, say: Say) -> str:
     finally:
         lease.release()
     record = RunRecord(
-        id=spec.id, place=0, name=spec.title(), spec=spec, state=RunState.DONE, reason=None,
-        created=datetime.now(UTC), started=None, finished=datetime.now(UTC), done=1, total=1,
-        message="", parent=None, study=None, device=None,
+        id=spec.id, kind=job.kind, lane=job.lane, place=0, name=spec.title(), job=job,
+        state=RunState.DONE, reason=None, created=datetime.now(UTC), started=None,
+        finished=datetime.now(UTC), done=1, total=1, message="", parent=None, study=None,
+        device=None, slot=0,
     )  # fmt: skip
-    keep_listing(record)
+    write_listing(record)
     store.adopt(record)
     return spec.id
 
@@ -102,7 +108,7 @@ def quick_threads() -> Iterator[None]:
     """Let torch take as many threads as are quick at this moment, as a worker does."""
     import torch
 
-    from core.runs.worker import choose_threads
+    from core.jobs.processor import choose_threads
 
     before = torch.get_num_threads()
     torch.set_num_threads(choose_threads())

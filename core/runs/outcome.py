@@ -1,8 +1,5 @@
-"""A finished run's held-out predictions beside those of plain models on the same samples."""
+"""A finished run's held-out predictions beside those of baseline models on the same samples."""
 
-import json
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,14 +11,11 @@ from typing import Any
 import numpy as np
 
 from core.data.store import read_column
-from core.errors import GeneCanvasError, InputError
 from core.evaluation.intervals import Bootstrap, gather, weigh, weigh_by_name
 from core.evaluation.metrics import METRICS, score
 from core.files import UNREADABLE, write_array
-from core.home import dataset_folder, home, run_folder
-from core.lease import Lease, is_held
+from core.home import dataset_folder, run_folder
 from core.models.baselines import BASELINES, fit_predict_proba
-from core.processes import start_detached
 from core.runs.fitted import load_fitted
 from core.runs.result import RunResult, load_predictions, load_result, load_spec
 from core.runs.spec import RunSpec
@@ -39,7 +33,7 @@ CELLS = 2**20
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run's network and the plain models said about each held-out sample, by sample id."""
+    """What a run's network and the baseline models said about each held-out sample, by id."""
 
     run: str
     spec: RunSpec
@@ -203,7 +197,7 @@ def missing_baselines(runs: list[str]) -> list[tuple[str, str]]:
 
 
 def compute_baselines(runs: list[str], progress: Callable[[int, int], None]) -> None:
-    """Fit the plain models that are missing, on each run's own folds, genes and seed; keep them.
+    """Fit the baseline models that are missing, on each run's own folds, genes and seed; keep them.
 
     Runs that differ in layout, network or training only share the work.
 
@@ -212,25 +206,14 @@ def compute_baselines(runs: list[str], progress: Callable[[int, int], None]) -> 
         progress: told how many of how many run-model pairs are done.
 
     Raises:
-        InputError: a run has no result, its dataset was deleted, or another process is at it.
+        InputError: a run has no result, or its dataset was deleted.
     """
-    lease = Lease(_lease_path())
-    if not lease.acquire():
-        raise InputError("Another process is fitting plain models. Wait for it.")
-    try:
-        _compute_baselines(missing_baselines(runs), progress)
-    finally:
-        lease.release()
-
-
-def _compute_baselines(
-    missing: list[tuple[str, str]], progress: Callable[[int, int], None]
-) -> None:
+    missing = missing_baselines(runs)
     alike: dict[str, list[str]] = {}
     for run in dict.fromkeys(run for run, _ in missing):
         load_result(run)
         spec = load_spec(run)
-        shared = spec.model_dump_json(exclude={"layout", "network", "training"})
+        shared = spec.key_without("layout", "network", "training")
         alike.setdefault(shared, []).append(run)
     done = 0
     progress(done, len(missing))
@@ -259,39 +242,6 @@ def _compute_baselines(
             progress(done, len(missing))
         for run in group:
             keep_measures(run)
-
-
-def request_baselines(runs: list[str]) -> None:
-    """Start a detached process that fits the missing plain models, unless one is at it."""
-    if is_held(_lease_path()):
-        return
-    with _log_path().open("wb") as log:
-        start_detached("core.runs.outcome", log, runs)
-
-
-def baselines_state(patience: float = 60) -> tuple[str, str]:
-    """Whether missing plain models are being fitted: working, failed or idle, and why they failed.
-
-    Args:
-        patience: seconds that a process may take from its start to its lease.
-    """
-    if is_held(_lease_path()):
-        return "working", ""
-    if not _log_path().exists():
-        return "idle", ""
-    log = _log_path().read_text(errors="replace")
-    if errors := [line for line in log.splitlines() if "rror: " in line]:
-        return "failed", errors[-1].partition("rror: ")[2]
-    young = abs(time.time() - _log_path().stat().st_mtime) < patience
-    return ("working", "") if young and not log else ("idle", "")
-
-
-def _lease_path() -> Path:
-    return home() / "baselines.lease"
-
-
-def _log_path() -> Path:
-    return home() / "baselines.log"
 
 
 def _baseline_path(run: str, name: str) -> Path:
@@ -347,12 +297,3 @@ def _patients_of(spec: RunSpec, samples: np.ndarray) -> np.ndarray | None:
     ):
         return None
     return read_column(spec.cohort.dataset, spec.cohort.group).loc[samples].to_numpy().astype(str)
-
-
-if __name__ == "__main__":
-    try:
-        compute_baselines(
-            json.load(sys.stdin), lambda done, total: print(f"{done} of {total}", flush=True)
-        )
-    except GeneCanvasError as problem:
-        sys.exit(f"error: {problem}")

@@ -1,5 +1,6 @@
 """RunSpec: everything that decides a run; its hash is the run's identity."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +89,11 @@ class RunSpec(BaseModel):
             "augmentation": AUGMENTATIONS[self.training.augmentation],
             **{baseline.name: baseline for baseline in BASELINES if baseline.in_every_run},
         }
+
+    def key_without(self, *names: str) -> str:
+        """A text that is equal for runs that ask the same but for these parts or fields."""
+        kept = {name: value for name, value in self._deciding().items() if name not in names}
+        return json.dumps(kept, sort_keys=True)
 
     def _deciding(self) -> dict[str, Any]:
         return self.model_dump(mode="json", exclude={"cohort": {"batch"}})

@@ -27,12 +27,8 @@ from core.explain.measures import (
 from core.explain.methods import Recipe
 from core.files import UNREADABLE, read_json, write_atomic, write_json
 from core.home import run_folder
-from core.runs.explain import (
-    class_genes,
-    explanation_state,
-    read_answers,
-    read_evidence,
-)
+from core.runs.explain import class_genes, read_answers, read_evidence
+from core.runs.explaining import explanation_state
 from core.runs.leaks import find_sources
 from core.runs.result import load_result, load_spec, result_path
 from core.runs.spec import RunSpec

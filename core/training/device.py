@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from core.devices import named_devices
+from core.devices import is_out_of_memory, named_devices
 
 
 def list_gpus() -> tuple[str, ...]:
@@ -84,11 +84,6 @@ def peak_memory(device: torch.device) -> int:
         return int(lines["VmHWM"].split()[0]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether a device, or the allocator of the CPU, had too little memory."""
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def compute_in_parts(compute: Callable[[Tensor], Tensor], x: Tensor, at_once: int) -> Tensor:

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax, one_hot
 
 from core.data.prepare import Reads
+from core.devices import is_out_of_memory
 from core.errors import GeneCanvasError
 from core.files import write_atomic
 from core.training.augmentations import AUGMENTATIONS, Known
-from core.training.device import choose_precision, compute_in_parts, is_out_of_memory
+from core.training.device import choose_precision, compute_in_parts
 from core.training.features import FrozenPart
 from core.training.spec import TrainingSpec
 

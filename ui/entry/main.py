@@ -4,6 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui.work import show_work
+
 ROOT = Path(__file__).parents[2]
 PAGES = {
     "data": "Data",
@@ -27,4 +29,6 @@ pages = {
     for name, title in PAGES.items()
 }
 start = st.Page(open_first_page, title="GeneCanvas", default=True, visibility="hidden")
-st.navigation([start, *pages.values()], position="top").run()
+page = st.navigation([start, *pages.values()], position="top")
+show_work()
+page.run()

@@ -1,0 +1,111 @@
+"""From asking to the answer of a what-if, with a cold and with a warm worker, in one run.
+
+    python -m benchmarks.answer [--rounds 3]
+
+The recommended recipe on the simulated example: a parent run is trained first. Then, in each round,
+one thing is changed that the cached features of the frozen stages outlive (weight decay), and one
+that they don't (the seed, and with it split and augmentation), each asked for when there is no
+worker and again when one is warm; and the run is explained. The clock runs from submitting to the
+result in the store, as a page sees it that looks every 20 ms.
+"""
+
+import argparse
+import os
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+os.environ["GENECANVAS_WARM_MINUTES"] = "5"
+
+from core.data.simulate import simulate
+from core.data.store import add_dataset
+from core.devices import devices
+from core.explain.methods import Recipe
+from core.jobs.job import Job, Lane
+from core.jobs.launch import request
+from core.jobs.record import JobState
+from core.jobs.store import JobStore
+from core.lease import holder, is_held
+from core.runs.explaining import ExplainJob
+from core.runs.spec import PRESETS, RunSpec
+from core.runs.training import TrainJob
+
+
+def ask(job: Job) -> tuple[float, float]:
+    """Seconds until a job is begun, and until its result stands."""
+    started, begun, store = time.perf_counter(), 0.0, JobStore()
+    id = request(job).id
+    while not (record := store.get(id)).state.finished:
+        if record.state == JobState.RUNNING and not begun:
+            begun = time.perf_counter() - started
+        time.sleep(0.02)
+    if record.state != JobState.DONE:
+        raise SystemExit(f"{record.name}: {record.reason}")
+    done = time.perf_counter() - started
+    return begun or done, done
+
+
+def end_workers(lane: Lane) -> None:
+    """Let the next job find no worker."""
+    for device in devices():
+        for slot in range(2):
+            lease = JobStore().lease_path(device, lane, slot)
+            if (pid := holder(lease)) is not None:
+                os.kill(pid, signal.SIGTERM)
+            while is_held(lease):
+                time.sleep(0.05)
+
+
+def main() -> None:
+    """Print a row for each question: medians over the rounds."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["GENECANVAS_HOME"] = home
+        dataset = add_dataset(simulate()[0], "Simulated example").id
+        document = PRESETS["recommended"].fill(
+            {"cohort": {"dataset": dataset, "label": "tumour_type", "group": "patient"}}
+        )
+
+        def train(seed: int, decay: float) -> Job:
+            changed = {"training": {**document["training"], "weight_decay": decay}, "seed": seed}
+            return TrainJob(spec=RunSpec.parse({**document, **changed}))
+
+        parent = train(0, 0.01)
+        print(f"parent run: {ask(parent)[1]:.1f} s, load {os.getloadavg()[0]:.1f}", flush=True)
+        methods = iter(("saliency", "input_x_gradient", "integrated_gradients", "guided_backprop",
+                        "smoothgrad", "gradcam"))  # fmt: skip
+        taken: dict[str, list[tuple[float, float]]] = {}
+        for number in range(1, rounds + 1):
+            for warm in (False, True):
+                small = 0.01 + (2 * number + warm) / 10_000
+                seed = 2 * number + warm
+                for what, job in (
+                    ("features are reused", train(0, small)),
+                    ("features are computed", train(seed, 0.01)),
+                ):
+                    if not warm:
+                        end_workers(Lane.QUEUE)
+                    taken.setdefault(f"{what}, {'warm' if warm else 'cold'}", []).append(ask(job))
+                if (method := next(methods, None)) is not None:
+                    if not warm:
+                        end_workers(Lane.INTERACTIVE)
+                    job = ExplainJob(about=parent.key, recipe=Recipe(method))
+                    name = f"explanation, {'warm' if warm else 'cold'}"
+                    taken.setdefault(name, []).append(ask(job))
+        print("\n| question, worker | begun after s | answered after s |\n| --- | ---: | ---: |")
+        for name in sorted(taken):
+            begun, done = (statistics.median(row[k] for row in taken[name]) for k in (0, 1))
+            print(f"| {name} | {begun:.2f} | {done:.1f} |")
+        print(f"\nmedians of {rounds} rounds, load {os.getloadavg()[0]:.1f}")
+        for lane in Lane:
+            end_workers(lane)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Starting workers as processes of their own, so that they outlive the page and the server."""
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from core.devices import devices
+from core.jobs.job import KINDS, Job, Lane
+from core.jobs.record import JobRecord, JobState, Worker
+from core.jobs.store import JobStore
+from core.jobs.worker import warm_seconds
+from core.lease import holder, is_held
+from core.processes import start_detached
+
+PATIENCE = 60
+"""Seconds before another worker is started where the last one ended with an error."""
+WORKERS = {Lane.INTERACTIVE: 2, Lane.QUEUE: 1}
+"""Workers of a lane for each device: beside a long answer there is one for a short one."""
+
+_started: dict[Path, tuple[subprocess.Popen, float]] = {}
+"""The last worker that this process started for each lease, and when."""
+
+
+def ensure_workers() -> None:
+    """Start detached workers where jobs wait: as many as there are jobs that nobody will take.
+
+    A worker needs a moment until it holds its lease, and a page asks every second: as long as the
+    worker that this process started is alive, it starts no other. Two processes may both start
+    one; the second worker finds the lease taken and ends. A worker that holds its lease and runs
+    nothing is about to take a job.
+    """
+    store = JobStore()
+    if not os.access(store.path, os.W_OK):
+        return  # a home that can only be looked at
+    for lane, count in WORKERS.items():
+        waiting = store.waiting(lane)
+        if not waiting:
+            continue
+        warm_seconds()  # says what is wrong with the setting
+        running = set(store.running().values())
+        free = []
+        for worker in (Worker(device, lane, n) for n in range(count) for device in devices()):
+            if not is_held(store.lease_path(*worker)):
+                free.append(worker)
+            elif worker not in running:
+                waiting -= 1
+        for worker in free[: max(waiting, 0)]:
+            _start(store, worker)
+
+
+def _start(store: JobStore, worker: Worker) -> None:
+    lease = store.lease_path(*worker)
+    child, when = _started.get(lease, (None, 0.0))
+    if child is not None and child.poll() is None:
+        return
+    if child is not None and child.returncode > 0 and time.monotonic() - when < PATIENCE:
+        return
+    with store.path.with_name("worker.log").open("ab") as log:
+        child = start_detached(
+            "core.jobs.worker", log, {**worker._asdict(), "kinds": KINDS},
+            {**os.environ, "OMP_WAIT_POLICY": "passive"},
+        )  # fmt: skip
+    _started[lease] = child, time.monotonic()
+
+
+def request(job: Job) -> JobRecord | None:
+    """See that a job gets done, also one that failed, was cancelled, or whose result is gone.
+
+    Nothing happens, and there may be no record, where its result stands.
+    """
+    if job.stands():
+        return JobStore().look_up(job) if JobStore.exists() else None
+    store = JobStore()
+    record, created = store.submit(job)
+    gone = record.state == JobState.DONE and job.stands() is False
+    if not created and (record.state.resumable or gone):
+        store.resume(record.id, again=True)
+        record = store.get(record.id)
+    ensure_workers()
+    return record
+
+
+def find(job: Job) -> JobRecord | None:
+    """The record of a job, if it was asked for."""
+    found = JobStore().look_up(job) if JobStore.exists() else None
+    return found if isinstance(found, JobRecord) else None
+
+
+def cancel(job: str) -> None:
+    """Stop a job; raises InputError when it has ended already."""
+    JobStore().cancel(job)
+    end_overdue()
+
+
+def end_overdue() -> None:
+    """End workers whose job was cancelled and doesn't stop; another takes over what waits."""
+    store = JobStore()
+    ended = [worker for job, worker in store.overdue().items() if _end(store, job, worker)]
+    if ended:
+        store.reconcile()
+
+
+def _end(store: JobStore, job: str, worker: Worker) -> bool:
+    """Kill a worker of this machine that runs a job; whether it is gone."""
+    lease = store.lease_path(*worker)
+    pid = holder(lease)
+    if pid is None or store.running().get(job) != worker:
+        return False
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+    child, _ = _started.get(lease, (None, 0.0))
+    if child is not None and child.pid == pid:
+        child.wait()
+    for _ in range(100):
+        if not is_held(lease):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def look_after_jobs() -> None:
+    """Queue again what dead workers left, end those that don't stop, and see that jobs are run."""
+    store = JobStore()
+    if not os.access(store.path, os.W_OK):
+        return
+    store.reconcile()
+    end_overdue()
+    ensure_workers()

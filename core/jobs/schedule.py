@@ -1,0 +1,62 @@
+"""When queued jobs will be run: told by how long jobs like them took."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from heapq import heapify, heappop, heappush
+
+from core.jobs.record import JobRecord, JobState
+
+
+@dataclass(frozen=True)
+class Expected:
+    """When a job starts and ends, as far as that can be told."""
+
+    start: datetime | None
+    end: datetime | None
+
+
+def expect(records: Sequence[JobRecord], now: datetime, workers: int = 1) -> dict[str, Expected]:
+    """When each running or queued job of a lane starts and ends.
+
+    A running job's end follows from its progress. A queued one takes as long as the last finished
+    job of equal effort, from when the first worker is free; a worker whose job ends nobody knows
+    when is not counted on.
+
+    Args:
+        records: all jobs of a lane; queued ones are taken in the order of `place`.
+        now: the time.
+        workers: how many jobs are run at once.
+    """
+    took = {
+        record.job.effort(): record.finished - record.started
+        for record in reversed(records)
+        if record.state == JobState.DONE and record.started and record.finished
+    }
+    found: dict[str, Expected] = {}
+    for record in records:
+        if record.state == JobState.RUNNING:
+            found[record.id] = Expected(record.started, _expected_end(record, took, now))
+    idle = max(workers - len(found), 0)
+    free = [now] * idle + [expected.end for expected in found.values() if expected.end]
+    heapify(free)
+    queued = [record for record in records if record.state == JobState.QUEUED]
+    for record in sorted(queued, key=lambda record: record.place):
+        start, length = heappop(free) if free else None, took.get(record.job.effort())
+        end = start + length if start and length else None
+        if end:
+            heappush(free, end)
+        found[record.id] = Expected(start, end)
+    return found
+
+
+def _expected_end(
+    record: JobRecord, took: dict[tuple, timedelta], now: datetime
+) -> datetime | None:
+    if record.started is None:
+        return None
+    share = record.done / max(record.total, 1)
+    if share > 0.05:
+        return now + (now - record.started) * ((1 - share) / share)
+    length = took.get(record.job.effort())
+    return max(record.started + length, now) if length else None

@@ -1,0 +1,574 @@
+"""The store of jobs: one SQLite file that pages, command lines and workers share."""
+
+import json
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from core.errors import DamageError, InputError
+from core.home import home
+from core.jobs.database import Database
+from core.jobs.job import KINDS, Job, Lane, job_class
+from core.jobs.record import DamagedJob, JobRecord, JobState, Requests, Worker, read_log
+from core.lease import is_held
+
+DOOMED = "deleted-"
+"""Begins the name of a job's folder while it is deleted."""
+MOST_DEATHS = 3
+"""A job whose worker died so often since it was last asked for is not tried again by itself."""
+LOG_END = 1500
+"""Characters of the log that stand in the reason of a job whose worker died."""
+KEPT_DAYS = 7
+"""Days for which an interactive job that has ended is kept."""
+BY_USER = "Cancelled by the user."
+
+
+Record = TypeVar("Record", bound=JobRecord)
+
+
+class JobStore(Database, Generic[Record]):
+    """Jobs in SQLite (write-ahead log); every call is one short transaction."""
+
+    kind: ClassVar[str | None] = None
+    """The kind of job that is listed and found; None: all."""
+    record_type: ClassVar[type[JobRecord]] = JobRecord
+
+    def _identify(self, db: sqlite3.Connection) -> None:
+        """Give each job the key by which this version finds it, and note what it needs.
+
+        Of several that are the same question to this version one that is done comes first, then the
+        newest; the others, like damaged ones, have no key and are found by their ids alone.
+        """
+        db.execute("UPDATE jobs SET key = NULL")
+        rows = db.execute("SELECT * FROM jobs ORDER BY state = 'done' DESC, rowid DESC").fetchall()
+        for row in rows:
+            with suppress(InputError, ValueError):
+                _identify_one(db, row["id"], _read_job(row))
+
+    def submit(
+        self,
+        job: Job,
+        name: str | None = None,
+        *,
+        parent: str | None = None,
+        study: str | None = None,
+    ) -> tuple[Record, bool]:
+        """Queue a job; an equal one that is known already is not queued again.
+
+        Args:
+            job: what shall be done.
+            name: what lists call it; by default its title.
+            parent: the job that it asks a what-if of.
+            study: the study that it belongs to; a job that is there already joins it if it
+                belongs to none.
+
+        Returns:
+            The job's record, and whether it is new.
+        """
+        with self._transaction() as db:
+            known = db.execute("SELECT id FROM jobs WHERE key = ?", (job.key,)).fetchone()
+            if known is None:
+                _insert(db, job.key, job, name=name or job.title(), state=JobState.QUEUED,
+                        created=_now(), parent=parent, study=study)  # fmt: skip
+            id = job.key if known is None else known["id"]
+            db.execute("UPDATE jobs SET study = ? WHERE id = ? AND study IS NULL", (study, id))
+        return self.get(id), known is None
+
+    def look_up(self, job: Job) -> Record | None:
+        """The record of a job, if it was submitted."""
+        with self._reading() as db:
+            row = db.execute("SELECT * FROM jobs WHERE key = ?", (job.key,)).fetchone()
+        return None if row is None else self._to_record(row)
+
+    def get(self, job: str) -> Record:
+        """One job; raises InputError when it is unknown or damaged."""
+        with self._reading() as db:
+            row = db.execute(
+                "SELECT * FROM jobs WHERE id = ? AND kind = coalesce(?, kind)", (job, self.kind)
+            ).fetchone()
+        if row is None:
+            raise InputError(f"There is no {self._what} {job!r}. `runs list` shows all runs.")
+        record = self._to_record(row)
+        if isinstance(record, DamagedJob):
+            raise DamageError(
+                f"{self._what.capitalize()} {job} can't be used and should be deleted. {record.why}"
+            )
+        return record
+
+    def find(self, prefix: str) -> Record:
+        """The one job whose id begins so; raises InputError for none or several."""
+        return self.get(self.find_id(prefix))
+
+    def find_id(self, prefix: str) -> str:
+        """The id of the one job that begins so, be it damaged; raises as `find` does."""
+        matches = [id for id in self.ids() if prefix and id.startswith(prefix)]
+        if len(matches) != 1:
+            found = ", ".join(sorted(matches)[:5]) or "none"
+            raise InputError(
+                f"Expected one {self._what} whose id begins with {prefix!r}, found {found}."
+            )
+        return matches[0]
+
+    def ids(self) -> set[str]:
+        """All jobs, the damaged ones too."""
+        return {row["id"] for row in self._rows()}
+
+    def list(self) -> list[Record]:
+        """All jobs, the newest first, by order of submission: clocks may go backwards.
+
+        Without those that `damaged` lists.
+        """
+        found = [self._to_record(row) for row in self._rows()]
+        return [record for record in found if isinstance(record, JobRecord)]
+
+    def damaged(self) -> Sequence[DamagedJob]:
+        """Jobs whose content can't be understood, the newest first."""
+        found = [self._to_record(row) for row in self._rows()]
+        return [record for record in found if isinstance(record, DamagedJob)]
+
+    def _rows(self) -> Sequence[sqlite3.Row]:
+        with self._reading() as db:
+            return db.execute(
+                "SELECT * FROM jobs WHERE kind = coalesce(?, kind) ORDER BY rowid DESC",
+                (self.kind,),
+            ).fetchall()
+
+    @property
+    def _what(self) -> str:
+        return "run" if self.kind == "train" else "job"
+
+    def _to_record(self, row: sqlite3.Row) -> Record | DamagedJob:
+        fields = {name: row[name] for name in row.keys() if name not in UNSEEN}  # noqa: SIM118
+        try:
+            return self.record_type(**fields, job=_read_job(row))
+        except (InputError, ValueError) as error:
+            why = f"Its specification is damaged, or of another version of this program: {error}"
+            return DamagedJob(row["id"], row["name"], row["state"], why)
+
+    def studies(self) -> dict[str, Sequence[Record]]:
+        """Name of each study -> its jobs in the order of the queue; the newest study first."""
+        found: dict = {}
+        for record in self.list():
+            if record.study is not None:
+                found.setdefault(record.study, []).insert(0, record)
+        return found
+
+    def pause(self, study: str) -> None:
+        """Let the queued jobs of a study wait; one that is running goes on to its end."""
+        self._change_study(study, JobState.QUEUED, JobState.PAUSED)
+
+    def unpause(self, study: str) -> None:
+        """Queue the waiting jobs of a study again."""
+        self._change_study(study, JobState.PAUSED, JobState.QUEUED)
+
+    def _change_study(self, study: str, old: JobState, new: JobState) -> None:
+        with self._transaction() as db:
+            db.execute("UPDATE jobs SET state = ? WHERE study = ? AND state = ?", (new, study, old))
+
+    def claim(self, device: str, lane: Lane = Lane.QUEUE, slot: int = 0) -> Record | None:
+        """Take the first job of a lane that waits for no other, and mark it as running.
+
+        None when there is none, of a kind that this program knows. One that can't be understood
+        fails, and the next is taken. Only for the holder of the worker's lease.
+        """
+        while isinstance(record := self._claim(Worker(device, lane, slot)), DamagedJob):
+            self.finish(record.id, JobState.FAILED, record.why)
+        return record
+
+    def _claim(self, worker: Worker) -> Record | DamagedJob | None:
+        kinds = ", ".join("?" * len(KINDS))
+        with self._transaction() as db:
+            row = db.execute(
+                "UPDATE jobs SET state = 'running', started = ?, reason = NULL, "
+                "message = 'Starting', device = ?, slot = ? "
+                f"WHERE id = (SELECT id FROM jobs WHERE {READY} AND lane = ? AND kind IN ({kinds}) "
+                "ORDER BY place LIMIT 1) RETURNING *",
+                (_now(), worker.device, worker.slot, worker.lane, *KINDS),
+            ).fetchone()
+        return None if row is None else self._to_record(row)
+
+    def set_progress(self, job: str, done: int, total: int, message: str) -> None:
+        """Say how far a running job is."""
+        with self._transaction(lasting=False) as db:
+            db.execute(
+                "UPDATE jobs SET done = ?, total = ?, message = ? WHERE id = ?",
+                (done, total, message, job),
+            )
+
+    def add_event(self, job: str, part: int, step: int, row: dict[str, Any]) -> None:
+        """Store what was measured at a step; one that is done again replaces itself."""
+        with self._transaction(lasting=False) as db:
+            db.execute(
+                "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?)",
+                (job, part, step, json.dumps(row)),
+            )
+
+    def events(self, job: str) -> Sequence[tuple[int, dict[str, Any]]]:
+        """All that a job measured, in the order of parts and steps: part, row."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT part, row FROM events WHERE job = ? ORDER BY part, step", (job,)
+            ).fetchall()
+        return [(row["part"], json.loads(row["row"])) for row in rows]
+
+    def events_version(self, job: str) -> int:
+        """A number that changes when an event of the job is written; 0 while there is none.
+
+        The exception is a job's only event, written again by a later attempt.
+        """
+        with self._reading() as db:
+            return db.execute(
+                "SELECT coalesce(max(rowid), 0) FROM events WHERE job = ?", (job,)
+            ).fetchone()[0]
+
+    def finish(self, job: str, state: JobState, reason: str | None = None) -> None:
+        """End a running job; one that has ended already stays as it is."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE jobs SET state = ?, reason = ?, finished = ?, cancel = NULL, message = '', "
+                "done = CASE WHEN ? THEN total ELSE done END WHERE id = ? AND state = 'running'",
+                (state, reason, _now(), state == JobState.DONE, job),
+            )
+
+    def respecify(self, id: str, job: Job) -> None:
+        """Replace a content that can't be understood by the one in the job's folder."""
+        with self._transaction() as db:
+            db.execute("UPDATE jobs SET content = ? WHERE id = ?", (_dump(job), id))
+            _identify_one(db, id, job)
+
+    def adopt(self, record: JobRecord) -> None:
+        """List a job that the list has lost; one that is listed stays as it is."""
+        finished = record.finished and record.finished.isoformat()
+        with self._transaction() as db:
+            if db.execute("SELECT 1 FROM jobs WHERE id = ?", (record.id,)).fetchone() is None:
+                _insert(db, record.id, record.job, name=record.name, state=record.state,
+                        reason=record.reason, created=record.created.isoformat(),
+                        finished=finished, parent=record.parent, study=record.study)  # fmt: skip
+
+    def reopen(self, job: str, reason: str) -> None:
+        """Let a job that is done count as failed, so that it can be resumed."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE jobs SET state = ?, reason = ? WHERE id = ? AND state = ?",
+                (JobState.FAILED, reason, job, JobState.DONE),
+            )
+
+    def cancel(self, job: str) -> None:
+        """Stop a job: at once while it waits, and when it next looks while it runs.
+
+        Raises InputError when it has ended already.
+        """
+        with self._transaction() as db:
+            queued = db.execute(
+                "UPDATE jobs SET state = 'cancelled', reason = ?, finished = ? "
+                "WHERE id = ? AND state IN ('queued', 'paused')",
+                (BY_USER, _now(), job),
+            ).rowcount
+            running = db.execute(
+                "UPDATE jobs SET cancel = coalesce(cancel, ?) WHERE id = ? AND state = 'running'",
+                (time.time(), job),
+            ).rowcount
+        if not queued and not running:
+            raise InputError(
+                f"{self._what.capitalize()} {job} is {self.get(job).state} and can't be cancelled "
+                "any more."
+            )
+
+    def requests(self, job: str) -> Requests:
+        """What somebody asks of a running job; one that is gone from the store shall stop."""
+        with self._reading() as db:
+            row = db.execute("SELECT cancel, enough FROM jobs WHERE id = ?", (job,)).fetchone()
+        if row is None:
+            return Requests(True, False)
+        return Requests(row["cancel"] is not None, bool(row["enough"]))
+
+    def resume(self, job: str, *, again: bool = False) -> None:
+        """Queue a job that ended without a result again; it goes on from where it was.
+
+        With `again` also one that is done, whose result is gone.
+
+        Raises InputError in any other state.
+        """
+        record = self.get(job)
+        states = [state for state in JobState if state.resumable or (again and state.finished)]
+        with self._transaction() as db:
+            changed = db.execute(
+                "UPDATE jobs SET state = 'queued', reason = NULL, started = NULL, finished = NULL, "
+                "cancel = NULL, enough = 0, deaths = 0, done = 0, message = '', "
+                "place = (SELECT 1 + max(place) FROM jobs) "
+                f"WHERE id = ? AND state IN ({', '.join('?' * len(states))})",
+                (job, *states),
+            ).rowcount
+        if not changed:
+            raise InputError(
+                f"{self._what.capitalize()} {job} is {record.state}; only a failed or cancelled "
+                f"{self._what} can be resumed."
+            )
+
+    def move_first(self, job: str) -> None:
+        """Run a queued job before all others that wait.
+
+        Raises InputError when it doesn't wait.
+        """
+        with self._transaction() as db:
+            moved = db.execute(
+                "UPDATE jobs SET place = (SELECT min(place) - 1 FROM jobs) "
+                "WHERE id = ? AND state = 'queued'",
+                (job,),
+            ).rowcount
+        if not moved:
+            raise InputError(
+                f"{self._what.capitalize()} {job} is {self.get(job).state}, not queued."
+            )
+
+    def stop_early(self, job: str) -> None:
+        """End a running job after the step at hand, as if that had been the last.
+
+        Raises InputError when it isn't running.
+        """
+        with self._transaction() as db:
+            asked = db.execute(
+                "UPDATE jobs SET enough = 1 WHERE id = ? AND state = 'running'", (job,)
+            ).rowcount
+        if not asked:
+            raise InputError(
+                f"{self._what.capitalize()} {job} is {self.get(job).state}, not running."
+            )
+
+    def delete(self, job: str) -> None:
+        """Delete a job and its folder, be they damaged, and answers that were about it.
+
+        Raises InputError while it is running, and while others need it.
+        """
+        id = self.find_id(job)
+        self.check_unused(id, f"{self._what.capitalize()} {id}")
+        with self._transaction() as db:
+            row = db.execute("SELECT kind, state FROM jobs WHERE id = ?", (id,)).fetchone()
+            deleted = row is not None and row["state"] != JobState.RUNNING
+            if deleted:
+                folder = job_class(row["kind"]).folder(id)
+                doomed = folder.with_name(f"{DOOMED}{id}")
+                db.execute("DELETE FROM jobs WHERE id = ?", (id,))
+                if folder.exists():
+                    shutil.rmtree(doomed, ignore_errors=True)
+                    folder.rename(doomed)
+        if not deleted:
+            raise InputError(
+                f"{self._what.capitalize()} {id} is running. Cancel it first, then delete it."
+            )
+        shutil.rmtree(doomed, ignore_errors=True)
+        self.forget_answers(id)
+
+    def check_unused(self, input: str, what: str) -> None:
+        """Refuse to delete a dataset or a job that others need.
+
+        A dataset is needed by jobs that wait or run; a job also by those of the queue that ended
+        without a result, which may be resumed.
+
+        Args:
+            input: the id of what shall be deleted.
+            what: the same in words.
+
+        Raises:
+            InputError: names who needs it.
+        """
+        is_job = len(input) == 16
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT jobs.id, kind, state, lane FROM needs JOIN jobs ON jobs.id = needs.job "
+                "WHERE needs.input = ? AND state != 'done' ORDER BY jobs.rowid DESC",
+                (input,),
+            ).fetchall()
+        needing = [
+            row
+            for row in rows
+            if not JobState(row["state"]).finished or (is_job and row["lane"] == Lane.QUEUE)
+        ]
+        if needing:
+            some = ", ".join(f"{row['kind']} {row['id']} ({row['state']})" for row in needing[:3])
+            more = f" and {len(needing) - 3} more" if len(needing) > 3 else ""
+            way = "Delete or finish" if is_job else "Cancel them, or wait for"
+            raise InputError(
+                f"{what} is needed by work that is not done: {some}{more}. {way} "
+                f"{'that' if is_job else 'them,'} first."
+            )
+
+    def forget_answers(self, input: str) -> None:
+        """Forget interactive jobs that have ended and were about a dataset or job that is gone."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT jobs.id FROM needs JOIN jobs ON jobs.id = needs.job "
+                "WHERE needs.input = ? AND lane = ?",
+                (input, Lane.INTERACTIVE),
+            ).fetchall()
+        self._forget([row["id"] for row in rows])
+
+    def _forget(self, jobs: Sequence[str]) -> None:
+        everything = JobStore(self.path)
+        for job in jobs:
+            with suppress(InputError):  # it runs again, or is gone
+                everything.delete(job)
+
+    def clean(self) -> None:
+        """Remove what interrupted deletions left, and interactive jobs that ended long ago."""
+        for doomed in (*home().glob(f"runs/{DOOMED}*"), *home().glob(f"jobs/{DOOMED}*")):
+            shutil.rmtree(doomed, ignore_errors=True)
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT id FROM jobs WHERE lane = ? AND finished < ? AND state != 'running'",
+                (Lane.INTERACTIVE, (_clock() - timedelta(days=KEPT_DAYS)).isoformat()),
+            ).fetchall()
+        self._forget([row["id"] for row in rows])
+
+    def position(self, job: str) -> int:
+        """How many queued jobs of its lane come before this one, itself included; else 0."""
+        with self._reading() as db:
+            return db.execute(
+                "SELECT count(*) FROM jobs, (SELECT place AS own, lane AS its FROM jobs "
+                "WHERE id = ? AND state = 'queued') "
+                "WHERE state = 'queued' AND lane = its AND place <= own",
+                (job,),
+            ).fetchone()[0]
+
+    def waiting(self, lane: Lane = Lane.QUEUE) -> int:
+        """How many jobs of a lane could be claimed now."""
+        with self._reading() as db:
+            return db.execute(
+                f"SELECT count(*) FROM jobs WHERE {READY} AND lane = ?", (lane,)
+            ).fetchone()[0]
+
+    def unfinished(self) -> int:
+        """How many jobs wait or run, of whatever lane."""
+        with self._reading() as db:
+            return db.execute(
+                "SELECT count(*) FROM jobs WHERE state IN ('queued', 'paused', 'running')"
+            ).fetchone()[0]
+
+    def running(self) -> dict[str, Worker]:
+        """Each running job and who runs it."""
+        with self._reading() as db:
+            rows = db.execute("SELECT id, device, lane, slot FROM jobs WHERE state = 'running'")
+            return {row["id"]: Worker(row["device"], row["lane"], row["slot"]) for row in rows}
+
+    def overdue(self) -> dict[str, Worker]:
+        """Running jobs that were cancelled and don't stop, longer than their kind may take."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT id, kind, device, lane, slot, cancel FROM jobs "
+                "WHERE state = 'running' AND cancel IS NOT NULL"
+            ).fetchall()
+        return {
+            row["id"]: Worker(row["device"], row["lane"], row["slot"])
+            for row in rows
+            # a time in the future is that of a clock that has been set back since
+            if abs(time.time() - row["cancel"]) >= job_class(row["kind"]).patience
+        }
+
+    def reconcile(self) -> None:
+        """Queue again, or end, what dead workers left: jobs of workers whose lease nobody holds.
+
+        A worker holds its lease from before it claims its first job, and the jobs are read before
+        the lease is looked at, so this can't hit a living one. Not for a worker about its own
+        lease; it calls `take_over`. Does nothing where the store may only be read.
+        """
+        if not os.access(self.path, os.W_OK):
+            return
+        running = self.running()
+        for worker in set(running.values()):
+            if not is_held(self.lease_path(*worker)):
+                self._bury(running, worker)
+
+    def take_over(self, device: str, lane: Lane = Lane.QUEUE, slot: int = 0) -> None:
+        """Queue again, or end, what a worker was running, because it died."""
+        self._bury(self.running(), Worker(device, lane, slot))
+
+    def _bury(self, running: dict[str, Worker], worker: Worker) -> None:
+        """Queue jobs of a dead worker again, or end those on which too many died.
+
+        What another worker has claimed meanwhile goes on.
+        """
+        for job in [job for job, its in running.items() if its == worker]:
+            with self._transaction() as db:
+                row = db.execute(
+                    "UPDATE jobs SET deaths = deaths + 1 WHERE id = ? AND state = 'running' "
+                    "AND device IS ? AND lane = ? AND slot = ? RETURNING kind, deaths, cancel",
+                    (job, *worker),
+                ).fetchone()
+                if row is None:
+                    continue
+                state, reason = JobState.QUEUED, None
+                if row["cancel"] is not None:
+                    state, reason = JobState.CANCELLED, BY_USER
+                elif row["deaths"] >= MOST_DEATHS:
+                    state = JobState.FAILED
+                    log = read_log(job_class(row["kind"]).folder(job))
+                    reason = (
+                        f"The worker process died {row['deaths']} times on this "
+                        f"{'run' if row['kind'] == 'train' else 'job'}, so it is not tried again "
+                        "by itself. Is there enough memory? It can be resumed and goes on from "
+                        f"where it was. End of its log:\n{log[-LOG_END:]}"
+                    )
+                db.execute(
+                    "UPDATE jobs SET state = ?, reason = ?, finished = ?, cancel = NULL, "
+                    "message = '' WHERE id = ?",
+                    (state, reason, None if state == JobState.QUEUED else _now(), job),
+                )
+
+    def lease_path(self, device: str | None, lane: Lane = Lane.QUEUE, slot: int = 0) -> Path:
+        """The lock file that a worker holds."""
+        name = "worker" if device is None else f"worker-{device.replace(':', '-')}"
+        if lane != Lane.QUEUE:
+            name += f"-{lane}-{slot}"
+        return self.path.with_name(f"{name}.lease")
+
+
+UNSEEN = ("key", "content", "cancel", "enough", "deaths")
+"""Columns that only the store itself reads."""
+READY = (
+    "state = 'queued' AND NOT EXISTS (SELECT 1 FROM needs JOIN jobs AS other "
+    "ON other.id = needs.input WHERE needs.job = jobs.id "
+    "AND other.state IN ('queued', 'paused', 'running'))"
+)
+"""Waits for nothing but a worker. What needs a job that ended without a result says so itself."""
+
+
+def _insert(db: sqlite3.Connection, id: str, job: Job, **columns: str | None) -> None:
+    """Append a job to the list."""
+    columns |= {"id": id, "kind": job.kind, "lane": job.lane, "content": _dump(job)}
+    db.execute(
+        f"INSERT INTO jobs (place, {', '.join(columns)}) VALUES "
+        f"((SELECT 1 + coalesce(max(place), 0) FROM jobs), {', '.join('?' * len(columns))})",
+        tuple(columns.values()),
+    )
+    _identify_one(db, id, job)
+
+
+def _identify_one(db: sqlite3.Connection, id: str, job: Job) -> None:
+    db.execute("UPDATE OR IGNORE jobs SET key = ? WHERE id = ?", (job.key, id))
+    db.execute("DELETE FROM needs WHERE job = ?", (id,))
+    inputs = job.inputs()
+    for input in {*inputs.datasets, *inputs.jobs}:
+        db.execute("INSERT INTO needs VALUES (?, ?)", (id, input))
+
+
+def _read_job(row: sqlite3.Row) -> Job:
+    """Raises InputError or ValueError when it can't be understood."""
+    return job_class(row["kind"]).restore(json.loads(row["content"]))
+
+
+def _dump(job: Job) -> str:
+    return json.dumps(job.content(), ensure_ascii=False)
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def _now() -> str:
+    return _clock().isoformat()

@@ -1,0 +1,302 @@
+"""A worker: a process that runs the jobs of a lane on a device, one by one.
+
+Started by `core.jobs.launch`, or by hand with `python -m core.jobs.worker < /dev/null`: on its
+standard input it is told who it is as JSON, and without that it trains on the first device. One
+that has run out of work stays warm for some minutes, so that the next job starts at once.
+"""
+
+import json
+import os
+import signal
+import sqlite3
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from core.devices import is_out_of_memory, named_devices
+from core.errors import Cancelled, GeneCanvasError, InputError, StoreError
+from core.jobs.job import KINDS, Lane
+from core.jobs.processor import let_go, prepare_torch
+from core.jobs.record import JobRecord, JobState, Requests, Worker, log_path, write_listing
+from core.jobs.store import JobStore
+from core.lease import Lease
+from core.processes import ROOT
+
+POLL = 0.2
+"""Seconds between two looks at the store for what somebody asks of a job."""
+WATCH = 0.1
+"""Seconds between two looks of a warm worker for new work."""
+WATCH_ALL = 1.0
+"""Seconds between two looks of a warm worker at its lease and at its program."""
+LONGEST_WAIT = 1800
+"""Seconds for which a worker waits for a store that is locked, or whose disk is full."""
+NICE = {Lane.INTERACTIVE: 2, Lane.QUEUE: 5}
+"""Of a processor that all want, pages get most, then answers to pages, then what is queued."""
+
+Answer = TypeVar("Answer")
+
+
+class StoreReporter:
+    """Tells the store how a job goes, and the job whether it shall stop.
+
+    A job never ends because the store or the log can't be written for a while: progress is then
+    dropped, and events are held back until they can be written.
+    """
+
+    def __init__(self, store: JobStore, job: str) -> None:
+        self.store, self.job = store, job
+        self.terminated = False
+        self._asked, self._requests = 0.0, Requests(False, False)
+        self._unwritten: list[tuple[int, int, dict[str, Any]]] = []
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        """Write progress to the store and, on a line of its own, to the log."""
+        with suppress(StoreError):
+            self.store.set_progress(self.job, done, total, text)
+        log(text)
+
+    def event(self, part: int, step: int, row: dict[str, Any]) -> None:
+        """Write what was measured to the store, now or later."""
+        self._unwritten.append((part, step, row))
+        with suppress(StoreError):
+            self.write_events()
+
+    def write_events(self) -> None:
+        """Write the events that could not be written yet; raises StoreError when that lasts."""
+        while self._unwritten:
+            self.store.add_event(self.job, *self._unwritten[0])
+            self._unwritten.pop(0)
+
+    def enough(self) -> bool:
+        """Whether somebody wants the job to end early, with what it has."""
+        return self._ask().enough
+
+    def cancelled(self) -> bool:
+        """Whether the user or the system wants the job to stop."""
+        return self._ask().cancel or self.terminated
+
+    def _ask(self) -> Requests:
+        if time.monotonic() - self._asked > POLL:
+            self._asked = time.monotonic()
+            with suppress(StoreError):
+                self._requests = self.store.requests(self.job)
+        return self._requests
+
+
+def main(device: str, lane: Lane, slot: int) -> None:
+    """Run jobs of a lane on a device, and stay for some minutes when there are none.
+
+    Returns at once when the device has such a worker. After giving the lease back the queue is
+    looked at once more: a job that was queued in that moment found the lease held, and nobody else
+    would come for it.
+    """
+    store, worker = JobStore(), Worker(device, lane, slot)
+    with suppress(OSError):
+        os.nice(max(NICE[lane] - os.nice(0), 0))
+    try:
+        _serve(store, Lease(store.lease_path(*worker)), worker)
+    except StoreError:
+        if store.path.exists():  # else it went with its home
+            raise
+
+
+def _serve(store: JobStore, lease: Lease, worker: Worker) -> None:
+    stop, program = Stop(), read_program()
+    while lease.acquire():
+        persist(store, lambda: store.take_over(*worker))
+        persist(store, store.clean)
+        with store.kept_open() as changed:
+
+            def ends() -> bool:
+                return stop.asked or not lease.stands() or read_program() != program
+
+            while not ends() and _await_work(store, worker.lane, changed, ends):
+                while not stop.asked and (record := persist(store, lambda: store.claim(*worker))):
+                    run_one(store, record, worker.device, stop)
+            leaving = ends()
+        lease.release()
+        if leaving or not persist(store, lambda: store.waiting(worker.lane)):
+            return
+
+
+class Stop:
+    """Whether the system wants the worker to stop; the job at hand hears of it."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.reporter: StoreReporter | None = None
+        signal.signal(signal.SIGTERM, self._hear)
+
+    def _hear(self, *_: object) -> None:
+        self.asked = True
+        if self.reporter is not None:
+            self.reporter.terminated = True
+
+
+def _await_work(
+    store: JobStore, lane: Lane, changed: Callable[[], bool], ends: Callable[[], bool]
+) -> bool:
+    """Wait until a job can be claimed; False after the minutes that a worker stays warm.
+
+    False also where the worker ends: when it is told to stop, when its lease or its home was
+    deleted, and when its program has changed, since what comes next is for the program of today.
+    """
+    if persist(store, lambda: store.waiting(lane)):
+        return True
+    let_go()
+    now = time.monotonic()
+    end, look_again = now + warm_seconds(), now + WATCH_ALL
+    while time.monotonic() < end:
+        if changed() and persist(store, lambda: store.waiting(lane)):
+            return not ends()
+        if time.monotonic() > look_again:
+            if ends():
+                return False
+            look_again = time.monotonic() + WATCH_ALL
+        time.sleep(WATCH)
+    return False
+
+
+def warm_seconds() -> float:
+    """For how long a worker without work stays: GENECANVAS_WARM_MINUTES, by default 5.
+
+    Raises InputError when that is no number of minutes.
+    """
+    given = os.environ.get("GENECANVAS_WARM_MINUTES", "5")
+    try:
+        minutes = float(given)
+        if not 0 <= minutes <= 1440:
+            raise ValueError
+    except ValueError:
+        raise InputError(
+            "Expected GENECANVAS_WARM_MINUTES to be the minutes that a worker without work stays, "
+            f"0 to 1440, got {given!r}."
+        ) from None
+    return 60 * minutes
+
+
+def read_program() -> tuple:
+    """What tells versions of this program apart: the files of `core` and when they were written."""
+    found = []
+    for folder, _, names in os.walk(ROOT / "core"):
+        for name in names:
+            if name.endswith(".py"):
+                with suppress(OSError):
+                    found.append((folder, name, os.stat(os.path.join(folder, name)).st_mtime_ns))
+    return tuple(sorted(found))
+
+
+def persist(store: JobStore, call: Callable[[], Answer]) -> Answer:
+    """Call again while the store is locked or can't be written; raises StoreError at last.
+
+    At once where the store is gone, with its home.
+    """
+    end = time.monotonic() + LONGEST_WAIT
+    while True:
+        try:
+            return call()
+        except StoreError as error:
+            passing = isinstance(error.__cause__, sqlite3.OperationalError)
+            if not passing or time.monotonic() > end or not store.path.exists():
+                raise
+            time.sleep(1)
+
+
+def log(text: str) -> None:
+    """Print a line; a full disk loses it."""
+    with suppress(OSError):
+        print(text, flush=True)
+
+
+def run_one(store: JobStore, record: JobRecord, device: str, stop: Stop) -> None:
+    """Run a claimed job and write down how it ended."""
+    reporter = stop.reporter = StoreReporter(store, record.id)
+    reporter.terminated = stop.asked
+    job, folder = record.job, record.folder
+    state, reason = JobState.DONE, None
+    with print_to(log_path(folder)):
+        log(f"worker {os.getpid()}: {record.kind} {record.id} on {device}, {record.name}")
+        try:
+            with suppress(OSError):
+                write_listing(record)
+            if job.uses_torch:
+                prepare_torch(device, record.lane)
+            job.run(folder, reporter, device)
+        except Cancelled as error:
+            state, reason = JobState.CANCELLED, str(error)
+            if reporter.terminated:
+                reason = "The worker was told to stop. Resume it to go on from where it was."
+        except GeneCanvasError as error:
+            state, reason = JobState.FAILED, str(error)
+        except Exception as error:
+            log(traceback.format_exc())
+            state, reason = explain_failure(error, job.when_memory_is_short)
+        log(f"{state}: {reason or 'finished'}")
+    stop.reporter = None
+    with suppress(StoreError):
+        persist(store, reporter.write_events)
+    persist(store, lambda: store.finish(record.id, state, reason))
+    if state == JobState.DONE:
+        try:
+            job.afterwards(folder)
+        except (OSError, MemoryError, GeneCanvasError) as error:
+            log(f"{record.kind} {record.id}: {error}")
+
+
+def explain_failure(error: Exception, when_memory_is_short: str) -> tuple[JobState, str]:
+    """How a job ends by a failure that is not the user's: the state, and what may help."""
+    text = str(error)
+    if is_out_of_memory(error) or isinstance(error, MemoryError):
+        return JobState.OUT_OF_MEMORY, f"Out of memory. {when_memory_is_short} ({text})"
+    # torch's writer and safetensors' hide the system's error in one of their own
+    if (
+        isinstance(error, OSError)
+        or type(error).__name__ == "SafetensorError"
+        or "inline_container" in text
+    ):
+        return JobState.FAILED, (
+            f"Reading or writing failed: {error}. Is the disk full? It can be resumed."
+        )
+    return JobState.FAILED, f"Unexpected {type(error).__name__}: {text}. The log has the details."
+
+
+@contextmanager
+def print_to(path: Path) -> Iterator[None]:
+    """Send everything that the process prints, also from C, to the end of a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = os.dup(1), os.dup(2)
+    with path.open("ab") as log:
+        for stream in (1, 2):
+            os.dup2(log.fileno(), stream)
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
+        for stream, original in zip((1, 2), kept, strict=True):
+            os.dup2(original, stream)
+            os.close(original)
+
+
+def start(asked: dict[str, Any]) -> None:
+    """Run as the worker that a document describes: device, lane, slot, and the kinds it knows."""
+    KINDS.update(asked.get("kinds", {}))
+    device = asked.get("device") or _first_device()
+    main(device, Lane(asked.get("lane", Lane.QUEUE)), asked.get("slot", 0))
+
+
+def _first_device() -> str:
+    if named := named_devices():
+        return named[0]
+    import torch
+
+    return "cuda:0" if torch.cuda.is_available() else "cpu"
+
+
+if __name__ == "__main__":
+    start(json.loads(sys.stdin.read() or "{}"))

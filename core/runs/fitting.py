@@ -1,0 +1,55 @@
+"""Fitting the baseline models that stand beside runs, as a job."""
+
+# ruff: noqa: D102 -- `Job` says what its methods are for
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from core.jobs.job import Inputs, Job, Reporter, stoppable
+from core.jobs.launch import find, request
+from core.jobs.record import JobState
+from core.runs.outcome import compute_baselines, missing_baselines
+from core.runs.result import load_spec
+
+
+class BaselinesJob(Job):
+    """The baseline models that no run fits by itself; they stand in each run's folder."""
+
+    kind: ClassVar[str] = "baselines"
+    uses_torch: ClassVar[bool] = False
+
+    about: tuple[str, ...]
+    """The runs."""
+
+    def title(self) -> str:
+        some = ", ".join(run[:6] for run in self.about[:3])
+        more = f" and {len(self.about) - 3} more" if len(self.about) > 3 else ""
+        return f"Baseline models of {some}{more}"
+
+    def inputs(self) -> Inputs:
+        datasets = {load_spec(run).cohort.dataset for run in self.about}
+        return Inputs(tuple(sorted(datasets)), self.about)
+
+    def stands(self) -> bool:
+        return not missing_baselines(list(self.about))
+
+    def run(self, folder: Path, reporter: Reporter, device: str) -> None:
+        compute_baselines(list(self.about), stoppable(reporter, "models fitted"))
+
+
+def request_baselines(runs: Sequence[str]) -> None:
+    """Have the missing baseline models of finished runs fitted in the background."""
+    request(_job(runs))
+
+
+def baselines_state(runs: Sequence[str]) -> tuple[str, str]:
+    """Whether what these runs lack is being fitted: working, failed or idle, and why it failed."""
+    record = find(_job(runs))
+    if record is None or record.state in (JobState.DONE, JobState.CANCELLED):
+        return "idle", ""
+    return ("failed", record.reason or "") if record.state.finished else ("working", "")
+
+
+def _job(runs: Sequence[str]) -> BaselinesJob:
+    return BaselinesJob(about=tuple(sorted(runs)))

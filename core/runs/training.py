@@ -1,0 +1,93 @@
+"""The training of a run as a job."""
+
+# ruff: noqa: D102 -- `Job` says what its methods are for
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from core.home import run_folder
+from core.jobs.job import Inputs, Job, Lane, Reporter
+from core.runs.spec import RunSpec
+
+
+class TrainJob(Job):
+    """A run. Its content is its specification, and its key the specification's id."""
+
+    kind: ClassVar[str] = "train"
+    lane: ClassVar[Lane] = Lane.QUEUE
+    root: ClassVar[str] = "runs"
+    when_memory_is_short: ClassVar[str] = (
+        "Take a smaller image size or a smaller network, then start again."
+    )
+
+    spec: RunSpec
+
+    @property
+    def key(self) -> str:
+        return self.spec.id
+
+    def content(self) -> dict[str, Any]:
+        return self.spec.model_dump(mode="json")
+
+    @classmethod
+    def restore(cls, content: dict[str, Any]) -> "TrainJob":
+        return cls(spec=RunSpec.restore(content))
+
+    @classmethod
+    def folder(cls, job: str) -> Path:
+        return run_folder(job)
+
+    def title(self) -> str:
+        return self.spec.title()
+
+    def inputs(self) -> Inputs:
+        kind, _, run = self.spec.network.weights.partition(":")
+        return Inputs((self.spec.cohort.dataset,), (run,) if kind == "run" else ())
+
+    def effort(self) -> tuple:
+        spec = self.spec
+        network, training, split = spec.network, spec.training, spec.split
+        return (
+            spec.cohort.dataset, network.backbone, network.image_size, network.head, network.freeze,
+            training.epochs, training.batch_size, spec.variants, split.kind, split.folds,
+            split.repeats, split.sizes,
+        )  # fmt: skip
+
+    def run(self, folder: Path, reporter: Reporter, device: str) -> None:
+        import torch
+
+        from core.runs.execute import execute
+
+        remove_leftovers(folder)
+        execute(self.spec, folder, _EpochReporter(reporter), torch.device(device))
+
+    def afterwards(self, folder: Path) -> None:
+        """Measure the result under all draws of patients; what is missing a page measures."""
+        from core.runs.outcome import keep_measures
+
+        keep_measures(folder.name)
+
+
+class _EpochReporter:
+    """Tells whoever listens to a job of epochs as its events: part is the fold, step the epoch."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.progress, self.enough = reporter.progress, reporter.enough
+        self.cancelled, self._event = reporter.cancelled, reporter.event
+
+    def epoch(self, fold: int, row: dict[str, Any]) -> None:
+        self._event(fold, int(row["epoch"]), row)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a killed worker left in a run's folder; not while the run is running."""
+    for path in folder.glob("folds/*/.*"):
+        path.unlink(missing_ok=True)
+    drop_checkpoints(folder)
+
+
+def drop_checkpoints(folder: Path) -> None:
+    """Remove checkpoints of folds that are whole: their worker was killed before it could."""
+    for checkpoint in folder.glob("folds/*/checkpoint.pt"):
+        if checkpoint.with_name("fold.json").exists():
+            checkpoint.unlink(missing_ok=True)

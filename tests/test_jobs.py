@@ -1,0 +1,332 @@
+"""Jobs of every kind keep one contract; a new kind has it all for being written down."""
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from core.data.cohort import Cohort
+from core.data.prepare import PreparationSpec
+from core.data.simulate import simulate
+from core.data.store import add_dataset
+from core.errors import InputError
+from core.explain.methods import Recipe
+from core.files import read_json
+from core.home import home as open_home
+from core.home import run_folder
+from core.images.layouts import LayoutSpec
+from core.images.trial import LayoutJob, Trial
+from core.jobs import launch
+from core.jobs.job import KINDS, Inputs, Job, Lane, job_class
+from core.jobs.launch import ensure_workers, request
+from core.jobs.record import JobState, Worker, read_log
+from core.jobs.store import JobStore
+from core.jobs.worker import Stop, run_one
+from core.runs.execute import Silent, execute
+from core.runs.explaining import EvidenceJob, ExplainJob
+from core.runs.fitting import BaselinesJob
+from core.runs.spec import RunSpec
+from core.runs.store import RunStore, drop_dataset
+from core.runs.training import TrainJob
+from tests.counting import CountJob
+
+FOLDS = ("predictions.csv", "model.safetensors", "preprocessor.npz", "layout.npz")
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 200) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def count_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that a new kind needs; this machine has one device, whatever it has."""
+    monkeypatch.setitem(KINDS, "count", "tests.counting:CountJob")
+    monkeypatch.setenv("GENECANVAS_DEVICES", "cpu")
+
+
+def the_worker(lane: Lane = Lane.INTERACTIVE) -> subprocess.Popen:
+    """The worker that this process started last for a lane."""
+    return launch._started[JobStore().lease_path("cpu", lane, 0)][0]
+
+
+def test_a_new_kind_of_job_has_queue_progress_cancel_resume_and_log() -> None:
+    store, job = JobStore(), CountJob(to=3000, wait=0.01)
+    record = request(job)
+    assert (record.id, record.name) == (job.key, "Counting to 3000")
+    assert request(job).id == record.id, "the same question, the same job"
+    wait_until(lambda: store.get(record.id).done >= 3)
+    assert store.get(record.id).message.startswith("counted ")
+    assert [row["number"] for _, row in store.events(record.id)][:3] == [1, 2, 3]
+    launch.cancel(record.id)
+    wait_until(lambda: store.get(record.id).state == JobState.CANCELLED)
+    assert the_worker().wait(30) == 0
+    before = len(read_json(record.folder / "counted.json"))
+    assert 3 <= before < 3000
+    request(job)
+    wait_until(lambda: store.get(record.id).done > before)
+    store.stop_early(record.id)
+    wait_until(lambda: store.get(record.id).state == JobState.DONE)
+    log = read_log(record.folder, 5000)
+    assert log.count("counted 3\n") == 1, "it went on from where it was"
+    assert log.count(f"count {record.id} on cpu, Counting to 3000") == 2
+    assert len(Path(sys.modules[CountJob.__module__].__file__).read_text().splitlines()) < 40
+
+
+# --- One contract for every kind --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a dataset and a finished run."""
+    place = tmp_path_factory.mktemp("template")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GENECANVAS_HOME", str(place))
+        dataset = add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
+        spec = make_spec(dataset)
+        store = RunStore()
+        run = store.submit(spec)[0].id
+        store.claim("cpu")
+        execute(spec, run_folder(run), Silent())
+        store.finish(run, JobState.DONE)
+    return place
+
+
+def make_spec(dataset: str, epochs: int = 2) -> RunSpec:
+    return RunSpec.parse(
+        {
+            "cohort": {"dataset": dataset, "label": "tumour_type", "group": "patient"},
+            "preparation": {"genes": 60},
+            "network": {"image_size": 32, "pool": 2},
+            "training": {"epochs": epochs, "batch_size": 16, "precision": "float32"},
+        }
+    )
+
+
+@pytest.fixture(params=["count", *[kind for kind in KINDS if kind != "count"]])
+def job(request: pytest.FixtureRequest, template: Path, home: Path) -> Job:
+    """A small job of each kind, in a home of its own."""
+    shutil.copytree(template, home)
+    [record] = RunStore().list()
+    dataset, run = record.spec.cohort.dataset, record.id
+    trial = Trial(
+        cohort=Cohort(dataset=dataset, label="tumour_type"),
+        preparation=PreparationSpec(genes=50),
+        layout=LayoutSpec(name="tsne"),
+    )
+    return {
+        "count": lambda: CountJob(to=200, wait=0.005),
+        "train": lambda: TrainJob(spec=make_spec(dataset, epochs=8)),
+        "explain": lambda: ExplainJob(about=run, recipe=Recipe("integrated_gradients")),
+        "evidence": lambda: EvidenceJob(about=run, recipe=Recipe("gradcam")),
+        "baselines": lambda: BaselinesJob(about=(run,)),
+        "layout": lambda: LayoutJob(trial=trial),
+    }[request.param]()
+
+
+def results(job: Job, id: str) -> dict[str, object]:
+    """All that a job leaves, but for the time that it took."""
+    if job.kind == "count":
+        return {"counted": read_json(job.folder(id) / "counted.json")}
+    if job.kind == "layout":
+        return {
+            "layout": job.trial.layout_path.read_bytes(),
+            "quality": read_json(job.trial.quality_path)["quality"],
+        }
+    if job.kind == "train":
+        paths = [job.folder(id) / "folds/0" / name for name in FOLDS]
+    else:
+        run = job.about[0] if job.kind == "baselines" else job.about
+        pattern = "baselines/*" if job.kind == "baselines" else "attributions/*.*"
+        paths = [*run_folder(run).glob(pattern)]
+    assert paths
+    return {path.name: path.read_bytes() for path in paths}
+
+
+def run_here(job: Job) -> str:
+    """Run the first job of the lane in this process; gives its id."""
+    store = JobStore()
+    record = store.claim("cpu", job.lane)
+    run_one(store, record, "cpu", Stop())
+    return record.id
+
+
+@pytest.fixture
+def undisturbed(job: Job, home: Path, tmp_path: Path) -> Iterator[dict[str, object]]:
+    """What the job leaves when nothing happens to it, in another home."""
+    with pytest.MonkeyPatch.context() as patch:
+        shutil.copytree(home, tmp_path / "other")
+        patch.setenv("GENECANVAS_HOME", str(tmp_path / "other"))
+        JobStore().submit(job)
+        id = run_here(job)
+        assert JobStore().get(id).state == JobState.DONE, JobStore().get(id).reason
+        found = results(job, id)
+    return found
+
+
+def test_a_killed_and_a_cancelled_job_ends_with_the_same_bits(
+    job: Job, undisturbed: dict[str, object]
+) -> None:
+    store = JobStore()
+    id = store.submit(job)[0].id
+    ensure_workers()
+    wait_until(lambda: store.get(id).message not in ("", "Starting") or store.get(id).done)
+    the_worker(job.lane).kill()
+    the_worker(job.lane).wait()
+    store.reconcile()
+    assert store.get(id).state == JobState.QUEUED
+    assert read_log(job.folder(id)).startswith("worker ")
+
+    store.claim("cpu", job.lane)
+    store.cancel(id)
+    run_one(store, store.get(id), "cpu", Stop())
+    assert store.get(id).state == JobState.CANCELLED
+
+    store.resume(id)
+    assert run_here(job) == id
+    assert store.get(id).state == JobState.DONE, store.get(id).reason
+    assert results(job, id) == undisturbed
+
+
+def test_a_full_disk_fails_a_job_and_it_is_resumed_when_there_is_room(
+    job: Job, undisturbed: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = JobStore()
+    id = store.submit(job)[0].id
+
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.files.os.fsync", refuse)
+        run_here(job)
+    assert store.get(id).state == JobState.FAILED
+    assert "Is the disk full? It can be resumed." in store.get(id).reason
+    store.resume(id)
+    run_here(job)
+    assert store.get(id).state == JobState.DONE, store.get(id).reason
+    assert results(job, id) == undisturbed
+
+
+def test_a_job_is_one_document_and_says_what_it_needs(job: Job) -> None:
+    again = job_class(job.kind).restore(job.content())
+    assert (again, again.key) == (job, job.key)
+    assert job.title()
+    [run] = RunStore().list()
+    needs = job.inputs()
+    assert needs.datasets == (() if job.kind == "count" else (run.spec.cohort.dataset,))
+    about_run = job.kind in ("explain", "evidence", "baselines")
+    assert needs.jobs == ((run.id,) if about_run else ())
+    JobStore().submit(job)
+    if needs.datasets:
+        with pytest.raises(InputError, match=f"{job.kind} {job.key} .queued."):
+            drop_dataset(run.spec.cohort.dataset)
+    if needs.jobs:
+        with pytest.raises(InputError, match=f"{job.kind} {job.key} .queued."):
+            RunStore().delete(run.id)
+        JobStore().cancel(job.key)
+        RunStore().delete(run.id)
+        assert job.key not in JobStore().ids(), "answers about a run go with it"
+
+
+def test_a_result_that_stands_is_not_asked_for_again(job: Job) -> None:
+    if job.kind in ("count", "train"):
+        pytest.skip("kept by its record, not by a file elsewhere")
+    JobStore().submit(job)
+    run_here(job)
+    with_result = job.stands()
+    JobStore().delete(job.key)
+    request(job)
+    assert with_result
+    assert JobStore().look_up(job) is None
+    assert not launch._started.get(JobStore().lease_path("cpu", job.lane, 0))
+
+
+# --- Lanes, order and warm workers ------------------------------------------------------------
+
+
+class Needy(CountJob):
+    """A job that starts after another."""
+
+    kind = "needy"
+    lane = Lane.QUEUE
+
+    after: str
+
+    def inputs(self) -> Inputs:
+        return Inputs(jobs=(self.after,))
+
+
+def test_a_job_waits_for_those_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "needy", f"{__name__}:Needy")
+    store, first = JobStore(), CountJob(to=1)
+    needy = Needy(to=1, after=first.key)
+    store.submit(first)
+    store.submit(needy)
+    assert store.claim("cpu", Lane.QUEUE) is None
+    assert store.waiting(Lane.QUEUE) == 0
+    store.claim("cpu", Lane.INTERACTIVE)
+    store.finish(first.key, JobState.FAILED, "whatever")
+    assert store.claim("cpu", Lane.QUEUE).job == needy, "it says by itself what it lacks"
+
+
+def test_an_answer_never_waits_behind_trainings(home: Path) -> None:
+    store, spec = JobStore(), RunSpec(cohort=Cohort(dataset="0" * 64, label="x"))
+    for seed in range(3):
+        RunStore().submit(spec.model_copy(update={"seed": seed}))
+    RunStore().claim("cpu")
+    job = CountJob(to=1)
+    store.submit(job)
+    assert store.position(job.key) == 1
+    assert store.claim("cpu", Lane.INTERACTIVE, 1).id == job.key
+    assert Worker("cpu", Lane.INTERACTIVE, 1) in store.running().values()
+    store.reconcile()  # nobody holds a lease: each goes back to its own lane
+    assert (store.waiting(Lane.QUEUE), store.waiting(Lane.INTERACTIVE)) == (3, 1)
+
+
+def test_a_warm_worker_takes_the_next_job_and_ends_with_its_home(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENECANVAS_WARM_MINUTES", "5")
+    store = JobStore()
+    for number in (1, 2):
+        request(CountJob(to=number))
+        wait_until(lambda n=number: store.get(CountJob(to=n).key).state == JobState.DONE)
+    logs = [read_log(CountJob.folder(CountJob(to=number).key)) for number in (1, 2)]
+    first, second = (log.partition(":")[0] for log in logs)
+    assert first == second, "one process did both"
+    assert the_worker().poll() is None
+    worker = the_worker()
+    shutil.rmtree(home)
+    assert worker.wait(30) == 0
+    assert not home.exists()
+
+
+def test_a_warm_worker_gives_way_to_a_later_version_of_the_store(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sqlite3
+
+    monkeypatch.setenv("GENECANVAS_WARM_MINUTES", "5")
+    store, job = JobStore(), CountJob(to=1)
+    request(job)
+    wait_until(lambda: store.get(job.key).state == JobState.DONE)
+    worker = the_worker()
+    with sqlite3.connect(open_home() / "runs.sqlite") as db:
+        db.execute("PRAGMA user_version = 99")
+    assert worker.wait(30) != 0
+    assert "store version 99" in (home / "worker.log").read_text()
+
+
+def test_a_wrong_number_of_warm_minutes_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENECANVAS_WARM_MINUTES", "long")
+    with pytest.raises(InputError, match="0 to 1440, got 'long'"):
+        request(CountJob(to=1))

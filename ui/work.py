@@ -1,0 +1,151 @@
+"""Work: everything that runs, waits or has failed, of any kind, behind a button on every page."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import streamlit as st
+
+from core.devices import devices
+from core.errors import GeneCanvasError
+from core.escape import escape_markdown
+from core.jobs.job import Lane
+from core.jobs.launch import WORKERS, cancel, ensure_workers
+from core.jobs.record import JobRecord, JobState, read_log
+from core.jobs.schedule import Expected, expect
+from core.jobs.store import KEPT_DAYS, JobStore
+from core.words import say_duration
+from ui.parts import errors, go_to
+
+MOST = 15
+"""Jobs that are listed of those that wait, and of those that have failed."""
+BADGES = {
+    JobState.QUEUED: ":gray-badge[queued]",
+    JobState.PAUSED: ":gray-badge[paused]",
+    JobState.RUNNING: ":blue-badge[running]",
+    JobState.DONE: ":green-badge[done]",
+    JobState.FAILED: ":red-badge[failed]",
+    JobState.OUT_OF_MEMORY: ":red-badge[out of memory]",
+    JobState.CANCELLED: ":orange-badge[cancelled]",
+}
+
+
+def show_work() -> None:
+    """The button, and below it the list while it is open; nothing is asked of it when it isn't."""
+    with errors(), st.container(horizontal=True, horizontal_alignment="right", key="work_bar"):
+        left = JobStore().unfinished() if JobStore.exists() else 0
+        if left:
+            st.badge(f"{left} to do", color="blue")
+        work = st.popover(  # of one label always: another would be another, closed one
+            "Work", key="work", type="tertiary", icon=":material/pending_actions:",
+            on_change="rerun",
+            help="What runs, waits or has failed: trainings, explanations, layouts.",
+        )  # fmt: skip
+        if work.open:
+            with work:
+                st.fragment(show_jobs, run_every=2 if left else None)()
+
+
+def show_jobs() -> None:
+    """All jobs that aren't done, those that run first, then the last that failed."""
+    with errors():
+        records = JobStore().list() if JobStore.exists() else []
+        left = [record for record in records if not record.state.finished]
+        failed = [
+            record
+            for record in records
+            if record.state in (JobState.FAILED, JobState.OUT_OF_MEMORY) and _is_recent(record)
+        ]
+        if not left and not failed:
+            st.caption("Nothing runs, waits or has failed.")
+            return
+        if any(record.state == JobState.QUEUED for record in left):
+            ensure_workers()
+        expected: dict[str, Expected] = {}
+        for lane, workers in WORKERS.items():
+            own = [record for record in records if record.lane == lane]
+            expected |= expect(own, datetime.now(UTC), workers * len(devices()))
+        left.sort(key=lambda r: (r.state != JobState.RUNNING, r.lane == Lane.QUEUE, r.place))
+        for record in left[:MOST]:
+            _show_unfinished(record, expected.get(record.id))
+        _say_more(left, "wait; the page Train lists them")
+        for record in failed[:MOST]:
+            _show_failed(record)
+        _say_more(failed, "have failed")
+
+
+def _is_recent(record: JobRecord) -> bool:
+    ended = record.finished or record.created
+    return datetime.now(UTC) - ended < timedelta(days=KEPT_DAYS)
+
+
+def _say_more(records: Sequence[JobRecord], what: str) -> None:
+    if len(records) > MOST:
+        st.caption(f"{len(records) - MOST} more {what}.")
+
+
+def _show_unfinished(record: JobRecord, expected: Expected | None) -> None:
+    with st.container(border=True, key=f"job_{record.id}"):
+        st.markdown(f"{BADGES[record.state]} {escape_markdown(record.name)}")
+        if record.state == JobState.RUNNING:
+            words = escape_markdown(record.message.capitalize()) + _say_left(expected)
+            st.progress(min(record.done / max(record.total, 1), 1.0), words)
+        else:
+            st.caption("Its study is paused." if record.state == JobState.PAUSED else
+                       f"Waits for its turn{_say_start(expected)}.")  # fmt: skip
+        with st.container(horizontal=True):
+            stopping = record.state == JobState.RUNNING and JobStore().requests(record.id).cancel
+            act("Stopping" if stopping else "Cancel", cancel, record.id, disabled=stopping,
+                key=f"work cancel {record.id}")  # fmt: skip
+            _show_link(record)
+        _show_log(record)
+
+
+def _show_failed(record: JobRecord) -> None:
+    with st.container(border=True, key=f"job_{record.id}"):
+        st.markdown(f"{BADGES[record.state]} {escape_markdown(record.name)}")
+        st.caption(escape_markdown((record.reason or "").partition("\n")[0]))
+        with st.container(horizontal=True):
+            act("Try again", JobStore().resume, record.id, key=f"work again {record.id}")
+            if record.lane == Lane.INTERACTIVE:  # a run is deleted where its result would be
+                act("Forget it", JobStore().delete, record.id, key=f"work forget {record.id}")
+            _show_link(record)
+        _show_log(record)
+
+
+def _show_link(record: JobRecord) -> None:
+    if record.kind == "train" and st.button("Open →", key=f"work open {record.id}"):
+        st.session_state["last run"] = record.id
+        st.query_params["run"] = record.id
+        go_to("train")
+
+
+def _show_log(record: JobRecord) -> None:
+    with st.expander("Log", key=f"work_log_{record.id}", on_change="rerun") as log:
+        if log.open:
+            st.code(read_log(record.folder) or "nothing yet", language=None)
+
+
+def _say_left(expected: Expected | None) -> str:
+    if expected is None or expected.end is None:
+        return ""
+    seconds = max((expected.end - datetime.now(UTC)).total_seconds(), 1)
+    return f", about {say_duration(seconds)} left"
+
+
+def _say_start(expected: Expected | None) -> str:
+    if expected is None or expected.start is None:
+        return ""
+    seconds = (expected.start - datetime.now(UTC)).total_seconds()
+    return f", in about {say_duration(seconds)}" if seconds > 1 else ""
+
+
+def act(label: str, action: Callable, *args: object, key: str, **looks: object) -> None:
+    """A button for something that may have become impossible a moment ago; then it says so."""
+
+    def attempt() -> None:
+        try:
+            action(*args)
+        except GeneCanvasError as error:
+            st.toast(escape_markdown(str(error)))
+
+    st.button(label, key=key, on_click=attempt, **looks)
