@@ -1,4 +1,4 @@
-"""Which recipe trains best: named variants over the same repeated splits, beside plain models.
+"""Which recipe trains best: named variants over the same repeated splits, beside baseline models.
 
     python -m benchmarks.recipes EXPRESSION SAMPLES --variants default small_images --seeds 3 \
         --label tumour_type --group patient --where sample_type=tumour --weights file:PATH

@@ -85,7 +85,7 @@ def download(
             origin.unlink(missing_ok=True)
         except _Wrong as error:
             origin.unlink(missing_ok=True)
-            raise InputError(f"{error} It was not kept. {by_hand}") from None
+            raise InputError(f"{error} It was not saved. {by_hand}") from None
         except _Unreachable as error:
             raise InputError(f"{error} {by_hand}") from None
         except _Broken as error:
@@ -306,7 +306,7 @@ def _receive(
         if (total or 0) > limit:
             raise _Wrong(
                 f"{url} offers {total:,} bytes, more than the {limit:,} there is room for. Make "
-                "room, or raise the limit on what is kept."
+                "room, or raise the limit on what is stored."
             )
         if not done:
             origin.unlink(missing_ok=True)

@@ -14,10 +14,12 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from docs.generate import DOCS
-from tests.browser import ARGUMENTS, Server, find_browser, settle
+from tests.browser import ARGUMENTS, Server, find_browser
 
-HEIGHTS = {"data": 1000, "images": 1000, "train": 1100, "compare": 1000, "explain": 1100}
+HEIGHTS = {"data": 1000, "images": 1000, "train": 1300, "compare": 1000, "explain": 1100}
 """Page -> pixels from its top that are shown."""
+
+RESTING = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
 def fill(home: Path) -> str:
@@ -43,9 +45,9 @@ def take(page: Page, name: str, address: str) -> None:
     """One page of the app as docs/pages/NAME.png."""
     page.set_viewport_size({"width": 1280, "height": HEIGHTS[name]})
     page.goto(address)
-    settle(page)
-    page.wait_for_timeout(3000)  # charts draw after the script has ended
-    settle(page)
+    for _ in range(2):
+        page.wait_for_selector(RESTING, timeout=300_000)
+        page.wait_for_timeout(4000)  # charts draw after the script has ended
     path = DOCS / "pages" / f"{name}.png"
     page.screenshot(path=path)
     Image.open(path).convert("P", palette=Image.Palette.ADAPTIVE, colors=128).save(

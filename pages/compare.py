@@ -1,4 +1,4 @@
-"""Compare: finished runs side by side, beside plain models on the same genes and samples."""
+"""Compare: finished runs side by side, beside baseline models on the same genes and samples."""
 
 import json
 
@@ -22,7 +22,7 @@ from ui.parts import errors, finished_runs, show_empty
 
 @st.cache_resource(max_entries=500, show_spinner=False)
 def read_outcome(run: str, missing: tuple[str, ...]) -> Outcome:
-    """A finished run; read again when plain models have been added to it."""
+    """A finished run; read again when baseline models have been added to it."""
     return load_outcome(run)
 
 
@@ -45,7 +45,7 @@ def read_outcomes(
 
 @st.cache_resource(max_entries=20, show_spinner="Comparing")
 def read_comparison(key: str, metric: str, _outcomes: list[Outcome]) -> Comparison:
-    """The comparison of these runs, with those plain models that stand."""
+    """The comparison of these runs, with those baseline models that stand."""
     return compare(_outcomes, metric)
 
 

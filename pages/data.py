@@ -79,7 +79,7 @@ def show_dataset(record: DatasetRecord) -> None:
 
 def show_keeping(record: DatasetRecord) -> None:
     """Where a dataset is kept, and how to delete it."""
-    with st.expander("Where this dataset is kept, and how to delete it"):
+    with st.expander("Where this dataset is stored, and how to delete it"):
         st.markdown(
             f"`{dataset_folder(record.id)}` · {record.bytes / 1e6:.1f} MB · added "
             f"{record.added[:16].replace('T', ' ')} UTC"
@@ -92,7 +92,7 @@ def show_keeping(record: DatasetRecord) -> None:
         sure = st.checkbox(
             "Yes, delete this dataset."
             + (
-                f" {used} run{'s' if used > 1 else ''} used it: results are kept, but nothing can "
+                f" {used} run{'s' if used > 1 else ''} used it: results stay, but nothing can "
                 "be explained or resumed."
                 if used
                 else ""

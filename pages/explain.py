@@ -39,7 +39,7 @@ VIEWS = {
     "genes": "Genes",
     "samples": "Chosen samples",
     "trust": "Trust card",
-    "statistics": "Network or plain statistics",
+    "statistics": "Network or classical statistics",
     "sets": "Gene sets",
     "markers": "Known markers",
     "compare": "Side by side",
@@ -141,7 +141,7 @@ def is_computed(record: RunRecord, recipe: Recipe) -> bool:
     if explanation_state(record.id, recipe).state == "done":
         return True
     method = METHODS[recipe.method]
-    often = "It asks the network some hundred times a sample: minutes to an hour on a CPU"
+    often = "It asks the network some hundred times per sample: minutes to an hour on a CPU"
     show_request(
         record.id, recipe, what=describe(recipe), button=f"Compute {method.title}",
         duration=f"{often if method.asks_often else 'It takes seconds to a few minutes'}, in a "

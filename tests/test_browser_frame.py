@@ -133,7 +133,7 @@ def test_a_bad_upload_then_a_good_one(server: Server, page: Page, tmp_path: Path
     settle(page)
     expect(page.get_by_text("80 samples x 300 genes")).to_be_visible()
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()
-    press(page, "Keep this dataset")
+    press(page, "Save this dataset")
     expect(page.get_by_text("Class sizes")).to_be_visible()
     expect_no_failure(page)
     assert len(list(server.home.glob("datasets/*/record.json"))) == 1
@@ -313,7 +313,7 @@ def test_a_messy_file_is_repaired_by_buttons_and_prepared(server: Server, page: 
         settle(page)
     expect(page.get_by_text("91 samples x 301 genes")).to_be_visible()
     expect(page.get_by_text("1-Mar to MARCHF1")).to_be_visible()
-    press(page, "Keep this dataset")
+    press(page, "Save this dataset")
     expect(page.get_by_text("2 samples are copies of one another")).to_be_visible()
     press(page, "Keep one of each")
     expect(page.get_by_text("1 samples left out")).to_be_visible()

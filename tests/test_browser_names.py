@@ -188,8 +188,8 @@ def test_compare(run: str, server: Server, watched: Page) -> None:
 
 
 def test_explain(run: str, server: Server, watched: Page) -> None:
-    views = ("Genes", "Chosen samples", "Trust card", "Network or plain statistics", "Gene sets",
-             "Known markers", "Side by side")  # fmt: skip
+    views = ("Genes", "Chosen samples", "Trust card", "Network or classical statistics",
+             "Gene sets", "Known markers", "Side by side")  # fmt: skip
     visit(watched, f"{server.url}/explain?run={run}&method=saliency", *views)
 
 

@@ -331,7 +331,7 @@ def test_help_names_choices_and_defaults(capsys: pytest.CaptureFixture[str]) -> 
         main(["run", "--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert text.startswith("usage: genecanvas run")
-    assert "Pixels a side that the network sees. (default: 64)" in text
+    assert "Pixels per side that the network sees. (default: 64)" in text
     assert "One of scales, position, torchvision. (default: scales)" in text
     assert "tmm: per million" in text
 

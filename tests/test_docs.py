@@ -27,6 +27,15 @@ def test_every_term_stands_in_the_glossary_page_in_the_order_of_the_alphabet() -
     assert list(GLOSSARY) == sorted(GLOSSARY, key=str.lower)
 
 
+def test_help_on_the_screen_names_terms_of_the_glossary() -> None:
+    sources = [*(ROOT / "ui").rglob("*.py"), *(ROOT / "pages").glob("*.py")]
+    asked = {
+        term for path in sources for term in re.findall(r'define\("([^"]+)"\)', path.read_text())
+    }
+    assert len(asked) > 5
+    assert asked <= set(GLOSSARY)
+
+
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_to_files_and_headings_that_exist(path: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):

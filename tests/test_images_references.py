@@ -82,7 +82,7 @@ def test_positions_take_the_first_line_on_a_whole_chromosome() -> None:
         (b"gene,start\nA,1\n", "expected a table .* first line is 'gene,start'"),
         (b"gene,chr,start\nA,1,one\n", "line 2: expected a whole number as start, got 'one'"),
         (b"gene,chr,start\nA,scaffold_7,1\n", "no gene on a whole chromosome"),
-        (b"set one\tdescription\n", "a line a set, .* line 1 is"),
+        (b"set one\tdescription\n", "one line per set, .* line 1 is"),
         (b"s\t\tA\ns\t\tB\n", "line 2: a second set is named 's'"),
         (b"\x1f\x8bbroken", "can't be read"),
     ],

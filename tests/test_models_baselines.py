@@ -1,4 +1,4 @@
-"""The plain models beside the networks."""
+"""The baseline models beside the networks."""
 
 import warnings
 

@@ -32,7 +32,7 @@ def test_one_run(dataset: str) -> None:
     assert compare_runs([run]).headline.replace(" ", "") in words(app).replace(" ", "")
     assert "all" in app.query_params["runs"]
     assert charts(app) == 1
-    assert button(app, "Fit plain models")
+    assert button(app, "Fit baseline models")
     app = open_page("compare", view="run")
     assert "Most confused" in words(app)
     assert charts(app) == 2
@@ -127,7 +127,7 @@ def test_a_grid_with_repeats_and_plain_models(dataset: str) -> None:
 
 def test_plain_models_that_could_not_be_fitted_are_said(dataset: str, home: Path) -> None:
     finish_run(dataset, 0.2)
-    (home / "baselines.log").write_text("plain models: 0 of 5\nerror: the disk is full\n")
+    (home / "baselines.log").write_text("baseline models: 0 of 5\nerror: the disk is full\n")
     app = open_page("compare")
     assert not app.exception
     assert "the disk is full" in app.error[0].value

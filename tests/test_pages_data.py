@@ -34,7 +34,7 @@ def upload(name: str, content: bytes, labels: tuple[str, bytes] | None = None):
 
 
 def upload_and_keep(name: str, content: bytes, labels: tuple[str, bytes] | None = None):
-    return button(upload(name, content, labels), "Keep this dataset").click().run()
+    return button(upload(name, content, labels), "Save this dataset").click().run()
 
 
 def metrics(app: AppTest) -> dict[str, str]:
@@ -72,7 +72,7 @@ def test_upload_says_what_was_understood() -> None:
     assert "24 samples x 12 genes" in words(app)
     assert "Samples are in rows" in words(app)
     assert not list_datasets()  # nothing is kept until the user agrees
-    app = button(app, "Keep this dataset").click().run()
+    app = button(app, "Save this dataset").click().run()
     assert not app.exception
     assert metrics(app)["Samples"] == "24"
     assert metrics(app)["Scale"] == "log2"
@@ -133,7 +133,7 @@ def test_labels_can_be_pasted() -> None:
     pasted = frame[["tumour_type"]].to_csv(sep="\t")
     app = app.text_area(key="pasted").input(pasted).run()
     assert not app.error
-    app = button(app, "Keep this dataset").click().run()
+    app = button(app, "Save this dataset").click().run()
     assert metrics(app)["Classes"] == "2"
 
 
@@ -174,7 +174,7 @@ def test_roles_are_shown_and_changed_before_anything_is_kept() -> None:
     app = button(app, "Read again").click().run()
     assert "40 samples x 30 genes" in words(app)
     assert not list_datasets()
-    app = button(app, "Keep this dataset").click().run()
+    app = button(app, "Save this dataset").click().run()
     assert not app.exception
     record = list_datasets()[0]
     assert set(record.columns) == {"stage", "G3"}
@@ -275,7 +275,7 @@ def test_a_choice_that_cannot_be_listed_stays_and_a_number_out_of_range_is_not_u
     app = open_page("data", dataset=record.id[:12])
     app.session_state["data view"] = "prepare"
     app.run()
-    assert "Kept as decided before: a choice by patient" in words(app)
+    assert "As decided before: a choice by patient" in words(app)
     genes = next(field for field in app.number_input if field.label == "Genes")
     app = genes.set_value(2).run()
     assert not app.exception

@@ -38,7 +38,7 @@ def test_what_is_lost_is_counted_and_the_settings_known_to_cost_are_named(datase
     assert f"right in {len(lost)} samples, only the network in 0." in first
     said, most = re.search(r"most is (.+) \((\d+)\)", first).groups()
     assert pair[tuple(said.split(" taken for "))] == int(most) == pair.max()
-    assert "training samples a class" in few
+    assert "training samples per class" in few
     assert "moves genes" in settings
     assert "torchvision" in settings
     assert "random weights" not in settings

@@ -33,7 +33,7 @@ ORIENTATIONS = {
 }
 FORMATS = (
     "CSV, TSV or other text (also .gz, .bz2, .xz, .zst), Excel, Parquet, Feather, h5ad, 10x, loom, "
-    "GCT, GEO's series matrix, MATLAB, or an archive with one of these, with one file a sample "
+    "GCT, GEO's series matrix, MATLAB, or an archive with one of these, with one file per sample "
     "(GDC, STAR, HTSeq, RSEM, salmon, kallisto, GEO's RAW.tar) or with 10x folders."
 )
 ROLE_TITLES: dict[Role, str] = {
@@ -197,8 +197,8 @@ def show_draft(data: AnnData, name: str) -> None:
     show_corner(data)
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     title = left.text_input("Name", name, key=f"name {name}")
-    if right.button("Keep this dataset", type="primary", width="stretch"):
-        with errors(), st.spinner("Keeping the dataset"):
+    if right.button("Save this dataset", type="primary", width="stretch"):
+        with errors(), st.spinner("Saving the dataset"):
             record = add_dataset(data, title)
             columns = {c["role"]: c["name"] for c in data.uns["columns"] if c["role"] in CHOSEN}
             if columns and load_choices(record.id) is None:
@@ -213,7 +213,7 @@ def ask_roles(data: AnnData) -> None:
     columns = [Column.model_validate(column) for column in data.uns["columns"]]
     st.markdown("##### What the columns are")
     st.caption(
-        "All others are genes or samples. After a change the file is read again; nothing is kept "
+        "All others are genes or samples. After a change the file is read again; nothing is saved "
         "yet."
     )
     with st.container(border=True, height=HIGH if len(columns) > LOW else "content", gap="xsmall"):
@@ -324,7 +324,7 @@ def show_catalogue() -> None:
     """Public datasets, each with its licence and one button."""
     taken, limit = sum(quota.usage().values()), quota.limit()
     st.caption(
-        f"Fetched once, then usable without a network. Kept so far: {taken / 1e9:.2f} of "
+        f"Fetched once, then usable without a network. Stored so far: {taken / 1e9:.2f} of "
         f"{limit / 1e9:.0f} GB."
     )
     for entry in CATALOGUE:

@@ -1,4 +1,4 @@
-"""Plain models beside compared runs: asked for, and waited for."""
+"""Baseline models beside compared runs: asked for, and waited for."""
 
 import streamlit as st
 
@@ -9,30 +9,30 @@ from core.runs.outcome import missing_baselines
 
 
 def show_request(runs: list[str], missing: int) -> None:
-    """Fit the missing plain models, which no run computes by itself, in a process of its own."""
+    """Fit the missing baseline models, which no run computes by itself, in a process of its own."""
     state, reason = baselines_state(runs)
     if state == "working":
         st.fragment(wait_for_baselines, run_every=1)(runs, missing)
         return
     if state == "failed":
-        st.error(f"The plain models could not be fitted. {escape_markdown(reason)}")
+        st.error(f"The baseline models could not be fitted. {escape_markdown(reason)}")
     titles = ", ".join(b.title for b in BASELINES if not b.in_every_run)
     text, button = st.columns([3, 1], vertical_alignment="center")
     text.caption(
-        f"More plain models can stand beside these runs: {titles}. They take some seconds for each "
-        "split, in a process of their own, and are then kept."
+        f"More baseline models can stand beside these runs: {titles}. They take some seconds for "
+        "each split, in a process of their own, and are then saved."
     )
-    if button.button("Fit plain models", key="fit"):
+    if button.button("Fit baseline models", key="fit"):
         request_baselines(runs)
         st.rerun()
 
 
 def wait_for_baselines(runs: list[str], before: int) -> None:
-    """Progress of the plain models; reruns the page when some more stand."""
+    """Progress of the baseline models; reruns the page when some more stand."""
     missing = len(missing_baselines(runs))
     if missing < before or baselines_state(runs)[0] != "working":
         st.rerun()
     st.progress(
         1 - missing / (len(runs) * sum(not b.in_every_run for b in BASELINES)),
-        "Fitting plain models. It is safe to close this tab.",
+        "Fitting baseline models. It is safe to close this tab.",
     )

@@ -5,6 +5,7 @@ import streamlit as st
 
 from core.compare.detail import Detail, look_closely, name_model
 from core.escape import escape_markdown
+from core.glossary import define
 from core.plots.compare import confusion_grid, reliability_diagram
 from core.runs.outcome import Outcome
 from ui.compare_scores import show_downloads
@@ -51,14 +52,17 @@ def show_run(outcomes: list[Outcome]) -> None:
             "reliability", alt="Share right against probability", key="reliability",
         )  # fmt: skip
         error = outcome.scores(model)["calibration_error"]
-        st.caption(f"Calibration error {error:.3f}. Below the diagonal: surer than right.")
+        st.caption(
+            f"Calibration error {error:.3f}. Below the diagonal: overconfident.",
+            help=define("overconfident"),
+        )
     classes = detail.classes.rename(columns={"recall_low": "from", "recall_high": "to", "f1": "F1"})
     st.dataframe(classes, hide_index=True, column_config=decimals(classes))
     st.caption("Recall with its 95 % Wilson interval, from and to.")
     show_downloads(classes, "classes")
     if detail.pooled:
         st.caption(
-            "One vote a patient and class, from the mean of the samples' probabilities: "
+            "One vote per patient and class, from the mean of the samples' probabilities: "
             f"accuracy {detail.pooled['accuracy']:.1%}, balanced accuracy "
             f"{detail.pooled['balanced_accuracy']:.1%}."
         )

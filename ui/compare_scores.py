@@ -9,6 +9,7 @@ from core.compare.settings import say_value
 from core.compare.tables import list_models, list_ranks, list_runs, list_wins
 from core.escape import escape_markdown
 from core.evaluation.metrics import METRICS
+from core.glossary import define
 from core.plots.compare import rank_dots, score_dots
 from core.runs.outcome import DRAWS_BY_NAME, Outcome
 from core.runs.spec import setting_title
@@ -38,7 +39,7 @@ def show_scores(comparison: Comparison, outcomes: list[Outcome]) -> None:
         column_config=decimals(rows)
         | {
             name: st.column_config.MultiselectColumn(
-                options=values, color="auto", help="These runs differ in it: a colour a value."
+                options=values, color="auto", help="These runs differ in it: one colour per value."
             )
             for name, values in levels.items()
         },
@@ -75,7 +76,7 @@ def show_differences(comparison: Comparison) -> None:
             "have. Choose more runs, or train another one on the same split and seed."
         )
     if comparison.setup_differences:
-        st.markdown("#### Differences over splits")
+        st.markdown("#### Differences over splits", help=define("setup"))
         rows = pd.DataFrame([pair.model_dump() for pair in comparison.setup_differences])
         rows = rows.rename(columns={
             "a": "first", "b": "second", "low": "from", "high": "to", "p_holm": "p, Holm",
@@ -93,7 +94,7 @@ def show_differences(comparison: Comparison) -> None:
         )
         show_downloads(rows, "setup_differences")
     if found:
-        st.markdown("#### Differences on the same samples")
+        st.markdown("#### Differences on the same samples", help=define("significant at 5 %"))
         rows = pd.DataFrame([pair.model_dump(exclude={"significant"}) for pair in found])
         rows = rows.rename(columns={
             "a": "first", "b": "second", "low": "from", "high": "to", "p": "exact McNemar p",

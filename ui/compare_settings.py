@@ -13,6 +13,7 @@ from core.compare.settings import split_settings
 from core.escape import escape_markdown
 from core.evaluation.differences import LEVEL
 from core.evaluation.metrics import Metric
+from core.glossary import define
 from core.plots.compare import effect_dots, learning_curves, score_grid
 from core.runs.outcome import NETWORK, Outcome
 from core.runs.spec import setting_title
@@ -96,7 +97,7 @@ def show_curves(key: str, outcomes: Sequence[Outcome], metric: Metric) -> None:
     curves = read_curves(key, metric.name, list(outcomes))
     if not curves:
         return
-    st.markdown("#### Learning curve")
+    st.markdown("#### Learning curve", help=define("learning curve"))
     plain = "Logistic regression" if len(curves) == 2 else "Logistic regression beside {}"
     named = [
         (curve.name if curve.model == NETWORK else plain.format(curve.name), curve)

@@ -82,7 +82,7 @@ def say_cost(cost: Estimate, runs: int) -> str:
     one = f"About **{say_duration(cost.seconds)}** on {cost.device}"
     if runs > 1:
         one = (
-            f"At most about **{say_duration(cost.seconds)}** a run and "
+            f"At most about **{say_duration(cost.seconds)}** per run and "
             f"**{say_duration(runs * cost.seconds)}** for all {runs} on {cost.device}"
         )
     return (

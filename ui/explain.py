@@ -175,7 +175,7 @@ def _wait_for(run: str, recipe: Recipe, what: str, evidence: bool) -> None:
         "Cancel", key=f"cancel {run} {evidence}",
         on_click=lambda: cancel_explanation(run, recipe, evidence=evidence),
         help="Stops after the samples at hand; of a trust card, after the part at hand, and what "
-        "was measured so far is kept.",
+        "was measured so far is saved.",
     )  # fmt: skip
 
 

@@ -95,7 +95,7 @@ def show_network(
     if len(passing) < 2:
         st.caption(
             f"{len(passing)} of the sets pass at this limit: there is nothing to link. With a "
-            "higher one, what is shown may be luck."
+            "higher one, what is shown is not significant and may be luck."
         )
         return
     on_image = set(genes)
@@ -191,7 +191,7 @@ def say_significant(found: pd.DataFrame) -> None:
     passing = int((found["fdr"] < 0.05).sum())
     st.markdown(
         f"**{passing} of {len(found)}** tested sets have an FDR below 5 %."
-        + ("" if passing else " What follows may be luck.")
+        + ("" if passing else " What follows is not significant and may be luck.")
     )
 
 

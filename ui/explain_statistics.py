@@ -1,4 +1,4 @@
-"""A class's top genes held against plain statistics and against known tissue markers."""
+"""A class's top genes held against classical statistics and against known tissue markers."""
 
 import pandas as pd
 import streamlit as st
@@ -38,7 +38,7 @@ def show_statistics(table: pd.DataFrame, name: str, cls: str) -> None:
         f"Of the {k} top genes, **{len(found.welch)}** are also among the {k} that a Welch t test "
         "puts first"
         + (
-            f", **{len(found.logistic)}** among the {k} of largest weight in the plain logistic "
+            f", **{len(found.logistic)}** among the {k} of largest weight in the logistic "
             "regression"
             if fitted
             else ""

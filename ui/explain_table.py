@@ -78,7 +78,7 @@ def show_table(table: pd.DataFrame, search: str, key: str) -> list[str]:
         "welch": number("Welch", format="%d", help="Rank by the p value of a Welch t test."),
         "logistic": number(
             "Logistic", format="%d",
-            help="Rank by the size of the gene's weight in the plain logistic regression, fitted "
+            help="Rank by the size of the gene's weight in the logistic regression, fitted "
             "on the same training samples; with several folds by its mean.",
         ),
         "pixel": st.column_config.TextColumn("Pixel", help="Row, column on the gene-image."),
@@ -102,7 +102,7 @@ def show_table(table: pd.DataFrame, search: str, key: str) -> list[str]:
         )
     if "name" not in table:
         st.caption(
-            "Names and ids (Ensembl, Entrez, UniProt) stand here once HGNC's list is kept: press "
+            "Names and ids (Ensembl, Entrez, UniProt) stand here once HGNC's list is stored: press "
             "“Look for outdated gene symbols” on the page Data while you bring a file, or run "
             "`genecanvas data fetch hgnc`."
         )

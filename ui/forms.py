@@ -160,7 +160,7 @@ def ask_where(
     )  # fmt: skip
     where = {column: values for column, values in chosen.items() if column not in several}
     if where:
-        st.caption(f"Kept as decided before: a choice by {', '.join(map(escape_markdown, where))}.")
+        st.caption(f"As decided before: a choice by {', '.join(map(escape_markdown, where))}.")
     for column in by:
         values = st.multiselect(
             f"{escape_markdown(column)} is", list(columns[column]), key=f"{key} {column}",

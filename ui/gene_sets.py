@@ -41,7 +41,7 @@ def pick_sets(prefix: str = "") -> str | None:
 
         st.selectbox(
             "Collection of gene sets", options, key=key, format_func=names.get, on_change=take,
-            index=options.index(now) if now else None, placeholder="choose kept sets",
+            index=options.index(now) if now else None, placeholder="choose stored sets",
         )  # fmt: skip
     else:
         st.info(
@@ -61,7 +61,7 @@ def _bring(prefix: str) -> None:
     """Take a file; each upload is kept once."""
     upload = st.file_uploader(
         "Gene sets (GMT)", type=["gmt", "gz", "txt"], key=f"{prefix}gmt",
-        help="A line a set: name, description, genes, with tabs between. MSigDB, Enrichr, "
+        help="One line per set: name, description, genes, with tabs between. MSigDB, Enrichr, "
         "Reactome and WikiPathways offer such files. Use the ids of your dataset, mostly symbols.",
     )  # fmt: skip
     if upload is None or st.session_state.get(f"{prefix}gmt taken") == upload.file_id:

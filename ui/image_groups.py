@@ -31,8 +31,8 @@ def show_groups(
         found = ask_groups(painting, record, samples, kind)
     if found is None:
         st.info(
-            "Add a file on the right: genes are then coloured by what it says. It is kept on this "
-            "computer and can be chosen again."
+            "Add a file on the right: genes are then coloured by what it says. It is stored on "
+            "this computer and can be chosen again."
         )
         return
     groups, order = found

@@ -20,6 +20,7 @@ from core.errors import GeneCanvasError
 from core.escape import escape_formulas, escape_markdown
 from core.evaluation.metrics import METRICS
 from core.files import UNWRITABLE, describe_os_error
+from core.glossary import define
 from core.models.baselines import BASELINES
 from core.runs.result import RunResult
 from core.runs.store import RunRecord, RunStore
@@ -132,9 +133,9 @@ def say_finding(finding: Finding, repair: Callable[[], None] | None = None) -> N
 
 
 ROLES = {
-    "label": ("Class", "The column that says what each sample is, such as the tumour type."),
-    "group": ("Patient", "A patient is never on both sides of a split."),
-    "batch": ("Batch or site", "Compared with the classes: a network may learn it instead."),
+    "label": ("Class", define("class")),
+    "group": ("Patient", define("patient")),
+    "batch": ("Batch or site", define("batch")),
 }
 
 
@@ -270,7 +271,7 @@ def download_table(
 
 
 def scores_table(result: RunResult) -> pd.DataFrame:
-    """A run's scores beside those of the plain baselines: models x metrics."""
+    """A run's scores beside those of the baseline models: models x metrics."""
     models = {"network": result.metrics}
     models |= {BASELINES[name].title: scores for name, scores in result.baselines.items()}
     table = pd.DataFrame(models).T.rename_axis("model")

@@ -207,7 +207,7 @@ def ask_network() -> dict[str, Any]:
         "Frozen part", ["nothing", "backbone", *BACKBONES[backbone].stages],
         format_func=lambda stage: frozen.get(stage, f"up to and including {stage}"),
         key=f"freeze {backbone}", help="Frozen layers keep their initial weights, and what they "
-        "give is computed once and kept, so that a retrain takes seconds.",
+        "give is computed once and saved, so that a retrain takes seconds.",
     )  # fmt: skip
     network = {"backbone": backbone, "weights": weights, "freeze": freeze, "allow_leak": False}
     if weights.startswith("run:"):

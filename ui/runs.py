@@ -363,7 +363,7 @@ def show_ended(record: RunRecord) -> None:
 
 
 def show_result(record: RunRecord) -> None:
-    """Scores beside the plain baselines, confusion, predictions, and where to go on."""
+    """Scores beside the baseline models, confusion, predictions, and where to go on."""
     result, predictions = load_result(record.id), load_predictions(record.id)
     st.markdown(f"#### {escape_markdown(headline(record.id))}")
     for finding in result.findings or []:

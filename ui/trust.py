@@ -9,6 +9,7 @@ from core.escape import escape_markdown
 from core.explain.evidence import judge_data
 from core.explain.measures import MEASURES, Evidence, Light
 from core.explain.methods import METHODS, Recipe
+from core.glossary import define
 from core.jobs.launch import ensure_workers
 from core.plots.explain import randomisation_steps, removal_curves
 from core.runs.explain import RunAttribution, measure_run_skill
@@ -96,7 +97,7 @@ def show_trust(record: RunRecord, recipe: Recipe) -> None:
             button="Measure how far this can be believed",
             duration="The network is asked again some hundred times: with genes taken away, with "
             "random weights, with samples that are slightly changed. That takes a few minutes, in "
-            "a process of its own; what is measured is kept.",
+            "a process of its own; what is measured is saved.",
         )  # fmt: skip
         return
     card = load_evidence(record.id, recipe)
@@ -205,7 +206,10 @@ def show_removal(by_name: dict[str, Evidence], recipe: Recipe) -> None:
 def show_randomisation(row: Evidence, recipe: Recipe) -> None:
     """How like the map stays while the network's layers are made random."""
     layers, similarity = row.details["layers"], row.details["similarity"]
-    st.markdown("##### The map while the network forgets")
+    st.markdown(
+        "##### Parameter-randomisation test: the map while the weights become random",
+        help=define("parameter-randomisation test"),
+    )
     st.caption(
         "Layers are made random from the head to the image. A map that stays what it was does not "
         "come from what the network learned."

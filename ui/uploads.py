@@ -53,7 +53,7 @@ def hold(upload: UploadedFile) -> Path:
             path.unlink(missing_ok=True)
             if error.errno not in UNWRITABLE:
                 raise
-            raise InputError(f"{upload.name} is not kept. {describe_os_error(error)}") from None
+            raise InputError(f"{upload.name} is not saved. {describe_os_error(error)}") from None
         held.paths[upload.file_id] = path
         context = get_script_run_ctx()
         context.uploaded_file_mgr.add_file(

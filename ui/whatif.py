@@ -250,7 +250,7 @@ def show_family(record: RunRecord) -> None:
         with st.container(border=True):
             words = describe_difference(parent.spec, record.spec, parent.id)
             st.markdown(f"##### What if: {escape_markdown(words)}")
-            _open(parent, f"← The run before: {escape_markdown(parent.spec.title())}")
+            _open(parent, f"← Parent run: {escape_markdown(parent.spec.title())}")
             if record.state == parent.state == RunState.DONE:
                 show_effect(parent, record)
     if children:

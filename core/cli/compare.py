@@ -45,7 +45,7 @@ def add_commands(commands: Any) -> None:
 def _add_comparison_options(parser: argparse.ArgumentParser) -> None:
     add_choice(parser, "--metric", METRICS.names, "accuracy", "the score that runs are compared by")
     parser.add_argument(
-        "--baselines", action="store_true", help="first fit the plain models that are missing"
+        "--baselines", action="store_true", help="first fit the baseline models that are missing"
     )
 
 
@@ -61,7 +61,7 @@ def _describe_comparison(
 ) -> tuple[dict[str, Any], str]:
     """The comparison of finished runs as a document, and as text for a person."""
     if options.baselines:
-        compute_baselines(runs, lambda done, total: say(f"plain models: {done} of {total}"))
+        compute_baselines(runs, lambda done, total: say(f"baseline models: {done} of {total}"))
     comparison = compare_runs(runs, options.metric)
     lines = [comparison.headline, ""]
     for run in comparison.runs:

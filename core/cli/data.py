@@ -33,7 +33,7 @@ def add_commands(commands: Any) -> None:
     add_data_options(check)
     check.add_argument("--batch", help="column of the batch or site, compared with the classes")
     add_command(
-        data, "catalogue", list_catalogue, "public datasets, and which of them are kept here"
+        data, "catalogue", list_catalogue, "public datasets, and which of them are stored here"
     )
     fetched = add_command(data, "fetch", fetch_data, "download a public dataset, or go on doing so")
     fetched.add_argument("name", help="a name of the catalogue, or the address of a file")

@@ -1,4 +1,4 @@
-"""`doctor`: look for damage in all that is kept."""
+"""`doctor`: look for damage in all that is stored."""
 
 import argparse
 from typing import Any
@@ -11,7 +11,7 @@ from core.runs.doctor import examine
 
 def add_commands(commands: Any) -> None:
     """Add `doctor`."""
-    doctor = add_command(commands, "doctor", look, "look for damage in all that is kept")
+    doctor = add_command(commands, "doctor", look, "look for damage in all that is stored")
     doctor.add_argument(
         "--repair", action="store_true",
         help="mend what can be made again: the list of runs from their folders, records, results",

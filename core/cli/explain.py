@@ -45,8 +45,8 @@ def add_commands(commands: Any) -> None:
     )
     parser.add_argument(
         "--sets",
-        help="gene sets, for a method that scores sets: a GMT file, a kept file's id, or the name "
-        "of a collection that `data fetch` has fetched",
+        help="gene sets, for a method that scores sets: a GMT file, a stored file's id, or the "
+        "name of a collection that `data fetch` has fetched",
     )
     parser.add_argument(
         "--samples", nargs="+", default=[], metavar="ID",

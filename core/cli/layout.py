@@ -28,7 +28,7 @@ def add_commands(commands: Any) -> None:
     add_spec_options(layout, ["preparation", "layout"])
     layout.add_argument(
         "--image-size", type=int, default=NetworkSpec().image_size,
-        help="pixels a side (default: %(default)s)",
+        help="pixels per side (default: %(default)s)",
     )  # fmt: skip
     layout.add_argument("--seed", type=int, default=0, help="default: %(default)s")
 

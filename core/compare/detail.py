@@ -59,5 +59,5 @@ def look_closely(outcome: Outcome, model: str) -> Detail:
 
 
 def name_model(name: str) -> str:
-    """The network, or a plain model's title."""
+    """The network, or a baseline model's title."""
     return "Network" if name == NETWORK else BASELINES[name].title

@@ -39,8 +39,8 @@ def explain_gap(run: str) -> list[str]:
     each = result.n_train / len(result.classes)
     if each < FEW:
         said.append(
-            f"There are about {each:.0f} training samples a class, and a network has more to learn "
-            "from them than a linear model."
+            f"There are about {each:.0f} training samples per class, and a network has more to "
+            "learn from them than a linear model."
         )
     histories = [load_fitted(run, k).history for k in result.scored]
     losses = [[row["validation_loss"] for row in history] for history in histories]

@@ -1,4 +1,4 @@
-"""Differences of two runs, or of a run and a plain model, on the same held-out samples."""
+"""Differences of two runs, or of a run and a baseline model, on the same held-out samples."""
 
 from collections.abc import Sequence
 from itertools import combinations

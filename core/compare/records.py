@@ -14,7 +14,7 @@ class _Record(BaseModel):
 
 
 class ComparedRun(_Record):
-    """One run's scores, with those of plain models on the same samples."""
+    """One run's scores, with those of baseline models on the same samples."""
 
     run: str
     title: str
@@ -40,7 +40,7 @@ class ComparedRun(_Record):
 
 
 class Difference(_Record):
-    """The difference of two runs, or of a run and a plain model, on the same held-out samples."""
+    """The difference of two runs, or of a run and a baseline model, on the same samples."""
 
     a: str
     b: str
@@ -61,11 +61,11 @@ class Difference(_Record):
 
 
 class Setup(_Record):
-    """Runs that differ in nothing but their seed, or a plain model on the same splits."""
+    """Runs that differ in nothing but their seed, or a baseline model on the same splits."""
 
     name: str
     model: str
-    """network, or the name of a plain model in BASELINES"""
+    """network, or the name of a baseline model in BASELINES"""
     kind: str
     """network, baseline or control"""
     runs: list[str]
@@ -86,11 +86,11 @@ class Setup(_Record):
     """Share of draws of patients and splits in which this network is the best; None without other
     networks on the same splits."""
     seconds: float | None = None
-    """Mean time of a run; None for plain models."""
+    """Mean time of a run; None for baseline models."""
     peak_bytes: float | None = None
-    """Most memory of a run; None for plain models, and where it was not measured."""
+    """Most memory of a run; None for baseline models, and where it was not measured."""
     parameters: int | None = None
-    """Of the network; None for plain models."""
+    """Of the network; None for baseline models."""
 
 
 class SetupDifference(_Record):

@@ -1,4 +1,4 @@
-"""Setups: runs that differ in their seed only, and plain models, compared over the same splits."""
+"""Setups: runs that differ in their seed only, and baseline models, over the same splits."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from core.runs.outcome import DRAWS_BY_NAME, NETWORK, Outcome
 from core.runs.spec import RunSpec
 
 NETWORK_PARTS = ("layout", "network", "training")
-"""Parts of a spec that plain models don't see."""
+"""Parts of a spec that baseline models don't see."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Entry:
     setup: Setup
     scores: dict[tuple, float]
     losses: dict[tuple, float]
-    """Of the network on each split's validation samples; empty for plain models."""
+    """Of the network on each split's validation samples; empty for baseline models."""
     test_to_train: float
 
 
 def gather_setups(
     outcomes: Sequence[Outcome], metric: str, differing: Sequence[str]
 ) -> list[Entry]:
-    """Runs that differ in their seed only, and plain models that share splits with them."""
+    """Runs that differ in their seed only, and baseline models that share splits with them."""
     groups: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
         key = outcome.spec.key_without("seed")
@@ -93,7 +93,7 @@ def _largest_peak(members: Sequence[Outcome]) -> float | None:
 
 
 def _kind_of(model: str, spec: RunSpec) -> str:
-    """A plain model sees no layout, but its labels may be permuted."""
+    """A baseline model sees no layout, but its labels may be permuted."""
     if spec.permute_labels or (model == NETWORK and control_of(spec)):
         return "control"
     return "network" if model == NETWORK else "baseline"
@@ -105,7 +105,7 @@ def _split_key(spec: RunSpec) -> str:
 
 
 def _name_model(model: str, spec: RunSpec, differing: Sequence[str]) -> str:
-    """A plain model sees genes and splits, but no picture and no network."""
+    """A baseline model sees genes and splits, but no picture and no network."""
     if model == NETWORK:
         return name_setup(spec, differing)
     own = [name for name in differing if name.partition(".")[0] not in NETWORK_PARTS]

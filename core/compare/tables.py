@@ -38,7 +38,7 @@ def list_models(comparison: Comparison, outcomes: Sequence[Outcome]) -> pd.DataF
 
 
 def _list_single(comparison: Comparison, outcomes: Sequence[Outcome]) -> list[tuple]:
-    """Each run, and each of its plain models once."""
+    """Each run, and each of its baseline models once."""
     metric, rows, seen = comparison.metric, [], set()
     for run in comparison.runs:
         words = " · ".join(say_setting(name, value) for name, value in run.settings.items())

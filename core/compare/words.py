@@ -21,7 +21,7 @@ def say_headline(
     metric: str,
     differing: Sequence[str],
 ) -> str:
-    """The sentence of the page: the best setup, or the best run, against the plain baseline.
+    """The sentence of the page: the best setup, or the best run, against the baseline model.
 
     Learning curves beside other splits ask another question and are no candidates.
     """

@@ -45,7 +45,7 @@ def require_room(size: int, what: str) -> None:
     taken = ", ".join(f"{kind} {_say(bytes_)}" for kind, bytes_ in usage().items())
     raise InputError(
         f"{what} needs {_say(size)}, and {_say(room())} are left of the {_say(limit())} that may "
-        f"be kept ({taken}). Delete what is no longer needed, or raise GENECANVAS_LIMIT_GB."
+        f"be stored ({taken}). Delete what is no longer needed, or raise GENECANVAS_LIMIT_GB."
     )
 
 

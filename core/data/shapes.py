@@ -163,7 +163,7 @@ def pivot(table: Table) -> Matrix | None:
     if shape[0] * shape[1] > MAX_VALUES or table.rows < LEAST_FILLED * shape[0] * shape[1]:
         raise InputError(
             f"{advice}, and {table.rows:,} rows are less than half of {shape[1]:,} genes x "
-            f"{shape[0]:,} samples. Make it a table with one row a gene and one column a sample."
+            f"{shape[0]:,} samples. Make it a table with one row per gene, one column per sample."
         )
     notes = table.notes
     cells = samples.astype(np.int64) * shape[1] + genes

@@ -111,7 +111,7 @@ def add_dataset(data: AnnData, name: str) -> DatasetRecord:
         if error.errno not in UNWRITABLE:
             raise
         raise InputError(
-            f"The dataset {name!r} could not be kept. {describe_os_error(error)}"
+            f"The dataset {name!r} could not be stored. {describe_os_error(error)}"
         ) from None
 
 

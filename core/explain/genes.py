@@ -1,4 +1,4 @@
-"""A class's genes: what the network used, beside what plain statistics say about each gene."""
+"""A class's genes: what the network used, beside what classical statistics say about each gene."""
 
 import warnings
 from collections.abc import Collection, Sequence
@@ -132,7 +132,7 @@ def rank_by_weight(table: pd.DataFrame, weights: np.ndarray, genes: np.ndarray) 
 
 @dataclass(frozen=True)
 class PlainComparison:
-    """Which of a class's top genes plain statistics name as well."""
+    """Which of a class's top genes classical statistics name as well."""
 
     welch: list[str]
     """Top genes that are among as many genes of lowest p in a Welch t test"""

@@ -7,7 +7,7 @@ from core.models.baselines import BASELINES
 
 
 def logistic_weights(x: np.ndarray, y: np.ndarray, classes: int, seed: int) -> np.ndarray:
-    """Fit the plain logistic regression of a run, and look at its weights.
+    """Fit the logistic regression of a run, and look at its weights.
 
     It standardises the genes first, so that their weights can be compared.
 

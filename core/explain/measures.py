@@ -107,7 +107,7 @@ MEASURES: Registry[Measure] = Registry(
         ),
         Measure(
             name="randomisation",
-            title="Does the map change when the network forgets?",
+            title="Does the map change when the weights are random? (parameter-randomisation test)",
             help="Rank correlation with the map of the same network after its layers were made "
             "random, from the head to the image: how like the map still is at the end.",
             reference="Adebayo et al. 2018, arXiv:1810.03292",

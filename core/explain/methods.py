@@ -170,7 +170,7 @@ METHODS: Registry[Method] = Registry(
             name="occlusion",
             title="Occlusion by gene",
             help="By how much the class score falls when one gene goes to the baseline: a real "
-            f"what-if, one pass a gene. Offered up to {OCCLUSION_GENES:,} genes.",
+            f"what-if, one pass per gene. Offered up to {OCCLUSION_GENES:,} genes.",
             reference="Zeiler and Fergus 2014, arXiv:1311.2901",
             unit="gene",
             signed=True,
@@ -208,8 +208,8 @@ METHODS: Registry[Method] = Registry(
             name="set_shapley",
             title="Shapley values of gene sets",
             help="Divides the class score's change from baseline to sample among gene sets: what "
-            f"each adds on average over {SHAPLEY_ORDERS} random orders a sample. A gene counts in "
-            "the smallest of its sets only.",
+            f"each adds on average over {SHAPLEY_ORDERS} random orders per sample. A gene counts "
+            "in the smallest of its sets only.",
             reference="Castro et al. 2009, doi:10.1016/j.cor.2008.04.004",
             unit="set",
             signed=True,

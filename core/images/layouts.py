@@ -45,7 +45,7 @@ class LayoutSpec(BaseModel):
         ge=2,
         le=448,
         title="Canvas side",
-        description="Pixels a side; empty: the smallest canvas that holds the genes and divides "
+        description="Pixels per side; empty: the smallest canvas that holds the genes and divides "
         "the image size.",
     )
     reference: str | None = Field(

@@ -33,7 +33,7 @@ POSITIONS_WANTED = (
     "a table (tab or comma) with a line of column names, among them one of "
     f"{', '.join(ID_COLUMNS)}; one of {', '.join(CHROMOSOME_COLUMNS)}; and start"
 )
-SETS_WANTED = "a GMT file: a line a set, with its name, a description and its genes between tabs"
+SETS_WANTED = "a GMT file: one line per set, with its name, a description and genes between tabs"
 
 
 Kind = Literal["positions", "sets"]

@@ -1,4 +1,4 @@
-"""Plain models on the same genes: what a network's accuracy has to be compared with."""
+"""Baseline models on the same genes: what a network's accuracy has to be compared with."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from core.records import Registry
 
 @dataclass(frozen=True)
 class Baseline:
-    """A plain model."""
+    """A baseline model."""
 
     name: str
     title: str

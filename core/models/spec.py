@@ -43,7 +43,7 @@ class NetworkSpec(BaseModel):
         14,
         ge=1,
         le=28,
-        title="Places a side",
+        title="Places per side",
         description="The heads that keep places average a map to at most this many rows and "
         "columns.",
     )
@@ -54,7 +54,7 @@ class NetworkSpec(BaseModel):
         "including it keeps its initial weights.",
     )
     image_size: int = Field(
-        64, ge=32, le=448, title="Image size", description="Pixels a side that the network sees."
+        64, ge=32, le=448, title="Image size", description="Pixels per side that the network sees."
     )
     channels: Channels = Field(
         "value",

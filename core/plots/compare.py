@@ -80,7 +80,11 @@ def cost_dots(table: pd.DataFrame, title: str, *, percent: bool, plain: float | 
         percent: whether it is a share.
         plain: the score of logistic regression, drawn as a line; None leaves it out.
     """
-    columns = {"seconds": "seconds a run", "gigabytes": "GB of memory", "parameters": "parameters"}
+    columns = {
+        "seconds": "seconds per run",
+        "gigabytes": "GB of memory",
+        "parameters": "parameters",
+    }
     marks = []
     for number, row in enumerate(table.itertuples()):
         name = escape_chart(row.model)

@@ -26,14 +26,14 @@ def volcano(table: pd.DataFrame, both: Collection[str], only: Collection[str]) -
 
     Args:
         table: gene, score, log2fc, rank, tied.
-        both: top genes that plain statistics rank high as well.
+        both: top genes that classical statistics rank high as well.
         only: top genes that they don't.
     """
     figure = go.Figure()
     named = top_rows(table, LABELLED)
     for genes, title, colour, size in (
         (None, "other genes", GREY, 5),
-        (both, "top gene, of a plain model too", COLOURS[0], 8),
+        (both, "top gene, of a baseline model too", COLOURS[0], 8),
         (only, "top gene of the network only", COLOURS[1], 9),
     ):
         chosen = ~table["gene"].isin({*both, *only}) if genes is None else table["gene"].isin(genes)

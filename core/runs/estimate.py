@@ -32,7 +32,7 @@ class Estimate(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     seconds: float
-    """Of training and testing all folds; fitting the plain models takes some more."""
+    """Of training and testing all folds; fitting the baseline models takes some more."""
     peak_bytes: int
     """Most memory of the process, or of the GPU where there is one."""
     free_bytes: int

@@ -204,7 +204,7 @@ def _run_fold(
         layout, spec.network.image_size, spec.network.channels, prepared.mean, prepared.unit_sd
     )
     x = prepared.transform(study.x, study.genes)
-    watch.say("plain baselines")
+    watch.say("baseline models")
     plain = {
         baseline.name: fit_predict_proba(
             baseline.name, x[fold.fitting], study.y[fold.fitting], x[fold.test],
@@ -421,8 +421,8 @@ def _gather(
 def _explain_conditions(spec: RunSpec, first: dict) -> list[str]:
     """What a reader of the numbers must know, a sentence each."""
     notes = [
-        "Gene filter, scaling and layout were fitted on the training samples only; the plain "
-        "baselines learned from training and validation samples together.",
+        "Gene filter, scaling and layout were fitted on the training samples only; the "
+        "baseline models learned from training and validation samples together.",
     ]
     if warning := AUGMENTATIONS[spec.training.augmentation].warning:
         notes.append(warning)

@@ -81,6 +81,8 @@ def train_here(spec: RunSpec, say: Say) -> str:
     store = RunStore()
     job = TrainJob(spec=spec)
     if known := find(job):
+        if known.state.resumable:
+            store.resume(known.id)
         return wait_for(known.id, say)
     lease = Lease(run_folder(spec.id) / "here.lease")
     if not lease.acquire():

@@ -1,4 +1,4 @@
-"""A finished run's held-out predictions beside those of plain models on the same samples."""
+"""A finished run's held-out predictions beside those of baseline models on the same samples."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ CELLS = 2**20
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run's network and the plain models said about each held-out sample, by sample id."""
+    """What a run's network and the baseline models said about each held-out sample, by id."""
 
     run: str
     spec: RunSpec
@@ -198,7 +198,7 @@ def missing_baselines(runs: list[str]) -> list[tuple[str, str]]:
 
 
 def compute_baselines(runs: list[str], progress: Callable[[int, int], None]) -> None:
-    """Fit the plain models that are missing, on each run's own folds, genes and seed; keep them.
+    """Fit the baseline models that are missing, on each run's own folds, genes and seed; keep them.
 
     Runs that differ in layout, network or training only share the work.
 

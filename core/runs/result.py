@@ -25,7 +25,7 @@ KEPT = ("spec.json", "predictions.csv", "folds/*/*.json", "folds/*/*.csv", "fold
 
 
 class RunResult(BaseModel):
-    """Scores of a run on the samples that it had not seen, beside plain models on the same."""
+    """Scores of a run on the samples that it had not seen, beside baseline models on the same."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,7 +39,7 @@ class RunResult(BaseModel):
     """Folds that `metrics`, `baselines` and `confusion` are of: of a learning curve the last one,
     which has all training samples; else all."""
     baselines: dict[str, dict[str, float]]
-    """The same scores of plain models on the same genes, trained and tested on the same samples."""
+    """The same scores of baseline models on the same genes and the same samples."""
     calibration: dict[str, float] = {}
     """temperature, mean over folds; error_before and error_after dividing by it."""
     n_train: int

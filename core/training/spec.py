@@ -55,7 +55,7 @@ class TrainingSpec(BaseModel):
     )
     keep: Literal["last", "best"] = Field(
         "last",
-        title="Weights kept",
+        title="Saved weights",
         description="last: those at the end, when the learning rate has come down to zero. best: "
         "those of the epoch of lowest validation loss.",
     )

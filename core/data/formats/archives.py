@@ -136,7 +136,7 @@ def _read_bundle(archive: Archive, names: list[str], progress: Progress | None) 
             "of labels.",
         )
     title, column = next(iter(titles.items()))
-    notes.say(f"{len(columns)} files of {title}, one a sample; the column {column} was taken.")
+    notes.say(f"{len(columns)} files of {title}, one per sample; the column {column} was taken.")
     samples = name_samples(members)
     obs = pd.DataFrame(index=samples)
     return Matrix(np.stack(columns), samples, np.asarray(genes), obs, notes, symbols)
