@@ -31,7 +31,15 @@ BADGES = {
 
 def show_work() -> None:
     """The button, and below it the list while it is open; nothing is asked of it when it isn't."""
-    with errors(), st.container(horizontal=True, horizontal_alignment="right", key="work_bar"):
+    with (
+        errors(),
+        st.container(
+            horizontal=True,
+            horizontal_alignment="right",
+            vertical_alignment="center",
+            key="work_bar",
+        ),
+    ):
         left = JobStore().unfinished() if JobStore.exists() else 0
         if left:
             st.badge(f"{left} to do", color="blue")
