@@ -14,7 +14,7 @@ import pytest
 from core.cli import main
 from core.data.simulate import simulate
 from core.data.store import add_dataset, load_dataset
-from core.errors import Cancelled, InputError
+from core.errors import Cancelled, DamageError, InputError
 from core.explain.consensus import aggregate
 from core.explain.gene_sets import REST
 from core.explain.methods import Recipe
@@ -394,6 +394,16 @@ def test_the_planted_self_test_judges_the_recipe(run: str) -> None:
     light = {row.name: row for row in load_evidence(run, recipe).evidence}["planted"]
     assert 0 < light.value < 1
     assert "planted" in light.sentence
+
+
+def test_damage_to_what_is_known_of_a_planted_self_test_is_said(home: Path) -> None:
+    run = "0123456789abcdef"
+    folder = run_folder(run)
+    write_json(folder / "planted.json", {"run": "fedcba9876543210"})
+    for name, content in (("planted.csv", ""), ("planted.json", "[{")):
+        (folder / name).write_text(content)
+        with pytest.raises(DamageError, match=f"planted self-test of run {run} is damaged"):
+            planted_run(run)
 
 
 def test_a_sample_that_is_tested_again_counts_once(run: str) -> None:
