@@ -8,6 +8,9 @@ from core.compare.comparison import compare_runs
 from core.compare.samples import find_doubtful_labels
 from core.data.simulate import simulate
 from core.data.store import add_dataset
+from core.jobs.record import JobState
+from core.jobs.store import JobStore
+from core.runs.fitting import BaselinesJob
 from core.runs.outcome import compute_baselines, load_outcome
 from core.runs.store import RunStore
 from tests.pages import button, charts, open_page, words
@@ -75,7 +78,7 @@ def test_runs_of_two_datasets_are_not_mixed(dataset: str) -> None:
     assert app.selectbox(key="question").value == (other, "tumour_type")
 
 
-def test_a_grid_with_repeats_and_plain_models(dataset: str) -> None:
+def test_a_grid_with_repeats_and_baseline_models(dataset: str) -> None:
     runs = [
         finish_run(dataset, 0.1 + 0.1 * wrong + 0.05 * (seed == 1), seed=seed,
                    training={"augmentation": augmentation}, network={"backbone": backbone})
@@ -125,9 +128,12 @@ def test_a_grid_with_repeats_and_plain_models(dataset: str) -> None:
     assert open_page("compare", view="run", detail=runs[5]).selectbox(key="detail").value == runs[5]
 
 
-def test_plain_models_that_could_not_be_fitted_are_said(dataset: str, home: Path) -> None:
-    finish_run(dataset, 0.2)
-    (home / "baselines.log").write_text("baseline models: 0 of 5\nerror: the disk is full\n")
+def test_baseline_models_that_could_not_be_fitted_are_said(dataset: str) -> None:
+    job = BaselinesJob(about=(finish_run(dataset, 0.2),))
+    store = JobStore()
+    record, _ = store.submit(job)
+    store.claim("cpu", job.lane)
+    store.finish(record.id, JobState.FAILED, "the disk is full")
     app = open_page("compare")
     assert not app.exception
     assert "the disk is full" in app.error[0].value

@@ -243,7 +243,7 @@ def compute_baselines(runs: list[str], progress: Callable[[int, int], None]) -> 
 
 
 def _shared(run: str) -> str:
-    """All that decides what a run's plain models answer; two versions may divide alike runs."""
+    """All that decides what a run's baselines answer; two versions may divide alike runs."""
     folds = [load_fitted(run, number) for number in load_result(run).scored]
     parts = [[part.tolist() for part in (f.train, f.validation, f.test)] for f in folds]
     return json.dumps([load_spec(run).key_without("layout", "network", "training"), parts])
