@@ -145,7 +145,7 @@ def test_a_full_disk_leaves_one_sentence_and_nothing_else(home: Path) -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert ended.stdout == (
-        "The dataset 'a' could not be kept. The disk is full. Free some room, and try again.\n"
+        "The dataset 'a' could not be stored. The disk is full. Free some room, and try again.\n"
     )
     assert leftovers() == []
 

@@ -32,7 +32,6 @@ from core.runs.execute import Silent, execute
 from core.runs.explaining import explanation_state, request_explanation
 from core.runs.result import load_predictions
 from core.runs.spec import RunSpec
-from core.runs.store import RunStore
 from core.runs.study_file import read_study
 
 SECRET = "a word that no reader may see"
@@ -355,7 +354,7 @@ def test_sample_ids_are_never_options_of_a_process(tmp_path: Path) -> None:
             "split": {"kind": "kfold", "folds": 2},
         }
     )
-    run = RunStore().submit(spec)[0].id
+    run = spec.id
     execute(spec, run_folder(run), Silent())
     other = load_predictions(run)["sample"][1]
     recipe = Recipe("saliency", samples=(str(other), ids[0]), towards="BRCA")

@@ -392,7 +392,7 @@ def _name_columns(header: Row, body: list[Row], labels: bool, name: str) -> list
     Raises:
         InputError: which of the two it is can't be told.
     """
-    cells = [re.sub(r"\s*[\r\n]+\s*", " ", cell) for cell in header.cells]
+    cells = [" ".join(map(str.strip, re.split(r"[\r\n]+", cell))) for cell in header.cells]
     names, width = [_unhash(cells[0]), *cells[1:]], _usual([len(row.cells) for row in body])
     if len(names) != width:  # delimiters at its end are no columns of the rows
         names = names[: header.width]
