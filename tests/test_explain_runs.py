@@ -43,7 +43,7 @@ from core.runs.explaining import (
 from core.runs.fitted import load_fitted
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
-from core.runs.store import RunStore
+from core.runs.store import RunState, RunStore
 from core.runs.trust import load_evidence, planted_recipe, planted_run, request_planted
 from tests.runs import guess
 
@@ -64,8 +64,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
             "split": {"kind": "kfold", "folds": 2},
         }
     )
-    run = RunStore().submit(spec)[0].id
+    store = RunStore()
+    run = store.submit(spec)[0].id
+    store.claim("cpu", Lane.QUEUE)
     execute(spec, run_folder(run), Silent())
+    store.finish(run, RunState.DONE)
     guess(run)
     yield place, run
     if before is None:

@@ -16,8 +16,9 @@ from core.errors import WeightsError
 from core.explain.methods import Recipe
 from core.home import weights_folder
 from core.jobs.job import Lane
-from core.jobs.store import MOST_DEATHS
-from core.runs.explaining import explain_run
+from core.jobs.record import JobState
+from core.jobs.store import MOST_DEATHS, JobStore
+from core.runs.explaining import ExplainJob, explain_run
 from core.runs.preflight import preflight_apart
 from core.runs.spec import RunSpec
 from core.runs.store import RunState, RunStore, log_path
@@ -308,12 +309,13 @@ def test_finished_runs_on_all_three_pages(dataset: str) -> None:
     assert any("Region view" in warning.value for warning in app.warning)
 
 
-def test_a_computation_that_failed_is_said(dataset: str, home: Path) -> None:
+def test_a_computation_that_failed_is_said(dataset: str) -> None:
     run = queue_run(dataset)
     train_queue()
-    place = home / "runs" / run / "attributions"
-    place.mkdir()
-    (place / "integrated_gradients.progress.json").write_text('{"error": "the disk is full"}')
+    store = JobStore()
+    id = store.submit(ExplainJob(about=run, recipe=Recipe("integrated_gradients")))[0].id
+    store.claim("cpu", Lane.INTERACTIVE)
+    store.finish(id, JobState.FAILED, "the disk is full")
     app = open_page("explain", run=run)
     assert not app.exception
     assert "the disk is full" in app.error[0].value
