@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from tests.browser import Server, expect_no_failure, open_page, press, settle
-from tests.test_runs_compare import finish_run
+from tests.test_runs_compare import finish_run, keep_images
 
 
 @pytest.fixture
@@ -26,6 +26,8 @@ def test_two_hundred_runs_and_plain_models(dataset: str, server: Server, page: P
         for place, backbone in enumerate(networks)
         for augmentation in ("none", "expression")
     ]  # fmt: skip
+    for run in runs[:2]:
+        keep_images(run)
     open_page(page, f"{server.url}/compare")
     expect(page.get_by_text("All 200 runs of this dataset and class")).to_be_visible()
     expect(page.get_by_text("Best of 10: VGG16", exact=False)).to_be_visible()
