@@ -20,10 +20,11 @@ os.environ["GENECANVAS_HOME"] = tempfile.mkdtemp(prefix="reporting")
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.home import run_folder
+from core.jobs.record import JobState
 from core.jobs.worker import StoreReporter, print_to
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
-from core.runs.store import RunState, RunStore, log_path
+from core.runs.store import RunStore, log_path
 from core.training import loop
 
 
@@ -63,7 +64,7 @@ def train(spec: RunSpec, title: str) -> None:
         record.job.run(run_folder(record.id), reporter, "cpu")
     whole = time.perf_counter() - started
     loop.write_atomic = write
-    store.finish(record.id, RunState.DONE)
+    store.finish(record.id, JobState.DONE)
     epochs = store.epochs(record.id)["seconds"]
     print(f"{title}: {whole:.1f} s, {len(epochs)} epochs of {epochs.median():.3f} s (median), "
           f"{load_result(record.id).parameters / 1e6:.1f} million parameters")  # fmt: skip

@@ -29,9 +29,10 @@ from playwright.sync_api import sync_playwright  # noqa: E402
 from core.data.simulate import simulate  # noqa: E402
 from core.data.store import add_dataset  # noqa: E402
 from core.jobs.launch import ensure_workers  # noqa: E402
+from core.jobs.record import JobState  # noqa: E402
 from core.runs.result import load_predictions, load_result  # noqa: E402
 from core.runs.spec import RunSpec  # noqa: E402
-from core.runs.store import RunState, RunStore  # noqa: E402
+from core.runs.store import RunStore  # noqa: E402
 from tests.browser import Server, find_browser, settle, worker_pids  # noqa: E402
 
 EPOCHS = 3
@@ -60,10 +61,10 @@ def disturb(store: RunStore, deadline: float) -> tuple[int, int]:
     next_kill = time.monotonic() + rng.expovariate(1 / options.kill_every)
     while time.monotonic() < deadline:
         records = store.list()
-        if all(record.state == RunState.DONE for record in records):
+        if all(record.state == JobState.DONE for record in records):
             break
         for record in records:
-            if record.state == RunState.FAILED:
+            if record.state == JobState.FAILED:
                 store.resume(record.id)
                 resumed += 1
         ensure_workers()

@@ -17,12 +17,13 @@ from core.data.store import add_dataset
 from core.escape import restore_formulas
 from core.explain.methods import Recipe
 from core.home import run_folder
+from core.jobs.record import JobState
 from core.runs.execute import execute
 from core.runs.explain import class_genes
 from core.runs.explaining import explain_run
 from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
-from core.runs.store import RunState, RunStore
+from core.runs.store import RunStore
 from tests.browser import Server, open_page, settle
 from tests.test_explain_runs import Silent
 
@@ -108,7 +109,7 @@ def run(server: Server, listener: Listener) -> Iterator[str]:
             record, _ = store.submit(spec, bad("run"), study=bad("study"))
             store.claim("cpu")
             execute(spec, run_folder(record.id), Silent())
-            store.finish(record.id, RunState.DONE)
+            store.finish(record.id, JobState.DONE)
             made.append(record.id)
         recipe = Recipe("saliency")
         explain_run(made[0], recipe, lambda *_: None)

@@ -11,6 +11,7 @@ from core.cli import main
 from core.data.cohort import Cohort
 from core.data.store import list_datasets, load_dataset
 from core.explain.methods import Recipe
+from core.jobs.record import JobState
 from core.runs.doctor import examine
 from core.runs.explain import gene_expression, load_attribution
 from core.runs.explaining import explain_run
@@ -18,7 +19,7 @@ from core.runs.fitted import load_fitted
 from core.runs.outcome import NETWORK, load_outcome
 from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
-from core.runs.store import RunState, RunStore
+from core.runs.store import RunStore
 from tests.earlier_homes import HOMES, unpack_home
 
 
@@ -36,7 +37,7 @@ def runs_by_folds() -> dict[int, str]:
 def test_all_is_there_whole_and_can_be_shown(
     earlier: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert [record.state for record in RunStore().list()] == [RunState.DONE] * 2
+    assert [record.state for record in RunStore().list()] == [JobState.DONE] * 2
     assert load_dataset(list_datasets()[0].id).shape == (60, 200)
     assert examine(repair=False) == []
     for run in runs_by_folds().values():

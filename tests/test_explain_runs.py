@@ -23,6 +23,7 @@ from core.files import write_json
 from core.home import run_folder
 from core.images.references import add_reference
 from core.jobs.job import Lane
+from core.jobs.record import JobState
 from core.jobs.store import MOST_DEATHS, JobStore
 from core.runs.attribute import PARTS
 from core.runs.execute import Silent, execute
@@ -43,7 +44,7 @@ from core.runs.explaining import (
 from core.runs.fitted import load_fitted
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
-from core.runs.store import RunState, RunStore
+from core.runs.store import RunStore
 from core.runs.trust import load_evidence, planted_recipe, planted_run, request_planted
 from tests.runs import guess
 
@@ -68,7 +69,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
     run = store.submit(spec)[0].id
     store.claim("cpu", Lane.QUEUE)
     execute(spec, run_folder(run), Silent())
-    store.finish(run, RunState.DONE)
+    store.finish(run, JobState.DONE)
     guess(run)
     yield place, run
     if before is None:

@@ -10,7 +10,8 @@ from anndata import AnnData
 
 from core.data.store import add_dataset, list_datasets
 from core.home import dataset_folder, run_folder
-from core.runs.store import RunState, RunStore
+from core.jobs.record import JobState
+from core.runs.store import RunStore
 from tests.earlier_homes import LATEST, unpack_home
 from tests.pages import button, open_page, words
 
@@ -48,7 +49,7 @@ def test_damaged_runs_stand_beside_the_others(runs: list[str], home: Path) -> No
     assert not app.exception
     app = open_page("train", run=damaged)
     button(app, "Prepare it for being made again").click().run()
-    assert RunStore().get(damaged).state == RunState.FAILED
+    assert RunStore().get(damaged).state == JobState.FAILED
     with sqlite3.connect(home / "runs.sqlite") as db:
         db.execute("UPDATE jobs SET content = 'torn' WHERE id = ?", (damaged,))
     app = open_page("train", run=whole)

@@ -16,13 +16,14 @@ from core.explain.gene_sets import REST
 from core.explain.measures import MEASURES
 from core.explain.methods import Recipe
 from core.home import download_folder, run_folder
+from core.jobs.record import JobState
 from core.runs.execute import execute
 from core.runs.explain import class_genes, class_sets
 from core.runs.explaining import collect_evidence, explain_run
 from core.runs.fitted import load_fitted
 from core.runs.result import load_predictions
 from core.runs.spec import RunSpec
-from core.runs.store import RunState, RunStore
+from core.runs.store import RunStore
 from core.runs.trust import load_evidence
 from core.runs.whatif import permuted_labels
 from tests.pages import button, charts, open_page, words
@@ -39,7 +40,7 @@ def train(spec: RunSpec) -> str:
     run = store.submit(spec)[0].id
     store.claim("cpu")
     execute(spec, run_folder(run), Silent())
-    store.finish(run, RunState.DONE)
+    store.finish(run, JobState.DONE)
     return run
 
 

@@ -21,7 +21,7 @@ from core.jobs.store import MOST_DEATHS, JobStore
 from core.runs.explaining import ExplainJob, explain_run
 from core.runs.preflight import preflight_apart
 from core.runs.spec import RunSpec
-from core.runs.store import RunState, RunStore, log_path
+from core.runs.store import RunStore, log_path
 from tests.pages import button, charts, open_page, words
 from tests.runs import guess
 
@@ -184,11 +184,11 @@ def test_the_papers_study_is_queued_paused_and_goes_on(dataset: str, busy_worker
     assert len(runs) == 40
     assert "Queue" in words(app)
     app = button(app, "Pause").click().run()
-    assert {record.state for record in store.list()} == {RunState.PAUSED}
+    assert {record.state for record in store.list()} == {JobState.PAUSED}
     app = button(app, "Go on").click().run()
-    assert {record.state for record in store.list()} == {RunState.QUEUED}
+    assert {record.state for record in store.list()} == {JobState.QUEUED}
     app = button(app, "Cancel the rest").click().run()
-    assert {record.state for record in store.studies()[study]} == {RunState.CANCELLED}
+    assert {record.state for record in store.studies()[study]} == {JobState.CANCELLED}
     assert not app.exception
 
 
@@ -225,11 +225,11 @@ def test_a_queued_a_running_and_a_dead_run(dataset: str) -> None:
     for _ in range(MOST_DEATHS - 1):
         store.claim("cpu")
         store.reconcile()
-        assert store.get(run).state == RunState.QUEUED
+        assert store.get(run).state == JobState.QUEUED
     store.claim("cpu")
     app = open_page("train", run=run)
     assert not app.exception
-    assert store.get(run).state == RunState.FAILED
+    assert store.get(run).state == JobState.FAILED
     assert "The worker process died" in app.error[0].value
     assert any("epoch 3 of 40" in code.value for code in app.code)
     assert button(app, "Resume")
@@ -246,7 +246,7 @@ def test_runs_that_train_stand_side_by_side(
         store.set_progress(run, 1, 9, "Epoch 1")
         for epoch in range(1, number + 2):
             store.add_epoch(run, 0, make_epoch(epoch, loss=1 / (epoch + number)))
-    store.finish(run, RunState.CANCELLED, "by hand")
+    store.finish(run, JobState.CANCELLED, "by hand")
     app = open_page("train", run=runs[0])
     assert not app.exception
     beside = app.multiselect[0]

@@ -23,6 +23,7 @@ from core.evaluation.differences import corrected_t, mcnemar, paired_interval
 from core.evaluation.metrics import METRICS
 from core.files import write_json
 from core.home import run_folder
+from core.jobs.record import JobState
 from core.models.baselines import BASELINES
 from core.runs.execute import fit_images
 from core.runs.fitting import baselines_state
@@ -35,7 +36,7 @@ from core.runs.outcome import (
 )
 from core.runs.result import RunResult
 from core.runs.spec import RunSpec
-from core.runs.store import RunState, RunStore
+from core.runs.store import RunStore
 from core.runs.study import open_study
 from core.training.spec import TrainingSpec
 from tests.runs import take_cohort
@@ -102,7 +103,7 @@ def finish_run(
     write_json(folder / "result.json", result.model_dump(mode="json"))
     RunStore().submit(spec)
     RunStore().claim("cpu")
-    RunStore().finish(spec.id, RunState.DONE)
+    RunStore().finish(spec.id, JobState.DONE)
     return spec.id
 
 

@@ -18,6 +18,7 @@ from core.data.store import add_dataset, damaged_datasets, list_datasets, load_d
 from core.errors import DamageError, InputError
 from core.explain.methods import Recipe
 from core.home import dataset_folder, run_folder
+from core.jobs.record import JobState
 from core.runs.doctor import examine, tidy
 from core.runs.execute import Silent, execute
 from core.runs.explain import load_attribution
@@ -25,7 +26,7 @@ from core.runs.fitted import load_fitted
 from core.runs.outcome import keep_measures, load_outcome
 from core.runs.result import hash_kept, load_predictions, load_result
 from core.runs.spec import RunSpec
-from core.runs.store import RunState, RunStore, drop_dataset
+from core.runs.store import RunStore, drop_dataset
 from tests.earlier_homes import LATEST, unpack_home
 
 
@@ -72,10 +73,10 @@ def test_a_damaged_file_costs_its_run_only_and_is_made_again(
 
     [found] = examine(repair=False)
     assert (found.thing, found.mended) == (f"Run {damaged}", False)
-    assert store.get(damaged).state == RunState.DONE, "looking changes nothing"
+    assert store.get(damaged).state == JobState.DONE, "looking changes nothing"
     [found] = examine(repair=True)
     assert found.mended
-    assert store.get(damaged).state == RunState.FAILED
+    assert store.get(damaged).state == JobState.FAILED
     assert "trains fold 1 again" in found.remedy or name != "folds/0/fold.json"
     assert "needs no training" in found.remedy or name.startswith("folds")
     if not name.startswith("folds"):  # only put together anew: its weights' file is not at hand
@@ -169,7 +170,7 @@ def test_a_lost_list_is_made_from_the_folders(
     assert main(["doctor", "--repair"]) == 0
     store = RunStore()
     again = {record.id: record for record in store.list()}
-    assert again.pop(unfinished.id).state == RunState.FAILED
+    assert again.pop(unfinished.id).state == JobState.FAILED
     assert {record.id: (record.state, record.spec) for record in before} == {
         run: (record.state, record.spec) for run, record in again.items()
     }

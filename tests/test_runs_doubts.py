@@ -15,11 +15,12 @@ from core.data.cohort import Cohort
 from core.data.store import add_dataset, load_dataset
 from core.explain.evidence import judge_data
 from core.home import run_folder
+from core.jobs.record import JobState
 from core.runs.doubts import find_doubts
 from core.runs.execute import Silent, execute
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
-from core.runs.store import RunState, RunStore
+from core.runs.store import RunStore
 from tests.runs import make
 
 
@@ -47,7 +48,7 @@ def train(spec: RunSpec) -> str:
     store.submit(spec)
     store.claim("cpu")
     execute(spec, run_folder(spec.id), Silent())
-    store.finish(spec.id, RunState.DONE)
+    store.finish(spec.id, JobState.DONE)
     return spec.id
 
 

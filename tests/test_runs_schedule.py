@@ -8,19 +8,20 @@ import pytest
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.errors import InputError
+from core.jobs.record import JobState
 from core.jobs.schedule import Expected, expect
 from core.runs.estimate import estimate
 from core.runs.paper import paper_study
 from core.runs.preflight import say_consequences
 from core.runs.spec import RunSpec
-from core.runs.store import RunRecord, RunState
+from core.runs.store import RunRecord
 from core.runs.training import TrainJob
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-def record(place: int, state: RunState, epochs: int = 20, **fields: object) -> RunRecord:
+def record(place: int, state: JobState, epochs: int = 20, **fields: object) -> RunRecord:
     spec = RunSpec.parse(
         {
             "cohort": {"dataset": "0" * 64, "label": "x"},
@@ -39,9 +40,9 @@ def record(place: int, state: RunState, epochs: int = 20, **fields: object) -> R
 
 
 def test_a_queue_ends_when_the_runs_before_are_done() -> None:
-    done = record(1, RunState.DONE, started=NOW - 30 * MINUTE, finished=NOW - 20 * MINUTE)
-    running = record(2, RunState.RUNNING, started=NOW - 3 * MINUTE, done=30, total=100)
-    first, second = record(4, RunState.QUEUED), record(3, RunState.QUEUED)
+    done = record(1, JobState.DONE, started=NOW - 30 * MINUTE, finished=NOW - 20 * MINUTE)
+    running = record(2, JobState.RUNNING, started=NOW - 3 * MINUTE, done=30, total=100)
+    first, second = record(4, JobState.QUEUED), record(3, JobState.QUEUED)
     found = expect([first, second, running, done], NOW)
     assert found[running.id] == Expected(running.started, NOW + 7 * MINUTE)
     assert found[second.id] == Expected(NOW + 7 * MINUTE, NOW + 17 * MINUTE)
@@ -50,21 +51,21 @@ def test_a_queue_ends_when_the_runs_before_are_done() -> None:
 
 
 def test_workers_share_the_queue() -> None:
-    done = record(1, RunState.DONE, started=NOW - 30 * MINUTE, finished=NOW - 20 * MINUTE)
-    running = record(2, RunState.RUNNING, started=NOW - 3 * MINUTE, done=30, total=100)
-    queued = [record(place, RunState.QUEUED) for place in (3, 4, 5)]
+    done = record(1, JobState.DONE, started=NOW - 30 * MINUTE, finished=NOW - 20 * MINUTE)
+    running = record(2, JobState.RUNNING, started=NOW - 3 * MINUTE, done=30, total=100)
+    queued = [record(place, JobState.QUEUED) for place in (3, 4, 5)]
     found = expect([*queued, running, done], NOW, workers=2)
     assert found[queued[0].id] == Expected(NOW, NOW + 10 * MINUTE)
     assert found[queued[1].id] == Expected(NOW + 7 * MINUTE, NOW + 17 * MINUTE)
     assert found[queued[2].id] == Expected(NOW + 10 * MINUTE, NOW + 20 * MINUTE)
-    unknown = record(6, RunState.RUNNING, epochs=7, started=NOW)
+    unknown = record(6, JobState.RUNNING, epochs=7, started=NOW)
     found = expect([*queued, running, unknown, done], NOW, workers=2)
     assert [found[run.id].start for run in queued] == [NOW + n * MINUTE for n in (7, 17, 27)]
 
 
 def test_nothing_is_told_behind_a_run_of_an_unknown_kind() -> None:
-    done = record(1, RunState.DONE, started=NOW - 30 * MINUTE, finished=NOW - 20 * MINUTE)
-    unknown, behind = record(2, RunState.QUEUED, epochs=7), record(3, RunState.QUEUED)
+    done = record(1, JobState.DONE, started=NOW - 30 * MINUTE, finished=NOW - 20 * MINUTE)
+    unknown, behind = record(2, JobState.QUEUED, epochs=7), record(3, JobState.QUEUED)
     found = expect([behind, unknown, done], NOW)
     assert found[unknown.id] == Expected(NOW, None)
     assert found[behind.id] == Expected(None, None)

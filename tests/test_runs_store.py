@@ -14,10 +14,11 @@ from core.data.cohort import Cohort
 from core.errors import InputError
 from core.home import run_folder
 from core.jobs.migrations import MIGRATIONS
+from core.jobs.record import JobState
 from core.jobs.store import MOST_DEATHS
 from core.lease import Lease, is_held
 from core.runs.spec import RunSpec
-from core.runs.store import RunState, RunStore, log_path
+from core.runs.store import RunStore, log_path
 from core.runs.training import remove_leftovers
 
 
@@ -44,7 +45,7 @@ def test_runs_are_claimed_once_in_order_of_submission() -> None:
     assert [store.position(run) for run in runs] == [1, 2, 3]
     assert [store.claim("cpu").id for _ in runs] == runs
     assert store.claim("cpu") is None
-    assert store.get(runs[0]).state == RunState.RUNNING
+    assert store.get(runs[0]).state == JobState.RUNNING
 
 
 def test_two_processes_never_claim_the_same_run(home: Path) -> None:
@@ -70,10 +71,10 @@ def test_cancelling_a_queued_run_ends_it_and_a_running_one_asks_it_to_stop() -> 
     store.claim("cpu")
     store.cancel(queued)
     store.cancel(running)
-    assert store.get(queued).state == RunState.CANCELLED
-    assert store.get(running).state == RunState.RUNNING
+    assert store.get(queued).state == JobState.CANCELLED
+    assert store.get(running).state == JobState.RUNNING
     assert store.requests(running).cancel
-    store.finish(running, RunState.CANCELLED, "Cancelled by the user.")
+    store.finish(running, JobState.CANCELLED, "Cancelled by the user.")
     with pytest.raises(InputError, match="is cancelled and can't be cancelled any more"):
         store.cancel(running)
 
@@ -92,9 +93,9 @@ def test_a_finished_run_stays_as_it_ended() -> None:
     store = RunStore()
     run = store.submit(spec())[0].id
     store.claim("cpu")
-    store.finish(run, RunState.DONE)
-    store.finish(run, RunState.FAILED, "too late")
-    assert store.get(run).state == RunState.DONE
+    store.finish(run, JobState.DONE)
+    store.finish(run, JobState.FAILED, "too late")
+    assert store.get(run).state == JobState.DONE
 
 
 def test_deleting_removes_the_folder_but_never_under_a_running_run() -> None:
@@ -105,7 +106,7 @@ def test_deleting_removes_the_folder_but_never_under_a_running_run() -> None:
     store.claim("cpu")
     with pytest.raises(InputError, match="Cancel it first"):
         store.delete(run)
-    store.finish(run, RunState.DONE)
+    store.finish(run, JobState.DONE)
     store.delete(run)
     assert not run_folder(run).exists()
     assert store.epochs(run).empty
@@ -183,18 +184,18 @@ def test_a_run_whose_worker_died_is_queued_again_but_not_for_ever() -> None:
     log_path(run).write_text("epoch 7 of 40\n")
     for _ in range(MOST_DEATHS):
         assert store.claim("cpu").id == run, "it keeps its place"
-        assert store.get(run).state == RunState.RUNNING
+        assert store.get(run).state == JobState.RUNNING
         store.reconcile()
     record = store.get(run)
-    assert record.state == RunState.FAILED
+    assert record.state == JobState.FAILED
     assert "The worker process died 3 times" in record.reason
     assert "epoch 7 of 40" in record.reason
     assert store.claim("cpu").id == other
-    store.finish(other, RunState.DONE)
+    store.finish(other, JobState.DONE)
     store.resume(run)  # somebody asks for it: it counts anew
     store.claim("cpu")
     store.reconcile()
-    assert store.get(run).state == RunState.QUEUED
+    assert store.get(run).state == JobState.QUEUED
 
 
 def test_a_run_that_was_cancelled_when_its_worker_died_is_not_tried_again() -> None:
@@ -203,7 +204,7 @@ def test_a_run_that_was_cancelled_when_its_worker_died_is_not_tried_again() -> N
     store.claim("cpu")
     store.cancel(run)
     store.reconcile()
-    assert store.get(run).state == RunState.CANCELLED
+    assert store.get(run).state == JobState.CANCELLED
 
 
 def test_a_dead_worker_costs_only_the_run_of_its_device() -> None:
@@ -220,12 +221,12 @@ def test_a_dead_worker_costs_only_the_run_of_its_device() -> None:
     )
     assert holder.stdout.readline() == b"held\n"
     store.reconcile()
-    assert [store.get(run).state for run in runs] == [RunState.QUEUED, RunState.RUNNING]
+    assert [store.get(run).state for run in runs] == [JobState.QUEUED, JobState.RUNNING]
     assert [store.get(run).device for run in runs] == ["cuda:0", "cuda:1"]
     holder.kill()
     holder.wait()
     store.reconcile()
-    assert store.get(runs[1]).state == RunState.QUEUED
+    assert store.get(runs[1]).state == JobState.QUEUED
 
 
 def test_a_locked_store_is_waited_for(home: Path) -> None:
@@ -336,8 +337,8 @@ def test_a_clock_that_goes_backwards_changes_no_order(monkeypatch: pytest.Monkey
         runs.append(store.submit(spec(seed))[0].id)
     assert [record.id for record in store.list()] == runs[::-1]
     assert [store.claim("cpu").id for _ in runs] == runs
-    store.finish(runs[0], RunState.DONE)
-    assert store.get(runs[0]).state == RunState.DONE
+    store.finish(runs[0], JobState.DONE)
+    assert store.get(runs[0]).state == JobState.DONE
 
 
 def test_only_a_running_training_is_ended_early() -> None:
@@ -349,7 +350,7 @@ def test_only_a_running_training_is_ended_early() -> None:
     assert not store.requests(run).enough
     store.stop_early(run)
     assert store.requests(run).enough
-    store.finish(run, RunState.FAILED, "died")
+    store.finish(run, JobState.FAILED, "died")
     store.resume(run)
     assert not store.requests(run).enough
 

@@ -13,9 +13,10 @@ from core.data.store import add_dataset, load_dataset
 from core.errors import InputError
 from core.files import write_json
 from core.home import run_folder
+from core.jobs.record import JobState
 from core.runs.result import RunResult
 from core.runs.spec import RunSpec
-from core.runs.store import RunRecord, RunState, RunStore
+from core.runs.store import RunRecord, RunStore
 from core.runs.study import class_labels, open_study
 from core.runs.whatif import (
     compare_to_parent,
@@ -67,7 +68,7 @@ def finish(spec: RunSpec, y: list[str], predicted: list[str], name: str | None =
     store = RunStore()
     store.submit(spec, name)
     store.claim("cpu")
-    store.finish(spec.id, RunState.DONE)
+    store.finish(spec.id, JobState.DONE)
     return store.get(spec.id)
 
 

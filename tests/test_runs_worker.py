@@ -25,13 +25,14 @@ from core.files import read_json
 from core.home import run_folder
 from core.jobs import launch
 from core.jobs.launch import ensure_workers
+from core.jobs.record import JobState
 from core.jobs.worker import explain_failure
 from core.processes import ROOT
 from core.runs.explain import class_genes, load_attribution
 from core.runs.explaining import explain_run, explanation_state
 from core.runs.result import headline, load_predictions, load_result
 from core.runs.spec import RunSpec
-from core.runs.store import RunState, RunStore, read_log
+from core.runs.store import RunStore, read_log
 from core.runs.training import TrainJob
 
 TINY = {
@@ -75,7 +76,7 @@ def test_a_queue_is_trained_and_the_worker_ends(dataset: str) -> None:
     assert [worker.wait(120) for worker in workers] == [0, 0]
     for run in runs:
         record, result = store.get(run), load_result(run)
-        assert record.state == RunState.DONE, record.reason
+        assert record.state == JobState.DONE, record.reason
         assert (record.done, record.finished is not None) == (record.total, True)
         assert len(store.epochs(run)) == 2
         assert result.n_train + result.n_validation + result.n_test == 90
@@ -115,10 +116,10 @@ def test_a_killed_run_is_queued_again_and_ends_with_the_same_numbers(dataset: st
     worker.kill()
     worker.wait()
     store.reconcile()
-    assert store.get(run).state == RunState.QUEUED
+    assert store.get(run).state == JobState.QUEUED
     assert start_worker().wait(120) == 0
     resumed = load_predictions(run)
-    assert store.get(run).state == RunState.DONE
+    assert store.get(run).state == JobState.DONE
     assert "epoch 1 of 6" not in read_log(run).partition("worker")[2].rpartition("worker")[2]
 
     store.delete(run)
@@ -143,7 +144,7 @@ def test_a_child_goes_on_from_its_checkpoint_when_its_parent_is_gone(dataset: st
     worker.wait()
     shutil.rmtree(run_folder(parent))
     assert start_worker().wait(120) == 0
-    assert store.get(child).state == RunState.DONE, store.get(child).reason
+    assert store.get(child).state == JobState.DONE, store.get(child).reason
     assert parent in load_result(child).weights
     store.delete(parent)  # what is done needs it no more
     resumed = load_predictions(child)
@@ -178,7 +179,7 @@ def test_a_server_without_pages_goes_on_with_what_a_killed_worker_left(
         )  # fmt: skip
     try:
         wait_until(lambda: store.get(waiting).state.finished)
-        assert {store.get(name).state for name in (run, waiting)} == {RunState.DONE}
+        assert {store.get(name).state for name in (run, waiting)} == {JobState.DONE}
     finally:
         server.terminate()
         server.wait()
@@ -195,7 +196,7 @@ def test_a_locked_store_ends_no_training(dataset: str, home: Path) -> None:
         wait_until(lambda: (run_folder(run) / "result.json").exists())
         lock.execute("COMMIT")
     assert worker.wait(120) == 0
-    assert store.get(run).state == RunState.DONE, store.get(run).reason
+    assert store.get(run).state == JobState.DONE, store.get(run).reason
     assert store.epochs(run)["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
 
 
@@ -206,7 +207,7 @@ def test_a_checkpoint_that_finds_no_room_ends_no_training(dataset: str) -> None:
     limited = f"ulimit -f 4096; exec {sys.executable} -m core.jobs.worker"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     assert subprocess.run(["bash", "-c", limited], env=environment, check=False).returncode == 0
-    assert store.get(run).state == RunState.DONE, store.get(run).reason
+    assert store.get(run).state == JobState.DONE, store.get(run).reason
 
 
 def test_a_running_run_is_cancelled_and_a_stopped_worker_says_so(dataset: str) -> None:
@@ -219,13 +220,13 @@ def test_a_running_run_is_cancelled_and_a_stopped_worker_says_so(dataset: str) -
     store.cancel(cancelled)
     with pytest.raises(InputError, match="Cancel it first"):
         store.delete(cancelled)
-    wait_until(lambda: store.get(cancelled).state == RunState.CANCELLED)
+    wait_until(lambda: store.get(cancelled).state == JobState.CANCELLED)
     store.delete(cancelled)
     assert not run_folder(cancelled).exists()
     wait_until(lambda: len(store.epochs(stopped)) >= 1)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(30) == 0
-    assert store.get(stopped).state == RunState.CANCELLED
+    assert store.get(stopped).state == JobState.CANCELLED
     assert "told to stop" in store.get(stopped).reason
 
 
@@ -234,9 +235,9 @@ def test_a_run_that_fails_says_why_and_the_next_one_is_trained(dataset: str) -> 
     missing = store.submit(make_spec(dataset, network={"weights": "file:/nowhere/net.pth"}))[0].id
     good = store.submit(make_spec(dataset))[0].id
     assert start_worker().wait(120) == 0
-    assert store.get(missing).state == RunState.FAILED
+    assert store.get(missing).state == JobState.FAILED
     assert "/nowhere/net.pth" in store.get(missing).reason
-    assert store.get(good).state == RunState.DONE
+    assert store.get(good).state == JobState.DONE
 
 
 def test_a_full_disk_fails_the_run_and_it_resumes_when_there_is_room(dataset: str) -> None:
@@ -246,12 +247,12 @@ def test_a_full_disk_fails_the_run_and_it_resumes_when_there_is_room(dataset: st
     limited = f"ulimit -f 1024; exec {sys.executable} -m core.jobs.worker"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     assert subprocess.run(["bash", "-c", limited], env=environment, check=False).returncode == 0
-    assert store.get(run).state == RunState.FAILED
+    assert store.get(run).state == JobState.FAILED
     assert "Is the disk full? It can be resumed" in store.get(run).reason
     assert not list(run_folder(run).rglob(".*"))
     store.resume(run)
     assert start_worker().wait(120) == 0
-    assert store.get(run).state == RunState.DONE
+    assert store.get(run).state == JobState.DONE
 
 
 def test_a_training_that_is_ended_by_hand_is_tested_and_says_so(dataset: str) -> None:
@@ -261,7 +262,7 @@ def test_a_training_that_is_ended_by_hand_is_tested_and_says_so(dataset: str) ->
     wait_until(lambda: len(store.epochs(run)) >= 1)
     store.stop_early(run)
     assert worker.wait(60) == 0
-    assert store.get(run).state == RunState.DONE, store.get(run).reason
+    assert store.get(run).state == JobState.DONE, store.get(run).reason
     epochs = len(store.epochs(run))
     assert epochs < 900
     notes = " ".join(load_result(run).notes)
@@ -272,9 +273,9 @@ def test_too_little_memory_is_a_state_of_its_own() -> None:
     advice = TrainJob.when_memory_is_short
     for error in (RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()):
         state, reason = explain_failure(error, advice)
-        assert state == RunState.OUT_OF_MEMORY
+        assert state == JobState.OUT_OF_MEMORY
         assert "smaller image size" in reason
-    assert explain_failure(RuntimeError("shapes differ"), advice)[0] == RunState.FAILED
+    assert explain_failure(RuntimeError("shapes differ"), advice)[0] == JobState.FAILED
 
 
 def test_a_worker_started_by_the_app_trains_in_the_background(dataset: str) -> None:
@@ -286,7 +287,7 @@ def test_a_worker_started_by_the_app_trains_in_the_background(dataset: str) -> N
         started.append(launch._started[store.lease_path(device)][0].pid)
     assert len(set(started)) == 1
     wait_until(lambda: store.get(run).state.finished)
-    assert store.get(run).state == RunState.DONE, store.get(run).reason
+    assert store.get(run).state == JobState.DONE, store.get(run).reason
 
 
 @pytest.fixture
@@ -314,16 +315,16 @@ def test_every_device_has_a_worker_and_one_may_die(dataset: str, two_devices: li
     launch._started[store.lease_path("cpu:0")][0].kill()
     launch._started[store.lease_path("cpu:0")][0].wait()
     store.reconcile()
-    assert store.get(doomed).state == RunState.QUEUED
+    assert store.get(doomed).state == JobState.QUEUED
     store.cancel(doomed)
     seen = len(store.epochs(other))
     wait_until(lambda: len(store.epochs(other)) > seen)
-    assert store.get(other).state == RunState.RUNNING
+    assert store.get(other).state == JobState.RUNNING
 
     ensure_workers()
     wait_until(lambda: "cpu:0" in {store.get(run).device for run in short})
     store.cancel(other)
-    wait_until(lambda: all(store.get(run).state == RunState.DONE for run in short))
+    wait_until(lambda: all(store.get(run).state == JobState.DONE for run in short))
     for run in short:
         assert read_log(run).count(f": train {run} on cpu") == 1
         assert store.epochs(run)["epoch"].tolist() == [1, 2]

@@ -6,9 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from core.compare.settings import name_setup, split_settings
+from core.jobs.record import JobState
 from core.plots.figures import COLOURS
 from core.plots.runs import curves_side_by_side
-from core.runs.store import RunRecord, RunState, RunStore
+from core.runs.store import RunRecord, RunStore
 from ui.parts import errors, name_run, show_figure
 
 
@@ -22,9 +23,9 @@ def show_side_by_side(records: Sequence[RunRecord], chosen: RunRecord) -> None:
         record.id
         for record in started.values()
         if record.id != chosen.id
-        and (record.state == RunState.RUNNING or (chosen.study and record.study == chosen.study))
+        and (record.state == JobState.RUNNING or (chosen.study and record.study == chosen.study))
     ]
-    training = sum(record.state == RunState.RUNNING for record in started.values())
+    training = sum(record.state == JobState.RUNNING for record in started.values())
     key = f"side by side {chosen.id}"
     with st.expander("Side by side", expanded=training > 1, key=key, on_change="rerun") as opened:
         if not opened.open:
@@ -33,7 +34,7 @@ def show_side_by_side(records: Sequence[RunRecord], chosen: RunRecord) -> None:
             "Runs", list(started), default=related[: len(COLOURS)], key=f"beside {chosen.id}",
             format_func=lambda run: name_run(started[run]), max_selections=len(COLOURS),
         )  # fmt: skip
-        live = any(started[run].state == RunState.RUNNING for run in runs)
+        live = any(started[run].state == JobState.RUNNING for run in runs)
         st.fragment(draw_curves, run_every=2 if live else None)(runs, live)
 
 
@@ -42,7 +43,7 @@ def draw_curves(runs: Sequence[str], live: bool) -> None:
     with errors():
         store = RunStore()
         records = [store.get(run) for run in runs]
-        if live and not any(record.state == RunState.RUNNING for record in records):
+        if live and not any(record.state == JobState.RUNNING for record in records):
             st.rerun()
         names = name_curves(records)
         epochs = {name: store.epochs(run) for name, run in zip(names, runs, strict=True)}

@@ -6,10 +6,11 @@ import streamlit as st
 
 from core.errors import GeneCanvasError
 from core.escape import escape_markdown
+from core.jobs.record import JobState
 from core.runs.estimate import Estimate, estimate
 from core.runs.preflight import say_consequences
 from core.runs.spec import RunSpec
-from core.runs.store import RunState, RunStore
+from core.runs.store import RunStore
 from core.words import say_duration
 from ui.parts import open_dataset
 
@@ -43,7 +44,7 @@ def show_cost(spec: RunSpec, runs: int = 1) -> None:
         runs: how many there are.
     """
     asked = f"cost {spec.model_dump_json(include=COSTLY)}"
-    training = any(record.state == RunState.RUNNING for record in RunStore().list())
+    training = any(record.state == JobState.RUNNING for record in RunStore().list())
     wanted = not training or st.session_state.get(asked, False)
     try:
         # A refusal must not reach what is measured: that is kept by what costs something alone.

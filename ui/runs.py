@@ -16,12 +16,13 @@ from core.errors import DamageError, GeneCanvasError, InputError
 from core.escape import escape_markdown
 from core.home import home
 from core.jobs.launch import ensure_workers
+from core.jobs.record import JobState
 from core.jobs.schedule import Expected, expect
 from core.plots.runs import confusion_matrix, learning_curves
 from core.runs.doctor import list_again, reopen, unlisted_runs
 from core.runs.result import headline, load_predictions, load_result
 from core.runs.spec import RunSpec
-from core.runs.store import RunRecord, RunState, RunStore, bytes_of, read_log
+from core.runs.store import RunRecord, RunStore, bytes_of, read_log
 from core.runs.study import class_labels
 from ui.beside import show_side_by_side
 from ui.parts import (
@@ -119,7 +120,7 @@ def show_queue() -> None:
         expected = expect(records, datetime.now(UTC), len(devices()))
         listed = sorted(
             (record for record in records if record.id in expected),
-            key=lambda record: (record.state != RunState.RUNNING, record.place),
+            key=lambda record: (record.state != JobState.RUNNING, record.place),
         )
         ensure_workers()
         table = pd.DataFrame(
@@ -128,7 +129,7 @@ def show_queue() -> None:
                     "run": record.name,
                     "id": record.id[:6],
                     "state": str(record.state),
-                    "device": record.device if record.state == RunState.RUNNING else None,
+                    "device": record.device if record.state == JobState.RUNNING else None,
                     "done": record.done / max(record.total, 1),
                     "starts": say_time(expected[record.id].start),
                     "ends": say_time(expected[record.id].end),
@@ -136,7 +137,7 @@ def show_queue() -> None:
                 for record in listed
             ]
         )
-        waiting = sum(record.state == RunState.QUEUED for record in listed)
+        waiting = sum(record.state == JobState.QUEUED for record in listed)
         st.markdown(f"**Queue**: {waiting} waiting{say_end(listed, expected)}. {SAFE}")
         event = st.dataframe(
             table, hide_index=True, key="queue", on_select="rerun", selection_mode="single-row",
@@ -144,7 +145,7 @@ def show_queue() -> None:
             column_config={"done": st.column_config.ProgressColumn("done", format="percent")},
         )  # fmt: skip
         rows = [row for row in event["selection"]["rows"] if row < len(listed)]
-        if rows and listed[rows[0]].state == RunState.QUEUED:
+        if rows and listed[rows[0]].state == JobState.QUEUED:
             chosen = listed[rows[0]].id
             act(f"Train {chosen[:6]} first", store.move_first, chosen, key="first")
 
@@ -188,7 +189,7 @@ def watch_study(study: str) -> None:
             for record in records
         ]
         failed = sum(record.state.resumable for record in records)
-        paused = all(record.state == RunState.PAUSED for record in left)
+        paused = all(record.state == JobState.PAUSED for record in left)
         name, ended = escape_markdown(study), len(records) - len(left)
         text = f"**{name}**: {ended} of {len(records)} runs have ended"
         text += f", {failed} of them without a result" if failed else ""
@@ -221,12 +222,12 @@ def watch(run: str, live: bool) -> None:
         if live and record.state.finished:
             st.rerun()
         st.markdown(f"{BADGES[record.state]} **{escape_markdown(record.name)}** · `{record.id}`")
-        if record.state == RunState.QUEUED:
+        if record.state == JobState.QUEUED:
             st.progress(0.0, f"Number {store.position(run)} in the queue. {SAFE}")
             ensure_workers()
-        elif record.state == RunState.PAUSED:
+        elif record.state == JobState.PAUSED:
             st.progress(0.0, "Its study is paused.")
-        elif record.state == RunState.RUNNING:
+        elif record.state == JobState.RUNNING:
             text = f"{escape_markdown(record.message.capitalize())}. {SAFE}"
             st.progress(min(record.done / max(record.total, 1), 1.0), text)
         version = see_epochs(run) if live else store.events_version(run)
@@ -244,7 +245,7 @@ def show_stops(store: RunStore, record: RunRecord, epochs: int) -> None:
     with st.container(horizontal=True):
         act("Cancel", store.cancel, record.id, key="cancel")
         one_fold = record.spec.split.kind == "holdout"
-        if record.state == RunState.RUNNING and one_fold and epochs:
+        if record.state == JobState.RUNNING and one_fold and epochs:
             asked = store.requests(record.id).enough
             kept = "best epoch" if record.spec.training.keep == "best" else "weights it has then"
             act(
@@ -330,7 +331,7 @@ def name_classes(key: str, _spec: RunSpec) -> list[str]:
 def show_ended(record: RunRecord) -> None:
     """The result of a finished run, or why there is none and what to do."""
     store = RunStore()
-    if record.state == RunState.DONE:
+    if record.state == JobState.DONE:
         try:
             show_result(record)
         except DamageError as error:
@@ -338,7 +339,7 @@ def show_ended(record: RunRecord) -> None:
             act("Prepare it for being made again", reopen, record.id, key="reopen",
                 help="What is damaged is set aside; then the run can be resumed.")  # fmt: skip
     else:
-        show = st.info if record.state == RunState.CANCELLED else st.error
+        show = st.info if record.state == JobState.CANCELLED else st.error
         reason, _, log = (record.reason or "").partition("\n")
         show(escape_markdown(reason))
         if log:

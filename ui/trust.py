@@ -11,11 +11,12 @@ from core.explain.measures import MEASURES, Evidence, Light
 from core.explain.methods import METHODS, Recipe
 from core.glossary import define
 from core.jobs.launch import ensure_workers
+from core.jobs.record import JobState
 from core.plots.explain import randomisation_steps, removal_curves
 from core.runs.explain import RunAttribution, measure_run_skill
 from core.runs.explaining import explanation_state
 from core.runs.result import load_result
-from core.runs.store import RunRecord, RunState, RunStore
+from core.runs.store import RunRecord, RunStore
 from core.runs.trust import (
     TrustCard,
     load_evidence,
@@ -166,7 +167,7 @@ def offer_planted(record: RunRecord, recipe: Recipe) -> None:
             request_planted(record.id, open_dataset(record.spec.cohort.dataset))
             ensure_workers()
             st.rerun()
-    elif state != RunState.DONE:
+    elif state != JobState.DONE:
         _say_state(state)
     else:
         recipe = planted_recipe(recipe)
@@ -176,12 +177,12 @@ def offer_planted(record: RunRecord, recipe: Recipe) -> None:
         )  # fmt: skip
 
 
-def _find_state(run: str) -> RunState | None:
+def _find_state(run: str) -> JobState | None:
     """A run's state; None for a run that was never asked for or was deleted."""
     return next((record.state for record in RunStore().list() if record.id == run), None)
 
 
-def _say_state(state: RunState) -> None:
+def _say_state(state: JobState) -> None:
     st.caption(
         f"The control is {state}: see it on the page Train. Its light comes when it is done."
     )

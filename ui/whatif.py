@@ -12,6 +12,7 @@ from core.escape import escape_markdown
 from core.explain.methods import METHODS, Recipe
 from core.images.references import list_references, read_gene_sets, reference_file
 from core.jobs.launch import ensure_workers
+from core.jobs.record import JobState
 from core.models.backbones import BACKBONES
 from core.plots.whatif import drop_curves, recall_changes
 from core.runs.explain import class_genes
@@ -19,7 +20,7 @@ from core.runs.explaining import explanation_state
 from core.runs.preflight import preflight_apart
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
-from core.runs.store import RunRecord, RunState, RunStore
+from core.runs.store import RunRecord, RunStore
 from core.runs.whatif import (
     compare_to_parent,
     describe_difference,
@@ -251,17 +252,17 @@ def show_family(record: RunRecord) -> None:
             words = describe_difference(parent.spec, record.spec, parent.id)
             st.markdown(f"##### What if: {escape_markdown(words)}")
             _open(parent, f"← Parent run: {escape_markdown(parent.spec.title())}")
-            if record.state == parent.state == RunState.DONE:
+            if record.state == parent.state == JobState.DONE:
                 show_effect(parent, record)
     if children:
         with st.expander(f"{len(children)} what-ifs of this run", expanded=True):
             for child in reversed(children):
                 words = describe_difference(record.spec, child.spec, record.id)
                 found = str(child.state)
-                if child.state == RunState.DONE:
+                if child.state == JobState.DONE:
                     found = f"{load_result(child.id).metrics['accuracy']:.1%} right"
                 _open(child, f"{escape_markdown(words[:1].upper() + words[1:])} · {found} →")
-            if record.state == RunState.DONE:
+            if record.state == JobState.DONE:
                 show_series(record, children)
 
 

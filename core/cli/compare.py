@@ -19,11 +19,12 @@ from core.data.store import add_dataset
 from core.errors import InputError
 from core.evaluation.metrics import METRICS
 from core.jobs.launch import ensure_workers
+from core.jobs.record import JobState
 from core.models.baselines import BASELINES
 from core.runs.outcome import compute_baselines
 from core.runs.preflight import preflight
 from core.runs.spec import RunSpec
-from core.runs.store import RunRecord, RunState, RunStore
+from core.runs.store import RunRecord, RunStore
 from core.runs.study_file import read_study
 
 
@@ -109,10 +110,10 @@ def train_study(options: argparse.Namespace) -> int:
     runs = list(dict.fromkeys(record.id for record, _ in submitted))
     say(f"{study.name}: {len(runs)} runs, {sum(new for _, new in submitted)} of them new")
     records = _follow_all(store, runs)
-    failed = [record for record in records if record.state != RunState.DONE]
+    failed = [record for record in records if record.state != JobState.DONE]
     for record in failed:
         say(f"error: run {record.id} {record.state}: {record.reason}")
-    done = [record.id for record in records if record.state == RunState.DONE]
+    done = [record.id for record in records if record.state == JobState.DONE]
     if not done:
         return 1
     document, text = _describe_comparison(options, done)
@@ -133,7 +134,7 @@ def _follow_all(store: RunStore, runs: list[str]) -> list[RunRecord]:
         for run in [run for run in left if records[run].state.finished]:
             left.remove(run)
             say(f"run {run} {records[run].state}, {len(left)} left: {records[run].name}")
-        if any(records[run].state == RunState.QUEUED for run in left):
+        if any(records[run].state == JobState.QUEUED for run in left):
             ensure_workers()
         if left:
             time.sleep(0.5)

@@ -21,10 +21,11 @@ from core.compare.gap import explain_gap
 from core.data.store import add_dataset
 from core.errors import DamageError, InputError
 from core.jobs.launch import ensure_workers
+from core.jobs.record import JobState
 from core.runs.preflight import preflight
 from core.runs.result import headline, load_result
 from core.runs.spec import PRESETS, RunSpec
-from core.runs.store import RunRecord, RunState, RunStore
+from core.runs.store import RunRecord, RunStore
 
 
 def add_commands(commands: Any) -> None:
@@ -81,11 +82,11 @@ def follow(options: argparse.Namespace, store: RunStore, run: str) -> int:
         if line != shown:
             say(f"run {run} {line}")
             shown = line
-        if record.state == RunState.QUEUED:
+        if record.state == JobState.QUEUED:
             ensure_workers()
         time.sleep(0.5)
         store.reconcile()
-    if record.state != RunState.DONE:
+    if record.state != JobState.DONE:
         say(f"error: run {run} {record.state}: {record.reason}")
         if options.json:
             print(json.dumps(describe_run(record), indent=1))
@@ -111,7 +112,7 @@ def describe_run(record: RunRecord) -> dict[str, Any]:
         "study": record.study,
         "spec": record.spec.model_dump(mode="json"),
     }
-    if record.state == RunState.DONE:
+    if record.state == JobState.DONE:
         try:
             result = load_result(record.id).model_dump(mode="json", exclude={"files"})
             said = {"headline": headline(record.id), "why_below": explain_gap(record.id)}

@@ -6,8 +6,9 @@ from typing import Any
 from core.cli.options import add_command, add_group
 from core.cli.output import give
 from core.cli.run import describe_run, follow, say_result
+from core.jobs.record import JobState
 from core.runs.doctor import unlisted_runs
-from core.runs.store import RunState, RunStore
+from core.runs.store import RunStore
 
 
 def add_commands(commands: Any) -> None:
@@ -52,7 +53,7 @@ def show_run(options: argparse.Namespace) -> int:
     store.reconcile()
     record = store.find(options.run)
     text = f"run {record.id} {record.state}: {record.reason or record.message}"
-    if record.state == RunState.DONE:
+    if record.state == JobState.DONE:
         text = f"run {record.id}: {say_result(record.id)}\n\n{record.spec.to_yaml()}"
     return give(options, describe_run(record), text)
 

@@ -22,6 +22,7 @@ from core.files import UNREADABLE, read_json
 from core.home import RUN_ID, home, run_folder
 from core.images.references import REFERENCE_ID
 from core.jobs.job import Lane
+from core.jobs.record import JobState
 from core.runs.fitted import load_fitted
 from core.runs.result import (
     check_kept,
@@ -30,7 +31,7 @@ from core.runs.result import (
     load_spec,
     result_path,
 )
-from core.runs.store import RunRecord, RunState, RunStore
+from core.runs.store import RunRecord, RunStore
 from core.runs.training import TrainJob, drop_checkpoints
 from core.scratch import clean_scratch
 
@@ -99,7 +100,7 @@ def unlisted_runs() -> list[str]:
     return sorted(run for run in folders if RUN_ID.fullmatch(run) and run not in listed)
 
 
-def list_again(run: str) -> RunState:
+def list_again(run: str) -> JobState:
     """Put a run that the list has lost back, as its folder has it; returns its state.
 
     Raises InputError when its specification is damaged.
@@ -112,11 +113,11 @@ def list_again(run: str) -> RunState:
         created = datetime.fromisoformat(listing["created"])
     except UNREADABLE:
         name, parent, study, created = spec.title(), None, None, written
-    state, reason, finished = RunState.DONE, None, written
+    state, reason, finished = JobState.DONE, None, written
     if result_path(run).exists():
         finished = datetime.fromtimestamp(result_path(run).stat().st_mtime, UTC)
     else:
-        state = RunState.FAILED
+        state = JobState.FAILED
         reason = "The list of runs was lost before this one had ended. It can be resumed."
     store = RunStore()
     store.adopt(
@@ -126,7 +127,7 @@ def list_again(run: str) -> RunState:
             total=1, message="", parent=parent, study=study, device=None, slot=0,
         )
     )  # fmt: skip
-    if state == RunState.DONE:
+    if state == JobState.DONE:
         with suppress(InputError):
             for number in range(len(load_result(run).folds)):
                 for row in load_fitted(run, number).history:
@@ -249,7 +250,7 @@ def _examine_runs(repair: bool) -> Iterator[Finding]:
         return  # that is a finding of its own
     for record in records:
         thing = f"Run {record.id}"
-        damage = damage_of(record.id) if record.state == RunState.DONE else None
+        damage = damage_of(record.id) if record.state == JobState.DONE else None
         if damage is not None:
             remedy = reopen(record.id) if repair else "--repair lets it be resumed"
             yield Finding(thing, damage, remedy, mended=repair)

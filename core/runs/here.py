@@ -12,11 +12,11 @@ from core.data.store import add_dataset, content_hash
 from core.errors import InputError
 from core.home import run_folder
 from core.jobs.launch import ensure_workers, find
-from core.jobs.record import write_listing
+from core.jobs.record import JobState, write_listing
 from core.lease import Lease
 from core.runs.preflight import preflight
 from core.runs.spec import RunSpec
-from core.runs.store import RunRecord, RunState, RunStore
+from core.runs.store import RunRecord, RunStore
 from core.runs.training import TrainJob
 
 Say = Callable[[float, str], None]
@@ -94,7 +94,7 @@ def train_here(spec: RunSpec, say: Say) -> str:
         lease.release()
     record = RunRecord(
         id=spec.id, kind=job.kind, lane=job.lane, place=0, name=spec.title(), job=job,
-        state=RunState.DONE, reason=None, created=datetime.now(UTC), started=None,
+        state=JobState.DONE, reason=None, created=datetime.now(UTC), started=None,
         finished=datetime.now(UTC), done=1, total=1, message="", parent=None, study=None,
         device=None, slot=0,
     )  # fmt: skip
@@ -125,11 +125,11 @@ def wait_for(run: str, say: Say) -> str:
     """
     store = RunStore()
     while not (record := store.get(run)).state.finished:
-        if record.state == RunState.QUEUED:
+        if record.state == JobState.QUEUED:
             ensure_workers()
         say(record.done / record.total, record.message or str(record.state))
         time.sleep(0.2)
         store.reconcile()
-    if record.state != RunState.DONE:
+    if record.state != JobState.DONE:
         raise InputError(f"Run {run} {record.state}: {record.reason}")
     return run

@@ -10,13 +10,10 @@ from core.data.store import delete_dataset
 from core.errors import InputError
 from core.home import run_folder
 from core.jobs import record as jobs
-from core.jobs.record import DamagedJob, JobRecord, JobState
+from core.jobs.record import JobRecord
 from core.jobs.store import JobStore
 from core.runs.spec import RunSpec
 from core.runs.training import TrainJob
-
-RunState = JobState
-DamagedRun = DamagedJob
 
 
 class RunRecord(JobRecord):

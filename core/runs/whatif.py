@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict
 from core.data.cohort import Cohort
 from core.errors import InputError
 from core.evaluation.differences import LEVEL, mcnemar, say_verdict
+from core.jobs.record import JobState
 from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
-from core.runs.store import RunRecord, RunState
+from core.runs.store import RunRecord
 
 DROPPED = (10, 50, 100, 500)
 """Genes that a series of what-ifs leaves out."""
@@ -165,7 +166,7 @@ def read_drop_series(parent: RunRecord, children: Sequence[RunRecord]) -> pd.Dat
         for kind in ("top", "random")
         for n in DROPPED
     }
-    done = [child for child in children if child.state == RunState.DONE]
+    done = [child for child in children if child.state == JobState.DONE]
     rows = [(*places[child.name], child.id) for child in done if child.name in places]
     curves = dict.fromkeys((cls, kind) for cls, kind, _, _ in rows)
     rows += [(cls, kind, 0, parent.id) for cls, kind in curves]
