@@ -241,7 +241,8 @@ class FittedModel:
                 "out."
             )
         training = prepared.transform(samples.x[fold.train], samples.genes)
-        targets, against = samples.y[positions], None
+        numbers = np.searchsorted(self.classes, samples.labels)
+        targets, against = numbers[positions], None
         if recipe.against is not None:
             against = np.full(len(positions), self.classes.index(recipe.against))
         if recipe.towards is not None:
@@ -256,7 +257,7 @@ class FittedModel:
             x=prepared.transform(samples.x[positions], samples.genes),
             targets=targets,
             baseline=_find_baselines(
-                recipe, prepared.mean, training, samples.y[fold.train], targets, against
+                recipe, prepared.mean, training, numbers[fold.train], targets, against
             ),
             background=training[rng.permutation(len(training))[:BACKGROUND]],
             device=device,
