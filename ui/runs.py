@@ -23,7 +23,7 @@ from core.runs.doctor import list_again, reopen, unlisted_runs
 from core.runs.result import headline, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore, bytes_of, read_log
-from core.runs.study import class_labels
+from core.runs.study import take_targets
 from ui.beside import show_side_by_side
 from ui.parts import (
     decimals,
@@ -325,7 +325,7 @@ def show_epochs(record: RunRecord, epochs: Epochs, live: bool) -> None:
 def name_classes(key: str, _spec: RunSpec) -> list[str]:
     """The classes of a run's samples, sorted; kept, because a live view asks every second."""
     data = _spec.cohort.select(open_dataset(_spec.cohort.dataset))
-    return np.unique(class_labels(_spec, data)).tolist()
+    return take_targets(_spec, data)[1].outputs
 
 
 def show_ended(record: RunRecord) -> None:

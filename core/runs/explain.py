@@ -22,7 +22,7 @@ from core.models.backbones import REGION_CELLS
 from core.runs.fitted import load_fitted
 from core.runs.result import load_predictions, load_result, load_spec
 from core.runs.spec import RunSpec
-from core.runs.study import class_labels
+from core.runs.study import take_targets
 
 OPTIONAL = ("maps", "completeness", "sets", "set_names")
 """Arrays that only some methods have."""
@@ -259,13 +259,15 @@ def describe_regions(spec: RunSpec, recipe: Recipe, maps: np.ndarray, layout: Ge
 
 
 def gene_expression(run: str, data: AnnData, gene: str) -> pd.DataFrame:
-    """log2 expression of a gene in a finished run's samples: sample, class, log2_expression.
+    """log2 expression of a gene in a finished run's samples: sample, class, value, log2_expression.
+
+    The value is the class's number, or of a regression the target's.
 
     Taken through the first fold's preparation whose image has the gene; raises InputError when
     none has it.
     """
     spec = load_spec(run)
-    data = spec.cohort.select(data)
+    data, targets = take_targets(spec, spec.cohort.select(data))
     for number in range(len(load_result(run).folds)):
         prepared = load_fitted(run, number).preprocessor
         column = np.flatnonzero(prepared.genes == gene)
@@ -274,7 +276,8 @@ def gene_expression(run: str, data: AnnData, gene: str) -> pd.DataFrame:
             return pd.DataFrame(
                 {
                     "sample": data.obs_names,
-                    "class": class_labels(spec, data),
+                    "class": targets.labels,
+                    "value": targets.y,
                     "log2_expression": values,
                 }
             )

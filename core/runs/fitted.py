@@ -31,6 +31,7 @@ from core.runs.result import check_kept, describe_damage, load_result, load_spec
 from core.runs.spec import RunSpec
 from core.runs.study import Samples, find_fold
 from core.training.splits import Fold
+from core.training.tasks import TASKS
 
 if TYPE_CHECKING:
     import torch
@@ -56,17 +57,18 @@ class FittedModel:
     train: np.ndarray = field(repr=False)
     """Ids of the samples that the network learned from."""
     validation: np.ndarray = field(repr=False)
-    """Ids of those that decided the temperature and, with `keep: best`, the epoch."""
+    """Ids of those that decided the temperature (of classes) and, with `keep: best`, the epoch."""
     test: np.ndarray = field(repr=False)
     """Ids of those that nothing fitted has seen."""
-    temperature: float
-    """What class scores are divided by, so that probabilities are as often right as they say."""
+    scale: dict[str, float]
+    """What turns the network's answers into those that people read: `temperature`, by which class
+    scores are divided; of a regression `mean` and `sd` of the training samples."""
     history: list[dict[str, Any]] = field(repr=False)
     """Measurements of each epoch."""
     kept_epoch: int
     """From 1: the epoch whose weights were kept."""
     baselines: dict[str, np.ndarray] = field(repr=False)
-    """Baseline model -> (test samples, classes) probabilities, fitted on train and validation."""
+    """Baseline model -> (test samples, outputs) answers, fitted on train and validation."""
     learned_from: list[dict[str, Any]] | None = field(repr=False)
     """What the network has learned from, as `core.runs.leaks.Learned`; None in folds from before
     that was recorded."""
@@ -84,7 +86,7 @@ class FittedModel:
 
     @cached_property
     def classes(self) -> list[str]:
-        """In the order of the network's scores."""
+        """What the network's scores are of, in their order; of a regression the target alone."""
         return load_result(self.run).classes
 
     @cached_property
@@ -157,26 +159,27 @@ class FittedModel:
     def predict(
         self, data: AnnData, *, absent: Absent = "refuse", device: torch.device | None = None
     ) -> pd.DataFrame:
-        """Calibrated class probabilities, as the run's own predictions are.
+        """Calibrated class probabilities, or values, as the run's own predictions are.
 
         Args:
             data, absent: as in `prepare`.
             device: where to compute; by default on the first device.
 
         Returns:
-            A row a sample (its id is the index) and a column a class; each row adds up to 1.
+            A row a sample (its id is the index) and a column a class; each row adds up to 1. Of a
+            regression one column, in the target's unit.
 
         Raises:
             InputError: as `prepare` does, and where files of the fold are missing or damaged.
         """
-        from core.training.calibration import apply_temperature
         from core.training.device import choose_device
-        from core.training.loop import predict_proba
+        from core.training.loop import predict
 
-        x = self.prepare(data, absent=absent)
-        proba = predict_proba(self.network, self.imager, x, device or choose_device())
-        proba = apply_temperature(proba, self.temperature)
-        return pd.DataFrame(proba, index=data.obs_names.astype(str), columns=self.classes)
+        x, task = self.prepare(data, absent=absent), TASKS[self.spec.task]
+        device = device or choose_device()
+        answers = predict(self.network, self.imager, x, device, task.objective)
+        answers = task.decode(answers, self.scale)
+        return pd.DataFrame(answers, index=data.obs_names.astype(str), columns=self.classes)
 
     def features(
         self, data: AnnData, *, absent: Absent = "refuse", device: torch.device | None = None
@@ -284,7 +287,7 @@ def load_fitted(run: str, fold: int) -> FittedModel:
             run=run,
             fold=int(fold),
             **{part: np.array(ids, dtype=str) for part, ids in record["parts"].items()},
-            temperature=record.get("temperature", 1.0),
+            scale=TASKS[load_result(run).task].read_scale(record),
             history=record["history"],
             kept_epoch=record["best_epoch"] if "best_epoch" in record else record["kept_epoch"],
             baselines={name: np.array(proba, float) for name, proba in record["plain"].items()},
