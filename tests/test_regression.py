@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from core.runs.here import train_here
 from scipy import stats
 from sklearn.metrics import mean_absolute_error, r2_score
 
@@ -22,7 +23,6 @@ from core.home import run_folder
 from core.runs.explain import class_genes, load_attribution
 from core.runs.explaining import collect_evidence, explain_run
 from core.runs.fitted import load_fitted
-from core.runs.here import train_here
 from core.runs.outcome import keep_measures, load_outcome
 from core.runs.result import headline, load_predictions, load_result
 from core.runs.spec import RunSpec

@@ -2,13 +2,11 @@
 
 import os
 import shutil
-import signal
 import socket
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -34,6 +32,7 @@ from core.runs.result import headline, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore, read_log
 from core.runs.training import TrainJob
+from tests.workers import end_of, kill, start_worker, train_queue, wait_until
 
 TINY = {
     "cohort": {"label": "tumour_type", "group": "patient"},
@@ -54,26 +53,11 @@ def make_spec(dataset: str, **parts: dict) -> RunSpec:
     return RunSpec.parse({**TINY, **merged})
 
 
-def start_worker() -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "core.jobs.worker"],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdin=subprocess.DEVNULL,
-    )
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 200) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-
-
 def test_a_queue_is_trained_and_the_worker_ends(dataset: str) -> None:
     store = RunStore()
     runs = [store.submit(make_spec(dataset, split={"test_size": s}))[0].id for s in (0.3, 0.4)]
     workers = [start_worker(), start_worker()]
-    assert [worker.wait(120) for worker in workers] == [0, 0]
+    assert [end_of(worker) for worker in workers] == [0, 0]
     for run in runs:
         record, result = store.get(run), load_result(run)
         assert record.state == JobState.DONE, record.reason
@@ -96,7 +80,7 @@ def test_a_queue_is_trained_and_the_worker_ends(dataset: str) -> None:
 def test_k_folds_hold_every_sample_out_once(dataset: str) -> None:
     store = RunStore()
     run = store.submit(make_spec(dataset, split={"kind": "kfold", "folds": 3}))[0].id
-    assert start_worker().wait(120) == 0
+    train_queue()
     predictions = load_predictions(run)
     assert len(predictions) == predictions["sample"].nunique() == 90
     assert len(load_result(run).folds) == 3
@@ -113,18 +97,17 @@ def test_a_killed_run_is_queued_again_and_ends_with_the_same_numbers(dataset: st
     run = store.submit(spec)[0].id
     worker = start_worker()
     wait_until(lambda: len(store.epochs(run)) >= 2)
-    worker.kill()
-    worker.wait()
+    kill(worker)
     store.reconcile()
     assert store.get(run).state == JobState.QUEUED
-    assert start_worker().wait(120) == 0
+    train_queue()
     resumed = load_predictions(run)
     assert store.get(run).state == JobState.DONE
     assert "epoch 1 of 6" not in read_log(run).partition("worker")[2].rpartition("worker")[2]
 
     store.delete(run)
     store.submit(spec)
-    assert start_worker().wait(120) == 0
+    train_queue()
     undisturbed = load_predictions(run)
     numbers = [name for name in resumed if name.startswith("p_")]
     assert np.array_equal(resumed[numbers], undisturbed[numbers])
@@ -133,17 +116,16 @@ def test_a_killed_run_is_queued_again_and_ends_with_the_same_numbers(dataset: st
 def test_a_child_goes_on_from_its_checkpoint_when_its_parent_is_gone(dataset: str) -> None:
     store = RunStore()
     parent = store.submit(make_spec(dataset))[0].id
-    assert start_worker().wait(120) == 0
+    train_queue()
     weights = {"weights": f"run:{parent}"}
     child = store.submit(make_spec(dataset, network=weights, training={"epochs": 6}))[0].id
     with pytest.raises(InputError, match=f"Run {parent} is needed by .*{child} .queued."):
         store.delete(parent)
     worker = start_worker()
     wait_until(lambda: len(store.epochs(child)) >= 2)
-    worker.kill()
-    worker.wait()
+    kill(worker)
     shutil.rmtree(run_folder(parent))
-    assert start_worker().wait(120) == 0
+    train_queue()
     assert store.get(child).state == JobState.DONE, store.get(child).reason
     assert parent in load_result(child).weights
     store.delete(parent)  # what is done needs it no more
@@ -152,7 +134,7 @@ def test_a_child_goes_on_from_its_checkpoint_when_its_parent_is_gone(dataset: st
     store.delete(child)
     store.submit(make_spec(dataset))
     store.submit(make_spec(dataset, network=weights, training={"epochs": 6}))
-    assert start_worker().wait(120) == 0
+    train_queue()
     numbers = [name for name in resumed if name.startswith("p_")]
     assert np.array_equal(resumed[numbers], load_predictions(child)[numbers])
 
@@ -166,8 +148,7 @@ def test_a_server_without_pages_goes_on_with_what_a_killed_worker_left(
     waiting = store.submit(make_spec(dataset, split={"test_size": 0.4}))[0].id
     worker = start_worker()
     wait_until(lambda: len(store.epochs(run)) >= 1)
-    worker.kill()
-    worker.wait()
+    kill(worker)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -195,7 +176,7 @@ def test_a_locked_store_ends_no_training(dataset: str, home: Path) -> None:
         lock.execute("BEGIN IMMEDIATE")
         wait_until(lambda: (run_folder(run) / "result.json").exists())
         lock.execute("COMMIT")
-    assert worker.wait(120) == 0
+    assert end_of(worker) == 0
     assert store.get(run).state == JobState.DONE, store.get(run).reason
     assert store.epochs(run)["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
 
@@ -204,9 +185,7 @@ def test_a_checkpoint_that_finds_no_room_ends_no_training(dataset: str) -> None:
     """Files of at most 4 MB: room for the network, none for a checkpoint, which is larger."""
     store = RunStore()
     run = store.submit(make_spec(dataset))[0].id
-    limited = f"ulimit -f 4096; exec {sys.executable} -m core.jobs.worker"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    assert subprocess.run(["bash", "-c", limited], env=environment, check=False).returncode == 0
+    assert end_of(start_worker(largest_file=4 * 2**20)) == 0
     assert store.get(run).state == JobState.DONE, store.get(run).reason
 
 
@@ -224,8 +203,8 @@ def test_a_running_run_is_cancelled_and_a_stopped_worker_says_so(dataset: str) -
     store.delete(cancelled)
     assert not run_folder(cancelled).exists()
     wait_until(lambda: len(store.epochs(stopped)) >= 1)
-    worker.send_signal(signal.SIGTERM)
-    assert worker.wait(30) == 0
+    worker.terminate()
+    assert end_of(worker) == 0
     assert store.get(stopped).state == JobState.CANCELLED
     assert "told to stop" in store.get(stopped).reason
 
@@ -234,7 +213,7 @@ def test_a_run_that_fails_says_why_and_the_next_one_is_trained(dataset: str) -> 
     store = RunStore()
     missing = store.submit(make_spec(dataset, network={"weights": "file:/nowhere/net.pth"}))[0].id
     good = store.submit(make_spec(dataset))[0].id
-    assert start_worker().wait(120) == 0
+    train_queue()
     assert store.get(missing).state == JobState.FAILED
     assert "/nowhere/net.pth" in store.get(missing).reason
     assert store.get(good).state == JobState.DONE
@@ -244,14 +223,12 @@ def test_a_full_disk_fails_the_run_and_it_resumes_when_there_is_room(dataset: st
     """Files of at most 1 MB: room for the store, none for a checkpoint."""
     store = RunStore()
     run = store.submit(make_spec(dataset))[0].id
-    limited = f"ulimit -f 1024; exec {sys.executable} -m core.jobs.worker"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    assert subprocess.run(["bash", "-c", limited], env=environment, check=False).returncode == 0
+    assert end_of(start_worker(largest_file=1 * 2**20)) == 0
     assert store.get(run).state == JobState.FAILED
     assert "Is the disk full? It can be resumed" in store.get(run).reason
     assert not list(run_folder(run).rglob(".*"))
     store.resume(run)
-    assert start_worker().wait(120) == 0
+    train_queue()
     assert store.get(run).state == JobState.DONE
 
 
@@ -261,7 +238,7 @@ def test_a_training_that_is_ended_by_hand_is_tested_and_says_so(dataset: str) ->
     worker = start_worker()
     wait_until(lambda: len(store.epochs(run)) >= 1)
     store.stop_early(run)
-    assert worker.wait(60) == 0
+    assert end_of(worker) == 0
     assert store.get(run).state == JobState.DONE, store.get(run).reason
     epochs = len(store.epochs(run))
     assert epochs < 900
@@ -354,7 +331,7 @@ def test_explaining_gives_every_class_its_genes(dataset: str) -> None:
     run = store.submit(make_spec(dataset))[0].id
     with pytest.raises(InputError, match="has no result yet"):
         explain_run(run, Recipe("integrated_gradients"), lambda *_: None)
-    assert start_worker().wait(120) == 0
+    train_queue()
     assert explanation_state(run, Recipe("integrated_gradients")).state == "missing"
     seen: list[tuple[int, int]] = []
     explain_run(run, Recipe("integrated_gradients"), lambda *step: seen.append(step))

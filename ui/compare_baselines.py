@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.escape import escape_markdown
+from core.glossary import define
 from core.runs.fitting import baselines_state, request_baselines
 from core.runs.outcome import missing_baselines
 from core.runs.result import load_result
@@ -21,7 +22,8 @@ def show_request(runs: list[str], missing: int) -> None:
     text, button = st.columns([3, 1], vertical_alignment="center")
     text.caption(
         f"More baseline models can stand beside these runs: {titles}. They take some seconds for "
-        "each split, in a process of their own, and are then saved."
+        "each split, in a process of their own, and are then saved.",
+        help=define("baseline model"),
     )
     if button.button("Fit baseline models", key="fit"):
         request_baselines(runs)

@@ -7,6 +7,7 @@ from core.escape import escape_markdown
 from core.explain.genes import compare_with_plain
 from core.explain.markers import check_markers, load_markers, match_type
 from core.explain.rankings import top_count
+from core.glossary import define
 from core.plots.explain import volcano
 from core.training.tasks import Task
 from ui.forms import ask_number
@@ -79,9 +80,11 @@ def show_statistics(table: pd.DataFrame, name: str, cls: str, task: Task) -> Non
                     "Logistic rank", format="%.0f", help="Place in the order of the weights' sizes."
                 ),
                 "rank": "Rank", "gene": "Gene", "log2fc": st.column_config.NumberColumn(
-                    "log2 FC", format="%.2f"),
+                    "log2 FC", format="%.2f", help=define("log2 fold change")),
                 "score": st.column_config.NumberColumn("Score", format="%.3g"),
-                "fdr": st.column_config.NumberColumn("FDR", format="%.2g"),
+                "fdr": st.column_config.NumberColumn(
+                    "FDR", format="%.2g", help=define("false discovery rate (FDR)")
+                ),
                 "auroc": st.column_config.NumberColumn("AUROC", format="%.2f"),
             },
         )  # fmt: skip

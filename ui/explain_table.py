@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.explain.links import gene_links
+from core.glossary import define
 from ui.explain import GENE
 
 
@@ -48,7 +49,8 @@ def show_table(table: pd.DataFrame, search: str, key: str) -> list[str]:
         "tied": number("Tied", width=55, help="So many genes share this rank."),
         "gene": st.column_config.TextColumn("Gene"),
         "score": number(
-            "Score", format="%.3g", help="Mean attribution over the class's held-out samples."
+            "Score", format="%.3g",
+            help=f"Mean over the class's held-out samples. {define('attribution')}",
         ),
         "sd": number("± SD", format="%.2g", help="SD of the score over these samples."),
         "selected": number(
@@ -66,14 +68,14 @@ def show_table(table: pd.DataFrame, search: str, key: str) -> list[str]:
             "In class", help="Whether expression in the class is higher or lower than outside."
         ),
         "log2fc": number(
-            "log2 FC", format="%.2f", help="log2 fold change: mean in the class minus elsewhere."
-        ),
-        "correlation": number(
-            "Correlation", format="%.2f", help="Pearson's, of expression with the target."
+            "log2 FC", format="%.2f", help=define("log2 fold change")
         ),
         "fdr": number(
             "FDR", format="%.2g",
-            help="Welch t test, or test of the correlation; Benjamini-Hochberg.",
+            help=f"Of a Welch t test. {define('false discovery rate (FDR)')}",
+        ),
+        "correlation": number(
+            "Correlation", format="%.2f", help="Pearson's, of expression with the target."
         ),
         "auroc": number(
             "AUROC", format="%.2f",

@@ -11,6 +11,7 @@ from core.data.prepare import PreparationSpec
 from core.data.store import DatasetRecord
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown
+from core.glossary import define
 from core.home import weights_folder
 from core.images.layouts import LAYOUTS
 from core.models.backbones import BACKBONES, Backbone
@@ -174,7 +175,7 @@ def ask_custom(record: DatasetRecord, choices: Choices, common: dict[str, Any]) 
         st.markdown("##### Network")
         network = ask_network()
     with split_column:
-        st.markdown("##### Split and gene-images")
+        st.markdown("##### Split and gene-images", help=define("split"))
         split = ask_split(record)
         layout = ask_layout(record, network["image_size"])
         genes = ask_genes(record, choices.preparation.genes)
@@ -183,7 +184,7 @@ def ask_custom(record: DatasetRecord, choices: Choices, common: dict[str, Any]) 
             default=choices.preparation.scaling,
         )  # fmt: skip
     with training_column:
-        st.markdown("##### Training")
+        st.markdown("##### Training", help=define("fine-tuning"))
         training = ask_training()
         seed = ask_field(RunSpec, "seed", key="seed")
     return RunSpec.parse(

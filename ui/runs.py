@@ -51,7 +51,7 @@ def show_runs() -> None:
     st.subheader("Runs")
     show_damaged(store)
     if not records:
-        st.caption("No run yet. Choose settings above and press Start training.")
+        st.caption("No run yet.")
         return
     if waits(records):
         with st.container():

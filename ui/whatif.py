@@ -10,6 +10,7 @@ import streamlit as st
 from core.errors import InputError
 from core.escape import escape_markdown
 from core.explain.methods import METHODS, Recipe
+from core.glossary import define
 from core.images.references import list_references, read_gene_sets, reference_file
 from core.jobs.launch import ensure_workers
 from core.jobs.record import JobState
@@ -51,6 +52,7 @@ def show_whatif(record: RunRecord) -> None:
     with st.expander("What if …", icon=":material/alt_route:"), errors():
         question = st.selectbox(
             "What if it were trained", _questions(record), key="what if", placeholder="choose",
+            help=define("what-if"),
         )  # fmt: skip
         children = QUESTIONS[question](record)
         if not children:

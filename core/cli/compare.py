@@ -18,10 +18,12 @@ from core.compare.comparison import compare_runs
 from core.data.store import add_dataset
 from core.errors import InputError
 from core.evaluation.metrics import METRICS
+from core.jobs.here import do_here
 from core.jobs.launch import ensure_workers
 from core.jobs.record import JobState
-from core.runs.outcome import compute_baselines
+from core.runs.fitting import baselines_job
 from core.runs.preflight import preflight
+from core.runs.result import load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore
 from core.runs.study_file import read_study
@@ -65,7 +67,9 @@ def _describe_comparison(
 ) -> tuple[dict[str, Any], str]:
     """The comparison of finished runs as a document, and as text for a person."""
     if options.baselines:
-        compute_baselines(runs, lambda done, total: say(f"baseline models: {done} of {total}"))
+        for run in runs:
+            load_result(run)
+        do_here(baselines_job(runs), lambda _, text: say(f"baseline models: {text}"))
     comparison = compare_runs(runs, options.metric)
     metric, task = METRICS[comparison.metric], TASKS[comparison.task]
     lines = [comparison.headline, ""]

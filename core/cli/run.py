@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from core.cli.output import give, say
 from core.compare.gap import explain_gap
 from core.data.store import add_dataset
 from core.errors import DamageError, InputError
-from core.jobs.launch import ensure_workers
+from core.jobs.here import wait_for
 from core.jobs.record import JobState
 from core.runs.preflight import preflight
 from core.runs.result import headline, load_result
@@ -84,15 +83,15 @@ def run(options: argparse.Namespace) -> int:
 def follow(options: argparse.Namespace, store: RunStore, run: str) -> int:
     """Show a run's progress until it ends, then its result."""
     shown = ""
-    while not (record := store.get(run)).state.finished:
-        line = f"{record.state}: {record.message}" if record.message else str(record.state)
-        if line != shown:
-            say(f"run {run} {line}")
-            shown = line
-        if record.state == JobState.QUEUED:
-            ensure_workers()
-        time.sleep(0.5)
-        store.reconcile()
+
+    def tell(share: float, text: str) -> None:
+        nonlocal shown
+        if text != shown:
+            say(f"run {run} {text}")
+            shown = text
+
+    wait_for(run, tell)
+    record = store.get(run)
     if record.state != JobState.DONE:
         say(f"error: run {run} {record.state}: {record.reason}")
         if options.json:

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 from anndata import AnnData
 
+from core.data.store import add_dataset, content_hash
 from core.errors import GeneCanvasError, InputError
 from core.home import weights_folder
 from core.images.layout import canvas_side
@@ -44,6 +45,31 @@ def preflight(spec: RunSpec, data: AnnData | None = None) -> None:
 
         start = start_weights(spec, sources[0] if sources else None)
         build_network(spec.network, len(study.classes), seed=spec.seed, start=start)
+
+
+def store_data(spec: RunSpec, data: AnnData, name: str) -> RunSpec:
+    """The specification of a run on `data`, which is checked first and then stored.
+
+    Raises:
+        InputError: the cohort is of another dataset, `data` isn't as `read_dataset` gives it, or
+            the run can't work on it.
+    """
+    if "scale" not in data.uns:
+        raise InputError(
+            "Expected an AnnData that was read by GeneCanvas, got one without uns['scale']. Write "
+            "it with adata.write_h5ad(PATH), and read that file."
+        )
+    dataset, named = content_hash(data), spec.cohort.dataset
+    if named not in (None, dataset):
+        raise InputError(
+            f"The cohort is of dataset {named[:12]}…, the AnnData is {dataset[:12]}…. Leave the "
+            "cohort's dataset out, or give the AnnData that it names."
+        )
+    cohort = spec.cohort.model_copy(update={"dataset": dataset})
+    spec = spec.model_copy(update={"cohort": cohort})
+    preflight(spec, data)
+    add_dataset(data, name)
+    return spec
 
 
 def say_consequences(

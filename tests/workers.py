@@ -1,0 +1,57 @@
+"""Workers that a test may kill: processes of their own, forked where torch is loaded already.
+
+`ensure_workers` starts them as the app does; loading torch takes longer than the trainings here.
+"""
+
+import multiprocessing
+import os
+import resource
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+
+from core.jobs.worker import start
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["core.runs.execute", __name__])
+
+
+def start_worker(largest_file: int | None = None) -> BaseProcess:
+    """A worker of this home's queue; may write files of so many bytes at most."""
+    worker = _context.Process(target=_work, args=(dict(os.environ), largest_file))
+    worker.start()
+    return worker
+
+
+def _work(environment: dict[str, str], largest_file: int | None) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    if largest_file is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    start({})
+
+
+def end_of(worker: BaseProcess) -> int:
+    """The exit code of a worker that has no more work."""
+    worker.join(200)
+    assert worker.exitcode is not None, "it goes on"
+    return worker.exitcode
+
+
+def train_queue() -> None:
+    """Let a worker train all that is queued."""
+    assert end_of(start_worker()) == 0
+
+
+def kill(worker: BaseProcess) -> None:
+    """End a worker as a power cut would."""
+    worker.kill()
+    worker.join()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 200) -> None:
+    """Look again until something has come true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
