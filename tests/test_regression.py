@@ -81,15 +81,27 @@ def train(spec: RunSpec) -> str:
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The dataset, in a home of this module's own."""
-    before = os.environ.get("GENECANVAS_HOME")
-    os.environ["GENECANVAS_HOME"] = str(tmp_path_factory.mktemp("home"))
-    yield add_dataset(simulate(), "doses").id
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home that all tests of this module share."""
+    folder, before = tmp_path_factory.mktemp("home"), os.environ.get("GENECANVAS_HOME")
+    os.environ["GENECANVAS_HOME"] = str(folder)
+    yield folder
     if before is None:
         del os.environ["GENECANVAS_HOME"]
     else:
         os.environ["GENECANVAS_HOME"] = before
+
+
+@pytest.fixture(autouse=True)
+def home(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That home, in place of one of each test's own."""
+    monkeypatch.setenv("GENECANVAS_HOME", str(place))
+    return place
+
+
+@pytest.fixture(scope="module")
+def dataset(place: Path) -> str:
+    return add_dataset(simulate(), "doses").id
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +281,7 @@ def test_runs_of_two_tasks_are_never_in_one_table(run: str, dataset: str) -> Non
     classes = train(ask(dataset, "type", task="classification"))
     with pytest.raises(InputError, match="Runs of different tasks have no score in common"):
         compare_runs([run, classes])
-    with pytest.raises(InputError, match="Unknown metric 'accuracy'. Known: r2"):
+    with pytest.raises(InputError, match=r"Unknown metric 'accuracy'\. Known: r2"):
         compare_runs([run], "accuracy")
     other = train(ask(dataset, split={"kind": "kfold", "folds": 3}, training={"epochs": 1}))
     comparison = compare_runs([run, other])

@@ -28,6 +28,7 @@ from core.explain.methods import Recipe
 from core.files import UNREADABLE
 from core.images.layout import GeneLayout
 from core.runs.result import check_kept, describe_damage, load_result, load_spec, read_kept
+from core.runs.source import LAYOUT, PREPROCESSOR, Source, source_of
 from core.runs.spec import RunSpec
 from core.runs.study import Samples, find_fold
 from core.training.splits import Fold
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     import torch
 
     from core.explain.case import Case
-    from core.images.imager import GeneImager
+    from core.images.painter import Painter
     from core.models.network import GeneImageNetwork
     from core.models.weights import RunWeights
 
@@ -90,27 +91,27 @@ class FittedModel:
         return load_result(self.run).classes
 
     @cached_property
+    def source(self) -> Source:
+        """What makes images out of samples."""
+        try:
+            return source_of(self.spec).load(lambda name: check_kept(self.run, self._name(name)))
+        except ValueError:
+            raise describe_damage(self.run, self._name(LAYOUT)) from None
+
+    @cached_property
     def preprocessor(self) -> Preprocessor:
         """From expression as it was measured to one value in [0, 1] a gene."""
-        return Preprocessor.load(check_kept(self.run, self._name("preprocessor.npz")))
+        return Preprocessor.load(check_kept(self.run, self._name(PREPROCESSOR)))
 
     @cached_property
     def layout(self) -> GeneLayout:
         """Where each gene stands on the image."""
-        return GeneLayout.load(check_kept(self.run, self._name("layout.npz")))
+        return GeneLayout.load(check_kept(self.run, self._name(LAYOUT)))
 
     @cached_property
-    def imager(self) -> GeneImager:
-        """From prepared expression (batch, genes) to images (batch, 3, size, size)."""
-        from core.images.imager import GeneImager
-
-        prepared = self.preprocessor
-        if not np.array_equal(self.layout.genes, prepared.genes):
-            raise describe_damage(self.run, self._name("layout.npz"))
-        network = self.spec.network
-        return GeneImager(
-            self.layout, network.image_size, network.channels, prepared.mean, prepared.unit_sd
-        )
+    def imager(self) -> Painter:
+        """From prepared rows, such as expression (batch, genes), to images (batch, 3, size, size)."""
+        return self.source.painter(self.spec.network)
 
     @cached_property
     def network(self) -> GeneImageNetwork:

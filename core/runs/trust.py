@@ -29,7 +29,7 @@ from core.files import UNREADABLE, read_json, write_atomic, write_json
 from core.home import run_folder
 from core.runs.explain import beat_chance, class_genes, read_evidence
 from core.runs.explaining import explanation_state
-from core.runs.leaks import find_sources
+from core.runs.leaks import find_starts
 from core.runs.result import load_result, load_spec, result_path
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore
@@ -68,7 +68,7 @@ def request_permuted(run: str) -> RunRecord:
     Raises InputError when it starts from a run that has learned these permuted labels.
     """
     spec = permuted_labels(load_spec(run))
-    find_sources(spec, open_study(spec))
+    find_starts(spec, open_study(spec))
     return RunStore().submit(spec, f"Permuted labels of {run[:6]}", parent=run)[0]
 
 
