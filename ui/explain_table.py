@@ -72,7 +72,8 @@ def show_table(table: pd.DataFrame, search: str, key: str) -> list[str]:
         ),
         "fdr": number(
             "FDR", format="%.2g",
-            help=f"Of a Welch t test, or of the correlation. {define('false discovery rate (FDR)')}",
+            help="Of a Welch t test, or of the correlation. "
+            + define("false discovery rate (FDR)"),
         ),
         "correlation": number(
             "Correlation", format="%.2f", help="Pearson's, of expression with the target."

@@ -74,7 +74,7 @@ def attribute_run(
         parts.append((positions, prepared, *found))
         groups.append(case.set_names)
         fitting = fitted.locate(study).fitting
-        x, y = prepared.transform(study.x[fitting], study.genes), study.y[fitting]
+        x, y = fitted.source.transform(study)[fitting], study.y[fitting]
         weights.append(linear_weights(task, x, y, len(study.classes), spec.seed))
 
     genes = np.unique(np.concatenate([prepared.genes for _, prepared, _, _ in parts]))

@@ -110,7 +110,7 @@ class FittedModel:
 
     @cached_property
     def imager(self) -> Painter:
-        """From prepared rows, such as expression (batch, genes), to images (batch, 3, size, size)."""
+        """From prepared rows, such as (batch, genes), to images (batch, 3, size, size)."""
         return self.source.painter(self.spec.network)
 
     @cached_property
@@ -234,14 +234,14 @@ class FittedModel:
         """
         from core.explain.case import Case
 
-        fold, prepared = self.locate(samples), self.preprocessor
+        fold, prepared, x = self.locate(samples), self.preprocessor, self.source.transform(samples)
         if seen := np.isin(positions, fold.fitting).sum():
             raise InputError(
                 f"{seen} of the {len(positions)} samples are among those that fold "
                 f"{self.fold + 1} of run {self.run} was fitted on. Explain samples that it held "
                 "out."
             )
-        training = prepared.transform(samples.x[fold.train], samples.genes)
+        training = x[fold.train]
         numbers = np.searchsorted(self.classes, samples.labels)
         targets, against = numbers[positions], None
         if recipe.against is not None:
@@ -255,7 +255,7 @@ class FittedModel:
             network=self.network,
             untrained=self.untrained(self.spec.seed + 1),
             imager=self.imager,
-            x=prepared.transform(samples.x[positions], samples.genes),
+            x=x[positions],
             targets=targets,
             baseline=_find_baselines(
                 recipe, prepared.mean, training, numbers[fold.train], targets, against

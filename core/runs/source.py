@@ -42,7 +42,7 @@ class Source(Protocol):
 
     @classmethod
     def load(cls, find: Find) -> Source:
-        """Read what `save` wrote; raises DamageError, or ValueError where parts don't fit together."""
+        """Read what `save` wrote; raises DamageError, or ValueError where parts don't fit."""
 
     def save(self, folder: Path) -> None:
         """Write everything to a fold's folder."""

@@ -25,8 +25,9 @@ class FrozenPart:
     """The frozen stages of a network with the imager before them, and a cache of what they give.
 
     The key of an entry is a SHA-256 over the rows that go in (which dataset, fold, preparation and
-    augmentation decide), the tensors of the painter, such as the layout, the image size, the frozen tensors, the
-    shapes that are kept of them, the number format, the kind of device and torch's version.
+    augmentation decide), the tensors of the painter (such as the layout's), the image size, the
+    frozen tensors, the shapes that are kept of them, the number format, the kind of device and
+    torch's version.
     """
 
     def __init__(
