@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
+from core.models.tuned import LOGISTIC, RIDGE, TunedLinear
 from core.records import Registry
 
 
@@ -30,6 +31,8 @@ class Baseline:
     """Makes the untrained model from a seed and the number of samples in the smallest class."""
     in_every_run: bool = False
     """Whether each run computes it; the others are computed when a comparison asks for them."""
+    keeps_patients_together: bool = False
+    """Whether it is told the samples' patients, as it divides them into inner folds."""
     version: int = 1
     """Raised when it predicts otherwise."""
 
@@ -38,6 +41,15 @@ def _build_logistic_regression(seed: int, smallest: int) -> ClassifierMixin:
     """Ridge-penalised; 0.1 was near the best on real cohorts of 30 and of 1 024 genes."""
     model = LogisticRegression(C=0.1, max_iter=2000, random_state=seed)
     return make_pipeline(StandardScaler(), model)
+
+
+def _build_tuned_linear(seed: int, smallest: int) -> ClassifierMixin:
+    """Whichever is better on inner folds, with its best penalty."""
+    return TunedLinear((LOGISTIC, RIDGE), seed)
+
+
+def _build_ridge_regression(seed: int, smallest: int) -> ClassifierMixin:
+    return TunedLinear((RIDGE,), seed)
 
 
 def _build_linear_svm(seed: int, smallest: int) -> ClassifierMixin:
@@ -88,6 +100,21 @@ BASELINES: Registry[Baseline] = Registry(
             in_every_run=True,
         ),
         Baseline(
+            name="tuned_linear",
+            title="Tuned linear model",
+            help="Logistic or ridge regression, whichever is better on inner folds of the training "
+            "samples, with the penalty that is best there.",
+            build=_build_tuned_linear,
+            keeps_patients_together=True,
+        ),
+        Baseline(
+            name="ridge_regression",
+            title="Ridge regression",
+            help="A linear model of each class's indicator; the penalty is chosen on inner folds.",
+            build=_build_ridge_regression,
+            keeps_patients_together=True,
+        ),
+        Baseline(
             name="linear_svm",
             title="Linear SVM",
             help="The widest margin between each two classes.",
@@ -128,16 +155,19 @@ def fit_predict_proba(
     x_test: np.ndarray,
     classes: int,
     seed: int,
+    patients: np.ndarray | None = None,
 ) -> np.ndarray:
     """Fit a baseline on (n, genes) training samples; returns (n_test, classes) probabilities.
 
-    Class numbers run from 0 to `classes` - 1; one that no training sample has gets probability 0.
+    `patients` (n,) are the training samples'; without them each sample counts as one. Class
+    numbers run from 0 to `classes` - 1; one that no training sample has gets probability 0.
     Computed on one thread, so that the numbers don't depend on how many there are.
     """
     smallest = int(np.unique(y_train, return_counts=True)[1].min())
     model = BASELINES[name].build(seed, smallest)
+    groups = {"groups": patients} if BASELINES[name].keeps_patients_together else {}
     proba = np.zeros((len(x_test), classes))
     with threadpool_limits(1):
-        model.fit(x_train, y_train)
+        model.fit(x_train, y_train, **groups)
         proba[:, model.classes_] = model.predict_proba(x_test)
     return proba

@@ -198,6 +198,7 @@ def _run_fold(
         baseline.name: task.predict_baseline(
             baseline.name, x[fold.fitting], study.y[fold.fitting], x[fold.test],
             len(study.classes), spec.seed,
+            None if study.patients is None else study.patients[fold.fitting],
         )
         for baseline in task.baselines
         if baseline.in_every_run

@@ -240,10 +240,11 @@ def compute_baselines(runs: list[str], progress: Callable[[int, int], None]) -> 
                 continue
             probabilities = [
                 task.predict_baseline(
-                    name, x[fitting], study.y[fitting], x[test], len(study.classes), spec.seed
+                    name, x[fitting], study.y[fitting], x[test], len(study.classes), spec.seed,
+                    None if study.patients is None else study.patients[fitting],
                 )
                 for fitting, test, x in prepared
-            ]
+            ]  # fmt: skip
             for run in wanted:
                 write_array(_baseline_path(run, name), np.concatenate(probabilities))
             done += len(wanted)

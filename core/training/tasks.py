@@ -151,9 +151,10 @@ class Task(ABC):
 
     @abstractmethod
     def predict_baseline(
-        self, name: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, outputs: int, seed: int
-    ) -> np.ndarray:
-        """Fit a baseline model; its answers to the test samples."""
+        self, name: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, outputs: int, seed: int,
+        patients: np.ndarray | None,
+    ) -> np.ndarray:  # fmt: skip
+        """Fit a baseline model on samples x of these patients; its answers to the test samples."""
 
     def score(self, y: np.ndarray, answers: np.ndarray) -> dict[str, float]:
         """All metrics."""
@@ -256,10 +257,11 @@ class Classification(Task):
         return apply_temperature(answers, scale["temperature"])
 
     def predict_baseline(
-        self, name: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, outputs: int, seed: int
-    ) -> np.ndarray:
+        self, name: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, outputs: int, seed: int,
+        patients: np.ndarray | None,
+    ) -> np.ndarray:  # fmt: skip
         """Class probabilities."""
-        return fit_predict_proba(name, x, y, x_test, outputs, seed)
+        return fit_predict_proba(name, x, y, x_test, outputs, seed, patients)
 
     def tabulate(
         self, y: np.ndarray, answers: np.ndarray, reference: np.ndarray, outputs: Sequence[str]
@@ -461,8 +463,9 @@ class Regression(Task):
         return scale["mean"] + scale["sd"] * answers
 
     def predict_baseline(
-        self, name: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, outputs: int, seed: int
-    ) -> np.ndarray:
+        self, name: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, outputs: int, seed: int,
+        patients: np.ndarray | None,
+    ) -> np.ndarray:  # fmt: skip
         """Values in the target's unit."""
         return fit_predict_values(name, x, y, x_test, seed)
 

@@ -1,0 +1,78 @@
+"""Baseline models beside each other over repeated splits: accuracy and log loss.
+
+    python -m benchmarks.baselines EXPRESSION SAMPLES --label tumour_type --group patient \
+        --where sample_type=tumour --splits 6 --training 120
+
+Patients are on one side of a split. Several label columns make one class of each combination.
+Differences from logistic regression with a fixed penalty are tested over the splits
+(Nadeau and Bengio 2003). Say `--training` to learn from that many samples only.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import log_loss
+from sklearn.model_selection import StratifiedGroupKFold
+
+from core.data.cohort import Cohort
+from core.data.prepare import PreparationSpec, Preprocessor
+from core.data.read import read_dataset
+from core.evaluation.differences import corrected_t
+from core.models.baselines import fit_predict_proba
+
+MODELS = ("logistic_regression", "ridge_regression", "tuned_linear", "linear_svm")
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("expression", type=Path)
+    parser.add_argument("samples", type=Path)
+    parser.add_argument("--label", nargs="+", required=True)
+    parser.add_argument("--group", required=True)
+    parser.add_argument("--where", default="")
+    parser.add_argument("--splits", type=int, default=6)
+    parser.add_argument("--training", type=int)
+    options = parser.parse_args()
+
+    data = read_dataset(options.expression, options.samples)
+    column, _, value = options.where.partition("=")
+    where = {column: [value]} if column else {}
+    cohort = Cohort(label=options.label[0], group=options.group, where=where)
+    data = cohort.select(data)
+    labels = data.obs[options.label].astype(str).agg(" ".join, axis=1)
+    y, patients = np.unique(labels, return_inverse=True)[1], data.obs[options.group].to_numpy()
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in MODELS}
+    ratios = []
+    for seed in range(options.splits):
+        folds = StratifiedGroupKFold(4, shuffle=True, random_state=seed)
+        train, test = next(folds.split(y, y, patients))
+        if options.training:
+            train = np.random.default_rng(seed).permutation(train)[: options.training]
+        known, y_train = np.unique(y[train], return_inverse=True)
+        test = test[np.isin(y[test], known)]
+        y_test = np.searchsorted(known, y[test])
+        ratios.append(len(test) / len(train))
+        genes = data.var_names.to_numpy()
+        prepared = Preprocessor.fit(data.X[train], genes, data.uns["scale"], PreparationSpec())
+        x = prepared.transform(data.X, genes)
+        for name in MODELS:
+            proba = fit_predict_proba(
+                name, x[train], y_train, x[test], len(known), seed, patients[train]
+            )
+            right = (proba.argmax(axis=1) == y_test).mean()
+            loss = log_loss(y_test, proba, labels=range(len(known)))
+            found[name].append((right, loss))
+    plain = np.array(found[MODELS[0]])[:, 0]
+    for name, scores in found.items():
+        table = np.array(scores)
+        gap = corrected_t(table[:, 0] - plain, float(np.mean(ratios)))
+        print(
+            f"{name:20} accuracy {table[:, 0].mean():.4f}  log loss {table[:, 1].mean():.3f}  "
+            f"points beside {MODELS[0]} {100 * gap.mean:+.2f} (p {gap.p:.2g})"
+        )
+
+
+if __name__ == "__main__":
+    main()
