@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
-from core.runs.here import train_here
 from scipy import stats
 from sklearn.metrics import mean_absolute_error, r2_score
 
@@ -20,6 +19,7 @@ from core.explain.genes import correlate
 from core.explain.methods import Recipe
 from core.files import read_json
 from core.home import run_folder
+from core.jobs.here import do_here
 from core.runs.explain import class_genes, load_attribution
 from core.runs.explaining import collect_evidence, explain_run
 from core.runs.fitted import load_fitted
@@ -28,6 +28,7 @@ from core.runs.result import headline, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from core.runs.study import open_study
+from core.runs.training import TrainJob
 from core.runs.trust import load_evidence, request_planted
 from core.runs.whatif import compare_values, other_seed
 from core.training.tasks import TASKS
@@ -77,7 +78,7 @@ def ask(dataset: str, label: str = "dose", **fields) -> RunSpec:
 
 
 def train(spec: RunSpec) -> str:
-    return train_here(spec, lambda *_: None)
+    return do_here(TrainJob(spec=spec), lambda *_: None)
 
 
 @pytest.fixture(scope="module")
