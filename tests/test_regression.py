@@ -352,7 +352,7 @@ def test_pages_show_it(run: str, tmp_path: Path) -> None:
     explain_run(run, Recipe(), lambda *_: None)
     for view in ("genes", "statistics", "samples", "compare", "trust"):
         app = open_page("explain", run=run, **{"class": "dose"})
-        app.button_group(key="explain view").set_value([view]).run()
+        app.segmented_control(key="explain view").set_value(view).run()
         assert not app.exception, view
         assert not app.error, view
         assert "dose" in words(app)
@@ -362,3 +362,19 @@ def test_pages_show_it(run: str, tmp_path: Path) -> None:
         assert not app.error, view
     assert "Largest errors" in words(app)
     assert read_json(run_folder(run) / "result.json")["task"] == "regression"
+
+
+def test_a_number_is_asked_for_on_the_page_train(dataset: str) -> None:
+    app = open_page("train", dataset=dataset)
+    app.selectbox(key="task").set_value("regression").run()
+    app.text_input(key=f"target gene {dataset[:12]}").set_value("g7").run()
+    assert not app.exception
+    assert not app.error
+    [asked] = [code.value for code in app.code if code.value.startswith("cohort:")]
+    spec = RunSpec.from_yaml(asked)
+    assert (spec.task, spec.cohort.label) == ("regression", "gene:g7")
+    app.selectbox(key=f"label {dataset[:12]}").set_value("dose").run()
+    app.text_input(key=f"target gene {dataset[:12]}").set_value("").run()
+    assert not app.exception
+    [asked] = [code.value for code in app.code if code.value.startswith("cohort:")]
+    assert RunSpec.from_yaml(asked).cohort.label == "dose"
