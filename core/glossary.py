@@ -66,14 +66,14 @@ GLOSSARY: dict[str, str] = {
     "permuted labels": "Each sample gets another one's class. What is still right is chance, or a "
     "leak.",
     "preset": "A whole recipe under one name, such as recommended.",
-    "R²": "The share of the variance of a number that predictions explain: 1 is perfect, 0 is as "
-    "good as always naming the mean, and below 0 is worse than that.",
     "region method": "An attribution method that scores regions of the image, such as Grad-CAM. "
     "Genes of one region can't be told apart.",
     "ridge regression": "A linear model of a number whose weights are kept small (Hoerl and "
     "Kennard 1970): the baseline model of a regression.",
     "run": "One training with all its settings, and what came of it. The same question has the "
     "same id, and is never trained twice.",
+    "R²": "The share of the variance of a number that predictions explain: 1 is perfect, 0 is as "
+    "good as always naming the mean, and below 0 is worse than that.",
     "seed": "Where random numbers start: another seed is another split and another training.",
     "setup": "Runs that are equal apart from their seed.",
     "significant at 5 %": "A difference that chance alone would bring in fewer than 5 of 100 such "
