@@ -17,8 +17,6 @@ from core.errors import InputError
 from core.evaluation.metrics import VALUE_METRICS
 from core.explain.genes import correlate
 from core.explain.methods import Recipe
-from core.files import read_json
-from core.home import run_folder
 from core.jobs.here import do_here
 from core.runs.explain import class_genes, load_attribution
 from core.runs.explaining import collect_evidence, explain_run
@@ -32,7 +30,6 @@ from core.runs.training import TrainJob
 from core.runs.trust import load_evidence, request_planted
 from core.runs.whatif import compare_values, other_seed
 from core.training.tasks import TASKS
-from tests.pages import charts, open_page, words
 
 SAMPLES, GENES, WITHOUT = 120, 40, 5
 PLANTED = [f"g{k}" for k in range(5)]
@@ -338,44 +335,3 @@ def test_a_trust_card_judges_by_r2(run: str) -> None:
 def test_there_is_no_other_class_to_hold_it_against(run: str, choice: dict) -> None:
     with pytest.raises(InputError, match="there is no other class"):
         explain_run(run, Recipe(**choice), lambda *_: None)
-
-
-def test_pages_show_it(run: str, tmp_path: Path) -> None:
-    app = open_page("train", run=run)
-    assert not app.exception
-    assert not app.error
-    assert headline(run) in words(app)
-    assert charts(app) >= 2
-    scores = next(t.value for t in app.dataframe if "R²" in t.value)
-    assert {"network", "Training mean", "Ridge regression"} <= set(scores.index)
-
-    explain_run(run, Recipe(), lambda *_: None)
-    for view in ("genes", "statistics", "samples", "compare", "trust"):
-        app = open_page("explain", run=run, **{"class": "dose"})
-        app.segmented_control(key="explain view").set_value(view).run()
-        assert not app.exception, view
-        assert all("better than a guess" in error.value for error in app.error), view
-        assert "dose" in words(app)
-    for view in ("scores", "differences", "settings", "cost", "run"):
-        app = open_page("compare", runs=run, view=view)
-        assert not app.exception, view
-        assert [error.value for error in app.error] == [], view
-    assert "Largest errors" in words(app)
-    assert read_json(run_folder(run) / "result.json")["task"] == "regression"
-
-
-def test_a_number_is_asked_for_on_the_page_train(dataset: str) -> None:
-    app = open_page("train", dataset=dataset)
-    app.selectbox(key="task").set_value("regression").run()
-    app.text_input(key=f"target gene {dataset[:12]}").set_value("g7").run()
-    assert not app.exception
-    assert not app.error
-    [asked] = [code.value for code in app.code if code.value.startswith("cohort:")]
-    spec = RunSpec.from_yaml(asked)
-    assert (spec.task, spec.cohort.label) == ("regression", "gene:g7")
-    app.selectbox(key=f"target {dataset[:12]}").set_value("dose").run()
-    app.text_input(key=f"target gene {dataset[:12]}").set_value("").run()
-    assert not app.exception
-    assert app.selectbox(key=f"target {dataset[:12]}").options == ["dose", "rare", "endless"]
-    [asked] = [code.value for code in app.code if code.value.startswith("cohort:")]
-    assert RunSpec.from_yaml(asked).cohort.label == "dose"
