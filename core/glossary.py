@@ -49,6 +49,8 @@ GLOSSARY: dict[str, str] = {
     "ones: would more samples help?",
     "log2 fold change": "Mean log2 expression in the class minus that outside it: 1 is twice as "
     "much, -1 is half.",
+    "mean absolute error (MAE)": "The mean distance between a predicted number and the true one, "
+    "in the number's own unit: 0 is best.",
     "multiple testing": "Of many comparisons some look significant by chance. p values over the "
     "pairs of a table are Holm's, those over genes or gene sets Benjamini and Hochberg's.",
     "overconfident": "Probabilities are higher than the share that is right: of samples called "
@@ -59,21 +61,30 @@ GLOSSARY: dict[str, str] = {
     "parent run": "The run of which a what-if changes one thing.",
     "patient": "Whom samples come from. All samples of a patient stand on one side of a split, "
     "else the score would be too good.",
+    "Pearson correlation": "How well two rows of numbers lie on one line: 1 on a rising one, 0 not "
+    "at all. Predictions that all are too high, or too near to the mean, can still have 1.",
     "permuted labels": "Each sample gets another one's class. What is still right is chance, or a "
     "leak.",
     "preset": "A whole recipe under one name, such as recommended.",
     "region method": "An attribution method that scores regions of the image, such as Grad-CAM. "
     "Genes of one region can't be told apart.",
+    "ridge regression": "A linear model of a number whose weights are kept small (Hoerl and "
+    "Kennard 1970): the baseline model of a regression.",
     "run": "One training with all its settings, and what came of it. The same question has the "
     "same id, and is never trained twice.",
+    "R²": "The share of the variance of a number that predictions explain: 1 is perfect, 0 is as "
+    "good as always naming the mean, and below 0 is worse than that.",
     "seed": "Where random numbers start: another seed is another split and another training.",
     "setup": "Runs that are equal apart from their seed.",
     "significant at 5 %": "A difference that chance alone would bring in fewer than 5 of 100 such "
     "studies. Not significant means that these samples can't tell, not that there is none.",
+    "Spearman correlation": "Pearson's correlation of the ranks: whether higher predictions stand "
+    "for higher values. A few extreme values can't make it.",
     "split": "How samples are divided into training, validation and test samples.",
     "stage": "A part of the network, from the image to the head: early stages see fine detail, "
     "late ones coarse patterns.",
     "study": "Runs that were asked for together and share a name.",
+    "task": "What a run predicts: a class (classification) or a number (regression).",
     "test samples": "Held-out samples on which a finished network is scored, once.",
     "training samples": "Samples from which the network learns.",
     "trust card": "What speaks for and against a gene list: each measure with its limit and a "

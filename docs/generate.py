@@ -13,6 +13,7 @@ from core.glossary import GLOSSARY
 from core.images.layouts import LAYOUTS
 from core.models.backbones import BACKBONES
 from core.models.baselines import BASELINES
+from core.models.value_baselines import VALUE_BASELINES
 from core.runs.spec import PRESETS
 from core.training.augmentations import AUGMENTATIONS
 from core.training.splits import SPLITS
@@ -46,6 +47,7 @@ def catalogue() -> str:
         ("Splits", SPLITS),
         ("Augmentations", AUGMENTATIONS),
         ("Baseline models", BASELINES),
+        ("Baseline models of a regression", VALUE_BASELINES),
         ("Scores", METRICS),
         ("Attribution methods", METHODS),
     ):

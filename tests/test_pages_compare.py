@@ -75,7 +75,7 @@ def test_runs_of_two_datasets_are_not_mixed(dataset: str) -> None:
     app = open_page("compare", runs=run)
     assert not app.exception
     assert len(app.dataframe[0].value) == 1
-    assert app.selectbox(key="question").value == (other, "tumour_type")
+    assert app.selectbox(key="question").value == (other, "tumour_type", "classification")
 
 
 def test_a_grid_with_repeats_and_baseline_models(dataset: str) -> None:

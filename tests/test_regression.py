@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
-from core.runs.here import train_here
 from scipy import stats
 from sklearn.metrics import mean_absolute_error, r2_score
 
@@ -18,8 +17,7 @@ from core.errors import InputError
 from core.evaluation.metrics import VALUE_METRICS
 from core.explain.genes import correlate
 from core.explain.methods import Recipe
-from core.files import read_json
-from core.home import run_folder
+from core.jobs.here import do_here
 from core.runs.explain import class_genes, load_attribution
 from core.runs.explaining import collect_evidence, explain_run
 from core.runs.fitted import load_fitted
@@ -28,10 +26,10 @@ from core.runs.result import headline, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from core.runs.study import open_study
+from core.runs.training import TrainJob
 from core.runs.trust import load_evidence, request_planted
 from core.runs.whatif import compare_values, other_seed
 from core.training.tasks import TASKS
-from tests.pages import charts, open_page, words
 
 SAMPLES, GENES, WITHOUT = 120, 40, 5
 PLANTED = [f"g{k}" for k in range(5)]
@@ -77,7 +75,7 @@ def ask(dataset: str, label: str = "dose", **fields) -> RunSpec:
 
 
 def train(spec: RunSpec) -> str:
-    return train_here(spec, lambda *_: None)
+    return do_here(TrainJob(spec=spec), lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -337,27 +335,3 @@ def test_a_trust_card_judges_by_r2(run: str) -> None:
 def test_there_is_no_other_class_to_hold_it_against(run: str, choice: dict) -> None:
     with pytest.raises(InputError, match="there is no other class"):
         explain_run(run, Recipe(**choice), lambda *_: None)
-
-
-def test_pages_show_it(run: str, tmp_path: Path) -> None:
-    app = open_page("train", run=run)
-    assert not app.exception
-    assert not app.error
-    assert headline(run) in words(app)
-    assert charts(app) >= 2
-    scores = next(t.value for t in app.dataframe if "R²" in t.value)
-    assert {"network", "Training mean", "Ridge regression"} <= set(scores.index)
-
-    explain_run(run, Recipe(), lambda *_: None)
-    for view in ("genes", "statistics", "samples", "compare", "trust"):
-        app = open_page("explain", run=run, **{"class": "dose"})
-        app.button_group(key="explain view").set_value([view]).run()
-        assert not app.exception, view
-        assert not app.error, view
-        assert "dose" in words(app)
-    for view in ("scores", "differences", "settings", "cost", "run"):
-        app = open_page("compare", runs=run, view=view)
-        assert not app.exception, view
-        assert not app.error, view
-    assert "Largest errors" in words(app)
-    assert read_json(run_folder(run) / "result.json")["task"] == "regression"

@@ -266,7 +266,7 @@ def test_damage_to_what_a_run_starts_from_is_said() -> None:
     child = train(from_weights(source, source.id))
     (run_folder(child.id) / "result.json").unlink()
     (run_folder(child.id) / "sources.json").write_text("[{")
-    with pytest.raises(DamageError, match=r"starts\.json, which says what .*Delete the file"):
+    with pytest.raises(DamageError, match=r"sources\.json, which says what .*Delete the file"):
         train(child)
     (run_folder(child.id) / "sources.json").unlink()
     train(child)

@@ -163,7 +163,7 @@ def test_merged_classes_count_as_one_for_both(parent: RunSpec) -> None:
 def test_permuted_labels_are_not_compared_sample_by_sample(parent: RunSpec) -> None:
     before = finish(parent, list("AB"), list("AB"))
     after = finish(permuted_labels(parent), list("AB"), list("AB"))
-    with pytest.raises(InputError, match="no sample keeps its class"):
+    with pytest.raises(InputError, match="no sample keeps its label"):
         compare_to_parent(before, after)
 
 

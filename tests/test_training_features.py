@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import r2_score
+from torch import nn
 
 from core.errors import Cancelled, InputError
 from core.images.imager import GeneImager
@@ -16,6 +18,7 @@ from core.training.augmentations import Known
 from core.training.device import compute_in_parts
 from core.training.features import FrozenPart, make_room, quota
 from core.training.loop import FoldData, predict, train
+from core.training.objectives import Values
 from core.training.spec import TrainingSpec
 from tests.test_training_loop import CPU, Watch
 
@@ -73,6 +76,40 @@ def test_cached_and_uncached_give_the_same_numbers(
         assert losses == pytest.approx(found[0][1], rel=1e-4)
     assert np.array_equal(found[1][0], found[2][0])
     assert len(entries(home)) == files
+
+
+class Tiles(nn.Module):
+    """A painter that knows no genes: rows are small pictures, (batch, 3, 8, 8)."""
+
+    size = 32
+
+    def blank(self) -> torch.Tensor:
+        return torch.zeros(1, 3, 8, 8)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return rows.repeat_interleave(4, 2).repeat_interleave(4, 3)
+
+
+@pytest.mark.parametrize("augmentation", ["none", "flip"])
+def test_images_that_come_of_no_genes_go_through_the_same_loop(
+    augmentation: str, home: Path, tmp_path: Path
+) -> None:
+    """Numbers are predicted: how bright a tile is. Frozen stages keep their features as well."""
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=40).astype(np.float32)
+    rows = (y[:, None, None, None] + 0.1 * rng.normal(size=(40, 3, 8, 8))).astype(np.float32)
+    network = GeneImageNetwork(network_of().spec, 1, seed=0)
+    frozen = FrozenPart(network, Tiles(), "float32") if augmentation == "none" else None
+    spec = TrainingSpec(epochs=2, batch_size=10, precision="float32", augmentation=augmentation)
+    history = train(
+        network, Tiles(), FoldData(rows[:30], y[:30], rows[30:], y[30:], 1), spec, Watch(),
+        learning_rate=0.01, seed=0, device=CPU, checkpoint=tmp_path / "checkpoint.pt",
+        frozen=frozen, objective=Values(),
+    )  # fmt: skip
+    found = predict(network, Tiles(), rows[30:], CPU, Values())
+    assert found.shape == (10, 1)
+    assert history[-1]["validation_r2"] == pytest.approx(r2_score(y[30:], found[:, 0]), abs=1e-3)
+    assert len(entries(home)) == (2 if frozen else 0)
 
 
 def test_everything_that_decides_features_is_in_their_key(home: Path) -> None:

@@ -27,7 +27,8 @@ def show_run(outcomes: list[Outcome]) -> None:
     outcome = by_id[run]
     models = [name for name in outcome.proba if name != outcome.task.floor]
     model = right.selectbox(
-        "Model", models, key=f"model {outcome.task.name}", persist_state="session",
+        "Model", models, persist_state="session",
+        key="model" if outcome.task.has_classes else "model of a number",
         format_func=lambda name: name_model(name, outcome.task),
     )  # fmt: skip
     if not outcome.task.has_classes:

@@ -3,7 +3,9 @@
 import math
 from typing import Any
 
+import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.data.choices import Choices
 from core.data.cohort import GENE
@@ -23,10 +25,10 @@ from core.runs.spec import PRESETS, RunSpec
 from core.training.augmentations import AUGMENTATIONS
 from core.training.spec import TrainingSpec
 from core.training.splits import SPLITS, SplitSpec
-from core.training.tasks import TASKS
+from core.training.tasks import FEWEST_VALUES, TASKS
 from ui.forms import ask_field, ask_genes, ask_record
 from ui.layouts import ask_layout
-from ui.parts import decided, finished_runs, name_run, pick_role, say_samples
+from ui.parts import decided, finished_runs, name_run, open_dataset, pick_role, say_samples
 
 QUICK_NETWORK = "squeezenet1_1"
 
@@ -39,19 +41,16 @@ def ask_samples(record: DatasetRecord) -> tuple[Choices, dict[str, Any]]:
     task_column, label_column, group_column, gene_column = st.columns(4)
     with task_column:
         task = ask_record(TASKS, "Predict", key="task")
-    gene = ""
-    if not TASKS[task].has_classes:
-        gene = gene_column.text_input(
-            "Or a gene", key=f"target gene {record.id[:12]}", placeholder="such as ESR1",
-            help="Its expression is predicted from the other genes; it is left out of the image.",
-        ).strip()  # fmt: skip
-    with label_column:
-        pick_role(record, "label")
+    if TASKS[task].has_classes:
+        with label_column:
+            pick_role(record, "label")
+    else:
+        number = ask_number_column(record, label_column, gene_column)
     with group_column:
         pick_role(record, "group")
     choices = decided(record)
-    if gene:
-        choices = replace_label(choices, f"{GENE}:{gene}")
+    if not TASKS[task].has_classes:
+        choices = choices.changed(label=number)
     if choices.cohort.label is None:
         raise InputError("Choose the column that holds the class, or the number.")
     if TASKS[task].has_classes:
@@ -63,9 +62,32 @@ def ask_samples(record: DatasetRecord) -> tuple[Choices, dict[str, Any]]:
     }
 
 
-def replace_label(choices: Choices, label: str) -> Choices:
-    """The same choices with another label."""
-    return choices.model_copy(update={"cohort": choices.cohort.changed(label=label)})
+def ask_number_column(
+    record: DatasetRecord, column_place: DeltaGenerator, gene_place: DeltaGenerator
+) -> str | None:
+    """The column of the samples that holds the number, or a gene of the matrix."""
+    column = column_place.selectbox(
+        "Number", find_numbers(record.id), index=None, key=f"target {record.id[:12]}",
+        placeholder="choose the column", persist_state="session",
+        help=f"Columns of at least {FEWEST_VALUES} different numbers.",
+    )  # fmt: skip
+    gene = gene_place.text_input(
+        "Or a gene", key=f"target gene {record.id[:12]}", placeholder="such as ESR1",
+        help="Its expression is predicted from the other genes; it is left out of the image.",
+    ).strip()  # fmt: skip
+    return f"{GENE}:{gene}" if gene else column
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def find_numbers(dataset: str) -> list[str]:
+    """Columns of a dataset's samples that may be predicted as a number."""
+    obs = open_dataset(dataset).obs
+    values = {name: pd.to_numeric(obs[name], errors="coerce") for name in obs}
+    return [
+        name
+        for name, found in values.items()
+        if found.nunique() >= FEWEST_VALUES and found.notna().mean() > 0.5
+    ]
 
 
 def ask_quick(record: DatasetRecord, common: dict[str, Any]) -> RunSpec:

@@ -26,6 +26,7 @@ from core.runs.trust import (
     request_planted,
 )
 from core.runs.whatif import permuted_labels
+from core.training.tasks import TASKS
 from ui.explain import describe, show_request
 from ui.parts import open_dataset, show_figure
 
@@ -57,9 +58,11 @@ def say_trust(run: str, found: RunAttribution, recipe: Recipe, cls: str) -> None
             + escape_markdown(data.sentence)
         )
     if skill.light == "red":
+        has_classes = TASKS[load_result(run).task].has_classes
+        what, them = ("the classes", "them") if has_classes else (escape_markdown(cls), "it")
         st.error(
-            "This network does not know the classes better than a guess, so what it looks at says "
-            f"nothing about them. {escape_markdown(skill.sentence)}"
+            f"This network does not know {what} better than a guess, so what it looks at says "
+            f"nothing about {them}. {escape_markdown(skill.sentence)}"
         )
     if explanation_state(run, recipe, evidence=True).state == "done":
         card = load_evidence(run, recipe)

@@ -28,7 +28,7 @@ from core.explain.methods import Recipe
 from core.files import UNREADABLE
 from core.images.layout import GeneLayout
 from core.runs.result import check_kept, describe_damage, load_result, load_spec, read_kept
-from core.runs.source import LAYOUT, PREPROCESSOR, Source, source_of
+from core.runs.source import LAYOUT, Source, source_of
 from core.runs.spec import RunSpec
 from core.runs.study import Samples, find_fold
 from core.training.splits import Fold
@@ -101,7 +101,7 @@ class FittedModel:
     @cached_property
     def preprocessor(self) -> Preprocessor:
         """From expression as it was measured to one value in [0, 1] a gene."""
-        return Preprocessor.load(check_kept(self.run, self._name(PREPROCESSOR)))
+        return self.source.preprocessor
 
     @cached_property
     def layout(self) -> GeneLayout:

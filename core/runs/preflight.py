@@ -16,6 +16,7 @@ from core.runs.estimate import Estimate
 from core.runs.leaks import find_starts, say_start, start_weights
 from core.runs.spec import RunSpec
 from core.runs.study import open_study
+from core.training.tasks import TASKS
 
 FEW_TESTED = 10
 """Held-out samples of a class, below which its recall is a guess."""
@@ -101,18 +102,24 @@ def say_consequences(
         )
     names, tested = np.unique(study.labels[fold.test], return_counts=True)
     few = [f"{name} ({n})" for name, n in zip(names, tested, strict=True) if n < FEW_TESTED]
-    if few:
+    if study.left_out:
+        said.append(
+            f"{study.left_out} samples have no value of {spec.cohort.label} and are left out."
+        )
+    if few and len(study.classes) > 1:
         said.append(
             f"Fewer than {FEW_TESTED} held-out samples of {', '.join(few)}: one of them changes "
             "the class's recall by more than 10 points. Take more folds or a larger test share."
         )
     parameters = record.parameters if cost is None else cost.parameters
     if spec.network.freeze == "nothing" and parameters > MANY_PARAMETERS * len(fold.train):
+        task = TASKS[spec.task]
+        reference = task.baselines[task.reference]
         start = " from random weights" if spec.network.weights == "scratch" else ""
         said.append(
             f"{parameters / 1e6:.0f} million parameters learn from {len(fold.train)} training "
-            f"samples{start}: compare with logistic regression, which every run fits beside it, "
-            "before believing the network."
+            f"samples{start}: compare with {reference.title.lower()}, which every run fits "
+            "beside it, before believing the network."
         )
     if cost is not None and cost.peak_bytes > 0.8 * cost.free_bytes:
         said.append(

@@ -171,9 +171,10 @@ class RunSpec(BaseModel):
     def title(self) -> str:
         """The run in one line, for lists."""
         weights = self.network.weights.partition(":")[0]
+        number = "" if TASKS[self.task].has_classes else f"{self.cohort.label} as a number · "
         return (
-            f"{self.network.backbone} ({weights}) · {self.split.title()} · {self.layout.name} · "
-            f"augmentation {self.training.augmentation} · seed {self.seed}"
+            f"{number}{self.network.backbone} ({weights}) · {self.split.title()} · "
+            f"{self.layout.name} · augmentation {self.training.augmentation} · seed {self.seed}"
         )
 
     def to_yaml(self) -> str:
