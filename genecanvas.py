@@ -44,15 +44,18 @@ from core.home import home
 from core.images.layouts import LAYOUTS, LayoutMethod
 from core.images.placement import ALONG_CURVE, ASSIGNED, SORTED, Embedding, Placement
 from core.images.places import Genes, Places
+from core.jobs.here import do_here, wait_for
 from core.jobs.launch import ensure_workers
+from core.jobs.record import JobState
 from core.models.backbones import BACKBONES, Backbone, Stage
 from core.runs.explain import RunAttribution, class_genes, load_attribution
-from core.runs.explaining import explain_run
+from core.runs.explaining import ExplainJob
 from core.runs.fitted import FittedModel, load_fitted
-from core.runs.here import quick_threads, store_data, train_here, wait_for
+from core.runs.preflight import store_data
 from core.runs.result import RunResult, headline, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
+from core.runs.training import TrainJob
 
 __all__ = [
     "ALONG_CURVE",
@@ -180,15 +183,15 @@ def fit(
     core.errors.InputError: The dataset has no label column 'stage'. Columns: ...
     """
     spec = store_data(spec, adata, name)
-    return Run(train_here(spec, progress or _ignore))
+    return Run(do_here(TrainJob(spec=spec), progress or _ignore))
 
 
-def compare(runs: Sequence[Run], metric: str = "accuracy") -> Comparison:
+def compare(runs: Sequence[Run], metric: str | None = None) -> Comparison:
     """Finished runs side by side, with intervals and tests over patients or splits.
 
     Args:
-        runs: two or more finished runs, or one.
-        metric: a score of `Run.metrics`.
+        runs: two or more finished runs of one task, or one.
+        metric: a score of `Run.metrics`; by default the accuracy, or R².
 
     Returns:
         `headline` (one sentence), `runs`, `differences` (pairs of runs on the same samples, in
@@ -276,7 +279,10 @@ class Run:
         >>> run.wait() == run
         True
         """
-        return Run(wait_for(self.id, progress or _ignore))
+        record = wait_for(self.id, progress or _ignore)
+        if record.state != JobState.DONE:
+            raise InputError(f"Run {self.id} {record.state}: {record.reason}")
+        return self
 
     def explain(
         self,
@@ -299,9 +305,9 @@ class Run:
         >>> list(genes)[:3], genes["class"].nunique()
         (['gene', 'class', 'score'], 5)
         """
-        recipe, say = Recipe(method, **choices), progress or _ignore
-        with quick_threads():
-            explain_run(self.id, recipe, lambda done, total: say(done / total, "samples"))
+        load_result(self.id)
+        recipe = Recipe(method, **choices)
+        do_here(ExplainJob(about=self.id, recipe=recipe), progress or _ignore)
         return Explanation(self.id, recipe)
 
 

@@ -6,7 +6,7 @@ The recommended recipe on the simulated example: a parent run is trained first. 
 one thing is changed that the cached features of the frozen stages outlive (weight decay), and one
 that they don't (the seed, and with it split and augmentation), each asked for when there is no
 worker and again when one is warm; and the run is explained. The clock runs from submitting to the
-result in the store, as a page sees it that looks every 20 ms.
+result in the store, as a page sees it that looks every 20 ms, and that sees to workers each second.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from core.data.store import add_dataset
 from core.devices import devices
 from core.explain.methods import Recipe
 from core.jobs.job import Job, Lane
-from core.jobs.launch import request
+from core.jobs.launch import ensure_workers, request
 from core.jobs.record import JobState
 from core.jobs.store import JobStore
 from core.lease import holder, is_held
@@ -38,10 +38,13 @@ from core.runs.training import TrainJob
 def ask(job: Job) -> tuple[float, float]:
     """Seconds until a job is begun, and until its result stands."""
     started, begun, store = time.perf_counter(), 0.0, JobStore()
-    id = request(job).id
+    id, seen_to = request(job).id, started
     while not (record := store.get(id)).state.finished:
         if record.state == JobState.RUNNING and not begun:
             begun = time.perf_counter() - started
+        if time.perf_counter() - seen_to > 1:
+            ensure_workers()
+            seen_to = time.perf_counter()
         time.sleep(0.02)
     if record.state != JobState.DONE:
         raise SystemExit(f"{record.name}: {record.reason}")

@@ -1,7 +1,7 @@
 """How well attributions find planted genes: a finished run on the simulated data against its truth.
 
-    python -m core simulate --out sim.csv --truth truth.csv
-    python -m core run --data sim.csv --label tumour_type --group patient --split kfold --folds 3
+    genecanvas simulate --out sim.csv --truth truth.csv
+    genecanvas run --data sim.csv --label tumour_type --group patient --split kfold --folds 3
     python -m benchmarks.recovery RUN truth.csv [METHOD ...]
 
 Prints a table of all methods, or of those named: AUROC and precision at k (k planted genes a

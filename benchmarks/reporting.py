@@ -21,7 +21,7 @@ from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.home import run_folder
 from core.jobs.record import JobState
-from core.jobs.worker import StoreReporter, print_to
+from core.jobs.worker import StoreReporter, keep_quiet, print_to
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore, log_path
@@ -55,7 +55,7 @@ def train(spec: RunSpec, title: str) -> None:
     store, clock = RunStore(), Clock()
     store.submit(spec)
     record = store.claim("cpu")
-    reporter = StoreReporter(store, record.id)
+    reporter = StoreReporter(store, record, keep_quiet)
     for name in ("progress", "event", "enough", "cancelled"):
         setattr(reporter, name, clock.time(name, getattr(reporter, name)))
     write, loop.write_atomic = loop.write_atomic, clock.time("checkpoint", loop.write_atomic)

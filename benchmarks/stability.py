@@ -1,7 +1,7 @@
 """How far the top genes of a class are the same after other trainings: runs that differ in seed.
 
-    for SEED in 0 1 2 3 4; do python -m core run … --seed $SEED; done
-    python -m core explain RUN        (each)
+    for SEED in 0 1 2 3 4; do genecanvas run … --seed $SEED; done
+    genecanvas explain RUN        (each)
     python -m benchmarks.stability RUN RUN …
 
 Prints a row a class: how alike the runs' lists of the 50 first genes are (Kuncheva's index and

@@ -103,9 +103,15 @@ def _allow(libc: ctypes.CDLL, ruleset: int, path: Path, rights: int) -> None:
 
 
 def interpreter_files() -> list[Path]:
-    """What Python and its packages read of this system: libraries, processor, time zones."""
+    """What Python and its packages read of this system: libraries, processor, time zones.
+
+    Of packages that lie elsewhere than Python (PYTHONPATH, a cluster's module) those that are
+    loaded, since they import parts of themselves later.
+    """
     system = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache",
               "/usr/share/zoneinfo", "/sys/devices/system/cpu", "/sys/devices/system/node",
               "/proc/cpuinfo", "/proc/meminfo", "/dev/null", "/dev/urandom")  # fmt: skip
     code = (sys.prefix, sys.base_prefix, Path(__file__).parent)
-    return [Path(path) for path in (*system, *code)]
+    loaded = [module for name, module in list(sys.modules.items()) if "." not in name]
+    packages = [path for module in loaded for path in getattr(module, "__path__", ())]
+    return [Path(path) for path in (*system, *code, *packages)]

@@ -14,7 +14,7 @@ class Lease:
 
     POSIX record locks (fcntl.lockf) belong to the process: children don't inherit them, so a lease
     is free the moment its holder is killed. The same rule has a trap: a process that opens and
-    closes the file a second time drops its own lock, so `is_held` must not be asked by the holder.
+    closes the file a second time drops its own lock. So each process knows those that it holds.
     """
 
     def __init__(self, path: Path) -> None:
@@ -22,16 +22,19 @@ class Lease:
         self._file: int | None = None
 
     def acquire(self) -> bool:
-        """Take the lease; False when another process holds it.
+        """Take the lease; False when somebody holds it, here or in another process.
 
         Tries for a tenth of a second, because `is_held` of another process is in the way for a
         moment.
         """
+        if self.path in _own:
+            return False
         self.path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         for _ in range(10):
             if _lock(file, fcntl.LOCK_EX):
                 self._file = file
+                _own.add(self.path)
                 with suppress(OSError):  # on a full disk nobody learns who holds it
                     os.ftruncate(file, 0)
                     os.write(file, f"{platform.node()} {os.getpid()}".encode())
@@ -54,10 +57,17 @@ class Lease:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+            _own.discard(self.path)
+
+
+_own: set[Path] = set()
+"""Paths of the leases that this process holds."""
 
 
 def is_held(path: Path) -> bool:
-    """Whether another process holds the lease at `path`."""
+    """Whether somebody holds the lease at `path`."""
+    if path in _own:
+        return True
     try:
         file = os.open(path, os.O_RDONLY)  # also where nothing may be written
     except FileNotFoundError:

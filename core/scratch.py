@@ -11,9 +11,6 @@ from core.files import FORBIDDEN
 from core.home import home
 from core.lease import Lease, is_held
 
-_mine: set[Path] = set()
-"""Folders of this process, which must not ask for leases of its own."""
-
 
 @contextmanager
 def scratch(parent: Path | None = None) -> Iterator[Path]:
@@ -40,7 +37,6 @@ def scratch(parent: Path | None = None) -> Iterator[Path]:
     folder = Path(name).with_suffix("")
     lease = Lease(Path(name))
     lease.acquire()
-    _mine.add(folder)
     try:
         folder.mkdir(mode=0o700)
         yield folder
@@ -48,13 +44,12 @@ def scratch(parent: Path | None = None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         lease.path.unlink(missing_ok=True)
         lease.release()
-        _mine.discard(folder)
 
 
 def clean_scratch(parent: Path | None = None) -> None:
     """Remove the folders of `scratch` in `parent` whose processes are dead."""
     for folder in (parent or home() / "tmp").glob(".*"):
         lease = folder.with_name(f"{folder.name}.lease")
-        if folder.is_dir() and folder not in _mine and not is_held(lease):
+        if folder.is_dir() and not is_held(lease):
             shutil.rmtree(folder, ignore_errors=True)
             lease.unlink(missing_ok=True)

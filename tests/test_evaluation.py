@@ -8,6 +8,7 @@ from sklearn import metrics as sklearn
 
 from core.evaluation.intervals import Bootstrap, gather, interval, weigh, weigh_by_name
 from core.evaluation.metrics import (
+    CLASS_METRICS,
     METRICS,
     order_by_confusion,
     pool_patients,
@@ -58,7 +59,7 @@ def test_scores_of_a_tiny_case() -> None:
     assert scores["macro_f1"] == pytest.approx((2 / 3 + 4 / 5 + 0) / 3)
     assert scores["brier"] == pytest.approx((4 * 0.06 + 2 * (0.9**2 + 0.8**2 + 0.1**2)) / 6)
     assert scores["calibration_error"] == pytest.approx(0.8 - 4 / 6)
-    assert set(scores) == set(METRICS.names)
+    assert set(scores) == set(CLASS_METRICS.names)
 
 
 @pytest.mark.parametrize("classes", [2, 4])
@@ -78,7 +79,7 @@ def test_weighted_scores_equal_scikit_learn() -> None:
             assert found == pytest.approx(expected, rel=1e-5), name
 
 
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", CLASS_METRICS, ids=lambda metric: metric.name)
 def test_a_sample_of_weight_two_counts_as_two(metric) -> None:
     y, proba = draw(60, 3, seed=2)
     counts = np.random.default_rng(2).integers(0, 3, 60)

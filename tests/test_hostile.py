@@ -2,6 +2,7 @@
 
 import bz2
 import io
+import os
 import subprocess
 import sys
 import tarfile
@@ -267,9 +268,10 @@ def test_files_whose_names_can_not_be_one_here_are_refused(name: str, tmp_path: 
 # --- the process that reads --------------------------------------------------------------------
 
 
-def ask_confined(code: str, *arguments: object) -> str:
+def ask_confined(code: str, *arguments: object, first: str = "") -> str:
     """What a process prints that gives up its files, network and memory, and then runs `code`."""
     before = (
+        f"{first}\n"
         "import sys; from pathlib import Path; from core.confine import *\n"
         "able = give_up_files(interpreter_files(), [Path(sys.argv[1])])\n"
         "alone = give_up_network()\n"
@@ -300,6 +302,21 @@ def test_a_confined_process_reads_and_writes_nothing_else(secret: Path, tmp_path
         pytest.skip("this system can't take files from a process")
     assert said.split() == ["able", *["refused"] * 4]
     assert (place / "mine").exists()
+
+
+def test_a_package_beside_python_can_still_load_its_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where packages are given by PYTHONPATH: many import some of their parts late."""
+    package = tmp_path / "packages" / "lazypackage"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "later.py").write_text("print('loaded')")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(package.parent), os.getcwd()]))
+    place = tmp_path / "place"
+    place.mkdir()
+    said = ask_confined("import lazypackage.later", place, first="import lazypackage")
+    assert said == "loaded\n"
 
 
 def test_a_confined_process_has_no_network(tmp_path: Path) -> None:

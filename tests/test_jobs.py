@@ -23,6 +23,7 @@ from core.home import run_folder
 from core.images.layouts import LayoutSpec
 from core.images.trial import LayoutJob, Trial
 from core.jobs import launch
+from core.jobs.here import do_here
 from core.jobs.job import KINDS, Inputs, Job, Lane, job_class
 from core.jobs.launch import ensure_workers, request
 from core.jobs.record import JobState, Worker, read_log
@@ -264,6 +265,58 @@ def test_a_kind_that_says_so_needs_no_torch(job: Job) -> None:
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
     assert store.get(id).state == JobState.DONE, store.get(id).reason
+
+
+# --- Jobs that the asking process does itself ----------------------------------------------------
+
+
+def test_a_job_done_here_is_listed_and_kept_by_its_lease() -> None:
+    store, job, seen = JobStore(), CountJob(to=3), []
+
+    def look(share: float, text: str) -> None:
+        store.reconcile()
+        record = store.get(job.key)
+        seen.append((record.state, text))
+        assert record.slot >= launch.WORKERS[job.lane], "no worker's place is taken"
+
+    assert do_here(job, look) == job.key
+    assert seen == [(JobState.RUNNING, f"counted {n}") for n in (1, 2, 3)]
+    assert store.get(job.key).state == JobState.DONE
+    assert "counted 3" in read_log(job.folder(job.key))
+    do_here(job, look)
+    assert len(seen) == 3, "the same question, the same job"
+
+
+def test_a_job_done_here_is_cancelled_from_a_page_and_its_process_lives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(CountJob, "patience", 0.0)
+    store, job = JobStore(), CountJob(to=9, wait=0.1)
+    with pytest.raises(InputError, match=r"Counting to 9: cancelled\. Cancelled by the user\."):
+        do_here(job, lambda *_: launch.cancel(job.key))
+    assert store.get(job.key).state == JobState.CANCELLED
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        do_here(job, interrupt)
+    assert store.get(job.key).state == JobState.CANCELLED
+    assert "interrupted" in store.get(job.key).reason
+    do_here(job, lambda *_: None)
+    assert store.get(job.key).state == JobState.DONE
+
+
+def test_a_job_that_a_worker_has_is_waited_for_and_a_dead_process_s_is_done() -> None:
+    store, job = JobStore(), CountJob(to=100, wait=0.01)
+    request(job)
+    wait_until(lambda: store.get(job.key).done > 0)
+    do_here(job, lambda *_: None)
+    assert read_log(job.folder(job.key), 5000).count("worker ") == 1
+    dead = CountJob(to=2)
+    store.begin(dead, Worker("cpu", Lane.INTERACTIVE, launch.WORKERS[Lane.INTERACTIVE]))
+    do_here(dead, lambda *_: None)
+    assert store.get(dead.key).state == JobState.DONE
 
 
 # --- Lanes, order and warm workers ------------------------------------------------------------

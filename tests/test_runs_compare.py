@@ -20,12 +20,12 @@ from core.data.simulate import simulate
 from core.data.store import add_dataset, delete_dataset
 from core.errors import InputError
 from core.evaluation.differences import corrected_t, mcnemar, paired_interval
-from core.evaluation.metrics import METRICS
+from core.evaluation.metrics import CLASS_METRICS
 from core.files import write_json
 from core.home import run_folder
 from core.jobs.record import JobState
 from core.models.baselines import BASELINES
-from core.runs.execute import fit_images
+from core.runs.execute import fit_source
 from core.runs.fitting import baselines_state
 from core.runs.outcome import (
     Outcome,
@@ -118,7 +118,7 @@ def keep_images(run: str) -> None:
     spec = load_outcome(run).spec
     study = open_study(spec)
     for number, fold in enumerate(study.folds):
-        fit_images(spec, study, fold, run_folder(run) / f"folds/{number}")
+        fit_source(spec, study, fold, run_folder(run) / f"folds/{number}")
 
 
 def test_two_runs_on_the_same_samples(dataset: str) -> None:
@@ -174,7 +174,7 @@ def test_the_headline_says_what_can_be_luck(dataset: str) -> None:
     assert "n = 27" in clear
 
 
-@pytest.mark.parametrize("metric", [m.name for m in METRICS if m.has_interval])
+@pytest.mark.parametrize("metric", [m.name for m in CLASS_METRICS if m.has_interval])
 def test_any_score_can_be_compared(metric: str, dataset: str) -> None:
     runs = [finish_run(dataset, 0.2), finish_run(dataset, 0.4, training={"epochs": 3})]
     found = compare_runs(runs, metric)
@@ -495,7 +495,7 @@ def test_kept_measures_are_those_that_would_be_computed(dataset: str) -> None:
 
 def compare_by_each_metric(runs: list[str]) -> list[dict]:
     """All comparisons, without the last digits, in which sums of another order differ."""
-    texts = [compare_runs(runs, metric).model_dump_json() for metric in METRICS.names]
+    texts = [compare_runs(runs, metric).model_dump_json() for metric in CLASS_METRICS.names]
     return [json.loads(text, parse_float=lambda number: round(float(number), 9)) for text in texts]
 
 

@@ -95,7 +95,7 @@ def tiny(home: Path) -> dict:
 def test_a_cost_is_measured_by_training_a_few_batches(tiny: dict) -> None:
     cost = estimate(RunSpec.parse(tiny))
     assert 0 < cost.seconds < 600
-    assert 1e8 < cost.peak_bytes < 1e11
+    assert 1e6 < cost.peak_bytes < 1e11  # of a GPU what the network takes, else the process
     assert cost.parameters > 100_000
     with pytest.raises(InputError, match="no label column"):
         estimate(RunSpec.parse({**tiny, "cohort": {**tiny["cohort"], "label": "grade"}}))

@@ -17,7 +17,7 @@ from core.jobs.record import JobState
 from core.runs.result import RunResult
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore
-from core.runs.study import class_labels, open_study
+from core.runs.study import open_study, take_targets
 from core.runs.whatif import (
     compare_to_parent,
     describe_difference,
@@ -125,7 +125,7 @@ def test_half_of_the_training_tests_the_same_samples(parent: RunSpec) -> None:
 
 
 def labels_of(spec: RunSpec, data: AnnData) -> np.ndarray:
-    return class_labels(spec, spec.cohort.select(data))
+    return take_targets(spec, spec.cohort.select(data))[1].labels
 
 
 def test_merged_and_permuted_labels(parent: RunSpec) -> None:

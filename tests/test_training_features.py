@@ -12,9 +12,10 @@ from core.images.imager import GeneImager
 from core.images.layout import GeneLayout
 from core.models.network import GeneImageNetwork
 from core.models.spec import NetworkSpec
+from core.training.augmentations import Known
 from core.training.device import compute_in_parts
 from core.training.features import FrozenPart, make_room, quota
-from core.training.loop import FoldData, predict_proba, train
+from core.training.loop import FoldData, predict, train
 from core.training.spec import TrainingSpec
 from tests.test_training_loop import CPU, Watch
 
@@ -35,7 +36,7 @@ def network_of(**fields: object) -> GeneImageNetwork:
 def fold() -> FoldData:
     rng = np.random.default_rng(0)
     x, y = rng.random((20, GENES), dtype=np.float32), np.arange(20) % 2
-    return FoldData(x[:14], y[:14], x[14:], y[14:], x.std(0), x.mean(0), 2)
+    return FoldData(x[:14], y[:14], x[14:], y[14:], 2, Known(x.std(0), x.mean(0)))
 
 
 def entries(home: Path) -> list[Path]:
@@ -65,7 +66,7 @@ def test_cached_and_uncached_give_the_same_numbers(
             network, imager, fold(), spec, Watch(), learning_rate=0.01, seed=0, device=CPU,
             checkpoint=tmp_path / f"{attempt}.pt", variants=variants, frozen=frozen,
         )  # fmt: skip
-        proba = predict_proba(network, imager, fold().x_validation, CPU)
+        proba = predict(network, imager, fold().x_validation, CPU)
         found.append((proba, [row["train_loss"] for row in history]))
     for values, losses in found[1:]:
         assert values == pytest.approx(found[0][0], rel=1e-4, abs=1e-6)

@@ -10,16 +10,16 @@ from torch import nn
 
 from core.data.prepare import Reads
 from core.errors import Cancelled
-from core.training.augmentations import AUGMENTATIONS
+from core.training.augmentations import AUGMENTATIONS, Known
 from core.training.loop import (
     DivergedError,
     EnoughEpochs,
     FoldData,
-    classification_loss,
     draw_order,
-    predict_proba,
+    predict,
     train,
 )
+from core.training.objectives import classification_loss
 from core.training.spec import TrainingSpec
 
 CPU = torch.device("cpu")
@@ -74,8 +74,11 @@ def fold() -> FoldData:
     (x, y), (x_validation, y_validation) = planted(61, 1), planted(30, 2)
     counts = (1000 * x).round()
     return FoldData(
-        x, y, x_validation, y_validation, x.std(0), x.mean(0), CLASSES, x.std(0) / 3,
-        Reads(counts, 1e6 / counts.sum(1, keepdims=True), *np.float32([0, 0, 20])),
+        x, y, x_validation, y_validation, CLASSES,
+        Known(
+            x.std(0), x.mean(0), x.std(0) / 3,
+            Reads(counts, 1e6 / counts.sum(1, keepdims=True), *np.float32([0, 0, 20])),
+        ),
     )  # fmt: skip
 
 
@@ -99,7 +102,7 @@ def run(
 
 
 def validation_loss(network: nn.Module, fold: FoldData) -> float:
-    proba = predict_proba(network, Painter(), fold.x_validation, CPU)
+    proba = predict(network, Painter(), fold.x_validation, CPU)
     return -np.log(proba[np.arange(len(proba)), fold.y_validation]).mean()
 
 
@@ -113,7 +116,7 @@ def test_every_augmentation_trains(name: str, fold: FoldData, tmp_path: Path) ->
 def test_an_epochs_scores_are_scikit_learns(fold: FoldData, tmp_path: Path) -> None:
     network, history = run(fold, tmp_path, epochs=1)
     y = fold.y_validation
-    predicted = predict_proba(network, Painter(), fold.x_validation, CPU).argmax(axis=1)
+    predicted = predict(network, Painter(), fold.x_validation, CPU).argmax(axis=1)
     confusion = confusion_matrix(y, predicted, labels=range(CLASSES))
     assert history[0]["validation_confusion"] == confusion.tolist()
     assert history[0]["validation_accuracy"] == pytest.approx(np.mean(predicted == y))
@@ -125,7 +128,7 @@ def test_it_learns_planted_genes(fold: FoldData, tmp_path: Path) -> None:
     """Twelve other seeds gave .955 and more: no processor's last bits come near .9."""
     network, _ = run(fold, tmp_path, epochs=25, augmentation="none")
     x, y = planted(200, 3)
-    proba = predict_proba(network, Painter(), x, CPU)
+    proba = predict(network, Painter(), x, CPU)
     assert proba.sum(axis=1) == pytest.approx(1)
     assert (proba.argmax(1) == y).mean() > 0.9
 
@@ -295,7 +298,7 @@ def test_every_answer_to_imbalance_trains(fields: dict, fold: FoldData, tmp_path
     rare = FoldData(**{**vars(fold), "x_train": fold.x_train[few], "y_train": fold.y_train[few]})
     network, _ = run(rare, tmp_path, epochs=25, augmentation="none", **fields)
     x, y = planted(100, 3)
-    assert (predict_proba(network, Painter(), x, CPU).argmax(1) == y).mean() > 0.8
+    assert (predict(network, Painter(), x, CPU).argmax(1) == y).mean() > 0.8
 
 
 def test_versions_drawn_once_return_after_their_turn(fold: FoldData, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_the_result_holds_calibration_before_and_after(dataset: str) -> None:
 
 def test_the_result_holds_the_memory_that_was_needed(dataset: str) -> None:
     _, result = train_run(dataset)
-    assert 10**8 < result.peak_bytes < 10**11
+    assert 10**6 < result.peak_bytes < 10**11  # of a GPU what the network takes
 
 
 @pytest.mark.parametrize("name", PRESETS.names)

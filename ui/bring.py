@@ -1,4 +1,4 @@
-"""Bringing data: the example, one's own file with a preview before it is kept, public datasets."""
+"""Bringing data: the example, one's own file with a preview before it is stored, public ones."""
 
 from pathlib import Path
 from typing import Any

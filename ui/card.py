@@ -14,6 +14,7 @@ from core.data.similarity import map_neighbours, map_samples
 from core.data.store import DatasetRecord
 from core.errors import InputError
 from core.escape import escape_markdown
+from core.glossary import define
 from core.plots.data import class_sizes, missing_by_class, sample_map, value_ranges
 from ui.bring import show_corner, show_notes
 from ui.forms import WORDS
@@ -75,7 +76,9 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
     numbers[1].metric("Genes", f"{card.genes:,}")
     numbers[2].metric("Classes", len(card.classes) or "–")
     numbers[3].metric("Patients", "–" if card.patients is None else f"{card.patients:,}")
-    numbers[4].metric("Batches", "–" if card.batches is None else f"{card.batches:,}")
+    numbers[4].metric(
+        "Batches", "–" if card.batches is None else f"{card.batches:,}", help=define("batch")
+    )
     numbers[5].metric("Scale", SCALES[card.scale], help=escape_markdown(card.evidence))
     show_decisions(record, choices)
     understood, sizes = st.columns([3, 2], gap="large")

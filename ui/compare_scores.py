@@ -29,7 +29,7 @@ def show_scores(comparison: Comparison, outcomes: list[Outcome]) -> None:
     )  # fmt: skip
     if len(table) > SHOWN_ROWS:
         st.caption(f"The best {SHOWN_ROWS} of {len(table)}; the CSV has all.")
-    st.markdown("#### Runs")
+    st.markdown("#### Runs", help=define("confidence interval"))
     rows = list_runs(comparison)
     differing = [setting_title(name) for name in comparison.runs[0].settings if name != "seed"]
     levels = {name: list(dict.fromkeys(rows[name])) for name in differing}
@@ -115,7 +115,7 @@ def show_ranks(comparison: Comparison) -> None:
     """Mean ranks over the shared splits, and how often each setup is the best."""
     if comparison.critical_difference is None:
         return
-    st.markdown("#### Ranks over splits")
+    st.markdown("#### Ranks over splits", help=define("setup"))
     table = list_ranks(comparison)
     show_figure(
         rank_dots(table.head(SHOWN_ROWS), comparison.critical_difference), table, "ranks",

@@ -22,6 +22,7 @@ from core.explain.enrichment import (
 from core.explain.genes import top_rows
 from core.explain.methods import Recipe
 from core.explain.network import LINKED, arrange_sets, link_sets
+from core.glossary import define
 from core.images.layout import GeneLayout
 from core.images.references import read_gene_sets, reference_file
 from core.plots.explain import circle_genes, running_sum, set_dots, set_network
@@ -203,7 +204,8 @@ def show_set_table(shown: pd.DataFrame, every: pd.DataFrame, name: str) -> None:
         column_config={
             "set": "Set", "size": number("Size", help="The set's genes on the image."),
             "overlap": "In common", "expected": number("Expected", format="%.2f"),
-            "p": number("p", format="%.2g"), "fdr": number("FDR", format="%.2g"),
+            "p": number("p", format="%.2g"),
+            "fdr": number("FDR", format="%.2g", help=define("false discovery rate (FDR)")),
             "es": number("ES", format="%.2f"), "nes": number("NES", format="%.2f"),
             "genes": "Genes in common", "leading": "Genes up to the extreme",
         },

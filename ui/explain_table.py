@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.explain.links import gene_links
+from core.glossary import define
 from ui.explain import GENE
 
 
@@ -48,7 +49,8 @@ def show_table(table: pd.DataFrame, search: str, key: str) -> list[str]:
         "tied": number("Tied", width=55, help="So many genes share this rank."),
         "gene": st.column_config.TextColumn("Gene"),
         "score": number(
-            "Score", format="%.3g", help="Mean attribution over the class's held-out samples."
+            "Score", format="%.3g",
+            help=f"Mean over the class's held-out samples. {define('attribution')}",
         ),
         "sd": number("± SD", format="%.2g", help="SD of the score over these samples."),
         "selected": number(
@@ -66,9 +68,16 @@ def show_table(table: pd.DataFrame, search: str, key: str) -> list[str]:
             "In class", help="Whether expression in the class is higher or lower than outside."
         ),
         "log2fc": number(
-            "log2 FC", format="%.2f", help="log2 fold change: mean in the class minus elsewhere."
+            "log2 FC", format="%.2f", help=define("log2 fold change")
         ),
-        "fdr": number("FDR", format="%.2g", help="Welch t test, Benjamini-Hochberg."),
+        "fdr": number(
+            "FDR", format="%.2g",
+            help="Of a Welch t test, or of the correlation. "
+            + define("false discovery rate (FDR)"),
+        ),
+        "correlation": number(
+            "Correlation", format="%.2f", help="Pearson's, of expression with the target."
+        ),
         "auroc": number(
             "AUROC", format="%.2f",
             help="How well the gene alone tells the class: 0.5 not at all; below: low in it.",
@@ -87,7 +96,7 @@ def show_table(table: pd.DataFrame, search: str, key: str) -> list[str]:
         "uniprot": st.column_config.TextColumn("UniProt"),
         "links": st.column_config.LinkColumn("More", display_text="GeneCards"),
     }  # fmt: skip
-    empty = [name for name in ("log2fc", "welch", "logistic") if table[name].isna().all()]
+    empty = [name for name in ("log2fc", "auroc", "welch", "logistic") if table[name].isna().all()]
     if "tied" in table and (table["tied"] == 1).all():
         empty.append("tied")
     event = st.dataframe(
@@ -95,7 +104,7 @@ def show_table(table: pd.DataFrame, search: str, key: str) -> list[str]:
         on_select=partial(_take_rows, key, genes, _selected(key, genes)), column_config=columns,
         column_order=[name for name in columns if name in shown and name not in empty],
     )  # fmt: skip
-    if "log2fc" in empty:
+    if "log2fc" in empty and "correlation" not in table:
         st.caption(
             "No fold changes: many of the file's log2 values are below 0, so its genes were "
             "centred or z-scored, and their differences are in no unit."

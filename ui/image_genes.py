@@ -8,6 +8,7 @@ from core.data.prepare import Columns
 from core.data.store import DatasetRecord
 from core.escape import escape_markdown
 from core.explain.enrichment import over_representation
+from core.glossary import define
 from core.images.classes import ClassMeans
 from core.images.layouts import LayoutSpec
 from core.images.references import list_references, read_groups
@@ -103,7 +104,9 @@ def show_enrichment(genes: list[str], painting: Painting, record: DatasetRecord)
             column_order=["set", "overlap", "expected", "size", "fdr"],
             column_config={
                 "expected": st.column_config.NumberColumn(format="%.1f"),
-                "fdr": st.column_config.NumberColumn("FDR", format="%.2g"),
+                "fdr": st.column_config.NumberColumn(
+                    "FDR", format="%.2g", help=define("false discovery rate (FDR)")
+                ),
             },
         )  # fmt: skip
         st.caption(

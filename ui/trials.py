@@ -86,7 +86,7 @@ def _watch(trial: Trial, key: str) -> None:
     st.status(f"{method.title}: {escape_markdown(state.message)}, {state.seconds:.0f} s so far")
     st.caption(
         "It is computed beside the page: go on working, or choose another layout and come back. "
-        f"Once it stands, it is kept. For n genes it takes {method.complexity}."
+        f"Once it stands, it is saved. For n genes it takes {method.complexity}."
     )
     st.button("Stop", key=f"{key} stop", on_click=stop_trial, args=(trial,))
 

@@ -69,11 +69,11 @@ def list_catalogue(options: argparse.Namespace) -> int:
     entries = [*CATALOGUE, *own_entries()]
     taken, limit = quota.usage(), quota.limit()
     lines = [
-        f"{entry.name:16}  {_megabytes(entry.bytes):>13}  {'kept' if kept(entry) else '-':4}  "
+        f"{entry.name:16}  {_megabytes(entry.bytes):>13}  {'stored' if kept(entry) else '-':6}  "
         f"{entry.title} ({entry.licence})"
         for entry in entries
     ]
-    lines.append(f"kept: {_megabytes(sum(taken.values()))} of {_megabytes(limit)}")
+    lines.append(f"stored: {_megabytes(sum(taken.values()))} of {_megabytes(limit)}")
     document = {
         "datasets": [_describe_entry(entry) for entry in entries],
         "usage": taken,

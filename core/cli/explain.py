@@ -13,6 +13,7 @@ from core.explain.genes import top_rows
 from core.explain.methods import BASELINE_PROFILES, METHODS, Recipe
 from core.files import write_atomic
 from core.images.references import REFERENCE_ID, add_public_sets, add_reference
+from core.jobs.here import do_here
 from core.models.backbones import REGION_CELLS
 from core.runs.explain import (
     class_genes,
@@ -21,8 +22,9 @@ from core.runs.explain import (
     describe_regions,
     load_attribution,
 )
-from core.runs.explaining import collect_evidence, explain_run
+from core.runs.explaining import EvidenceJob, ExplainJob
 from core.runs.fitted import load_fitted
+from core.runs.result import load_result
 from core.runs.store import RunStore
 from core.runs.trust import load_evidence
 
@@ -60,23 +62,19 @@ def add_commands(commands: Any) -> None:
 
 def explain(options: argparse.Namespace) -> int:
     """Attribute a run, and say what each class rests on."""
-    import torch
-
-    from core.jobs.processor import choose_threads
-
-    torch.set_num_threads(choose_threads())
     record = RunStore().find(options.run)
     run = record.id
     recipe = Recipe(
         options.method, options.baseline, options.against, options.stage,
         _keep_sets(options.sets), tuple(options.samples), options.towards,
     )  # fmt: skip
+    load_result(run)
     said = Progress()
 
-    def progress(done: int, total: int, what: str) -> None:
-        said(f"{options.method}: {done} of {total} {what}", done == total)
+    def progress(share: float, text: str) -> None:
+        said(f"{options.method}: {text}", share == 1)
 
-    explain_run(run, recipe, lambda *row: progress(*row, "samples (half of them are the control)"))
+    do_here(ExplainJob(about=run, recipe=recipe), progress)
     unit = METHODS[recipe.method].unit
     read = {"gene": class_genes, "region": class_regions, "set": class_sets}[unit]
     table = read(run, recipe, options.cls)
@@ -121,7 +119,7 @@ def explain(options: argparse.Namespace) -> int:
     if document["warning"]:
         lines.append(f"warning: {document['warning']}")
     if options.evidence:
-        collect_evidence(run, recipe, lambda *row: progress(*row, "parts of the trust card"))
+        do_here(EvidenceJob(about=run, recipe=recipe), progress)
         card = load_evidence(run, recipe)
         document["light"] = card.light
         document["evidence"] = [asdict(row) for row in card.evidence]

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,13 @@ from core.cli.output import give, say
 from core.compare.gap import explain_gap
 from core.data.store import add_dataset
 from core.errors import DamageError, InputError
-from core.jobs.launch import ensure_workers
+from core.jobs.here import wait_for
 from core.jobs.record import JobState
 from core.runs.preflight import preflight
 from core.runs.result import headline, load_result
 from core.runs.spec import PRESETS, RunSpec
 from core.runs.store import RunRecord, RunStore
+from core.training.tasks import TASKS
 
 
 def add_commands(commands: Any) -> None:
@@ -36,6 +36,10 @@ def add_commands(commands: Any) -> None:
     add_choice(
         parser, "--preset", PRESETS.names, None, "a recipe that holds wherever no option does"
     )
+    add_choice(
+        parser, "--task", TASKS.names, None,
+        "classification (default) predicts a class, regression a number",
+    )  # fmt: skip
     add_label_options(parser)
     add_spec_options(parser)
     parser.add_argument("--seed", type=int, help="default: 0")
@@ -54,10 +58,12 @@ def run(options: argparse.Namespace) -> int:
         document = PRESETS[options.preset].fill(document)
     take_roles(options)
     document["cohort"] = {**document.get("cohort", {}), **given_cohort(options)}
+    if options.task is not None:
+        document["task"] = options.task
     if options.seed is not None:
         document["seed"] = options.seed
     if document["cohort"].get("label") is None:
-        raise InputError("Say which column holds the class: --label COLUMN.")
+        raise InputError("Say which column holds the class, or the number: --label COLUMN.")
     spec = RunSpec.parse(document)
     if options.data is not None:
         [spec], data = put_to_data([spec], options)
@@ -77,15 +83,15 @@ def run(options: argparse.Namespace) -> int:
 def follow(options: argparse.Namespace, store: RunStore, run: str) -> int:
     """Show a run's progress until it ends, then its result."""
     shown = ""
-    while not (record := store.get(run)).state.finished:
-        line = f"{record.state}: {record.message}" if record.message else str(record.state)
-        if line != shown:
-            say(f"run {run} {line}")
-            shown = line
-        if record.state == JobState.QUEUED:
-            ensure_workers()
-        time.sleep(0.5)
-        store.reconcile()
+
+    def tell(share: float, text: str) -> None:
+        nonlocal shown
+        if text != shown:
+            say(f"run {run} {text}")
+            shown = text
+
+    wait_for(run, tell)
+    record = store.get(run)
     if record.state != JobState.DONE:
         say(f"error: run {run} {record.state}: {record.reason}")
         if options.json:

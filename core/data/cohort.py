@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import InputError
 
+GENE = "gene"
+"""A label `gene:ID` is a gene of the matrix."""
+
 
 class Cohort(BaseModel):
     """Samples of a dataset, and what its columns mean.
@@ -22,8 +25,10 @@ class Cohort(BaseModel):
         description="SHA-256 of the dataset's content.",
     )  # fmt: skip
     label: str | None = Field(
-        None, title="Class", description="Column of the samples that holds the class."
-    )
+        None, title="Class",
+        description="Column of the samples that holds the class, or of a regression the number; "
+        "gene:ID is the log2 expression of a gene, which is then left out of the matrix.",
+    )  # fmt: skip
     group: str | None = Field(
         None, title="Patient",
         description="Column that holds the patient; a patient is never torn apart.",
@@ -48,10 +53,14 @@ class Cohort(BaseModel):
     def select(self, data: AnnData) -> AnnData:
         """The cohort's samples of `data`, in their order; merged classes are renamed in `obs`.
 
+        Where the label is a gene (`gene:ID`), `obs` gets its log2 expression as a column of that
+        name, and the matrix loses it: what is predicted is never among the inputs.
+
         Raises:
             InputError: a column, value, sample or class isn't there, naming those that are, or no
                 sample is left.
         """
+        data = _take_gene(data, self.label)
         for role, column in (("label", self.label), ("patient", self.group), ("batch", self.batch)):
             if column is not None:
                 _check_column(data, column, role)
@@ -107,6 +116,39 @@ class Cohort(BaseModel):
                 new["merge"] = {}
             new[name] = value
         return Cohort.model_validate(new)
+
+
+def _take_gene(data: AnnData, label: str | None) -> AnnData:
+    """The dataset with a gene as a column of its samples; a column of that name comes first."""
+    kind, _, gene = (label or "").partition(":")
+    if kind != GENE or not gene or label in data.obs:
+        return data
+    place = np.flatnonzero(data.var_names == gene)
+    if len(place) != 1:
+        raise InputError(
+            f"The label is {label!r}, but the dataset has {len(place) or 'no'} gene"
+            f"{'s' if len(place) else ''} {gene!r}. Name a gene by its id in the matrix, such as "
+            f"{GENE}:{data.var_names[0]}."
+        )
+    values = log_gene(data, int(place[0]))
+    others = data[:, data.var_names != gene].copy()
+    return AnnData(others.X, obs=data.obs.assign(**{label: values}), var=others.var, uns=data.uns)
+
+
+def log_gene(data: AnnData, place: int) -> np.ndarray:
+    """(samples,) log2 expression of the gene in column `place`; NaN where it is missing.
+
+    Of counts log2 of counts per million + 1, of linear values log2 of the value + 1; log2 values as
+    they are.
+    """
+    x = np.asarray(data.X)
+    values = x[:, place].astype(np.float64)
+    if data.uns["scale"] == "log2":
+        return values
+    if data.uns["scale"] == "counts":
+        library = np.nansum(x, axis=1, dtype=np.float64)
+        values = 1e6 * values / np.maximum(library, 1)
+    return np.log2(np.maximum(values, 0) + 1)
 
 
 def nest_cohort(document: dict[str, Any]) -> dict[str, Any]:

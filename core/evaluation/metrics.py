@@ -1,6 +1,6 @@
-"""How good predictions are: scores of all classes together, and of each class by itself."""
+"""How good predictions are: scores of classes together, of each by itself, and of numbers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from scipy.spatial.distance import squareform
 from sklearn.metrics import confusion_matrix
 
+from core.evaluation import values
 from core.evaluation.intervals import interval
 from core.records import Registry
 
@@ -27,11 +28,19 @@ class Metric:
     compute: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
     """Class numbers (samples,), class probabilities (samples, classes) and weights (weightings,
     samples) become scores (weightings,): one weighting of ones is the score of the samples, the
-    counts of a bootstrap are its replicates. A class without weight doesn't count."""
+    counts of a bootstrap are its replicates. A class without weight doesn't count. Of a regression:
+    true values (samples,) and predicted ones (samples, 1)."""
     best: float = 1.0
     worst: float = 0.0
     has_interval: bool = True
     """Whether the bootstrap's interval holds the truth about as often as it says."""
+    points: float = 100.0
+    """How many points a difference of 1 is; 1 where differences are in the target's own unit."""
+
+    @property
+    def unit(self) -> str:
+        """What follows a difference: ' points', or nothing where it is in the target's own unit."""
+        return " points" if self.points == 100 else ""
 
     @property
     def is_share(self) -> bool:
@@ -104,7 +113,7 @@ def _calibration_error(y: np.ndarray, proba: np.ndarray, weights: np.ndarray) ->
     return np.abs(weights @ (in_bin * gap[:, None])).sum(axis=1) / weights.sum(axis=1)
 
 
-METRICS = Registry(
+CLASS_METRICS: Registry[Metric] = Registry(
     "metric",
     [
         Metric("accuracy", "Accuracy", "Share of the samples whose class is right.", _accuracy),
@@ -161,16 +170,60 @@ METRICS = Registry(
         ),
     ],
 )
+"""Scores of a classification."""
+VALUE_METRICS: Registry[Metric] = Registry(
+    "metric",
+    [
+        Metric(
+            "r2",
+            "R²",
+            "Share of the target's variance that the predictions explain; 0 is as good as always "
+            "answering with the mean of the test samples, and below 0 is worse than that.",
+            values.r_squared,
+            worst=-np.inf,
+        ),
+        Metric(
+            "pearson",
+            "Pearson correlation",
+            "Linear correlation of predicted and true value; 0 is chance. It doesn't see "
+            "predictions that are all too high, or too near to the mean.",
+            values.pearson,
+            worst=-1.0,
+        ),
+        Metric(
+            "spearman",
+            "Spearman correlation",
+            "Correlation of the ranks of predicted and true value; 0 is chance. A few extreme "
+            "values can't make it.",
+            values.spearman,
+            worst=-1.0,
+        ),
+        Metric(
+            "mae",
+            "Mean absolute error",
+            "Mean distance of predicted and true value, in the target's own unit; 0 is best.",
+            values.absolute_error,
+            best=0.0,
+            worst=np.inf,
+            points=1.0,
+        ),
+    ],
+)
+"""Scores of a regression."""
+METRICS: Registry[Metric] = Registry("metric", [*CLASS_METRICS, *VALUE_METRICS])
+"""All of them, by name: no two tasks share one."""
 
 
-def score(y_true: np.ndarray, proba: np.ndarray) -> dict[str, float]:
-    """All of METRICS for class numbers (samples,) and class probabilities (samples, classes).
+def score(
+    y_true: np.ndarray, answers: np.ndarray, metrics: Iterable[Metric] = CLASS_METRICS
+) -> dict[str, float]:
+    """All of some metrics, of answers as `Metric.compute` takes them.
 
     The predicted class is the most probable one. Means over classes are taken over those that the
     samples hold; the macro AUROC is NaN when that is one class only.
     """
     once = np.ones((1, len(y_true)))
-    return {metric.name: float(metric.compute(y_true, proba, once)[0]) for metric in METRICS}
+    return {metric.name: float(metric.compute(y_true, answers, once)[0]) for metric in metrics}
 
 
 def pool_patients(

@@ -104,7 +104,12 @@ def end_overdue() -> None:
 
 
 def _end(store: JobStore, job: str, worker: Worker) -> bool:
-    """Kill a worker of this machine that runs a job; whether it is gone."""
+    """Kill a worker of this machine that runs a job; whether it is gone.
+
+    Never somebody's own process, such as a notebook's, which does one job as a worker.
+    """
+    if worker.slot >= WORKERS[worker.lane]:
+        return False
     lease = store.lease_path(*worker)
     pid = holder(lease)
     if pid is None or store.running().get(job) != worker:

@@ -19,8 +19,8 @@ def prepare_torch(device: str, lane: Lane) -> None:
 
     if device.startswith("cuda"):
         torch.cuda.set_device(device)
-        if lane == Lane.INTERACTIVE:
-            torch.cuda.set_per_process_memory_fraction(GPU_SHARE, device)
+        share = GPU_SHARE if lane == Lane.INTERACTIVE else 1.0
+        torch.cuda.set_per_process_memory_fraction(share, device)
     torch.set_num_threads(choose_threads())
     torch.manual_seed(0)
 

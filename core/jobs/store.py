@@ -72,13 +72,24 @@ class JobStore(Database, Generic[Record]):
             The job's record, and whether it is new.
         """
         with self._transaction() as db:
-            known = db.execute("SELECT id FROM jobs WHERE key = ?", (job.key,)).fetchone()
-            if known is None:
-                _insert(db, job.key, job, name=name or job.title(), state=JobState.QUEUED,
-                        created=_now(), parent=parent, study=study)  # fmt: skip
-            id = job.key if known is None else known["id"]
-            db.execute("UPDATE jobs SET study = ? WHERE id = ? AND study IS NULL", (study, id))
-        return self.get(id), known is None
+            id, new = _enter(db, job, name, parent, study)
+        return self.get(id), new
+
+    def begin(self, job: Job, worker: Worker) -> Record:
+        """List a job and claim it in the same moment, so that no other worker can take it.
+
+        One that is known goes on if it ended without a result, or its result is gone. The record
+        tells what came of it: another worker may be at it, it may wait for jobs that it needs, and
+        it may be done. Only for the holder of the worker's lease.
+        """
+        again = [state for state in JobState if state.resumable or state == JobState.PAUSED]
+        if job.stands() is False:
+            again.append(JobState.DONE)
+        with self._transaction() as db:
+            id, _ = _enter(db, job)
+            _queue_again(db, id, again)
+            _claim(db, worker, id)
+        return self.get(id)
 
     def look_up(self, job: Job) -> Record | None:
         """The record of a job, if it was submitted."""
@@ -182,15 +193,8 @@ class JobStore(Database, Generic[Record]):
         return record
 
     def _claim(self, worker: Worker) -> Record | DamagedJob | None:
-        kinds = ", ".join("?" * len(KINDS))
         with self._transaction() as db:
-            row = db.execute(
-                "UPDATE jobs SET state = 'running', started = ?, reason = NULL, "
-                "message = 'Starting', device = ?, slot = ? "
-                f"WHERE id = (SELECT id FROM jobs WHERE {READY} AND lane = ? AND kind IN ({kinds}) "
-                "ORDER BY place LIMIT 1) RETURNING *",
-                (_now(), worker.device, worker.slot, worker.lane, *KINDS),
-            ).fetchone()
+            row = _claim(db, worker)
         return None if row is None else self._to_record(row)
 
     def set_progress(self, job: str, done: int, total: int, message: str) -> None:
@@ -298,13 +302,7 @@ class JobStore(Database, Generic[Record]):
         record = self.get(job)
         states = [state for state in JobState if state.resumable or (again and state.finished)]
         with self._transaction() as db:
-            changed = db.execute(
-                "UPDATE jobs SET state = 'queued', reason = NULL, started = NULL, finished = NULL, "
-                "cancel = NULL, enough = 0, deaths = 0, done = 0, message = '', "
-                "place = (SELECT 1 + max(place) FROM jobs) "
-                f"WHERE id = ? AND state IN ({', '.join('?' * len(states))})",
-                (job, *states),
-            ).rowcount
+            changed = _queue_again(db, job, states)
         if not changed:
             raise InputError(
                 f"{self._what.capitalize()} {job} is {record.state}; only a failed or cancelled "
@@ -523,7 +521,7 @@ class JobStore(Database, Generic[Record]):
     def lease_path(self, device: str | None, lane: Lane = Lane.QUEUE, slot: int = 0) -> Path:
         """The lock file that a worker holds."""
         name = "worker" if device is None else f"worker-{device.replace(':', '-')}"
-        if lane != Lane.QUEUE:
+        if lane != Lane.QUEUE or slot:
             name += f"-{lane}-{slot}"
         return self.path.with_name(f"{name}.lease")
 
@@ -536,6 +534,46 @@ READY = (
     "AND other.state IN ('queued', 'paused', 'running'))"
 )
 """Waits for nothing but a worker. What needs a job that ended without a result says so itself."""
+
+
+def _enter(
+    db: sqlite3.Connection,
+    job: Job,
+    name: str | None = None,
+    parent: str | None = None,
+    study: str | None = None,
+) -> tuple[str, bool]:
+    """List a job unless it is listed; gives its id, and whether it is new."""
+    known = db.execute("SELECT id FROM jobs WHERE key = ?", (job.key,)).fetchone()
+    if known is None:
+        _insert(db, job.key, job, name=name or job.title(), state=JobState.QUEUED,
+                created=_now(), parent=parent, study=study)  # fmt: skip
+    id = job.key if known is None else known["id"]
+    db.execute("UPDATE jobs SET study = ? WHERE id = ? AND study IS NULL", (study, id))
+    return id, known is None
+
+
+def _queue_again(db: sqlite3.Connection, id: str, states: Sequence[JobState]) -> int:
+    """Queue a job that is in one of some states, behind all others; 1 if it was."""
+    return db.execute(
+        "UPDATE jobs SET state = 'queued', reason = NULL, started = NULL, finished = NULL, "
+        "cancel = NULL, enough = 0, deaths = 0, done = 0, message = '', "
+        "place = (SELECT 1 + max(place) FROM jobs) "
+        f"WHERE id = ? AND state IN ({', '.join('?' * len(states))})",
+        (id, *states),
+    ).rowcount
+
+
+def _claim(db: sqlite3.Connection, worker: Worker, only: str | None = None) -> sqlite3.Row | None:
+    """Mark the first job that is ready for a worker, or `only` this one, as run by it."""
+    kinds = ", ".join("?" * len(KINDS))
+    return db.execute(
+        "UPDATE jobs SET state = 'running', started = ?, reason = NULL, "
+        "message = 'Starting', device = ?, slot = ? "
+        f"WHERE id = (SELECT id FROM jobs WHERE {READY} AND lane = ? AND kind IN ({kinds}) "
+        "AND id = coalesce(?, id) ORDER BY place LIMIT 1) RETURNING *",
+        (_now(), worker.device, worker.slot, worker.lane, *KINDS, only),
+    ).fetchone()
 
 
 def _insert(db: sqlite3.Connection, id: str, job: Job, **columns: str | None) -> None:

@@ -39,17 +39,20 @@ NICE = 2
 half as much again."""
 
 Answer = TypeVar("Answer")
+Say = Callable[[float, str], None]
+"""Told the share of a job that is done, 0 to 1, and what happens, in words."""
 
 
 class StoreReporter:
-    """Tells the store how a job goes, and the job whether it shall stop.
+    """Tells the store, and whoever waits in this process, how a job goes; the job whether to stop.
 
     A job never ends because the store or the log can't be written for a while: progress is then
     dropped, and events are held back until they can be written.
     """
 
-    def __init__(self, store: JobStore, job: str) -> None:
-        self.store, self.job = store, job
+    def __init__(self, store: JobStore, record: JobRecord, say: Say) -> None:
+        self.store, self.job, self._say = store, record.id, say
+        self._log = log_path(record.folder)
         self.terminated = False
         self._asked, self._requests = 0.0, Requests(False, False)
         self._unwritten: list[tuple[int, int, dict[str, Any]]] = []
@@ -58,7 +61,13 @@ class StoreReporter:
         """Write progress to the store and, on a line of its own, to the log."""
         with suppress(StoreError):
             self.store.set_progress(self.job, done, total, text)
-        log(text)
+        self.log(text)
+        self._say(done / max(total, 1), text)
+
+    def log(self, text: str) -> None:
+        """Write a line to the job's log; a full disk loses it."""
+        with suppress(OSError), self._log.open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
 
     def event(self, part: int, step: int, row: dict[str, Any]) -> None:
         """Write what was measured to the store, now or later."""
@@ -118,7 +127,8 @@ def _serve(store: JobStore, lease: Lease, worker: Worker) -> None:
 
             while not ends() and _await_work(store, worker.lane, changed, ends):
                 while not stop.asked and (record := persist(store, lambda: store.claim(*worker))):
-                    run_one(store, record, worker.device, stop)
+                    with print_to(log_path(record.folder)):
+                        run_one(store, record, worker.device, stop)
             leaving = ends()
         lease.release()
         if leaving or not persist(store, lambda: store.waiting(worker.lane)):
@@ -211,36 +221,36 @@ def persist(store: JobStore, call: Callable[[], Answer]) -> Answer:
             time.sleep(1)
 
 
-def log(text: str) -> None:
-    """Print a line; a full disk loses it."""
-    with suppress(OSError):
-        print(text, flush=True)
+def keep_quiet(share: float, text: str) -> None:
+    """Say nothing: nobody waits in this process."""
 
 
-def run_one(store: JobStore, record: JobRecord, device: str, stop: Stop) -> None:
-    """Run a claimed job and write down how it ended."""
-    reporter = stop.reporter = StoreReporter(store, record.id)
-    reporter.terminated = stop.asked
+def run_one(
+    store: JobStore, record: JobRecord, device: str, stop: Stop, say: Say = keep_quiet
+) -> None:
+    """Run a claimed job and write down how it ended; who waits for it here is told by `say`."""
     job, folder = record.job, record.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    reporter = stop.reporter = StoreReporter(store, record, say)
+    reporter.terminated = stop.asked
     state, reason = JobState.DONE, None
-    with print_to(log_path(folder)):
-        log(f"worker {os.getpid()}: {record.kind} {record.id} on {device}, {record.name}")
-        try:
-            with suppress(OSError):
-                write_listing(record)
-            if job.uses_torch:
-                prepare_torch(device, record.lane)
-            job.run(folder, reporter, device)
-        except Cancelled as error:
-            state, reason = JobState.CANCELLED, str(error)
-            if reporter.terminated:
-                reason = "The worker was told to stop. Resume it to go on from where it was."
-        except GeneCanvasError as error:
-            state, reason = JobState.FAILED, str(error)
-        except Exception as error:
-            log(traceback.format_exc())
-            state, reason = explain_failure(error, job.when_memory_is_short)
-        log(f"{state}: {reason or 'finished'}")
+    reporter.log(f"worker {os.getpid()}: {record.kind} {record.id} on {device}, {record.name}")
+    try:
+        with suppress(OSError):
+            write_listing(record)
+        if job.uses_torch:
+            prepare_torch(device, record.lane)
+        job.run(folder, reporter, device)
+    except Cancelled as error:
+        state, reason = JobState.CANCELLED, str(error)
+        if reporter.terminated:
+            reason = "The worker was told to stop. Resume it to go on from where it was."
+    except GeneCanvasError as error:
+        state, reason = JobState.FAILED, str(error)
+    except Exception as error:
+        reporter.log(traceback.format_exc())
+        state, reason = explain_failure(error, job.when_memory_is_short)
+    reporter.log(f"{state}: {reason or 'finished'}")
     stop.reporter = None
     with suppress(StoreError):
         persist(store, reporter.write_events)
@@ -249,7 +259,7 @@ def run_one(store: JobStore, record: JobRecord, device: str, stop: Stop) -> None
         try:
             job.afterwards(folder)
         except (OSError, MemoryError, GeneCanvasError) as error:
-            log(f"{record.kind} {record.id}: {error}")
+            reporter.log(f"{record.kind} {record.id}: {error}")
 
 
 def explain_failure(error: Exception, when_memory_is_short: str) -> tuple[JobState, str]:
@@ -291,11 +301,12 @@ def print_to(path: Path) -> Iterator[None]:
 def start(asked: dict[str, Any]) -> None:
     """Run as the worker that a document describes: device, lane, slot, and the kinds it knows."""
     KINDS.update(asked.get("kinds", {}))
-    device = asked.get("device") or _first_device()
+    device = asked.get("device") or first_device()
     main(device, Lane(asked.get("lane", Lane.QUEUE)), asked.get("slot", 0))
 
 
-def _first_device() -> str:
+def first_device() -> str:
+    """The device of a process that was told none. Loads torch, unless the user named devices."""
     if named := named_devices():
         return named[0]
     import torch

@@ -84,7 +84,7 @@ def _measure(work: dict) -> Estimate:
         describe_device,
         peak_memory,
     )
-    from core.training.loop import predict_proba
+    from core.training.loop import predict
 
     torch.set_num_threads(choose_threads())
     spec, device = RunSpec.parse(work["spec"]), choose_device()
@@ -122,7 +122,7 @@ def _measure(work: dict) -> Estimate:
     known = look()
     trained = _time(train_batch)
     frozen = _time(look) if spec.caches_features else 0.0
-    tested = _time(lambda: predict_proba(network, imager, x.cpu().numpy(), device))
+    tested = _time(lambda: predict(network, imager, x.cpu().numpy(), device))
     seconds = 0.0
     for samples, others in zip(work["train"], work["tested"], strict=True):
         batches = -(-samples // batch)

@@ -11,34 +11,27 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.metrics import confusion_matrix
 
 from core.data.notes import Finding
-from core.data.prepare import Preprocessor
 from core.data.store import load_dataset
 from core.errors import Cancelled, DamageError, InputError
 from core.escape import read_csv, write_csv
-from core.evaluation.metrics import score
 from core.files import UNREADABLE, read_json, write_atomic, write_json
-from core.images.imager import GeneImager
-from core.images.layout import GeneLayout
-from core.images.layouts import fit_layout
-from core.models.baselines import BASELINES, fit_predict_proba
 from core.models.network import GeneImageNetwork, build_network, save_network
 from core.runs.doubts import keep_doubts
 from core.runs.leaks import (
-    Source,
+    Start,
     describe_fitting,
     find_leak,
-    find_sources,
+    find_starts,
     say_start,
     start_weights,
 )
 from core.runs.result import RunResult, hash_kept
+from core.runs.source import Source, source_of
 from core.runs.spec import RunSpec
 from core.runs.study import Study, find_fold, open_study
 from core.training.augmentations import AUGMENTATIONS
-from core.training.calibration import apply_temperature, fit_temperature
 from core.training.device import (
     choose_device,
     choose_precision,
@@ -47,9 +40,9 @@ from core.training.device import (
     reset_peak_memory,
 )
 from core.training.features import FrozenPart
-from core.training.loop import EnoughEpochs, FoldData, predict_proba, read_trained, train
-from core.training.repeats import repeat_sd
+from core.training.loop import EnoughEpochs, FoldData, predict, read_trained, train
 from core.training.splits import Fold
+from core.training.tasks import TASKS
 from core.words import say_duration
 
 BEGUN = "begun.json"
@@ -123,12 +116,12 @@ def execute(
     reporter.progress(0, 1, "Looking through the samples")
     doubts = keep_doubts(spec, data, folder)
     del data  # the study has what trains
-    sources = _keep_sources(spec, study, folder)
+    starts = _keep_starts(spec, study, folder)
     for number in range(len(study.folds)):
         if not _is_finished(fold_folder(folder, number), study, number):
-            source = None if sources is None else sources[number]
-            _run_fold(spec, study, number, source, folder, reporter, device or choose_device())
-    return _gather(spec, study, sources, doubts, folder)
+            start = None if starts is None else starts[number]
+            _run_fold(spec, study, number, start, folder, reporter, device or choose_device())
+    return _gather(spec, study, starts, doubts, folder)
 
 
 def _keep_folds(study: Study, folder: Path) -> Study:
@@ -160,34 +153,34 @@ def _is_finished(place: Path, study: Study, number: int) -> bool:
     return False
 
 
-def _keep_sources(spec: RunSpec, study: Study, folder: Path) -> list[Source] | None:
+def _keep_starts(spec: RunSpec, study: Study, folder: Path) -> list[Start] | None:
     """Find the networks that the folds start from once: later the run may be gone that has them."""
     path = folder / "sources.json"
     if path.exists():
         try:
-            return [Source.model_validate(source) for source in read_json(path)]
+            return [Start.model_validate(start) for start in read_json(path)]
         except UNREADABLE:
             raise DamageError(
                 f"{path}, which says what run {folder.name} starts from, is damaged. Delete the "
                 "file and resume the run: it is written anew."
             ) from None
-    sources = find_sources(spec, study)
-    if sources is not None:
-        write_json(path, [source.model_dump(mode="json") for source in sources])
-    return sources
+    starts = find_starts(spec, study)
+    if starts is not None:
+        write_json(path, [start.model_dump(mode="json") for start in starts])
+    return starts
 
 
 def _run_fold(
     spec: RunSpec,
     study: Study,
     number: int,
-    source: Source | None,
+    start: Start | None,
     folder: Path,
     reporter: Reporter,
     device: torch.device,
 ) -> None:
     """Fit, train, test one fold; its fold.json is written last and says that it is complete."""
-    started = time.perf_counter()
+    started, task = time.perf_counter(), TASKS[spec.task]
     reset_peak_memory(device)
     fold, place = study.folds[number], fold_folder(folder, number)
     place.mkdir(parents=True, exist_ok=True)
@@ -195,40 +188,34 @@ def _run_fold(
 
     watch.say("painting gene-images")
     checkpoint = place / "checkpoint.pt"
-    images = _begun_images(place) if checkpoint.exists() else None
-    if images is None:
+    source = _begun_source(spec, place) if checkpoint.exists() else None
+    if source is None:
         checkpoint.unlink(missing_ok=True)
-        images = fit_images(spec, study, fold, place)
-    prepared, layout = images
-    imager = GeneImager(
-        layout, spec.network.image_size, spec.network.channels, prepared.mean, prepared.unit_sd
-    )
-    x = prepared.transform(study.x, study.genes)
+        source = fit_source(spec, study, fold, place)
+    painter, x = source.painter(spec.network), source.transform(study)
     watch.say("baseline models")
     plain = {
-        baseline.name: fit_predict_proba(
+        baseline.name: task.predict_baseline(
             baseline.name, x[fold.fitting], study.y[fold.fitting], x[fold.test],
             len(study.classes), spec.seed,
         )
-        for baseline in BASELINES
+        for baseline in task.baselines
         if baseline.in_every_run
     }  # fmt: skip
+    scale = task.fit_scale(study.y[fold.train])
+    y, objective = task.encode(study.y, scale), task.objective
 
     watch.say(f"building {spec.network.backbone}")
-    network, weights = _begin_network(spec, len(study.classes), source, place)
+    network, weights = _begin_network(spec, len(study.classes), start, place)
     network.to(device)
-    imager.to(device)
+    painter.to(device)
     precision = choose_precision(spec.training.precision, device)
-    needs = AUGMENTATIONS[spec.training.augmentation].needs
     history = train(
         network,
-        imager,
+        painter,
         FoldData(
-            x[fold.train], study.y[fold.train], x[fold.validation], study.y[fold.validation],
-            prepared.unit_sd, prepared.mean, len(study.classes),
-            repeat_sd(x[fold.fitting], study.y[fold.fitting], study.patients[fold.fitting])
-            if needs == "repeats" else None,
-            prepared.reads(study.x[fold.train], study.genes) if needs == "counts" else None,
+            x[fold.train], y[fold.train], x[fold.validation], y[fold.validation],
+            len(study.classes), source.known(spec, study, x, fold),
         ),
         spec.training,
         watch,
@@ -237,27 +224,24 @@ def _run_fold(
         device=device,
         checkpoint=checkpoint,
         variants=spec.variants,
-        frozen=FrozenPart(network, imager, precision, watch.stop_if_asked)
+        frozen=FrozenPart(network, painter, precision, watch.stop_if_asked)
         if spec.caches_features
         else None,
+        objective=objective,
     )  # fmt: skip
-    uncalibrated = predict_proba(network, imager, x[fold.validation], device)
-    temperature = fit_temperature(uncalibrated, study.y[fold.validation])
-    proba = apply_temperature(predict_proba(network, imager, x[fold.test], device), temperature)
+    uncalibrated = predict(network, painter, x[fold.validation], device, objective)
+    scale = task.calibrate(uncalibrated, study.y[fold.validation], scale)
+    answers = task.decode(predict(network, painter, x[fold.test], device, objective), scale)
     save_network(network, place / "model.safetensors")
 
     kept = history[-1]
     if spec.training.keep == "best":
         kept = min(history, key=lambda row: row["validation_loss"])
-    names = np.array(study.classes)
     table = pd.DataFrame(
         {
             "sample": study.samples[fold.test],
             "fold": number,
-            "true": study.labels[fold.test],
-            "predicted": names[proba.argmax(axis=1)],
-            "logistic_regression": names[plain["logistic_regression"].argmax(axis=1)],
-            **{f"p_{name}": proba[:, k] for k, name in enumerate(study.classes)},
+            **task.tabulate(study.y[fold.test], answers, plain[task.reference], study.classes),
         }
     )
     write_atomic(place / "predictions.csv", lambda path: write_csv(table, path))
@@ -265,8 +249,8 @@ def _run_fold(
     write_json(
         place / "fold.json",
         {
-            "metrics": score(study.y[fold.test], proba),
-            "temperature": temperature,
+            "metrics": task.score(study.y[fold.test], answers),
+            **scale,
             "kept_epoch": kept["epoch"],
             "epochs": len(history),
             "ended_by_hand": watch.ended,
@@ -277,7 +261,7 @@ def _run_fold(
                 learned.model_dump(mode="json")
                 for learned in (
                     describe_fitting(folder.name, spec, study, number),
-                    *(source.learned if source else []),
+                    *(start.learned if start else []),
                 )
             ],
             "weights": weights,
@@ -293,7 +277,7 @@ def _run_fold(
 
 
 def _begin_network(
-    spec: RunSpec, classes: int, source: Source | None, place: Path
+    spec: RunSpec, classes: int, start: Start | None, place: Path
 ) -> tuple[GeneImageNetwork, str]:
     """The network that a fold trains, and a sentence on what it started from.
 
@@ -307,57 +291,45 @@ def _begin_network(
             network, _ = build_network(blank, classes, seed=spec.seed)
             network.load_state_dict(trained)
             return network, weights
-    start = start_weights(spec, source)
-    network, weights = build_network(spec.network, classes, seed=spec.seed, start=start)
+    begun = start_weights(spec, start)
+    network, weights = build_network(spec.network, classes, seed=spec.seed, start=begun)
     with suppress(OSError):
         write_json(place / BEGUN, {"weights": weights})
     return network, weights
 
 
-def _begun_images(place: Path) -> tuple[Preprocessor, GeneLayout] | None:
+def _begun_source(spec: RunSpec, place: Path) -> Source | None:
     """What an interrupted fold's images are painted with; None where that can't be read.
 
     Another processor, or a later version, may lay the genes out in another way; the network that
     has begun to learn knows them on the pixels of its checkpoint's time.
     """
     try:
-        prepared = Preprocessor.load(place / "preprocessor.npz")
-        return prepared, GeneLayout.load(place / "layout.npz")
+        return source_of(spec).load(lambda name: place / name)
     except (InputError, *UNREADABLE):
         return None
 
 
-def fit_images(
-    spec: RunSpec, study: Study, fold: Fold, place: Path
-) -> tuple[Preprocessor, GeneLayout]:
-    """Fit preprocessor and layout on the fold's training samples and write them to `place`."""
-    fitting = study.x[fold.fitting]
-    prepared = Preprocessor.fit(fitting, study.genes, study.scale, spec.preparation)
-    unit = prepared.transform(fitting, study.genes)
-    layout = fit_layout(unit, prepared.genes, spec.layout, spec.network.image_size, spec.seed)
-    prepared.save(place / "preprocessor.npz")
-    layout.save(place / "layout.npz")
-    return prepared, layout
+def fit_source(spec: RunSpec, study: Study, fold: Fold, place: Path) -> Source:
+    """Fit the source on the fold's training samples and write it to `place`."""
+    source = source_of(spec).fit(spec, study, fold)
+    source.save(place)
+    return source
 
 
 def _gather(
     spec: RunSpec,
     study: Study,
-    sources: list[Source] | None,
+    starts: list[Start] | None,
     doubts: list[Finding],
     folder: Path,
 ) -> RunResult:
     """Pool the finished folds into predictions.csv and, last, result.json."""
     places = [fold_folder(folder, number) for number in range(len(study.folds))]
     folds = [read_json(place / "fold.json") for place in places]
-    predictions = pd.concat(
-        [
-            read_csv(
-                place / "predictions.csv", dtype={"sample": str, "true": str, "predicted": str}
-            )
-            for place in places
-        ]
-    )  # fmt: skip
+    task = TASKS[spec.task]
+    texts = dict.fromkeys(task.texts, str)
+    predictions = pd.concat([read_csv(place / "predictions.csv", dtype=texts) for place in places])
     write_atomic(folder / "predictions.csv", lambda path: write_csv(predictions, path))
     scored = list(range(len(folds)))
     if spec.split.kind == "learning_curve":
@@ -365,41 +337,32 @@ def _gather(
     tested = np.concatenate([study.folds[number].test for number in scored])
     y = study.y[tested]
     table = predictions[predictions["fold"].isin(scored)]
-    proba = table[[f"p_{name}" for name in study.classes]].to_numpy(float)
-    temperatures = [folds[number]["temperature"] for number in scored]
-    uncalibrated = np.concatenate(
-        [
-            apply_temperature(proba[table["fold"] == number], 1 / temperature)
-            for number, temperature in zip(scored, temperatures, strict=True)
-        ]
-    )
-    metrics = score(y, proba)
+    answers = task.answers(table, study.classes)
+    plain = {
+        baseline.name: np.concatenate([folds[number]["plain"][baseline.name] for number in scored])
+        for baseline in task.baselines
+        if baseline.in_every_run
+    }
+    patients = study.samples if study.patients is None else study.patients
+    intervals, gap = task.bound(y, answers, plain[task.reference], patients[tested])
+    scales = {number: task.read_scale(folds[number]) for number in scored}
     first = folds[scored[0]]
     peaks = [fold["peak_bytes"] for fold in folds if "peak_bytes" in fold]  # folds of 0.1.0 lack it
     result = RunResult(
         run=folder.name,
         classes=study.classes,
-        metrics=metrics,
+        task=spec.task,
+        metrics=task.score(y, answers),
+        intervals=intervals,
+        gap=gap,
         folds=[{**fold["metrics"], "kept_epoch": fold["kept_epoch"]} for fold in folds],
         scored=scored,
-        baselines={
-            baseline.name: score(
-                y, np.concatenate([folds[number]["plain"][baseline.name] for number in scored])
-            )
-            for baseline in BASELINES
-            if baseline.in_every_run
-        },
-        calibration={
-            "temperature": float(np.mean(temperatures)),
-            "error_before": score(y, uncalibrated)["calibration_error"],
-            "error_after": metrics["calibration_error"],
-        },
+        baselines={name: task.score(y, values) for name, values in plain.items()},
+        calibration=task.describe_calibration(y, answers, table["fold"].to_numpy(), scales),
         n_train=len(study.folds[scored[0]].train),
         n_validation=len(study.folds[scored[0]].validation),
         n_test=len(np.unique(tested)),
-        confusion=confusion_matrix(
-            y, proba.argmax(axis=1), labels=range(len(study.classes))
-        ).tolist(),
+        confusion=task.confusion(y, answers),
         seconds=sum(fold["seconds"] for fold in folds),
         weights=first["weights"],
         parameters=first["parameters"],
@@ -410,8 +373,12 @@ def _gather(
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "torchvision", "numpy", "scikit-learn")},
         },
-        findings=[*find_leak(spec, study, sources), *doubts],
-        notes=[*_explain_conditions(spec, first), *say_start(spec, study, sources)],
+        findings=[*find_leak(spec, study, starts), *doubts],
+        notes=[
+            *_explain_conditions(spec, first),
+            *_say_left_out(spec, study),
+            *say_start(spec, study, starts),
+        ],
         files=hash_kept(folder),
     )
     write_json(folder / "result.json", result.model_dump(mode="json"))
@@ -450,6 +417,15 @@ def _explain_conditions(spec: RunSpec, first: dict) -> list[str]:
     if spec.training.keep == "best" and longest:
         notes.append("The last epoch was the best one: more epochs may help.")
     return notes
+
+
+def _say_left_out(spec: RunSpec, study: Study) -> list[str]:
+    if not study.left_out:
+        return []
+    return [
+        f"{study.left_out} of {study.left_out + len(study.samples)} samples have no value of "
+        f"{spec.cohort.label} and were left out."
+    ]
 
 
 class _Watch:

@@ -28,15 +28,17 @@ from core.explain.methods import Recipe
 from core.files import UNREADABLE
 from core.images.layout import GeneLayout
 from core.runs.result import check_kept, describe_damage, load_result, load_spec, read_kept
+from core.runs.source import LAYOUT, PREPROCESSOR, Source, source_of
 from core.runs.spec import RunSpec
 from core.runs.study import Samples, find_fold
 from core.training.splits import Fold
+from core.training.tasks import TASKS
 
 if TYPE_CHECKING:
     import torch
 
     from core.explain.case import Case
-    from core.images.imager import GeneImager
+    from core.images.painter import Painter
     from core.models.network import GeneImageNetwork
     from core.models.weights import RunWeights
 
@@ -56,17 +58,18 @@ class FittedModel:
     train: np.ndarray = field(repr=False)
     """Ids of the samples that the network learned from."""
     validation: np.ndarray = field(repr=False)
-    """Ids of those that decided the temperature and, with `keep: best`, the epoch."""
+    """Ids of those that decided the temperature (of classes) and, with `keep: best`, the epoch."""
     test: np.ndarray = field(repr=False)
     """Ids of those that nothing fitted has seen."""
-    temperature: float
-    """What class scores are divided by, so that probabilities are as often right as they say."""
+    scale: dict[str, float]
+    """What turns the network's answers into those that people read: `temperature`, by which class
+    scores are divided; of a regression `mean` and `sd` of the training samples."""
     history: list[dict[str, Any]] = field(repr=False)
     """Measurements of each epoch."""
     kept_epoch: int
     """From 1: the epoch whose weights were kept."""
     baselines: dict[str, np.ndarray] = field(repr=False)
-    """Baseline model -> (test samples, classes) probabilities, fitted on train and validation."""
+    """Baseline model -> (test samples, outputs) answers, fitted on train and validation."""
     learned_from: list[dict[str, Any]] | None = field(repr=False)
     """What the network has learned from, as `core.runs.leaks.Learned`; None in folds from before
     that was recorded."""
@@ -84,31 +87,31 @@ class FittedModel:
 
     @cached_property
     def classes(self) -> list[str]:
-        """In the order of the network's scores."""
+        """What the network's scores are of, in their order; of a regression the target alone."""
         return load_result(self.run).classes
+
+    @cached_property
+    def source(self) -> Source:
+        """What makes images out of samples."""
+        try:
+            return source_of(self.spec).load(lambda name: check_kept(self.run, self._name(name)))
+        except ValueError:
+            raise describe_damage(self.run, self._name(LAYOUT)) from None
 
     @cached_property
     def preprocessor(self) -> Preprocessor:
         """From expression as it was measured to one value in [0, 1] a gene."""
-        return Preprocessor.load(check_kept(self.run, self._name("preprocessor.npz")))
+        return Preprocessor.load(check_kept(self.run, self._name(PREPROCESSOR)))
 
     @cached_property
     def layout(self) -> GeneLayout:
         """Where each gene stands on the image."""
-        return GeneLayout.load(check_kept(self.run, self._name("layout.npz")))
+        return GeneLayout.load(check_kept(self.run, self._name(LAYOUT)))
 
     @cached_property
-    def imager(self) -> GeneImager:
-        """From prepared expression (batch, genes) to images (batch, 3, size, size)."""
-        from core.images.imager import GeneImager
-
-        prepared = self.preprocessor
-        if not np.array_equal(self.layout.genes, prepared.genes):
-            raise describe_damage(self.run, self._name("layout.npz"))
-        network = self.spec.network
-        return GeneImager(
-            self.layout, network.image_size, network.channels, prepared.mean, prepared.unit_sd
-        )
+    def imager(self) -> Painter:
+        """From prepared rows, such as (batch, genes), to images (batch, 3, size, size)."""
+        return self.source.painter(self.spec.network)
 
     @cached_property
     def network(self) -> GeneImageNetwork:
@@ -157,26 +160,27 @@ class FittedModel:
     def predict(
         self, data: AnnData, *, absent: Absent = "refuse", device: torch.device | None = None
     ) -> pd.DataFrame:
-        """Calibrated class probabilities, as the run's own predictions are.
+        """Calibrated class probabilities, or values, as the run's own predictions are.
 
         Args:
             data, absent: as in `prepare`.
             device: where to compute; by default on the first device.
 
         Returns:
-            A row a sample (its id is the index) and a column a class; each row adds up to 1.
+            A row a sample (its id is the index) and a column a class; each row adds up to 1. Of a
+            regression one column, in the target's unit.
 
         Raises:
             InputError: as `prepare` does, and where files of the fold are missing or damaged.
         """
-        from core.training.calibration import apply_temperature
         from core.training.device import choose_device
-        from core.training.loop import predict_proba
+        from core.training.loop import predict
 
-        x = self.prepare(data, absent=absent)
-        proba = predict_proba(self.network, self.imager, x, device or choose_device())
-        proba = apply_temperature(proba, self.temperature)
-        return pd.DataFrame(proba, index=data.obs_names.astype(str), columns=self.classes)
+        x, task = self.prepare(data, absent=absent), TASKS[self.spec.task]
+        device = device or choose_device()
+        answers = predict(self.network, self.imager, x, device, task.objective)
+        answers = task.decode(answers, self.scale)
+        return pd.DataFrame(answers, index=data.obs_names.astype(str), columns=self.classes)
 
     def features(
         self, data: AnnData, *, absent: Absent = "refuse", device: torch.device | None = None
@@ -230,15 +234,16 @@ class FittedModel:
         """
         from core.explain.case import Case
 
-        fold, prepared = self.locate(samples), self.preprocessor
+        fold, prepared, x = self.locate(samples), self.preprocessor, self.source.transform(samples)
         if seen := np.isin(positions, fold.fitting).sum():
             raise InputError(
                 f"{seen} of the {len(positions)} samples are among those that fold "
                 f"{self.fold + 1} of run {self.run} was fitted on. Explain samples that it held "
                 "out."
             )
-        training = prepared.transform(samples.x[fold.train], samples.genes)
-        targets, against = samples.y[positions], None
+        training = x[fold.train]
+        numbers = np.searchsorted(self.classes, samples.labels)
+        targets, against = numbers[positions], None
         if recipe.against is not None:
             against = np.full(len(positions), self.classes.index(recipe.against))
         if recipe.towards is not None:
@@ -250,10 +255,10 @@ class FittedModel:
             network=self.network,
             untrained=self.untrained(self.spec.seed + 1),
             imager=self.imager,
-            x=prepared.transform(samples.x[positions], samples.genes),
+            x=x[positions],
             targets=targets,
             baseline=_find_baselines(
-                recipe, prepared.mean, training, samples.y[fold.train], targets, against
+                recipe, prepared.mean, training, numbers[fold.train], targets, against
             ),
             background=training[rng.permutation(len(training))[:BACKGROUND]],
             device=device,
@@ -284,7 +289,7 @@ def load_fitted(run: str, fold: int) -> FittedModel:
             run=run,
             fold=int(fold),
             **{part: np.array(ids, dtype=str) for part, ids in record["parts"].items()},
-            temperature=record.get("temperature", 1.0),
+            scale=TASKS[load_result(run).task].read_scale(record),
             history=record["history"],
             kept_epoch=record["best_epoch"] if "best_epoch" in record else record["kept_epoch"],
             baselines={name: np.array(proba, float) for name, proba in record["plain"].items()},

@@ -38,18 +38,19 @@ class BaselinesJob(Job):
         compute_baselines(list(self.about), stoppable(reporter, "models fitted"))
 
 
+def baselines_job(runs: Sequence[str]) -> BaselinesJob:
+    """The job for some finished runs, in whatever order they are named."""
+    return BaselinesJob(about=tuple(sorted(runs)))
+
+
 def request_baselines(runs: Sequence[str]) -> None:
     """Have the missing baseline models of finished runs fitted in the background."""
-    request(_job(runs))
+    request(baselines_job(runs))
 
 
 def baselines_state(runs: Sequence[str]) -> tuple[str, str]:
     """Whether what these runs lack is being fitted: working, failed or idle, and why it failed."""
-    record = find(_job(runs))
+    record = find(baselines_job(runs))
     if record is None or record.state in (JobState.DONE, JobState.CANCELLED):
         return "idle", ""
     return ("failed", record.reason or "") if record.state.finished else ("working", "")
-
-
-def _job(runs: Sequence[str]) -> BaselinesJob:
-    return BaselinesJob(about=tuple(sorted(runs)))

@@ -13,17 +13,17 @@ import numpy as np
 
 from core.data.store import read_column
 from core.evaluation.intervals import Bootstrap, gather, weigh, weigh_by_name
-from core.evaluation.metrics import METRICS, score
+from core.evaluation.metrics import METRICS
 from core.files import UNREADABLE, write_array
 from core.home import dataset_folder, run_folder
-from core.models.baselines import BASELINES, fit_predict_proba
 from core.runs.fitted import load_fitted
 from core.runs.result import RunResult, load_predictions, load_result, load_spec
 from core.runs.spec import RunSpec
 from core.runs.study import open_samples
+from core.training.tasks import TASKS, Task
 
 NETWORK = "network"
-"""The name of the run's own model, beside the names of BASELINES."""
+"""The name of the run's own model, beside the names of the task's baseline models."""
 DRAWS_BY_NAME = 500
 """Draws of patients in which runs on different test sets can be compared."""
 MEASURES_VERSION = np.array(1)
@@ -48,12 +48,17 @@ class Outcome:
     folds: np.ndarray
     """(samples,) which fold held the sample out."""
     y: np.ndarray
-    """(samples,) class numbers."""
+    """(samples,) class numbers; of a regression the true values."""
     proba: dict[str, np.ndarray]
-    """Model -> (samples, classes) probabilities."""
+    """Model -> (samples, classes) probabilities; of a regression (samples, 1) values."""
     validation_loss: np.ndarray
     """(folds,) of the network that was kept, on the fold's validation samples."""
     _kept: dict = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def task(self) -> Task:
+        """What was predicted."""
+        return TASKS[self.spec.task]
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -77,12 +82,12 @@ class Outcome:
         return held_out / (self.result.n_train + self.result.n_validation)
 
     def right(self, model: str = NETWORK) -> np.ndarray:
-        """(samples,) whether the model names the class."""
+        """(samples,) whether the model names the class; of a classification only."""
         return self.proba[model].argmax(axis=1) == self.y
 
     def scores(self, model: str = NETWORK) -> dict[str, float]:
-        """All of METRICS, over all held-out samples."""
-        return self._keep(("scores", model), lambda: score(self.y, self.proba[model]))
+        """All metrics of the task, over all held-out samples."""
+        return self._keep(("scores", model), lambda: self.task.score(self.y, self.proba[model]))
 
     def by_fold(self, metric: str, model: str = NETWORK) -> np.ndarray:
         """(folds,) the metric on each fold's held-out samples, in the order of the folds."""
@@ -109,7 +114,8 @@ class Outcome:
         """Whether the two were tested on the same samples of the same classes."""
         mine, others = self.spec.cohort, other.spec.cohort
         return (
-            (mine.dataset, mine.label) == (others.dataset, others.label)
+            (mine.dataset, mine.label, self.spec.task)
+            == (others.dataset, others.label, other.spec.task)
             and np.array_equal(self.samples, other.samples)
             and np.array_equal(self.patients, other.patients)
         )
@@ -147,8 +153,9 @@ def load_outcome(run: str) -> Outcome:
     table = load_predictions(run)
     table = table[table["fold"].isin(result.scored)]
     fitted = [load_fitted(run, fold) for fold in result.scored]
-    proba = {NETWORK: table[[f"p_{name}" for name in result.classes]].to_numpy(float)}
-    for baseline in BASELINES:
+    task = TASKS[result.task]
+    proba = {NETWORK: task.answers(table, result.classes)}
+    for baseline in task.baselines:
         kept = _read_array(_baseline_path(run, baseline.name), len(table))
         if kept is not None:
             proba[baseline.name] = kept
@@ -168,7 +175,7 @@ def load_outcome(run: str) -> Outcome:
         patients=(samples if patients is None else patients)[order],
         patients_known=patients is not None,
         folds=folds[order],
-        y=np.searchsorted(result.classes, table["true"].to_numpy().astype(str))[order],
+        y=task.truth(table, result.classes)[order],
         proba={name: values[order] for name, values in proba.items()},
         validation_loss=np.array([fold.validation_loss for fold in fitted]),
     )
@@ -183,15 +190,17 @@ def keep_measures(run: str) -> None:
     for model in outcome.proba:
         path = _measures_path(outcome, model)
         if not path.exists():
-            table = np.stack([outcome.measure(metric, model) for metric in METRICS.names])
+            metrics = outcome.task.metrics.names
+            table = np.stack([outcome.measure(metric, model) for metric in metrics])
             write_array(path, table)
 
 
 def missing_baselines(runs: list[str]) -> list[tuple[str, str]]:
     """(run, baseline) pairs that no run computes by itself and nobody has asked for yet."""
-    wanted = [baseline.name for baseline in BASELINES if not baseline.in_every_run]
     missing = []
     for run in runs:
+        baselines = TASKS[load_result(run).task].baselines
+        wanted = [baseline.name for baseline in baselines if not baseline.in_every_run]
         kept = {path.stem for path in (run_folder(run) / "baselines").glob("*.npy")}
         missing += [(run, name) for name in wanted if name not in kept]
     return missing
@@ -222,14 +231,15 @@ def compute_baselines(runs: list[str], progress: Callable[[int, int], None]) -> 
         for number in load_result(group[0]).scored:
             fitted = load_fitted(group[0], number)
             fold = fitted.locate(study)
-            x = fitted.preprocessor.transform(study.x, study.genes)
+            x = fitted.source.transform(study)
             prepared.append((fold.fitting, fold.test, x))
-        for name in BASELINES.names:
+        task = TASKS[spec.task]
+        for name in task.baselines.names:
             wanted = [run for run in group if (run, name) in missing]
             if not wanted:
                 continue
             probabilities = [
-                fit_predict_proba(
+                task.predict_baseline(
                     name, x[fitting], study.y[fitting], x[test], len(study.classes), spec.seed
                 )
                 for fitting, test, x in prepared
@@ -251,11 +261,11 @@ def _shared(run: str) -> str:
 
 def _baseline_path(run: str, name: str) -> Path:
     """(samples, classes) probabilities on the scored folds, in the order of predictions.csv."""
-    return run_folder(run) / "baselines" / f"{BASELINES[name].name}.npy"
+    return run_folder(run) / "baselines" / f"{name}.npy"
 
 
 def _measures_path(outcome: Outcome, model: str) -> Path:
-    """(METRICS, weightings) what `measure` gives; the name says what it was computed from."""
+    """(metrics, weightings) what `measure` gives; the name says what it was computed from."""
     sources = [outcome.folds, outcome.patients, outcome.y, outcome.proba[model]]
     digest = blake2b(digest_size=8)
     for source in (MEASURES_VERSION, *sources):
@@ -264,15 +274,14 @@ def _measures_path(outcome: Outcome, model: str) -> Path:
 
 
 def _read_measures(outcome: Outcome, model: str) -> None:
-    table = _read_array(_measures_path(outcome, model), len(METRICS.names))
+    names = outcome.task.metrics.names
+    table = _read_array(_measures_path(outcome, model), len(names))
     if table is None:
         return
     estimate = len(outcome.result.scored) + DRAWS_BY_NAME
-    for name, values in zip(METRICS.names, table, strict=True):
+    for name, values in zip(names, table, strict=True):
         outcome._kept["values", name, model] = values
-    outcome._kept["scores", model] = dict(
-        zip(METRICS.names, table[:, estimate].tolist(), strict=True)
-    )
+    outcome._kept["scores", model] = dict(zip(names, table[:, estimate].tolist(), strict=True))
 
 
 def _read_array(path: Path, rows: int) -> np.ndarray | None:

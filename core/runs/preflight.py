@@ -5,6 +5,7 @@ import sys
 import numpy as np
 from anndata import AnnData
 
+from core.data.store import add_dataset, content_hash
 from core.errors import GeneCanvasError, InputError
 from core.home import weights_folder
 from core.images.layout import canvas_side
@@ -12,7 +13,7 @@ from core.images.layouts import check_reference
 from core.models.own_weights import require_own_weights
 from core.processes import run_module
 from core.runs.estimate import Estimate
-from core.runs.leaks import find_sources, say_start, start_weights
+from core.runs.leaks import find_starts, say_start, start_weights
 from core.runs.spec import RunSpec
 from core.runs.study import open_study
 
@@ -38,12 +39,37 @@ def preflight(spec: RunSpec, data: AnnData | None = None) -> None:
     check_reference(spec.layout)
     study = open_study(spec, data)
     canvas_side(min(spec.preparation.genes, study.x.shape[1]), spec.network.image_size)
-    sources = find_sources(spec, study)
+    starts = find_starts(spec, study)
     if _needs_torch(spec):
         from core.models.network import build_network
 
-        start = start_weights(spec, sources[0] if sources else None)
+        start = start_weights(spec, starts[0] if starts else None)
         build_network(spec.network, len(study.classes), seed=spec.seed, start=start)
+
+
+def store_data(spec: RunSpec, data: AnnData, name: str) -> RunSpec:
+    """The specification of a run on `data`, which is checked first and then stored.
+
+    Raises:
+        InputError: the cohort is of another dataset, `data` isn't as `read_dataset` gives it, or
+            the run can't work on it.
+    """
+    if "scale" not in data.uns:
+        raise InputError(
+            "Expected an AnnData that was read by GeneCanvas, got one without uns['scale']. Write "
+            "it with adata.write_h5ad(PATH), and read that file."
+        )
+    dataset, named = content_hash(data), spec.cohort.dataset
+    if named not in (None, dataset):
+        raise InputError(
+            f"The cohort is of dataset {named[:12]}…, the AnnData is {dataset[:12]}…. Leave the "
+            "cohort's dataset out, or give the AnnData that it names."
+        )
+    cohort = spec.cohort.model_copy(update={"dataset": dataset})
+    spec = spec.model_copy(update={"cohort": cohort})
+    preflight(spec, data)
+    add_dataset(data, name)
+    return spec
 
 
 def say_consequences(
@@ -62,7 +88,7 @@ def say_consequences(
     """
     study, record = open_study(spec, data), spec.network.record
     fold = study.folds[-1]
-    said = say_start(spec, study, find_sources(spec, study))
+    said = say_start(spec, study, find_starts(spec, study))
     if spec.network.weights == "imagenet" and not (weights_folder() / record.file).exists():
         said.append(
             f"{record.file} ({record.megabytes:.0f} MB) is not here yet: the run downloads it from "

@@ -14,10 +14,10 @@ from core.data.notes import Finding
 from core.download import hash_file
 from core.errors import DamageError, InputError
 from core.escape import read_csv
-from core.evaluation.differences import LEVEL, corrected_t, mcnemar, say_verdict
 from core.evaluation.intervals import interval
 from core.home import run_folder
 from core.runs.spec import RunSpec
+from core.training.tasks import TASKS
 
 KEPT = ("spec.json", "predictions.csv", "folds/*/*.json", "folds/*/*.csv", "folds/*/*.npz",
         "folds/*/*.safetensors")  # fmt: skip
@@ -30,9 +30,17 @@ class RunResult(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     run: str
+    task: str = "classification"
+    """What was predicted: a name in TASKS."""
     classes: list[str]
+    """What the network's scores are of: the classes; of a regression the target alone."""
     metrics: dict[str, float]
     """Scores over all held-out samples; with k folds, pooled over the folds."""
+    intervals: dict[str, tuple[float, float] | None] = {}
+    """95 % intervals of a regression's scores, over patients; empty for classes, whose accuracy has
+    `accuracy_interval`."""
+    gap: tuple[float, float] | None = None
+    """95 % interval over patients of R² minus that of ridge regression; of a regression only."""
     folds: list[dict[str, float]]
     """The same scores on each fold's test samples, and the epoch whose weights were kept."""
     scored: list[int]
@@ -41,14 +49,16 @@ class RunResult(BaseModel):
     baselines: dict[str, dict[str, float]]
     """The same scores of baseline models on the same genes and the same samples."""
     calibration: dict[str, float] = {}
-    """temperature, mean over folds; error_before and error_after dividing by it."""
+    """temperature, mean over folds; error_before and error_after dividing by it. Empty for a
+    regression, which has no probabilities."""
     n_train: int
     n_validation: int
     n_test: int
     """Numbers of samples; with k folds, n_train and n_validation are the first fold's. A sample
     that several folds tested counts once."""
     confusion: list[list[int]]
-    """Rows: true class, columns: predicted class, in the order of `classes`."""
+    """Rows: true class, columns: predicted class, in the order of `classes`; empty for a
+    regression."""
     seconds: float
     """Time that training and testing took, over all attempts."""
     weights: str
@@ -116,20 +126,20 @@ def load_spec(run: str) -> RunSpec:
 def load_predictions(run: str) -> pd.DataFrame:
     """Held-out predictions: sample, fold, true, predicted, logistic_regression, p_<class>...
 
+    Of a regression: sample, fold, true, predicted, ridge_regression, in the target's unit.
+
     Raises InputError when there are none yet, or they are not those that the result was made of.
     """
     result, name = load_result(run), "predictions.csv"
     try:
-        texts = dict.fromkeys(("sample", "true", "predicted", "logistic_regression"), str)
-        table = read_csv(io.BytesIO(read_kept(run, name)), dtype=texts)
+        task = TASKS[result.task]
+        table = read_csv(io.BytesIO(read_kept(run, name)), dtype=dict.fromkeys(task.texts, str))
         scored = table[table["fold"].isin(result.scored)]
-        right = int((scored["true"] == scored["predicted"]).sum())
-        probabilities = table[[f"p_{name}" for name in result.classes]].to_numpy(float)
+        everything = task.answers(table, result.classes)
+        named = task.matches(scored, result.confusion)
     except (ValueError, KeyError):
         raise describe_damage(run, name) from None
-    if (len(scored), right) != (np.sum(result.confusion), np.trace(result.confusion)) or not (
-        np.isfinite(probabilities).all()
-    ):
+    if not (named and np.isfinite(everything).all()):
         raise describe_damage(run, name)
     return table
 
@@ -179,46 +189,13 @@ def describe_damage(run: str, name: str) -> DamageError:
     )
 
 
+def load_scored(run: str) -> pd.DataFrame:
+    """Those of a run's predictions that its result is of; raises InputError as they do."""
+    table = load_predictions(run)
+    return table[table["fold"].isin(load_result(run).scored)]
+
+
 def headline(run: str) -> str:
-    """One honest sentence: the network's accuracy beside logistic regression's and chance."""
-    result, predictions = load_result(run), load_predictions(run)
-    low, high = result.accuracy_interval
-    network = result.metrics["accuracy"]
-    plain = result.baselines["logistic_regression"]["accuracy"]
-    p, test = _test_difference(result, predictions[predictions["fold"].isin(result.scored)])
-    points = 100 * (network - plain)
-    if np.isclose(points, 0):
-        verdict = "the same as logistic regression on the same genes"
-    else:
-        verdict = (
-            f"{abs(points):.1f} points {'above' if points > 0 else 'below'} logistic regression on "
-            f"the same genes ({plain:.1%}), which with these samples "
-            + say_verdict(p < LEVEL, f"{test} p = {p:.2g}")
-        )
-    return (
-        f"{network:.1%} of {result.n_test} held-out samples are right (95 % interval {low:.1%} to "
-        f"{high:.1%}): {verdict}. Always naming the largest class gives {result.chance:.1%}."
-    )
-
-
-def _test_difference(result: RunResult, predictions: pd.DataFrame) -> tuple[float, str]:
-    """p of the network's accuracy differing from logistic regression's, and the test's name.
-
-    Where samples were held out several times the folds are what is compared, by the corrected
-    t test (Nadeau and Bengio 2003).
-    """
-    right = pd.DataFrame(
-        {
-            name: predictions[name] == predictions["true"]
-            for name in ("predicted", "logistic_regression")
-        }
-    )
-    if predictions["sample"].is_unique:
-        return mcnemar(*right.to_numpy().T), "exact McNemar"
-    means = right.groupby(predictions["fold"]).mean()
-    tested = len(predictions) / len(means)
-    difference = corrected_t(
-        (means["predicted"] - means["logistic_regression"]).to_numpy(),
-        tested / (result.n_train + result.n_validation),
-    )
-    return difference.p, "corrected t test"
+    """One honest sentence: the network's score beside that of a linear model, and chance."""
+    result = load_result(run)
+    return TASKS[result.task].headline(result, load_scored(run))

@@ -12,22 +12,24 @@ from core.data.prepare import PreparationSpec
 from core.errors import InputError
 from core.identity import Versioned, identify, raised_versions
 from core.images.layouts import LAYOUTS, LayoutSpec
-from core.models.baselines import BASELINES
 from core.models.spec import NetworkSpec
 from core.plain_yaml import parse_yaml
 from core.records import Registry
 from core.training.augmentations import AUGMENTATIONS
 from core.training.spec import TrainingSpec
 from core.training.splits import SplitSpec
+from core.training.tasks import TASKS
 
 BEFORE: dict[str, dict[str, Any]] = {
+    "": {"task": "classification"},
     "layout": {"reference": None, "perplexity": 30, "neighbours": 15, "least_distance": 0.1},
     "network": {"channels": "value", "allow_leak": False},
     "training": {"keep": "best", "variants": 0},
 }
-"""Fields that came after version 0.1.0, by part, and what was done before there were any. That is
-what specifications without them mean, and where it is asked for they are no part of the identity,
-so that the same question stays the same run. A field that is added to a part belongs here."""
+"""Fields that came after version 0.1.0, by part ("" is the specification itself), and what was done
+before there were any. That is what specifications without them mean, and where it is asked for they
+are no part of the identity, so that the same question stays the same run. A field that is added to
+a part belongs here."""
 
 
 class RunSpec(BaseModel):
@@ -36,9 +38,13 @@ class RunSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cohort: Cohort
+    task: str = Field(
+        "classification", title="Task",
+        description="classification: the label is a class. regression: it is a number.",
+    )  # fmt: skip
     permute_labels: bool = Field(
         False, title="Permuted labels",
-        description="Give every sample another one's class: a control, right by chance only.",
+        description="Give every sample another one's label: a control, right by chance only.",
     )  # fmt: skip
     preparation: PreparationSpec = PreparationSpec()
     layout: LayoutSpec = LayoutSpec()
@@ -66,6 +72,29 @@ class RunSpec(BaseModel):
             raise ValueError("label is missing: say which column holds the class")
         return cohort
 
+    @field_validator("task")
+    @classmethod
+    def _know_task(cls, task: str) -> str:
+        return TASKS.check(task)
+
+    @model_validator(mode="after")
+    def _leave_out_unused(self) -> "RunSpec":
+        """Fields that say nothing for the task: the same question is one run, whatever they are."""
+        for part, fields in TASKS[self.task].unused.items():
+            own = getattr(self, part)
+            asked = [
+                name
+                for name, value in fields.items()
+                if getattr(own, name) != value and name != "label_smoothing"  # presets set it
+            ]  # fmt: skip
+            if asked:
+                raise ValueError(
+                    f"{part}.{asked[0]} is of classes and says nothing for the task {self.task}. "
+                    "Leave it out."
+                )
+            object.__setattr__(self, part, own.model_copy(update=fields))
+        return self
+
     @property
     def id(self) -> str:
         """The run's identity: the same for the same question, asked of any version.
@@ -74,9 +103,10 @@ class RunSpec(BaseModel):
         """
         document = self._deciding()
         for part, fields in BEFORE.items():
+            own = document[part] if part else document
             for name, value in fields.items():
-                if document[part][name] == value:
-                    del document[part][name]
+                if own[name] == value:
+                    del own[name]
         return identify("train", document | raised_versions(**self.records))
 
     @property
@@ -87,7 +117,7 @@ class RunSpec(BaseModel):
             **LAYOUTS[self.layout.name].records,
             "split": self.split.record,
             "augmentation": AUGMENTATIONS[self.training.augmentation],
-            **{baseline.name: baseline for baseline in BASELINES if baseline.in_every_run},
+            **{b.name: b for b in TASKS[self.task].baselines if b.in_every_run},
         }
 
     def key_without(self, *names: str) -> str:
@@ -102,9 +132,14 @@ class RunSpec(BaseModel):
     def settings(self) -> dict[str, Any]:
         """All fields that decide a result, by dotted name such as 'network.backbone'."""
         flat: dict[str, Any] = {}
+        unused = TASKS[self.task].unused
         for name, value in self._deciding().items():
             if isinstance(getattr(self, name), BaseModel):
-                flat |= {f"{name}.{field}": inner for field, inner in value.items()}
+                flat |= {
+                    f"{name}.{field}": inner
+                    for field, inner in value.items()
+                    if field not in unused.get(name, {})
+                }
             else:
                 flat[name] = value
         return flat
@@ -160,10 +195,12 @@ class RunSpec(BaseModel):
         Raises InputError when this version doesn't understand it.
         """
         try:
-            earlier = {part: {**fields, **document[part]} for part, fields in BEFORE.items()}
+            earlier = {
+                part: {**fields, **document[part]} for part, fields in BEFORE.items() if part
+            }
         except (KeyError, TypeError):
             raise InputError("It is no specification of a run.") from None
-        return cls.parse({**document, **earlier})
+        return cls.parse({**BEFORE[""], **document, **earlier})
 
     @classmethod
     def parse(cls, document: dict[str, Any]) -> "RunSpec":

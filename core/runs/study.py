@@ -14,20 +14,28 @@ from core.runs.spec import RunSpec
 from core.training.augmentations import AUGMENTATIONS
 from core.training.repeats import group_repeats
 from core.training.splits import Fold, make_folds
+from core.training.tasks import TASKS, Targets
 
 
 @dataclass(frozen=True)
 class Samples:
-    """The samples of a run: expression with every gene, and class numbers."""
+    """The samples of a run: expression with every gene, and what each is to be predicted as."""
 
     samples: np.ndarray
     x: np.ndarray
     genes: np.ndarray
     scale: str
     classes: list[str]
+    """What the network's scores are of: the classes; of a regression the target alone."""
     labels: np.ndarray
+    """(samples,) the output that explains each: its class, or the target"""
     y: np.ndarray
+    """(samples,) class numbers, or values in the target's unit"""
     patients: np.ndarray | None
+    strata: np.ndarray
+    """(samples,) names of what samples are divided by: classes, or ranges of the value"""
+    left_out: int
+    """Samples of the cohort without a value, which a regression leaves out."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +48,24 @@ class Study(Samples):
     folds: list[Fold]
 
 
-def class_labels(spec: RunSpec, data: AnnData) -> np.ndarray:
-    """(samples,) the class of each of the cohort's samples, as the run sees it.
+def take_targets(spec: RunSpec, data: AnnData) -> tuple[AnnData, Targets]:
+    """The cohort's samples that have a label, and what each is, as the run sees it.
 
     Args:
         spec: the run.
         data: its cohort's samples, as `Cohort.select` gives them.
+
+    Raises:
+        InputError: labels that are missing where they may not be, or that are nothing to learn.
     """
-    labels = data.obs[spec.cohort.label].to_numpy().astype(str)
+    task, label = TASKS[spec.task], spec.cohort.label
+    texts = data.obs[label].to_numpy().astype(str)
+    known = task.known(texts, label, data.obs_names.to_numpy())
+    if not known.all():
+        data, texts = data[known].copy(), texts[known]
     if spec.permute_labels:
-        labels = np.random.default_rng(spec.seed).permutation(labels)
-    return labels
+        texts = np.random.default_rng(spec.seed).permutation(texts)
+    return data, task.read(texts, label)
 
 
 def open_samples(spec: RunSpec, data: AnnData | None = None) -> Samples:
@@ -62,7 +77,9 @@ def open_study(spec: RunSpec, data: AnnData | None = None) -> Study:
     """Take a run's samples and divide them; raises InputError when the spec doesn't fit them."""
     samples, batches = _take(spec, data)
     labels, groups = samples.labels, samples.patients
-    folds = make_folds(labels, groups, spec.split, spec.seed, batches)
+    folds = make_folds(
+        samples.strata, groups, spec.split, spec.seed, batches, TASKS[spec.task].stratum
+    )
     needs = AUGMENTATIONS[spec.training.augmentation].needs
     if needs == "counts":
         check_reads(spec.preparation, samples.scale)
@@ -93,26 +110,22 @@ def _take(spec: RunSpec, data: AnnData | None) -> tuple[Samples, np.ndarray | No
     if batch is not None and batch not in data.obs:
         known = ", ".join(data.obs.columns) or "none"
         raise InputError(f"The dataset has no batch column {batch!r}. Columns: {known}.")
-    labels = class_labels(spec, data)
-    unlabelled = data.obs_names[labels == ""]
-    if len(unlabelled):
-        raise InputError(
-            f"{len(unlabelled)} samples have no {cohort.label}, for example {unlabelled[0]}. Fill "
-            "the column or leave these samples out."
-        )
+    cohort_size = data.n_obs
+    data, targets = take_targets(spec, data)
     groups = None if cohort.group is None else data.obs[cohort.group].to_numpy().astype(str)
     batches = None
     if "batch" in spec.split.record.fields:
         batches = data.obs[batch].to_numpy().astype(str)
-    classes, y = np.unique(labels, return_inverse=True)
     samples = Samples(
         samples=data.obs_names.to_numpy().astype(str),
         x=np.asarray(data.X, dtype=np.float32),
         genes=data.var_names.to_numpy().astype(str),
         scale=data.uns["scale"],
-        classes=classes.tolist(),
-        labels=labels,
-        y=y,
+        classes=targets.outputs,
+        labels=targets.labels,
+        y=targets.y,
         patients=groups,
+        strata=TASKS[spec.task].strata(targets),
+        left_out=cohort_size - data.n_obs,
     )
     return samples, batches

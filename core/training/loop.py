@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, log_softmax, one_hot
 
 from core.data.prepare import Reads
 from core.devices import is_out_of_memory
@@ -21,38 +20,32 @@ from core.files import write_atomic
 from core.training.augmentations import AUGMENTATIONS, Known
 from core.training.device import choose_precision, compute_in_parts
 from core.training.features import FrozenPart
+from core.training.objectives import Classes, Measurements, Objective
 from core.training.spec import TrainingSpec
 
-FOCUS = 2.0
-"""The focal loss's exponent, as in the paper."""
 CHECKPOINT_SHARE = 0.005
 """Of the time of training, what writing checkpoints may take, by the quickest write so far: a disk
 that was busy once shall not leave an hour of training unsaved."""
 SMALLEST_PART = 2
 """Batch normalisation can't learn from one sample."""
+CLASSES = Classes()
 
 
 @dataclass(frozen=True)
 class FoldData:
-    """Prepared expression of one fold, (samples, genes) float32 in [0, 1], and class numbers."""
+    """Prepared rows of one fold's samples, such as expression (samples, genes) float32 in [0, 1].
+
+    The y are what the objective takes: class numbers, or standardised values.
+    """
 
     x_train: np.ndarray
     y_train: np.ndarray
     x_validation: np.ndarray
     y_validation: np.ndarray
-    unit_sd: np.ndarray
-    """(genes,) SD of each gene on the training samples."""
-    mean: np.ndarray
-    """(genes,) training mean of each gene."""
-    classes: int
-    repeat_sd: np.ndarray | None = None
-    """(genes,) SD between repeated samples, where the augmentation needs it."""
-    reads: Reads | None = None
-    """Of the training samples, where the augmentation needs them."""
-
-
-Measurements = dict[str, Any]
-"""What was measured in an epoch: numbers, and `validation_confusion`, true x predicted counts."""
+    outputs: int
+    """How many scores the network gives: one a class, or one."""
+    known: Known | None = None
+    """What augmentations of these samples may know, as arrays."""
 
 
 class Callback(Protocol):
@@ -86,6 +79,7 @@ def train(
     checkpoint: Path,
     variants: int = 0,
     frozen: FrozenPart | None = None,
+    objective: Objective = CLASSES,
 ) -> list[Measurements]:
     """Train `network` on gene-images and leave it with the weights of its last or best epoch.
 
@@ -100,8 +94,8 @@ def train(
     are all after it.
 
     Args:
-        network: images -> class scores.
-        imager: expression -> images.
+        network: images -> scores (batch, outputs).
+        imager: prepared rows -> images.
         data: the fold's samples.
         spec: how to train.
         callback: watches, and may stop the training.
@@ -113,6 +107,7 @@ def train(
             epoch each; with 0 every batch is augmented anew.
         frozen: the network's frozen stages with their cache; only the rest is then computed in each
             epoch. For training samples that vary in `variants` versions, or not at all.
+        objective: what the network learns.
 
     Returns:
         One row of measurements an epoch.
@@ -131,10 +126,9 @@ def train(
         torch.as_tensor(array, device=device)
         for array in (data.x_train, data.y_train, data.x_validation, data.y_validation)
     )
-    known = _put_known(data, device)
-    targets_train = one_hot(y_train, data.classes).float()
-    evenly = spec.class_weights and not spec.balanced_sampling
-    class_weights = _class_weights(y_train, data.classes) if evenly else None
+    known = _put_known(data.known, device)
+    targets_train = objective.targets(y_train, data.outputs)
+    weights = objective.weigh(y_train, data.outputs, spec)
     look, paint = network, imager
     if frozen is not None:
         look, paint = frozen.rest, nn.Identity()
@@ -186,8 +180,8 @@ def train(
 
             def loss_of(part: slice, images=images, targets=targets) -> Tensor:
                 with autocast:
-                    logits = look(images[part])
-                return classification_loss(logits.float(), targets[part], spec, class_weights)
+                    scores = look(images[part])
+                return objective.loss(scores.float(), targets[part], spec, weights)
 
             loss, at_once = _add_gradients(optimiser, loss_of, len(x), at_once)
             nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -204,11 +198,11 @@ def train(
         training_seconds = time.perf_counter() - started
 
         with autocast:
-            logits = _predict_logits(look, paint, x_validation, spec.batch_size)
+            scores = _predict_scores(look, paint, x_validation, spec.batch_size)
         row = {
             "epoch": epoch + 1,
             "train_loss": train_loss,
-            **_measure(logits, y_validation),
+            **objective.measure(scores, y_validation),
             "learning_rate": schedule.get_last_lr()[0],
             "samples_per_second": len(x_train) / training_seconds,
             "at_once": at_once,
@@ -245,32 +239,39 @@ def read_trained(checkpoint: Path) -> dict[str, Tensor] | None:
     return state and state["network"]
 
 
-def _put_known(data: FoldData, device: torch.device) -> Known:
+def _put_known(known: Known | None, device: torch.device) -> Known | None:
     """What augmentations may know of the training samples, on the device."""
-    known = {"unit_sd": data.unit_sd, "mean": data.mean, "repeat_sd": data.repeat_sd}
-    tensors = {
-        name: torch.as_tensor(array, device=device)
-        for name, array in known.items()
-        if array is not None
-    }
-    reads = data.reads and Reads(
-        **{name: torch.as_tensor(array, device=device) for name, array in vars(data.reads).items()}
+    if known is None:
+        return None
+    fields = {name: value for name, value in vars(known).items() if value is not None}
+    reads = fields.pop("reads", None)
+    tensors = {name: torch.as_tensor(value, device=device) for name, value in fields.items()}
+    return Known(
+        **tensors,
+        reads=reads
+        and Reads(**{name: torch.as_tensor(v, device=device) for name, v in vars(reads).items()}),
     )
-    return Known(**tensors, reads=reads)
 
 
-def predict_proba(
-    network: nn.Module, imager: nn.Module, x: np.ndarray, device: torch.device, batch_size: int = 64
+def predict(
+    network: nn.Module,
+    imager: nn.Module,
+    x: np.ndarray,
+    device: torch.device,
+    objective: Objective = CLASSES,
+    batch_size: int = 64,
 ) -> np.ndarray:
-    """Class probabilities (samples, classes) of prepared expression, computed in float32."""
+    """(samples, outputs) answers to prepared samples, computed in float32: class probabilities, or
+    standardised values.
+    """
     network.to(device)
     imager.to(device)
-    logits = _predict_logits(network, imager, torch.as_tensor(x, device=device), batch_size)
-    return torch.softmax(logits.double(), dim=1).cpu().numpy()
+    scores = _predict_scores(network, imager, torch.as_tensor(x, device=device), batch_size)
+    return objective.answers(scores).cpu().numpy()
 
 
 @torch.no_grad()
-def _predict_logits(network: nn.Module, imager: nn.Module, x: Tensor, batch_size: int) -> Tensor:
+def _predict_scores(network: nn.Module, imager: nn.Module, x: Tensor, batch_size: int) -> Tensor:
     network.eval()
     return compute_in_parts(lambda part: network(imager(part)).float(), x, batch_size)
 
@@ -325,30 +326,6 @@ def draw_order(y: Tensor, balanced: bool) -> Tensor:
     return torch.multinomial(chance, len(y), replacement=True)
 
 
-def classification_loss(
-    logits: Tensor, targets: Tensor, spec: TrainingSpec, class_weights: Tensor | None
-) -> Tensor:
-    """Mean loss of class scores and class probabilities, both (batch, classes).
-
-    The focal loss is -sum of t (1 - p)^2 log p, with class weights (Lin et al. 2017,
-    arXiv:1708.02002); the paper's sigmoids are a softmax here, and targets may be mixed.
-    """
-    if spec.loss == "cross_entropy":
-        return cross_entropy(logits, targets, class_weights, label_smoothing=spec.label_smoothing)
-    smooth = targets * (1 - spec.label_smoothing) + spec.label_smoothing / targets.shape[1]
-    log_p = log_softmax(logits, dim=1)
-    terms = smooth * (1 - log_p.exp()) ** FOCUS * log_p
-    if class_weights is not None:
-        terms = terms * class_weights
-    return -terms.sum(dim=1).mean()
-
-
-def _class_weights(y: Tensor, classes: int) -> Tensor:
-    """Weights that let every class count the same in the mean loss."""
-    counts = torch.bincount(y, minlength=classes).clamp(min=1)
-    return len(y) / (classes * counts.float())
-
-
 def _learning_rate_factor(step: int, steps: int, warm_up: float = 0.1) -> float:
     """Linear warm-up over a tenth of all steps, then half a cosine down to zero."""
     start = max(1, round(warm_up * steps))
@@ -363,19 +340,6 @@ def _epochs_without_progress(history: list[Measurements]) -> int:
         return 0
     losses = [row["validation_loss"] for row in history]
     return len(losses) - 1 - losses.index(min(losses))
-
-
-def _measure(logits: Tensor, y: Tensor) -> Measurements:
-    classes, predicted = logits.shape[1], logits.argmax(dim=1)
-    confusion = torch.bincount(y * classes + predicted, minlength=classes**2).view(classes, classes)
-    both = confusion.sum(dim=0) + confusion.sum(dim=1)
-    f1 = 2 * confusion.diagonal() / both.clamp(min=1)
-    return {
-        "validation_loss": float(cross_entropy(logits, y)),
-        "validation_accuracy": float((predicted == y).float().mean()),
-        "validation_macro_f1": float(f1[both > 0].mean()),
-        "validation_confusion": confusion.tolist(),
-    }
 
 
 def _read_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:

@@ -86,13 +86,15 @@ class Samples:
     """What a split may look at."""
 
     y: np.ndarray
-    """(samples,) class names."""
+    """(samples,) strata: class names, or ranges of a value."""
     patients: np.ndarray
     """(samples,) patients; each sample its own where they aren't known."""
     batches: np.ndarray | None
     """(samples,) batches, where the split asks for them."""
     noun: str
     """What `patients` are, for messages: 'patients' or 'samples'."""
+    stratum: str = "class"
+    """What each of `y` is, for messages."""
 
 
 Part = tuple[np.ndarray, np.ndarray]
@@ -137,15 +139,17 @@ def make_folds(
     spec: SplitSpec,
     seed: int,
     batches: Sequence[str] | None = None,
+    stratum: str = "class",
 ) -> list[Fold]:
     """Divide samples stratified by label, with all samples of a group (patient) on one side.
 
     Args:
-        labels: the class of each sample.
+        labels: the stratum of each sample, such as its class.
         groups: the patient of each sample; None where they aren't known.
         spec: how to divide.
         seed: decides which samples go where.
         batches: the batch of each sample, for `leave_one_batch_out`.
+        stratum: what a label is, for messages.
 
     Raises:
         InputError: there is one class only, or the samples can't be divided as asked; names what
@@ -158,6 +162,7 @@ def make_folds(
         patients,
         None if batches is None else np.asarray(batches, dtype=str),
         noun="samples" if groups is None else "patients",
+        stratum=stratum,
     )
     _check_classes(samples, spec)
     folds = []
@@ -214,8 +219,8 @@ def leave_batches_out(samples: Samples, spec: SplitSpec, seed: int) -> list[Part
     if lonely:
         found = ", ".join(f"{name} (only in {batch})" for name, batch in lonely.items())
         raise InputError(
-            f"Without its only batch there is nothing to learn a class from: {found}. Leave these "
-            "classes out, or choose another split."
+            f"Without its only batch there is nothing to learn a {samples.stratum} from: {found}. "
+            "Leave these samples out, or choose another split."
         )
     parts = []
     for name in names:
@@ -359,7 +364,7 @@ def _check_classes(samples: Samples, spec: SplitSpec) -> None:
         most = min(counts.values())
         raise InputError(
             f"A {spec.title()} split with a validation part needs at least {needed} {samples.noun} "
-            f"in each class, but {found}. Add {samples.noun}, leave these classes out"
+            f"in each {samples.stratum}, but {found}. Add {samples.noun}, leave these out"
             + (f", or take {most} folds." if in_folds and most >= 3 else ".")
         )
 
@@ -372,7 +377,7 @@ def _check_fold(samples: Samples, fold: Fold, number: int) -> None:
         if absent:
             raise InputError(
                 f"Fold {number + 1} has no {part} sample of {', '.join(sorted(absent))}: too few "
-                f"{samples.noun} for this split. Leave these classes out, or choose another split."
+                f"{samples.noun} for this split. Leave these out, or choose another split."
             )
     sides = [set(samples.patients[part]) for part in (fold.train, fold.validation, fold.test)]
     if sum(map(len, sides)) != len(set.union(*sides)):
