@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from core.errors import Cancelled
 from core.files import read_json, write_json
-from core.jobs.job import Job, Reporter
+from core.jobs.job import Job, Lane, Reporter
 
 
 class CountJob(Job):
@@ -32,3 +32,10 @@ class CountJob(Job):
             reporter.event(0, len(counted), {"number": len(counted)})
             reporter.progress(len(counted), self.to, f"counted {len(counted)}")
             time.sleep(self.wait)
+
+
+class QueuedCount(CountJob):
+    """One that counts when its turn comes, in the queue of trainings."""
+
+    kind: ClassVar[str] = "queued count"
+    lane: ClassVar[Lane] = Lane.QUEUE

@@ -209,6 +209,10 @@ def expect_gene(page: Page, gene: str | None, charts: int = 1) -> None:
     page.wait_for_timeout(300)
     settle(page)
     expect(page.get_by_role("heading", name=gene or "One gene", exact=True)).to_be_visible()
+    for _ in range(200):  # the chart is drawn after the words beside it
+        if marked(page) == [gene] * charts:
+            break
+        page.wait_for_timeout(100)
     assert marked(page) == [gene] * charts
 
 

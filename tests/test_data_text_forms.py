@@ -1,5 +1,7 @@
 """Text tables as people and programs write them: right, or refused with the line that is wrong."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from core.data.simulate import read_symbols
 from core.data.text import read_text
 from core.data.text_numbers import find_numbers
 from core.errors import InputError
+from core.processes import ROOT
 
 SAMPLES = ["s1", "s2", "s3"]
 GENES = ["GATA3", "TP63", "SOX2", "KRT5"]
@@ -290,6 +293,7 @@ def test_thousands_that_come_late_are_understood_as_well(tmp_path: Path) -> None
         (["9,125", "8,375"] * 20, ";", (",", "")),
         (["1.125", "2", "3"], ",", (".", "")),
         (["12", "1234"], ";", (".", "")),
+        (["1.5", "4,25"], ";", (".", "")),
         (["1.234", "5", "2.345"], ";", None),
         (["1,234", "5", "2,345"], "\t", None),
         (["123.456", "871.234"] * 20, ";", None),
@@ -451,6 +455,23 @@ def test_a_table_in_any_form_is_read_equal(tmp_path: Path, example: tuple) -> No
     assert list(data.obs_names) == samples
     assert list(data.var_names) == genes
     np.testing.assert_array_equal(data.X, x)
+
+
+def test_a_table_of_many_columns_takes_little_memory(tmp_path: Path) -> None:
+    """As samples in rows have it; what is told of missing cells was kept once a column, in 4 GB."""
+    path, genes = tmp_path / "wide.csv", 30_000
+    rows = [["s1", *["1.5"] * genes], ["s2", "NA", *["2.5"] * (genes - 1)]]
+    write(path, [["sample", *[f"G{n}" for n in range(genes)]], *rows], ",")
+    code = (
+        "import resource, sys; from pathlib import Path; from core.data.text import read_text\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30,) * 2)\n"
+        "print(float(read_text(Path(sys.argv[1])).numbers[0][:, 1:].sum()))\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code, str(path)], cwd=ROOT, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert answer.stdout == f"{4.0 * (genes - 1)}\n", answer.stderr
 
 
 def test_a_table_that_does_not_fit_says_how_much_memory_it_needs(

@@ -1,6 +1,7 @@
 """Jobs of every kind keep one contract; a new kind has it all for being written down."""
 
 import errno
+import inspect
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from core.data.cohort import Cohort
 from core.data.prepare import PreparationSpec
 from core.data.simulate import simulate
 from core.data.store import add_dataset
+from core.devices import devices
 from core.errors import InputError
 from core.explain.methods import Recipe
 from core.files import read_json
@@ -36,7 +38,7 @@ from core.runs.fitting import BaselinesJob
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore, drop_dataset
 from core.runs.training import TrainJob
-from tests.counting import CountJob
+from tests.counting import CountJob, QueuedCount
 
 FOLDS = ("predictions.csv", "model.safetensors", "preprocessor.npz", "layout.npz")
 
@@ -80,7 +82,7 @@ def test_a_new_kind_of_job_has_queue_progress_cancel_resume_and_log() -> None:
     log = read_log(record.folder, 5000)
     assert log.count("counted 3\n") == 1, "it went on from where it was"
     assert log.count(f"count {record.id} on cpu, Counting to 3000") == 2
-    assert len(Path(sys.modules[CountJob.__module__].__file__).read_text().splitlines()) < 40
+    assert len(inspect.getsource(CountJob).splitlines()) < 30
 
 
 # --- One contract for every kind --------------------------------------------------------------
@@ -322,11 +324,10 @@ def test_a_job_that_a_worker_has_is_waited_for_and_a_dead_process_s_is_done() ->
 # --- Lanes, order and warm workers ------------------------------------------------------------
 
 
-class Needy(CountJob):
+class Needy(QueuedCount):
     """A job that starts after another."""
 
     kind = "needy"
-    lane = Lane.QUEUE
 
     after: str
 
@@ -345,6 +346,46 @@ def test_a_job_waits_for_those_that_it_needs(monkeypatch: pytest.MonkeyPatch) ->
     store.claim("cpu", Lane.INTERACTIVE)
     store.finish(first.key, JobState.FAILED, "whatever")
     assert store.claim("cpu", Lane.QUEUE).job == needy, "it says by itself what it lacks"
+
+
+@pytest.fixture
+def two_devices(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    monkeypatch.setenv("GENECANVAS_DEVICES", "cpu:0,cpu:1")
+    monkeypatch.setitem(KINDS, "queued count", "tests.counting:QueuedCount")
+    yield ["cpu:0", "cpu:1"]
+    for device in devices():
+        worker, _ = launch._started.get(JobStore().lease_path(device), (None, 0))
+        if worker:
+            worker.kill()
+            worker.wait()
+
+
+def test_every_device_has_a_worker_and_one_may_die(two_devices: list[str]) -> None:
+    store = JobStore()
+    long = [store.submit(QueuedCount(to=to, wait=0.01))[0].id for to in (90_000, 90_001)]
+    ensure_workers()
+    wait_until(lambda: all(store.get(job).done for job in long))
+    assert {store.get(job).device for job in long} == set(two_devices)
+    short = [store.submit(QueuedCount(to=to))[0].id for to in (2, 3)]
+    doomed = next(job for job in long if store.get(job).device == "cpu:0")
+    [other] = set(long) - {doomed}
+    launch._started[store.lease_path("cpu:0")][0].kill()
+    launch._started[store.lease_path("cpu:0")][0].wait()
+    store.reconcile()
+    assert store.get(doomed).state == JobState.QUEUED
+    store.cancel(doomed)
+    seen = store.get(other).done
+    wait_until(lambda: store.get(other).done > seen)
+    assert store.get(other).state == JobState.RUNNING
+
+    ensure_workers()
+    wait_until(lambda: "cpu:0" in {store.get(job).device for job in short})
+    store.cancel(other)
+    wait_until(lambda: all(store.get(job).state == JobState.DONE for job in short))
+    for job, to in zip(short, (2, 3), strict=True):
+        log = read_log(store.get(job).folder)
+        assert log.count(f": queued count {job} on cpu") == 1
+        assert len(store.events(job)) == to
 
 
 def test_an_answer_never_waits_behind_trainings(home: Path) -> None:

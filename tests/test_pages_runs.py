@@ -1,7 +1,6 @@
 """Train, Compare and Explain: empty, refused, running, finished, failed; without a browser."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from core.home import weights_folder
 from core.jobs.job import Lane
 from core.jobs.record import JobState
 from core.jobs.store import MOST_DEATHS, JobStore
+from core.jobs.worker import Stop, run_one
 from core.runs.explaining import ExplainJob, explain_run
 from core.runs.preflight import preflight_apart
 from core.runs.spec import RunSpec
@@ -43,13 +43,9 @@ def queue_run(dataset: str, **fields: object) -> str:
 
 
 def train_queue() -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(
-        [sys.executable, "-m", "core.jobs.worker"],
-        env=environment,
-        check=True,
-        stdin=subprocess.DEVNULL,
-    )
+    store = JobStore()
+    while record := store.claim("cpu"):
+        run_one(store, record, "cpu", Stop())
 
 
 @pytest.mark.parametrize(

@@ -62,19 +62,14 @@ def test_what_pages_import_does_not_load_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-def test_core_imports_without_streamlit() -> None:
+def test_core_imports_and_its_tests_are_found_without_streamlit_and_playwright() -> None:
+    """As on a GPU node, where neither is installed."""
     files = sorted((ROOT / "core").rglob("*.py"))
     modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files]
     names = ", ".join(name.removesuffix(".__init__") for name in modules)
-    code = f"import sys; sys.modules['streamlit'] = None; import {names}"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
-
-
-def test_tests_of_core_are_found_without_streamlit_and_playwright() -> None:
-    """As on a GPU node, where neither is installed."""
     code = (
         "import sys, pytest; sys.modules |= {'streamlit': None, 'playwright': None}; "
-        "sys.exit(pytest.main(['--collect-only', '-p', 'no:cacheprovider']))"
+        f"import {names}; sys.exit(pytest.main(['--collect-only', '-p', 'no:cacheprovider']))"
     )
     answer = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False

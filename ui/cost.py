@@ -1,6 +1,8 @@
 """What a run will cost, measured in the background while the form is looked at."""
 
+import json
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 
 import streamlit as st
 
@@ -15,7 +17,7 @@ from core.words import say_duration
 from ui.parts import open_dataset
 
 COSTLY = {
-    "cohort": True, "split": True,
+    "cohort": True, "task": True, "split": True,
     "preparation": {"genes"}, "layout": {"side"},
     "network": {"backbone", "head", "pool", "freeze", "image_size"},
     "training": {"epochs", "batch_size", "variants", "precision", "augmentation"},
@@ -26,9 +28,11 @@ _measuring = ThreadPoolExecutor(1, thread_name_prefix="cost")
 """One at a time: two trainings side by side would measure each other."""
 
 
-@st.cache_resource(max_entries=50, show_spinner=False)
-def _measure(key: str, _spec: RunSpec) -> Future[Estimate]:
-    return _measuring.submit(estimate, _spec, open_dataset(_spec.cohort.dataset))
+@lru_cache(50)
+def _measure(costly: str) -> Future[Estimate]:
+    """The cost of a specification, of which only what decides it is given, as JSON."""
+    spec = RunSpec.parse(json.loads(costly))
+    return _measuring.submit(estimate, spec, open_dataset(spec.cohort.dataset))
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
@@ -43,7 +47,7 @@ def show_cost(spec: RunSpec, runs: int = 1) -> None:
         spec: the run, or the most expensive one of a study.
         runs: how many there are.
     """
-    asked = f"cost {spec.model_dump_json(include=COSTLY)}"
+    asked = spec.model_dump_json(include=COSTLY)
     training = any(record.state == JobState.RUNNING for record in RunStore().list())
     wanted = not training or st.session_state.get(asked, False)
     try:
@@ -51,12 +55,12 @@ def show_cost(spec: RunSpec, runs: int = 1) -> None:
         said = _consequences(spec.model_dump_json(), spec, None, False)
         cost = None
         if wanted:
-            measuring = _measure(asked, spec)
+            measuring = _measure(asked)
             if measuring.done():
                 cost = measuring.result()
             else:
                 with st.container():
-                    st.fragment(_wait, run_every=1)(asked, spec)
+                    st.fragment(_wait, run_every=1)(asked)
         else:
             st.button(
                 "How long will it take?", key="measure", on_click=st.session_state.update,
@@ -72,8 +76,8 @@ def show_cost(spec: RunSpec, runs: int = 1) -> None:
         st.warning(escape_markdown(str(error)))
 
 
-def _wait(asked: str, spec: RunSpec) -> None:
-    if _measure(asked, spec).done():
+def _wait(asked: str) -> None:
+    if _measure(asked).done():
         st.rerun()
     st.caption(":material/timer: Measuring a few batches to tell how long this will take …")
 

@@ -77,13 +77,14 @@ def find_numbers(rows: Iterable[list[str]], delimiter: str) -> NumberForm:
         return NumberForm()
     best = [form for form in forms if len(explained[form]) == most]
     fractions = [form for form in best if not form.thousands]
-    grouped = [
-        form for form in best if form.thousands and any(form.thousands in cell for cell in parted)
-    ]
-    if not grouped:
+    examples = {
+        form: next(cell for cell in explained[form] if form.thousands in cell)
+        for form in best
+        if form.thousands and any(form.thousands in cell for cell in explained[form])
+    }
+    if not examples:
         return fractions[0]
-    form = grouped[0]
-    example = next(cell for cell in explained[form] if form.thousands in cell)
+    form, example = next(iter(examples.items()))
     told = NumberForm(form.decimal, form.thousands, example)
     if not fractions:
         return told
