@@ -186,12 +186,12 @@ def fit(
     return Run(do_here(TrainJob(spec=spec), progress or _ignore))
 
 
-def compare(runs: Sequence[Run], metric: str = "accuracy") -> Comparison:
+def compare(runs: Sequence[Run], metric: str | None = None) -> Comparison:
     """Finished runs side by side, with intervals and tests over patients or splits.
 
     Args:
-        runs: two or more finished runs, or one.
-        metric: a score of `Run.metrics`.
+        runs: two or more finished runs of one task, or one.
+        metric: a score of `Run.metrics`; by default the accuracy, or R².
 
     Returns:
         `headline` (one sentence), `runs`, `differences` (pairs of runs on the same samples, in

@@ -25,6 +25,7 @@ from core.images.imager import IMAGENET_MEAN, IMAGENET_SD, GeneImager
 from core.images.layouts import LayoutSpec, fit_layout
 from core.models.network import GeneImageNetwork
 from core.models.spec import NetworkSpec
+from core.training.augmentations import Known
 from core.training.device import choose_device, choose_precision, describe_device
 from core.training.features import FrozenPart
 from core.training.loop import FoldData, train
@@ -108,7 +109,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     x = rng.random((given.samples, GENES), dtype=np.float32)
     y = rng.integers(0, CLASSES, given.samples)
-    data = FoldData(x, y, x[:64], y[:64], x.std(0), x.mean(0), CLASSES)
+    data = FoldData(x, y, x[:64], y[:64], CLASSES, Known(x.std(0), x.mean(0)))
     layout = fit_layout(
         x, [f"G{i}" for i in range(GENES)], LayoutSpec(name="order"), given.image_size, 0
     )

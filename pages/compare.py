@@ -10,6 +10,7 @@ from core.compare.records import Comparison
 from core.errors import DamageError
 from core.escape import escape_markdown
 from core.runs.outcome import Outcome, load_outcome, missing_baselines
+from core.training.tasks import TASKS
 from ui.compare_baselines import show_request
 from ui.compare_cost import show_cost, show_published
 from ui.compare_pick import pick_dataset_runs, pick_metric, pick_runs, pick_study, pick_view
@@ -58,11 +59,12 @@ def show_page() -> None:
     wide, narrow = st.columns([3, 1])
     with wide:
         runs = pick_runs(pick_dataset_runs(pick_study(records)))
-    with narrow:
-        metric = pick_metric()
     if not runs:
         st.info("Choose at least one run.")
         return
+    task = next(TASKS[record.spec.task] for record in records if record.id in runs)
+    with narrow:
+        metric = pick_metric(task)
     missing = missing_baselines(runs)
     by_run: dict[str, tuple[str, ...]] = dict.fromkeys(runs, ())
     for run, name in missing:
@@ -83,7 +85,7 @@ def show_page() -> None:
         st.caption(escape_markdown(note))
     if missing:
         show_request(runs, len(missing))
-    view = pick_view()
+    view = pick_view(task)
     if view == "scores":
         show_scores(comparison, outcomes)
     elif view == "differences":

@@ -12,6 +12,7 @@ from core.runs.explaining import explanation_state
 from core.runs.fitted import load_fitted
 from core.runs.result import headline, load_result
 from core.runs.store import RunRecord
+from core.training.tasks import TASKS
 from ui.explain import (
     DRAWN,
     ask_question,
@@ -53,7 +54,9 @@ def show_genes(record: RunRecord, recipe: Recipe, cls: str, table: pd.DataFrame)
     table, name = add_ids(table), f"{record.id}_{recipe.stem}_{cls}"
     left, right = st.columns(2, gap="large")
     with right:
-        spoke = f"that spoke for {escape_markdown(cls)}"
+        has_classes = TASKS[record.spec.task].has_classes
+        verb = "spoke for" if has_classes else "raised the prediction of"
+        spoke = f"that {verb} {escape_markdown(cls)}"
         if recipe.against:
             spoke += f" rather than {escape_markdown(recipe.against)}"
         if METHODS[recipe.method].unit == "region":
@@ -177,7 +180,7 @@ def show_page() -> None:
             show_trust(record, recipe)
         elif view == "statistics":
             if needs_ranks(recipe):
-                show_statistics(table, name, cls)
+                show_statistics(table, name, cls, TASKS[record.spec.task])
         elif view == "samples":
             chosen = ask_samples(record, recipe, cls)
             if chosen is not None and is_computed(record, chosen):

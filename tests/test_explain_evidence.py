@@ -16,6 +16,7 @@ from core.images.imager import GeneImager
 from core.images.layout import GeneLayout
 from core.models.network import build_network
 from core.models.spec import NetworkSpec
+from core.training.tasks import TASKS
 
 
 class WeightedSum(nn.Module):
@@ -72,6 +73,18 @@ def squeezenet() -> Case:
     )
 
 
+def beat_chance(y: np.ndarray, right: np.ndarray) -> tuple[float, str]:
+    """How far from chance class numbers are, of which some were named rightly."""
+    named = np.where(right, y, -1).astype(str)
+    names = [f"s{k}" for k in range(len(y))]
+    table = pd.DataFrame({"sample": names, "true": y.astype(str), "predicted": named})
+    return TASKS["classification"].beat_chance(None, table)
+
+
+def skill(y: np.ndarray, right: np.ndarray) -> evidence.Evidence:
+    return evidence.measure_skill(*beat_chance(y, right))
+
+
 def test_lights_stand_at_their_limits() -> None:
     low = Measure("a", "A", "", "", green=0.2, red=0.5)
     assert [low.light(v) for v in (0.0, 0.2, 0.21, 0.49, 0.5, 3.0)] == (
@@ -97,19 +110,19 @@ def test_a_network_that_guesses_is_red_and_one_that_knows_is_green() -> None:
     The lower end is .9545 - 1.96 * .0314 = .893, which is .786 of the way from .5 to 1.
     """
     y = np.repeat([0, 1], 20)
-    knows = evidence.measure_skill(y, np.ones(40))
+    knows = skill(y, np.ones(40))
     assert knows.value == pytest.approx(0.786, abs=1e-3)
     assert knows.light == "green"
     for guess in (np.zeros(40, int), np.tile([0, 1], 20)):
-        assert evidence.measure_skill(y, guess == y).light == "red"
-    once = evidence.measure_skill(y[::2], np.repeat([1, 0.5], [10, 10]))
+        assert skill(y, guess == y).light == "red"
+    once = skill(y[::2], np.repeat([1, 0], [15, 5]))
     assert once.value < knows.value
 
 
 def test_guessing_stays_red() -> None:
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(5), [40, 30, 20, 20, 10])
-    lights = [evidence.measure_skill(y, rng.permutation(y) == y).light for _ in range(200)]
+    lights = [skill(y, rng.permutation(y) == y).light for _ in range(200)]
     assert lights.count("red") > 190
     assert "green" not in lights
 
@@ -230,8 +243,8 @@ def test_permuted_labels_and_planted_genes() -> None:
     B none is on the images.
     """
     y = np.repeat([0, 1], 20)
-    assert evidence.measure_permuted(y, y == np.tile([0, 1], 20)).light == "green"
-    assert evidence.measure_permuted(y, np.ones(40)).light == "red"
+    assert evidence.measure_permuted(*beat_chance(y, y == np.tile([0, 1], 20))).light == "green"
+    assert evidence.measure_permuted(*beat_chance(y, np.ones(40))).light == "red"
     table = pd.DataFrame({"gene": list("abcd") * 2, "class": ["A"] * 4 + ["B"] * 4,
                           "rank": [1, 2, 3, 4] * 2})  # fmt: skip
     truth = pd.DataFrame({"gene": ["a", "c", "x"], "class": ["A", "A", "B"]})

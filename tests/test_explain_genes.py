@@ -14,7 +14,8 @@ from core.explain.genes import (
     recovery,
     top_rows,
 )
-from core.explain.linear import logistic_weights
+from core.explain.linear import linear_weights
+from core.training.tasks import TASKS
 
 GENES = ["flat", "low", "high"]
 LABELS = np.array(["A", "A", "B", "B"])
@@ -111,7 +112,7 @@ def test_the_weights_of_logistic_regression(classes: int) -> None:
     y = np.repeat(np.arange(classes), 20)
     x = rng.normal(size=(len(y), classes + 1))
     x[np.arange(len(y)), y] += 4
-    weights = logistic_weights(x, y, classes + 1, seed=0)
+    weights = linear_weights(TASKS["classification"], x, y, classes + 1, seed=0)
     assert weights.shape == (classes + 1, classes + 1)
     assert np.isnan(weights[-1]).all()
     assert (weights[:-1, :-1].max(axis=1) > 3 * weights[:-1, -1]).all()

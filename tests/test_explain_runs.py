@@ -33,7 +33,6 @@ from core.runs.explain import (
     class_sets,
     load_attribution,
     measure_run_skill,
-    read_answers,
 )
 from core.runs.explaining import (
     ExplainJob,
@@ -412,8 +411,6 @@ def test_damage_to_what_is_known_of_a_planted_self_test_is_said(home: Path) -> N
 
 def test_a_sample_that_is_tested_again_counts_once(run: str) -> None:
     """A run's predictions, and the same ones thrice, as repeated splits have them."""
-    y, right = read_answers(run)
-    assert set(right) <= {0, 1}
     before = measure_run_skill(run)
     path = run_folder(run) / "predictions.csv"
     table, result = pd.read_csv(path, dtype={"sample": str}), load_result(run)
@@ -421,8 +418,6 @@ def test_a_sample_that_is_tested_again_counts_once(run: str) -> None:
     try:
         pd.concat([table] * 3).to_csv(path, index=False)
         write_json(path.with_name("result.json"), result.model_copy(update=thrice).model_dump())
-        again, shares = read_answers(run)
-        assert (len(again), len(shares)) == (len(y), len(y))
         assert measure_run_skill(run).value == before.value
     finally:
         table.to_csv(path, index=False)

@@ -25,7 +25,7 @@ from core.files import write_json
 from core.home import run_folder
 from core.jobs.record import JobState
 from core.models.baselines import BASELINES
-from core.runs.execute import fit_images
+from core.runs.execute import fit_source
 from core.runs.fitting import baselines_state
 from core.runs.outcome import (
     Outcome,
@@ -118,7 +118,7 @@ def keep_images(run: str) -> None:
     spec = load_outcome(run).spec
     study = open_study(spec)
     for number, fold in enumerate(study.folds):
-        fit_images(spec, study, fold, run_folder(run) / f"folds/{number}")
+        fit_source(spec, study, fold, run_folder(run) / f"folds/{number}")
 
 
 def test_two_runs_on_the_same_samples(dataset: str) -> None:

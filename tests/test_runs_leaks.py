@@ -18,7 +18,7 @@ from core.explain.evidence import judge_data
 from core.home import run_folder
 from core.runs.execute import Silent, execute
 from core.runs.fitted import load_fitted
-from core.runs.leaks import find_sources
+from core.runs.leaks import find_starts
 from core.runs.preflight import preflight, say_consequences
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
@@ -140,7 +140,7 @@ def test_each_fold_starts_from_the_one_that_has_not_seen_its_samples() -> None:
     split = {"kind": "kfold", "folds": 3}
     source = train(make(add("noise"), split=split))
     child = start_from(source, split=split)
-    assert [fold.fold for fold in find_sources(child, open_study(child))] == [0, 1, 2]
+    assert [fold.fold for fold in find_starts(child, open_study(child))] == [0, 1, 2]
     train(child)
     assert any("folds 1, 2, 3" in note for note in load_result(child.id).notes)
     with pytest.raises(InputError, match=r"of the 60 samples"):
@@ -152,7 +152,7 @@ def test_a_hold_out_run_takes_the_fold_that_held_its_samples_out() -> None:
     source = train(make(add("noise"), split={"kind": "leave_one_batch_out", "batch": "site"}))
     for number, site in enumerate(["site 0", "site 1", "site 2"]):
         child = start_from(source, where={"site": [site]})
-        [found] = find_sources(child, open_study(child))
+        [found] = find_starts(child, open_study(child))
         assert found.fold == number
     train(child)
     assert "fold 3" in load_result(child.id).weights
@@ -239,7 +239,7 @@ def test_an_allowed_leak_takes_the_network_that_has_seen_least() -> None:
     few = [f"S{n}" for n in range(12, 60) if n // 2 % 3 == 0]
     child = start_from(source, leave_out=few, seed=3, allow_leak=True)
     study = open_study(child)
-    [found] = find_sources(child, study)
+    [found] = find_starts(child, study)
     tested = set(study.samples[study.folds[0].test])
     seen = [len(tested - set(load_fitted(source.id, fold).test)) for fold in range(3)]
     assert seen[found.fold] == min(seen) > 0
@@ -266,7 +266,7 @@ def test_damage_to_what_a_run_starts_from_is_said() -> None:
     child = train(from_weights(source, source.id))
     (run_folder(child.id) / "result.json").unlink()
     (run_folder(child.id) / "sources.json").write_text("[{")
-    with pytest.raises(DamageError, match=r"sources\.json, which says what .*Delete the file"):
+    with pytest.raises(DamageError, match=r"starts\.json, which says what .*Delete the file"):
         train(child)
     (run_folder(child.id) / "sources.json").unlink()
     train(child)

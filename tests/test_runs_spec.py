@@ -31,24 +31,31 @@ from tests.test_training_results import Silent
 QUESTION = {"cohort": {"dataset": "0" * 64, "label": "x"}}
 
 
+def forget(document: dict) -> None:
+    """Take out of a specification what came after version 0.1.0."""
+    for part, fields in BEFORE.items():
+        for name in fields:
+            del (document[part] if part else document)[name]
+
+
 def test_a_field_that_is_added_makes_no_other_run_of_the_same_question() -> None:
     """What was done before is what the field asks for where it isn't said."""
     before = RunSpec.parse(QUESTION).model_dump(mode="json")
-    for part, fields in BEFORE.items():
-        for name in fields:
-            del before[part][name]
-    same = {part: dict(fields) for part, fields in BEFORE.items()}
+    same = {part: dict(fields) for part, fields in BEFORE.items() if part} | BEFORE[""]
+    forget(before)
     restored = RunSpec.restore(before)
     assert restored == RunSpec.parse({**QUESTION, **same})
     content = restored.model_dump(mode="json", exclude={"cohort": {"batch"}})
-    for part, fields in BEFORE.items():
-        for name in fields:
-            del content[part][name]
+    forget(content)
     canonical = json.dumps({"kind": "train", **content}, sort_keys=True, separators=(",", ":"))
     assert restored.id == hashlib.sha256(canonical.encode()).hexdigest()[:16]
-    others = [{"layout": {"reference": "1" * 64}}, {"network": {"channels": "value_z_rank"}}]
+    others = [
+        {"layout": {"reference": "1" * 64}},
+        {"network": {"channels": "value_z_rank"}},
+        {"task": "regression"},
+    ]
     ids = {RunSpec.parse({**QUESTION, **same, **other}).id for other in others}
-    assert len({restored.id, *ids}) == 3
+    assert len({restored.id, *ids}) == 4
 
 
 def test_a_column_that_decides_no_number_makes_no_other_run() -> None:

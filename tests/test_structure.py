@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.data.simulate import simulate
 from core.files import write_atomic
 from core.images.layouts import LAYOUTS
-from core.runs.execute import fit_images
+from core.runs.execute import fit_source
 from core.runs.spec import RunSpec
 from core.runs.study import open_study
 
@@ -39,7 +39,7 @@ def test_nothing_fitted_has_seen_a_test_sample(
             test = study.folds[0].test
             study.x[test] = rng.integers(0, 10_000, (len(test), study.x.shape[1]))
         place = tmp_path_factory.mktemp("fold")
-        fit_images(spec, study, study.folds[0], place)
+        fit_source(spec, study, study.folds[0], place)
         with np.load(place / "preprocessor.npz") as one, np.load(place / "layout.npz") as two:
             fitted.append({**one, **two})
     assert fitted[0].keys() == fitted[1].keys()

@@ -12,6 +12,7 @@ from core.images.imager import GeneImager
 from core.images.layout import GeneLayout
 from core.models.network import GeneImageNetwork
 from core.models.spec import NetworkSpec
+from core.training.augmentations import Known
 from core.training.device import compute_in_parts
 from core.training.features import FrozenPart, make_room, quota
 from core.training.loop import FoldData, predict, train
@@ -35,7 +36,7 @@ def network_of(**fields: object) -> GeneImageNetwork:
 def fold() -> FoldData:
     rng = np.random.default_rng(0)
     x, y = rng.random((20, GENES), dtype=np.float32), np.arange(20) % 2
-    return FoldData(x[:14], y[:14], x[14:], y[14:], x.std(0), x.mean(0), 2)
+    return FoldData(x[:14], y[:14], x[14:], y[14:], 2, Known(x.std(0), x.mean(0)))
 
 
 def entries(home: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from torch import nn
 
 from core.data.prepare import Reads
 from core.errors import Cancelled
-from core.training.augmentations import AUGMENTATIONS
+from core.training.augmentations import AUGMENTATIONS, Known
 from core.training.loop import (
     DivergedError,
     EnoughEpochs,
@@ -74,8 +74,11 @@ def fold() -> FoldData:
     (x, y), (x_validation, y_validation) = planted(61, 1), planted(30, 2)
     counts = (1000 * x).round()
     return FoldData(
-        x, y, x_validation, y_validation, x.std(0), x.mean(0), CLASSES, x.std(0) / 3,
-        Reads(counts, 1e6 / counts.sum(1, keepdims=True), *np.float32([0, 0, 20])),
+        x, y, x_validation, y_validation, CLASSES,
+        Known(
+            x.std(0), x.mean(0), x.std(0) / 3,
+            Reads(counts, 1e6 / counts.sum(1, keepdims=True), *np.float32([0, 0, 20])),
+        ),
     )  # fmt: skip
 
 

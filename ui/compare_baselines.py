@@ -4,9 +4,10 @@ import streamlit as st
 
 from core.escape import escape_markdown
 from core.glossary import define
-from core.models.baselines import BASELINES
 from core.runs.fitting import baselines_state, request_baselines
 from core.runs.outcome import missing_baselines
+from core.runs.result import load_result
+from core.training.tasks import TASKS
 
 
 def show_request(runs: list[str], missing: int) -> None:
@@ -17,7 +18,7 @@ def show_request(runs: list[str], missing: int) -> None:
         return
     if state == "failed":
         st.error(f"The baseline models could not be fitted. {escape_markdown(reason)}")
-    titles = ", ".join(b.title for b in BASELINES if not b.in_every_run)
+    titles = ", ".join(_extra(runs))
     text, button = st.columns([3, 1], vertical_alignment="center")
     text.caption(
         f"More baseline models can stand beside these runs: {titles}. They take some seconds for "
@@ -35,6 +36,12 @@ def wait_for_baselines(runs: list[str], before: int) -> None:
     if missing < before or baselines_state(runs)[0] != "working":
         st.rerun()
     st.progress(
-        1 - missing / (len(runs) * sum(not b.in_every_run for b in BASELINES)),
+        1 - missing / (len(runs) * len(_extra(runs))),
         "Fitting baseline models. It is safe to close this tab.",
     )
+
+
+def _extra(runs: list[str]) -> list[str]:
+    """Titles of the baseline models that no run of this task computes by itself."""
+    baselines = TASKS[load_result(runs[0]).task].baselines
+    return [baseline.title for baseline in baselines if not baseline.in_every_run]

@@ -8,6 +8,7 @@ from core.data.store import get_record
 from core.errors import InputError
 from core.evaluation.metrics import METRICS, Metric
 from core.runs.store import RunRecord
+from core.training.tasks import TASKS, Task
 from ui.parts import name_run
 
 VIEWS = {
@@ -19,21 +20,24 @@ VIEWS = {
     "run": "One run",
     "samples": "Samples",
 }
+OF_CLASSES = ("published", "samples")
+"""Views that only runs on classes have."""
 
 
 def pick_dataset_runs(records: Sequence[RunRecord]) -> list[RunRecord]:
-    """The runs of one dataset and class; the choice stands in the link."""
-    questions: dict[tuple[str, str], list[RunRecord]] = {}
+    """The runs of one dataset, label and task; the choice stands in the link."""
+    questions: dict[tuple[str, str, str], list[RunRecord]] = {}
     for record in records:
         cohort = record.spec.cohort
-        questions.setdefault((cohort.dataset, cohort.label), []).append(record)
+        questions.setdefault((cohort.dataset, cohort.label, record.spec.task), []).append(record)
     wanted = st.query_params.get("runs", "").split(",")
     keys = sorted(questions, key=lambda key: all(r.id not in wanted for r in questions[key]))
     if len(keys) == 1:
         return questions[keys[0]]
     chosen = st.selectbox(
         "Dataset and class", keys, key="question",
-        format_func=lambda key: f"{name_dataset(key[0])} · {key[1]} · {len(questions[key])} runs",
+        format_func=lambda key: f"{name_dataset(key[0])} · {key[1]} · {len(questions[key])} runs"
+        + ("" if TASKS[key[2]].has_classes else f" · {TASKS[key[2]].title.lower()}"),
     )  # fmt: skip
     return questions[chosen]
 
@@ -84,12 +88,13 @@ def pick_runs(records: Sequence[RunRecord]) -> list[str]:
     return chosen
 
 
-def pick_metric() -> Metric:
-    """The score that intervals and differences are of; it stands in the link."""
-    names = [metric.name for metric in METRICS if metric.has_interval]
-    wanted = st.query_params.get("metric", "accuracy")
+def pick_metric(task: Task) -> Metric:
+    """The score of a task that intervals and differences are of; it stands in the link."""
+    names = [metric.name for metric in task.metrics if metric.has_interval]
+    wanted = st.query_params.get("metric", task.first_metric)
     name = st.selectbox(
-        "Score", names, index=names.index(wanted) if wanted in names else 0, key="metric",
+        "Score", names, index=names.index(wanted) if wanted in names else 0,
+        key="metric" if task.has_classes else f"metric {task.name}",
         format_func=lambda name: METRICS[name].title,
     )  # fmt: skip
     st.query_params["metric"] = name
@@ -97,12 +102,14 @@ def pick_metric() -> Metric:
     return METRICS[name]
 
 
-def pick_view() -> str:
+def pick_view(task: Task) -> str:
     """What to look at; it stands in the link, and a link with a sample leads to the samples."""
     wanted = st.query_params.get("view", "samples" if "sample" in st.query_params else "scores")
+    views = {k: words for k, words in VIEWS.items() if task.has_classes or k not in OF_CLASSES}
     view = st.segmented_control(
-        "Show", VIEWS, default=wanted if wanted in VIEWS else "scores", required=True,
-        format_func=VIEWS.get, key="compare view", label_visibility="collapsed",
+        "Show", views, default=wanted if wanted in views else "scores", required=True,
+        format_func=VIEWS.get, label_visibility="collapsed",
+        key="compare view" if task.has_classes else f"view {task.name}",
     )  # fmt: skip
     st.query_params["view"] = view
     return view

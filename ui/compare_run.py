@@ -3,10 +3,11 @@
 import pandas as pd
 import streamlit as st
 
-from core.compare.detail import Detail, look_closely, name_model
+from core.compare.detail import Detail, list_values, look_closely, name_model
 from core.escape import escape_markdown
 from core.glossary import define
 from core.plots.compare import confusion_grid, reliability_diagram
+from core.plots.runs import observed_against_predicted
 from core.runs.outcome import Outcome
 from ui.compare_scores import show_downloads
 from ui.parts import decimals, show_figure
@@ -24,10 +25,14 @@ def show_run(outcomes: list[Outcome]) -> None:
     )  # fmt: skip
     st.query_params["detail"] = run
     outcome = by_id[run]
-    models = [name for name in outcome.proba if name != "majority"]
+    models = [name for name in outcome.proba if name != outcome.task.floor]
     model = right.selectbox(
-        "Model", models, key="model", format_func=name_model, persist_state="session"
-    )
+        "Model", models, key=f"model {outcome.task.name}", persist_state="session",
+        format_func=lambda name: name_model(name, outcome.task),
+    )  # fmt: skip
+    if not outcome.task.has_classes:
+        show_values(list_values(outcome, model), outcome.result.classes[0])
+        return
     detail = read_detail(run, model, outcome)
     st.markdown(escape_markdown(detail.confused))
     left, right = st.columns(2, gap="large")
@@ -66,6 +71,20 @@ def show_run(outcomes: list[Outcome]) -> None:
             f"accuracy {detail.pooled['accuracy']:.1%}, balanced accuracy "
             f"{detail.pooled['balanced_accuracy']:.1%}."
         )
+
+
+def show_values(table: pd.DataFrame, target: str) -> None:
+    """Predicted against observed values, and the samples with the largest errors."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        show_figure(
+            observed_against_predicted(table, target), table, "observed_predicted",
+            alt=f"Predicted against observed {target}", key="observed predicted",
+        )  # fmt: skip
+    with right:
+        st.markdown("#### Largest errors")
+        st.dataframe(table, hide_index=True, column_config=decimals(table), height=400)
+        show_downloads(table, "errors")
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

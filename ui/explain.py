@@ -5,10 +5,11 @@ import pandas as pd
 import streamlit as st
 
 from core.escape import escape_markdown
-from core.explain.methods import BASELINE_PROFILES, METHODS, Recipe
+from core.explain.methods import BASELINE_PROFILES, METHODS, BaselineProfile, Recipe
 from core.images.layout import GeneLayout
 from core.models.backbones import REGION_CELLS
 from core.models.spec import NetworkSpec
+from core.records import Registry
 from core.runs.explain import (
     RunAttribution,
     class_genes,
@@ -26,6 +27,10 @@ from ui.gene_sets import pick_sets
 
 GENE, DRAWN = "explained gene", "explained genes drawn"
 """Where the session keeps the gene that is looked at, and the genes that were drawn around."""
+WITHOUT_CLASSES: Registry[BaselineProfile] = Registry(
+    "baseline", [profile for profile in BASELINE_PROFILES if profile.name != "others"]
+)
+"""What samples can be compared with where a number is predicted."""
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the attribution")
@@ -88,21 +93,28 @@ def ask_question(record: RunRecord) -> tuple[Recipe | None, str]:
     st.query_params["method"] = name
     method = METHODS[name]
     wanted = st.query_params.get("class")
-    cls = second.selectbox(
-        "Class", classes, index=classes.index(wanted) if wanted in classes else 0,
-        key=f"class {record.id}", persist_state="session",
-    )  # fmt: skip
-    st.query_params["class"] = cls
-    against = third.selectbox(
-        "Against", [name for name in classes if name != cls], index=None,
-        placeholder="all others", key=f"against {record.id} {cls}", persist_state="session",
-        help="With a class here the question is: why the one and not the other? Scores then say "
-        "what spoke for the first rather than for the second.",
-    )  # fmt: skip
+    cls, against = classes[0], None
+    if len(classes) > 1:
+        cls = second.selectbox(
+            "Class", classes, index=classes.index(wanted) if wanted in classes else 0,
+            key=f"class {record.id}", persist_state="session",
+        )  # fmt: skip
+        st.query_params["class"] = cls
+        against = third.selectbox(
+            "Against", [name for name in classes if name != cls], index=None,
+            placeholder="all others", key=f"against {record.id} {cls}", persist_state="session",
+            help="With a class here the question is: why the one and not the other? Scores then "
+            "say what spoke for the first rather than for the second.",
+        )  # fmt: skip
+    else:
+        second.markdown(f"Predicted value: **{escape_markdown(cls)}**")
     baseline, stage = "mean", None
     with fourth:
         if method.uses_baseline:
-            baseline = ask_record(BASELINE_PROFILES, "Compared with", key="baseline")
+            baseline = ask_record(
+                BASELINE_PROFILES if len(classes) > 1 else WITHOUT_CLASSES, "Compared with",
+                key="baseline" if len(classes) > 1 else "baseline of a value",
+            )  # fmt: skip
         if method.uses_stage:
             stage = _ask_stage(record.spec.network)
     sets = pick_sets("method ") if method.uses_sets else None

@@ -24,11 +24,13 @@ MOST = 6
 
 def show_side_by_side(run: str, recipe: Recipe, cls: str) -> None:
     """Mean maps of several classes, or of one class by several methods."""
-    what = st.segmented_control(
-        "Compare", ["Classes", "Samples", "Methods"], default="Classes", required=True,
-        key="compare what", label_visibility="collapsed",
-    )  # fmt: skip
     found = read_attribution(run, recipe)
+    several = len(np.unique(found.labels)) > 1
+    sides = [*(["Classes"] if several else []), "Samples", "Methods"]
+    what = st.segmented_control(
+        "Compare", sides, default=sides[0], required=True,
+        key="compare what" if several else "compare what of a value", label_visibility="collapsed",
+    )  # fmt: skip
     genes = load_fitted(run, int(found.folds[0])).layout.genes
     if what == "Classes":
         values = pick_classes(found, genes, cls)

@@ -11,12 +11,14 @@ from core.data.fetched import kept_files
 from core.escape import escape_markdown
 from core.explain.links import GeneIds, find_ids, gene_links, read_gene_ids
 from core.images.layout import GeneLayout
+from core.plots.explain import expression_by_value
 from core.plots.figures import expression_by_class
 from core.runs.explain import (
     gene_expression,
 )
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord
+from core.training.tasks import TASKS
 from ui.parts import open_dataset, show_figure
 
 
@@ -64,9 +66,14 @@ def show_gene(record: RunRecord, gene: str, table: pd.DataFrame, layout: GeneLay
     else:
         ranked = f"In {escape_markdown(row['class'])} "
     change = "" if np.isnan(row["log2fc"]) else f"{abs(row['log2fc']):.2f} log2 "
-    tested = "" if np.isnan(row["fdr"]) else f" (Welch FDR {row['fdr']:.2g})"
+    task = TASKS[record.spec.task]
+    tested = "" if np.isnan(row["fdr"]) else f" ({task.gene_test}, FDR {row['fdr']:.2g})"
+    said = f"expression is {change}{row['direction']} than in the other classes{tested}. "
+    if "correlation" in row:
+        said = f"its correlation with the target is {row['correlation']:z.2f}{tested}. "
     st.markdown(
-        f"{ranked}expression is {change}{row['direction']} than in the other classes{tested}. "
+        ranked
+        + said
         + " · ".join(f"[{name}]({url})" for name, url in gene_links(gene, ids).items())
     )
     if gene in set(layout.genes):
@@ -76,9 +83,12 @@ def show_gene(record: RunRecord, gene: str, table: pd.DataFrame, layout: GeneLay
             + (f"Around it: {escape_markdown(', '.join(around))}." if around else "Nothing around.")
         )
     values = read_expression(record.id, gene, record.spec)
-    figure = expression_by_class(
-        values["log2_expression"].to_numpy(), values["class"].to_numpy(), gene
-    )
+    if task.has_classes:
+        figure = expression_by_class(
+            values["log2_expression"].to_numpy(), values["class"].to_numpy(), gene
+        )
+    else:
+        figure = expression_by_value(values, gene, str(row["class"]))
     show_figure(figure, values, f"{gene}_expression", alt=f"{gene} by class", key="expression")
 
 

@@ -15,7 +15,7 @@ from core.runs.explain import (
     RunAttribution,
 )
 from core.runs.fitted import load_fitted
-from core.runs.result import load_predictions
+from core.runs.result import load_predictions, load_result
 from ui.explain import DRAWN, GENE, describe
 from ui.parts import show_figure
 
@@ -31,7 +31,10 @@ def show_map(
     method, own = METHODS[recipe.method], np.flatnonzero(found.labels == cls)
     true, predicted = _answers(run, found)
     several = len(np.unique(found.folds)) > 1
-    wrong = own[predicted[own] != true[own]]
+    is_wrong = predicted != true
+    if not load_result(run).confusion:  # of numbers none is just right or wrong
+        is_wrong = np.zeros(len(true), dtype=bool)
+    wrong = own[is_wrong[own]]
     names: dict[str | int, str] = {MEAN: f"Mean of {len(own)} held-out samples"}
     if len(wrong):
         names[WRONG] = f"Mean of the {len(wrong)} that were taken for another class"
@@ -40,7 +43,7 @@ def show_map(
             f"{found.samples[row]}"
             + (f", fold {found.folds[row] + 1}" if several else "")
             + (f", {true[row]}" if recipe.towards else "")
-            + ("" if predicted[row] == true[row] else f", taken for {predicted[row]}")
+            + (f", taken for {predicted[row]}" if is_wrong[row] else "")
         )
     left, right = st.columns([4, 5], vertical_alignment="bottom")
     shown = left.selectbox("Shown", list(names), format_func=names.get, key=f"shown {run} {cls}")

@@ -15,6 +15,7 @@ from core.runs.fitted import load_fitted
 from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord
+from core.training.tasks import TASKS, Targets
 from ui.parts import open_dataset, show_figure
 
 CHOSEN = "explained samples"
@@ -57,14 +58,13 @@ def ask_samples(record: RunRecord, recipe: Recipe, cls: str) -> Recipe | None:
             label_visibility="collapsed",
         )  # fmt: skip
         xy, axes = place_samples(record.id, chosen_map != maps[0], record.spec)
-        wrong = (held["true"] != held["predicted"]).to_numpy()
-        figure = sample_map(
-            xy[:, 0], xy[:, 1], held["sample"].tolist(), held["true"].tolist(), (axes[0], axes[1])
-        )
+        wrong, groups = _judge(held, record.spec)
+        figure = sample_map(xy[:, 0], xy[:, 1], held["sample"].tolist(), groups, (axes[0], axes[1]))
         mark_wrong(figure, xy[wrong, 0], xy[wrong, 1], held[wrong])
         _show_map(figure, held.assign(x=xy[:, 0], y=xy[:, 1]), record.id)
     with right:
-        _choose_wrong(held, cls)
+        if TASKS[record.spec.task].has_classes:
+            _choose_wrong(held, cls)
         samples = held[held["sample"].isin(st.session_state.get(CHOSEN, []))]
         if samples.empty:
             st.caption(
@@ -80,6 +80,15 @@ def ask_samples(record: RunRecord, recipe: Recipe, cls: str) -> Recipe | None:
         st.warning(f"At most {MOST_SAMPLES} samples are explained at once: draw around fewer.")
         return None
     return replace(recipe, samples=tuple(sorted(samples["sample"])), towards=cls)
+
+
+def _judge(held: pd.DataFrame, spec: RunSpec) -> tuple[np.ndarray, list[str]]:
+    """(samples,) which are misclassified, and what colours them: classes, or ranges."""
+    task = TASKS[spec.task]
+    if task.has_classes:
+        return (held["true"] != held["predicted"]).to_numpy(), held["true"].tolist()
+    targets = Targets([spec.cohort.label], held["true"].to_numpy(), held["true"].to_numpy())
+    return np.zeros(len(held), dtype=bool), task.strata(targets).tolist()
 
 
 def _show_map(figure: go.Figure, data: pd.DataFrame, run: str) -> None:

@@ -9,6 +9,7 @@ from core.explain.markers import check_markers, load_markers, match_type
 from core.explain.rankings import top_count
 from core.glossary import define
 from core.plots.explain import volcano
+from core.training.tasks import Task
 from ui.forms import ask_number
 from ui.parts import download_table, show_figure
 
@@ -22,7 +23,7 @@ def ask_top(table: pd.DataFrame, *, key: str) -> int:
     return int(k)
 
 
-def show_statistics(table: pd.DataFrame, name: str, cls: str) -> None:
+def show_statistics(table: pd.DataFrame, name: str, cls: str, task: Task) -> None:
     """The volcano, and what only the network uses."""
     left, _ = st.columns([1, 3])
     with left:
@@ -33,22 +34,23 @@ def show_statistics(table: pd.DataFrame, name: str, cls: str) -> None:
             "can't be made."
         )
         return
-    found = compare_with_plain(table, k)
+    found, linear = compare_with_plain(table, k), task.baselines[task.reference].title.lower()
+    apart = f"don't differ at all between {escape_markdown(cls)} and the others"
+    if not task.has_classes:
+        apart = f"don't go with {escape_markdown(cls)} by themselves"
     fitted = table["logistic"].notna().any()
     st.markdown(
-        f"Of the {k} top genes, **{len(found.welch)}** are also among the {k} that a Welch t test "
-        "puts first"
+        f"Of the {k} top genes, **{len(found.welch)}** are also among the {k} that a "
+        f"{task.gene_test} puts first"
         + (
-            f", **{len(found.logistic)}** among the {k} of largest weight in the logistic "
-            "regression"
+            f", **{len(found.logistic)}** among the {k} of largest weight in the {linear}"
             if fitted
             else ""
         )
         + f"; **{len(found.only_network)}** only the network puts there."
         + (
-            f" Of these, {len(found.undecided)} don't differ at all between {escape_markdown(cls)} "
-            "and the others (FDR of 5 % or more): the network uses them with other genes, or "
-            "they are noise."
+            f" Of these, {len(found.undecided)} {apart} (FDR of 5 % or more): the network uses "
+            "them with other genes, or they are noise."
             if found.undecided
             else ""
         )
@@ -62,7 +64,7 @@ def show_statistics(table: pd.DataFrame, name: str, cls: str) -> None:
             f"{name}_volcano", key="volcano",
             alt=f"Scores of the genes of {cls} against their log2 fold change",
         )  # fmt: skip
-    else:
+    elif task.has_classes:
         st.caption("No volcano: on this scale there are no fold changes.")
     only = table[table["gene"].isin(found.only_network)]
     if len(only):

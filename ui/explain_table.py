@@ -72,7 +72,11 @@ def show_table(table: pd.DataFrame, search: str, key: str) -> list[str]:
         ),
         "fdr": number(
             "FDR", format="%.2g",
-            help=f"Of a Welch t test. {define('false discovery rate (FDR)')}",
+            help="Of a Welch t test, or of the correlation. "
+            + define("false discovery rate (FDR)"),
+        ),
+        "correlation": number(
+            "Correlation", format="%.2f", help="Pearson's, of expression with the target."
         ),
         "auroc": number(
             "AUROC", format="%.2f",
@@ -92,7 +96,7 @@ def show_table(table: pd.DataFrame, search: str, key: str) -> list[str]:
         "uniprot": st.column_config.TextColumn("UniProt"),
         "links": st.column_config.LinkColumn("More", display_text="GeneCards"),
     }  # fmt: skip
-    empty = [name for name in ("log2fc", "welch", "logistic") if table[name].isna().all()]
+    empty = [name for name in ("log2fc", "auroc", "welch", "logistic") if table[name].isna().all()]
     if "tied" in table and (table["tied"] == 1).all():
         empty.append("tied")
     event = st.dataframe(
@@ -100,7 +104,7 @@ def show_table(table: pd.DataFrame, search: str, key: str) -> list[str]:
         on_select=partial(_take_rows, key, genes, _selected(key, genes)), column_config=columns,
         column_order=[name for name in columns if name in shown and name not in empty],
     )  # fmt: skip
-    if "log2fc" in empty:
+    if "log2fc" in empty and "correlation" not in table:
         st.caption(
             "No fold changes: many of the file's log2 values are below 0, so its genes were "
             "centred or z-scored, and their differences are in no unit."

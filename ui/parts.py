@@ -18,12 +18,11 @@ from core.data.roles import suggest_batch, suggest_group, suggest_label
 from core.data.store import DatasetRecord, list_datasets, load_dataset
 from core.errors import GeneCanvasError
 from core.escape import escape_formulas, escape_markdown
-from core.evaluation.metrics import METRICS
 from core.files import UNWRITABLE, describe_os_error
 from core.glossary import define
-from core.models.baselines import BASELINES
 from core.runs.result import RunResult
 from core.runs.store import RunRecord, RunStore
+from core.training.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "pages"
@@ -274,6 +273,8 @@ def download_table(
 def scores_table(result: RunResult) -> pd.DataFrame:
     """A run's scores beside those of the baseline models: models x metrics."""
     models = {"network": result.metrics}
-    models |= {BASELINES[name].title: scores for name, scores in result.baselines.items()}
+    task = TASKS[result.task]
+    models |= {task.baselines[name].title: scores for name, scores in result.baselines.items()}
     table = pd.DataFrame(models).T.rename_axis("model")
-    return table.reindex(columns=METRICS.names).rename(columns={m.name: m.title for m in METRICS})
+    table = table.reindex(columns=task.metrics.names)
+    return table.rename(columns={metric.name: metric.title for metric in task.metrics})

@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from core.data.choices import Choices
+from core.data.cohort import GENE
 from core.data.prepare import PreparationSpec
 from core.data.store import DatasetRecord
 from core.errors import GeneCanvasError, InputError
@@ -22,6 +23,7 @@ from core.runs.spec import PRESETS, RunSpec
 from core.training.augmentations import AUGMENTATIONS
 from core.training.spec import TrainingSpec
 from core.training.splits import SPLITS, SplitSpec
+from core.training.tasks import TASKS
 from ui.forms import ask_field, ask_genes, ask_record
 from ui.layouts import ask_layout
 from ui.parts import decided, finished_runs, name_run, pick_role, say_samples
@@ -30,23 +32,40 @@ QUICK_NETWORK = "squeezenet1_1"
 
 
 def ask_samples(record: DatasetRecord) -> tuple[Choices, dict[str, Any]]:
-    """Class and patient columns; gives back what was decided and the run's fields for it.
+    """Task, label and patient columns; gives back what was decided and the run's fields for it.
 
-    Raises InputError while no column holds the class.
+    Raises InputError while no column holds the label.
     """
-    label_column, group_column, _ = st.columns([1, 1, 2])
+    task_column, label_column, group_column, gene_column = st.columns(4)
+    with task_column:
+        task = ask_record(TASKS, "Predict", key="task")
+    gene = ""
+    if not TASKS[task].has_classes:
+        gene = gene_column.text_input(
+            "Or a gene", key=f"target gene {record.id[:12]}", placeholder="such as ESR1",
+            help="Its expression is predicted from the other genes; it is left out of the image.",
+        ).strip()  # fmt: skip
     with label_column:
         pick_role(record, "label")
     with group_column:
         pick_role(record, "group")
     choices = decided(record)
+    if gene:
+        choices = replace_label(choices, f"{GENE}:{gene}")
     if choices.cohort.label is None:
-        raise InputError("Choose the column that holds the class.")
-    say_samples(record, choices)
+        raise InputError("Choose the column that holds the class, or the number.")
+    if TASKS[task].has_classes:
+        say_samples(record, choices)
     return choices, {
+        "task": task,
         "cohort": choices.cohort.model_dump(),
         "preparation": choices.preparation.model_dump(),
     }
+
+
+def replace_label(choices: Choices, label: str) -> Choices:
+    """The same choices with another label."""
+    return choices.model_copy(update={"cohort": choices.cohort.changed(label=label)})
 
 
 def ask_quick(record: DatasetRecord, common: dict[str, Any]) -> RunSpec:

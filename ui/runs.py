@@ -18,7 +18,7 @@ from core.home import home
 from core.jobs.launch import ensure_workers
 from core.jobs.record import JobState
 from core.jobs.schedule import Expected, expect
-from core.plots.runs import confusion_matrix, learning_curves
+from core.plots.runs import confusion_matrix, learning_curves, observed_against_predicted
 from core.runs.doctor import list_again, reopen, unlisted_runs
 from core.runs.result import headline, load_predictions, load_result
 from core.runs.spec import RunSpec
@@ -301,7 +301,7 @@ def show_epochs(record: RunRecord, epochs: Epochs, live: bool) -> None:
         rate.metric("Learning rate", f"{last['learning_rate']:.2g}")
         score.metric(
             "Best epoch so far", f"{int(best['epoch'])}",
-            f"{best['validation_accuracy']:.1%} of validation samples right", delta_color="off",
+            say_epoch(best), delta_color="off",
         )  # fmt: skip
     show_figure(
         epochs.curves, epochs.rows, "learning_curves", alt="Loss and validation scores by epoch",
@@ -319,6 +319,13 @@ def show_epochs(record: RunRecord, epochs: Epochs, live: bool) -> None:
                 counts.rename_axis("true").reset_index(), "validation_confusion",
                 alt="True against predicted class of validation samples", key="best confusion",
             )  # fmt: skip
+
+
+def say_epoch(row: pd.Series) -> str:
+    """How good an epoch was on the validation samples."""
+    if "validation_r2" in row:
+        return f"R² {row['validation_r2']:z.2f} on validation samples"
+    return f"{row['validation_accuracy']:.1%} of validation samples right"
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
@@ -385,14 +392,21 @@ def show_result(record: RunRecord) -> None:
             f"{escape_markdown(result.weights)}"
         )
     with right:
-        counts = pd.DataFrame(result.confusion, result.classes, result.classes)
-        show_figure(
-            confusion_matrix(counts.to_numpy(), result.classes),
-            counts.rename_axis("true").reset_index(), "confusion_matrix",
-            alt="True against predicted class", key="confusion",
-        )  # fmt: skip
+        if result.confusion:
+            counts = pd.DataFrame(result.confusion, result.classes, result.classes)
+            show_figure(
+                confusion_matrix(counts.to_numpy(), result.classes),
+                counts.rename_axis("true").reset_index(), "confusion_matrix",
+                alt="True against predicted class", key="confusion",
+            )  # fmt: skip
+        else:
+            scored = predictions[predictions["fold"].isin(result.scored)]
+            show_figure(
+                observed_against_predicted(scored, result.classes[0]), scored,
+                "observed_predicted", alt="Predicted against observed values", key="confusion",
+            )  # fmt: skip
     with st.expander("Predictions of the held-out samples"):
-        wrong = st.toggle("Only wrong ones", key="wrong")
+        wrong = bool(result.confusion) and st.toggle("Only wrong ones", key="wrong")
         shown = (
             predictions[predictions["true"] != predictions["predicted"]] if wrong else predictions
         )

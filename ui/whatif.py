@@ -24,6 +24,7 @@ from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore
 from core.runs.whatif import (
     compare_to_parent,
+    compare_values,
     describe_difference,
     drop_series,
     from_weights,
@@ -38,6 +39,7 @@ from core.runs.whatif import (
     without_genes,
     without_value,
 )
+from core.training.tasks import TASKS
 from ui.forms import ask_number
 from ui.parts import errors, go_to, open_dataset, show_figure
 
@@ -49,7 +51,7 @@ def show_whatif(record: RunRecord) -> None:
     """One question to a finished run; the answer is a run of its own beside it."""
     with st.expander("What if …", icon=":material/alt_route:"), errors():
         question = st.selectbox(
-            "What if it were trained", list(QUESTIONS), key="what if", placeholder="choose",
+            "What if it were trained", _questions(record), key="what if", placeholder="choose",
             help=define("what-if"),
         )  # fmt: skip
         children = QUESTIONS[question](record)
@@ -65,6 +67,12 @@ def show_whatif(record: RunRecord) -> None:
         )
         if st.button("Ask", type="primary", key="ask"):
             ask(record, children)
+
+
+def _questions(record: RunRecord) -> list[str]:
+    """The questions that a run of its task can be asked."""
+    has_classes = TASKS[record.spec.task].has_classes
+    return [question for question in QUESTIONS if has_classes or question not in OF_CLASSES]
 
 
 def offer_without(record: RunRecord, genes: Sequence[str], *, key: str) -> None:
@@ -243,6 +251,11 @@ QUESTIONS: dict[str, Callable[[RunRecord], Children]] = {
 }
 
 
+OF_CLASSES = ("without more and more top genes (a series)", "without a class",
+              "with two classes as one")  # fmt: skip
+"""Questions that only runs on classes can be asked."""
+
+
 def show_family(record: RunRecord) -> None:
     """The run's parent with what this one changed, and its children."""
     store = RunStore()
@@ -262,10 +275,19 @@ def show_family(record: RunRecord) -> None:
                 words = describe_difference(record.spec, child.spec, record.id)
                 found = str(child.state)
                 if child.state == JobState.DONE:
-                    found = f"{load_result(child.id).metrics['accuracy']:.1%} right"
+                    found = say_score(child)
                 _open(child, f"{escape_markdown(words[:1].upper() + words[1:])} · {found} →")
             if record.state == JobState.DONE:
                 show_series(record, children)
+
+
+def say_score(record: RunRecord) -> str:
+    """A finished run's first score in a few words."""
+    task, scores = TASKS[record.spec.task], load_result(record.id).metrics
+    if task.has_classes:
+        return f"{scores['accuracy']:.1%} right"
+    metric = task.metrics[task.first_metric]
+    return f"{metric.title} {scores[metric.name]:z.2f}"
 
 
 def _open(record: RunRecord, label: str) -> None:
@@ -279,11 +301,20 @@ def show_effect(parent: RunRecord, child: RunRecord) -> None:
     """What the change did on the samples that both held out."""
     if child.spec.permute_labels:
         result = load_result(child.id)
+        if not TASKS[child.spec.task].has_classes:
+            st.markdown(
+                f"With permuted labels R² is {result.metrics['r2']:z.2f}. Clearly more than 0 "
+                "would mean that the split leaks."
+            )
+            return
         st.markdown(
             f"With permuted labels {result.metrics['accuracy']:.1%} are right; always naming the "
             f"largest class gives {result.chance:.1%}. Clearly more than that would mean that the "
             "split leaks."
         )
+        return
+    if not TASKS[child.spec.task].has_classes:
+        st.markdown(escape_markdown(compare_values(parent, child).sentence()))
         return
     effect = compare_to_parent(parent, child)
     st.markdown(escape_markdown(effect.sentence()))

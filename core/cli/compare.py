@@ -21,13 +21,13 @@ from core.evaluation.metrics import METRICS
 from core.jobs.here import do_here
 from core.jobs.launch import ensure_workers
 from core.jobs.record import JobState
-from core.models.baselines import BASELINES
 from core.runs.fitting import baselines_job
 from core.runs.preflight import preflight
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore
 from core.runs.study_file import read_study
+from core.training.tasks import TASKS
 
 
 def add_commands(commands: Any) -> None:
@@ -46,7 +46,10 @@ def add_commands(commands: Any) -> None:
 
 
 def _add_comparison_options(parser: argparse.ArgumentParser) -> None:
-    add_choice(parser, "--metric", METRICS.names, "accuracy", "the score that runs are compared by")
+    add_choice(
+        parser, "--metric", METRICS.names, None,
+        "the score that runs are compared by (accuracy, or r2, unless another is named)",
+    )  # fmt: skip
     parser.add_argument(
         "--baselines", action="store_true", help="first fit the baseline models that are missing"
     )
@@ -68,24 +71,26 @@ def _describe_comparison(
             load_result(run)
         do_here(baselines_job(runs), lambda _, text: say(f"baseline models: {text}"))
     comparison = compare_runs(runs, options.metric)
+    metric, task = METRICS[comparison.metric], TASKS[comparison.task]
     lines = [comparison.headline, ""]
     for run in comparison.runs:
         limits = "" if run.interval is None else " ({:.3f} to {:.3f})".format(*run.interval)
-        value = run.metrics[options.metric]
+        value = run.metrics[metric.name]
         lines.append(f"{run.run}  {value:.3f}{limits}  n = {run.n_test}  {run.title}")
         lines += [
-            f"{'':16}  {scores[options.metric]:.3f}  {BASELINES[name].title}"
+            f"{'':16}  {scores[metric.name]:.3f}  {task.baselines[name].title}"
             for name, scores in run.baselines.items()
         ]
     lines += [
         f"{pair.a} - {pair.b}: "
-        + ("" if pair.points is None else f"{pair.points:+.1f} points. ")
+        + ("" if pair.points is None else f"{pair.points:+.1f}{metric.unit}. ")
         + pair.note
         for pair in comparison.differences
     ]
     lines += [
-        f"{pair.a} - {pair.b}: {pair.points:+.1f} points ({pair.low:+.1f} to {pair.high:+.1f}), "
-        f"{pair.splits} splits, practically the same: {pair.same:.0%}. {pair.note}"
+        f"{pair.a} - {pair.b}: {pair.points:+.1f}{metric.unit} ({pair.low:+.1f} to "
+        f"{pair.high:+.1f}), {pair.splits} splits, practically the same: {pair.same:.0%}. "
+        + pair.note
         for pair in comparison.setup_differences
     ]
     return comparison.model_dump(mode="json"), "\n".join([*lines, *comparison.notes])

@@ -11,6 +11,7 @@ from anndata import AnnData
 from pydantic import BaseModel, ValidationError
 
 from core.cli.output import say
+from core.data.cohort import GENE
 from core.data.prepare import PreparationSpec
 from core.data.read import Orientation, read_dataset
 from core.data.roles import CHOSEN, ROLES, Role, check_role
@@ -107,7 +108,9 @@ def add_label_options(parser: argparse.ArgumentParser) -> None:
         "--role", action="append", default=[], metavar="COLUMN=ROLE",
         help=f"what a column (or row) of a file is: {', '.join(ROLES)}; may be given several times",
     )  # fmt: skip
-    parser.add_argument("--label", help="column of the class")
+    parser.add_argument(
+        "--label", help="column of the class, or of the number; gene:ID for a gene of the matrix"
+    )
     parser.add_argument("--group", help="column of the patient")
     parser.add_argument(
         "--where",
@@ -243,6 +246,8 @@ def _read_roles(options: argparse.Namespace) -> dict[str, Role]:
         roles[column] = check_role(column, role.strip())
     for role, option in CHOSEN.items():
         column = getattr(options, option, None)
+        if (column or "").startswith(f"{GENE}:"):
+            continue  # it is a gene of the matrix
         if column is not None and roles.get(column) in ("gene", "sample", "id", "ignore"):
             raise InputError(f"--{option} {column} can't be {roles[column]!r} at once.")
         if column is not None:

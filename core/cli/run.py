@@ -25,6 +25,7 @@ from core.runs.preflight import preflight
 from core.runs.result import headline, load_result
 from core.runs.spec import PRESETS, RunSpec
 from core.runs.store import RunRecord, RunStore
+from core.training.tasks import TASKS
 
 
 def add_commands(commands: Any) -> None:
@@ -35,6 +36,10 @@ def add_commands(commands: Any) -> None:
     add_choice(
         parser, "--preset", PRESETS.names, None, "a recipe that holds wherever no option does"
     )
+    add_choice(
+        parser, "--task", TASKS.names, None,
+        "classification (default) predicts a class, regression a number",
+    )  # fmt: skip
     add_label_options(parser)
     add_spec_options(parser)
     parser.add_argument("--seed", type=int, help="default: 0")
@@ -53,10 +58,12 @@ def run(options: argparse.Namespace) -> int:
         document = PRESETS[options.preset].fill(document)
     take_roles(options)
     document["cohort"] = {**document.get("cohort", {}), **given_cohort(options)}
+    if options.task is not None:
+        document["task"] = options.task
     if options.seed is not None:
         document["seed"] = options.seed
     if document["cohort"].get("label") is None:
-        raise InputError("Say which column holds the class: --label COLUMN.")
+        raise InputError("Say which column holds the class, or the number: --label COLUMN.")
     spec = RunSpec.parse(document)
     if options.data is not None:
         [spec], data = put_to_data([spec], options)

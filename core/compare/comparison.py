@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from core.compare.pairs import compare_pairs, pair_runs
-from core.compare.records import HEADLINE_BASELINE, ComparedRun, Comparison
+from core.compare.records import ComparedRun, Comparison
 from core.compare.settings import control_of, name_settings, split_settings
 from core.compare.setups import (
     choose_by_validation,
@@ -15,25 +15,31 @@ from core.compare.setups import (
 from core.compare.words import explain_numbers, say_headline
 from core.errors import InputError
 from core.runs.outcome import NETWORK, Outcome, load_outcome
+from core.training.tasks import Task
 
 
-def compare_runs(runs: Sequence[str], metric: str = "accuracy") -> Comparison:
+def compare_runs(runs: Sequence[str], metric: str | None = None) -> Comparison:
     """Put finished runs side by side; raises InputError when one has no result."""
     return compare([load_outcome(run) for run in runs], metric)
 
 
-def compare(outcomes: Sequence[Outcome], metric: str = "accuracy") -> Comparison:
+def compare(outcomes: Sequence[Outcome], metric: str | None = None) -> Comparison:
     """Put finished runs side by side.
 
     Args:
-        outcomes: the runs, each once.
-        metric: a name in METRICS; intervals and differences are of this one.
+        outcomes: the runs, each once, all of one task.
+        metric: a score of the task, by default its first; intervals and differences are of it.
+
+    Raises:
+        InputError: no run, one run twice, runs of several tasks, or a score of another task.
     """
     ids = [outcome.run for outcome in outcomes]
     if not ids:
         raise InputError("Expected at least one run to compare, got none.")
     if len(set(ids)) < len(ids):
         raise InputError("Each run can be compared only once; a run id was given twice.")
+    task = _shared_task(outcomes)
+    metric = task.metrics[metric or task.first_metric].name
     differing, equal = split_settings([outcome.settings for outcome in outcomes])
     naming = name_settings(outcomes)
     entries = gather_setups(outcomes, metric, naming)
@@ -44,9 +50,10 @@ def compare(outcomes: Sequence[Outcome], metric: str = "accuracy") -> Comparison
         setup.model_copy(update={"first": firsts.get(setup.runs[0])}) if setup.runs else setup
         for setup in setups
     ]
-    against = compare_pairs([(o, NETWORK, o, HEADLINE_BASELINE) for o in outcomes], metric)
+    against = compare_pairs([(o, NETWORK, o, task.reference) for o in outcomes], metric)
     return Comparison(
         headline=say_headline(outcomes, entries, against, metric, naming),
+        task=task.name,
         metric=metric,
         runs=[
             ComparedRun(
@@ -86,3 +93,16 @@ def compare(outcomes: Sequence[Outcome], metric: str = "accuracy") -> Comparison
         tuned=tuned,
         notes=explain_numbers(outcomes, setups, tuned, metric),
     )
+
+
+def _shared_task(outcomes: Sequence[Outcome]) -> Task:
+    """The task of all runs; raises InputError where they have several."""
+    tasks: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        tasks.setdefault(outcome.task.name, []).append(outcome.run)
+    if len(tasks) > 1:
+        found = "; ".join(f"{name}: {', '.join(runs)}" for name, runs in tasks.items())
+        raise InputError(
+            f"Runs of different tasks have no score in common ({found}). Compare those of one task."
+        )
+    return outcomes[0].task

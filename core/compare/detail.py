@@ -1,4 +1,4 @@
-"""One model of a finished run, looked at closely: its confusion, calibration and classes."""
+"""One model of a finished run, looked at closely: confusion, calibration, classes; or values."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from core.compare.records import HEADLINE_BASELINE
 from core.evaluation.metrics import (
     order_by_confusion,
     pool_patients,
@@ -15,8 +14,8 @@ from core.evaluation.metrics import (
     score,
     score_classes,
 )
-from core.models.baselines import BASELINES
 from core.runs.outcome import NETWORK, Outcome
+from core.training.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -36,28 +35,48 @@ class Detail:
 
 
 def look_closely(outcome: Outcome, model: str) -> Detail:
-    """Measure one model of a finished run.
+    """Measure one model of a finished classification.
 
     Args:
         outcome: the run.
         model: a key of its `proba`.
     """
-    y, proba, classes = outcome.y, outcome.proba[model], outcome.result.classes
+    task, y, proba, classes = outcome.task, outcome.y, outcome.proba[model], outcome.result.classes
     counts = confusion_matrix(y, proba.argmax(axis=1), labels=range(len(classes)))
     order = order_by_confusion(counts)
     named = [classes[k] for k in order]
     ordered = counts[np.ix_(order, order)]
-    models = dict.fromkeys([model, HEADLINE_BASELINE])
+    models = dict.fromkeys([model, task.reference])
     several = outcome.n_patients < len(outcome.patients)
     return Detail(
         confused=say_most_confused(counts, classes),
         confusion=pd.DataFrame(ordered, named, named).rename_axis("true").reset_index(),
-        bins={name_model(name): reliability(y, outcome.proba[name]) for name in models},
+        bins={name_model(name, task): reliability(y, outcome.proba[name]) for name in models},
         classes=score_classes(y, proba, classes),
         pooled=score(*pool_patients(y, proba, outcome.patients)) if several else None,
     )
 
 
-def name_model(name: str) -> str:
+def name_model(name: str, task: Task) -> str:
     """The network, or a baseline model's title."""
-    return "Network" if name == NETWORK else BASELINES[name].title
+    return "Network" if name == NETWORK else task.baselines[name].title
+
+
+def list_values(outcome: Outcome, model: str) -> pd.DataFrame:
+    """A regression's held-out samples, the worst predicted first.
+
+    Returns:
+        Columns sample, patient, fold, true, predicted, error (predicted - true).
+    """
+    predicted = outcome.proba[model][:, 0]
+    table = pd.DataFrame(
+        {
+            "sample": outcome.samples,
+            "patient": outcome.patients,
+            "fold": outcome.folds,
+            "true": outcome.y,
+            "predicted": predicted,
+            "error": predicted - outcome.y,
+        }
+    )
+    return table.sort_values("error", key=abs, ascending=False, ignore_index=True)

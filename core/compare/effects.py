@@ -9,6 +9,7 @@ import pandas as pd
 from core.compare.records import REPEATS
 from core.compare.settings import split_settings, without_controls
 from core.evaluation.differences import corrected_t, holm
+from core.evaluation.metrics import METRICS
 from core.runs.outcome import Outcome
 
 
@@ -48,6 +49,7 @@ def measure_effects(outcomes: Sequence[Outcome], metric: str) -> pd.DataFrame:
     differing, _ = split_settings([outcome.settings for outcome in outcomes])
     ratio = float(np.mean([outcome.test_to_train for outcome in outcomes]))
     rows: list[tuple] = []
+    scale = METRICS[metric].points
     tested: list[tuple[list[int], float]] = []
     for setting in differing:
         levels, blocks = _match(outcomes, [setting])
@@ -72,8 +74,8 @@ def measure_effects(outcomes: Sequence[Outcome], metric: str) -> pd.DataFrame:
                     tested.append(([first + k], found.p))
                 elif k:  # of two levels one mirrors the other
                     tested.append(([first, first + 1], found.p))
-            rows.append((setting, level, means[:, k].mean(), 100 * gains[:, k].mean(), 100 * low,
-                         100 * high, np.nan, len(gains), len(blocks)))  # fmt: skip
+            rows.append((setting, level, means[:, k].mean(), scale * gains[:, k].mean(),
+                         scale * low, scale * high, np.nan, len(gains), len(blocks)))  # fmt: skip
     table = pd.DataFrame(rows, columns=columns)
     adjusted = holm(np.array([p for _, p in tested]))
     for (alike, _), p in zip(tested, adjusted, strict=True):

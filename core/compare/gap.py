@@ -3,8 +3,9 @@
 import numpy as np
 
 from core.runs.fitted import load_fitted
-from core.runs.result import load_predictions, load_result, load_spec
+from core.runs.result import load_result, load_scored, load_spec
 from core.training.augmentations import AUGMENTATIONS
+from core.training.tasks import TASKS
 
 FEW = 30
 """With half as many training samples per class, a network was ten points behind
@@ -14,7 +15,7 @@ FALLING = 0.02
 
 
 def explain_gap(run: str) -> list[str]:
-    """Sentences on why a finished run may be below logistic regression, the facts first.
+    """Sentences on why a finished run may be below the reference model, the facts first.
 
     Empty where it isn't below, by however little. What is said of settings was measured
     (benchmarks/results/recipes.md).
@@ -22,22 +23,12 @@ def explain_gap(run: str) -> list[str]:
     Raises:
         InputError: the run has no result.
     """
-    result, table = load_result(run), load_predictions(run)
-    table = table[table["fold"].isin(result.scored)]
-    network, plain = (table[name] == table["true"] for name in ("predicted", "logistic_regression"))
-    if network.sum() >= plain.sum():
+    result, spec = load_result(run), load_spec(run)
+    said = TASKS[spec.task].explain_gap(result, load_scored(run))
+    if said is None:
         return []
-    lost = table[plain & ~network]
-    pairs = lost.groupby("true")["predicted"].value_counts()
-    true, named = pairs.idxmax()
-    said = [
-        f"Only logistic regression is right in {len(lost)} samples, only the network in "
-        f"{(network & ~plain).sum()}. What it loses most is {true} taken for {named} "
-        f"({pairs.max()})."
-    ]
-    spec = load_spec(run)
     each = result.n_train / len(result.classes)
-    if each < FEW:
+    if len(result.classes) > 1 and each < FEW:
         said.append(
             f"There are about {each:.0f} training samples per class, and a network has more to "
             "learn from them than a linear model."

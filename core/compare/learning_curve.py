@@ -17,7 +17,6 @@ DRAWS = 1000
 """How often patients and runs are drawn anew for the range of the extrapolation."""
 REACH = 4
 """The curve is drawn up to so many times the largest number of training samples."""
-MODELS = (NETWORK, "logistic_regression")
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class LearningCurve:
 
     name: str
     model: str
-    """network or logistic_regression"""
+    """network, or the name of the reference model"""
     points: pd.DataFrame
     """n_train (samples fitted on), score, runs: measured, mean over the runs."""
     curve: pd.DataFrame
@@ -40,7 +39,7 @@ class LearningCurve:
 
 
 def measure_curves(outcomes: Sequence[Outcome], metric: str) -> list[LearningCurve]:
-    """A curve for the network and one for logistic regression, for each setup of such runs.
+    """A curve for the network and one for the reference model, for each setup of such runs.
 
     Runs that differ in their seed only are averaged. The law is `fit_power_law` of the distance to
     the best possible score. Its range is that of fits to scores with test patients and runs drawn
@@ -65,29 +64,29 @@ def measure_curves(outcomes: Sequence[Outcome], metric: str) -> list[LearningCur
     for members in setups.values():
         name = name_setup(members[0].spec, differing)
         drawn = [_draw_scores(member, metric) for member in members]
-        for model in MODELS:
+        for model in (NETWORK, members[0].task.reference):
             found.append(_fit(name, model, [(sizes, d[model]) for sizes, d in drawn], metric))
     return found
 
 
 def _draw_scores(outcome: Outcome, metric: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Sizes of the fitted parts, and model -> (1 + draws, sizes) scores, the real ones first."""
-    classes = outcome.result.classes
+    classes, task = outcome.result.classes, outcome.task
     table = load_predictions(outcome.run)
     rng = np.random.default_rng(outcome.spec.seed)
     names, number = np.unique(outcome.patients, return_inverse=True)
     counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=DRAWS)
     weights = np.vstack([np.ones(len(number)), counts[:, number]])
-    sizes, scores = [], {model: [] for model in MODELS}
+    sizes, scores = [], {model: [] for model in (NETWORK, task.reference)}
     for fold, rows in table.groupby("fold"):
         fitted = load_fitted(outcome.run, fold)
         sizes.append(len(fitted.train) + len(fitted.validation))
         order = np.argsort(rows["sample"].to_numpy().astype(str))
         proba = {
-            NETWORK: rows[[f"p_{name}" for name in classes]].to_numpy(float),
-            "logistic_regression": fitted.baselines["logistic_regression"],
+            NETWORK: task.answers(rows, classes),
+            task.reference: fitted.baselines[task.reference],
         }
-        y = np.searchsorted(classes, rows["true"].to_numpy().astype(str))[order]
+        y = task.truth(rows, classes)[order]
         for model, values in proba.items():
             scores[model].append(METRICS[metric].compute(y, values[order], weights))
     return np.array(sizes), {model: np.array(columns).T for model, columns in scores.items()}

@@ -56,10 +56,12 @@ def compare_pairs(pairs: Sequence[_Pair], metric: str) -> list[Difference]:
         note, how = "Other test samples: the scores can't be compared sample by sample.", ""
         if k in paired:
             limits = _bound(pairs[k], metric, LEVEL)
-            points = 100 * (one.scores(model)[metric] - other.scores(other_model)[metric])
+            points = METRICS[metric].points * (
+                one.scores(model)[metric] - other.scores(other_model)[metric]
+            )
             note = "No interval: this score is biased with few samples."
         if limits is not None:
-            low, high = 100 * limits[0], 100 * limits[1]
+            low, high = (METRICS[metric].points * limit for limit in limits)
             wider = _bound(pairs[k], metric, LEVEL / len(paired))
             significant = wider is not None and not wider[0] <= 0 <= wider[1]
             how = f"interval corrected for {len(paired)} comparisons" if len(paired) > 1 else ""

@@ -6,7 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 REPEATS = 3
 """From so many splits on, a setup is judged by its spread over them."""
-HEADLINE_BASELINE = "logistic_regression"
 
 
 class _Record(BaseModel):
@@ -45,7 +44,8 @@ class Difference(_Record):
     a: str
     b: str
     points: float | None
-    """Chosen metric of a minus that of b, times 100; None with other test samples."""
+    """Chosen metric of a minus that of b in points, such as per cent (of a mean absolute error: in
+    the target's unit); None with other test samples."""
     low: float | None
     """95 % interval of the points, over patients."""
     high: float | None
@@ -65,7 +65,7 @@ class Setup(_Record):
 
     name: str
     model: str
-    """network, or the name of a baseline model in BASELINES"""
+    """network, or the name of one of the task's baseline models"""
     kind: str
     """network, baseline or control"""
     runs: list[str]
@@ -136,13 +136,15 @@ class Comparison(_Record):
     """Several runs and the differences between them."""
 
     headline: str
+    task: str
+    """What all of them predict: a name in TASKS."""
     metric: str
     runs: list[ComparedRun]
     equal: dict[str, Any]
     """Settings that all runs share, by dotted name."""
     differences: list[Difference]
     against_baseline: list[Difference]
-    """Each run against logistic regression on its own samples."""
+    """Each run against the task's reference model on its own samples."""
     setups: list[Setup]
     setup_differences: list[SetupDifference]
     ranking_p: float | None

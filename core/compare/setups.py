@@ -19,9 +19,9 @@ from core.evaluation.differences import (
     say_verdict,
 )
 from core.evaluation.metrics import METRICS
-from core.models.baselines import BASELINES
 from core.runs.outcome import DRAWS_BY_NAME, NETWORK, Outcome
 from core.runs.spec import RunSpec
+from core.training.tasks import TASKS
 
 NETWORK_PARTS = ("layout", "network", "training")
 """Parts of a spec that baseline models don't see."""
@@ -46,9 +46,9 @@ def gather_setups(
     for outcome in outcomes:
         key = outcome.spec.key_without("seed")
         groups.setdefault((NETWORK, key), []).append(outcome)
-    for baseline in BASELINES:
+    for baseline in outcomes[0].task.baselines:
         for outcome in outcomes:
-            if baseline.name in outcome.proba and baseline.name != "majority":
+            if baseline.name in outcome.proba and baseline.name != outcome.task.floor:
                 key = outcome.spec.key_without("seed", *NETWORK_PARTS)
                 groups.setdefault((baseline.name, key), []).append(outcome)
     entries = []
@@ -110,7 +110,7 @@ def _name_model(model: str, spec: RunSpec, differing: Sequence[str]) -> str:
         return name_setup(spec, differing)
     own = [name for name in differing if name.partition(".")[0] not in NETWORK_PARTS]
     control = ["permuted labels"] if spec.permute_labels else []
-    return " · ".join([BASELINES[model].title, *control, *say_settings(spec, own)])
+    return " · ".join([TASKS[spec.task].baselines[model].title, *control, *say_settings(spec, own)])
 
 
 def shared_splits(entries: Sequence[Entry]) -> list[tuple]:
@@ -213,7 +213,7 @@ def compare_setups(entries: Sequence[Entry], metric: str) -> list[SetupDifferenc
             [entry.setup.kind == "control" for entry in group],
         )
     ]
-    rows = []
+    rows, scale = [], METRICS[metric].points
     for a, b in pairs:
         found = differ_over_splits(a, b)
         kinds = (a.setup.kind, b.setup.kind)
@@ -223,7 +223,7 @@ def compare_setups(entries: Sequence[Entry], metric: str) -> list[SetupDifferenc
         worse, same, better = found.chances(SAME)
         rows.append(
             {"a": a.setup.name, "b": b.setup.name, "splits": found.splits,
-             "points": 100 * found.mean, "low": 100 * low, "high": 100 * high, "p": found.p,
+             "points": scale * found.mean, "low": scale * low, "high": scale * high, "p": found.p,
              "worse": worse, "same": same, "better": better}
         )  # fmt: skip
     adjusted = holm(np.array([row["p"] for row in rows]))

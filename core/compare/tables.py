@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from core.compare.records import HEADLINE_BASELINE, Comparison
+from core.compare.records import Comparison
 from core.compare.settings import say_setting, say_value
 from core.evaluation.metrics import METRICS
-from core.models.baselines import BASELINES
 from core.runs.outcome import NETWORK, Outcome
 from core.runs.spec import setting_title
+from core.training.tasks import TASKS
 
 NOTHING = (np.nan, np.nan)
 """The limits of an interval that there is not."""
@@ -53,7 +53,7 @@ def _list_single(comparison: Comparison, outcomes: Sequence[Outcome]) -> list[tu
                 continue
             seen.add((model, value))
             spec, limits = outcome.spec, outcome.interval(metric, model) or NOTHING
-            name = f"{BASELINES[model].title} · {spec.split.title()}, seed {spec.seed}"
+            name = f"{outcome.task.baselines[model].title} · {spec.split.title()}, seed {spec.seed}"
             rows.append((name, "baseline", value, *limits, 1, outcome.n_test))
     return rows
 
@@ -66,8 +66,10 @@ def _best_first(table: pd.DataFrame, metric: str) -> pd.DataFrame:
 def list_runs(comparison: Comparison) -> pd.DataFrame:
     """A row a run: the settings in which they differ, all scores, and what it cost."""
     chosen = METRICS[comparison.metric]
-    others = [metric for metric in METRICS if metric.name != chosen.name]
+    others = [metric for metric in TASKS[comparison.task].metrics if metric.name != chosen.name]
     against = {pair.a: pair.points for pair in comparison.against_baseline}
+    task = TASKS[comparison.task]
+    gap = f"{chosen.unit.strip() or 'difference'} to {task.baselines[task.reference].title.lower()}"
     controls = any(run.control for run in comparison.runs)
     rows = []
     for run in comparison.runs:
@@ -82,7 +84,7 @@ def list_runs(comparison: Comparison) -> pd.DataFrame:
                 chosen.title: run.metrics[chosen.name],
                 "from": low,
                 "to": high,
-                "points to logistic regression": against[run.run],
+                gap: against[run.run],
                 **{metric.title: run.metrics[metric.name] for metric in others},
                 "million parameters": run.parameters / 1e6,
                 "seconds": round(run.seconds),
@@ -133,10 +135,10 @@ def list_costs(comparison: Comparison) -> pd.DataFrame:
 
 
 def plain_score(comparison: Comparison) -> float | None:
-    """Mean score of logistic regression, on the most splits; None where it was not fitted."""
+    """Mean score of the task's reference model, on the most splits; None where there is none."""
     plain = [
         setup
         for setup in comparison.setups
-        if setup.kind == "baseline" and setup.model == HEADLINE_BASELINE
+        if setup.kind == "baseline" and setup.model == TASKS[comparison.task].reference
     ]
     return max(plain, key=lambda setup: setup.splits).mean if plain else None

@@ -5,12 +5,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from core.compare.pairs import say_p
-from core.compare.records import HEADLINE_BASELINE, REPEATS, Difference, Setup, Tuned
+from core.compare.records import REPEATS, Difference, Setup, Tuned
 from core.compare.settings import name_setup
 from core.compare.setups import Entry, differ_over_splits, shared_splits
 from core.evaluation.differences import LEVEL, holm, say_verdict
-from core.evaluation.metrics import METRICS
-from core.models.baselines import BASELINES
+from core.evaluation.metrics import METRICS, Metric
 from core.runs.outcome import Outcome
 
 
@@ -26,14 +25,15 @@ def say_headline(
     Learning curves beside other splits ask another question and are no candidates.
     """
     better = max if METRICS[metric].best > METRICS[metric].worst else min
-    plain = BASELINES[HEADLINE_BASELINE].title
+    task, scale = outcomes[0].task, METRICS[metric].points
+    plain = task.baselines[task.reference].title
     networks = [entry for entry in entries if entry.setup.kind == "network"]
     only_controls = not networks
     if only_controls:
         networks = [entry for entry in entries if entry.setup.runs]
     curves = {o.run for o in outcomes if o.spec.split.kind == "learning_curve"}
     networks = [entry for entry in networks if entry.setup.runs[0] not in curves] or networks
-    plain_entries = [entry for entry in entries if entry.setup.model == HEADLINE_BASELINE]
+    plain_entries = [entry for entry in entries if entry.setup.model == task.reference]
     over_splits = {}
     for entry in networks:
         pairs = [differ_over_splits(entry, other) for other in plain_entries]
@@ -45,8 +45,8 @@ def say_headline(
         found, name = over_splits[id(best)], best.setup.name
         adjusted = holm(np.array([pair.p for pair in over_splits.values()]))
         p = float(adjusted[list(over_splits).index(id(best))])
-        low, high = (100 * limit for limit in found.interval())
-        points, significant = 100 * found.mean, p < LEVEL
+        low, high = (scale * limit for limit in found.interval())
+        points, significant = scale * found.mean, p < LEVEL
         how = say_p(p, len(over_splits))
         sample = f"{found.splits} splits, n = {best.setup.n_test}"
         alike = len(repeated) == len(networks) and bool(shared_splits(networks))
@@ -69,7 +69,8 @@ def say_headline(
         chosen = f"Best of {len(networks)}{' controls' if only_controls else ''}"
         chosen += ": " if alike else ", not all on the same splits: "
     unit = "" if metric == "accuracy" else f" in {METRICS[metric].title}"
-    return f"{chosen}{name} is {_say_gap(points, low, high, plain + unit, sample, verdict)}."
+    gap = _say_gap(points, low, high, plain + unit, sample, verdict, METRICS[metric])
+    return f"{chosen}{name} is {gap}."
 
 
 def _mean_on_shared(entries: Sequence[Entry]) -> Callable[[Entry], float]:
@@ -82,19 +83,20 @@ def _mean_on_shared(entries: Sequence[Entry]) -> Callable[[Entry], float]:
 
 def _say_gap(
     points: float, low: float | None, high: float | None, other: str, sample: str,
-    verdict: str | None,
+    verdict: str | None, metric: Metric,
 ) -> str:  # fmt: skip
     """'1.8 points below X (95 % CI 0.6 to 3.1, n = 180), which is more than luck (…)'."""
     other = other[0].lower() + other[1:]
     side = "above" if points > 0 else "below"
-    gap = f"{abs(points):.1f} points {side} {other}"
+    digits = ".1f" if metric.unit else ".3g"
+    gap = f"{abs(points):{digits}}{metric.unit} {side} {other}"
     if low is None or high is None or verdict is None:
         return f"{gap} ({sample})"
     if low > 0 or high < 0:
         near, far = sorted((abs(low), abs(high)))
-        return f"{gap} (95 % CI {near:.1f} to {far:.1f}, {sample}), which {verdict}"
-    limits = f"(95 % CI {-low:.1f} below to {high:.1f} above, {sample})"
-    if abs(points) < 0.05:
+        return f"{gap} (95 % CI {near:{digits}} to {far:{digits}}, {sample}), which {verdict}"
+    limits = f"(95 % CI {-low:{digits}} below to {high:{digits}} above, {sample})"
+    if abs(points) < 0.0005 * metric.points:
         return f"as good as {other} {limits}"
     return f"{gap} {limits}, which {verdict}"
 

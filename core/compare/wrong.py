@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from core.compare.records import HEADLINE_BASELINE
 from core.runs.outcome import NETWORK, Outcome
 
 
@@ -30,7 +29,7 @@ def find_wrong_samples(outcomes: Sequence[Outcome]) -> pd.DataFrame:
                     "named": classes[named],
                     "wrong": named != outcome.y,
                     "p_true": outcome.proba[NETWORK][np.arange(len(outcome.y)), outcome.y],
-                    "plain_wrong": ~outcome.right(HEADLINE_BASELINE),
+                    "plain_wrong": ~outcome.right(outcome.task.reference),
                 }
             )
         )

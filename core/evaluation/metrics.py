@@ -38,6 +38,11 @@ class Metric:
     """How many points a difference of 1 is; 1 where differences are in the target's own unit."""
 
     @property
+    def unit(self) -> str:
+        """What follows a difference: ' points', or nothing where it is in the target's own unit."""
+        return " points" if self.points == 100 else ""
+
+    @property
     def is_share(self) -> bool:
         """Whether differences of it are spoken of in percentage points."""
         return (self.best, self.worst) == (1.0, 0.0)

@@ -67,21 +67,13 @@ def judge_data(findings: Sequence[Finding] | None) -> Evidence:
     )  # fmt: skip
 
 
-def measure_skill(y: np.ndarray, right: np.ndarray) -> Evidence:
-    """Balanced accuracy of held-out predictions beyond chance.
-
-    Args:
-        y: (samples,) class numbers.
-        right: (samples,) how often each was right when it was held out, 0 to 1: a sample that
-            several splits tested is still one sample.
-    """
-    value, words = _beat_chance(y, right)
+def measure_skill(value: float, words: str) -> Evidence:
+    """How far held-out predictions are, at least, on the way from chance (0) to perfect (1)."""
     return judge_value("skill", value, f"On held-out samples {words}.")
 
 
-def measure_permuted(y: np.ndarray, right: np.ndarray) -> Evidence:
+def measure_permuted(value: float, words: str) -> Evidence:
     """The same of the run with permuted labels."""
-    value, words = _beat_chance(y, right)
     return judge_value("permuted", value, f"With permuted labels {words}.")
 
 
@@ -110,20 +102,6 @@ def measure_planted(table: pd.DataFrame, truth: pd.DataFrame) -> Evidence:
         f"all pairs; of as many top genes as were planted (on average {np.mean(sizes):.0f} a "
         f"class), {precision:.0%} are planted ones.",
         {"auroc": auroc, "precision_at_k": precision},
-    )
-
-
-def _beat_chance(y: np.ndarray, right: np.ndarray) -> tuple[float, str]:
-    """How far on the way from chance to perfect, at least; and in words."""
-    classes, sizes = np.unique(y, return_counts=True)
-    hits = np.array([right[y == k].sum() for k in classes])
-    recall, chance = (hits + 1) / (sizes + 2), 1 / len(classes)
-    error = np.sqrt((recall * (1 - recall) / (sizes + 2)).sum()) / len(classes)
-    balanced, low = (hits / sizes).mean(), recall.mean() - 1.96 * error
-    value = (low - chance) / (1 - chance)
-    return value, (
-        f"the network's balanced accuracy is {balanced:.1%}, chance is {chance:.1%}; with 95 % "
-        f"certainty it has come at least {max(value, 0):.0%} of the way from chance to perfect"
     )
 
 

@@ -24,8 +24,12 @@ def gene_table(
     cls: str,
     *,
     fold_change: bool = True,
+    values: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Rank genes by their mean attribution over the class's explained samples.
+
+    Of a regression the "class" is its target, and each gene's correlation with the target stands in
+    the place of a comparison of classes.
 
     Args:
         scores: (explained samples, genes) attributions, each for its sample's own class; NaN where
@@ -37,6 +41,7 @@ def gene_table(
         cls: the class.
         fold_change: whether a difference of the log2 values is one of amounts; without it log2fc
             is NaN.
+        values: (samples,) the target's values; None where the labels are classes.
 
     Returns:
         One row a gene that has a score, highest score first: gene, class, score, rank and tied
@@ -44,7 +49,9 @@ def gene_table(
         against all others, Benjamini-Hochberg over these genes; NaN where a side has fewer than two
         samples), mean_in, mean_out, auroc (how well the gene alone tells the class from the others;
         below .5: low in the class), sd (of the score over the class's explained samples; NaN for
-        one), p and welch (of that test, and the rank by it).
+        one), p and welch (of that test, and the rank by it). With `values` log2fc and auroc are
+        NaN, p, fdr and welch are of the test of Pearson's correlation (`correlation`), and mean_in
+        and mean_out are of the samples above and up to the median value.
 
     Raises:
         InputError: no explained sample is of that class.
@@ -58,10 +65,17 @@ def gene_table(
         score = np.nanmean(scores[own], axis=0, dtype=np.float64)
         spread = np.nanstd(scores[own], axis=0, dtype=np.float64, ddof=1)
     scored = np.isfinite(score)
-    inside = log_expression[labels == cls][:, scored].astype(np.float64)
-    outside = log_expression[labels != cls][:, scored].astype(np.float64)
+    chosen = labels == cls if values is None else values > np.median(values)
+    inside = log_expression[chosen][:, scored].astype(np.float64)
+    outside = log_expression[~chosen][:, scored].astype(np.float64)
     mean_in, mean_out = inside.mean(axis=0), outside.mean(axis=0)
-    t, p = _test(inside, outside)
+    if values is None:
+        t, p = _test(inside, outside)
+        auroc, more = _separate(inside, outside), {}
+    else:
+        t, p = correlate(log_expression[:, scored].astype(np.float64), values)
+        auroc, more = np.nan, {"correlation": t}
+        fold_change = False
     welch = np.full(len(p), np.nan)
     if np.isfinite(p).all():
         welch[np.lexsort((-np.abs(t), p))] = np.arange(1, len(p) + 1)
@@ -74,10 +88,11 @@ def gene_table(
             "fdr": stats.false_discovery_control(p) if np.isfinite(p).all() else p,
             "mean_in": mean_in,
             "mean_out": mean_out,
-            "auroc": _separate(inside, outside),
+            "auroc": auroc,
             "sd": spread[scored],
             "p": p,
             "welch": welch,
+            **more,
         }
     ).sort_values("score", ascending=False, kind="stable", ignore_index=True)
     return rank_rows(table, "score")
@@ -119,11 +134,11 @@ def has_fold_change(x: np.ndarray, scale: str) -> bool:
 
 
 def rank_by_weight(table: pd.DataFrame, weights: np.ndarray, genes: np.ndarray) -> pd.DataFrame:
-    """Add `logistic` to a class's gene table: the rank by logistic regression, 1 the largest.
+    """Add `logistic` to a class's gene table: the rank by the linear model, 1 the largest.
 
     Args:
         table: a gene table.
-        weights: (genes,) absolute weights of the class, as `logistic_weights` gives them.
+        weights: (genes,) absolute weights of the class, as `linear_weights` gives them.
         genes: (genes,) ids.
     """
     order = pd.Series(-weights, index=genes).reindex(table["gene"]).rank(method="min")
@@ -194,6 +209,20 @@ def _test(inside: np.ndarray, outside: np.ndarray) -> tuple[np.ndarray, np.ndarr
         t, p = stats.ttest_ind(inside, outside, axis=0, equal_var=False)
     same = np.isnan(p) & (inside.mean(axis=0) == outside.mean(axis=0))
     return np.where(same, 0.0, t), np.where(same, 1.0, p)
+
+
+def correlate(x: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pearson's correlation of each column of (samples, genes) with values, and its two-sided p.
+
+    A column that never varies has correlation 0 and p 1.
+    """
+    x, values = x - x.mean(axis=0), values - values.mean()
+    size = np.sqrt((x**2).sum(axis=0) * (values**2).sum())
+    r = np.divide(values @ x, size, out=np.zeros(x.shape[1]), where=size > 1e-12)
+    r = np.clip(r, -1, 1)
+    freedom = len(values) - 2
+    t = r * np.sqrt(freedom / np.maximum(1 - r**2, 1e-300))
+    return r, 2 * stats.t.sf(np.abs(t), freedom)
 
 
 def _separate(inside: np.ndarray, outside: np.ndarray) -> np.ndarray:

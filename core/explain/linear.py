@@ -3,29 +3,30 @@
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from core.models.baselines import BASELINES
+from core.training.tasks import Task
 
 
-def logistic_weights(x: np.ndarray, y: np.ndarray, classes: int, seed: int) -> np.ndarray:
-    """Fit the logistic regression of a run, and look at its weights.
+def linear_weights(task: Task, x: np.ndarray, y: np.ndarray, outputs: int, seed: int) -> np.ndarray:
+    """Fit the linear model that stands beside a run, and look at its weights.
 
     It standardises the genes first, so that their weights can be compared.
 
     Args:
+        task: the run's, whose reference model is fitted.
         x: (samples, genes) prepared expression.
-        y: (samples,) class numbers from 0 to `classes` - 1.
-        classes: how many classes there are.
+        y: (samples,) class numbers from 0 to `outputs` - 1, or values.
+        outputs: how many classes there are, or 1.
         seed: of the run.
 
     Returns:
-        (classes, genes) absolute weights; of two classes both have the same, and one that no
+        (outputs, genes) absolute weights; of two classes both have the same, and one that no
         sample has gets NaN.
     """
-    model = BASELINES["logistic_regression"].build(
+    model = task.baselines[task.reference].build(
         seed, int(np.unique(y, return_counts=True)[1].min())
     )
     with threadpool_limits(1):
         model.fit(x, y)
-    weights = np.full((classes, x.shape[1]), np.nan)
-    weights[model.classes_] = np.abs(model[-1].coef_)
+    weights = np.full((outputs, x.shape[1]), np.nan)
+    weights[model.classes_ if task.has_classes else [0]] = np.abs(model[-1].coef_)
     return weights

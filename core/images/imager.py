@@ -91,6 +91,10 @@ class GeneImager(nn.Module):
         images = torch.addcmul(self.shift.to(x), painted, self.scale.to(x))
         return images.view(len(x), 3, self.size, self.size)
 
+    def blank(self) -> Tensor:
+        """A sample whose genes all are 0, (1, genes)."""
+        return torch.zeros(1, len(self.layout.genes), device=self.image.device)
+
     def _gather(self, x: Tensor, pixels: Tensor) -> Tensor:
         """(batch, pixels) values of the taken pixels that `pixels` names, 0 for free ones."""
         if self.shared:

@@ -267,3 +267,23 @@ def circle_genes(figure: go.Figure, layout: GeneLayout, genes: Collection[str]) 
             marker={"symbol": "circle-open", "size": size, "color": colour, "line_width": width},
         )  # fmt: skip
     return figure
+
+
+def expression_by_value(table: pd.DataFrame, gene: str, target: str) -> go.Figure:
+    """A gene's expression against the value that is predicted.
+
+    Args:
+        table: columns sample, value, log2_expression.
+        gene: its id.
+        target: what is predicted.
+    """
+    figure = go.Figure()
+    figure.add_scatter(
+        x=table["log2_expression"], y=table["value"], mode="markers",
+        marker={"color": COLOURS[0], "size": 7, "opacity": 0.7}, text=escape_all(table["sample"]),
+        hovertemplate="%{text}: %{x:.2f}, %{y:.4g}<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(title_text=f"log2 expression of {escape_chart(gene)}")
+    figure.update_yaxes(title_text=escape_chart(target))
+    figure.update_layout(height=320)
+    return finish(figure, 36)

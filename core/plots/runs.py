@@ -21,7 +21,9 @@ def learning_curves(epochs: pd.DataFrame) -> go.Figure:
         ("validation_loss", "validation", COLOURS[1], "solid", 1),
         ("validation_accuracy", "accuracy", COLOURS[2], "solid", 2),
         ("validation_macro_f1", "macro F1", COLOURS[3], "dot", 2),
+        ("validation_r2", "R²", COLOURS[2], "solid", 2),
     )
+    lines = [line for line in lines if line[0] in epochs]
     for number, (_, fold) in enumerate(epochs.groupby("fold")):
         for column, title, colour, dash, place in lines:
             figure.add_scatter(
@@ -31,25 +33,36 @@ def learning_curves(epochs: pd.DataFrame) -> go.Figure:
             )  # fmt: skip
     figure.update_xaxes(title_text="epoch", rangemode="tozero")
     figure.update_yaxes(rangemode="tozero", col=1)
-    figure.update_yaxes(range=[0, 1.02], tickformat=".0%", col=2)
+    if "validation_r2" in epochs:
+        figure.update_yaxes(range=[-0.5, 1.02], col=2)
+    else:
+        figure.update_yaxes(range=[0, 1.02], tickformat=".0%", col=2)
     figure.update_layout(height=340, legend={"orientation": "h", "y": -0.25})
     return finish(figure, 56)
 
 
 def curves_side_by_side(runs: Mapping[str, pd.DataFrame]) -> go.Figure:
-    """Validation loss, accuracy and macro F1 by epoch: a colour a run, a line a fold.
+    """Validation loss and scores by epoch: a colour a run, a line a fold.
 
     Args:
-        runs: a run's name -> its epochs, with the columns fold, epoch, validation_loss,
-            validation_accuracy and validation_macro_f1.
+        runs: a run's name -> its epochs, with the columns fold, epoch, validation_loss, and
+            validation_accuracy and validation_macro_f1, or of a regression validation_r2.
     """
     titles = {"validation_loss": "Validation loss", "validation_accuracy": "Accuracy",
-              "validation_macro_f1": "Macro F1"}  # fmt: skip
-    figure = make_subplots(1, 3, subplot_titles=list(titles.values()), horizontal_spacing=0.06)
+              "validation_macro_f1": "Macro F1", "validation_r2": "R²"}  # fmt: skip
+    titles = {
+        column: title for column, title in titles.items()
+        if any(column in epochs for epochs in runs.values())
+    }  # fmt: skip
+    figure = make_subplots(
+        1, len(titles), subplot_titles=list(titles.values()), horizontal_spacing=0.06
+    )
     for number, (run, epochs) in enumerate(runs.items()):
         name = escape_chart(run)
         for fold, rows in epochs.groupby("fold"):
             for place, column in enumerate(titles, 1):
+                if column not in rows:
+                    continue
                 figure.add_scatter(
                     x=rows["epoch"], y=rows[column], name=name, legendgroup=name,
                     showlegend=bool(place == 1 and fold == epochs["fold"].min()),
@@ -58,8 +71,11 @@ def curves_side_by_side(runs: Mapping[str, pd.DataFrame]) -> go.Figure:
                 )  # fmt: skip
     figure.update_xaxes(title_text="epoch", rangemode="tozero")
     figure.update_yaxes(rangemode="tozero", col=1)
-    for place in (2, 3):
-        figure.update_yaxes(range=[0, 1.02], tickformat=".0%", col=place)
+    for place, column in enumerate(titles, 1):
+        if column == "validation_r2":
+            figure.update_yaxes(range=[-0.5, 1.02], col=place)
+        elif place > 1:
+            figure.update_yaxes(range=[0, 1.02], tickformat=".0%", col=place)
     legend = {"orientation": "h", "y": -0.22, "yanchor": "top"}
     figure.update_layout(height=330 + 22 * len(runs), legend=legend)
     return finish(figure, 56)
@@ -80,4 +96,30 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> go.Figure:
     figure.update_yaxes(autorange="reversed", title_text="true")
     figure.update_xaxes(title_text="predicted", side="bottom")
     figure.update_layout(height=166 + 32 * len(classes))
+    return finish(figure, 36)
+
+
+def observed_against_predicted(table: pd.DataFrame, target: str) -> go.Figure:
+    """Predicted over observed values of held-out samples, with the line on which they are equal.
+
+    Args:
+        table: columns sample, true and predicted.
+        target: what is predicted.
+    """
+    name = escape_chart(target)
+    ends = [table[["true", "predicted"]].min().min(), table[["true", "predicted"]].max().max()]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=ends, y=ends, mode="lines", line={"color": "#888888", "dash": "dot"}, hoverinfo="skip",
+        name="equal",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=table["true"], y=table["predicted"], mode="markers", name="held-out samples",
+        marker={"color": COLOURS[0], "size": 7, "opacity": 0.7},
+        text=escape_all(table["sample"]),
+        hovertemplate="%{text}: observed %{x:.4g}, predicted %{y:.4g}<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(title_text=f"observed {name}")
+    figure.update_yaxes(title_text=f"predicted {name}")
+    figure.update_layout(height=420, showlegend=False)
     return finish(figure, 36)

@@ -14,7 +14,7 @@ from core.errors import InputError
 from core.explain import evidence
 from core.explain.consensus import rank_by_consensus
 from core.explain.genes import gene_table, has_fold_change, rank_by_weight
-from core.explain.linear import logistic_weights
+from core.explain.linear import linear_weights
 from core.explain.measures import Evidence, can_measure, without_genes
 from core.explain.methods import Recipe
 from core.explain.rankings import kuncheva, top_count
@@ -24,6 +24,7 @@ from core.runs.result import load_result, load_spec
 from core.runs.spec import RunSpec
 from core.runs.study import Samples, open_samples
 from core.training.device import choose_device
+from core.training.tasks import TASKS
 
 PARTS = (
     "skill", "signal", "completeness", "randomisation", "class_mean", "removal", "infidelity",
@@ -49,12 +50,13 @@ def attribute_run(
 
     Returns:
         The arrays of a RunAttribution, and the gene tables of all classes under each other, with
-        the rank by the mean weight that the folds' logistic regressions give a gene.
+        the rank by the mean weight that the folds' linear models give a gene.
 
     Raises:
         InputError: the recipe names a class, stage or sample that the run doesn't have.
     """
     spec, study, device = open_run(run, recipe)
+    task = TASKS[spec.task]
     parts, weights, groups = [], [], []
     scored, chosen = _choose_by_fold(run, study, recipe, samples_per_class, spec.seed)
     total, done = 2 * sum(map(len, chosen)), 0
@@ -72,8 +74,8 @@ def attribute_run(
         parts.append((positions, prepared, *found))
         groups.append(case.set_names)
         fitting = fitted.locate(study).fitting
-        x, y = prepared.transform(study.x[fitting], study.genes), study.y[fitting]
-        weights.append(logistic_weights(x, y, len(study.classes), spec.seed))
+        x, y = fitted.source.transform(study)[fitting], study.y[fitting]
+        weights.append(linear_weights(task, x, y, len(study.classes), spec.seed))
 
     genes = np.unique(np.concatenate([prepared.genes for _, prepared, _, _ in parts]))
     positions = np.concatenate([positions for positions, *_ in parts])
@@ -97,8 +99,9 @@ def attribute_run(
     for name in np.unique(labels):
         own = labels == name
         table = gene_table(
-            scores, labels, expression, study.labels, genes, name, fold_change=fold_change
-        )
+            scores, labels, expression, study.labels, genes, name, fold_change=fold_change,
+            values=None if task.has_classes else study.y,
+        )  # fmt: skip
         table = rank_by_weight(table, plain[study.classes.index(name)], genes)
         overlap[name] = kuncheva(*(np.nanmean(a[own], axis=0) for a in (scores, control)), k)
         if len(parts) > 1:
@@ -187,6 +190,11 @@ def open_run(run: str, recipe: Recipe) -> tuple[RunSpec, Samples, torch.device]:
         if name is not None and name not in study.classes:
             known = ", ".join(study.classes)
             raise InputError(f"Run {run} has no class {name!r}. Known: {known}.")
+    if len(study.classes) == 1 and (recipe.against or recipe.baseline == "others"):
+        raise InputError(
+            f"Run {run} predicts {study.classes[0]}, a number: there is no other class to hold it "
+            "against. Leave the class out, and compare with the training mean or with zero."
+        )
     if recipe.stage is not None:
         _check_stage(spec, recipe.stage)
     return spec, study, choose_device()

@@ -15,6 +15,7 @@ from core.data.notes import Finding
 from core.data.roles import suggest_batch
 from core.files import UNREADABLE, read_json, write_json
 from core.runs.spec import RunSpec
+from core.training.tasks import TASKS
 
 
 def find_doubts(spec: RunSpec, data: AnnData) -> list[Finding]:
@@ -33,11 +34,19 @@ def find_doubts(spec: RunSpec, data: AnnData) -> list[Finding]:
         spec.split.batch or spec.cohort.batch or (chosen and chosen.cohort.batch)
         or suggest_batch(data)
     )  # fmt: skip
-    label = spec.cohort.label
+    label = spec.cohort.label if TASKS[spec.task].has_classes else None
     card = check_dataset(
-        data, label, spec.cohort.group, None if batch == label else batch, spec.preparation
+        data,
+        label,
+        spec.cohort.group,
+        None if batch == spec.cohort.label else batch,
+        spec.preparation,
     )
-    return [finding for finding in card.findings if finding.severity != "info"]
+    return [
+        finding
+        for finding in card.findings
+        if finding.severity != "info" and (label or finding.code != "no_label")
+    ]
 
 
 def keep_doubts(spec: RunSpec, data: AnnData, folder: Path) -> list[Finding]:

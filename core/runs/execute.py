@@ -13,25 +13,22 @@ import pandas as pd
 import torch
 
 from core.data.notes import Finding
-from core.data.prepare import Preprocessor
 from core.data.store import load_dataset
 from core.errors import Cancelled, DamageError, InputError
 from core.escape import read_csv, write_csv
 from core.files import UNREADABLE, read_json, write_atomic, write_json
-from core.images.imager import GeneImager
-from core.images.layout import GeneLayout
-from core.images.layouts import fit_layout
 from core.models.network import GeneImageNetwork, build_network, save_network
 from core.runs.doubts import keep_doubts
 from core.runs.leaks import (
-    Source,
+    Start,
     describe_fitting,
     find_leak,
-    find_sources,
+    find_starts,
     say_start,
     start_weights,
 )
 from core.runs.result import RunResult, hash_kept
+from core.runs.source import Source, source_of
 from core.runs.spec import RunSpec
 from core.runs.study import Study, find_fold, open_study
 from core.training.augmentations import AUGMENTATIONS
@@ -44,7 +41,6 @@ from core.training.device import (
 )
 from core.training.features import FrozenPart
 from core.training.loop import EnoughEpochs, FoldData, predict, read_trained, train
-from core.training.repeats import repeat_sd
 from core.training.splits import Fold
 from core.training.tasks import TASKS
 from core.words import say_duration
@@ -120,12 +116,12 @@ def execute(
     reporter.progress(0, 1, "Looking through the samples")
     doubts = keep_doubts(spec, data, folder)
     del data  # the study has what trains
-    sources = _keep_sources(spec, study, folder)
+    starts = _keep_starts(spec, study, folder)
     for number in range(len(study.folds)):
         if not _is_finished(fold_folder(folder, number), study, number):
-            source = None if sources is None else sources[number]
-            _run_fold(spec, study, number, source, folder, reporter, device or choose_device())
-    return _gather(spec, study, sources, doubts, folder)
+            start = None if starts is None else starts[number]
+            _run_fold(spec, study, number, start, folder, reporter, device or choose_device())
+    return _gather(spec, study, starts, doubts, folder)
 
 
 def _keep_folds(study: Study, folder: Path) -> Study:
@@ -157,28 +153,28 @@ def _is_finished(place: Path, study: Study, number: int) -> bool:
     return False
 
 
-def _keep_sources(spec: RunSpec, study: Study, folder: Path) -> list[Source] | None:
+def _keep_starts(spec: RunSpec, study: Study, folder: Path) -> list[Start] | None:
     """Find the networks that the folds start from once: later the run may be gone that has them."""
     path = folder / "sources.json"
     if path.exists():
         try:
-            return [Source.model_validate(source) for source in read_json(path)]
+            return [Start.model_validate(start) for start in read_json(path)]
         except UNREADABLE:
             raise DamageError(
                 f"{path}, which says what run {folder.name} starts from, is damaged. Delete the "
                 "file and resume the run: it is written anew."
             ) from None
-    sources = find_sources(spec, study)
-    if sources is not None:
-        write_json(path, [source.model_dump(mode="json") for source in sources])
-    return sources
+    starts = find_starts(spec, study)
+    if starts is not None:
+        write_json(path, [start.model_dump(mode="json") for start in starts])
+    return starts
 
 
 def _run_fold(
     spec: RunSpec,
     study: Study,
     number: int,
-    source: Source | None,
+    start: Start | None,
     folder: Path,
     reporter: Reporter,
     device: torch.device,
@@ -192,15 +188,11 @@ def _run_fold(
 
     watch.say("painting gene-images")
     checkpoint = place / "checkpoint.pt"
-    images = _begun_images(place) if checkpoint.exists() else None
-    if images is None:
+    source = _begun_source(spec, place) if checkpoint.exists() else None
+    if source is None:
         checkpoint.unlink(missing_ok=True)
-        images = fit_images(spec, study, fold, place)
-    prepared, layout = images
-    imager = GeneImager(
-        layout, spec.network.image_size, spec.network.channels, prepared.mean, prepared.unit_sd
-    )
-    x = prepared.transform(study.x, study.genes)
+        source = fit_source(spec, study, fold, place)
+    painter, x = source.painter(spec.network), source.transform(study)
     watch.say("baseline models")
     plain = {
         baseline.name: task.predict_baseline(
@@ -214,20 +206,16 @@ def _run_fold(
     y, objective = task.encode(study.y, scale), task.objective
 
     watch.say(f"building {spec.network.backbone}")
-    network, weights = _begin_network(spec, len(study.classes), source, place)
+    network, weights = _begin_network(spec, len(study.classes), start, place)
     network.to(device)
-    imager.to(device)
+    painter.to(device)
     precision = choose_precision(spec.training.precision, device)
-    needs = AUGMENTATIONS[spec.training.augmentation].needs
     history = train(
         network,
-        imager,
+        painter,
         FoldData(
             x[fold.train], y[fold.train], x[fold.validation], y[fold.validation],
-            prepared.unit_sd, prepared.mean, len(study.classes),
-            repeat_sd(x[fold.fitting], study.labels[fold.fitting], study.patients[fold.fitting])
-            if needs == "repeats" else None,
-            prepared.reads(study.x[fold.train], study.genes) if needs == "counts" else None,
+            len(study.classes), source.known(spec, study, x, fold),
         ),
         spec.training,
         watch,
@@ -236,14 +224,14 @@ def _run_fold(
         device=device,
         checkpoint=checkpoint,
         variants=spec.variants,
-        frozen=FrozenPart(network, imager, precision, watch.stop_if_asked)
+        frozen=FrozenPart(network, painter, precision, watch.stop_if_asked)
         if spec.caches_features
         else None,
         objective=objective,
     )  # fmt: skip
-    uncalibrated = predict(network, imager, x[fold.validation], device, objective)
+    uncalibrated = predict(network, painter, x[fold.validation], device, objective)
     scale = task.calibrate(uncalibrated, study.y[fold.validation], scale)
-    answers = task.decode(predict(network, imager, x[fold.test], device, objective), scale)
+    answers = task.decode(predict(network, painter, x[fold.test], device, objective), scale)
     save_network(network, place / "model.safetensors")
 
     kept = history[-1]
@@ -273,7 +261,7 @@ def _run_fold(
                 learned.model_dump(mode="json")
                 for learned in (
                     describe_fitting(folder.name, spec, study, number),
-                    *(source.learned if source else []),
+                    *(start.learned if start else []),
                 )
             ],
             "weights": weights,
@@ -289,7 +277,7 @@ def _run_fold(
 
 
 def _begin_network(
-    spec: RunSpec, classes: int, source: Source | None, place: Path
+    spec: RunSpec, classes: int, start: Start | None, place: Path
 ) -> tuple[GeneImageNetwork, str]:
     """The network that a fold trains, and a sentence on what it started from.
 
@@ -303,43 +291,36 @@ def _begin_network(
             network, _ = build_network(blank, classes, seed=spec.seed)
             network.load_state_dict(trained)
             return network, weights
-    start = start_weights(spec, source)
-    network, weights = build_network(spec.network, classes, seed=spec.seed, start=start)
+    begun = start_weights(spec, start)
+    network, weights = build_network(spec.network, classes, seed=spec.seed, start=begun)
     with suppress(OSError):
         write_json(place / BEGUN, {"weights": weights})
     return network, weights
 
 
-def _begun_images(place: Path) -> tuple[Preprocessor, GeneLayout] | None:
+def _begun_source(spec: RunSpec, place: Path) -> Source | None:
     """What an interrupted fold's images are painted with; None where that can't be read.
 
     Another processor, or a later version, may lay the genes out in another way; the network that
     has begun to learn knows them on the pixels of its checkpoint's time.
     """
     try:
-        prepared = Preprocessor.load(place / "preprocessor.npz")
-        return prepared, GeneLayout.load(place / "layout.npz")
+        return source_of(spec).load(lambda name: place / name)
     except (InputError, *UNREADABLE):
         return None
 
 
-def fit_images(
-    spec: RunSpec, study: Study, fold: Fold, place: Path
-) -> tuple[Preprocessor, GeneLayout]:
-    """Fit preprocessor and layout on the fold's training samples and write them to `place`."""
-    fitting = study.x[fold.fitting]
-    prepared = Preprocessor.fit(fitting, study.genes, study.scale, spec.preparation)
-    unit = prepared.transform(fitting, study.genes)
-    layout = fit_layout(unit, prepared.genes, spec.layout, spec.network.image_size, spec.seed)
-    prepared.save(place / "preprocessor.npz")
-    layout.save(place / "layout.npz")
-    return prepared, layout
+def fit_source(spec: RunSpec, study: Study, fold: Fold, place: Path) -> Source:
+    """Fit the source on the fold's training samples and write it to `place`."""
+    source = source_of(spec).fit(spec, study, fold)
+    source.save(place)
+    return source
 
 
 def _gather(
     spec: RunSpec,
     study: Study,
-    sources: list[Source] | None,
+    starts: list[Start] | None,
     doubts: list[Finding],
     folder: Path,
 ) -> RunResult:
@@ -392,11 +373,11 @@ def _gather(
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "torchvision", "numpy", "scikit-learn")},
         },
-        findings=[*find_leak(spec, study, sources), *doubts],
+        findings=[*find_leak(spec, study, starts), *doubts],
         notes=[
             *_explain_conditions(spec, first),
             *_say_left_out(spec, study),
-            *say_start(spec, study, sources),
+            *say_start(spec, study, starts),
         ],
         files=hash_kept(folder),
     )

@@ -20,9 +20,10 @@ from core.home import run_folder
 from core.images.layout import GeneLayout
 from core.models.backbones import REGION_CELLS
 from core.runs.fitted import load_fitted
-from core.runs.result import load_predictions, load_result, load_spec
+from core.runs.result import load_result, load_scored, load_spec
 from core.runs.spec import RunSpec
 from core.runs.study import take_targets
+from core.training.tasks import TASKS
 
 OPTIONAL = ("maps", "completeness", "sets", "set_names")
 """Arrays that only some methods have."""
@@ -74,16 +75,14 @@ def load_attribution(run: str, recipe: Recipe) -> RunAttribution:
 
 
 def measure_run_skill(run: str) -> Evidence:
-    """Whether a finished run's network knows the classes, from its held-out predictions."""
-    return measure_skill(*read_answers(run))
+    """Whether a finished run's network knows what it is asked, from its held-out predictions."""
+    return measure_skill(*beat_chance(run))
 
 
-def read_answers(run: str) -> tuple[np.ndarray, np.ndarray]:
-    """A finished run's held-out samples: class numbers, and how often each was right, 0 to 1."""
-    result, table = load_result(run), load_predictions(run)
-    table = table[table["fold"].isin(result.scored)]
-    right = (table["true"] == table["predicted"]).groupby([table["sample"], table["true"]]).mean()
-    return np.searchsorted(result.classes, right.index.get_level_values("true")), right.to_numpy()
+def beat_chance(run: str) -> tuple[float, str]:
+    """How far a finished run is on the way from chance (0) to perfect (1), at least; in words."""
+    result = load_result(run)
+    return TASKS[result.task].beat_chance(result, load_scored(run))
 
 
 def read_evidence(run: str, recipe: Recipe) -> list[Evidence]:
@@ -108,7 +107,10 @@ def class_genes(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFram
     Raises InputError while the attribution is not computed, and for an unknown class.
     """
     path = _find(run, recipe, ".genes.csv")
-    missing = {name: [""] for name in ("log2fc", "fdr", "sd", "p", "welch", "logistic")}
+    missing = {
+        name: [""]
+        for name in ("log2fc", "fdr", "sd", "p", "welch", "logistic", "auroc", "correlation")
+    }
     try:
         table = read_csv(path, na_values=missing)
     except UNREADABLE:

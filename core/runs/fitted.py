@@ -28,6 +28,7 @@ from core.explain.methods import Recipe
 from core.files import UNREADABLE
 from core.images.layout import GeneLayout
 from core.runs.result import check_kept, describe_damage, load_result, load_spec, read_kept
+from core.runs.source import LAYOUT, PREPROCESSOR, Source, source_of
 from core.runs.spec import RunSpec
 from core.runs.study import Samples, find_fold
 from core.training.splits import Fold
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     import torch
 
     from core.explain.case import Case
-    from core.images.imager import GeneImager
+    from core.images.painter import Painter
     from core.models.network import GeneImageNetwork
     from core.models.weights import RunWeights
 
@@ -90,27 +91,27 @@ class FittedModel:
         return load_result(self.run).classes
 
     @cached_property
+    def source(self) -> Source:
+        """What makes images out of samples."""
+        try:
+            return source_of(self.spec).load(lambda name: check_kept(self.run, self._name(name)))
+        except ValueError:
+            raise describe_damage(self.run, self._name(LAYOUT)) from None
+
+    @cached_property
     def preprocessor(self) -> Preprocessor:
         """From expression as it was measured to one value in [0, 1] a gene."""
-        return Preprocessor.load(check_kept(self.run, self._name("preprocessor.npz")))
+        return Preprocessor.load(check_kept(self.run, self._name(PREPROCESSOR)))
 
     @cached_property
     def layout(self) -> GeneLayout:
         """Where each gene stands on the image."""
-        return GeneLayout.load(check_kept(self.run, self._name("layout.npz")))
+        return GeneLayout.load(check_kept(self.run, self._name(LAYOUT)))
 
     @cached_property
-    def imager(self) -> GeneImager:
-        """From prepared expression (batch, genes) to images (batch, 3, size, size)."""
-        from core.images.imager import GeneImager
-
-        prepared = self.preprocessor
-        if not np.array_equal(self.layout.genes, prepared.genes):
-            raise describe_damage(self.run, self._name("layout.npz"))
-        network = self.spec.network
-        return GeneImager(
-            self.layout, network.image_size, network.channels, prepared.mean, prepared.unit_sd
-        )
+    def imager(self) -> Painter:
+        """From prepared rows, such as (batch, genes), to images (batch, 3, size, size)."""
+        return self.source.painter(self.spec.network)
 
     @cached_property
     def network(self) -> GeneImageNetwork:
@@ -233,15 +234,16 @@ class FittedModel:
         """
         from core.explain.case import Case
 
-        fold, prepared = self.locate(samples), self.preprocessor
+        fold, prepared, x = self.locate(samples), self.preprocessor, self.source.transform(samples)
         if seen := np.isin(positions, fold.fitting).sum():
             raise InputError(
                 f"{seen} of the {len(positions)} samples are among those that fold "
                 f"{self.fold + 1} of run {self.run} was fitted on. Explain samples that it held "
                 "out."
             )
-        training = prepared.transform(samples.x[fold.train], samples.genes)
-        targets, against = samples.y[positions], None
+        training = x[fold.train]
+        numbers = np.searchsorted(self.classes, samples.labels)
+        targets, against = numbers[positions], None
         if recipe.against is not None:
             against = np.full(len(positions), self.classes.index(recipe.against))
         if recipe.towards is not None:
@@ -253,10 +255,10 @@ class FittedModel:
             network=self.network,
             untrained=self.untrained(self.spec.seed + 1),
             imager=self.imager,
-            x=prepared.transform(samples.x[positions], samples.genes),
+            x=x[positions],
             targets=targets,
             baseline=_find_baselines(
-                recipe, prepared.mean, training, samples.y[fold.train], targets, against
+                recipe, prepared.mean, training, numbers[fold.train], targets, against
             ),
             background=training[rng.permutation(len(training))[:BACKGROUND]],
             device=device,

@@ -1,6 +1,6 @@
 """What a run's initial weights have learned from, and that none of it is what the run tests.
 
-Every door to a training leads through `find_sources`: `execute` asks it before the first fold.
+Every door to a training leads through `find_starts`: `execute` asks it before the first fold.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class Learned(BaseModel):
     """Whether it learned permuted labels; None in folds from before that was recorded."""
 
 
-class Source(BaseModel):
+class Start(BaseModel):
     """The network whose weights a fold starts from."""
 
     model_config = ConfigDict(frozen=True)
@@ -49,7 +49,7 @@ class Source(BaseModel):
     """What it was fitted on, then what those networks were whose weights it started from."""
 
 
-def source_run(spec: RunSpec) -> str | None:
+def parent_of_weights(spec: RunSpec) -> str | None:
     """The run whose weights a run starts from; None for other weights."""
     kind, _, value = spec.network.weights.partition(":")
     return value if kind == "run" else None
@@ -65,7 +65,7 @@ def describe_fitting(run: str, spec: RunSpec, study: Study, number: int) -> Lear
     )  # fmt: skip
 
 
-def find_sources(spec: RunSpec, study: Study) -> list[Source] | None:
+def find_starts(spec: RunSpec, study: Study) -> list[Start] | None:
     """For each fold, a network of the run it starts from that has seen nothing of what it tests.
 
     That of the fold of the same number where both runs have as many folds, else the first one of
@@ -77,13 +77,13 @@ def find_sources(spec: RunSpec, study: Study) -> list[Source] | None:
             and the specification doesn't allow it; the run has no result, or nobody can tell any
             more what its weights learned from.
     """
-    run = source_run(spec)
+    run = parent_of_weights(spec)
     if run is None:
         return None
     result = load_result(run)
     same = len(result.folds) == len(study.folds)
     known: dict[int, list[Learned]] = {}
-    sources = []
+    starts = []
     for number, fold in enumerate(study.folds):
         sizes = {}
         for candidate in dict.fromkeys([*([number] if same else []), *result.scored]):
@@ -93,8 +93,8 @@ def find_sources(spec: RunSpec, study: Study) -> list[Source] | None:
             if not sizes[candidate]:
                 break
         best = min(sizes, key=sizes.get)
-        sources.append(Source(fold=best, learned=known[best]))
-    leak = _say_leak(spec, study, sources)
+        starts.append(Start(fold=best, learned=known[best]))
+    leak = _say_leak(spec, study, starts)
     if leak and not spec.network.allow_leak:
         raise InputError(
             f"{leak} would test. Scores on samples that weights have learned from are too good. "
@@ -102,21 +102,21 @@ def find_sources(spec: RunSpec, study: Study) -> list[Source] | None:
             "weights, or from scratch. (The setting allow_leak of the network allows it, and every "
             "result then says so.)"
         )
-    return sources
+    return starts
 
 
-def start_weights(spec: RunSpec, source: Source | None) -> "RunWeights | None":
+def start_weights(spec: RunSpec, start: Start | None) -> "RunWeights | None":
     """The network that a fold starts from; None for weights that are of no run.
 
     Raises InputError when it is missing or damaged.
     """
-    run = source_run(spec)
-    return None if run is None or source is None else load_fitted(run, source.fold).weights
+    run = parent_of_weights(spec)
+    return None if run is None or start is None else load_fitted(run, start.fold).weights
 
 
-def find_leak(spec: RunSpec, study: Study, sources: Sequence[Source] | None) -> list[Finding]:
+def find_leak(spec: RunSpec, study: Study, starts: Sequence[Start] | None) -> list[Finding]:
     """The finding that a run tests what its weights have learned from; empty where it doesn't."""
-    leak = _say_leak(spec, study, sources or [])
+    leak = _say_leak(spec, study, starts or [])
     if not leak:
         return []
     message = (
@@ -126,7 +126,7 @@ def find_leak(spec: RunSpec, study: Study, sources: Sequence[Source] | None) -> 
     return [Finding(severity="warning", code="leak", message=message, decisive=True)]
 
 
-def say_start(spec: RunSpec, study: Study, sources: Sequence[Source] | None) -> list[str]:
+def say_start(spec: RunSpec, study: Study, starts: Sequence[Start] | None) -> list[str]:
     """What a reader of a run's numbers must know about its initial weights."""
     kind, _, value = spec.network.weights.partition(":")
     if kind == "file":
@@ -134,15 +134,15 @@ def say_start(spec: RunSpec, study: Study, sources: Sequence[Source] | None) -> 
             f"Nobody can tell here what the weights in {Path(value).name} learned from: if samples "
             "or patients that are tested here were among it, the scores are too good."
         ]
-    if not sources:
+    if not starts:
         return []
-    folds = ", ".join(f"{source.fold + 1}" for source in sources)
-    taken = f"fold {folds}" if len(sources) == 1 else f"folds {folds}, one for each fold"
-    start = f"Started from the weights of run {value}, {taken}"
-    if leak := find_leak(spec, study, sources):
-        return [f"{start}.", leak[0].message]
+    folds = ", ".join(f"{start.fold + 1}" for start in starts)
+    taken = f"fold {folds}" if len(starts) == 1 else f"folds {folds}, one for each fold"
+    begun = f"Started from the weights of run {value}, {taken}"
+    if leak := find_leak(spec, study, starts):
+        return [f"{begun}.", leak[0].message]
     what = "none of the labels" if spec.permute_labels else "no sample and no patient"
-    return [f"{start}, which had learned from {what} that is tested here."]
+    return [f"{begun}, which had learned from {what} that is tested here."]
 
 
 class _Leak:
@@ -187,15 +187,15 @@ def _compare(learned: Learned, dataset: str, study: Study) -> tuple[np.ndarray, 
     return seen, np.isin(study.patients, list(known - {""}))
 
 
-def _say_leak(spec: RunSpec, study: Study, sources: Sequence[Source]) -> str:
-    """How much of what is tested the sources learned from, up to the verb; empty for nothing."""
+def _say_leak(spec: RunSpec, study: Study, starts: Sequence[Start]) -> str:
+    """How much of what is tested the folds' starts learned from, up to the verb; empty for nothing."""
     leaks = [
-        _Leak(spec, study, fold, source.learned)
-        for fold, source in zip(study.folds, sources, strict=False)
+        _Leak(spec, study, fold, start.learned)
+        for fold, start in zip(study.folds, starts, strict=False)
     ]
     if not any(leak.size for leak in leaks):
         return ""
-    run = source_run(spec)
+    run = parent_of_weights(spec)
     seen = np.any([leak.seen for leak in leaks], axis=0)
     known = np.any([leak.known for leak in leaks], axis=0) & ~seen
     tested = len(np.unique(np.concatenate([fold.test for fold in study.folds])))
@@ -239,5 +239,5 @@ def _reconstruct(fitted: FittedModel) -> list[Learned]:
         run=fitted.run, fold=fitted.fold, dataset=spec.cohort.dataset, samples=samples,
         patients=patients, permuted=spec.permute_labels,
     )  # fmt: skip
-    before = source_run(spec)
+    before = parent_of_weights(spec)
     return [own] if before is None else [own, *_read_learned(before, 0)]

@@ -231,7 +231,7 @@ def compute_baselines(runs: list[str], progress: Callable[[int, int], None]) -> 
         for number in load_result(group[0]).scored:
             fitted = load_fitted(group[0], number)
             fold = fitted.locate(study)
-            x = fitted.preprocessor.transform(study.x, study.genes)
+            x = fitted.source.transform(study)
             prepared.append((fold.fitting, fold.test, x))
         task = TASKS[spec.task]
         for name in task.baselines.names:

@@ -13,7 +13,7 @@ from core.images.layouts import check_reference
 from core.models.own_weights import require_own_weights
 from core.processes import run_module
 from core.runs.estimate import Estimate
-from core.runs.leaks import find_sources, say_start, start_weights
+from core.runs.leaks import find_starts, say_start, start_weights
 from core.runs.spec import RunSpec
 from core.runs.study import open_study
 
@@ -39,11 +39,11 @@ def preflight(spec: RunSpec, data: AnnData | None = None) -> None:
     check_reference(spec.layout)
     study = open_study(spec, data)
     canvas_side(min(spec.preparation.genes, study.x.shape[1]), spec.network.image_size)
-    sources = find_sources(spec, study)
+    starts = find_starts(spec, study)
     if _needs_torch(spec):
         from core.models.network import build_network
 
-        start = start_weights(spec, sources[0] if sources else None)
+        start = start_weights(spec, starts[0] if starts else None)
         build_network(spec.network, len(study.classes), seed=spec.seed, start=start)
 
 
@@ -88,7 +88,7 @@ def say_consequences(
     """
     study, record = open_study(spec, data), spec.network.record
     fold = study.folds[-1]
-    said = say_start(spec, study, find_sources(spec, study))
+    said = say_start(spec, study, find_starts(spec, study))
     if spec.network.weights == "imagenet" and not (weights_folder() / record.file).exists():
         said.append(
             f"{record.file} ({record.megabytes:.0f} MB) is not here yet: the run downloads it from "

@@ -13,7 +13,7 @@ from anndata import AnnData
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset
-from core.errors import DamageError
+from core.errors import DamageError, InputError
 from core.escape import read_csv, write_csv
 from core.explain.evidence import judge_data, measure_permuted, measure_planted
 from core.explain.measures import (
@@ -27,14 +27,15 @@ from core.explain.measures import (
 from core.explain.methods import Recipe
 from core.files import UNREADABLE, read_json, write_atomic, write_json
 from core.home import run_folder
-from core.runs.explain import class_genes, read_answers, read_evidence
+from core.runs.explain import beat_chance, class_genes, read_evidence
 from core.runs.explaining import explanation_state
-from core.runs.leaks import find_sources
+from core.runs.leaks import find_starts
 from core.runs.result import load_result, load_spec, result_path
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore
 from core.runs.study import open_study
 from core.runs.whatif import permuted_labels
+from core.training.tasks import TASKS
 
 PLANTED_GENES = (200, 5000)
 """Bounds of the simulation."""
@@ -67,7 +68,7 @@ def request_permuted(run: str) -> RunRecord:
     Raises InputError when it starts from a run that has learned these permuted labels.
     """
     spec = permuted_labels(load_spec(run))
-    find_sources(spec, open_study(spec))
+    find_starts(spec, open_study(spec))
     return RunStore().submit(spec, f"Permuted labels of {run[:6]}", parent=run)[0]
 
 
@@ -80,6 +81,12 @@ def request_planted(run: str, data: AnnData) -> RunRecord:
     simulation can be, that is as large as it can be.
     """
     spec = load_spec(run)
+    label = TASKS[spec.task].simulated_label
+    if label is None:
+        raise InputError(
+            "The simulation plants genes of classes, so there is no planted self-test of a "
+            f"{spec.task}."
+        )
     data = spec.cohort.select(data)
     samples = int(np.clip(data.n_obs, *PLANTED_SAMPLES))
     genes = int(np.clip(data.n_vars, *PLANTED_GENES))
@@ -88,7 +95,7 @@ def request_planted(run: str, data: AnnData) -> RunRecord:
     planted.obs["patient"] = [f"{run[:6]} {name}" for name in planted.obs["patient"]]
     dataset = add_dataset(planted, f"Planted self-test, {samples} x {genes}").id
     document = spec.model_dump(mode="json")
-    document["cohort"] = {"dataset": dataset, "label": "tumour_type", "group": "patient"}
+    document["cohort"] = {"dataset": dataset, "label": label, "group": "patient"}
     document["permute_labels"] = False
     document["preparation"] |= {"scale": "auto", "floor": 0.0, "gene_list": (), "without": ()}
     if spec.split.batch is not None:
@@ -132,12 +139,14 @@ def _look_at_permuted(run: str) -> Evidence:
     control = permuted_labels(load_spec(run)).id
     if control == run or not result_path(control).exists():
         return without_control("permuted", "This run has not been repeated with permuted labels.")
-    return measure_permuted(*read_answers(control))
+    return measure_permuted(*beat_chance(control))
 
 
 def _look_at_planted(run: str, recipe: Recipe) -> Evidence:
     if not can_measure("planted", recipe.method):
         return without_genes("planted", recipe.method)
+    if TASKS[load_spec(run).task].simulated_label is None:
+        return without_control("planted", "The simulation plants genes of classes only.")
     try:
         planted, recipe = _read_planted(run), planted_recipe(recipe)
     except DamageError as damage:

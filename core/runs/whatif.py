@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from core.data.cohort import Cohort
 from core.errors import InputError
 from core.evaluation.differences import LEVEL, mcnemar, say_verdict
+from core.evaluation.intervals import gather, weigh
+from core.evaluation.metrics import METRICS
 from core.jobs.record import JobState
 from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
@@ -288,8 +290,66 @@ class Effect(BaseModel):
         )
 
 
+class ValueEffect(BaseModel):
+    """What a change did to a regression, on the samples that both runs held out."""
+
+    model_config = ConfigDict(frozen=True)
+
+    shared: int
+    parent_r2: float
+    child_r2: float
+    limits: tuple[float, float] | None
+    """95 % interval of the child's R² minus the parent's, samples drawn anew."""
+
+    def sentence(self) -> str:
+        """The effect in words."""
+        said = (
+            f"R² is {self.child_r2:z.2f} on {self.shared} shared held-out samples, the parent's "
+            f"{self.parent_r2:z.2f}: {self.child_r2 - self.parent_r2:+z.2f}"
+        )
+        if self.limits is None:
+            return said + "."
+        low, high = self.limits
+        how = f"95 % interval {low:z.2f} to {high:z.2f}"
+        return f"{said}, which {say_verdict(low > 0 or high < 0, how)}."
+
+
+def compare_values(parent: RunRecord, child: RunRecord) -> ValueEffect:
+    """What a child run of a regression changed; raises InputError as `compare_to_parent` does."""
+    both = _join_answers(parent, child)
+    true, ones = both["true_parent"].to_numpy(float), np.ones((1, len(both)))
+    weights, compute = weigh(both.index.to_numpy().astype(str)), METRICS["r2"].compute
+    old, new = (both[[f"predicted_{name}"]].to_numpy(float) for name in ("parent", "child"))
+    spreads = [gather(compute(true, values, weights), len(both)) for values in (new, old)]
+    return ValueEffect(
+        shared=len(both),
+        parent_r2=float(compute(true, old, ones)[0]),
+        child_r2=float(compute(true, new, ones)[0]),
+        limits=(spreads[0] - spreads[1]).interval(),
+    )
+
+
+def _join_answers(parent: RunRecord, child: RunRecord) -> pd.DataFrame:
+    """The samples that both held out: true and predicted of either; merged classes as one."""
+    if child.spec.permute_labels:
+        raise InputError(
+            "With permuted labels no sample keeps its label, so the two can't be compared sample "
+            "by sample: compare the score with chance."
+        )
+    frames, earlier = [], parent.spec.cohort.merge
+    merged = {earlier.get(old, old): new for old, new in child.spec.cohort.merge.items()}
+    for run in (parent.id, child.id):
+        frame = load_predictions(run).drop_duplicates("sample").set_index("sample")
+        frames.append(frame[["true", "predicted"]].replace(merged))
+    both = frames[0].join(frames[1], lsuffix="_parent", rsuffix="_child", how="inner")
+    both = both[both["true_parent"] == both["true_child"]]
+    if both.empty:
+        raise InputError("The two runs held out no sample in common, so they can't be compared.")
+    return both
+
+
 def compare_to_parent(parent: RunRecord, child: RunRecord) -> Effect:
-    """What a child run changed.
+    """What a child run on classes changed.
 
     Where a run tested a sample several times its first answer counts: with half of the training
     samples, that of the smaller part.
@@ -301,20 +361,7 @@ def compare_to_parent(parent: RunRecord, child: RunRecord) -> Effect:
     Raises:
         InputError: the two held out no sample in common, or the child's labels are permuted.
     """
-    if child.spec.permute_labels:
-        raise InputError(
-            "With permuted labels no sample keeps its class, so the two can't be compared sample "
-            "by sample: compare the accuracy with chance."
-        )
-    frames, earlier = [], parent.spec.cohort.merge
-    merged = {earlier.get(old, old): new for old, new in child.spec.cohort.merge.items()}
-    for run in (parent.id, child.id):
-        frame = load_predictions(run).drop_duplicates("sample").set_index("sample")
-        frames.append(frame[["true", "predicted"]].replace(merged))
-    both = frames[0].join(frames[1], lsuffix="_parent", rsuffix="_child", how="inner")
-    both = both[both["true_parent"] == both["true_child"]]
-    if both.empty:
-        raise InputError("The two runs held out no sample in common, so they can't be compared.")
+    both = _join_answers(parent, child)
     before = both["predicted_parent"] == both["true_parent"]
     after = both["predicted_child"] == both["true_child"]
     lost, gained = both.index[before & ~after], both.index[~before & after]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from core.errors import InputError
 from core.files import write_array
 from core.home import home
-from core.images.imager import GeneImager
+from core.images.painter import Painter
 from core.models.network import GeneImageNetwork
 from core.training.device import compute_in_parts, name_hardware
 
@@ -24,15 +24,16 @@ AT_ONCE = 32
 class FrozenPart:
     """The frozen stages of a network with the imager before them, and a cache of what they give.
 
-    The key of an entry is a SHA-256 over the expression that goes in (which dataset, fold,
-    preparation and augmentation decide), the layout, the image size, the frozen tensors, the
-    shapes that are kept of them, the number format, the kind of device and torch's version.
+    The key of an entry is a SHA-256 over the rows that go in (which dataset, fold, preparation and
+    augmentation decide), the tensors of the painter (such as the layout's), the image size, the
+    frozen tensors, the shapes that are kept of them, the number format, the kind of device and
+    torch's version.
     """
 
     def __init__(
         self,
         network: GeneImageNetwork,
-        imager: GeneImager,
+        imager: Painter,
         precision: str,
         on_part: Callable[[], None] = lambda: None,
     ) -> None:
@@ -43,7 +44,7 @@ class FrozenPart:
         device = next(network.parameters()).device
         self.network, self.imager, self.folder = network, imager, home() / "features"
         with torch.no_grad():
-            painted = imager(torch.zeros(1, len(imager.layout.genes), device=device))
+            painted = imager(imager.blank())
             shapes = [_channels_last(maps).shape[1:] for maps in network.frozen_maps(painted)]
         self.rest = AfterFrozen(network, shapes)
         """The part that trains: rows of features -> class scores."""
@@ -57,7 +58,7 @@ class FrozenPart:
             self._digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
 
     def features(self, x: Tensor) -> Tensor:
-        """Rows of features (samples, values) float32 of prepared expression (samples, genes).
+        """Rows of features (samples, values) float32 of prepared rows (samples, ...).
 
         Mapped into memory from the cache; computed and put there when they aren't in it yet. Where
         all that this training uses doesn't fit into the quota, the rest of it is computed each

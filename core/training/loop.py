@@ -33,7 +33,7 @@ CLASSES = Classes()
 
 @dataclass(frozen=True)
 class FoldData:
-    """Prepared samples of one fold, such as expression (samples, genes) float32 in [0, 1].
+    """Prepared rows of one fold's samples, such as expression (samples, genes) float32 in [0, 1].
 
     The y are what the objective takes: class numbers, or standardised values.
     """
@@ -42,16 +42,10 @@ class FoldData:
     y_train: np.ndarray
     x_validation: np.ndarray
     y_validation: np.ndarray
-    unit_sd: np.ndarray
-    """(genes,) SD of each gene on the training samples."""
-    mean: np.ndarray
-    """(genes,) training mean of each gene."""
     outputs: int
     """How many scores the network gives: one a class, or one."""
-    repeat_sd: np.ndarray | None = None
-    """(genes,) SD between repeated samples, where the augmentation needs it."""
-    reads: Reads | None = None
-    """Of the training samples, where the augmentation needs them."""
+    known: Known | None = None
+    """What augmentations of these samples may know, as arrays."""
 
 
 class Callback(Protocol):
@@ -101,7 +95,7 @@ def train(
 
     Args:
         network: images -> scores (batch, outputs).
-        imager: expression -> images.
+        imager: prepared rows -> images.
         data: the fold's samples.
         spec: how to train.
         callback: watches, and may stop the training.
@@ -132,7 +126,7 @@ def train(
         torch.as_tensor(array, device=device)
         for array in (data.x_train, data.y_train, data.x_validation, data.y_validation)
     )
-    known = _put_known(data, device)
+    known = _put_known(data.known, device)
     targets_train = objective.targets(y_train, data.outputs)
     weights = objective.weigh(y_train, data.outputs, spec)
     look, paint = network, imager
@@ -245,18 +239,18 @@ def read_trained(checkpoint: Path) -> dict[str, Tensor] | None:
     return state and state["network"]
 
 
-def _put_known(data: FoldData, device: torch.device) -> Known:
+def _put_known(known: Known | None, device: torch.device) -> Known | None:
     """What augmentations may know of the training samples, on the device."""
-    known = {"unit_sd": data.unit_sd, "mean": data.mean, "repeat_sd": data.repeat_sd}
-    tensors = {
-        name: torch.as_tensor(array, device=device)
-        for name, array in known.items()
-        if array is not None
-    }
-    reads = data.reads and Reads(
-        **{name: torch.as_tensor(array, device=device) for name, array in vars(data.reads).items()}
+    if known is None:
+        return None
+    fields = {name: value for name, value in vars(known).items() if value is not None}
+    reads = fields.pop("reads", None)
+    tensors = {name: torch.as_tensor(value, device=device) for name, value in fields.items()}
+    return Known(
+        **tensors,
+        reads=reads
+        and Reads(**{name: torch.as_tensor(v, device=device) for name, v in vars(reads).items()}),
     )
-    return Known(**tensors, reads=reads)
 
 
 def predict(

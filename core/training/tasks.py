@@ -91,6 +91,12 @@ class Task(ABC):
     """The baseline model that stands beside a network everywhere."""
     floor: str
     """The baseline model that has learned nothing but what is usual."""
+    has_classes: bool
+    """Whether labels are classes, which the checks of a dataset look at."""
+    gene_test: str
+    """The classical test of a single gene that stands beside attributions."""
+    simulated_label: str | None
+    """Column of simulated data that the planted self-test predicts; None where it has none."""
     stratum: str
     """What samples are divided by, so that each part has its share of each: a noun."""
     unused: ClassVar[dict[str, dict[str, Any]]] = {}
@@ -195,6 +201,10 @@ class Task(ABC):
     @abstractmethod
     def headline(self, result: Scored, table: pd.DataFrame) -> str:
         """One honest sentence; `table` holds the predictions that the result is of."""
+
+    @abstractmethod
+    def explain_gap(self, result: Scored, table: pd.DataFrame) -> list[str] | None:
+        """What is lost to the reference model, in sentences; None where the network isn't below."""
 
     @abstractmethod
     def beat_chance(self, result: Scored, table: pd.DataFrame) -> tuple[float, str]:
@@ -334,6 +344,20 @@ class Classification(Task):
             tested / (result.n_train + result.n_validation),
         )
         return difference.p, "corrected t test"
+
+    def explain_gap(self, result: Scored, table: pd.DataFrame) -> list[str] | None:
+        """The samples that only one of the two gets right."""
+        network, plain = (table[name] == table["true"] for name in ("predicted", self.reference))
+        if network.sum() >= plain.sum():
+            return None
+        lost = table[plain & ~network]
+        pairs = lost.groupby("true")["predicted"].value_counts()
+        true, named = pairs.idxmax()
+        return [
+            f"Only logistic regression is right in {len(lost)} samples, only the network in "
+            f"{(network & ~plain).sum()}. What it loses most is {true} taken for {named} "
+            f"({pairs.max()})."
+        ]
 
     def beat_chance(self, result: Scored, table: pd.DataFrame) -> tuple[float, str]:
         """By the balanced accuracy; a sample that several splits tested is still one sample."""
@@ -496,6 +520,16 @@ class Regression(Task):
             f"of {result.baselines[self.floor]['r2']:z.2f}."
         )
 
+    def explain_gap(self, result: Scored, table: pd.DataFrame) -> list[str] | None:
+        """In how many samples which of the two is nearer to the truth."""
+        network, plain = (abs(table[n] - table["true"]) for n in ("predicted", self.reference))
+        if result.metrics["r2"] >= result.baselines[self.reference]["r2"]:
+            return None
+        return [
+            f"Ridge regression is nearer to the truth in {(plain < network).sum()} samples, the "
+            f"network in {(network < plain).sum()}."
+        ]
+
     def beat_chance(self, result: Scored, table: pd.DataFrame) -> tuple[float, str]:
         """By R²."""
         value, limits = result.metrics["r2"], result.intervals.get("r2")
@@ -522,6 +556,9 @@ TASKS: Registry[Task] = Registry(
             baselines=BASELINES,
             reference="logistic_regression",
             floor="majority",
+            has_classes=True,
+            gene_test="Welch t test",
+            simulated_label="tumour_type",
             stratum="class",
         ),
         Regression(
@@ -534,6 +571,9 @@ TASKS: Registry[Task] = Registry(
             baselines=VALUE_BASELINES,
             reference="ridge_regression",
             floor="mean",
+            has_classes=False,
+            gene_test="test of Pearson's correlation",
+            simulated_label=None,
             stratum="range of values",
         ),
     ],
