@@ -188,7 +188,7 @@ def _compare(learned: Learned, dataset: str, study: Study) -> tuple[np.ndarray, 
 
 
 def _say_leak(spec: RunSpec, study: Study, starts: Sequence[Start]) -> str:
-    """How much of what is tested the folds' starts learned from, up to the verb; empty for nothing."""
+    """How much of what is tested the starts learned from, up to the verb; empty for nothing."""
     leaks = [
         _Leak(spec, study, fold, start.learned)
         for fold, start in zip(study.folds, starts, strict=False)
