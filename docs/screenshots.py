@@ -16,7 +16,7 @@ from playwright.sync_api import Page, sync_playwright
 from docs.generate import DOCS
 from tests.browser import ARGUMENTS, Server, find_browser
 
-HEIGHTS = {"data": 1000, "images": 1000, "train": 1300, "compare": 1000, "explain": 1100}
+HEIGHTS = {"data": 1000, "images": 1000, "train": 2080, "compare": 1000, "explain": 1100}
 """Page -> pixels from its top that are shown."""
 
 RESTING = "[data-testid=stApp][data-test-script-state=notRunning]"

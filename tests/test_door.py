@@ -1,6 +1,7 @@
 """The door, `import genecanvas as gcv`: its examples, a plain script, and one's own records."""
 
 import doctest
+import inspect
 import os
 import re
 import subprocess
@@ -146,3 +147,34 @@ def test_an_extension_that_fails_is_named(tmp_path: Path) -> None:
         assert answer.returncode == 1
         assert f"GENECANVAS_EXTENSIONS names {path}" in answer.stderr.splitlines()[-1]
         assert why in answer.stderr.splitlines()[-1]
+
+
+def test_the_door_s_names_and_defaults_are_what_notebooks_rest_on() -> None:
+    """Whoever changes one of these breaks somebody's notebook: say so in the changelog."""
+    functions = {
+        name: {
+            parameter.name: parameter.default
+            for parameter in inspect.signature(getattr(gcv, name)).parameters.values()
+            if parameter.default is not parameter.empty
+        }
+        for name in gcv.__all__
+        if inspect.isfunction(getattr(gcv, name))
+    }
+    assert functions == {
+        "check": {"label": None, "group": None, "batch": None},
+        "compare": {"metric": None},
+        "fit": {"name": "from Python", "progress": None},
+        "read": {"labels": None},
+        "register_backbone": {},
+        "register_layout": {},
+        "register_method": {},
+        "simulate": {"samples": 600, "genes": 1000, "seed": 0},
+    }
+    assert {name for name in gcv.__all__ if inspect.isclass(getattr(gcv, name))} == {
+        "Backbone", "Cohort", "Embedding", "Explanation", "GeneCanvasError", "Genes",
+        "LayoutMethod", "Method", "Placement", "Places", "Question", "Run", "RunSpec", "Stage",
+        "Store",
+    }  # fmt: skip
+    assert set(gcv.__all__) - functions.keys() >= {"ALONG_CURVE", "ASSIGNED", "SORTED"}
+    explain = inspect.signature(gcv.Run.explain).parameters
+    assert explain["method"].default == "integrated_gradients"

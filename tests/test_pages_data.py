@@ -335,5 +335,5 @@ def test_link_to_a_dataset_that_is_gone_says_so() -> None:
     add_dataset(data, "small")
     app = open_page("data", dataset="0123456789ab")
     assert not app.exception
-    assert "not here" in app.warning[0].value
+    assert "not among" in app.warning[0].value
     assert metrics(app)["Samples"] == "60"

@@ -268,7 +268,7 @@ def test_an_unknown_run_in_the_link_is_said(dataset: str) -> None:
     RunStore().cancel(RunStore().list()[0].id)
     app = open_page("train", run="../../etc/passwd")
     assert not app.exception
-    assert any("not here" in warning.value for warning in app.warning)
+    assert any("not among" in warning.value for warning in app.warning)
 
 
 def test_finished_runs_on_all_three_pages(dataset: str) -> None:

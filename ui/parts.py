@@ -85,7 +85,8 @@ def _pick(label: str, options: list[str], words, key: str) -> str:
     wanted = st.query_params.get(key) or st.session_state.get(f"last {key}")
     if wanted is not None and wanted not in options:
         st.warning(
-            f"The link names a {label.lower()} that is not here ({escape_markdown(wanted[:20])})."
+            f"The {label.lower()} that was chosen before ({escape_markdown(wanted[:20])}) is not "
+            "among those that this page shows."
         )
     index = options.index(wanted) if wanted in options else 0
     shown = hash(tuple(map(words, options)))  # a box of the same key would keep showing old words

@@ -129,8 +129,8 @@ def show_queue() -> None:
                     "run": record.name,
                     "id": record.id[:6],
                     "state": str(record.state),
-                    "device": record.device if record.state == JobState.RUNNING else None,
-                    "done": record.done / max(record.total, 1),
+                    "device": record.device if record.state == JobState.RUNNING else "–",
+                    "done": round(record.done / max(record.total, 1), 2),
                     "starts": say_time(expected[record.id].start),
                     "ends": say_time(expected[record.id].end),
                 }

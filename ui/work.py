@@ -95,7 +95,9 @@ def _show_unfinished(record: JobRecord, expected: Expected | None) -> None:
     with st.container(border=True, key=f"job_{record.id}"):
         st.markdown(f"{BADGES[record.state]} {escape_markdown(record.name)}")
         if record.state == JobState.RUNNING:
-            words = escape_markdown(record.message.capitalize()) + _say_left(expected)
+            words = escape_markdown(record.message.capitalize())
+            if " left" not in words:  # some jobs tell by themselves
+                words += _say_left(expected)
             st.progress(min(record.done / max(record.total, 1), 1.0), words)
         else:
             st.caption("Its study is paused." if record.state == JobState.PAUSED else

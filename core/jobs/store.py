@@ -510,7 +510,7 @@ class JobStore(Database, Generic[Record]):
                         f"The worker process died {row['deaths']} times on this "
                         f"{'run' if row['kind'] == 'train' else 'job'}, so it is not tried again "
                         "by itself. Is there enough memory? It can be resumed and goes on from "
-                        f"where it was. End of its log:\n{log[-LOG_END:]}"
+                        f"where it was.\nEnd of its log:\n{log[-LOG_END:]}"
                     )
                 db.execute(
                     "UPDATE jobs SET state = ?, reason = ?, finished = ?, cancel = NULL, "
