@@ -222,8 +222,12 @@ def test_network_or_t_test(run: str) -> None:
 
 
 def bring_sets(app: AppTest, run: str, prefix: str = "") -> AppTest:
-    """Upload three sets: the first and last genes of BRCA's table, and one that is not there."""
-    genes = class_genes(run, Recipe(), "BRCA")["gene"].tolist()
+    """Upload three sets: the first and last genes of BRCA's table, and one that is not there.
+
+    Their genes are on the images of all folds, whichever genes lead the table.
+    """
+    on_all = set.intersection(*(set(load_fitted(run, fold).layout.genes) for fold in range(2)))
+    genes = [gene for gene in class_genes(run, Recipe(), "BRCA")["gene"] if gene in on_all]
     sets = {
         "first": genes[:6], "inner": genes[1:6], "last": genes[-6:],
         "strange": [f"X{i}" for i in range(9)],

@@ -147,8 +147,9 @@ def test_geometric_augmentation_comes_with_its_warning(dataset: str) -> None:
 
 
 @pytest.fixture
-def busy_worker(home: Path) -> Iterator[None]:
+def busy_worker(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process that holds the workers' leases: nothing that is queued is trained."""
+    monkeypatch.setenv("GENECANVAS_DEVICES", "cpu")
     store = RunStore()
     paths = [str(store.lease_path(device)) for device in ("cpu", "cpu:0", "cpu:1")]
     paths += [str(store.lease_path("cpu", Lane.INTERACTIVE, slot)) for slot in range(2)]

@@ -466,8 +466,8 @@ def test_plain_models_are_fitted_once_for_runs_that_share_them(dataset: str) -> 
     keep_images(runs[0])
     steps = []
     compute_baselines(runs, lambda *step: steps.append(step))
-    assert steps[0] == (0, 10)
-    assert steps[-1] == (10, 10)
+    assert steps[0] == (0, 2 * len(others))
+    assert steps[-1] == (2 * len(others), 2 * len(others))
     assert not missing_baselines(runs)
     one, two = map(load_outcome, runs)
     assert list(one.proba)[-len(others) :] == others

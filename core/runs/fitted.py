@@ -289,7 +289,7 @@ def load_fitted(run: str, fold: int) -> FittedModel:
             run=run,
             fold=int(fold),
             **{part: np.array(ids, dtype=str) for part, ids in record["parts"].items()},
-            scale=TASKS[load_result(run).task].read_scale(record),
+            scale=TASKS[load_spec(run).task].read_scale(record),
             history=record["history"],
             kept_epoch=record["best_epoch"] if "best_epoch" in record else record["kept_epoch"],
             baselines={name: np.array(proba, float) for name, proba in record["plain"].items()},
