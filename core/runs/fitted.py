@@ -61,9 +61,6 @@ class FittedModel:
     """Ids of those that decided the temperature (of classes) and, with `keep: best`, the epoch."""
     test: np.ndarray = field(repr=False)
     """Ids of those that nothing fitted has seen."""
-    scale: dict[str, float]
-    """What turns the network's answers into those that people read: `temperature`, by which class
-    scores are divided; of a regression `mean` and `sd` of the training samples."""
     history: list[dict[str, Any]] = field(repr=False)
     """Measurements of each epoch."""
     kept_epoch: int
@@ -73,6 +70,7 @@ class FittedModel:
     learned_from: list[dict[str, Any]] | None = field(repr=False)
     """What the network has learned from, as `core.runs.leaks.Learned`; None in folds from before
     that was recorded."""
+    _record: dict[str, Any] = field(repr=False)
 
     @property
     def validation_loss(self) -> float:
@@ -84,6 +82,18 @@ class FittedModel:
         """The run's."""
         check_kept(self.run, "spec.json")
         return load_spec(self.run)
+
+    @cached_property
+    def scale(self) -> dict[str, float]:
+        """What turns the network's answers into those that people read.
+
+        `temperature`, by which class scores are divided; of a regression `mean` and `sd` of the
+        training samples.
+        """
+        try:
+            return TASKS[self.spec.task].read_scale(self._record)
+        except UNREADABLE:
+            raise describe_damage(self.run, self._name("fold.json")) from None
 
     @cached_property
     def classes(self) -> list[str]:
@@ -289,11 +299,11 @@ def load_fitted(run: str, fold: int) -> FittedModel:
             run=run,
             fold=int(fold),
             **{part: np.array(ids, dtype=str) for part, ids in record["parts"].items()},
-            scale=TASKS[load_spec(run).task].read_scale(record),
             history=record["history"],
             kept_epoch=record["best_epoch"] if "best_epoch" in record else record["kept_epoch"],
             baselines={name: np.array(proba, float) for name, proba in record["plain"].items()},
             learned_from=record.get("learned_from"),
+            _record=record,
         )
         float(fitted.validation_loss)
     except (*UNREADABLE, IndexError):
