@@ -64,7 +64,7 @@ def compare_pairs(pairs: Sequence[_Pair], metric: str) -> list[Difference]:
             low, high = (METRICS[metric].points * limit for limit in limits)
             wider = _bound(pairs[k], metric, LEVEL / len(paired))
             significant = wider is not None and not wider[0] <= 0 <= wider[1]
-            how = f"interval corrected for {len(paired)} comparisons" if len(paired) > 1 else ""
+            how = say_correction(len(paired))
         if k in tests:
             significant, how = adjusted[k] < LEVEL, say_p(adjusted[k], len(tests))
         if significant is not None:
@@ -96,6 +96,11 @@ def _bound(pair: _Pair, metric: str, alpha: float) -> tuple[float, float] | None
     if not METRICS[metric].has_interval:
         return None
     return (one.spread(metric, model) - other.spread(metric, other_model)).interval(1 - alpha)
+
+
+def say_correction(comparisons: int) -> str:
+    """By how many comparisons an interval was corrected; empty for one."""
+    return f"interval corrected for {comparisons} comparisons" if comparisons > 1 else ""
 
 
 def say_p(p: float, comparisons: int) -> str:

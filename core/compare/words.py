@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from core.compare.pairs import say_p
+from core.compare.pairs import say_correction, say_p
 from core.compare.records import REPEATS, Difference, Setup, Tuned
 from core.compare.settings import name_setup
 from core.compare.setups import Entry, differ_over_splits, shared_splits
@@ -59,7 +59,7 @@ def say_headline(
         difference = against[at]
         low, high, points = difference.low, difference.high, difference.points
         significant, p = difference.significant, difference.p_holm
-        how = "" if p is None else say_p(p, len(against))
+        how = say_correction(len(against)) if p is None else say_p(p, len(against))
         name = name_setup(outcomes[at].spec, differing)
         sample = f"n = {outcomes[at].n_test}"
         alike = all(o.same_samples(outcomes[at]) for o in outcomes if o.run in real)

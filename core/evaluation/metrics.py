@@ -35,11 +35,11 @@ class Metric:
     has_interval: bool = True
     """Whether the bootstrap's interval holds the truth about as often as it says."""
     points: float = 100.0
-    """How many points a difference of 1 is; 1 where differences are in the target's own unit."""
+    """How many points a difference of 1 is; 1 where differences are spoken of as they are."""
 
     @property
     def unit(self) -> str:
-        """What follows a difference: ' points', or nothing where it is in the target's own unit."""
+        """What follows a difference: ' points', or nothing where it is spoken of as it is."""
         return " points" if self.points == 100 else ""
 
     @property
@@ -181,6 +181,7 @@ VALUE_METRICS: Registry[Metric] = Registry(
             "answering with the mean of the test samples, and below 0 is worse than that.",
             values.r_squared,
             worst=-np.inf,
+            points=1.0,
         ),
         Metric(
             "pearson",
@@ -189,6 +190,7 @@ VALUE_METRICS: Registry[Metric] = Registry(
             "predictions that are all too high, or too near to the mean.",
             values.pearson,
             worst=-1.0,
+            points=1.0,
         ),
         Metric(
             "spearman",
@@ -197,6 +199,7 @@ VALUE_METRICS: Registry[Metric] = Registry(
             "values can't make it.",
             values.spearman,
             worst=-1.0,
+            points=1.0,
         ),
         Metric(
             "mae",

@@ -34,7 +34,7 @@ def learning_curves(epochs: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(title_text="epoch", rangemode="tozero")
     figure.update_yaxes(rangemode="tozero", col=1)
     if "validation_r2" in epochs:
-        figure.update_yaxes(range=[-0.5, 1.02], col=2)
+        figure.update_yaxes(range=_r2_range([epochs]), col=2)
     else:
         figure.update_yaxes(range=[0, 1.02], tickformat=".0%", col=2)
     figure.update_layout(height=340, legend={"orientation": "h", "y": -0.25})
@@ -73,12 +73,19 @@ def curves_side_by_side(runs: Mapping[str, pd.DataFrame]) -> go.Figure:
     figure.update_yaxes(rangemode="tozero", col=1)
     for place, column in enumerate(titles, 1):
         if column == "validation_r2":
-            figure.update_yaxes(range=[-0.5, 1.02], col=place)
+            shown = [epochs for epochs in runs.values() if column in epochs]
+            figure.update_yaxes(range=_r2_range(shown), col=place)
         elif place > 1:
             figure.update_yaxes(range=[0, 1.02], tickformat=".0%", col=place)
     legend = {"orientation": "h", "y": -0.22, "yanchor": "top"}
     figure.update_layout(height=330 + 22 * len(runs), legend=legend)
     return finish(figure, 56)
+
+
+def _r2_range(runs: Sequence[pd.DataFrame]) -> list[float]:
+    """From the lowest R², or -0.5, to 1: there is no bound below."""
+    lowest = min(epochs["validation_r2"].min() for epochs in runs)
+    return [min(-0.5, 1.05 * lowest), 1.02]
 
 
 def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> go.Figure:
