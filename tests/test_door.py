@@ -64,7 +64,7 @@ def test_a_plain_script_goes_from_a_file_to_genes(tmp_path: Path) -> None:
         tmp_path,
     )
     assert answer.returncode == 0, answer.stderr
-    assert re.fullmatch(r"27 CPU, 1 thread 300\n", answer.stdout)
+    assert re.fullmatch(r"27 .+ 300\n", answer.stdout)  # the device is this machine's
 
 
 def test_a_run_of_the_queue_is_the_one_that_is_fitted_here(tmp_path: Path) -> None:
