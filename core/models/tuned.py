@@ -1,4 +1,4 @@
-"""Linear models whose penalty is chosen on inner folds: the strongest baseline models there are.
+"""Linear models whose penalty is chosen on inner folds.
 
 On expression profiles a well-penalised linear model is hard to beat (Smith et al. 2020, "Standard
 machine learning approaches outperform deep representation learning on phenotype prediction from
