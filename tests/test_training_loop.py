@@ -19,7 +19,7 @@ from core.training.loop import (
     predict,
     train,
 )
-from core.training.objectives import classification_loss
+from core.training.objectives import Classes
 from core.training.spec import TrainingSpec
 
 CPU = torch.device("cpu")
@@ -282,9 +282,9 @@ def test_the_focal_loss_by_hand() -> None:
     targets = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     spec = TrainingSpec(loss="focal", label_smoothing=0)
     expected = (0.5**2 * np.log(2) - 0.1**2 * np.log(0.9)) / 2
-    assert float(classification_loss(logits, targets, spec, None)) == pytest.approx(expected)
+    assert float(Classes().loss(logits, targets, spec, None)) == pytest.approx(expected)
     weights = torch.tensor([3.0, 1.0])
-    assert float(classification_loss(logits, targets, spec, weights)) == pytest.approx(3 * expected)
+    assert float(Classes().loss(logits, targets, spec, weights)) == pytest.approx(3 * expected)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from core.runs.leaks import (
 from core.runs.result import RunResult, hash_kept
 from core.runs.source import Source, source_of
 from core.runs.spec import RunSpec
-from core.runs.study import Study, find_fold, open_study
+from core.runs.study import Study, find_fold, open_study, predict_baseline
 from core.training.augmentations import AUGMENTATIONS
 from core.training.device import (
     choose_device,
@@ -195,14 +195,10 @@ def _run_fold(
     painter, x = source.painter(spec.network), source.transform(study)
     watch.say("baseline models")
     plain = {
-        baseline.name: task.predict_baseline(
-            baseline.name, x[fold.fitting], study.y[fold.fitting], x[fold.test],
-            len(study.classes), spec.seed,
-            None if study.patients is None else study.patients[fold.fitting],
-        )
+        baseline.name: predict_baseline(baseline.name, spec, study, fold, x)
         for baseline in task.baselines
         if baseline.in_every_run
-    }  # fmt: skip
+    }
     scale = task.fit_scale(study.y[fold.train])
     y, objective = task.encode(study.y, scale), task.objective
 

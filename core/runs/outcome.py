@@ -19,7 +19,7 @@ from core.home import dataset_folder, run_folder
 from core.runs.fitted import load_fitted
 from core.runs.result import RunResult, load_predictions, load_result, load_spec
 from core.runs.spec import RunSpec
-from core.runs.study import open_samples
+from core.runs.study import open_samples, predict_baseline
 from core.training.tasks import TASKS, Task
 
 NETWORK = "network"
@@ -232,19 +232,12 @@ def compute_baselines(runs: list[str], progress: Callable[[int, int], None]) -> 
             fitted = load_fitted(group[0], number)
             fold = fitted.locate(study)
             x = fitted.source.transform(study)
-            prepared.append((fold.fitting, fold.test, x))
-        task = TASKS[spec.task]
-        for name in task.baselines.names:
+            prepared.append((fold, x))
+        for name in TASKS[spec.task].baselines.names:
             wanted = [run for run in group if (run, name) in missing]
             if not wanted:
                 continue
-            probabilities = [
-                task.predict_baseline(
-                    name, x[fitting], study.y[fitting], x[test], len(study.classes), spec.seed,
-                    None if study.patients is None else study.patients[fitting],
-                )
-                for fitting, test, x in prepared
-            ]  # fmt: skip
+            probabilities = [predict_baseline(name, spec, study, fold, x) for fold, x in prepared]
             for run in wanted:
                 write_array(_baseline_path(run, name), np.concatenate(probabilities))
             done += len(wanted)

@@ -129,3 +129,17 @@ def _take(spec: RunSpec, data: AnnData | None) -> tuple[Samples, np.ndarray | No
         left_out=cohort_size - data.n_obs,
     )
     return samples, batches
+
+
+def predict_baseline(
+    name: str, spec: RunSpec, samples: Samples, fold: Fold, rows: np.ndarray
+) -> np.ndarray:
+    """A baseline model's answers to a fold's test samples.
+
+    It is fitted on the fold's training and validation samples; `rows` are all samples as prepared.
+    """
+    patients = None if samples.patients is None else samples.patients[fold.fitting]
+    return TASKS[spec.task].predict_baseline(
+        name, rows[fold.fitting], samples.y[fold.fitting], rows[fold.test],
+        len(samples.classes), spec.seed, patients,
+    )  # fmt: skip

@@ -54,8 +54,19 @@ class Classes:
     def loss(
         self, scores: Tensor, targets: Tensor, spec: TrainingSpec, weights: Tensor | None
     ) -> Tensor:
-        """Cross-entropy, or the focal loss: see `classification_loss`."""
-        return classification_loss(scores, targets, spec, weights)
+        """The mean cross-entropy or focal loss of class probabilities.
+
+        The focal loss is -sum of t (1 - p)^2 log p, with class weights (Lin et al. 2017,
+        arXiv:1708.02002); the paper's sigmoids are a softmax here, and targets may be mixed.
+        """
+        if spec.loss == "cross_entropy":
+            return cross_entropy(scores, targets, weights, label_smoothing=spec.label_smoothing)
+        smooth = targets * (1 - spec.label_smoothing) + spec.label_smoothing / targets.shape[1]
+        log_p = log_softmax(scores, dim=1)
+        terms = smooth * (1 - log_p.exp()) ** FOCUS * log_p
+        if weights is not None:
+            terms = terms * weights
+        return -terms.sum(dim=1).mean()
 
     def measure(self, scores: Tensor, y: Tensor) -> Measurements:
         """Cross-entropy, accuracy, macro F1 and the confusion matrix."""
@@ -104,21 +115,3 @@ class Values:
     def answers(self, scores: Tensor) -> Tensor:
         """Standardised values."""
         return scores.double()
-
-
-def classification_loss(
-    logits: Tensor, targets: Tensor, spec: TrainingSpec, class_weights: Tensor | None
-) -> Tensor:
-    """Mean loss of class scores and class probabilities, both (batch, classes).
-
-    The focal loss is -sum of t (1 - p)^2 log p, with class weights (Lin et al. 2017,
-    arXiv:1708.02002); the paper's sigmoids are a softmax here, and targets may be mixed.
-    """
-    if spec.loss == "cross_entropy":
-        return cross_entropy(logits, targets, class_weights, label_smoothing=spec.label_smoothing)
-    smooth = targets * (1 - spec.label_smoothing) + spec.label_smoothing / targets.shape[1]
-    log_p = log_softmax(logits, dim=1)
-    terms = smooth * (1 - log_p.exp()) ** FOCUS * log_p
-    if class_weights is not None:
-        terms = terms * class_weights
-    return -terms.sum(dim=1).mean()

@@ -311,7 +311,7 @@ class Classification(Task):
         """The network's accuracy beside logistic regression's and chance."""
         low, high = result.accuracy_interval
         network = result.metrics["accuracy"]
-        plain = result.baselines["logistic_regression"]["accuracy"]
+        plain = result.baselines[self.reference]["accuracy"]
         p, test = self._test_difference(result, table)
         points = 100 * (network - plain)
         if np.isclose(points, 0):
@@ -335,14 +335,14 @@ class Classification(Task):
         t test (Nadeau and Bengio 2003).
         """
         right = pd.DataFrame(
-            {name: table[name] == table["true"] for name in ("predicted", "logistic_regression")}
+            {name: table[name] == table["true"] for name in ("predicted", self.reference)}
         )
         if table["sample"].is_unique:
             return mcnemar(*right.to_numpy().T), "exact McNemar"
         means = right.groupby(table["fold"]).mean()
         tested = len(table) / len(means)
         difference = corrected_t(
-            (means["predicted"] - means["logistic_regression"]).to_numpy(),
+            (means["predicted"] - means[self.reference]).to_numpy(),
             tested / (result.n_train + result.n_validation),
         )
         return difference.p, "corrected t test"
