@@ -93,7 +93,7 @@ def test_costs_in_three_panels_with_logistic_regression_as_a_line() -> None:
         gigabytes=[1.0, np.nan],
         parameters=[10**6, 10**7],
     )
-    figure = cost_dots(table, "Accuracy", percent=True, plain=0.95)
+    figure = cost_dots(table, "Accuracy", percent=True, plain=0.95, phrase="logistic regression")
     assert [trace.x[0] for trace in figure.data] == pytest.approx(
         [30, 1, 10**6, 60, np.nan, 10**7], nan_ok=True
     )
@@ -102,7 +102,7 @@ def test_costs_in_three_panels_with_logistic_regression_as_a_line() -> None:
     assert figure.data[3].marker.symbol == "x"
     [line] = figure.layout.shapes
     assert (line.y0, line.y1, line.x0, line.x1, line.xref) == (0.95, 0.95, 0, 1, "paper")
-    assert not cost_dots(table, "Accuracy", percent=True, plain=None).layout.shapes
+    assert not cost_dots(table, "Accuracy", percent=True, plain=None, phrase="").layout.shapes
 
 
 def test_a_learning_curve_is_dashed_beyond_what_was_measured() -> None:

@@ -53,7 +53,7 @@ def map_with_wrong() -> go.Figure:
 FIGURES: dict[str, Callable[[], go.Figure]] = {
     "scores": lambda: compare.score_dots(SCORES, "s", percent=True),
     "ranks": lambda: compare.rank_dots(SCORES, 1.0),
-    "cost": lambda: compare.cost_dots(SCORES, "s", percent=True, plain=None),
+    "cost": lambda: compare.cost_dots(SCORES, "s", percent=True, plain=None, phrase=""),
     "curve": lambda: compare.learning_curves([(BAD, LAW, LAW)], "s", percent=True),
     "answers": lambda: compare.answer_grid(np.eye(2), TWO, TWO, BAD),
     "grid": lambda: compare.score_grid(

@@ -13,6 +13,7 @@ from core.cli import main
 from core.compare.comparison import compare, compare_runs
 from core.compare.effects import cross_settings, grid_of, measure_effects
 from core.compare.latex import latex_table
+from core.compare.learning_curve import measure_curves
 from core.compare.settings import without_controls
 from core.compare.wrong import find_wrong_samples
 from core.data.cohort import Cohort
@@ -53,11 +54,13 @@ def finish_run(
     plain_wrong: float = 0.1,
     seed: int = 0,
     loss: float | None = None,
+    tuned_wrong: float | None = None,
     **parts: dict,
 ) -> str:
     """A finished run as a worker leaves it, whose network is wrong in a share of the samples.
 
-    The validation loss is that share as well, unless it is given.
+    The validation loss is that share as well, unless it is given. Without `tuned_wrong` it is a run
+    of an earlier version, which has no tuned linear model.
 
     Which samples are wrong depends on their place in the test set only, so that of two runs on the
     same samples the better one is right wherever the worse one is.
@@ -71,19 +74,22 @@ def finish_run(
     folder = run_folder(spec.id)
     for number, fold in enumerate(study.folds):
         y = study.y[fold.test]
-        networks, other = (answer(y, len(study.classes), w) for w in (wrong, plain_wrong))
-        names = np.array(study.classes)
+        names, networks = np.array(study.classes), answer(y, len(study.classes), wrong)
+        plain = {"logistic_regression": answer(y, len(names), plain_wrong)}
+        if tuned_wrong is not None:
+            plain["tuned_linear"] = answer(y, len(names), tuned_wrong)
         table = pd.DataFrame(
             {"sample": study.samples[fold.test], "fold": number, "true": names[y],
              "predicted": names[networks.argmax(axis=1)],
-             "logistic_regression": names[other.argmax(axis=1)]}
+             **{name: names[answers.argmax(axis=1)] for name, answers in plain.items()}}
         )  # fmt: skip
         tables.append(table.join(pd.DataFrame(networks, columns=[f"p_{n}" for n in names])))
         majority = np.tile(np.bincount(study.y) / len(study.y), (len(y), 1))
         parts_of = {part: study.samples[at].tolist() for part, at in vars(fold).items()}
         write_json(
             folder / f"folds/{number}/fold.json",
-            {"plain": {"majority": majority.tolist(), "logistic_regression": other.tolist()},
+            {"plain": {name: answers.tolist()
+                       for name, answers in {"majority": majority, **plain}.items()},
              "parts": parts_of, "kept_epoch": 1,
              "history": [{"validation_loss": wrong if loss is None else loss}]},
         )  # fmt: skip
@@ -93,7 +99,8 @@ def finish_run(
     tested = predictions[predictions["fold"].isin(scored)]
     result = RunResult(
         run=spec.id, classes=study.classes, metrics={}, folds=[{}] * len(study.folds),
-        scored=scored, baselines={}, n_train=len(study.folds[-1].train),
+        scored=scored, baselines={name: {} for name in ("majority", *plain)},
+        n_train=len(study.folds[-1].train),
         n_validation=len(study.folds[-1].validation), n_test=predictions["sample"].nunique(),
         confusion=confusion_matrix(tested["true"], tested["predicted"]).tolist(), seconds=1.0,
         weights="", parameters=10, device="cpu", precision="float32",
@@ -460,7 +467,7 @@ def test_equally_good_networks_share_the_wins(dataset: str) -> None:
 
 def test_plain_models_are_fitted_once_for_runs_that_share_them(dataset: str) -> None:
     runs = [finish_run(dataset, 0.2), finish_run(dataset, 0.3, training={"epochs": 3})]
-    others = [baseline.name for baseline in BASELINES if not baseline.in_every_run]
+    others = [name for name in BASELINES.names if name not in ("majority", "logistic_regression")]
     assert missing_baselines(runs) == [(run, name) for run in runs for name in others]
     assert baselines_state(runs)[0] == "idle"
     keep_images(runs[0])
@@ -476,6 +483,47 @@ def test_plain_models_are_fitted_once_for_runs_that_share_them(dataset: str) -> 
         assert one.scores(name)["accuracy"] > 0.5
     compute_baselines(runs, lambda done, total: steps.append((done, total)))
     assert steps[-1] == (0, 0)
+
+
+def test_runs_are_set_against_the_strongest_plain_model_that_all_of_them_have(
+    dataset: str,
+) -> None:
+    old = finish_run(dataset, 0.3, plain_wrong=0.2)
+    new = finish_run(dataset, 0.4, plain_wrong=0.2, tuned_wrong=0.1, training={"epochs": 3})
+    for runs, reference, phrase in (
+        ([old], "logistic_regression", "below logistic regression"),
+        ([new], "tuned_linear", "below the tuned linear model"),
+        ([old, new], "logistic_regression", "below logistic regression"),
+    ):
+        found = compare_runs(runs)
+        outcomes = [load_outcome(run) for run in runs]
+        wrong = {name: [1 - o.scores(name)["accuracy"] for o in outcomes] for name in
+                 ("network", reference)}  # fmt: skip
+        assert found.reference == reference
+        assert phrase in found.headline
+        assert [pair.b for pair in found.against_baseline] == [reference] * len(runs)
+        assert [pair.points for pair in found.against_baseline] == pytest.approx(
+            [100 * (plain - own) for own, plain in zip(*wrong.values(), strict=True)]
+        )
+        table = find_wrong_samples(outcomes)
+        assert table[f"{reference}_wrong"].sum() == sum(
+            (~o.right(reference) & ~o.right()).sum() for o in outcomes
+        )
+    keep_images(old)
+    compute_baselines([old, new], lambda *_: None)
+    found = compare_runs([old, new])
+    assert found.reference == "tuned_linear"  # of the old run it was asked for
+
+
+def test_a_learning_curve_stands_beside_the_plain_model_that_every_size_has(dataset: str) -> None:
+    split = {"kind": "learning_curve", "sizes": 2}
+    old = finish_run(dataset, 0.3, split=split)
+    new = finish_run(dataset, 0.3, tuned_wrong=0.2, split=split, training={"epochs": 3})
+    keep_images(old)
+    compute_baselines([old], lambda *_: None)  # of the largest part alone
+    for runs, reference in (([new], "tuned_linear"), ([old, new], "logistic_regression")):
+        curves = measure_curves([load_outcome(run) for run in runs], "accuracy")
+        assert [curve.model for curve in curves] == ["network", reference] * len(runs)
 
 
 def test_kept_measures_are_those_that_would_be_computed(dataset: str) -> None:

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.errors import Cancelled
 from core.evaluation.metrics import score
+from core.files import read_json, write_json
 from core.home import run_folder
 from core.images.layout import GeneLayout
 from core.runs.execute import Silent, execute, fold_folder
@@ -84,6 +86,33 @@ def test_repeats_are_pooled_and_tested_split_by_split(dataset: str) -> None:
     right = (predictions["true"] == predictions["predicted"]).mean()
     assert right == pytest.approx(result.metrics["accuracy"])
     assert "corrected t test" in headline(spec.id) or "the same as" in headline(spec.id)
+
+
+def test_a_result_is_set_against_the_tuned_linear_model(dataset: str) -> None:
+    spec, result = train_run(dataset)
+    table = load_predictions(spec.id)
+    assert list(result.baselines) == ["majority", "logistic_regression", "tuned_linear"]
+    for name in ("logistic_regression", "tuned_linear"):
+        right = (table["true"] == table[name]).mean()
+        assert right == pytest.approx(result.baselines[name]["accuracy"])
+    assert "the tuned linear model on the same genes" in headline(spec.id)
+
+
+def test_folds_of_an_earlier_version_are_set_against_logistic_regression(dataset: str) -> None:
+    spec, result = train_run(dataset, split={"kind": "kfold", "folds": 2})
+    folder = run_folder(spec.id)
+    place = fold_folder(folder, 0)
+    fold = read_json(place / "fold.json")
+    del fold["plain"]["tuned_linear"]
+    write_json(place / "fold.json", fold)
+    table = pd.read_csv(place / "predictions.csv").drop(columns="tuned_linear")
+    table.to_csv(place / "predictions.csv", index=False)
+    (folder / "result.json").unlink()
+    again = execute(spec, folder, Silent())
+    assert again.metrics == result.metrics
+    assert list(again.baselines) == ["majority", "logistic_regression"]
+    assert "tuned_linear" not in load_predictions(spec.id)
+    assert "logistic regression on the same genes" in headline(spec.id)
 
 
 def test_a_learning_curve_is_scored_by_its_largest_part(dataset: str) -> None:

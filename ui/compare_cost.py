@@ -7,6 +7,7 @@ from core.compare.records import Comparison
 from core.compare.tables import list_costs, plain_score
 from core.evaluation.metrics import METRICS
 from core.plots.compare import cost_dots
+from core.training.tasks import TASKS
 from ui.parts import download_table, show_figure
 
 SHOWN_COSTS = 12
@@ -51,7 +52,8 @@ def show_cost(comparison: Comparison) -> None:
     st.markdown("#### Cost beside benefit")
     show_figure(
         cost_dots(table.head(SHOWN_COSTS), metric.title, percent=metric.is_share,
-                  plain=plain_score(comparison)),
+                  plain=plain_score(comparison),
+                  phrase=TASKS[comparison.task].baselines[comparison.reference].phrase),
         table, "cost", alt=f"{metric.title} of each network against seconds, memory and parameters",
         key="cost",
     )  # fmt: skip

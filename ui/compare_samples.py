@@ -11,7 +11,7 @@ from core.compare.wrong import find_wrong_samples
 from core.escape import escape_markdown
 from core.plots.compare import answer_grid
 from core.plots.figures import gene_image
-from core.runs.outcome import Outcome
+from core.runs.outcome import Outcome, shared_reference
 from ui.parts import decimals, download_table, errors, open_dataset, show_figure
 
 SHOWN_ANSWERS = 24
@@ -79,11 +79,12 @@ def _show_wrong(key: str, outcomes: list[Outcome]) -> None:
 def _show_doubtful(key: str, outcomes: list[Outcome]) -> None:
     table = read_doubtful_labels(key, outcomes)
     both = int((table["judges"] == 2).sum())
+    plain = outcomes[0].task.baselines[shared_reference(outcomes)].phrase
     st.caption(
         f"Held-out probabilities confidently speak for another class in {len(table)} samples, the "
-        f"network's and logistic regression's alike in {both} (confident learning, Northcutt et "
-        "al. 2021). A list to check by eye and by record: a hard sample looks the same as a wrong "
-        "label, and nothing is removed by itself."
+        f"network's and {plain}'s alike in {both} (confident learning, Northcutt et al. 2021). A "
+        "list to check by eye and by record: a hard sample looks the same as a wrong label, and "
+        "nothing is removed by itself."
     )
     _show_list(table, "doubtful_labels")
 

@@ -17,6 +17,7 @@ from core.glossary import define
 from core.plots.compare import effect_dots, learning_curves, score_grid
 from core.runs.outcome import NETWORK, Outcome
 from core.runs.spec import setting_title
+from core.training.tasks import Task
 from ui.parts import show_figure
 
 
@@ -98,11 +99,8 @@ def show_curves(key: str, outcomes: Sequence[Outcome], metric: Metric) -> None:
     if not curves:
         return
     st.markdown("#### Learning curve", help=define("learning curve"))
-    plain = "Logistic regression" if len(curves) == 2 else "Logistic regression beside {}"
-    named = [
-        (curve.name if curve.model == NETWORK else plain.format(curve.name), curve)
-        for curve in curves
-    ]
+    named = [(_name_curve(curve, outcomes[0].task, alone=len(curves) == 2), curve)
+             for curve in curves]  # fmt: skip
     data = pd.concat(
         [
             table.assign(model=name, kind=kind)
@@ -123,6 +121,14 @@ def show_curves(key: str, outcomes: Sequence[Outcome], metric: Metric) -> None:
         "luck of the test patients and seeds, if the law goes on beyond the measured sizes, which "
         "nobody knows. It does not hold the luck of which training samples were taken."
     )
+
+
+def _name_curve(curve: LearningCurve, task: Task, *, alone: bool) -> str:
+    """A network's setup, or the baseline model beside one."""
+    if curve.model == NETWORK:
+        return curve.name
+    title = task.baselines[curve.model].title
+    return title if alone else f"{title} beside {curve.name}"
 
 
 def say_twice(curve: LearningCurve, metric: Metric) -> str:

@@ -34,7 +34,7 @@ def show_statistics(table: pd.DataFrame, name: str, cls: str, task: Task) -> Non
             "can't be made."
         )
         return
-    found, linear = compare_with_plain(table, k), task.baselines[task.reference].title.lower()
+    found, linear = compare_with_plain(table, k), task.baselines[task.linear].phrase
     apart = f"don't differ at all between {escape_markdown(cls)} and the others"
     if not task.has_classes:
         apart = f"don't go with {escape_markdown(cls)} by themselves"
@@ -43,7 +43,7 @@ def show_statistics(table: pd.DataFrame, name: str, cls: str, task: Task) -> Non
         f"Of the {k} top genes, **{len(found.welch)}** are also among the {k} that a "
         f"{task.gene_test} puts first"
         + (
-            f", **{len(found.logistic)}** among the {k} of largest weight in the {linear}"
+            f", **{len(found.logistic)}** among the {k} of largest weight in {linear}"
             if fitted
             else ""
         )
@@ -56,7 +56,7 @@ def show_statistics(table: pd.DataFrame, name: str, cls: str, task: Task) -> Non
         )
     )
     if not fitted:
-        st.caption("An earlier version computed this, without the logistic regression's weights.")
+        st.caption("An earlier version computed this, without the linear model's weights.")
     if table["log2fc"].notna().any():
         data = table[["gene", "rank", "score", "log2fc", "fdr", "welch", "logistic"]]
         show_figure(

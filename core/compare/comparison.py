@@ -14,7 +14,7 @@ from core.compare.setups import (
 )
 from core.compare.words import explain_numbers, say_headline
 from core.errors import InputError
-from core.runs.outcome import NETWORK, Outcome, load_outcome
+from core.runs.outcome import NETWORK, Outcome, load_outcome, shared_reference
 from core.training.tasks import Task
 
 
@@ -50,11 +50,13 @@ def compare(outcomes: Sequence[Outcome], metric: str | None = None) -> Compariso
         setup.model_copy(update={"first": firsts.get(setup.runs[0])}) if setup.runs else setup
         for setup in setups
     ]
-    against = compare_pairs([(o, NETWORK, o, task.reference) for o in outcomes], metric)
+    reference = shared_reference(outcomes)
+    against = compare_pairs([(o, NETWORK, o, reference) for o in outcomes], metric)
     return Comparison(
         headline=say_headline(outcomes, entries, against, metric, naming),
         task=task.name,
         metric=metric,
+        reference=reference,
         runs=[
             ComparedRun(
                 run=outcome.run,

@@ -14,7 +14,7 @@ from core.evaluation.metrics import (
     score,
     score_classes,
 )
-from core.runs.outcome import NETWORK, Outcome
+from core.runs.outcome import NETWORK, Outcome, shared_reference
 from core.training.tasks import Task
 
 
@@ -27,7 +27,7 @@ class Detail:
     confusion: pd.DataFrame
     """true, and a column a class; classes that are often confused stand side by side."""
     bins: dict[str, pd.DataFrame]
-    """Model's title -> what `reliability` gives; logistic regression beside the model."""
+    """Model's title -> what `reliability` gives; the reference model beside the model."""
     classes: pd.DataFrame
     """What `score_classes` gives."""
     pooled: dict[str, float] | None
@@ -46,7 +46,7 @@ def look_closely(outcome: Outcome, model: str) -> Detail:
     order = order_by_confusion(counts)
     named = [classes[k] for k in order]
     ordered = counts[np.ix_(order, order)]
-    models = dict.fromkeys([model, task.reference])
+    models = dict.fromkeys([model, shared_reference([outcome])])
     several = outcome.n_patients < len(outcome.patients)
     return Detail(
         confused=say_most_confused(counts, classes),

@@ -1,4 +1,4 @@
-"""Why a network may be below logistic regression: where it loses, and what is known to cost."""
+"""Why a network may be below the plain model: where it loses, and what is known to cost."""
 
 import numpy as np
 

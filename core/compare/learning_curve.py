@@ -56,6 +56,8 @@ def measure_curves(outcomes: Sequence[Outcome], metric: str) -> list[LearningCur
     ]
     if not runs:
         return []
+    # Not `shared_reference`: what is asked for later is fitted on the largest part alone.
+    reference = runs[0].task.reference(*(outcome.result.baselines for outcome in runs))
     differing, _ = split_settings([outcome.settings for outcome in runs])
     setups: dict[str, list[Outcome]] = {}
     for outcome in runs:
@@ -63,13 +65,15 @@ def measure_curves(outcomes: Sequence[Outcome], metric: str) -> list[LearningCur
     found = []
     for members in setups.values():
         name = name_setup(members[0].spec, differing)
-        drawn = [_draw_scores(member, metric) for member in members]
-        for model in (NETWORK, members[0].task.reference):
+        drawn = [_draw_scores(member, metric, reference) for member in members]
+        for model in (NETWORK, reference):
             found.append(_fit(name, model, [(sizes, d[model]) for sizes, d in drawn], metric))
     return found
 
 
-def _draw_scores(outcome: Outcome, metric: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _draw_scores(
+    outcome: Outcome, metric: str, reference: str
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Sizes of the fitted parts, and model -> (1 + draws, sizes) scores, the real ones first."""
     classes, task = outcome.result.classes, outcome.task
     table = load_predictions(outcome.run)
@@ -77,14 +81,14 @@ def _draw_scores(outcome: Outcome, metric: str) -> tuple[np.ndarray, dict[str, n
     names, number = np.unique(outcome.patients, return_inverse=True)
     counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=DRAWS)
     weights = np.vstack([np.ones(len(number)), counts[:, number]])
-    sizes, scores = [], {model: [] for model in (NETWORK, task.reference)}
+    sizes, scores = [], {model: [] for model in (NETWORK, reference)}
     for fold, rows in table.groupby("fold"):
         fitted = load_fitted(outcome.run, fold)
         sizes.append(len(fitted.train) + len(fitted.validation))
         order = np.argsort(rows["sample"].to_numpy().astype(str))
         proba = {
             NETWORK: task.answers(rows, classes),
-            task.reference: fitted.baselines[task.reference],
+            reference: fitted.baselines[reference],
         }
         y = task.truth(rows, classes)[order]
         for model, values in proba.items():

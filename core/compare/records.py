@@ -139,12 +139,14 @@ class Comparison(_Record):
     task: str
     """What all of them predict: a name in TASKS."""
     metric: str
+    reference: str
+    """The baseline model that networks are set against: the strongest that all runs have."""
     runs: list[ComparedRun]
     equal: dict[str, Any]
     """Settings that all runs share, by dotted name."""
     differences: list[Difference]
     against_baseline: list[Difference]
-    """Each run against the task's reference model on its own samples."""
+    """Each run against the reference model on its own samples."""
     setups: list[Setup]
     setup_differences: list[SetupDifference]
     ranking_p: float | None

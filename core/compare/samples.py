@@ -13,35 +13,33 @@ from core.evaluation.differences import paired_interval
 from core.evaluation.labels import confident_classes
 from core.images.layout import GeneLayout
 from core.runs.fitted import load_fitted
-from core.runs.outcome import NETWORK, Outcome
-
-JUDGES = (NETWORK, "logistic_regression")
-"""Whose held-out probabilities a label is held against."""
+from core.runs.outcome import NETWORK, Outcome, shared_reference
 
 
 def find_doubtful_labels(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """Samples whose held-out probabilities confidently speak for another class: a list to check.
 
-    Each judge's probabilities are averaged over the runs that tested the sample; the rule is that
-    of `confident_classes`. Runs with permuted labels don't count, nor do those whose network is
-    clearly worse than logistic regression, unless all are. Runs whose classes differ are judged
-    apart.
+    The judges are the networks and the runs' reference model. Each one's probabilities are averaged
+    over the runs that tested the sample; the rule is that of `confident_classes`. Runs with
+    permuted labels don't count, nor do those whose network is clearly worse than the reference
+    model, unless all are. Runs whose classes differ are judged apart.
 
     Returns:
-        Columns sample, patient, label, network and logistic_regression (the class that each would
-        rather have; empty where it agrees), judges (how many disagree), p_label and p_other (mean
-        probability over the judges of the label, and of the class that they would rather have),
-        tested (by how many runs). Those that both judges doubt come first.
+        Columns sample, patient, label, network and the reference model's name, such as tuned_linear
+        (the class that each would rather have; empty where it agrees), judges (how many disagree),
+        p_label and p_other (mean probability over the judges of the label, and of the class that
+        they would rather have), tested (by how many runs). Those that both judges doubt come first.
     """
-    columns = ["sample", "patient", "label", NETWORK, "logistic_regression", "judges", "p_label",
-               "p_other", "tested"]  # fmt: skip
+    reference = shared_reference(outcomes)
+    judges = (NETWORK, reference)
+    columns = ["sample", "patient", "label", *judges, "judges", "p_label", "p_other", "tested"]
     alike: dict[tuple[str, ...], list[Outcome]] = {}
     for outcome in outcomes:
         if not outcome.spec.permute_labels:
             alike.setdefault(tuple(outcome.result.classes), []).append(outcome)
     rows = []
     for names, members in alike.items():
-        group = [outcome for outcome in members if not _is_clearly_worse(outcome)] or members
+        group = [o for o in members if not _is_clearly_worse(o, reference)] or members
         samples = np.concatenate([outcome.samples for outcome in group])
         ids, first, number, tested = np.unique(
             samples, return_index=True, return_inverse=True, return_counts=True
@@ -49,22 +47,22 @@ def find_doubtful_labels(outcomes: Sequence[Outcome]) -> pd.DataFrame:
         y = np.concatenate([outcome.y for outcome in group])[first]
         patients = np.concatenate([outcome.patients for outcome in group])[first]
         means = {}
-        for judge in JUDGES:
+        for judge in judges:
             proba = np.concatenate([outcome.proba[judge] for outcome in group])
             sums = np.zeros((len(ids), len(names)))
             np.add.at(sums, number, proba)
             means[judge] = sums / tested[:, None]
         others = {judge: confident_classes(y, proba) for judge, proba in means.items()}
         for k in np.flatnonzero(np.any([other != y for other in others.values()], axis=0)):
-            doubting = [judge for judge in JUDGES if others[judge][k] != y[k]]
+            doubting = [judge for judge in judges if others[judge][k] != y[k]]
             rows.append(
                 (
                     ids[k],
                     patients[k],
                     names[y[k]],
-                    *(names[others[j][k]] if j in doubting else "" for j in JUDGES),
+                    *(names[others[j][k]] if j in doubting else "" for j in judges),
                     len(doubting),
-                    np.mean([means[judge][k, y[k]] for judge in JUDGES]),
+                    np.mean([means[judge][k, y[k]] for judge in judges]),
                     np.mean([means[judge][k, others[judge][k]] for judge in doubting]),
                     tested[k],
                 )
@@ -76,9 +74,9 @@ def find_doubtful_labels(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     )
 
 
-def _is_clearly_worse(outcome: Outcome) -> bool:
-    """Whether the interval of the network's accuracy minus logistic regression's is below 0."""
-    rights = outcome.right(), outcome.right("logistic_regression")
+def _is_clearly_worse(outcome: Outcome, reference: str) -> bool:
+    """Whether the interval of the network's accuracy minus the reference model's is below 0."""
+    rights = outcome.right(), outcome.right(reference)
     return paired_interval(*rights, outcome.patients)[1] < 0
 
 
@@ -87,10 +85,10 @@ def list_answers(sample: str, outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
     Returns:
         Columns run, fold, name (of its setup, and its seed), label, named (the most probable
-        class), right, p_label, p_named, logistic_regression (the class that it named), then
-        p_<class> of the network's. A row for each test of the sample.
+        class), right, p_label, p_named, the reference model's name, such as tuned_linear (the class
+        that it named), then p_<class> of the network's. A row for each test of the sample.
     """
-    rows, settings = [], name_settings(outcomes)
+    rows, settings, reference = [], name_settings(outcomes), shared_reference(outcomes)
     for outcome in outcomes:
         names = outcome.result.classes
         for k in np.flatnonzero(outcome.samples == sample):
@@ -106,7 +104,7 @@ def list_answers(sample: str, outcomes: Sequence[Outcome]) -> pd.DataFrame:
                     "right": named == outcome.y[k],
                     "p_label": proba[outcome.y[k]],
                     "p_named": proba[named],
-                    "logistic_regression": names[outcome.proba["logistic_regression"][k].argmax()],
+                    reference: names[outcome.proba[reference][k].argmax()],
                     **{f"p_{name}": value for name, value in zip(names, proba, strict=True)},
                 }
             )

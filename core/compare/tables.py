@@ -69,7 +69,7 @@ def list_runs(comparison: Comparison) -> pd.DataFrame:
     others = [metric for metric in TASKS[comparison.task].metrics if metric.name != chosen.name]
     against = {pair.a: pair.points for pair in comparison.against_baseline}
     task = TASKS[comparison.task]
-    gap = f"{chosen.unit.strip() or 'difference'} to {task.baselines[task.reference].title.lower()}"
+    gap = f"{chosen.unit.strip() or 'difference'} to {task.baselines[comparison.reference].phrase}"
     controls = any(run.control for run in comparison.runs)
     rows = []
     for run in comparison.runs:
@@ -135,10 +135,10 @@ def list_costs(comparison: Comparison) -> pd.DataFrame:
 
 
 def plain_score(comparison: Comparison) -> float | None:
-    """Mean score of the task's reference model, on the most splits; None where there is none."""
+    """Mean score of the reference model, on the most splits; None where there is none."""
     plain = [
         setup
         for setup in comparison.setups
-        if setup.kind == "baseline" and setup.model == TASKS[comparison.task].reference
+        if setup.kind == "baseline" and setup.model == comparison.reference
     ]
     return max(plain, key=lambda setup: setup.splits).mean if plain else None

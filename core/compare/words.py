@@ -10,7 +10,7 @@ from core.compare.settings import name_setup
 from core.compare.setups import Entry, differ_over_splits, shared_splits
 from core.evaluation.differences import LEVEL, holm, say_verdict
 from core.evaluation.metrics import METRICS, Metric
-from core.runs.outcome import Outcome
+from core.runs.outcome import Outcome, shared_reference
 
 
 def say_headline(
@@ -26,14 +26,15 @@ def say_headline(
     """
     better = max if METRICS[metric].best > METRICS[metric].worst else min
     task, scale = outcomes[0].task, METRICS[metric].points
-    plain = task.baselines[task.reference].title
+    reference = shared_reference(outcomes)
+    plain = task.baselines[reference].phrase
     networks = [entry for entry in entries if entry.setup.kind == "network"]
     only_controls = not networks
     if only_controls:
         networks = [entry for entry in entries if entry.setup.runs]
     curves = {o.run for o in outcomes if o.spec.split.kind == "learning_curve"}
     networks = [entry for entry in networks if entry.setup.runs[0] not in curves] or networks
-    plain_entries = [entry for entry in entries if entry.setup.model == task.reference]
+    plain_entries = [entry for entry in entries if entry.setup.model == reference]
     over_splits = {}
     for entry in networks:
         pairs = [differ_over_splits(entry, other) for other in plain_entries]
@@ -86,7 +87,6 @@ def _say_gap(
     verdict: str | None, metric: Metric,
 ) -> str:  # fmt: skip
     """'1.8 points below X (95 % CI 0.6 to 3.1, n = 180), which is more than luck (…)'."""
-    other = other[0].lower() + other[1:]
     side = "above" if points > 0 else "below"
     digits = ".1f" if metric.unit else ".3g"
     gap = f"{abs(points):{digits}}{metric.unit} {side} {other}"

@@ -7,12 +7,15 @@ from core.training.tasks import Task
 
 
 def linear_weights(task: Task, x: np.ndarray, y: np.ndarray, outputs: int, seed: int) -> np.ndarray:
-    """Fit the linear model that stands beside a run, and look at its weights.
+    """Fit the task's linear model of fixed form, and look at its weights.
 
-    It standardises the genes first, so that their weights can be compared.
+    It standardises the genes first, so that their weights can be compared. The tuned linear model
+    would not do: it may be ridge regression in one fold and logistic regression in another, whose
+    weights are on other scales, and with another penalty it ranks the genes of one run otherwise
+    than those of the next.
 
     Args:
-        task: the run's, whose reference model is fitted.
+        task: the run's.
         x: (samples, genes) prepared expression.
         y: (samples,) class numbers from 0 to `outputs` - 1, or values.
         outputs: how many classes there are, or 1.
@@ -22,9 +25,7 @@ def linear_weights(task: Task, x: np.ndarray, y: np.ndarray, outputs: int, seed:
         (outputs, genes) absolute weights; of two classes both have the same, and one that no
         sample has gets NaN.
     """
-    model = task.baselines[task.reference].build(
-        seed, int(np.unique(y, return_counts=True)[1].min())
-    )
+    model = task.baselines[task.linear].build(seed, int(np.unique(y, return_counts=True)[1].min()))
     with threadpool_limits(1):
         model.fit(x, y)
     weights = np.full((outputs, x.shape[1]), np.nan)

@@ -31,10 +31,17 @@ class Baseline:
     """Makes the untrained model from a seed and the number of samples in the smallest class."""
     in_every_run: bool = False
     """Whether each run computes it; the others are computed when a comparison asks for them."""
+    article: str = ""
+    """What its title needs within a sentence, such as 'the'."""
     keeps_patients_together: bool = False
     """Whether it is told the samples' patients, as it divides them into inner folds."""
     version: int = 1
     """Raised when it predicts otherwise."""
+
+    @property
+    def phrase(self) -> str:
+        """How it is called within a sentence: 'the tuned linear model'."""
+        return f"{self.article} {self.title[0].lower()}{self.title[1:]}".strip()
 
 
 def _build_logistic_regression(seed: int, smallest: int) -> ClassifierMixin:
@@ -95,16 +102,19 @@ BASELINES: Registry[Baseline] = Registry(
         Baseline(
             name="logistic_regression",
             title="Logistic regression",
-            help="A linear model on the same genes. A network that does no better isn't needed.",
+            help="A linear model on the same genes with one penalty for all data (C = 0.1).",
             build=_build_logistic_regression,
             in_every_run=True,
         ),
         Baseline(
             name="tuned_linear",
             title="Tuned linear model",
-            help="Logistic or ridge regression, whichever is better on inner folds of the training "
-            "samples, with the penalty that is best there.",
+            help="Logistic or ridge regression on the same genes, whichever is better on inner "
+            "folds of the training samples, with the penalty that is best there. A network that "
+            "does no better isn't needed.",
             build=_build_tuned_linear,
+            in_every_run=True,
+            article="the",
             keeps_patients_together=True,
         ),
         Baseline(

@@ -70,7 +70,9 @@ def rank_dots(table: pd.DataFrame, critical_difference: float) -> go.Figure:
     return finish(figure, 36)
 
 
-def cost_dots(table: pd.DataFrame, title: str, *, percent: bool, plain: float | None) -> go.Figure:
+def cost_dots(
+    table: pd.DataFrame, title: str, *, percent: bool, plain: float | None, phrase: str
+) -> go.Figure:
     """Scores with their intervals against what they cost: seconds, memory and parameters.
 
     Args:
@@ -78,7 +80,8 @@ def cost_dots(table: pd.DataFrame, title: str, *, percent: bool, plain: float | 
             gigabytes may be NaN.
         title: the score's name.
         percent: whether it is a share.
-        plain: the score of logistic regression, drawn as a line; None leaves it out.
+        plain: the score of the plain model, drawn as a line; None leaves it out.
+        phrase: what that model is called.
     """
     columns = {
         "seconds": "seconds per run",
@@ -120,7 +123,7 @@ def cost_dots(table: pd.DataFrame, title: str, *, percent: bool, plain: float | 
         figure.add_shape(
             type="line", xref="paper", x0=0, x1=1, y0=plain, y1=plain,
             line={"color": GREY, "dash": "dot"},
-            label={"text": "logistic regression", "textposition": "end"},
+            label={"text": phrase, "textposition": "end"},
         )  # fmt: skip
     return finish(figure, 20)
 

@@ -238,7 +238,7 @@ def _run_fold(
         {
             "sample": study.samples[fold.test],
             "fold": number,
-            **task.tabulate(study.y[fold.test], answers, plain[task.reference], study.classes),
+            **task.tabulate(study.y[fold.test], answers, plain, study.classes),
         }
     )
     write_atomic(place / "predictions.csv", lambda path: write_csv(table, path))
@@ -326,7 +326,9 @@ def _gather(
     folds = [read_json(place / "fold.json") for place in places]
     task = TASKS[spec.task]
     texts = dict.fromkeys(task.texts, str)
-    predictions = pd.concat([read_csv(place / "predictions.csv", dtype=texts) for place in places])
+    tables = [read_csv(place / "predictions.csv", dtype=texts) for place in places]
+    # Folds that an earlier version finished have fewer baseline models.
+    predictions = pd.concat(tables, join="inner")
     write_atomic(folder / "predictions.csv", lambda path: write_csv(predictions, path))
     scored = list(range(len(folds)))
     if spec.split.kind == "learning_curve":
@@ -336,12 +338,12 @@ def _gather(
     table = predictions[predictions["fold"].isin(scored)]
     answers = task.answers(table, study.classes)
     plain = {
-        baseline.name: np.concatenate([folds[number]["plain"][baseline.name] for number in scored])
-        for baseline in task.baselines
-        if baseline.in_every_run
+        name: np.concatenate([folds[number]["plain"][name] for number in scored])
+        for name in task.baselines.names
+        if all(name in fold["plain"] for fold in folds)
     }
     patients = study.samples if study.patients is None else study.patients
-    intervals, gap = task.bound(y, answers, plain[task.reference], patients[tested])
+    intervals, gap = task.bound(y, answers, plain[task.reference(plain)], patients[tested])
     scales = {number: task.read_scale(folds[number]) for number in scored}
     first = folds[scored[0]]
     peaks = [fold["peak_bytes"] for fold in folds if "peak_bytes" in fold]  # folds of 0.1.0 lack it

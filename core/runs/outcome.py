@@ -1,7 +1,7 @@
 """A finished run's held-out predictions beside those of baseline models on the same samples."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -159,7 +159,7 @@ def load_outcome(run: str) -> Outcome:
         kept = _read_array(_baseline_path(run, baseline.name), len(table))
         if kept is not None:
             proba[baseline.name] = kept
-        elif all(baseline.name in fold.baselines for fold in fitted):
+        elif baseline.name in result.baselines:
             proba[baseline.name] = np.concatenate(
                 [fold.baselines[baseline.name] for fold in fitted]
             )
@@ -195,14 +195,26 @@ def keep_measures(run: str) -> None:
             write_array(path, table)
 
 
+def shared_reference(outcomes: Sequence[Outcome]) -> str:
+    """The baseline model that networks are set against where these runs stand side by side.
+
+    The strongest that all of them have, by themselves or because it was asked for.
+    """
+    return outcomes[0].task.reference(*(outcome.proba for outcome in outcomes))
+
+
+def extra_baselines(run: str) -> list[str]:
+    """Names of the baseline models that a finished run didn't fit by itself."""
+    result = load_result(run)
+    return [name for name in TASKS[result.task].baselines.names if name not in result.baselines]
+
+
 def missing_baselines(runs: list[str]) -> list[tuple[str, str]]:
-    """(run, baseline) pairs that no run computes by itself and nobody has asked for yet."""
+    """(run, baseline) pairs that the run didn't fit by itself and nobody has asked for yet."""
     missing = []
     for run in runs:
-        baselines = TASKS[load_result(run).task].baselines
-        wanted = [baseline.name for baseline in baselines if not baseline.in_every_run]
         kept = {path.stem for path in (run_folder(run) / "baselines").glob("*.npy")}
-        missing += [(run, name) for name in wanted if name not in kept]
+        missing += [(run, name) for name in extra_baselines(run) if name not in kept]
     return missing
 
 

@@ -114,11 +114,11 @@ def say_consequences(
     parameters = record.parameters if cost is None else cost.parameters
     if spec.network.freeze == "nothing" and parameters > MANY_PARAMETERS * len(fold.train):
         task = TASKS[spec.task]
-        reference = task.baselines[task.reference]
+        reference = task.baselines[task.references[0]]
         start = " from random weights" if spec.network.weights == "scratch" else ""
         said.append(
             f"{parameters / 1e6:.0f} million parameters learn from {len(fold.train)} training "
-            f"samples{start}: compare with {reference.title.lower()}, which every run fits "
+            f"samples{start}: compare with {reference.phrase}, which every run fits "
             "beside it, before believing the network."
         )
     if cost is not None and cost.peak_bytes > 0.8 * cost.free_bytes:

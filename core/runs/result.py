@@ -47,7 +47,9 @@ class RunResult(BaseModel):
     """Folds that `metrics`, `baselines` and `confusion` are of: of a learning curve the last one,
     which has all training samples; else all."""
     baselines: dict[str, dict[str, float]]
-    """The same scores of baseline models on the same genes and the same samples."""
+    """The same scores of baseline models on the same genes and the same samples. Which of them a
+    network is set against says the task: the tuned linear model; of results from before every run
+    had it, logistic regression."""
     calibration: dict[str, float] = {}
     """temperature, mean over folds; error_before and error_after dividing by it. Empty for a
     regression, which has no probabilities."""
@@ -124,9 +126,11 @@ def load_spec(run: str) -> RunSpec:
 
 
 def load_predictions(run: str) -> pd.DataFrame:
-    """Held-out predictions: sample, fold, true, predicted, logistic_regression, p_<class>...
+    """Held-out predictions: sample, fold, true, predicted, tuned_linear, logistic_regression,
+    p_<class>...
 
-    Of a regression: sample, fold, true, predicted, ridge_regression, in the target's unit.
+    Those of earlier versions lack tuned_linear. Of a regression: sample, fold, true, predicted,
+    ridge_regression, in the target's unit.
 
     Raises InputError when there are none yet, or they are not those that the result was made of.
     """
@@ -196,6 +200,6 @@ def load_scored(run: str) -> pd.DataFrame:
 
 
 def headline(run: str) -> str:
-    """One honest sentence: the network's score beside that of a linear model, and chance."""
+    """One honest sentence: the network's score beside that of the plain model, and chance."""
     result = load_result(run)
     return TASKS[result.task].headline(result, load_scored(run))

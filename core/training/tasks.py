@@ -7,7 +7,7 @@ without torch, which only `objective` loads.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -87,8 +87,11 @@ class Task(ABC):
     first_metric: str
     """The score that headlines and comparisons start from."""
     baselines: Registry[Baseline]
-    reference: str
-    """The baseline model that stands beside a network everywhere."""
+    references: tuple[str, ...]
+    """Baseline models that may stand beside a network everywhere, the strongest first."""
+    linear: str
+    """The baseline model whose weights rank genes beside a network's. Its form is fixed, so that
+    weights of several folds, and ranks of several runs, mean the same."""
     floor: str
     """The baseline model that has learned nothing but what is usual."""
     has_classes: bool
@@ -129,6 +132,14 @@ class Task(ABC):
     def strata(self, targets: Targets) -> np.ndarray:
         """(samples,) names of the strata by which samples are divided."""
 
+    def reference(self, *held: Collection[str]) -> str:
+        """The baseline model to set networks against: the first one that all of these hold.
+
+        Results of earlier versions don't hold the strongest.
+        """
+        common = [name for name in self.references if all(name in names for names in held)]
+        return common[0] if common else self.references[-1]
+
     def fit_scale(self, y: np.ndarray) -> Scale:
         """What is fitted on the training samples before the network learns."""
         return {}
@@ -162,9 +173,12 @@ class Task(ABC):
 
     @abstractmethod
     def tabulate(
-        self, y: np.ndarray, answers: np.ndarray, reference: np.ndarray, outputs: Sequence[str]
-    ) -> dict[str, np.ndarray]:
-        """Columns of the predictions: true, predicted, the reference model's, and what is more."""
+        self, y: np.ndarray, answers: np.ndarray, plain: Mapping[str, np.ndarray],
+        outputs: Sequence[str],
+    ) -> dict[str, np.ndarray]:  # fmt: skip
+        """Columns of the predictions: true, predicted, the references' of the baseline models'
+        answers `plain`, and what is more.
+        """
 
     @abstractmethod
     def truth(self, table: pd.DataFrame, outputs: Sequence[str]) -> np.ndarray:
@@ -216,7 +230,9 @@ class Task(ABC):
 class Classification(Task):
     """Which of several classes?"""
 
-    texts: ClassVar[tuple[str, ...]] = ("sample", "true", "predicted", "logistic_regression")
+    texts: ClassVar[tuple[str, ...]] = (
+        "sample", "true", "predicted", "tuned_linear", "logistic_regression",
+    )  # fmt: skip
 
     def read_scale(self, fold: Mapping[str, Any]) -> Scale:
         """The temperature; folds of 0.1.0 had none."""
@@ -264,14 +280,15 @@ class Classification(Task):
         return fit_predict_proba(name, x, y, x_test, outputs, seed, patients)
 
     def tabulate(
-        self, y: np.ndarray, answers: np.ndarray, reference: np.ndarray, outputs: Sequence[str]
-    ) -> dict[str, np.ndarray]:
+        self, y: np.ndarray, answers: np.ndarray, plain: Mapping[str, np.ndarray],
+        outputs: Sequence[str],
+    ) -> dict[str, np.ndarray]:  # fmt: skip
         """Names of classes, and the network's probability of each."""
         names = np.array(outputs)
         return {
             "true": names[y],
             "predicted": names[answers.argmax(axis=1)],
-            self.reference: names[reference.argmax(axis=1)],
+            **{name: names[plain[name].argmax(axis=1)] for name in self.references},
             **{f"p_{name}": answers[:, k] for k, name in enumerate(outputs)},
         }
 
@@ -308,18 +325,19 @@ class Classification(Task):
         }
 
     def headline(self, result: Scored, table: pd.DataFrame) -> str:
-        """The network's accuracy beside logistic regression's and chance."""
+        """The network's accuracy beside the reference model's and chance."""
         low, high = result.accuracy_interval
-        network = result.metrics["accuracy"]
-        plain = result.baselines[self.reference]["accuracy"]
+        reference = self.reference(result.baselines)
+        phrase = self.baselines[reference].phrase
+        network, plain = result.metrics["accuracy"], result.baselines[reference]["accuracy"]
         p, test = self._test_difference(result, table)
         points = 100 * (network - plain)
         if np.isclose(points, 0):
-            verdict = "the same as logistic regression on the same genes"
+            verdict = f"the same as {phrase} on the same genes"
         else:
             verdict = (
-                f"{abs(points):.1f} points {'above' if points > 0 else 'below'} logistic "
-                f"regression on the same genes ({plain:.1%}), which with these samples "
+                f"{abs(points):.1f} points {'above' if points > 0 else 'below'} {phrase} "
+                f"on the same genes ({plain:.1%}), which with these samples "
                 + say_verdict(p < LEVEL, f"{test} p = {p:.2g}")
             )
         return (
@@ -329,36 +347,38 @@ class Classification(Task):
         )
 
     def _test_difference(self, result: Scored, table: pd.DataFrame) -> tuple[float, str]:
-        """p of the network's accuracy differing from logistic regression's, and the test's name.
+        """p of the network's accuracy differing from the reference's, and the test's name.
 
         Where samples were held out several times the folds are what is compared, by the corrected
         t test (Nadeau and Bengio 2003).
         """
+        reference = self.reference(result.baselines)
         right = pd.DataFrame(
-            {name: table[name] == table["true"] for name in ("predicted", self.reference)}
+            {name: table[name] == table["true"] for name in ("predicted", reference)}
         )
         if table["sample"].is_unique:
             return mcnemar(*right.to_numpy().T), "exact McNemar"
         means = right.groupby(table["fold"]).mean()
         tested = len(table) / len(means)
         difference = corrected_t(
-            (means["predicted"] - means[self.reference]).to_numpy(),
+            (means["predicted"] - means[reference]).to_numpy(),
             tested / (result.n_train + result.n_validation),
         )
         return difference.p, "corrected t test"
 
     def explain_gap(self, result: Scored, table: pd.DataFrame) -> list[str] | None:
         """The samples that only one of the two gets right."""
-        network, plain = (table[name] == table["true"] for name in ("predicted", self.reference))
+        reference = self.reference(result.baselines)
+        network, plain = (table[name] == table["true"] for name in ("predicted", reference))
         if network.sum() >= plain.sum():
             return None
         lost = table[plain & ~network]
         pairs = lost.groupby("true")["predicted"].value_counts()
         true, named = pairs.idxmax()
         return [
-            f"Only logistic regression is right in {len(lost)} samples, only the network in "
-            f"{(network & ~plain).sum()}. What it loses most is {true} taken for {named} "
-            f"({pairs.max()})."
+            f"Only {self.baselines[reference].phrase} is right in {len(lost)} samples, only the "
+            f"network in {(network & ~plain).sum()}. What it loses most is {true} taken for "
+            f"{named} ({pairs.max()})."
         ]
 
     def beat_chance(self, result: Scored, table: pd.DataFrame) -> tuple[float, str]:
@@ -470,10 +490,12 @@ class Regression(Task):
         return fit_predict_values(name, x, y, x_test, seed)
 
     def tabulate(
-        self, y: np.ndarray, answers: np.ndarray, reference: np.ndarray, outputs: Sequence[str]
-    ) -> dict[str, np.ndarray]:
+        self, y: np.ndarray, answers: np.ndarray, plain: Mapping[str, np.ndarray],
+        outputs: Sequence[str],
+    ) -> dict[str, np.ndarray]:  # fmt: skip
         """Values in the target's unit."""
-        return {"true": y, "predicted": answers[:, 0], self.reference: reference[:, 0]}
+        references = {name: plain[name][:, 0] for name in self.references}
+        return {"true": y, "predicted": answers[:, 0], **references}
 
     def truth(self, table: pd.DataFrame, outputs: Sequence[str]) -> np.ndarray:
         """Values."""
@@ -481,7 +503,7 @@ class Regression(Task):
 
     def matches(self, table: pd.DataFrame, confusion: list[list[int]]) -> bool:
         """Whether all are numbers."""
-        values = table[["true", "predicted", self.reference]].to_numpy(float)
+        values = table[["true", "predicted", self.reference(table)]].to_numpy(float)
         return len(table) > 0 and bool(np.isfinite(values).all())
 
     def answers(self, table: pd.DataFrame, outputs: Sequence[str]) -> np.ndarray:
@@ -502,15 +524,17 @@ class Regression(Task):
         }, gap.interval()
 
     def headline(self, result: Scored, table: pd.DataFrame) -> str:
-        """R² beside ridge regression's, and the mean absolute error."""
-        network, plain = result.metrics["r2"], result.baselines[self.reference]["r2"]
+        """R² beside the reference model's, and the mean absolute error."""
+        reference = self.reference(result.baselines)
+        phrase = self.baselines[reference].phrase
+        network, plain = result.metrics["r2"], result.baselines[reference]["r2"]
         gap = network - plain
         if np.isclose(gap, 0):
-            verdict = "the same as ridge regression on the same genes"
+            verdict = f"the same as {phrase} on the same genes"
         else:
             verdict = (
-                f"{abs(gap):.2f} {'above' if gap > 0 else 'below'} ridge regression on the same "
-                f"genes ({plain:z.2f})"
+                f"{abs(gap):.2f} {'above' if gap > 0 else 'below'} {phrase} on the same genes "
+                f"({plain:z.2f})"
             )
             if result.gap is not None:
                 low, high = result.gap
@@ -525,12 +549,13 @@ class Regression(Task):
 
     def explain_gap(self, result: Scored, table: pd.DataFrame) -> list[str] | None:
         """In how many samples which of the two is nearer to the truth."""
-        network, plain = (abs(table[n] - table["true"]) for n in ("predicted", self.reference))
-        if result.metrics["r2"] >= result.baselines[self.reference]["r2"]:
+        reference = self.reference(result.baselines)
+        network, plain = (abs(table[n] - table["true"]) for n in ("predicted", reference))
+        if result.metrics["r2"] >= result.baselines[reference]["r2"]:
             return None
         return [
-            f"Ridge regression is nearer to the truth in {(plain < network).sum()} samples, the "
-            f"network in {(network < plain).sum()}."
+            f"{self.baselines[reference].title} is nearer to the truth in "
+            f"{(plain < network).sum()} samples, the network in {(network < plain).sum()}."
         ]
 
     def beat_chance(self, result: Scored, table: pd.DataFrame) -> tuple[float, str]:
@@ -557,7 +582,8 @@ TASKS: Registry[Task] = Registry(
             metrics=CLASS_METRICS,
             first_metric="accuracy",
             baselines=BASELINES,
-            reference="logistic_regression",
+            references=("tuned_linear", "logistic_regression"),
+            linear="logistic_regression",
             floor="majority",
             has_classes=True,
             gene_test="Welch t test",
@@ -572,7 +598,8 @@ TASKS: Registry[Task] = Registry(
             metrics=VALUE_METRICS,
             first_metric="r2",
             baselines=VALUE_BASELINES,
-            reference="ridge_regression",
+            references=("ridge_regression",),
+            linear="ridge_regression",
             floor="mean",
             has_classes=False,
             gene_test="test of Pearson's correlation",
