@@ -219,7 +219,7 @@ class Run:
     >>> sorted(run.metrics)[:2]
     ['accuracy', 'average_precision']
     >>> list(run.predictions)[:5]
-    ['sample', 'fold', 'true', 'predicted', 'logistic_regression']
+    ['sample', 'fold', 'true', 'predicted', 'tuned_linear']
     >>> len(run.folds[0].layout.genes)
     100
     """
@@ -244,7 +244,7 @@ class Run:
 
     @property
     def headline(self) -> str:
-        """The result in one honest sentence, beside logistic regression on the same genes."""
+        """The result in one honest sentence, beside the tuned linear model on the same genes."""
         return headline(self.id)
 
     @property

@@ -9,8 +9,9 @@ GLOSSARY: dict[str, str] = {
     "genes set to the mean, so that the network learns what lasts. Test samples are never changed.",
     "balanced accuracy": "The mean over the classes of the share that is right, so that a small "
     "class counts as much as a large one.",
-    "baseline model": "A well-known model, such as logistic regression, fitted to the same genes "
-    "and tested on the same samples. A network that isn't better than it adds nothing to accuracy.",
+    "baseline model": "A well-known model, such as the tuned linear model, fitted to the same "
+    "genes and tested on the same samples. A network that isn't better than it adds nothing to "
+    "accuracy.",
     "baseline of an attribution": "What a sample is compared with, where scores are 0: by default "
     "the mean training sample.",
     "batch": "Samples that were handled together: one site, plate or sequencing run. Where batches "
@@ -89,6 +90,9 @@ GLOSSARY: dict[str, str] = {
     "training samples": "Samples from which the network learns.",
     "trust card": "What speaks for and against a gene list: each measure with its limit and a "
     "light; the card is as good as its worst light.",
+    "tuned linear model": "A weighted sum of the genes for each class: logistic or ridge "
+    "regression, whichever is better on parts of the training samples, with the penalty that is "
+    "best there. What every network of classes is set against.",
     "validation samples": "Samples that tell when to stop and set the calibration. They teach no "
     "weights, and are no test samples.",
     "what-if": "A run with one thing changed, such as without some genes, and its effect on the "

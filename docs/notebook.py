@@ -43,7 +43,7 @@ print(run.headline)
 
 # %% [markdown]
 # The scores stand beside baseline models on the same genes and held-out samples. A network that
-# isn't better than logistic regression adds nothing to accuracy.
+# isn't better than the tuned linear model adds nothing to accuracy.
 
 # %%
 print(f"network              {run.metrics['balanced_accuracy']:.3f}")

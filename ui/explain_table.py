@@ -87,8 +87,9 @@ def show_table(table: pd.DataFrame, search: str, key: str) -> list[str]:
         "welch": number("Welch", format="%d", help="Rank by the p value of a Welch t test."),
         "logistic": number(
             "Logistic", format="%d",
-            help="Rank by the size of the gene's weight in the logistic regression, fitted "
-            "on the same training samples; with several folds by its mean.",
+            help="Rank by the size of the gene's weight in logistic regression with a fixed "
+            "penalty (of a number: ridge regression), fitted on the same training samples; with "
+            "several folds by its mean.",
         ),
         "pixel": st.column_config.TextColumn("Pixel", help="Row, column on the gene-image."),
         "ensembl": st.column_config.TextColumn("Ensembl"),

@@ -14,6 +14,7 @@ from core.compare.gap import explain_gap
 from core.devices import devices
 from core.errors import DamageError, GeneCanvasError, InputError
 from core.escape import escape_markdown
+from core.glossary import define
 from core.home import home
 from core.jobs.launch import ensure_workers
 from core.jobs.record import JobState
@@ -24,6 +25,7 @@ from core.runs.result import headline, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore, bytes_of, read_log
 from core.runs.study import take_targets
+from core.training.tasks import TASKS
 from ui.beside import show_side_by_side
 from ui.parts import (
     decimals,
@@ -383,6 +385,9 @@ def show_result(record: RunRecord) -> None:
         table = scores_table(result)
         st.dataframe(table, width="stretch", column_config=decimals(table))
         download_table(table.reset_index(), "scores", "CSV", key="scores")
+        task = TASKS[result.task]
+        plain = task.baselines[task.reference(result.baselines)]
+        st.caption(f"{plain.title}: {plain.help}", help=define("baseline model"))
         for note in result.notes:
             st.caption(escape_markdown(note))
         st.caption(
