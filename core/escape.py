@@ -15,6 +15,7 @@ from pandas.api.types import is_string_dtype
 
 _MARKS = re.compile(r"([\\`*_{}\[\]<>()#+|~$:!&-])")
 """What Markdown, LaTeX, HTML and Streamlit's directives begin with."""
+_PERCENT = re.compile(r"(?<=\d) (?=%)")
 _NUMBERED = re.compile(r"^(\d+)\.")
 _SYMBOL = re.compile(r"(?<!\S)(\\[<>~-])(?=(?:=|\\-\\>|\\[->])(?!\S))")
 _EMOJI = re.compile(r"\\:(?=(?:[\w/]|\\[_+-])+\\:)")
@@ -31,9 +32,10 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 def escape_markdown(text: str) -> str:
     """Text that Streamlit's Markdown shows as it is, on one line.
 
-    Addresses in it become links that show themselves; nothing is fetched until one is clicked.
+    Addresses in it become links that show themselves; nothing is fetched until one is clicked. A
+    number stays on the line of its per cent sign.
     """
-    escaped = _MARKS.sub(r"\\\1", " ".join(text.split()))
+    escaped = _MARKS.sub(r"\\\1", _PERCENT.sub("\xa0", " ".join(text.split())))
     escaped = _NUMBERED.sub(r"\1\\.", escaped)
     return _EMOJI.sub(rf"\\:{_NOTHING}", _SYMBOL.sub(rf"\1{_NOTHING}", escaped))
 

@@ -30,7 +30,7 @@ def words(app: AppTest) -> str:
     """Everything that stands on the page as text, as its readers see it: without escapes."""
     kinds = (app.title, app.markdown, app.caption, app.error, app.warning, app.info)
     text = "\n".join(element.value for elements in kinds for element in elements)
-    return re.sub(r"\\(_|[^\w\s])", r"\1", text)
+    return re.sub(r"\\(_|[^\w\s])", r"\1", text).replace("\xa0", " ")
 
 
 def charts(app: AppTest) -> int:

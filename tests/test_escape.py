@@ -64,6 +64,7 @@ def test_what_was_saved_is_read_back(names: list[str]) -> None:
         ("stage -> grade", r"stage \-:red[]\> grade"),
         (":heart:", r"\::red[]heart\:"),
         (":material/home:", r"\::red[]material/home\:"),
+        ("significant at 5 %", "significant at 5\xa0%"),
     ],
 )
 def test_markdown(name: str, shown: str) -> None:

@@ -57,3 +57,16 @@ def test_a_number_is_asked_for_on_the_page_train(dataset: str) -> None:
     assert app.selectbox(key=f"target {dataset[:12]}").options == ["dose", "rare", "endless"]
     [asked] = [code.value for code in app.code if code.value.startswith("cohort:")]
     assert RunSpec.from_yaml(asked).cohort.label == "dose"
+
+
+def test_what_says_nothing_of_a_number_is_not_asked_for(dataset: str) -> None:
+    app = open_page("train", dataset=dataset)
+    app.get("button_group")[0].set_value("custom").run()
+    asked = {"training loss", "training label_smoothing", "training batch_size"}
+    assert asked <= {widget.key for widget in [*app.selectbox, *app.number_input]}
+    app.selectbox(key="task").set_value("regression").run()
+    app.selectbox(key=f"target {dataset[:12]}").set_value("dose").run()
+    assert not app.exception
+    assert not app.error
+    keys = {widget.key for widget in [*app.selectbox, *app.number_input]}
+    assert asked & keys == {"training batch_size"}

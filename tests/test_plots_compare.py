@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.evaluation.metrics import METRICS
 from core.plots.compare import (
     answer_grid,
     confusion_grid,
@@ -62,9 +63,12 @@ def test_effects_name_setting_and_level() -> None:
         {"setting": ["layout.name"] * 2, "level": ["order", "random"], "effect": [1.0, -1.0],
          "low": [0.5, np.nan], "high": [1.5, np.nan]}
     )  # fmt: skip
-    figure = effect_dots(table)
+    figure = effect_dots(table, METRICS["accuracy"])
     assert list(figure.data[0].y) == ["layout.name = order", "layout.name = random"]
     assert figure.data[0].error_x.array[0] == pytest.approx(0.5)
+    assert figure.layout.xaxis.title.text.startswith("points from the mean")
+    error = effect_dots(table, METRICS["mae"])  # in the unit of what is predicted
+    assert "points" not in error.layout.xaxis.title.text + error.data[0].hovertemplate
 
 
 def test_reliability_of_two_models_beside_the_diagonal() -> None:

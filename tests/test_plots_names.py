@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
+from core.evaluation.metrics import METRICS
 from core.images.layout import GeneLayout
 from core.plots import compare, data, explain, figures, images, runs, whatif
 
@@ -59,7 +60,7 @@ FIGURES: dict[str, Callable[[], go.Figure]] = {
     "grid": lambda: compare.score_grid(
         pd.DataFrame(np.eye(2), pd.Index(TWO, name=BAD), pd.Index(TWO, name=BAD)), "s", percent=True
     ),
-    "effects": lambda: compare.effect_dots(EFFECTS),
+    "effects": lambda: compare.effect_dots(EFFECTS, METRICS["accuracy"]),
     "reliability": lambda: compare.reliability_diagram({BAD: BINS}),
     "confusion": lambda: compare.confusion_grid(np.eye(2), TWO, percent=False),
     "samples": map_with_wrong,

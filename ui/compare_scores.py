@@ -8,6 +8,7 @@ from core.compare.records import Comparison
 from core.compare.settings import say_value
 from core.compare.tables import list_models, list_ranks, list_runs, list_wins
 from core.escape import escape_markdown
+from core.evaluation.differences import SAME
 from core.evaluation.metrics import METRICS
 from core.glossary import define
 from core.plots.compare import rank_dots, score_dots
@@ -70,6 +71,8 @@ def show_downloads(table: pd.DataFrame, name: str) -> None:
 def show_differences(comparison: Comparison) -> None:
     """Pairs of runs on the same samples, and of setups over the same splits."""
     found = [pair for pair in comparison.differences if pair.points is not None]
+    metric = METRICS[comparison.metric]
+    counted, form = metric.counted.capitalize(), f"%{metric.digits}"
     if not found and not comparison.setup_differences:
         st.info(
             "No two of these runs were tested on the same samples, or on three splits that both "
@@ -85,12 +88,12 @@ def show_differences(comparison: Comparison) -> None:
         })  # fmt: skip
         chances = ["first is worse", "practically the same", "first is better"]
         forms = dict.fromkeys(chances, "percent") | {"p": "%.2g", "p, Holm": "%.2g"}
-        st.dataframe(rows, hide_index=True, column_config=decimals(rows, "%.1f", **forms))
+        st.dataframe(rows, hide_index=True, column_config=decimals(rows, form, **forms))
         st.caption(
-            "Points with 95 % intervals and p values of Nadeau and Bengio's corrected t test, "
+            f"{counted} with 95 % intervals and p values of Nadeau and Bengio's corrected t test, "
             "which allows for the overlap of the training samples; Holm's correction for the "
             "number of pairs. Chances: Bayesian correlated t test; practically the same is within "
-            "half a point."
+            f"{SAME * metric.points:g}{metric.unit}."
         )
         show_downloads(rows, "setup_differences")
     if found:
@@ -104,9 +107,10 @@ def show_differences(comparison: Comparison) -> None:
         if rows["p, Holm"].isna().all():
             rows = rows.drop(columns=["exact McNemar p", "p, Holm"])
         forms = {"exact McNemar p": "%.2g", "p, Holm": "%.2g"}
-        st.dataframe(rows, hide_index=True, column_config=decimals(rows, "%.1f", **forms))
+        st.dataframe(rows, hide_index=True, column_config=decimals(rows, form, **forms))
         st.caption(
-            "Points with 95 % intervals over patients. Holm's correction for the number of pairs."
+            f"{counted} with 95 % intervals over patients. Holm's correction for the number of "
+            "pairs."
         )
         show_downloads(rows, "differences")
 

@@ -61,8 +61,10 @@ def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
         )
     if len(effects):
         st.markdown("#### What each setting does, on runs that differ in it alone")
-        show_figure(effect_dots(effects), effects, "effects", alt="Effect of each setting's levels",
-                    key="effects")  # fmt: skip
+        show_figure(
+            effect_dots(effects, metric), effects, "effects",
+            alt="Effect of each setting's levels", key="effects",
+        )  # fmt: skip
         untold = [title for title in titles if title not in set(effects["setting"])]
         if untold:
             st.caption(

@@ -25,7 +25,7 @@ from core.runs.spec import PRESETS, RunSpec
 from core.training.augmentations import AUGMENTATIONS
 from core.training.spec import TrainingSpec
 from core.training.splits import SPLITS, SplitSpec
-from core.training.tasks import FEWEST_VALUES, TASKS
+from core.training.tasks import FEWEST_VALUES, TASKS, Task
 from ui.forms import ask_field, ask_genes, ask_record
 from ui.layouts import ask_layout
 from ui.parts import decided, finished_runs, name_run, open_dataset, pick_role, say_samples
@@ -207,7 +207,7 @@ def ask_custom(record: DatasetRecord, choices: Choices, common: dict[str, Any]) 
         )  # fmt: skip
     with training_column:
         st.markdown("##### Training", help=define("fine-tuning"))
-        training = ask_training()
+        training = ask_training(TASKS[common["task"]])
         seed = ask_field(RunSpec, "seed", key="seed")
     return RunSpec.parse(
         {
@@ -290,7 +290,7 @@ def ask_weights(backbone: str) -> str:
     return kind
 
 
-def ask_training() -> dict[str, Any]:
+def ask_training(task: Task) -> dict[str, Any]:
     """How long, with which augmentation and loss; the rest folded away."""
     training: dict[str, Any] = {
         "epochs": ask_field(TrainingSpec, "epochs", key="epochs"),
@@ -300,6 +300,6 @@ def ask_training() -> dict[str, Any]:
         st.warning(warning)
     with st.expander("More training settings"):
         for name in TrainingSpec.model_fields:
-            if name not in training:
+            if name not in training and name not in task.unused.get("training", {}):
                 training[name] = ask_field(TrainingSpec, name, key=f"training {name}")
     return training

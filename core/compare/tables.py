@@ -69,7 +69,7 @@ def list_runs(comparison: Comparison) -> pd.DataFrame:
     others = [metric for metric in TASKS[comparison.task].metrics if metric.name != chosen.name]
     against = {pair.a: pair.points for pair in comparison.against_baseline}
     task = TASKS[comparison.task]
-    gap = f"{chosen.unit.strip() or 'difference'} to {task.baselines[comparison.reference].phrase}"
+    gap = f"{chosen.counted} to {task.baselines[comparison.reference].phrase}"
     controls = any(run.control for run in comparison.runs)
     rows = []
     for run in comparison.runs:

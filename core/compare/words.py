@@ -88,7 +88,7 @@ def _say_gap(
 ) -> str:  # fmt: skip
     """'1.8 points below X (95 % CI 0.6 to 3.1, n = 180), which is more than luck (…)'."""
     side = "above" if points > 0 else "below"
-    digits = ".1f" if metric.unit else ".3g"
+    digits = metric.digits
     gap = f"{abs(points):{digits}}{metric.unit} {side} {other}"
     if low is None or high is None or verdict is None:
         return f"{gap} ({sample})"

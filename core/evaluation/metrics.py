@@ -43,6 +43,16 @@ class Metric:
         return " points" if self.points == 100 else ""
 
     @property
+    def counted(self) -> str:
+        """What differences are counted in: 'points', or 'difference' where they have no unit."""
+        return self.unit.strip() or "difference"
+
+    @property
+    def digits(self) -> str:
+        """The format of a difference: tenths of points, or three figures."""
+        return ".1f" if self.unit else ".3g"
+
+    @property
     def is_share(self) -> bool:
         """Whether differences of it are spoken of in percentage points."""
         return (self.best, self.worst) == (1.0, 0.0)

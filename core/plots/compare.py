@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.escape import escape_all, escape_chart
+from core.evaluation.metrics import Metric
 from core.plots.figures import COLOURS, SEQUENTIAL, finish
 
 GREY = "#888888"
@@ -233,11 +234,12 @@ def score_grid(table: pd.DataFrame, title: str, *, percent: bool) -> go.Figure:
     return finish(figure, 36)
 
 
-def effect_dots(table: pd.DataFrame) -> go.Figure:
-    """What each level of each setting does, in points, with its 95 % interval.
+def effect_dots(table: pd.DataFrame, metric: Metric) -> go.Figure:
+    """What each level of each setting does, with its 95 % interval.
 
     Args:
         table: columns setting, level, effect, low, high; low and high may be NaN.
+        metric: the score that the effects are of.
     """
     names = pd.Series(escape_all(table["setting"] + " = " + table["level"]), table.index)
     figure = go.Figure()
@@ -249,10 +251,10 @@ def effect_dots(table: pd.DataFrame) -> go.Figure:
                 "type": "data", "symmetric": False, "array": rows["high"] - rows["effect"],
                 "arrayminus": rows["effect"] - rows["low"], "thickness": 2,
             },
-            hovertemplate="%{y}: %{x:+.1f} points<extra></extra>",
+            hovertemplate=f"%{{y}}: %{{x:+{metric.digits}}}{metric.unit}<extra></extra>",
         )  # fmt: skip
     figure.add_vline(0, line={"color": GREY, "dash": "dot"})
-    figure.update_xaxes(title_text="points from the mean over all levels, 95 % interval")
+    figure.update_xaxes(title_text=f"{metric.counted} from the mean over all levels, 95 % interval")
     _list_rows(figure, names, extra=100)
     figure.update_layout(showlegend=False)
     return finish(figure, 20)
