@@ -283,11 +283,23 @@ PRESETS: Registry[Preset] = Registry(
             name="recommended",
             title="Recommended",
             help="What was measured to do best on real tumours (benchmarks/results/recipes.md): "
-            "the network's own weights stay as they are, and a head that looks at all its stages "
-            "learns where each gene stands.",
+            "the network's own weights stay as they are, and a linear head of the genes and of "
+            "all its stages' maps is solved, not trained. Where the maps add nothing it is the "
+            "tuned linear model of the genes.",
             reference="",
             parts={
-                "network": {"image_size": 32, "freeze": "backbone"},
+                "network": {"image_size": 32, "freeze": "backbone", "head": "linear"},
+                "training": {"augmentation": "none"},
+            },
+        ),
+        Preset(
+            name="trained_head",
+            title="A head that is trained by steps",
+            help="The network's own weights stay as they are, and a head that looks at all its "
+            "stages learns from augmented samples where each gene stands.",
+            reference="",
+            parts={
+                "network": {"image_size": 32, "freeze": "backbone", "head": "scales"},
                 "training": {"epochs": 40, "batch_size": 64, "learning_rate": 1e-3},
             },
         ),
