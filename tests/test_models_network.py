@@ -12,11 +12,9 @@ from torch import nn
 
 from core.errors import WeightsError
 from core.models.backbones import BACKBONES, REGION_CELLS
+from core.models.heads import AveragePool, Dropout, PositionBranch
 from core.models.network import (
-    AveragePool,
-    Dropout,
     GeneImageNetwork,
-    PositionBranch,
     build_network,
     restore_network,
     save_network,
