@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from core.cli import main
+from core.compare.comparison import compare_runs
 from core.data.cohort import Cohort
 from core.data.store import list_datasets, load_dataset
 from core.explain.methods import Recipe
@@ -17,7 +18,7 @@ from core.runs.explain import gene_expression, load_attribution
 from core.runs.explaining import explain_run
 from core.runs.fitted import load_fitted
 from core.runs.outcome import NETWORK, load_outcome
-from core.runs.result import load_predictions, load_result
+from core.runs.result import headline, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from tests.earlier_homes import HOMES, unpack_home
@@ -75,6 +76,15 @@ def test_pooled_scores_are_of_all_folds(earlier: str) -> None:
     assert result.scored == [0, 1]
     assert outcome.n_test == result.n_test == 60
     assert outcome.right(NETWORK).mean() == pytest.approx(result.metrics["accuracy"])
+
+
+def test_networks_are_set_against_logistic_regression_as_they_were(earlier: str) -> None:
+    for run in runs_by_folds().values():
+        said = headline(run)
+        assert "logistic regression on the same genes" in said
+        assert "tuned" not in said + compare_runs([run]).headline
+        [against] = compare_runs([run]).against_baseline
+        assert against.b == "logistic_regression"
 
 
 def test_the_first_version_kept_the_best_epoch_and_drew_augmentations_anew(earlier: str) -> None:

@@ -9,6 +9,7 @@ from core.compare.samples import find_doubtful_labels, list_answers, view_sample
 from core.compare.settings import without_controls
 from core.compare.wrong import find_wrong_samples
 from core.escape import escape_markdown
+from core.models.baselines import Baseline
 from core.plots.compare import answer_grid
 from core.plots.figures import gene_image
 from core.runs.outcome import Outcome, shared_reference
@@ -73,23 +74,28 @@ def _show_wrong(key: str, outcomes: list[Outcome]) -> None:
         f"{len(always)} samples are wrong in every one of at least two runs that tested them. "
         "Click a row for the sample's image, its probabilities in each run and its neighbours."
     )
-    _show_list(table, "wrong_samples")
+    _show_list(table, "wrong_samples", _reference(outcomes))
 
 
 def _show_doubtful(key: str, outcomes: list[Outcome]) -> None:
     table = read_doubtful_labels(key, outcomes)
     both = int((table["judges"] == 2).sum())
-    plain = outcomes[0].task.baselines[shared_reference(outcomes)].phrase
+    reference = _reference(outcomes)
     st.caption(
         f"Held-out probabilities confidently speak for another class in {len(table)} samples, the "
-        f"network's and {plain}'s alike in {both} (confident learning, Northcutt et al. 2021). A "
-        "list to check by eye and by record: a hard sample looks the same as a wrong label, and "
-        "nothing is removed by itself."
+        f"network's and {reference.phrase}'s alike in {both} (confident learning, Northcutt et al. "
+        "2021). A list to check by eye and by record: a hard sample looks the same as a wrong "
+        "label, and nothing is removed by itself."
     )
-    _show_list(table, "doubtful_labels")
+    _show_list(table, "doubtful_labels", reference)
 
 
-def _show_list(table: pd.DataFrame, name: str) -> None:
+def _reference(outcomes: list[Outcome]) -> Baseline:
+    """The baseline model that stands beside these runs' networks."""
+    return outcomes[0].task.baselines[shared_reference(outcomes)]
+
+
+def _show_list(table: pd.DataFrame, name: str, reference: Baseline) -> None:
     """A table of samples; a click on a row chooses the sample."""
 
     def take() -> None:
@@ -97,7 +103,8 @@ def _show_list(table: pd.DataFrame, name: str) -> None:
         if rows:
             st.session_state["sample"] = table["sample"].iloc[rows[0]]
 
-    shown = table.rename(columns=lambda column: column.replace("_", " "))
+    title = reference.title.lower()
+    shown = table.rename(columns=lambda c: c.replace(reference.name, title).replace("_", " "))
     st.dataframe(
         shown, hide_index=True, height=320, key=f"{name} table", column_config=decimals(shown),
         on_select=take, selection_mode="single-row",
