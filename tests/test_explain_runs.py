@@ -59,7 +59,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
         {
             "cohort": {"dataset": dataset, "label": "tumour_type", "group": "patient"},
             "preparation": {"genes": 60},
-            "network": {"image_size": 32, "pool": 2},
+            "network": {"image_size": 32, "pool": 2, "edge": "cut"},
             "training": {"epochs": 2, "batch_size": 16, "precision": "float32"},
             "split": {"kind": "kfold", "folds": 2},
         }

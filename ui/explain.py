@@ -128,7 +128,8 @@ def _ask_stage(network: NetworkSpec) -> str | None:
     sides = {name: side for name, side in network.map_sides.items() if side > 1}
     chosen = st.selectbox(
         "Stage of the network", list(sides), index=list(sides).index(network.region_stage),
-        key=f"stage {network.backbone} {network.image_size}", persist_state="session",
+        key=f"stage {network.backbone} {network.image_size + network.padding}",
+        persist_state="session",
         format_func=lambda name: f"{name} ({sides[name]} x {sides[name]} cells)",
         help="Early stages give fine maps of simple patterns, late ones coarse maps of what "
         f"decides. Taken by itself: the last with at least {REGION_CELLS} x {REGION_CELLS} cells. "

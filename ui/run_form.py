@@ -251,7 +251,8 @@ def ask_network() -> dict[str, Any]:
         key=f"freeze {backbone}", help="Frozen layers keep their initial weights, and what they "
         "give is computed once and saved, so that a retrain takes seconds.",
     )  # fmt: skip
-    network = {"backbone": backbone, "weights": weights, "freeze": freeze, "allow_leak": False}
+    network = {"backbone": backbone, "weights": weights, "freeze": freeze, "allow_leak": False,
+               "edge": "padded"}  # fmt: skip
     if weights.startswith("run:"):
         network["allow_leak"] = ask_field(NetworkSpec, "allow_leak", key="network allow_leak")
     for name in ("image_size", "head"):

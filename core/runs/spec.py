@@ -23,7 +23,7 @@ from core.training.tasks import TASKS
 BEFORE: dict[str, dict[str, Any]] = {
     "": {"task": "classification"},
     "layout": {"reference": None, "perplexity": 30, "neighbours": 15, "least_distance": 0.1},
-    "network": {"channels": "value", "allow_leak": False},
+    "network": {"channels": "value", "allow_leak": False, "edge": "cut"},
     "training": {"keep": "best", "variants": 0},
 }
 """Fields that came after version 0.1.0, by part ("" is the specification itself), and what was done
@@ -107,6 +107,8 @@ class RunSpec(BaseModel):
             for name, value in fields.items():
                 if own[name] == value:
                     del own[name]
+        if not self.network.may_cut:
+            del document["network"]["edge"]  # there is nothing to choose
         return identify("train", document | raised_versions(**self.records))
 
     @property
