@@ -141,6 +141,26 @@ def test_the_link_brings_method_and_class(run: str) -> None:
     assert odd.selectbox(key="method").value == "integrated_gradients"
 
 
+def test_genes_that_the_network_could_not_see_are_named(home: Path) -> None:
+    dataset = add_dataset(simulate(90, 1100, seed=1)[0], "tiny").id
+    fields = {
+        "cohort": {"dataset": dataset, "label": "tumour_type"},
+        "preparation": {"genes": 1024},
+        "layout": {"name": "random"},
+        "network": {"image_size": 32, "pool": 2, "freeze": "backbone", "edge": "cut"},
+        "training": {"epochs": 1, "precision": "float32"},
+    }
+    run = train(RunSpec.parse(fields))
+    explain_run(run, Recipe("saliency"), lambda *_: None)
+    [gene] = load_fitted(run, 0).layout.genes_at(31, 31)
+    app = open_page("explain", run=run, method="saliency", gene=gene)
+    assert not app.exception
+    assert any("could not see 63 of 1,024 genes" in box.value for box in app.warning)
+    assert f"{gene} stands where this network could not see it" in words(app)
+    [table] = [frame.value for frame in app.dataframe]
+    assert len(table) == 1024 - 63
+
+
 def test_why_this_class_and_not_that(run: str) -> None:
     app = open_page("explain", run=run)
     app.selectbox(key=f"against {run} BRCA").select("LUSC").run()

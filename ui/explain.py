@@ -16,6 +16,7 @@ from core.runs.explain import (
     class_regions,
     describe_regions,
     load_attribution,
+    unseen_genes,
 )
 from core.runs.explaining import cancel_explanation, explanation_state, request_explanation
 from core.runs.fitted import load_fitted
@@ -61,17 +62,23 @@ def read_regions(run: str, recipe: Recipe, cls: str) -> pd.DataFrame:
     return table[table["fold"] == table["fold"].min()]
 
 
-def chosen_gene(table: pd.DataFrame) -> str | None:
+def chosen_gene(run: str, table: pd.DataFrame) -> str | None:
     """The gene that is looked at: chosen last, or of the link; else the first of the ranking.
 
     None where nothing is chosen and the genes have no ranking: none of them comes first.
+
+    Args:
+        run: the run's id.
+        table: its gene table of a class.
     """
     if GENE not in st.session_state and "gene" in st.query_params:
         st.session_state[GENE] = st.query_params["gene"]
     gene = st.session_state.get(GENE)
     if gene not in set(table["gene"]):
         if gene is not None:
-            st.caption(f"{escape_markdown(gene)} is not on these images.")
+            unseen = "stands where this network could not see it"
+            why = unseen if gene in unseen_genes(run) else "is not on these images"
+            st.caption(f"{escape_markdown(gene)} {why}.")
         return str(table["gene"][0]) if "rank" in table else None
     st.query_params["gene"] = gene
     return gene

@@ -270,7 +270,8 @@ PRESETS: Registry[Preset] = Registry(
             help="Genes in the order of the file, each from its lowest to its highest value, "
             "VGG16 from ImageNet with its own classifier, 224 pixels, batches of 4, Adam at 1e-4. "
             "Its augmented half takes the geometric augmentation. Departures: values are log2, "
-            "the learning rate warms up and comes down, and a validation part is held back.",
+            "SqueezeNet sees the image's last row and column, the learning rate warms up and comes "
+            "down, and a validation part is held back.",
             reference="Rukhsar et al. 2022, Appl. Sci. 12:1850",
             parts={
                 "preparation": {"scaling": "minmax"},
