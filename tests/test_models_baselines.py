@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ from threadpoolctl import threadpool_limits
 
 from core.errors import InputError
 from core.models.baselines import BASELINES, fit_predict_proba
-from core.models.tuned import LOGISTIC, RIDGE, TunedLinear
 
 
 @pytest.fixture(autouse=True)
@@ -69,63 +67,6 @@ def test_a_class_that_training_lacks_gets_probability_zero(name: str) -> None:
 def test_an_unknown_baseline_lists_the_known() -> None:
     with pytest.raises(InputError, match="majority, logistic_regression"):
         fit_predict_proba("magic", np.zeros((2, 1)), np.array([0, 1]), np.zeros((1, 1)), 2, 0)
-
-
-@pytest.mark.parametrize("family", [LOGISTIC, RIDGE])
-def test_weights_give_the_answers(family) -> None:
-    rng = np.random.default_rng(1)
-    x, y = make_samples(60, rng)
-    new, _ = make_samples(30, rng)
-    model = TunedLinear((family,)).fit(x, y)
-    log_odds = np.log(model.predict_proba(new))
-    standard = (new - x.mean(axis=0)) / np.where(x.std(axis=0) > 1e-6, x.std(axis=0), 1)
-    scores = standard @ model.coef_.T
-    np.testing.assert_allclose(model.coef_.sum(axis=0), 0, atol=1e-6)
-    for one, other in ((0, 1), (1, 2)):  # up to the temperature and the offset
-        gap, expected = scores[:, one] - scores[:, other], log_odds[:, one] - log_odds[:, other]
-        assert np.corrcoef(gap, expected)[0, 1] > 1 - 1e-6
-
-
-def test_ridge_is_the_known_solution() -> None:
-    rng = np.random.default_rng(2)
-    x, y = make_samples(40, rng)
-    model = TunedLinear((RIDGE,)).fit(x, y)
-    standard = (x - x.mean(axis=0)) / np.where(x.std(axis=0) > 1e-6, x.std(axis=0), 1)
-    standard /= np.sqrt(np.square(standard).sum(axis=1).mean())  # a sample's mean square is 1
-    target = np.eye(3)[y] - np.eye(3)[y].mean(axis=0)
-    penalty = len(x) / model.strength_ * np.eye(x.shape[1])
-    expected = np.linalg.solve(standard.T @ standard + penalty, standard.T @ target)
-    found = model.coef_ * (standard.std(axis=0).max())  # weights of genes of SD 1, not of length 1
-    np.testing.assert_allclose(found / np.abs(found).max(), expected.T / np.abs(expected).max(),
-                               atol=1e-4)  # fmt: skip
-
-
-def test_the_penalty_of_least_inner_brier_score_is_taken() -> None:
-    x, y = make_samples(60, np.random.default_rng(3))
-    scores = {
-        strength: TunedLinear((replace(RIDGE, strengths=(strength,)),)).fit(x, y).inner_brier_
-        for strength in RIDGE.strengths
-    }
-    assert TunedLinear((RIDGE,)).fit(x, y).strength_ == min(scores, key=scores.get)
-
-
-def test_the_better_family_is_taken() -> None:
-    x, y = make_samples(90, np.random.default_rng(4))
-    each = [TunedLinear((family,)).fit(x, y) for family in (LOGISTIC, RIDGE)]
-    both = TunedLinear((LOGISTIC, RIDGE)).fit(x, y)
-    best = min(each, key=lambda model: model.inner_brier_)
-    assert (both.family_, both.strength_) == (best.family_, best.strength_)
-    np.testing.assert_array_equal(both.predict_proba(x), best.predict_proba(x))
-
-
-def test_inner_folds_keep_a_patients_samples_together() -> None:
-    """Pairs of equal samples with labels by chance: apart, each gives its twin's label away."""
-    rng = np.random.default_rng(5)
-    x = np.repeat(rng.normal(size=(60, 300)), 2, axis=0)
-    y, patients = np.repeat(rng.integers(0, 2, 60), 2), np.repeat(np.arange(60), 2)
-    together = TunedLinear((RIDGE,)).fit(x, y, patients).inner_brier_
-    apart = TunedLinear((RIDGE,)).fit(x, y).inner_brier_
-    assert together > 0.4 > 0.2 > apart
 
 
 def test_a_class_of_one_sample_and_samples_that_are_alike() -> None:

@@ -12,11 +12,9 @@ from torch import nn
 
 from core.errors import WeightsError
 from core.models.backbones import BACKBONES, REGION_CELLS
+from core.models.heads import AveragePool, Dropout, PositionBranch
 from core.models.network import (
-    AveragePool,
-    Dropout,
     GeneImageNetwork,
-    PositionBranch,
     build_network,
     restore_network,
     save_network,
@@ -157,6 +155,18 @@ def test_only_squeezenet_has_an_edge_to_choose() -> None:
         spec = NetworkSpec(backbone=name, image_size=32, edge="cut")
         assert spec.edge == ("cut" if name == "squeezenet1_1" else "padded")
     assert NetworkSpec(image_size=33, edge="cut").edge == "padded"
+
+
+def test_a_linear_head_has_every_gene_before_it_whatever_the_stages_see() -> None:
+    spec = NetworkSpec(image_size=32, head="linear", freeze="backbone", edge="cut")
+    assert spec.unseen == 0
+    network = build(spec).eval()
+    with torch.no_grad():
+        for name, weight in network.head.named_parameters():
+            weight.fill_(name.startswith("image"))
+    image = torch.ones(1, 3, 32, 32, requires_grad=True)
+    network(image).sum().backward()
+    assert (image.grad[0, 0] > 0).all()
 
 
 @pytest.mark.parametrize("head", HEADS)

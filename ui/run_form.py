@@ -21,7 +21,7 @@ from core.models.imagenet import fetch_imagenet
 from core.models.own_weights import list_own_weights
 from core.models.spec import NetworkSpec
 from core.runs.paper import paper_study
-from core.runs.spec import PRESETS, RunSpec
+from core.runs.spec import PRESETS, SOLVED, RunSpec
 from core.training.augmentations import AUGMENTATIONS
 from core.training.spec import TrainingSpec
 from core.training.splits import SPLITS, SplitSpec
@@ -145,11 +145,13 @@ def describe_recipe(spec: RunSpec) -> str:
     network, training = spec.network, spec.training
     weights = {"imagenet": "ImageNet's weights", "scratch": "random weights"}[network.weights]
     frozen = ", frozen below a new head" if network.freeze == "backbone" else ""
+    how = f"{training.epochs} epochs, augmentation: {AUGMENTATIONS[training.augmentation].title}"
+    if network.is_solved:
+        how = "a linear head of the genes and of the network's maps, solved in seconds"
     return (
         f"{network.record.title} from {weights}{frozen}, {network.image_size} x "
         f"{network.image_size} pixels, {spec.preparation.genes:,} genes laid out by "
-        f"{LAYOUTS[spec.layout.name].title}, {training.epochs} epochs, augmentation: "
-        f"{AUGMENTATIONS[training.augmentation].title}; {spec.split.title()} split by "
+        f"{LAYOUTS[spec.layout.name].title}, {how}; {spec.split.title()} split by "
         f"{'patient' if spec.cohort.group else 'sample'}."
     )
 
@@ -207,7 +209,14 @@ def ask_custom(record: DatasetRecord, choices: Choices, common: dict[str, Any]) 
         )  # fmt: skip
     with training_column:
         st.markdown("##### Training", help=define("fine-tuning"))
-        training = ask_training()
+        if network["head"] == "linear":
+            st.caption(
+                "The linear head is solved, not trained: there are no epochs, no augmentation and "
+                "no learning rate to choose. Take another head to train one."
+            )
+            training = {"augmentation": "none"}
+        else:
+            training = ask_training()
         seed = ask_field(RunSpec, "seed", key="seed")
     return RunSpec.parse(
         {
@@ -244,22 +253,26 @@ def ask_network() -> dict[str, Any]:
     """The network, what it starts from, and its head."""
     backbone = ask_record(BACKBONES, "Network", key="backbone", default=QUICK_NETWORK)
     weights = ask_weights(backbone)
+    head = ask_field(NetworkSpec, "head", key="network head")
     frozen = {"nothing": "nothing, train all of it", "backbone": "all but the head"}
+    solved = head == "linear"
     freeze = st.selectbox(
-        "Frozen part", ["nothing", "backbone", *BACKBONES[backbone].stages],
+        "Frozen part",
+        ["backbone"] if solved else ["nothing", "backbone", *BACKBONES[backbone].stages],
         format_func=lambda stage: frozen.get(stage, f"up to and including {stage}"),
-        key=f"freeze {backbone}", help="Frozen layers keep their initial weights, and what they "
-        "give is computed once and saved, so that a retrain takes seconds.",
+        key="freeze all" if solved else f"freeze {backbone}", disabled=solved,
+        help="Frozen layers keep their initial weights, and what they give is computed once and "
+        "saved, so that a retrain takes seconds.",
     )  # fmt: skip
-    network = {"backbone": backbone, "weights": weights, "freeze": freeze, "allow_leak": False,
-               "edge": "padded"}  # fmt: skip
+    network = {"backbone": backbone, "weights": weights, "head": head, "freeze": freeze,
+               "allow_leak": False, "edge": "padded"}  # fmt: skip
     if weights.startswith("run:"):
         network["allow_leak"] = ask_field(NetworkSpec, "allow_leak", key="network allow_leak")
-    for name in ("image_size", "head"):
-        network[name] = ask_field(NetworkSpec, name, key=f"network {name}")
+    network["image_size"] = ask_field(NetworkSpec, "image_size", key="network image_size")
+    unused = SOLVED["network"] if solved else {}
     with st.expander("More network settings"):
         for name in NetworkSpec.model_fields:
-            if name not in network:
+            if name not in network and name not in unused:
                 network[name] = ask_field(NetworkSpec, name, key=f"network {name}")
     return network
 

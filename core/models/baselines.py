@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from core.models.tuned import LOGISTIC, RIDGE, TunedLinear
+from core.models.tuned import CLASSES, CLASSES_BY_RIDGE, TunedLinear
 from core.records import Registry
 
 
@@ -45,11 +45,11 @@ def _build_logistic_regression(seed: int, smallest: int) -> ClassifierMixin:
 
 def _build_tuned_linear(seed: int, smallest: int) -> ClassifierMixin:
     """Whichever is better on inner folds, with its best penalty."""
-    return TunedLinear((LOGISTIC, RIDGE), seed)
+    return TunedLinear(CLASSES, seed)
 
 
 def _build_ridge_regression(seed: int, smallest: int) -> ClassifierMixin:
-    return TunedLinear((RIDGE,), seed)
+    return TunedLinear(CLASSES_BY_RIDGE, seed)
 
 
 def _build_linear_svm(seed: int, smallest: int) -> ClassifierMixin:

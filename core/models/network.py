@@ -10,12 +10,12 @@ import torchvision
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.functional import linear
 from torchvision.models.resnet import Bottleneck
 
 from core.errors import WeightsError
 from core.files import write_atomic
-from core.models.spec import NetworkSpec
+from core.models.heads import AveragePool, LinearHead, PositionHead
+from core.models.spec import IMAGE, NetworkSpec
 from core.models.weights import RunWeights, describe_differences, load_weights, name_as_today
 
 REDUCED = {"scales": 32, "position": 128}
@@ -50,7 +50,8 @@ class GeneImageNetwork(nn.Module):
         for stage in self.stages.eval():
             maps = stage(maps)
             shapes.append(tuple(maps.shape[1:3]))
-        seen = {"scales": record.stages, "position": record.stages[-1:], "torchvision": ()}
+        seen = {"linear": record.stages, "scales": record.stages, "position": record.stages[-1:],
+                "torchvision": ()}  # fmt: skip
         self.pools = nn.ModuleDict(
             {
                 name: AveragePool(side, min(spec.pool, side))
@@ -69,7 +70,10 @@ class GeneImageNetwork(nn.Module):
                     for name, (channels, _) in zip(record.stages, shapes, strict=True)
                     if name in self.pools
                 }
-                self.head = PositionHead(looked_at, REDUCED[spec.head], classes, spec.dropout)
+                if spec.is_solved:
+                    self.head = LinearHead({IMAGE: (1, spec.image_size), **looked_at}, classes)
+                else:
+                    self.head = PositionHead(looked_at, REDUCED[spec.head], classes, spec.dropout)
             self._initialise()
         for name in spec.frozen_stages:
             self.stage_module(name).requires_grad_(False)
@@ -83,10 +87,13 @@ class GeneImageNetwork(nn.Module):
         """All that the part that trains needs of images (batch, 3, S, S).
 
         The pooled maps of frozen stages that the head looks at, and last, unless the head has all
-        that it needs, the last frozen stage's map (the images where nothing is frozen).
+        that it needs, the last frozen stage's map (the images where nothing is frozen). A linear
+        head's first map is the image itself: its first channel, which holds the genes' values.
         """
         maps = images.contiguous(memory_format=torch.channels_last)
         taken, frozen = [], len(self.spec.frozen_stages)
+        if self.spec.is_solved:
+            taken.append(images[:, :1])
         for name, stage in islice(self.stages.named_children(), frozen):
             maps = stage(maps)
             if name in self.pools:
@@ -152,104 +159,6 @@ class GeneImageNetwork(nn.Module):
         for module in self.modules():
             if isinstance(module, Bottleneck):
                 nn.init.zeros_(module.bn3.weight)
-
-
-class PositionHead(nn.ModuleDict):
-    """A classifier that keeps where on a map something was: on a gene-image, which genes.
-
-    Of each pooled map: reduce the channels with a 1 x 1 convolution, normalise over the batch,
-    flatten, classify; the scores of all maps are added. Global average pooling would throw the
-    place, and so the gene, away. Maps of early stages are fine and tell neighbouring genes apart,
-    those of late ones tell patterns of many genes (hypercolumns: Hariharan et al. 2015,
-    arXiv:1411.5752). Without the normalisation an untrained VGG hardly learns: after 16 layers
-    its maps of any two samples are alike (correlation .95).
-
-    Args:
-        maps: stage -> channels and places a side of its pooled map.
-        reduced: channels that are kept of each.
-        classes: how many scores.
-        dropout: share of the flattened values that is left out while training.
-    """
-
-    def __init__(
-        self, maps: dict[str, tuple[int, int]], reduced: int, classes: int, dropout: float
-    ) -> None:
-        super().__init__(
-            {
-                name: PositionBranch(channels, places, reduced, classes, dropout)
-                for name, (channels, places) in maps.items()
-            }
-        )
-
-    def forward(self, maps: list[Tensor]) -> Tensor:
-        """Pooled maps, each (batch, channels, places, places) -> class scores (batch, classes)."""
-        scores = [branch(pooled) for branch, pooled in zip(self.values(), maps, strict=True)]
-        return torch.stack(scores).sum(0)
-
-
-class PositionBranch(nn.Module):
-    """The part of a position head that looks at one map; arguments as of `PositionHead`.
-
-    The 1 x 1 convolution and the classifier are matrix products over a map whose channels lie
-    beside each other, and nothing in between is copied into another order: a step takes less than
-    half the time of the same modules in a row.
-    """
-
-    def __init__(
-        self, channels: int, places: int, reduced: int, classes: int, dropout: float
-    ) -> None:
-        super().__init__()
-        self.reduce = nn.Conv2d(channels, reduced, 1, bias=False)
-        self.norm = nn.BatchNorm2d(reduced)
-        self.relu = nn.ReLU()
-        self.dropout = Dropout(dropout)
-        self.linear = nn.Linear(reduced * places**2, classes)
-
-    def forward(self, pooled: Tensor) -> Tensor:
-        """A pooled map (batch, channels, places, places) -> class scores (batch, classes)."""
-        kept = linear(pooled.permute(0, 2, 3, 1), self.reduce.weight.flatten(1))
-        kept = self.relu(self.norm(kept.permute(0, 3, 1, 2)))
-        weight = self.linear.weight.unflatten(1, kept.shape[1:]).permute(0, 2, 3, 1).flatten(1)
-        rows = self.dropout(kept.permute(0, 2, 3, 1).flatten(1))
-        return linear(rows, weight, self.linear.bias)
-
-
-class Dropout(nn.Dropout):
-    """torch's with a random byte a value, so that the share is a multiple of 1/256.
-
-    On a CPU it takes a sixth of the time of torch's, which was a quarter of a head's step.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Any shape; what is kept is divided by the share that is kept."""
-        dropped = round(256 * self.p)
-        if not self.training or dropped == 0:
-            return x
-        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
-        chance = words.random_(-(2**63), None).view(torch.uint8)[: x.numel()].view(x.shape)
-        kept = torch.ge(chance, dropped, out=torch.empty_like(x))
-        return x * kept.mul_(256 / (256 - dropped))
-
-
-class AveragePool(nn.Module):
-    """torch's AdaptiveAvgPool2d from one fixed side to another, as two matrix products.
-
-    torch's own adds gradients in no fixed order on a GPU, so that two equal runs differ.
-    """
-
-    def __init__(self, side: int, places: int) -> None:
-        super().__init__()
-        self.places = places
-        matrix = torch.zeros(places, side)
-        for place in range(places):
-            start, stop = place * side // places, -(-(place + 1) * side // places)
-            matrix[place, start:stop] = 1 / (stop - start)
-        self.register_buffer("matrix", matrix, persistent=False)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """(batch, channels, side, side) -> (batch, channels, places, places)."""
-        matrix = self.matrix.to(maps.dtype)
-        return matrix @ maps @ matrix.T
 
 
 def build_network(

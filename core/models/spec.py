@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from core.images.layout import Channels
 from core.models.backbones import BACKBONES, Backbone
 
+IMAGE = "image"
+"""What a linear head calls the image itself, beside the maps of the stages."""
 _WEIGHTS = re.compile(r"imagenet|scratch|file:.+|run:[0-9a-f]{16}")
 
 
@@ -31,13 +33,15 @@ class NetworkSpec(BaseModel):
         description="Start from a run even if it has learned from samples or patients that this "
         "run tests. Its scores are then too good, and every result says so.",
     )
-    head: Literal["scales", "position", "torchvision"] = Field(
+    head: Literal["linear", "scales", "position", "torchvision"] = Field(
         "scales",
         title="Head",
-        description="scales looks at every stage's map, fine and coarse, and keeps where on the "
-        "image something was seen; position does so with the last stage's map only; torchvision "
-        "is the network's own classifier, which in ResNet and SqueezeNet averages over all "
-        "places. On a gene-image a place is a gene.",
+        description="linear is a linear model of the genes and of every stage's map, solved "
+        "exactly instead of trained by steps; the backbone has to be frozen. scales looks at "
+        "every stage's map, fine and coarse, and keeps where on the image something was seen; "
+        "position does so with the last stage's map only; torchvision is the network's own "
+        "classifier, which in ResNet and SqueezeNet averages over all places. On a gene-image a "
+        "place is a gene.",
     )
     pool: int = Field(
         14,
@@ -102,6 +106,10 @@ class NetworkSpec(BaseModel):
                 f"Unknown part to freeze {self.freeze!r} for {self.backbone}. "
                 f"Known: {', '.join(choices)}."
             )
+        if self.head == "linear" and self.freeze != "backbone":
+            raise ValueError(
+                "The linear head is solved for maps that don't change: freeze the backbone."
+            )
         if self.allow_leak and not self.weights.startswith("run:"):
             raise ValueError("allow_leak is for weights of a run (run:ID); leave it out.")
         if not self.may_cut:
@@ -112,6 +120,11 @@ class NetworkSpec(BaseModel):
     def record(self) -> Backbone:
         """The backbone's record."""
         return BACKBONES[self.backbone]
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether the head follows from the samples, instead of being trained by steps."""
+        return self.head == "linear"
 
     @property
     def may_cut(self) -> bool:
@@ -125,8 +138,11 @@ class NetworkSpec(BaseModel):
 
     @property
     def unseen(self) -> int:
-        """Rows and columns at the end of the image that the network never sees."""
-        return self.record.cut(self.image_size) - self.padding
+        """Rows and columns at the end of the image that the network never sees.
+
+        A linear head has the image itself before it, whatever the stages see of it.
+        """
+        return 0 if self.is_solved else self.record.cut(self.image_size) - self.padding
 
     @property
     def map_sides(self) -> dict[str, int]:

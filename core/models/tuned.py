@@ -1,34 +1,110 @@
-"""Linear models whose penalty is chosen on inner folds.
+"""Linear models whose penalty, and the share of each source of features, is chosen on inner folds.
 
 On expression profiles a well-penalised linear model is hard to beat (Smith et al. 2020, "Standard
 machine learning approaches outperform deep representation learning on phenotype prediction from
-transcriptomics data"). All of them depend on the genes through the samples' inner products alone,
-so they are fitted on the principal axes of the training samples, of which there are never more than
-samples (Hastie and Tibshirani 2004, "Efficient quadratic regularization for expression arrays").
+transcriptomics data"). Where there are more features than samples it depends on them through the
+samples' inner products alone, so that it is fitted on the principal axes of the samples (Hastie and
+Tibshirani 2004, "Efficient quadratic regularization for expression arrays"). Inner products of
+several sources add up, each with a share (multiple kernel learning: Gönen and Alpaydın 2011).
 """
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.linalg import eigh
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.preprocessing import StandardScaler
 
 INNER_FOLDS = 5
-"""Folds of the training samples that choose the penalty."""
-LOGISTIC_STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
-"""Inverse penalties, of genes scaled so that a sample's squared length is 1 on average."""
+"""Folds of the training samples that choose."""
+LOGISTIC_STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
+"""Inverse penalties, of features scaled so that a sample's squared length is 1 on average."""
 RIDGE_STRENGTHS = (30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0, 30000.0)
-"""Inverse penalties per sample, of genes scaled likewise."""
+"""Inverse penalties per sample, of features scaled likewise."""
+STEP = 0.3
+"""Share that goes to a source when it is found to help."""
+MOST_STEPS = 6
+"""More steps would leave the first source less than a tenth."""
+CHOOSING = 2000
+"""So many samples at most choose; the chosen model is fitted on all."""
+LANDMARKS = 3000
+"""So many samples at most span the principal axes (Nyström's method: Williams and Seeger 2001)."""
+AT_ONCE = 4096
+"""Features whose inner products are added at once."""
+UNKNOWN = -30.0
+"""Score of a class that no training sample has: a probability of 1e-13 beside a score of 0."""
 HOTTEST = 50.0
 """Bound of a temperature and of its inverse."""
 
-Fit = Callable[[np.ndarray, np.ndarray, Sequence[float]], list[tuple[np.ndarray, np.ndarray]]]
+
+class Sources:
+    """Blocks of features of the training samples, each to be given a share.
+
+    Features are centred, and a block is divided by one number, so that a sample's squared length in
+    it is 1 on average. In a block that is standardised each feature first gets an SD of 1.
+
+    Args:
+        blocks: (samples, features) of each source.
+        standardised: of each source, whether it is.
+    """
+
+    def __init__(self, blocks: Sequence[np.ndarray], standardised: Sequence[bool]) -> None:
+        self.blocks = blocks
+        self.means = [block.mean(axis=0, dtype=np.float64) for block in blocks]
+        self.scales: list[np.ndarray] = []
+        """(features,) of each source: what centred features are multiplied with."""
+        for block, mean, standardise in zip(blocks, self.means, standardised, strict=True):
+            variance = np.zeros(len(mean))
+            for part in _parts(len(mean)):
+                variance[part] = np.square(block[:, part] - mean[part]).mean(axis=0)
+            # a mean of equal numbers misses them by a last bit
+            varies = variance > 1e-12 * (np.square(mean) + variance)
+            own = np.sqrt(np.where(varies, variance, 1)) if standardise else np.ones(len(mean))
+            length = np.sqrt((variance / own**2)[varies].sum()) or 1.0
+            self.scales.append(varies / (own * length))
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.blocks)
+
+    @property
+    def samples(self) -> int:
+        """How many."""
+        return len(self.blocks[0])
+
+    def compare(self, rows: np.ndarray, others: np.ndarray | None = None) -> list[np.ndarray]:
+        """Inner products (rows, others) of samples, of each source; of `rows` themselves."""
+        found = []
+        for number, block in enumerate(self.blocks):
+            gram = np.zeros((len(rows), len(rows if others is None else others)))
+            for part in _parts(block.shape[1]):
+                left = self._scaled(number, rows, part)
+                gram += left @ (left if others is None else self._scaled(number, others, part)).T
+            found.append(gram)
+        return found
+
+    def weigh(self, rows: np.ndarray, dual: np.ndarray, shares: Sequence[float]) -> list:
+        """Weights (features, outputs) of centred features, of each source.
+
+        `dual` (rows, outputs) are the weights of the samples `rows` in the sum of all sources'
+        inner products, each times its share.
+        """
+        found = []
+        for number, (block, share) in enumerate(zip(self.blocks, shares, strict=True)):
+            weights = np.zeros((block.shape[1], dual.shape[1]))
+            for part in _parts(block.shape[1]) if share else ():
+                weights[part] = share * (self._scaled(number, rows, part).T @ dual)
+            found.append(weights * self.scales[number][:, None])
+        return found
+
+    def _scaled(self, number: int, rows: np.ndarray, part: slice) -> np.ndarray:
+        centred = self.blocks[number][rows, part].astype(np.float64) - self.means[number][part]
+        return centred * self.scales[number][part]
 
 
 @dataclass(frozen=True)
@@ -38,60 +114,289 @@ class Family:
     name: str
     strengths: tuple[float, ...]
     """Inverse penalties, from strong to weak."""
-    fit: Fit
-    """Fits (n, axes) samples of classes (n,) from 0 on with some strengths; weights
-    (axes, classes) and offsets (classes,) for each. The class with the highest score is the answer.
+    hold_out: Callable[["_Axes", np.ndarray, list[np.ndarray], Sequence[float]], list[np.ndarray]]
+    """(samples, outputs) scores of each inner fold by the model of the others; for each strength"""
+    fit: Callable[[np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
+    """(samples, axes) and (samples, outputs) targets -> weights (axes, outputs), offsets."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a linear model is to predict, and how that is judged."""
+
+    families: tuple[Family, ...]
+    """Which are tried. The first one has to be quick: it chooses the shares."""
+    judge: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, float]]
+    """Scores and targets (samples, outputs) -> (samples,) losses, and the temperature by which the
+    scores are then to be divided."""
+    of_classes: bool = True
+    """Whether outputs are classes."""
+
+
+def _hold_out_ridge(
+    axes: "_Axes", targets: np.ndarray, folds: list[np.ndarray], strengths: Sequence[float]
+) -> list[np.ndarray]:
+    """Without fitting anew: what a linear smoother says of samples that it doesn't know.
+
+    Their residuals are (I - H)^-1 times those of the fit to all (Cook and Weisberg 1982), H being
+    the part of the hat matrix that is of these samples.
     """
+    unit, mean = axes.unit, targets.mean(axis=0)
+    projected = unit.T @ targets
+    found = []
+    for strength in strengths:
+        shrunk = axes.sizes**2 / (axes.sizes**2 + len(targets) / strength)
+        fitted = mean + unit @ (shrunk[:, None] * projected)
+        scores = np.empty_like(targets)
+        for fold in folds:
+            hat = (unit[fold] * shrunk) @ unit[fold].T + 1 / len(targets)
+            residuals = np.linalg.solve(np.eye(len(fold)) - hat, targets[fold] - fitted[fold])
+            scores[fold] = targets[fold] - residuals
+        found.append(scores)
+    return found
 
 
-def _logistic(z: np.ndarray, y: np.ndarray, strengths: Sequence[float]) -> list:
-    """Multinomial logistic regression; each fit begins where the one before ended."""
-    model = LogisticRegression(warm_start=True, max_iter=2000)
-    return [_of_all(model.set_params(C=strength).fit(z, y)) for strength in strengths]
+def _fit_ridge(
+    z: np.ndarray, targets: np.ndarray, strength: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ridge regression of each output (Hoerl and Kennard 1970), on axes at right angles."""
+    mean = targets.mean(axis=0)
+    sizes = np.square(z).sum(axis=0)
+    return z.T @ (targets - mean) / (sizes + len(z) / strength)[:, None], mean
 
 
-def _ridge(z: np.ndarray, y: np.ndarray, strengths: Sequence[float]) -> list:
-    """Ridge regression of each class's indicator (Hoerl and Kennard 1970)."""
-    target = np.eye(y.max() + 1)[y]
-    mean = target.mean(axis=0)
-    size = np.linalg.norm(z, axis=0)  # the axes are orthogonal
-    known = z.T @ (target - mean)
-    return [(known / (size**2 + len(z) / strength)[:, None], mean) for strength in strengths]
+def _hold_out_logistic(
+    axes: "_Axes", targets: np.ndarray, folds: list[np.ndarray], strengths: Sequence[float]
+) -> list[np.ndarray]:
+    """Each fit begins where the one before ended."""
+    z, y = axes.unit * axes.sizes, targets.argmax(axis=1)
+    found = [np.full(targets.shape, -np.inf) for _ in strengths]
+    for fold in folds:
+        others = np.setdiff1d(np.arange(len(z)), fold)
+        present, known = np.unique(y[others], return_inverse=True)
+        model = LogisticRegression(warm_start=True, max_iter=2000)
+        for strength, scores in zip(strengths, found, strict=True):
+            weights, offsets = _of_all(model.set_params(C=strength).fit(z[others], known))
+            scores[np.ix_(fold, present)] = z[fold] @ weights + offsets
+    return found
+
+
+def _fit_logistic(
+    z: np.ndarray, targets: np.ndarray, strength: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Multinomial logistic regression, to so many digits that no processor gives another answer."""
+    present, y = np.unique(targets.argmax(axis=1), return_inverse=True)
+    model = LogisticRegression(C=strength, solver="newton-cg", tol=1e-9, max_iter=1000)
+    weights = np.zeros((z.shape[1], targets.shape[1]))
+    offsets = np.full(targets.shape[1], UNKNOWN)
+    weights[:, present], offsets[present] = _of_all(model.fit(z, y))
+    return weights, offsets
 
 
 def _of_all(model: LogisticRegression) -> tuple[np.ndarray, np.ndarray]:
     """Weights and offsets of each class; of two, scikit-learn gives the second one's alone."""
-    weights, offsets = model.coef_.T.copy(), model.intercept_.copy()
+    weights, offsets = model.coef_.T, model.intercept_
     if len(offsets) == 1:
         return np.hstack([0 * weights, weights]), np.append(0, offsets)
     return weights, offsets
 
 
-LOGISTIC = Family("logistic regression", LOGISTIC_STRENGTHS, _logistic)
-RIDGE = Family("ridge regression", RIDGE_STRENGTHS, _ridge)
+def _judge_classes(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, float]:
+    """Brier scores, with the temperature of least log loss (Guo et al. 2017).
+
+    Log loss chose penalties that are right less often: it asks most of the few samples that are far
+    off.
+    """
+    own = targets.astype(bool)
+
+    def loss(log_temperature: float) -> float:
+        return -float(log_softmax(scores / np.exp(log_temperature), axis=1)[own].mean())
+
+    bound = np.log(HOTTEST)
+    found = minimize_scalar(loss, bounds=(-bound, bound), method="bounded").x
+    temperature = float(np.exp(found))
+    proba = softmax(scores / temperature, axis=1)
+    return np.square(proba - targets).sum(axis=1), temperature
+
+
+def _judge_values(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, float]:
+    """Squared errors."""
+    return np.square(scores - targets).sum(axis=1), 1.0
+
+
+LOGISTIC = Family("logistic regression", LOGISTIC_STRENGTHS, _hold_out_logistic, _fit_logistic)
+RIDGE = Family("ridge regression", RIDGE_STRENGTHS, _hold_out_ridge, _fit_ridge)
+CLASSES = Aim((RIDGE, LOGISTIC), _judge_classes)
+CLASSES_BY_RIDGE = Aim((RIDGE,), _judge_classes)
+VALUES = Aim((RIDGE,), _judge_values, of_classes=False)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A linear model that was tried on the inner folds."""
+
+    shares: tuple[float, ...]
+    """Of each source; they add up to 1."""
+    family: Family = field(repr=False)
+    strength: float
+    temperature: float
+    losses: np.ndarray = field(repr=False)
+    """(asked samples,)"""
+    scores: np.ndarray = field(repr=False)
+    """(asked samples, outputs), divided by the temperature"""
+
+    @property
+    def loss(self) -> float:
+        """The mean; NaN where the samples can't be divided into inner folds."""
+        return float(self.losses.mean()) if len(self.losses) else np.nan
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A fitted linear model of several sources."""
+
+    weights: list[np.ndarray]
+    """(features, outputs) of the centred features of each source"""
+    offsets: np.ndarray
+    """(outputs,)"""
+
+    def score(self, sources: Sources, blocks: Sequence[np.ndarray]) -> np.ndarray:
+        """(samples, outputs) scores of other samples; softmax makes probabilities of them."""
+        parts = zip(blocks, sources.means, self.weights, strict=True)
+        return self.offsets + sum((block - mean) @ weights for block, mean, weights in parts)
+
+
+class Choice:
+    """Which linear model of some samples is the best on inner folds.
+
+    Args:
+        sources: features of the samples.
+        targets: (samples, outputs) what the scores shall become: 1 for the own class and 0 for
+            others, or values.
+        strata: (samples,) what each inner fold has its share of: classes, or ranges of values.
+        groups: (samples,) those of a group, such as a patient, are in one inner fold.
+        aim: what is tried and how it is judged.
+        seed: of the inner folds.
+        on_step: called before each candidate; what it raises ends the work.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        targets: np.ndarray,
+        strata: np.ndarray,
+        groups: np.ndarray,
+        aim: Aim,
+        seed: int,
+        on_step: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.sources, self.aim, self.on_step = sources, aim, on_step
+        self.targets = targets.astype(np.float64)
+        self.landmarks = _draw(sources.samples, groups, LANDMARKS, seed)
+        rows = _draw(sources.samples, groups, CHOOSING, seed)
+        self._folds = _divide(strata[rows], groups[rows], seed)
+        asked = _find_asked(self.targets[rows], self._folds, aim.of_classes)
+        self._rows, self._asked, self._of_group = rows, asked, groups[rows][asked]
+        self._grams = sources.compare(rows)
+        self._axes: dict[tuple[float, ...], _Axes] = {}
+
+    @property
+    def asked(self) -> np.ndarray:
+        """Positions of the samples that are asked on the inner folds; none where there are none."""
+        return self._rows[self._asked]
+
+    def choose(self) -> Candidate:
+        """The best shares, family and penalty.
+
+        The first source begins alone. In each step STEP of the shares goes to the source with which
+        the first family loses least on the inner folds, as long as the loss falls by more than its
+        standard error. What was reached in this way, and the first source alone, are then tried by
+        all families; again the former has to be better by more than the standard error.
+        """
+        quick = self.aim.families[0]
+        number = len(self.sources)
+        alone = mixed = self.judge(tuple(float(source == 0) for source in range(number)), quick)
+        for _ in range(MOST_STEPS if self._folds and number > 1 else 0):
+            steps = [_step(mixed.shares, source) for source in range(1, number)]
+            found = min((self.judge(shares, quick) for shares in steps), key=lambda c: c.loss)
+            if not self._is_better(found, mixed):
+                break
+            mixed = found
+        chosen = self._best_family(alone)
+        if mixed is not alone and self._is_better(reached := self._best_family(mixed), chosen):
+            chosen = reached
+        return chosen
+
+    def judge(self, shares: tuple[float, ...], family: Family) -> Candidate:
+        """A family with these shares and the penalty of least loss on the inner folds."""
+        self.on_step()
+        if not self._folds:
+            middle = family.strengths[len(family.strengths) // 2]
+            nobody = np.empty((0, self.targets.shape[1]))
+            return Candidate(shares, family, middle, 1.0, nobody[:, 0], nobody)
+        targets, best = self.targets[self._rows], None
+        held_out = family.hold_out(self._axes_of(shares), targets, self._folds, family.strengths)
+        for strength, scores in zip(family.strengths, held_out, strict=True):
+            losses, temperature = self.aim.judge(scores[self._asked], targets[self._asked])
+            if best is None or losses.mean() < best.loss:
+                said = scores[self._asked] / temperature
+                best = Candidate(shares, family, strength, temperature, losses, said)
+        return best
+
+    def fit(self, chosen: Candidate) -> Solution:
+        """Fit a candidate to all samples, on the principal axes of all, or of LANDMARKS."""
+        self.on_step()
+        if len(self._rows) == self.sources.samples:
+            axes = self._axes_of(chosen.shares)
+        else:
+            axes = _Axes.of(_mix(self.sources.compare(self.landmarks), chosen.shares))
+        z, turn = axes.unit * axes.sizes, axes.unit / axes.sizes
+        if len(self.landmarks) < self.sources.samples:
+            everyone = np.arange(self.sources.samples)
+            known = _mix(self.sources.compare(everyone, self.landmarks), chosen.shares)
+            z = (known - known.mean(axis=0)) @ turn
+            sizes, back = eigh(z.T @ z)
+            kept = sizes > 1e-10 * sizes[-1]
+            z, turn = z @ back[:, kept], turn @ back[:, kept]
+        weights, offsets = chosen.family.fit(z, self.targets, chosen.strength)
+        dual = turn @ (weights / chosen.temperature)
+        if self.aim.of_classes:  # what is added to all classes' scores says nothing
+            dual -= dual.mean(axis=1, keepdims=True)
+        weights = self.sources.weigh(self.landmarks, dual, chosen.shares)
+        return Solution(weights, offsets / chosen.temperature)
+
+    def _axes_of(self, shares: tuple[float, ...]) -> "_Axes":
+        if shares not in self._axes:
+            self._axes[shares] = _Axes.of(_mix(self._grams, shares))
+        return self._axes[shares]
+
+    def _best_family(self, candidate: Candidate) -> Candidate:
+        others = [self.judge(candidate.shares, family) for family in self.aim.families[1:]]
+        return min((candidate, *others), key=lambda c: c.loss)
+
+    def _is_better(self, new: Candidate, old: Candidate) -> bool:
+        """Whether the loss falls by more than the standard error over groups."""
+        _, of = np.unique(self._of_group, return_inverse=True)
+        gains = np.bincount(of, old.losses - new.losses)
+        return gains.mean() > gains.std() / np.sqrt(len(gains))
 
 
 class TunedLinear(ClassifierMixin, BaseEstimator):
-    """The linear model, of some families and all their penalties, with the least inner Brier score.
-
-    Each one is fitted on all inner folds but one and asked about that one. One temperature makes
-    probabilities of its scores (Guo et al. 2017). The best is then fitted on all samples. Log loss
-    chose penalties that are right less often: it asks most of the few samples that are far off.
+    """The linear model of standardised genes, with the penalty that is best on inner folds.
 
     Args:
-        families: which are tried; among equals the first one.
+        aim: which families are tried.
         seed: of the division into inner folds.
 
     Attributes:
-        family_: name of the chosen one.
-        strength_: its inverse penalty.
-        inner_brier_: its Brier score on the inner folds; NaN where the samples can't be divided.
+        chosen_: what was chosen on the inner folds.
+        solution_: the fitted model.
         classes_: sorted.
         coef_: (classes, genes) weights of the standardised genes; they add up to 0 over classes.
     """
 
-    def __init__(self, families: tuple[Family, ...], seed: int = 0) -> None:
-        self.families = families
+    def __init__(self, aim: Aim, seed: int = 0) -> None:
+        self.aim = aim
         self.seed = seed
 
     def fit(self, x: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None) -> "TunedLinear":
@@ -100,98 +405,87 @@ class TunedLinear(ClassifierMixin, BaseEstimator):
         Samples that share one of `groups` (n,), such as a patient, are in one inner fold.
         """
         self.classes_, numbers = np.unique(y, return_inverse=True)
-        x = np.asarray(x, dtype=np.float64)
         groups = np.arange(len(y)) if groups is None else groups
-        folds = _divide(numbers, groups, self.seed)
-        found = [self._judge(family, x, numbers, folds) for family in self.families]
-        best = int(np.argmin([brier for brier, *_ in found])) if folds else 0
-        self.inner_brier_, self.strength_, temperature = found[best]
-        family = self.families[best]
-        self.family_ = family.name
-        axes = _Axes.of(x)
-        [(weights, offsets)] = family.fit(axes.turn(x), numbers, [self.strength_])
-        self.coef_ = (axes.directions.T @ (weights - weights.mean(axis=1, keepdims=True))).T
-        self._axes = axes
-        self._weights, self._offsets = weights / temperature, offsets / temperature
+        self._sources = Sources([np.asarray(x)], [True])
+        targets = np.eye(len(self.classes_))[numbers]
+        choice = Choice(self._sources, targets, numbers, groups, self.aim, self.seed)
+        self.chosen_ = choice.choose()
+        self.solution_ = choice.fit(self.chosen_)
+        self.coef_ = (self.solution_.weights[0] * np.std(x, axis=0, dtype=float)[:, None]).T
         return self
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
         """(n, classes) probabilities of (n, genes) samples."""
-        return softmax(self._axes.turn(x) @ self._weights + self._offsets, axis=1)
+        return softmax(self.solution_.score(self._sources, [np.asarray(x)]), axis=1)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """(n,) classes of (n, genes) samples."""
         return self.classes_[self.predict_proba(x).argmax(axis=1)]
 
-    def _judge(
-        self, family: Family, x: np.ndarray, y: np.ndarray,
-        folds: list[tuple[np.ndarray, np.ndarray]],
-    ) -> tuple[float, float, float]:  # fmt: skip
-        """The least inner Brier score over the penalties, its strength and its temperature."""
-        if not folds:
-            return np.nan, family.strengths[len(family.strengths) // 2], 1.0
-        held_out = [np.full((len(y), len(self.classes_)), -np.inf) for _ in family.strengths]
-        for train, test in folds:
-            axes = _Axes.of(x[train])
-            present, known = np.unique(y[train], return_inverse=True)
-            fits = family.fit(axes.turn(x[train]), known, family.strengths)
-            new = axes.turn(x[test])
-            for scores, (weights, offsets) in zip(held_out, fits, strict=True):
-                scores[np.ix_(test, present)] = new @ weights + offsets
-        # A sample says nothing where no other of its class was there to learn from.
-        asked = np.isfinite(held_out[0][np.arange(len(y)), y])
-        found = []
-        for strength, scores in zip(family.strengths, held_out, strict=True):
-            temperature = _fit_temperature(scores[asked], y[asked])
-            proba = softmax(scores[asked] / temperature, axis=1)
-            brier = np.square(proba - np.eye(len(self.classes_))[y[asked]]).sum(axis=1).mean()
-            found.append((float(brier), strength, temperature))
-        return min(found)
-
 
 @dataclass(frozen=True)
 class _Axes:
-    """Standardised genes, and their principal axes, scaled so that a sample's mean square is 1."""
+    """Principal axes of samples whose inner products are known."""
 
-    scaler: StandardScaler
-    directions: np.ndarray
-    """(axes, genes)"""
+    unit: np.ndarray
+    """(samples, axes) coordinates on axes scaled so that their squares add up to 1"""
+    sizes: np.ndarray
+    """(axes,) what they have to be multiplied with, ascending"""
 
     @classmethod
-    def of(cls, x: np.ndarray) -> "_Axes":
-        """Of (n, genes) samples."""
-        scaler = StandardScaler().fit(x)
-        _, size, axes = np.linalg.svd(scaler.transform(x), full_matrices=False)
-        kept = size > 1e-10 * size[0]
-        kept[0] = True  # where all samples are alike
-        length = np.sqrt((size**2).sum() / len(x)) or 1.0
-        return cls(scaler, axes[kept] / length)
-
-    def turn(self, x: np.ndarray) -> np.ndarray:
-        """(n, axes) coordinates of (n, genes) samples."""
-        return self.scaler.transform(x) @ self.directions.T
+    def of(cls, gram: np.ndarray) -> "_Axes":
+        """Of (samples, samples) inner products."""
+        mean = gram.mean(axis=0)
+        squares, unit = eigh(gram - mean - mean[:, None] + mean.mean(), driver="evd")
+        kept = squares > 1e-10 * squares[-1]
+        kept[-1] = True  # where all samples are alike
+        return cls(unit[:, kept], np.sqrt(np.maximum(squares[kept], 1e-30)))
 
 
-def _divide(y: np.ndarray, groups: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Inner folds that keep groups together; none where a fold would leave one class to learn."""
-    most = max(len(np.unique(groups[y == k])) for k in np.unique(y))
-    least = min(len(np.unique(groups[y == k])) for k in np.unique(y))
-    number = min(INNER_FOLDS, max(least, 2), most)
-    if number < 2:
+def _mix(grams: Sequence[np.ndarray], shares: Sequence[float]) -> np.ndarray:
+    return sum(share * gram for share, gram in zip(shares, grams, strict=True) if share)
+
+
+def _parts(features: int) -> list[slice]:
+    return [slice(start, start + AT_ONCE) for start in range(0, features, AT_ONCE)]
+
+
+def _draw(samples: int, groups: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Positions of all samples, or of whole groups at random that are `most` at most."""
+    if samples <= most:
+        return np.arange(samples)
+    _, of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    taken = order[np.cumsum(sizes[order]) <= most]
+    return np.flatnonzero(np.isin(of, taken))
+
+
+def _step(shares: tuple[float, ...], source: int) -> tuple[float, ...]:
+    """The shares when STEP of them goes to a source."""
+    return tuple(
+        (1 - STEP) * share + STEP * (number == source) for number, share in enumerate(shares)
+    )
+
+
+def _find_asked(targets: np.ndarray, folds: list[np.ndarray], of_classes: bool) -> np.ndarray:
+    """Samples of inner folds; those whose class has no others to learn from say nothing."""
+    known = np.zeros(len(targets), dtype=bool)
+    for fold in folds:
+        others = targets.sum(axis=0) - targets[fold].sum(axis=0)
+        known[fold] = (targets[fold] @ others > 0) if of_classes else True
+    return np.flatnonzero(known)
+
+
+def _divide(strata: np.ndarray, groups: np.ndarray, seed: int) -> list[np.ndarray]:
+    """Inner folds that keep groups together; none where a fold would leave one stratum to learn."""
+    sizes = [len(np.unique(groups[strata == name])) for name in np.unique(strata)]
+    number = min(INNER_FOLDS, max(min(sizes), 2), max(sizes))
+    if number < 2 or len(sizes) < 2:
         return []
     splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
     with warnings.catch_warnings():  # a class of fewer samples than folds is missing in some
         warnings.simplefilter("ignore", UserWarning)
-        folds = list(splitter.split(y, y, groups))
-    return folds if all(len(np.unique(y[train])) > 1 for train, _ in folds) else []
-
-
-def _fit_temperature(scores: np.ndarray, y: np.ndarray) -> float:
-    """The temperature of least log loss."""
-
-    def loss(log_temperature: float) -> float:
-        by_class = log_softmax(scores / np.exp(log_temperature), axis=1)
-        return -float(by_class[np.arange(len(y)), y].mean())
-
-    bound = np.log(HOTTEST)
-    return float(np.exp(minimize_scalar(loss, bounds=(-bound, bound), method="bounded").x))
+        folds = list(splitter.split(strata, strata, groups))
+    if any(len(np.unique(strata[train])) < 2 for train, _ in folds):
+        return []
+    return [test for _, test in folds]

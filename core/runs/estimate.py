@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 from anndata import AnnData
 from pydantic import BaseModel, ConfigDict
@@ -20,10 +21,15 @@ from core.processes import run_module
 from core.runs.spec import RunSpec
 from core.runs.study import open_study
 
+if TYPE_CHECKING:
+    from core.models.heads import LinearHead
+
 BATCHES = 3
 """Timed batches, after one that sets things up; fewer where that takes long."""
 LONG = 3.0
 """Seconds."""
+SOLVED_WITH = 500
+"""Samples; of more, the time goes with the square of their number."""
 
 
 class Estimate(BaseModel):
@@ -118,6 +124,16 @@ def _measure(work: dict) -> Estimate:
         torch.nn.functional.cross_entropy(logits.float(), y).backward()
         optimiser.step()
 
+    if spec.network.is_solved:
+        seconds = sum(
+            (samples + others) / batch * _time(look) + _time_solving(network.head, samples)
+            for samples, others in zip(work["train"], work["tested"], strict=True)
+        )
+        return Estimate(
+            seconds=seconds, peak_bytes=peak_memory(device), free_bytes=free,
+            parameters=sum(p.numel() for p in network.parameters()),
+            device=describe_device(device),
+        )  # fmt: skip
     network.train()
     known = look()
     trained = _time(train_batch)
@@ -132,6 +148,27 @@ def _measure(work: dict) -> Estimate:
         seconds=seconds, peak_bytes=peak_memory(device), free_bytes=free,
         parameters=sum(p.numel() for p in network.parameters()), device=describe_device(device),
     )  # fmt: skip
+
+
+def _time_solving(head: "LinearHead", samples: int) -> float:
+    """Seconds of solving a head, by solving it for made-up samples, SOLVED_WITH at most."""
+    import numpy as np
+    from threadpoolctl import threadpool_limits
+
+    from core.models.tuned import CLASSES, Choice, Sources
+
+    n, outputs = min(samples, SOLVED_WITH), len(head.offset)
+    rng, y = np.random.default_rng(0), np.arange(n) % max(outputs, 2)
+    blocks = [
+        rng.standard_normal((n, branch.linear.in_features), dtype=np.float32) + y[:, None] / outputs
+        for branch in head.values()
+    ]
+    started = time.perf_counter()
+    with threadpool_limits(1):
+        sources = Sources(blocks, [False] * len(blocks))
+        choice = Choice(sources, np.eye(max(outputs, 2))[y], y, np.arange(n), CLASSES, 0)
+        choice.fit(choice.choose())
+    return (time.perf_counter() - started) * (samples / n) ** 2
 
 
 def _time(work: Callable[[], object]) -> float:

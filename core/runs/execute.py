@@ -28,6 +28,7 @@ from core.runs.leaks import (
     start_weights,
 )
 from core.runs.result import RunResult, hash_kept
+from core.runs.solved import describe_solved, say_solved
 from core.runs.source import Source, source_of
 from core.runs.spec import RunSpec
 from core.runs.study import Study, find_fold, open_study, predict_baseline
@@ -39,6 +40,7 @@ from core.training.device import (
     peak_memory,
     reset_peak_memory,
 )
+from core.training.exact import solve_head
 from core.training.features import FrozenPart
 from core.training.loop import EnoughEpochs, FoldData, predict, read_trained, train
 from core.training.splits import Fold
@@ -207,28 +209,43 @@ def _run_fold(
     network.to(device)
     painter.to(device)
     precision = choose_precision(spec.training.precision, device)
-    history = train(
-        network,
-        painter,
-        FoldData(
-            x[fold.train], y[fold.train], x[fold.validation], y[fold.validation],
-            len(study.classes), source.known(spec, study, x, fold),
-        ),
-        spec.training,
-        watch,
-        learning_rate=spec.learning_rate,
-        seed=spec.seed,
-        device=device,
-        checkpoint=checkpoint,
-        variants=spec.variants,
-        frozen=FrozenPart(network, painter, precision, watch.stop_if_asked)
-        if spec.caches_features
-        else None,
-        objective=objective,
-    )  # fmt: skip
-    uncalibrated = predict(network, painter, x[fold.validation], device, objective)
-    scale = task.calibrate(uncalibrated, study.y[fold.validation], scale)
-    answers = task.decode(predict(network, painter, x[fold.test], device, objective), scale)
+    if spec.network.is_solved:
+        precision = "float32"
+        watch.say("solving the head")
+        frozen = FrozenPart(network, painter, precision, watch.stop_if_asked)
+        solved = solve_head(
+            network.head, frozen, x[fold.fitting], y[fold.fitting], x[fold.test],
+            study.strata[fold.fitting], study.who[fold.fitting], task.aim, objective,
+            seed=spec.seed, on_step=watch.stop_if_asked,
+        )  # fmt: skip
+        history, judged, uncalibrated = solved.history, fold.fitting[solved.asked], solved.answers
+        tested = solved.tested
+    else:
+        solved = None
+        history = train(
+            network,
+            painter,
+            FoldData(
+                x[fold.train], y[fold.train], x[fold.validation], y[fold.validation],
+                len(study.classes), source.known(spec, study, x, fold),
+            ),
+            spec.training,
+            watch,
+            learning_rate=spec.learning_rate,
+            seed=spec.seed,
+            device=device,
+            checkpoint=checkpoint,
+            variants=spec.variants,
+            frozen=FrozenPart(network, painter, precision, watch.stop_if_asked)
+            if spec.caches_features
+            else None,
+            objective=objective,
+        )  # fmt: skip
+        judged = fold.validation
+        uncalibrated = predict(network, painter, x[judged], device, objective)
+        tested = predict(network, painter, x[fold.test], device, objective)
+    scale = task.calibrate(uncalibrated, study.y[judged], scale)
+    answers = task.decode(tested, scale)
     save_network(network, place / "model.safetensors")
 
     kept = history[-1]
@@ -252,6 +269,7 @@ def _run_fold(
             "epochs": len(history),
             "ended_by_hand": watch.ended,
             "history": history,
+            **({} if solved is None else describe_solved(solved, task, scale)),
             "plain": {name: values.tolist() for name, values in plain.items()},
             "parts": _name_parts(study, fold),
             "learned_from": [
@@ -340,8 +358,7 @@ def _gather(
         for baseline in task.baselines
         if baseline.in_every_run
     }
-    patients = study.samples if study.patients is None else study.patients
-    intervals, gap = task.bound(y, answers, plain[task.reference], patients[tested])
+    intervals, gap = task.bound(y, answers, plain[task.reference], study.who[tested])
     scales = {number: task.read_scale(folds[number]) for number in scored}
     first = folds[scored[0]]
     peaks = [fold["peak_bytes"] for fold in folds if "peak_bytes" in fold]  # folds of 0.1.0 lack it
@@ -373,6 +390,7 @@ def _gather(
         findings=[*find_leak(spec, study, starts), *doubts],
         notes=[
             *_explain_conditions(spec, first),
+            *say_solved(task, [folds[k] for k in scored], y, answers, study.who[tested]),
             *_say_left_out(spec, study),
             *say_start(spec, study, starts),
         ],
@@ -384,8 +402,9 @@ def _gather(
 
 def _explain_conditions(spec: RunSpec, first: dict) -> list[str]:
     """What a reader of the numbers must know, a sentence each."""
+    learners = "the network's head and the" if spec.network.is_solved else "the"
     notes = [
-        "Gene filter, scaling and layout were fitted on the training samples only; the "
+        f"Gene filter, scaling and layout were fitted on the training samples only; {learners} "
         "baseline models learned from training and validation samples together.",
     ]
     if warning := AUGMENTATIONS[spec.training.augmentation].warning:
@@ -401,7 +420,8 @@ def _explain_conditions(spec: RunSpec, first: dict) -> list[str]:
             "not seen it.",
         )
     )
-    if first["history"][-1]["at_once"] < spec.training.batch_size:
+    trained = not spec.network.is_solved
+    if trained and first["history"][-1]["at_once"] < spec.training.batch_size:
         notes.append(
             "Memory was too small for whole batches: their gradients were computed for "
             f"{first['history'][-1]['at_once']} samples at a time and added."

@@ -32,6 +32,14 @@ are no part of the identity, so that the same question stays the same run. A fie
 a part belongs here."""
 
 
+SOLVED = {
+    "network": {"dropout": NetworkSpec().dropout},
+    "training": TrainingSpec(augmentation="none").model_dump(),
+}
+"""Fields that say nothing for a head that is solved instead of trained, by part, with the value
+that is taken."""
+
+
 class RunSpec(BaseModel):
     """One training, as asked for. Two runs with equal specs are the same run."""
 
@@ -79,21 +87,39 @@ class RunSpec(BaseModel):
 
     @model_validator(mode="after")
     def _leave_out_unused(self) -> "RunSpec":
-        """Fields that say nothing for the task: the same question is one run, whatever they are."""
+        """Fields that say nothing here: the same question is one run, whatever they are."""
         for part, fields in TASKS[self.task].unused.items():
-            own = getattr(self, part)
-            asked = [
-                name
-                for name, value in fields.items()
-                if getattr(own, name) != value and name != "label_smoothing"  # presets set it
-            ]  # fmt: skip
+            asked = self._asked(part, fields) - {"label_smoothing"}  # presets set it
             if asked:
                 raise ValueError(
-                    f"{part}.{asked[0]} is of classes and says nothing for the task {self.task}. "
+                    f"{part}.{min(asked)} is of classes and says nothing for the task {self.task}. "
                     "Leave it out."
                 )
+        if self.network.is_solved:
+            for part, fields in SOLVED.items():
+                if asked := self._asked(part, fields):
+                    raise ValueError(
+                        f"{part}.{min(asked)} is of heads that are trained by steps, and the "
+                        "linear head is solved. Leave it out, or take another head."
+                    )
+        for part, fields in self.unused.items():
+            own = getattr(self, part)
             object.__setattr__(self, part, own.model_copy(update=fields))
         return self
+
+    def _asked(self, part: str, unused: dict[str, Any]) -> set[str]:
+        """Which unused fields were given another value than the one that is taken."""
+        own = getattr(self, part)
+        named = own.model_fields_set & unused.keys()
+        return {name for name in named if getattr(own, name) != unused[name]}
+
+    @property
+    def unused(self) -> dict[str, dict[str, Any]]:
+        """Fields that say nothing for this task and this head, by part, with what is taken."""
+        unused = {part: dict(fields) for part, fields in TASKS[self.task].unused.items()}
+        for part, fields in SOLVED.items() if self.network.is_solved else ():
+            unused[part] = unused.get(part, {}) | fields
+        return unused
 
     @property
     def id(self) -> str:
@@ -134,7 +160,7 @@ class RunSpec(BaseModel):
     def settings(self) -> dict[str, Any]:
         """All fields that decide a result, by dotted name such as 'network.backbone'."""
         flat: dict[str, Any] = {}
-        unused = TASKS[self.task].unused
+        unused = self.unused
         for name, value in self._deciding().items():
             if isinstance(getattr(self, name), BaseModel):
                 flat |= {
@@ -174,9 +200,12 @@ class RunSpec(BaseModel):
         """The run in one line, for lists."""
         weights = self.network.weights.partition(":")[0]
         number = "" if TASKS[self.task].has_classes else f"{self.cohort.label} as a number · "
+        head = f"augmentation {self.training.augmentation}"
+        if self.network.is_solved:
+            head = f"{self.network.head} head"
         return (
             f"{number}{self.network.backbone} ({weights}) · {self.split.title()} · "
-            f"{self.layout.name} · augmentation {self.training.augmentation} · seed {self.seed}"
+            f"{self.layout.name} · {head} · seed {self.seed}"
         )
 
     def to_yaml(self) -> str:
@@ -256,11 +285,23 @@ PRESETS: Registry[Preset] = Registry(
             name="recommended",
             title="Recommended",
             help="What was measured to do best on real tumours (benchmarks/results/recipes.md): "
-            "the network's own weights stay as they are, and a head that looks at all its stages "
-            "learns where each gene stands.",
+            "the network's own weights stay as they are, and a linear head of the genes and of "
+            "all its stages' maps is solved, not trained. Where the maps add nothing it is the "
+            "tuned linear model of the genes.",
             reference="",
             parts={
-                "network": {"image_size": 32, "freeze": "backbone"},
+                "network": {"image_size": 32, "freeze": "backbone", "head": "linear"},
+                "training": {"augmentation": "none"},
+            },
+        ),
+        Preset(
+            name="trained_head",
+            title="A head that is trained by steps",
+            help="The network's own weights stay as they are, and a head that looks at all its "
+            "stages learns from augmented samples where each gene stands.",
+            reference="",
+            parts={
+                "network": {"image_size": 32, "freeze": "backbone", "head": "scales"},
                 "training": {"epochs": 40, "batch_size": 64, "learning_rate": 1e-3},
             },
         ),

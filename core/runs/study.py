@@ -37,6 +37,11 @@ class Samples:
     left_out: int
     """Samples of the cohort without a value, which a regression leaves out."""
 
+    @property
+    def who(self) -> np.ndarray:
+        """(samples,) each one's patient; where patients aren't known, the sample itself."""
+        return self.samples if self.patients is None else self.patients
+
 
 @dataclass(frozen=True)
 class Study(Samples):

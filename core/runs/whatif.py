@@ -99,12 +99,14 @@ def other_seed(spec: RunSpec, seed: int) -> RunSpec:
 def other_network(spec: RunSpec, backbone: str) -> RunSpec:
     """The same run with another network, all of it trained, at the rate that suits it.
 
-    Weights of a file or a run fit one network only: the other one then starts from scratch.
+    Below a solved head the other one is frozen as well. Weights of a file or a run fit one network
+    only: the other one then starts from scratch.
     """
     weights = spec.network.weights
     if weights.startswith(("file:", "run:")):
         weights = "scratch"
-    network = {"backbone": backbone, "weights": weights, "freeze": "nothing", "allow_leak": False}
+    freeze = "backbone" if spec.network.is_solved else "nothing"
+    network = {"backbone": backbone, "weights": weights, "freeze": freeze, "allow_leak": False}
     return _change(
         spec,
         network=network,

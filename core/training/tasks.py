@@ -22,6 +22,7 @@ from core.evaluation.differences import LEVEL, corrected_t, mcnemar, say_verdict
 from core.evaluation.intervals import gather, weigh
 from core.evaluation.metrics import CLASS_METRICS, VALUE_METRICS, Metric, score
 from core.models.baselines import BASELINES, Baseline, fit_predict_proba
+from core.models.tuned import CLASSES, VALUES, Aim
 from core.models.value_baselines import VALUE_BASELINES, fit_predict_values
 from core.records import Registry
 from core.training.calibration import apply_temperature, fit_temperature
@@ -99,6 +100,8 @@ class Task(ABC):
     """Column of simulated data that the planted self-test predicts; None where it has none."""
     stratum: str
     """What samples are divided by, so that each part has its share of each: a noun."""
+    aim: Aim
+    """How a linear head is solved."""
     unused: ClassVar[dict[str, dict[str, Any]]] = {}
     """Fields of a specification that say nothing here, by part, with the value that is taken."""
     scale_fields: ClassVar[tuple[str, ...]] = ()
@@ -563,6 +566,7 @@ TASKS: Registry[Task] = Registry(
             gene_test="Welch t test",
             simulated_label="tumour_type",
             stratum="class",
+            aim=CLASSES,
         ),
         Regression(
             name="regression",
@@ -578,6 +582,7 @@ TASKS: Registry[Task] = Registry(
             gene_test="test of Pearson's correlation",
             simulated_label=None,
             stratum="range of values",
+            aim=VALUES,
         ),
     ],
 )

@@ -1,0 +1,189 @@
+"""Linear models of one or several sources, chosen on inner folds."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from threadpoolctl import threadpool_limits
+
+from core.models import tuned
+from core.models.tuned import (
+    CLASSES,
+    CLASSES_BY_RIDGE,
+    LOGISTIC,
+    RIDGE,
+    VALUES,
+    Aim,
+    Choice,
+    Sources,
+    TunedLinear,
+)
+from tests.test_models_baselines import make_samples
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As those who use it have it."""
+    with threadpool_limits(1):
+        yield
+
+
+def only(family: tuned.Family, **changed) -> Aim:
+    return replace(CLASSES, families=(replace(family, **changed),))
+
+
+def standardise(x: np.ndarray) -> np.ndarray:
+    x = x.astype(np.float64)
+    varies = x.std(axis=0) > 1e-6
+    return (x - x.mean(axis=0)) / np.where(varies, x.std(axis=0), 1) * varies
+
+
+def choose(blocks: list[np.ndarray], y: np.ndarray, aim: Aim = CLASSES) -> Choice:
+    sources = Sources(blocks, [True, *[False] * (len(blocks) - 1)])
+    targets = np.eye(y.max() + 1)[y] if aim.of_classes else y[:, None]
+    strata = y if aim.of_classes else (y > np.median(y)).astype(int)
+    return Choice(sources, targets, strata, np.arange(len(y)), aim, 0)
+
+
+@pytest.mark.parametrize("family", [LOGISTIC, RIDGE])
+def test_weights_give_the_answers(family: tuned.Family) -> None:
+    rng = np.random.default_rng(1)
+    x, y = make_samples(60, rng)
+    new, _ = make_samples(30, rng)
+    model = TunedLinear(only(family)).fit(x, y)
+    log_odds = np.log(model.predict_proba(new))
+    varies = x.std(axis=0) > 1e-6
+    scores = (new - x.mean(axis=0)) / np.where(varies, x.std(axis=0), 1) @ model.coef_.T
+    np.testing.assert_allclose(model.coef_.sum(axis=0), 0, atol=1e-6)
+    for one, other in ((0, 1), (1, 2)):  # up to the offset
+        gap, expected = scores[:, one] - scores[:, other], log_odds[:, one] - log_odds[:, other]
+        np.testing.assert_allclose(gap - gap[0], expected - expected[0], atol=1e-3)
+
+
+def test_ridge_is_the_known_solution() -> None:
+    x, y = make_samples(40, np.random.default_rng(2))
+    choice = choose([x], y, CLASSES_BY_RIDGE)
+    chosen = choice.choose()
+    z = standardise(x)
+    z /= np.sqrt(np.square(z).sum(axis=1).mean())  # a sample's squared length is 1 on average
+    target = np.eye(3)[y] - np.eye(3)[y].mean(axis=0)
+    penalty = len(x) / chosen.strength * np.eye(x.shape[1])
+    weights = np.linalg.solve(z.T @ z + penalty, z.T @ target) / chosen.temperature
+    found = choice.fit(chosen).score(choice.sources, [x])
+    expected = z @ weights + np.eye(3)[y].mean(axis=0) / chosen.temperature
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_ridge_holds_a_fold_out_as_if_it_were_fitted_without_it() -> None:
+    x, y = make_samples(40, np.random.default_rng(3))
+    z, targets = standardise(x), np.eye(3)[y]
+    axes = tuned._Axes.of(z @ z.T)
+    fold = np.array([3, 4, 11, 30])
+    others = np.setdiff1d(np.arange(40), fold)
+    [scores] = tuned._hold_out_ridge(axes, targets, [fold, others], [20.0])
+    mean, known = z[others].mean(axis=0), z[others] - z[others].mean(axis=0)
+    kernel = known @ known.T + 40 / 20.0 * np.eye(len(others))
+    dual = np.linalg.solve(kernel, targets[others] - targets[others].mean(axis=0))
+    expected = targets[others].mean(axis=0) + (z[fold] - mean) @ known.T @ dual
+    np.testing.assert_allclose(scores[fold], expected, atol=1e-8)
+
+
+def test_the_penalty_of_least_inner_loss_is_taken() -> None:
+    x, y = make_samples(60, np.random.default_rng(3))
+    losses = {
+        strength: choose([x], y, only(RIDGE, strengths=(strength,))).choose().loss
+        for strength in RIDGE.strengths
+    }
+    assert choose([x], y, CLASSES_BY_RIDGE).choose().strength == min(losses, key=losses.get)
+
+
+def test_the_better_family_is_taken() -> None:
+    x, y = make_samples(90, np.random.default_rng(4))
+    each = [choose([x], y, only(family)).choose() for family in (RIDGE, LOGISTIC)]
+    both, best = choose([x], y).choose(), min(each, key=lambda candidate: candidate.loss)
+    assert (both.family.name, both.strength) == (best.family.name, best.strength)
+
+
+def test_inner_folds_keep_a_patients_samples_together() -> None:
+    """Pairs of equal samples with labels by chance: apart, each gives its twin's label away."""
+    rng = np.random.default_rng(5)
+    x = np.repeat(rng.normal(size=(60, 300)), 2, axis=0)
+    y, patients = np.repeat(rng.integers(0, 2, 60), 2), np.repeat(np.arange(60), 2)
+    together = TunedLinear(CLASSES_BY_RIDGE).fit(x, y, patients).chosen_.loss
+    apart = TunedLinear(CLASSES_BY_RIDGE).fit(x, y).chosen_.loss
+    assert together > 0.4 > 0.2 > apart
+
+
+@pytest.mark.parametrize("helps", [True, False])
+def test_a_source_gets_a_share_if_it_helps(helps: bool) -> None:
+    """Classes that the second source alone knows, or that the first one does."""
+    rng = np.random.default_rng(6)
+    x, y = make_samples(90, rng)
+    noise = rng.normal(size=(90, 40)).astype(np.float32)
+    blocks = [noise, x] if helps else [x, noise]
+    chosen = choose(blocks, y).choose()
+    assert chosen.shares[1] > 0.5 if helps else chosen.shares == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("family", [LOGISTIC, RIDGE])
+def test_repeated_and_constant_features_change_nothing(family: tuned.Family) -> None:
+    """So a picture of the genes, whatever its size, is the genes."""
+    x, y = make_samples(60, np.random.default_rng(7))
+    order = np.random.default_rng(0).permutation(60)
+    picture = np.hstack([np.repeat(x[:, order], 4, axis=1), np.full((60, 9), 0.3, np.float32)])
+    answers = []
+    for block in (x, picture):
+        choice = choose([block], y)
+        candidate = choice.judge((1.0,), family)
+        answers.append(softmax(choice.fit(candidate).score(choice.sources, [block]), axis=1))
+    np.testing.assert_allclose(answers[0], answers[1], atol=1e-6)
+
+
+@pytest.mark.parametrize("family", [LOGISTIC, RIDGE])
+def test_answers_are_the_same_to_six_digits_in_another_order(family: tuned.Family) -> None:
+    x, y = make_samples(90, np.random.default_rng(8))
+    answers = []
+    for order in (np.arange(90), np.arange(90)[::-1], np.random.default_rng(0).permutation(90)):
+        choice = choose([x[order]], y[order])
+        found = choice.fit(tuned.Candidate((1.0,), family, 100.0, 1.0, np.array([]), np.array([])))
+        answers.append(softmax(found.score(choice.sources, [x]), axis=1))
+    np.testing.assert_allclose(answers[1], answers[0], atol=1e-7)
+    np.testing.assert_allclose(answers[2], answers[0], atol=1e-7)
+
+
+def test_landmarks_that_span_everything_give_the_same_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Samples of a space of five dimensions are spanned by any few of them."""
+    rng = np.random.default_rng(9)
+    x = rng.normal(size=(120, 5)) @ rng.normal(size=(5, 30))
+    y = (x[:, 0] > 0).astype(int)
+    fixed = tuned.Candidate((1.0,), RIDGE, 300.0, 1.0, np.array([]), np.array([]))
+    exact, few = [], []
+    for most, found in ((1000, exact), (40, few)):
+        monkeypatch.setattr(tuned, "LANDMARKS", most)
+        monkeypatch.setattr(tuned, "CHOOSING", most)
+        choice = choose([x], y)
+        found.append(choice.fit(fixed).score(choice.sources, [x]))
+    np.testing.assert_allclose(few[0], exact[0], atol=1e-6)
+
+
+def test_a_class_without_samples_is_never_named() -> None:
+    x, y = make_samples(60, np.random.default_rng(10))
+    for family in (LOGISTIC, RIDGE):
+        choice = choose([x], np.where(y == 1, 3, y))
+        found = choice.fit(choice.judge((1.0,), family))
+        answers = softmax(found.score(choice.sources, [x]), axis=1).argmax(axis=1)
+        assert set(answers) == {0, 2, 3}
+
+
+def test_a_number_is_predicted() -> None:
+    rng = np.random.default_rng(11)
+    x = rng.normal(size=(80, 20))
+    y = x @ rng.normal(size=20) + 5
+    choice = choose([x], y, VALUES)
+    found = choice.fit(choice.choose()).score(choice.sources, [x])[:, 0]
+    assert np.corrcoef(found, y)[0, 1] > 0.99
+    assert abs(found.mean() - y.mean()) < 1e-6

@@ -1,0 +1,188 @@
+"""Runs whose head is solved: what they store and say, and what they refuse."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.data.simulate import simulate
+from core.data.store import add_dataset, load_dataset
+from core.errors import InputError
+from core.explain.methods import Recipe
+from core.files import read_json
+from core.home import run_folder
+from core.models.baselines import fit_predict_proba
+from core.models.heads import LinearHead
+from core.models.spec import IMAGE, NetworkSpec
+from core.models.tuned import CLASSES, RIDGE, Candidate, Choice, Sources
+from core.runs.execute import Silent, execute, fold_folder
+from core.runs.explain import load_attribution
+from core.runs.explaining import explain_run
+from core.runs.fitted import load_fitted
+from core.runs.result import load_predictions, load_result
+from core.runs.spec import PRESETS, RunSpec
+from core.training.exact import _leave_out, _put, solve_head
+from core.training.features import FrozenPart
+from core.training.objectives import Classes
+
+CPU = torch.device("cpu")
+
+
+def spec_of(dataset: str, **fields) -> RunSpec:
+    return RunSpec.parse(
+        {
+            "cohort": {"dataset": dataset, "label": "tumour_type", "group": "patient"},
+            "preparation": {"genes": 60},
+            "network": {"image_size": 32, "pool": 2, "freeze": "backbone", "head": "linear"},
+            "training": {"augmentation": "none"},
+        }
+        | fields
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str, str]]:
+    """A home with a run of classes and one of a gene's expression, and their ids."""
+    place, before = tmp_path_factory.mktemp("solved"), os.environ.get("GENECANVAS_HOME")
+    os.environ["GENECANVAS_HOME"] = str(place)
+    dataset = add_dataset(simulate(120, 200, seed=1)[0], "tiny").id
+    gene = load_dataset(dataset).var_names[0]
+    value = {"cohort": {"dataset": dataset, "label": f"gene:{gene}", "group": "patient"}}
+    specs = [spec_of(dataset), spec_of(dataset, task="regression", **value)]
+    for spec in specs:
+        execute(spec, run_folder(spec.id), Silent(), CPU)
+    yield place, specs[0].id, specs[1].id
+    if before is None:
+        del os.environ["GENECANVAS_HOME"]
+    else:
+        os.environ["GENECANVAS_HOME"] = before
+
+
+@pytest.fixture
+def runs(trained: tuple[Path, str, str], home: Path) -> tuple[str, str]:
+    """The runs, in a home of the test's own."""
+    shutil.copytree(trained[0], home)
+    return trained[1:]
+
+
+def test_a_run_says_how_much_the_picture_adds(runs: tuple[str, str]) -> None:
+    for run in runs:
+        fold = read_json(fold_folder(run_folder(run), 0) / "fold.json")
+        assert sum(fold["shares"].values()) == pytest.approx(1)
+        assert list(fold["shares"]) == [IMAGE, "stem", "fire2_3", "fire4_5", "fire6_9"]
+        assert set(fold["without"]) == {"maps", IMAGE}
+        assert (fold["kept_epoch"], fold["epochs"]) == (1, 1)
+        [said] = [note for note in load_result(run).notes if note.startswith("The head is")]
+        assert "With the maps alone" in said
+        assert "95 % interval" in said
+
+
+def test_the_stored_network_gives_the_stored_predictions(runs: tuple[str, str]) -> None:
+    for run in runs:
+        fitted, table = load_fitted(run, 0), load_predictions(run).set_index("sample")
+        data = load_dataset(fitted.spec.cohort.dataset)[fitted.test]
+        answers = fitted.predict(data, device=CPU)
+        columns = [f"p_{name}" for name in fitted.classes] if run == runs[0] else ["predicted"]
+        expected = table.loc[answers.index, columns].to_numpy()
+        np.testing.assert_allclose(answers.to_numpy(), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_integrated_gradients_add_up(runs: tuple[str, str]) -> None:
+    for run in runs:
+        explain_run(run, Recipe("integrated_gradients"), lambda done, total: None)
+        attribution = load_attribution(run, Recipe("integrated_gradients"))
+        assert np.nanmedian(attribution.completeness) < 0.05
+
+
+def test_the_same_samples_give_the_same_numbers_again(runs: tuple[str, str]) -> None:
+    folder, spec = run_folder(runs[0]), load_fitted(runs[0], 0).spec
+    before = (folder / "predictions.csv").read_bytes()
+    shutil.rmtree(folder)
+    execute(spec, folder, Silent(), CPU)
+    assert (folder / "predictions.csv").read_bytes() == before
+
+
+def test_without_the_maps_it_is_the_baseline(runs: tuple[str, str]) -> None:
+    """The genes on the image and the genes themselves are the same to a linear model."""
+    fitted = load_fitted(runs[0], 0)
+    data = load_dataset(fitted.spec.cohort.dataset)
+    positions = data.obs_names.get_indexer(np.sort(np.append(fitted.train, fitted.validation)))
+    x, network = fitted.prepare(data), fitted.network
+    names, y = np.unique(data.obs["tumour_type"].astype(str), return_inverse=True)
+    frozen = FrozenPart(network, fitted.imager, "float32")
+    features = frozen.features(torch.as_tensor(x)).numpy()
+    image = features[:, : network.head[IMAGE].linear.in_features]
+    patients = data.obs["patient"].to_numpy()[positions]
+    choice = Choice(Sources([image[positions]], [True]), np.eye(len(names))[y[positions]],
+                    y[positions], patients, CLASSES, 0)  # fmt: skip
+    scores = choice.fit(choice.choose()).score(choice.sources, [image])
+    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+    baseline = fit_predict_proba(
+        "tuned_linear", x[positions], y[positions], x, len(names), 0, patients
+    )
+    np.testing.assert_allclose(odds / odds.sum(axis=1, keepdims=True), baseline, atol=1e-5)
+
+
+def test_the_network_computes_what_was_solved() -> None:
+    rng, head = np.random.default_rng(0), LinearHead({IMAGE: (1, 4), "stem": (3, 2)}, 3)
+    blocks = [rng.normal(size=(30, size)).astype(np.float32) + 7 for size in (16, 12)]
+    sources = Sources(blocks, [True, False])
+    choice = Choice(sources, np.eye(3)[np.arange(30) % 3], np.arange(30) % 3, np.arange(30),
+                    CLASSES, 0)  # fmt: skip
+    nobody = np.array([])
+    solution = choice.fit(Candidate((0.6, 0.4), RIDGE, 100.0, 0.3, nobody, nobody))
+    _put(head, sources, solution)
+    maps = [
+        torch.as_tensor(block.reshape(30, side, side, -1)).permute(0, 3, 1, 2)
+        for block, side in zip(blocks, (4, 2), strict=True)
+    ]
+    with torch.no_grad():
+        scores = head(maps).numpy()
+        parts = head.score_each(maps).numpy()
+    np.testing.assert_allclose(scores, solution.score(sources, blocks), atol=1e-4)
+    np.testing.assert_allclose(parts.sum(axis=0) + head.offset.detach().numpy(), scores, atol=1e-5)
+
+
+def test_leaving_out_spreads_the_shares_over_what_is_left() -> None:
+    names = [IMAGE, "stem", "layer1"]
+    assert _leave_out(names, (0.7, 0.3, 0.0)) == {"maps": (1, 0, 0), IMAGE: (0, 1, 0)}
+    assert _leave_out(names, (1.0, 0.0, 0.0)) == {"maps": (1, 0, 0), IMAGE: (0, 0.5, 0.5)}
+
+
+def test_what_a_solved_head_has_no_use_for_is_refused() -> None:
+    cohort = {"label": "tumour_type"}
+    with pytest.raises(InputError, match="freeze the backbone"):
+        RunSpec.parse({"cohort": cohort, "network": {"head": "linear"}})
+    solved = {"head": "linear", "freeze": "backbone"}
+    for part, field in (
+        ("training", {"augmentation": "expression"}), ("training", {"epochs": 3}),
+        ("network", {"dropout": 0.5}),
+    ):  # fmt: skip
+        document = {"cohort": cohort, "network": solved}
+        document[part] = {**document.get(part, {}), **field}
+        with pytest.raises(InputError, match=f"{part}.{next(iter(field))} .* is solved"):
+            RunSpec.parse(document)
+
+
+def test_a_solved_run_is_the_same_question_however_it_is_asked() -> None:
+    cohort, solved = {"label": "tumour_type"}, {"head": "linear", "freeze": "backbone"}
+    short = RunSpec.parse({"cohort": cohort, "network": {**solved, "image_size": 32}})
+    preset = RunSpec.parse(PRESETS["recommended"].fill({"cohort": cohort}))
+    again = RunSpec.from_yaml(short.to_yaml())
+    assert short.id == preset.id == again.id
+    assert short.training.augmentation == "none"
+    assert not any(name.startswith("training.") for name in short.settings)
+    assert NetworkSpec(**solved).is_solved
+    assert not NetworkSpec().is_solved
+
+
+def test_too_few_patients_to_choose_on_are_told(runs: tuple[str, str]) -> None:
+    fitted = load_fitted(runs[0], 0)
+    rows, y = np.random.default_rng(0).random((8, 60), dtype=np.float32), np.arange(8) % 2
+    frozen = FrozenPart(fitted.network, fitted.imager, "float32")
+    with pytest.raises(InputError, match="Add patients"):
+        solve_head(fitted.network.head, frozen, rows, y, rows, y, y, CLASSES, Classes(), seed=0)
