@@ -48,7 +48,7 @@ from core.jobs.here import do_here, wait_for
 from core.jobs.launch import ensure_workers
 from core.jobs.record import JobState
 from core.models.backbones import BACKBONES, Backbone, Stage
-from core.runs.explain import RunAttribution, class_genes, load_attribution
+from core.runs.explain import RunAttribution, class_genes, load_attribution, unseen_genes
 from core.runs.explaining import ExplainJob
 from core.runs.fitted import FittedModel, load_fitted
 from core.runs.preflight import store_data
@@ -333,6 +333,15 @@ class Explanation:
         log2 expression in the class minus outside it), fdr (Welch t test, Benjamini-Hochberg), …
         """
         return class_genes(self.run, self.recipe)
+
+    @property
+    def unseen(self) -> list[str]:
+        """Genes that the network could not see, which `genes` leaves out: see `NetworkSpec.edge`.
+
+        >>> run.explain("integrated_gradients").unseen
+        []
+        """
+        return unseen_genes(self.run)
 
     @property
     def attribution(self) -> RunAttribution:

@@ -7,7 +7,7 @@ import streamlit as st
 from core.escape import escape_markdown
 from core.explain.genes import top_rows
 from core.explain.methods import METHODS, Recipe
-from core.runs.explain import RunAttribution
+from core.runs.explain import RunAttribution, describe_unseen
 from core.runs.explaining import explanation_state
 from core.runs.fitted import load_fitted
 from core.runs.result import headline, load_result
@@ -71,7 +71,7 @@ def show_genes(record: RunRecord, recipe: Recipe, cls: str, table: pd.DataFrame)
             st.markdown(f"#### Genes {spoke if ranks else 'with their share of their sets'}")
             selected = show_table(table, ask_search(table), name)
             download_table(table, name, "Genes (CSV)", key="genes csv")
-    gene = chosen_gene(table)
+    gene = chosen_gene(record.id, table)
     with left:
         named = [gene] if gene else []
         if METHODS[recipe.method].unit != "region":
@@ -168,6 +168,8 @@ def show_page() -> None:
     layout = load_fitted(record.id, load_result(record.id).scored[0]).layout
     say_trust(record.id, found, recipe, cls)
     warn_of_regions(record.spec, found, recipe, layout, cls)
+    if unseen := describe_unseen(record.id):
+        st.warning(escape_markdown(unseen))
     view = st.segmented_control(
         "View", VIEWS, default="genes", required=True, format_func=VIEWS.get, key="explain view",
         label_visibility="collapsed", persist_state="session",

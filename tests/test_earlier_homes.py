@@ -50,7 +50,9 @@ def test_all_is_there_whole_and_can_be_shown(
 
 def test_the_same_question_asked_today_is_the_run_of_then(earlier: str, home: Path) -> None:
     """Said by what differs from today's defaults, in the form of today or of then."""
-    then = {"training": {"keep": "best", "variants": 0}} if earlier == "0_1_0" else {}
+    then = {"network": {"edge": "cut"}}
+    if earlier == "0_1_0":
+        then["training"] = {"keep": "best", "variants": 0}
     today = RunSpec(cohort=Cohort(label="x")).model_dump(mode="json")
     for record in RunStore().list():
         path = home / "runs" / record.id / "spec.json"

@@ -31,8 +31,10 @@ from core.runs.explain import (
     class_genes,
     class_regions,
     class_sets,
+    describe_unseen,
     load_attribution,
     measure_run_skill,
+    unseen_genes,
 )
 from core.runs.explaining import (
     ExplainJob,
@@ -59,7 +61,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
         {
             "cohort": {"dataset": dataset, "label": "tumour_type", "group": "patient"},
             "preparation": {"genes": 60},
-            "network": {"image_size": 32, "pool": 2},
+            "network": {"image_size": 32, "pool": 2, "edge": "cut"},
             "training": {"epochs": 2, "batch_size": 16, "precision": "float32"},
             "split": {"kind": "kfold", "folds": 2},
         }
@@ -126,6 +128,63 @@ def test_a_stage_is_chosen_and_kept_apart(run: str) -> None:
         explain(run, Recipe("hirescam", stage="layer4"))
     with pytest.raises(InputError, match=r"fire6_9 leaves a map of one cell.*fire4_5 \(3 x 3\)"):
         explain(run, Recipe("hirescam", stage="fire6_9"))
+
+
+@pytest.mark.parametrize("split", [{}, {"kind": "kfold", "folds": 2}], ids=["holdout", "kfold"])
+def test_genes_that_the_network_could_not_see_are_named_and_not_ranked(
+    split: dict, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """1 024 genes on 32 x 32 pixels, of which such a run left out the last row and column."""
+    dataset = add_dataset(simulate(90, 1100, seed=1)[0], "tiny").id
+    spec = RunSpec.parse(
+        {
+            "cohort": {"dataset": dataset, "label": "tumour_type"},
+            "preparation": {"genes": 1024},
+            "layout": {"name": "random"},
+            "network": {"image_size": 32, "pool": 2, "freeze": "backbone", "edge": "cut"},
+            "training": {"epochs": 1, "precision": "float32"},
+            "split": split,
+        }
+    )
+    run = RunStore().submit(spec)[0].id
+    execute(spec, run_folder(run), Silent())
+    RunStore().finish(run, JobState.DONE)
+    folds = [load_fitted(run, number) for number in load_result(run).scored]
+    seen_by = dict.fromkeys(np.concatenate([fold.layout.genes for fold in folds]).tolist(), 0)
+    recipe = Recipe("saliency")
+    explain(run, recipe)
+    found = load_attribution(run, recipe)
+    for fold in folds:
+        layout = fold.layout
+        last = {
+            gene for at in range(32) for gene in layout.genes_at(31, at) + layout.genes_at(at, 31)
+        }
+        assert len(last) == 63
+        assert set(fold.unseen) == last
+        of_fold = found.scores[found.folds == fold.fold]
+        assert not of_fold[:, np.isin(found.genes, fold.unseen)].any()
+        for gene in set(layout.genes) - last:
+            seen_by[gene] += 1
+    never = sorted(gene for gene, count in seen_by.items() if count == 0)
+    assert unseen_genes(run) == never
+    table = class_genes(run, recipe, "KIRC")
+    assert set(table["gene"]) == set(seen_by) - set(never)
+    assert table["rank"].max() <= len(table)
+    assert main(["explain", run, "--method", "saliency", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["unseen"] == never
+    assert main(["explain", run, "--method", "saliency"]) == 0
+    said = capsys.readouterr().out
+    if split:
+        assert "Each fold's network could not see some genes (at most 63 of 1,024)" in said
+    else:
+        assert len(never) == 63
+        assert "This run's network could not see 63 of 1,024 genes" in said
+        assert f"{never[4]} and 58 more." in said
+
+
+def test_a_gene_of_several_pixels_is_seen_in_part_and_so_it_is_seen(run: str) -> None:
+    assert load_fitted(run, 0).spec.network.unseen == 1
+    assert (unseen_genes(run), describe_unseen(run)) == ([], "")
 
 
 def test_the_command_line_says_what_a_cell_covers(

@@ -73,6 +73,102 @@ def test_region_methods_look_at_the_last_map_that_is_not_too_coarse() -> None:
             assert record.map_sides(size)[record.region_stage(size)] >= REGION_CELLS
 
 
+def reach(network: GeneImageNetwork) -> torch.Tensor:
+    """(size, size): how much each pixel adds to the scores where every weight adds the same.
+
+    Nothing is negative and nothing is chosen: of a window all is averaged, so that no pixel is
+    missed by chance. 0 is a pixel that no window of the network reaches.
+    """
+    for part in (network.eval(), *network.modules()):
+        for name, module in part.named_children():
+            if isinstance(module, nn.MaxPool2d):
+                same = module.kernel_size, module.stride, module.padding, module.ceil_mode
+                part._modules[name] = nn.AvgPool2d(*same)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                module.weight.fill_(1 / module.weight[0].numel())
+            elif isinstance(module, nn.BatchNorm2d):
+                module.reset_parameters()
+    size = network.spec.image_size
+    image = torch.ones(1, 3, size, size, requires_grad=True)
+    network(image).sum().backward()
+    return image.grad.sum((0, 1))
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("name", BACKBONES.names)
+def test_every_pixel_reaches_every_network(name: str, head: str) -> None:
+    for size in (32, 47):
+        network = build(NetworkSpec(backbone=name, head=head, image_size=size))
+        assert (reach(network) > 0).all(), size
+
+
+@pytest.mark.parametrize("size", range(32, 48))
+def test_every_pixel_reaches_a_squeezenet_whatever_the_size(size: int) -> None:
+    spec = NetworkSpec(image_size=size)
+    assert (reach(build(spec)) > 0).all()
+    assert spec.unseen == 0
+    cut = NetworkSpec(image_size=size, edge="cut")
+    missed = reach(build(cut)) == 0
+    assert cut.unseen == (1 - size % 2)
+    expected = torch.zeros(size, size, dtype=torch.bool)
+    expected[size - cut.unseen :] = expected[:, size - cut.unseen :] = True
+    assert torch.equal(missed, expected)
+
+
+def test_63_of_1024_pixels_were_cut_off() -> None:
+    assert (reach(build(NetworkSpec(image_size=32, edge="cut"))) == 0).sum() == 63
+
+
+def test_padding_leaves_all_that_was_there_in_its_place() -> None:
+    """The maps get a row and a column; what the stem saw before, it sees as before."""
+    padded, cut = (
+        build(NetworkSpec(image_size=32, edge=edge)).eval() for edge in ("padded", "cut")
+    )
+    own = padded.stages.state_dict()
+    assert own.keys() == cut.stages.state_dict().keys()
+    cut.stages.load_state_dict(own)
+    image = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        more, less = padded.stage_module("stem")(image), cut.stage_module("stem")(image)
+    assert (more.shape[2:], less.shape[2:]) == ((16, 16), (15, 15))
+    torch.testing.assert_close(more[:, :, :15, :15], less)
+    assert padded.torchvision_names().keys() == cut.torchvision_names().keys()
+
+
+@pytest.mark.parametrize("edge", ["padded", "cut"])
+def test_sides_of_the_maps_are_those_of_the_image_that_is_seen(edge: str) -> None:
+    for size in (32, 33, 64, 224):
+        spec = NetworkSpec(image_size=size, edge=edge)
+        maps, sides = torch.zeros(1, 3, size, size), {}
+        for name, stage in build(spec).eval().stages.named_children():
+            maps = stage(maps)
+            sides[name] = maps.shape[2]
+        assert sides == spec.map_sides
+    padded = NetworkSpec(image_size=32)
+    assert padded.map_sides == {"stem": 16, "fire2_3": 8, "fire4_5": 4, "fire6_9": 2}
+
+
+def test_only_squeezenet_has_an_edge_to_choose() -> None:
+    for name in BACKBONES.names:
+        spec = NetworkSpec(backbone=name, image_size=32, edge="cut")
+        assert spec.edge == ("cut" if name == "squeezenet1_1" else "padded")
+    assert NetworkSpec(image_size=33, edge="cut").edge == "padded"
+
+
+def test_a_linear_head_has_every_gene_before_it_whatever_the_stages_see() -> None:
+    spec = NetworkSpec(image_size=32, head="linear", freeze="backbone", edge="cut")
+    assert spec.unseen == 0
+    network = build(spec).eval()
+    with torch.no_grad():
+        for name, weight in network.head.named_parameters():
+            weight.fill_(name.startswith("image"))
+    image = torch.ones(1, 3, 32, 32, requires_grad=True)
+    network(image).sum().backward()
+    assert (image.grad[0, 0] > 0).all()
+
+
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("name", BACKBONES.names)
 def test_every_network_builds_and_answers(name: str, head: str) -> None:
@@ -103,7 +199,8 @@ def test_the_smallest_image_is_large_enough(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["squeezenet1_1", "vgg16", "resnet50"])
 def test_torchvision_head_computes_what_torchvision_computes(name: str) -> None:
-    network = build(NetworkSpec(backbone=name, head="torchvision", image_size=64)).eval()
+    spec = NetworkSpec(backbone=name, head="torchvision", image_size=64, edge="cut")
+    network = build(spec).eval()
     with torch.device("meta"):
         model = torchvision.models.get_model(name, weights=None, num_classes=3)
     names, own = network.torchvision_names(), network.state_dict()
@@ -173,8 +270,8 @@ def test_dropout_leaves_a_share_out_and_keeps_the_mean() -> None:
 
 def test_position_head_sees_where_and_torchvisions_does_not() -> None:
     """Two maps that differ by a shift only: one head tells them apart, the other can't."""
-    maps = torch.zeros(2, 512, 3, 3)
-    maps[0, :, 0, 0] = maps[1, :, 2, 2] = torch.rand(512)
+    maps = torch.zeros(2, 512, 4, 4)
+    maps[0, :, 0, 0] = maps[1, :, 3, 3] = torch.rand(512)
     with torch.no_grad():
         position = build(LIGHT.model_copy(update={"head": "position"})).eval().head([maps])
         pooled = build(LIGHT.model_copy(update={"head": "torchvision"})).eval().head(maps)

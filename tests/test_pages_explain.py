@@ -127,17 +127,38 @@ def test_the_link_brings_method_and_class(run: str) -> None:
     assert app.selectbox(key="method").value == "hirescam"
     assert app.selectbox(key=f"class {run}").value == "LUSC"
     assert "HiResCAM** has not been computed for this run yet" in words(app)
-    stage = app.selectbox(key="stage squeezenet1_1 32")
+    stage = app.selectbox(key="stage squeezenet1_1 33")
     assert stage.value == "fire2_3"
     assert stage.options == [
-        "stem (15 x 15 cells)", "fire2_3 (7 x 7 cells)", "fire4_5 (3 x 3 cells)",
+        "stem (16 x 16 cells)", "fire2_3 (8 x 8 cells)", "fire4_5 (4 x 4 cells)",
+        "fire6_9 (2 x 2 cells)",
     ]  # fmt: skip
-    app.selectbox(key="stage squeezenet1_1 32").select("stem").run()
+    app.selectbox(key="stage squeezenet1_1 33").select("stem").run()
     assert not app.exception
-    assert any("Region view at stem: the map has 15 x 15 cells" in box.value for box in app.warning)
+    assert any("Region view at stem: the map has 16 x 16 cells" in box.value for box in app.warning)
     odd = open_page("explain", run=run, **{"method": "../x", "class": "?"})
     assert not odd.exception
     assert odd.selectbox(key="method").value == "integrated_gradients"
+
+
+def test_genes_that_the_network_could_not_see_are_named(home: Path) -> None:
+    dataset = add_dataset(simulate(90, 1100, seed=1)[0], "tiny").id
+    fields = {
+        "cohort": {"dataset": dataset, "label": "tumour_type"},
+        "preparation": {"genes": 1024},
+        "layout": {"name": "random"},
+        "network": {"image_size": 32, "pool": 2, "freeze": "backbone", "edge": "cut"},
+        "training": {"epochs": 1, "precision": "float32"},
+    }
+    run = train(RunSpec.parse(fields))
+    explain_run(run, Recipe("saliency"), lambda *_: None)
+    [gene] = load_fitted(run, 0).layout.genes_at(31, 31)
+    app = open_page("explain", run=run, method="saliency", gene=gene)
+    assert not app.exception
+    assert any("could not see 63 of 1,024 genes" in box.value for box in app.warning)
+    assert f"{gene} stands where this network could not see it" in words(app)
+    [table] = [frame.value for frame in app.dataframe]
+    assert len(table) == 1024 - 63
 
 
 def test_why_this_class_and_not_that(run: str) -> None:
@@ -168,7 +189,7 @@ def test_the_trust_card_shows_every_light(run: str) -> None:
 
 def test_without_a_trust_card_it_can_be_measured(run: str) -> None:
     app = open_page("explain", run=run, method="hirescam")
-    app.selectbox(key="stage squeezenet1_1 32").select("stem").run()
+    app.selectbox(key="stage squeezenet1_1 33").select("stem").run()
     assert "without training names" not in words(app)  # that compares lists of genes
     app = view(app, "trust")
     assert button(app, "Measure how far this can be believed")
@@ -176,7 +197,7 @@ def test_without_a_trust_card_it_can_be_measured(run: str) -> None:
 
 def test_a_region_method_shows_regions_and_no_rank_of_a_gene(run: str) -> None:
     app = open_page("explain", run=run, method="hirescam", **{"class": "KIRC"})
-    app.selectbox(key="stage squeezenet1_1 32").select("stem").run()
+    app.selectbox(key="stage squeezenet1_1 33").select("stem").run()
     assert not app.exception
     assert "Regions that spoke for KIRC" in words(app)
     assert "Click a pixel of the map" in words(app)

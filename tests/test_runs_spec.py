@@ -58,6 +58,37 @@ def test_a_field_that_is_added_makes_no_other_run_of_the_same_question() -> None
     assert len({restored.id, *ids}) == 4
 
 
+def test_networks_that_see_their_whole_image_keep_their_runs() -> None:
+    """Ids of before there was a choice, which are those of `cut` where it says something."""
+    ids = {
+        ("vgg16", 32): "785422b4d2c9a7e4",
+        ("resnet50", 224): "d4b9febf6a4a2986",
+        ("squeezenet1_1", 33): "92315edcb621a38a",
+        ("squeezenet1_1", 32): "a22f5373f75547ec",
+    }
+    for (name, size), known in ids.items():
+        network = {"backbone": name, "image_size": size}
+        cut, padded = (
+            RunSpec.parse({**QUESTION, "network": {**network, "edge": edge}})
+            for edge in ("cut", "padded")
+        )
+        asked = RunSpec.parse({**QUESTION, "network": network})
+        assert (cut.id, asked) == (known, padded)
+        if cut.network.may_cut:
+            assert padded.id != known
+        else:
+            assert cut == padded
+
+
+def test_a_network_of_whole_images_differs_in_no_setting_but_its_own() -> None:
+    """A comparison of SqueezeNet with VGG names the networks and says nothing of the edge."""
+    one, other = (
+        RunSpec.parse({**QUESTION, "network": {"backbone": name}}).settings
+        for name in ("squeezenet1_1", "vgg16")
+    )
+    assert [name for name in one if one[name] != other[name]] == ["network.backbone"]
+
+
 def test_a_column_that_decides_no_number_makes_no_other_run() -> None:
     spec, with_batch = (
         RunSpec(cohort=Cohort(dataset="0" * 64, label="x", batch=batch)) for batch in (None, "site")

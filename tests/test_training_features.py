@@ -25,10 +25,10 @@ from tests.test_training_loop import CPU, Watch
 GENES = 16
 
 
-def imager_of(shift: int = 0) -> GeneImager:
+def imager_of(shift: int = 0, size: int = 32) -> GeneImager:
     places = (np.arange(GENES) + shift) % GENES
     names = np.array([f"G{i}" for i in range(GENES)])
-    return GeneImager(GeneLayout("order", names, places // 4, places % 4, (4, 4)), 32)
+    return GeneImager(GeneLayout("order", names, places // 4, places % 4, (4, 4)), size)
 
 
 def network_of(**fields: object) -> GeneImageNetwork:
@@ -115,6 +115,7 @@ def test_images_that_come_of_no_genes_go_through_the_same_loop(
 def test_everything_that_decides_features_is_in_their_key(home: Path) -> None:
     x = torch.rand(3, GENES)
     changed = network_of()
+    cut = network_of(head="position", image_size=36, edge="cut")  # maps of the padded one's shape
     with torch.no_grad():
         next(changed.stages.parameters()).view(-1)[0] += 1
     for number, (network, imager, values, precision) in enumerate(
@@ -123,6 +124,8 @@ def test_everything_that_decides_features_is_in_their_key(home: Path) -> None:
             (changed, imager_of(), x, "float32"),
             (network_of(head="position"), imager_of(), x, "float32"),
             (network_of(freeze="stem"), imager_of(), x, "float32"),
+            (network_of(head="position", image_size=36), imager_of(size=36), x, "float32"),
+            (cut, imager_of(size=36), x, "float32"),
             (network_of(), imager_of(shift=1), x, "float32"),
             (network_of(), imager_of(), x + 0.1, "float32"),
             (network_of(), imager_of(), x, "bfloat16"),

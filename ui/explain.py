@@ -16,6 +16,7 @@ from core.runs.explain import (
     class_regions,
     describe_regions,
     load_attribution,
+    unseen_genes,
 )
 from core.runs.explaining import cancel_explanation, explanation_state, request_explanation
 from core.runs.fitted import load_fitted
@@ -61,17 +62,23 @@ def read_regions(run: str, recipe: Recipe, cls: str) -> pd.DataFrame:
     return table[table["fold"] == table["fold"].min()]
 
 
-def chosen_gene(table: pd.DataFrame) -> str | None:
+def chosen_gene(run: str, table: pd.DataFrame) -> str | None:
     """The gene that is looked at: chosen last, or of the link; else the first of the ranking.
 
     None where nothing is chosen and the genes have no ranking: none of them comes first.
+
+    Args:
+        run: the run's id.
+        table: its gene table of a class.
     """
     if GENE not in st.session_state and "gene" in st.query_params:
         st.session_state[GENE] = st.query_params["gene"]
     gene = st.session_state.get(GENE)
     if gene not in set(table["gene"]):
         if gene is not None:
-            st.caption(f"{escape_markdown(gene)} is not on these images.")
+            unseen = "stands where this network could not see it"
+            why = unseen if gene in unseen_genes(run) else "is not on these images"
+            st.caption(f"{escape_markdown(gene)} {why}.")
         return str(table["gene"][0]) if "rank" in table else None
     st.query_params["gene"] = gene
     return gene
@@ -128,7 +135,8 @@ def _ask_stage(network: NetworkSpec) -> str | None:
     sides = {name: side for name, side in network.map_sides.items() if side > 1}
     chosen = st.selectbox(
         "Stage of the network", list(sides), index=list(sides).index(network.region_stage),
-        key=f"stage {network.backbone} {network.image_size}", persist_state="session",
+        key=f"stage {network.backbone} {network.image_size + network.padding}",
+        persist_state="session",
         format_func=lambda name: f"{name} ({sides[name]} x {sides[name]} cells)",
         help="Early stages give fine maps of simple patterns, late ones coarse maps of what "
         f"decides. Taken by itself: the last with at least {REGION_CELLS} x {REGION_CELLS} cells. "

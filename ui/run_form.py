@@ -265,7 +265,7 @@ def ask_network() -> dict[str, Any]:
         "saved, so that a retrain takes seconds.",
     )  # fmt: skip
     network = {"backbone": backbone, "weights": weights, "head": head, "freeze": freeze,
-               "allow_leak": False}  # fmt: skip
+               "allow_leak": False, "edge": "padded"}  # fmt: skip
     if weights.startswith("run:"):
         network["allow_leak"] = ask_field(NetworkSpec, "allow_leak", key="network allow_leak")
     network["image_size"] = ask_field(NetworkSpec, "image_size", key="network image_size")

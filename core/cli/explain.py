@@ -20,7 +20,9 @@ from core.runs.explain import (
     class_regions,
     class_sets,
     describe_regions,
+    describe_unseen,
     load_attribution,
+    unseen_genes,
 )
 from core.runs.explaining import EvidenceJob, ExplainJob
 from core.runs.fitted import load_fitted
@@ -95,6 +97,7 @@ def explain(options: argparse.Namespace) -> int:
         **asdict(recipe),
         "warning": METHODS[recipe.method].warning,
         "regions": regions,
+        "unseen": unseen_genes(run),
         "out": str(options.out) if options.out else None,
         "samples": len(attribution.samples),
         "completeness_error": (
@@ -116,6 +119,8 @@ def explain(options: argparse.Namespace) -> int:
         lines.append(f"{', '.join(missing)}: too many {unit}s are tied for the first places")
     if regions:
         lines.append(regions)
+    if unseen := describe_unseen(run):
+        lines.append(unseen)
     if document["warning"]:
         lines.append(f"warning: {document['warning']}")
     if options.evidence:

@@ -41,6 +41,8 @@ class Backbone:
     """torchvision's modules after the last stage."""
     classifier: str
     """torchvision's last layer with weights: the one that names ImageNet's classes."""
+    cut: Callable[[int], int] = lambda side: 0
+    """Rows and columns at the end of an image of a side that no window of the network reaches."""
 
     @property
     def file(self) -> str:
@@ -211,6 +213,7 @@ BACKBONES: Registry[Backbone] = Registry(
             blocks=_squeezenet_stages(),
             head=("classifier",),
             classifier="classifier.1",
+            cut=lambda side: (side - 3) % 2,  # windows of 3, stride 2, no padding
         ),
     ],
 )

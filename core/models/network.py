@@ -42,6 +42,10 @@ class GeneImageNetwork(nn.Module):
         self.stages = nn.Sequential(
             OrderedDict((stage.name, _take(model, stage.layers)) for stage in record.blocks)
         )
+        if spec.padding:
+            pad = nn.ZeroPad2d((0, spec.padding, 0, spec.padding))
+            stem = OrderedDict([("pad", pad), *self.stages[0].named_children()])
+            self.stages[0] = nn.Sequential(stem)
         shapes = []
         for stage in self.stages.eval():
             maps = stage(maps)

@@ -67,6 +67,14 @@ class NetworkSpec(BaseModel):
         "distance from the training mean in SD, and the gene's rank within the sample. "
         "Attributions don't see the rank: it changes in steps.",
     )
+    edge: Literal["padded", "cut"] = Field(
+        "padded",
+        title="Edge of the image",
+        description="padded: what a network's windows would leave out at the right and lower edge "
+        "is filled up with nothing, so that it sees every gene. cut, as before there was a choice: "
+        "SqueezeNet never sees the last row and column of an image of even side. The other "
+        "networks are padded anyway.",
+    )
     dropout: float = Field(
         0.2,
         ge=0,
@@ -104,6 +112,8 @@ class NetworkSpec(BaseModel):
             )
         if self.allow_leak and not self.weights.startswith("run:"):
             raise ValueError("allow_leak is for weights of a run (run:ID); leave it out.")
+        if not self.may_cut:
+            object.__setattr__(self, "edge", "padded")
         return self
 
     @property
@@ -117,14 +127,32 @@ class NetworkSpec(BaseModel):
         return self.head == "linear"
 
     @property
+    def may_cut(self) -> bool:
+        """Whether the network leaves out a part of such an image unless that is padded."""
+        return self.record.cut(self.image_size) > 0
+
+    @property
+    def padding(self) -> int:
+        """Rows and columns of zeros that the image gets at its end."""
+        return self.record.cut(self.image_size) if self.edge == "padded" else 0
+
+    @property
+    def unseen(self) -> int:
+        """Rows and columns at the end of the image that the network never sees.
+
+        A linear head has the image itself before it, whatever the stages see of it.
+        """
+        return 0 if self.is_solved else self.record.cut(self.image_size) - self.padding
+
+    @property
     def map_sides(self) -> dict[str, int]:
         """Cells a side of each stage's map."""
-        return self.record.map_sides(self.image_size)
+        return self.record.map_sides(self.image_size + self.padding)
 
     @property
     def region_stage(self) -> str:
         """The stage that region methods look at unless another is chosen."""
-        return self.record.region_stage(self.image_size)
+        return self.record.region_stage(self.image_size + self.padding)
 
     @property
     def frozen_stages(self) -> tuple[str, ...]:

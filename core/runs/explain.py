@@ -102,7 +102,8 @@ def class_genes(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFram
 
     With several folds in the order of their consensus, and with what `rank_by_consensus` adds. Of a
     method that scores regions or sets the genes have no rank and stand in the order of their names:
-    `class_regions` and `class_sets` rank what it scores.
+    `class_regions` and `class_sets` rank what it scores. Genes that the networks could not see
+    (`unseen_genes`) are left out, since a score of 0 would look like a measurement.
 
     Raises InputError while the attribution is not computed, and for an unknown class.
     """
@@ -117,6 +118,7 @@ def class_genes(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFram
         raise _say_damaged(path) from None
     if "logistic" not in table:
         table["logistic"] = np.nan  # written before the logistic regression stood beside it
+    table = table[~table["gene"].isin(unseen_genes(run))]
     known = table["class"].unique().tolist()
     if cls is not None and cls not in known:
         raise InputError(
@@ -134,6 +136,37 @@ def class_genes(run: str, recipe: Recipe, cls: str | None = None) -> pd.DataFram
         [rank_rows(table[table["class"] == name], *order) for name in ([cls] if cls else known)],
         ignore_index=True,
     )
+
+
+def unseen_genes(run: str) -> list[str]:
+    """Genes on a finished run's images that none of its folds' networks could see, by name."""
+    if not load_spec(run).network.unseen:
+        return []
+    folds = [load_fitted(run, number) for number in load_result(run).scored]
+    seen = [np.setdiff1d(fold.layout.genes, fold.unseen) for fold in folds]
+    painted = np.concatenate([fold.layout.genes for fold in folds])
+    return np.setdiff1d(painted, np.concatenate(seen)).tolist()
+
+
+def describe_unseen(run: str) -> str:
+    """What a finished run's networks could not see, in words; empty where they saw all genes."""
+    if not load_spec(run).network.unseen:
+        return ""
+    folds = [load_fitted(run, number) for number in load_result(run).scored]
+    most, painted = max(len(fold.unseen) for fold in folds), len(folds[0].layout.genes)
+    if not most:
+        return ""
+    where = "as they stand on the last row or column of its image"
+    words = [f"This run's network could not see {most:,} of {painted:,} genes, {where}."]
+    if len(folds) > 1:
+        words = [
+            f"Each fold's network could not see some genes (at most {most:,} of {painted:,}), "
+            f"{where}. A gene that some of the networks saw has a score of 0 from the others."
+        ]
+    if genes := unseen_genes(run):
+        some = ", ".join(genes[:5]) + (f" and {len(genes) - 5:,} more" if len(genes) > 5 else "")
+        words.append(f"Not seen at all: {some}. They have no score, which says nothing about them.")
+    return " ".join([*words, "Train the run again to see them."])
 
 
 def attribution_path(run: str, recipe: Recipe, suffix: str) -> Path:

@@ -118,6 +118,13 @@ class FittedModel:
         """Where each gene stands on the image."""
         return GeneLayout.load(check_kept(self.run, self._name(LAYOUT)))
 
+    @property
+    def unseen(self) -> np.ndarray:
+        """Ids of genes all of whose pixels the network leaves out; see `NetworkSpec.edge`."""
+        network, layout = self.spec.network, self.layout
+        first_pixel = np.maximum(layout.row, layout.col) * (network.image_size // layout.shape[0])
+        return layout.genes[first_pixel >= network.image_size - network.unseen]
+
     @cached_property
     def imager(self) -> Painter:
         """From prepared rows, such as (batch, genes), to images (batch, 3, size, size)."""

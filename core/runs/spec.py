@@ -23,7 +23,7 @@ from core.training.tasks import TASKS
 BEFORE: dict[str, dict[str, Any]] = {
     "": {"task": "classification"},
     "layout": {"reference": None, "perplexity": 30, "neighbours": 15, "least_distance": 0.1},
-    "network": {"channels": "value", "allow_leak": False},
+    "network": {"channels": "value", "allow_leak": False, "edge": "cut"},
     "training": {"keep": "best", "variants": 0},
 }
 """Fields that came after version 0.1.0, by part ("" is the specification itself), and what was done
@@ -133,6 +133,8 @@ class RunSpec(BaseModel):
             for name, value in fields.items():
                 if own[name] == value:
                     del own[name]
+        if not self.network.may_cut:
+            del document["network"]["edge"]  # there is nothing to choose
         return identify("train", document | raised_versions(**self.records))
 
     @property
@@ -309,7 +311,8 @@ PRESETS: Registry[Preset] = Registry(
             help="Genes in the order of the file, each from its lowest to its highest value, "
             "VGG16 from ImageNet with its own classifier, 224 pixels, batches of 4, Adam at 1e-4. "
             "Its augmented half takes the geometric augmentation. Departures: values are log2, "
-            "the learning rate warms up and comes down, and a validation part is held back.",
+            "SqueezeNet sees the image's last row and column, the learning rate warms up and comes "
+            "down, and a validation part is held back.",
             reference="Rukhsar et al. 2022, Appl. Sci. 12:1850",
             parts={
                 "preparation": {"scaling": "minmax"},

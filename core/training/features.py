@@ -25,9 +25,9 @@ class FrozenPart:
     """The frozen stages of a network with the imager before them, and a cache of what they give.
 
     The key of an entry is a SHA-256 over the rows that go in (which dataset, fold, preparation and
-    augmentation decide), the tensors of the painter (such as the layout's), the image size, the
-    frozen tensors, the shapes that are kept of them, the number format, the kind of device and
-    torch's version.
+    augmentation decide), the tensors of the painter (such as the layout's), the image size and its
+    padding, the frozen tensors, the shapes that are kept of them, the number format, the kind of
+    device and torch's version.
     """
 
     def __init__(
@@ -52,7 +52,8 @@ class FrozenPart:
         for name in network.spec.frozen_stages:
             tensors += network.stage_module(name).state_dict().values()
         hardware = name_hardware(device)
-        words = (network.spec.backbone, shapes, imager.size, precision, hardware, torch.__version__)
+        size = imager.size, network.spec.padding
+        words = (network.spec.backbone, shapes, size, precision, hardware, torch.__version__)
         self._digest = hashlib.sha256(repr(words).encode())
         for tensor in tensors:
             self._digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
