@@ -6,9 +6,10 @@
 The recommended recipe on the simulated example, or on other data with the columns tumour_type and
 patient: a parent run is trained first. Then, in each round, one thing is changed that the cached
 features of the frozen stages outlive (the share of validation samples, from which a solved head
-learns as from the others), and one that they don't (the seed, and with it the split), each asked for when there is no
-worker and again when one is warm; and the run is explained. The clock runs from submitting to the
-result in the store, as a page sees it that looks every 20 ms, and that sees to workers each second.
+learns as from the others), and one that they don't (the seed, and with it the split), each asked
+for when there is no worker and again when one is warm; and the run is explained. The clock runs
+from submitting to the result in the store, as a page sees it that looks every 20 ms, and that sees
+to workers each second.
 """
 
 import argparse
