@@ -28,6 +28,7 @@ from core.runs.spec import PRESETS, RunSpec
 from core.training.exact import _leave_out, _put, solve_head
 from core.training.features import FrozenPart
 from core.training.objectives import Classes
+from tests.runs import rewrite
 
 CPU = torch.device("cpu")
 
@@ -96,6 +97,14 @@ def test_integrated_gradients_add_up(runs: tuple[str, str]) -> None:
         explain_run(run, Recipe("integrated_gradients"), lambda done, total: None)
         attribution = load_attribution(run, Recipe("integrated_gradients"))
         assert np.nanmedian(attribution.completeness) < 0.05
+
+
+def test_an_empty_map_is_told_instead_of_drawn(runs: tuple[str, str], home: Path) -> None:
+    fold, none = "folds/0/fold.json", {"stem": 0, "fire2_3": 0, "fire4_5": 0, "fire6_9": 0}
+    rewrite(runs[0], fold, shares={IMAGE: 0.7, **none, "stem": 0.3})
+    explain_run(runs[0], Recipe("gradcam", stage="stem"), lambda done, total: None)
+    with pytest.raises(InputError, match="the genes' alone"):
+        explain_run(runs[0], Recipe("gradcam", stage="fire2_3"), lambda done, total: None)
 
 
 def test_the_same_samples_give_the_same_numbers_again(runs: tuple[str, str]) -> None:

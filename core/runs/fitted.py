@@ -24,7 +24,7 @@ from anndata import AnnData
 from core.data.prepare import Absent, Preprocessor
 from core.errors import InputError
 from core.explain.gene_sets import group_genes
-from core.explain.methods import Recipe
+from core.explain.methods import METHODS, Recipe
 from core.files import UNREADABLE
 from core.images.layout import GeneLayout
 from core.runs.result import check_kept, describe_damage, load_result, load_spec, read_kept
@@ -58,7 +58,8 @@ class FittedModel:
     train: np.ndarray = field(repr=False)
     """Ids of the samples that the network learned from."""
     validation: np.ndarray = field(repr=False)
-    """Ids of those that decided the temperature (of classes) and, with `keep: best`, the epoch."""
+    """Ids of those that decided the temperature (of classes) and, with `keep: best`, the epoch. A
+    head that is solved learned from them as well."""
     test: np.ndarray = field(repr=False)
     """Ids of those that nothing fitted has seen."""
     history: list[dict[str, Any]] = field(repr=False)
@@ -247,9 +248,12 @@ class FittedModel:
 
         Raises:
             InputError: samples that the network was fitted on, whose explanation would say what it
-                memorised; the recipe's gene sets are gone, or don't fit the genes on the image.
+                memorised; the recipe's gene sets are gone, or don't fit the genes on the image; the
+                network's answer doesn't go through the maps that the recipe looks at.
         """
         from core.explain.case import Case
+
+        self._check_maps(recipe)
 
         fold, prepared, x = self.locate(samples), self.preprocessor, self.source.transform(samples)
         if seen := np.isin(positions, fold.fitting).sum():
@@ -284,6 +288,20 @@ class FittedModel:
             sets=sets,
             set_names=names,
         )
+
+    def _check_maps(self, recipe: Recipe) -> None:
+        """Raise InputError where a linear head gives the maps that a recipe looks at no share."""
+        shares, method = self._record.get("shares"), METHODS[recipe.method]
+        if shares is None or not method.uses_stage:
+            return
+        stage = recipe.stage or self.spec.network.region_stage
+        stages = self.spec.network.record.stages
+        if not any(shares[name] for name in stages[stages.index(stage) :]):
+            raise InputError(
+                f"{method.title} looks at the map of {stage}, and the head of run {self.run} gives "
+                "neither it nor a later one a share: the answer is the genes' alone. Take "
+                "integrated gradients, or a run whose head is trained by steps."
+            )
 
     def _name(self, file: str) -> str:
         return f"folds/{self.fold}/{file}"
