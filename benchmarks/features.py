@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=6)
     parser.add_argument("--training", type=int)
     parser.add_argument("--genes", type=int, default=1024)
-    parser.add_argument("--maps", nargs="+", required=True)
+    parser.add_argument("--maps", nargs="*", default=[])
     options = parser.parse_args()
 
     data = read_dataset(options.expression, options.samples)

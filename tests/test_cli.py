@@ -203,10 +203,10 @@ def test_a_preset_holds_where_no_option_does(
     cohort: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = document(
-        capsys, "run", "--data", str(cohort), "--label", "tumour_type", "--preset", "recommended",
+        capsys, "run", "--data", str(cohort), "--label", "tumour_type", "--preset", "trained_head",
         "--genes", "60", "--epochs", "1",
     )  # fmt: skip
-    recipe = PRESETS["recommended"].parts
+    recipe = PRESETS["trained_head"].parts
     assert run["spec"]["network"]["freeze"] == recipe["network"]["freeze"] == "backbone"
     assert run["spec"]["training"]["epochs"] == 1
     assert "is done, not running" in fail(capsys, "runs", "finish", run["run"])
@@ -280,8 +280,12 @@ def test_two_tables_of_labels_and_the_files_symbols(
         ),
         ("--freeze", "stage9", "Known: nothing, backbone"),
         ("--backbone", "resnet5", "Did you mean 'resnet50'?"),
-        ("--head", "scale", "Known: scales, position, torchvision. Did you mean 'scales'?"),
-        ("--preset", "recomended", "Known: recommended, paper. Did you mean 'recommended'?"),
+        ("--head", "scale", "Known: linear, scales, position, torchvision. Did you mean 'scales'?"),
+        (
+            "--preset",
+            "recomended",
+            "Known: recommended, trained_head, paper. Did you mean 'recommended'?",
+        ),
         ("--orientation", "samples", "Known: auto, samples_in_rows"),
         ("--epochs", "0", "greater than or equal to 1"),
         ("--epochs", "many", "valid integer"),
@@ -332,7 +336,7 @@ def test_help_names_choices_and_defaults(capsys: pytest.CaptureFixture[str]) -> 
     text = " ".join(capsys.readouterr().out.split())
     assert text.startswith("usage: genecanvas run")
     assert "Pixels per side that the network sees. (default: 64)" in text
-    assert "One of scales, position, torchvision. (default: scales)" in text
+    assert "One of linear, scales, position, torchvision. (default: scales)" in text
     assert "tmm: per million" in text
 
 

@@ -90,7 +90,7 @@ def test_a_cohort_of_another_dataset_and_a_foreign_anndata_are_refused() -> None
 
 def test_a_preset_fills_what_is_not_said() -> None:
     cohort = gcv.Cohort(label="tumour_type")
-    spec = gcv.RunSpec(cohort=cohort, preset="recommended", training={"epochs": 3})
+    spec = gcv.RunSpec(cohort=cohort, preset="trained_head", training={"epochs": 3})
     assert (spec.network.freeze, spec.training.batch_size, spec.training.epochs) == (
         "backbone", 64, 3,
     )  # fmt: skip

@@ -150,9 +150,9 @@ def test_the_result_holds_the_memory_that_was_needed(dataset: str) -> None:
 
 @pytest.mark.parametrize("name", PRESETS.names)
 def test_a_preset_is_a_recipe_that_a_run_can_change(name: str, dataset: str) -> None:
-    own = {"cohort": {"dataset": dataset, "label": "tumour_type"}, "training": {"epochs": 7}}
+    own = {"cohort": {"dataset": dataset, "label": "tumour_type"}, "network": {"pool": 7}}
     spec = RunSpec.parse(PRESETS[name].fill(own))
-    assert spec.training.epochs == 7
+    assert spec.network.pool == 7
     for part, fields in PRESETS[name].parts.items():
         expected = {**fields, **own.get(part, {})}
         assert expected.items() <= getattr(spec, part).model_dump().items()
