@@ -296,7 +296,8 @@ class Run:
         Args:
             method: a name of METHODS.
             progress: told the share that is done, and what happens.
-            choices: `baseline`, `against`, `stage`, `sets`, `samples` and `towards` of a Recipe.
+            choices: `baseline`, `against`, `stage`, `sets`, `samples`, `towards` and `through` of
+                a Recipe.
 
         Raises:
             GeneCanvasError: the run isn't done, or the method or a choice doesn't fit it.

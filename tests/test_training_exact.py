@@ -12,7 +12,7 @@ import torch
 from core.data.simulate import simulate
 from core.data.store import add_dataset, load_dataset
 from core.errors import InputError
-from core.explain.methods import Recipe
+from core.explain.methods import THROUGH, Recipe
 from core.files import read_json
 from core.home import run_folder
 from core.models.baselines import fit_predict_proba
@@ -99,6 +99,21 @@ def test_integrated_gradients_add_up(runs: tuple[str, str]) -> None:
         assert np.nanmedian(attribution.completeness) < 0.05
 
 
+def test_the_parts_of_genes_and_maps_add_up(runs: tuple[str, str]) -> None:
+    """Integrated gradients are linear: those of the two parts are those of the whole."""
+    run, stages = runs[0], load_fitted(runs[0], 0).spec.network.record.stages
+    rewrite(run, "folds/0/fold.json", shares={IMAGE: 0.6, **dict.fromkeys(stages, 0.1)})
+    scores = {}
+    for through in THROUGH:
+        recipe = Recipe("integrated_gradients", through=through)
+        explain_run(run, recipe, lambda done, total: None)
+        scores[through] = load_attribution(run, recipe).scores
+    np.testing.assert_allclose(scores["genes"] + scores["maps"], scores["all"], atol=1e-4)
+    assert np.abs(scores["genes"]).max() > 0
+    with pytest.raises(InputError, match="Known: all, genes, maps"):
+        Recipe("integrated_gradients", through="pixels")
+
+
 def test_an_empty_map_is_told_instead_of_drawn(runs: tuple[str, str], home: Path) -> None:
     fold, none = "folds/0/fold.json", {"stem": 0, "fire2_3": 0, "fire4_5": 0, "fire6_9": 0}
     rewrite(runs[0], fold, shares={IMAGE: 0.7, **none, "stem": 0.3})
@@ -151,9 +166,12 @@ def test_the_network_computes_what_was_solved() -> None:
     ]
     with torch.no_grad():
         scores = head(maps).numpy()
-        parts = head.score_each(maps).numpy()
+        parts = []
+        for name in (IMAGE, "stem"):
+            head.counted = [name]
+            parts.append(head(maps).numpy() - head.offset.numpy())
     np.testing.assert_allclose(scores, solution.score(sources, blocks), atol=1e-4)
-    np.testing.assert_allclose(parts.sum(axis=0) + head.offset.detach().numpy(), scores, atol=1e-5)
+    np.testing.assert_allclose(sum(parts) + head.offset.detach().numpy(), scores, atol=1e-5)
 
 
 def test_leaving_out_spreads_the_shares_over_what_is_left() -> None:

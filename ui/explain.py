@@ -5,7 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from core.escape import escape_markdown
-from core.explain.methods import BASELINE_PROFILES, METHODS, BaselineProfile, Recipe
+from core.explain.methods import BASELINE_PROFILES, METHODS, THROUGH, BaselineProfile, Recipe
 from core.images.layout import GeneLayout
 from core.models.backbones import REGION_CELLS
 from core.models.spec import NetworkSpec
@@ -124,10 +124,17 @@ def ask_question(record: RunRecord) -> tuple[Recipe | None, str]:
             )  # fmt: skip
         if method.uses_stage:
             stage = _ask_stage(record.spec.network)
+        through = "all"
+        if record.spec.network.is_solved and not method.uses_stage:
+            through = st.selectbox(
+                "Explained", list(THROUGH), format_func=THROUGH.get, key="through",
+                persist_state="session", help="The answer of a linear head is a sum of what the "
+                "genes say by themselves and what the network's maps of the picture add.",
+            )  # fmt: skip
     sets = pick_sets("method ") if method.uses_sets else None
     if method.uses_sets and sets is None:
         return None, cls
-    return Recipe(name, baseline, against, stage, sets), cls
+    return Recipe(name, baseline, against, stage, sets, through=through), cls
 
 
 def _ask_stage(network: NetworkSpec) -> str | None:
@@ -152,6 +159,8 @@ def describe(recipe: Recipe) -> str:
         words.append(f"from {BASELINE_PROFILES[recipe.baseline].title.lower()}")
     if recipe.stage is not None:
         words.append(f"at {recipe.stage}")
+    if recipe.through != "all":
+        words.append(f"of the {THROUGH[recipe.through].lower()}")
     if recipe.against is not None:
         words.append(f"against {recipe.against}")
     if recipe.towards is not None:

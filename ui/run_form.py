@@ -124,8 +124,9 @@ def offer_imagenet(backbone: Backbone) -> None:
     """A button that downloads a network's ImageNet weights."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
-            f"ImageNet's weights of {backbone.title} are not on this computer. They were measured "
-            "to do about a point better than random ones.", width="stretch",
+            f"ImageNet's weights of {backbone.title} are not on this computer, so that the maps "
+            "are those of random weights. On real tumours that made no difference beside the genes.",
+            width="stretch",
         )  # fmt: skip
         wanted = st.button(f"Download them ({backbone.megabytes:.1f} MB)", key="fetch weights")
     if not wanted:

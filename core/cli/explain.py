@@ -10,7 +10,7 @@ from core.cli.output import Progress, give
 from core.data.catalogue import CATALOGUE
 from core.escape import write_csv
 from core.explain.genes import top_rows
-from core.explain.methods import BASELINE_PROFILES, METHODS, Recipe
+from core.explain.methods import BASELINE_PROFILES, METHODS, THROUGH, Recipe
 from core.files import write_atomic
 from core.images.references import REFERENCE_ID, add_public_sets, add_reference
 from core.jobs.here import do_here
@@ -57,6 +57,10 @@ def add_commands(commands: Any) -> None:
         help="explain these held-out samples, towards the class that --towards names",
     )  # fmt: skip
     parser.add_argument("--towards", metavar="CLASS", help="the class to explain --samples by")
+    add_choice(
+        parser, "--through", list(THROUGH), "all",
+        "the part of a linear head's answer that is explained",
+    )  # fmt: skip
     parser.add_argument("--evidence", action="store_true", help="measure the trust card as well")
     parser.add_argument("--class", dest="cls", help="only this class's genes")
     parser.add_argument("--out", type=Path, help="CSV of the genes, regions or sets scored")
@@ -68,7 +72,7 @@ def explain(options: argparse.Namespace) -> int:
     run = record.id
     recipe = Recipe(
         options.method, options.baseline, options.against, options.stage,
-        _keep_sets(options.sets), tuple(options.samples), options.towards,
+        _keep_sets(options.sets), tuple(options.samples), options.towards, options.through,
     )  # fmt: skip
     load_result(run)
     said = Progress()

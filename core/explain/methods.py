@@ -109,6 +109,8 @@ BASELINE_PROFILES: Registry[BaselineProfile] = Registry(
         ),
     ],
 )
+THROUGH = {"all": "Genes and maps", "genes": "Genes alone", "maps": "Maps alone"}
+"""Which part of a linear head's score is explained, by what people read."""
 METHODS: Registry[Method] = Registry(
     "attribution method",
     [
@@ -291,9 +293,13 @@ class Recipe:
     """Ids of the held-out samples to explain, MOST_SAMPLES at most; none: some of each class."""
     towards: str | None = None
     """The class whose score is explained for `samples`."""
+    through: str = "all"
+    """A name in THROUGH: of a linear head, the part that goes through the genes or the maps."""
 
     def __post_init__(self) -> None:
         record, baseline = METHODS[self.method], BASELINE_PROFILES[self.baseline]
+        if self.through not in THROUGH:
+            raise InputError(f"Unknown part {self.through!r}. Known: {', '.join(THROUGH)}.")
         for chosen, used, what in (
             (baseline.name != "mean", record.uses_baseline, "baseline"),
             (self.stage is not None, record.uses_stage, "stage"),
@@ -336,6 +342,8 @@ class Recipe:
             parts.append("of-" + self.sets[:12])
         if self.towards is not None:
             parts.append("chosen-" + _shorten("\n".join((self.towards, *sorted(self.samples)))))
+        if self.through != "all":
+            parts.append(f"through-{self.through}")
         used = {"method": record} | ({"baseline": baseline} if record.uses_baseline else {})
         for name, version in raised_versions(**used).get("versions", {}).items():
             parts.append(f"{name}-v{version}")

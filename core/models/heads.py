@@ -25,14 +25,17 @@ class LinearHead(nn.ModuleDict):
             }
         )
         self.offset = nn.Parameter(torch.zeros(outputs))
+        self.counted = list(maps)
+        """Names of the maps whose part is counted: all, unless an explanation asks about some."""
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Maps, each (batch, channels, places, places) -> scores (batch, outputs)."""
-        return self.offset + self.score_each(maps).sum(0)
-
-    def score_each(self, maps: list[Tensor]) -> Tensor:
-        """What each map adds to the scores of an average sample: (maps, batch, outputs)."""
-        return torch.stack([branch(seen) for branch, seen in zip(self.values(), maps, strict=True)])
+        parts = [
+            branch(seen)
+            for (name, branch), seen in zip(self.items(), maps, strict=True)
+            if name in self.counted
+        ]
+        return self.offset + torch.stack(parts).sum(0)
 
 
 class LinearBranch(nn.Module):

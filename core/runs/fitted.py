@@ -13,6 +13,7 @@ the network.
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from core.explain.gene_sets import group_genes
 from core.explain.methods import METHODS, Recipe
 from core.files import UNREADABLE
 from core.images.layout import GeneLayout
+from core.models.spec import IMAGE
 from core.runs.result import check_kept, describe_damage, load_result, load_spec, read_kept
 from core.runs.source import LAYOUT, Source, source_of
 from core.runs.spec import RunSpec
@@ -273,8 +275,8 @@ class FittedModel:
         rng = np.random.default_rng(self.spec.seed)
         return Case(
             method=recipe.method,
-            network=self.network,
-            untrained=self.untrained(self.spec.seed + 1),
+            network=self._count(self.network, recipe.through),
+            untrained=self._count(self.untrained(self.spec.seed + 1), recipe.through),
             imager=self.imager,
             x=x[positions],
             targets=targets,
@@ -290,18 +292,33 @@ class FittedModel:
         )
 
     def _check_maps(self, recipe: Recipe) -> None:
-        """Raise InputError where a linear head gives the maps that a recipe looks at no share."""
-        shares, method = self._record.get("shares"), METHODS[recipe.method]
-        if shares is None or not method.uses_stage:
-            return
-        stage = recipe.stage or self.spec.network.region_stage
-        stages = self.spec.network.record.stages
-        if not any(shares[name] for name in stages[stages.index(stage) :]):
+        """Raise InputError where the maps that a recipe looks at have no share in the answer."""
+        shares, method, stages = self._record.get("shares"), METHODS[recipe.method], ()
+        if shares is None and recipe.through != "all":
             raise InputError(
-                f"{method.title} looks at the map of {stage}, and the head of run {self.run} gives "
-                "neither it nor a later one a share: the answer is the genes' alone. Take "
-                "integrated gradients, or a run whose head is trained by steps."
+                f"The parts of genes and maps can be told apart in a linear head only; that of run "
+                f"{self.run} is {self.spec.network.head}. Explain all of it."
             )
+        if method.uses_stage:
+            stages = self.spec.network.record.stages
+            stages = stages[stages.index(recipe.stage or self.spec.network.region_stage) :]
+        elif recipe.through == "maps":
+            stages = self.spec.network.record.stages
+        looked_at = not stages or shares is None or any(shares[name] for name in stages)
+        if not looked_at or (method.uses_stage and recipe.through == "genes"):
+            raise InputError(
+                f"{method.title} would look at maps, and the head of run {self.run} gives those of "
+                f"{stages[0]} and later no share: the answer is the genes' alone. Take integrated "
+                "gradients of genes and maps, or a run whose head is trained by steps."
+            )
+
+    def _count(self, network: GeneImageNetwork, through: str) -> GeneImageNetwork:
+        """The network, or one that counts a part of its linear head only."""
+        if through == "all":
+            return network
+        part = deepcopy(network)
+        part.head.counted = [name for name in part.head if (name == IMAGE) == (through == "genes")]
+        return part
 
     def _name(self, file: str) -> str:
         return f"folds/{self.fold}/{file}"
