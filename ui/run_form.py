@@ -124,8 +124,8 @@ def offer_imagenet(backbone: Backbone) -> None:
     """A button that downloads a network's ImageNet weights."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
-            f"ImageNet's weights of {backbone.title} are not on this computer, so that the maps "
-            "are those of random weights. On real tumours that made no difference beside the genes.",
+            f"ImageNet's weights of {backbone.title} are not on this computer, so that its "
+            "maps are of random weights. On real tumours that made no difference beside the genes.",
             width="stretch",
         )  # fmt: skip
         wanted = st.button(f"Download them ({backbone.megabytes:.1f} MB)", key="fetch weights")
