@@ -7,7 +7,7 @@ Several label columns make one class of each combination.
 
 Every variant is a run as the app makes it, one for each seed; a seed decides the split too, so that
 variants meet on the same samples. A run that is there already isn't trained again. The difference
-from logistic regression on the same genes is tested over the splits (Nadeau and Bengio 2003).
+from baseline models on the same genes is tested over the splits (Nadeau and Bengio 2003).
 """
 
 import argparse
@@ -22,16 +22,13 @@ from core.evaluation.differences import corrected_t
 from core.home import run_folder
 from core.runs.execute import Silent, execute
 from core.runs.result import RunResult, load_result, result_path
-from core.runs.spec import RunSpec
+from core.runs.spec import PRESETS, RunSpec
 
 VARIANTS: dict[str, dict] = {
     "default": {},
     "frozen_backbone": {"network": {"freeze": "backbone"}},
     "small_images": {"network": {"image_size": 32}, "training": {"epochs": 40}},
-    "recommended": {
-        "network": {"image_size": 32, "freeze": "backbone"},
-        "training": {"epochs": 40, "batch_size": 64, "learning_rate": 1e-3},
-    },
+    **{preset.name: preset.parts for preset in PRESETS if preset.name != "paper"},
     "small_frozen": {
         "network": {"image_size": 32, "freeze": "backbone"},
         "training": {"epochs": 40},
@@ -108,6 +105,7 @@ def main() -> None:
     parser.add_argument("--where", help="COLUMN=VALUE")
     parser.add_argument("--network", default="squeezenet1_1")
     parser.add_argument("--weights", default="scratch")
+    parser.add_argument("--genes", type=int)
     parser.add_argument("--metric", default="accuracy", help="such as balanced_accuracy, macro_f1")
     given = parser.parse_args()
 
@@ -119,7 +117,9 @@ def main() -> None:
         dataset=dataset, label=label, group=given.group, where={column: [value]} if column else {}
     )
     common = {"cohort": cohort.model_dump()}
-    print(f"{'variant':24} {given.metric:13} logistic      difference  p      s a run")
+    if given.genes:
+        common["preparation"] = {"genes": given.genes}
+    print(f"{'variant':24} {given.metric}, and difference from baseline models in points (p)")
     for name in given.variants:
         results = [
             train(make_spec(name, {**common, "seed": seed}, given.network, given.weights))
@@ -145,21 +145,21 @@ def train(spec: RunSpec) -> RunResult:
 
 
 def describe(name: str, results: list[RunResult], metric: str) -> str:
-    """Mean and SD over the splits, in a line."""
-    network, plain = (
-        np.array(values)
-        for values in zip(
-            *((r.metrics[metric], r.baselines["logistic_regression"][metric]) for r in results),
-            strict=True,
+    """Mean and SD over the splits, and beside baseline models, in a line."""
+    network = np.array([result.metrics[metric] for result in results])
+    first, columns = results[0], [f"{network.mean():.3f} ± {network.std(ddof=1):.3f}"]
+    for baseline in ("tuned_linear", "logistic_regression"):
+        plain = np.array([result.baselines[baseline][metric] for result in results])
+        difference = corrected_t(
+            network - plain, first.n_test / (first.n_train + first.n_validation)
         )
-    )
-    columns = [f"{values.mean():.3f} ± {values.std(ddof=1):.3f}" for values in (network, plain)]
-    first = results[0]
-    difference = corrected_t(network - plain, first.n_test / (first.n_train + first.n_validation))
+        columns.append(
+            f"{baseline} {plain.mean():.3f} ± {plain.std(ddof=1):.3f}: "
+            f"{100 * difference.mean:+.1f} (p = {difference.p:.2g})"
+        )
     seconds = np.mean([result.seconds for result in results])
-    return (
-        f"{name:24} {columns[0]} {columns[1]} {100 * difference.mean:+6.1f} points "
-        f"{difference.p:.2f} {seconds:6.0f}   " + " ".join(f"{value:.3f}" for value in network)
+    return f"{name:24} {'; '.join(columns)}; {seconds:.0f} s   " + " ".join(
+        f"{value:.3f}" for value in network
     )
 
 
