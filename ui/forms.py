@@ -28,6 +28,7 @@ WORDS = {
     "zscore": "z-score",
     "robust": "robust z-score",
     "minmax": "lowest to highest",
+    "head linear": "genes and all maps, solved",
     "scales": "all maps, keeps position",
     "position": "last map, keeps position",
     "torchvision": "torchvision's own",
@@ -35,7 +36,7 @@ WORDS = {
     "last": "of the last epoch",
     "best": "of the best epoch",
 }
-"""Options whose names in a specification are not words."""
+"""Options whose names in a specification are not words; after its field's, what means two things."""
 
 
 def ask_field(model: type[BaseModel], name: str, *, key: str, default: Any = None) -> Any:
@@ -59,7 +60,8 @@ def ask_field(model: type[BaseModel], name: str, *, key: str, default: Any = Non
         options = list(get_args(kind))
         return st.selectbox(
             title, options, index=options.index(value), help=field.description, key=key,
-            persist_state="session", format_func=lambda option: WORDS.get(option, option),
+            persist_state="session",
+            format_func=lambda option: WORDS.get(f"{name} {option}", WORDS.get(option, option)),
         )  # fmt: skip
     if kind is bool:
         return st.checkbox(title, value, help=field.description, key=key, persist_state="session")

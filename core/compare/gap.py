@@ -27,6 +27,12 @@ def explain_gap(run: str) -> list[str]:
     said = TASKS[spec.task].explain_gap(result, load_scored(run))
     if said is None:
         return []
+    if spec.network.is_solved:
+        said.append(
+            "A linear head contains the linear model of the genes, and is below it by what "
+            "choosing shares for the maps costs, or by luck."
+        )
+        return said
     each = result.n_train / len(result.classes)
     if len(result.classes) > 1 and each < FEW:
         said.append(
