@@ -36,7 +36,7 @@ WORDS = {
     "last": "of the last epoch",
     "best": "of the best epoch",
 }
-"""Options whose names in a specification are not words; after its field's, what means two things."""
+"""Options whose names in a specification are not words; with their field, what means two things."""
 
 
 def ask_field(model: type[BaseModel], name: str, *, key: str, default: Any = None) -> Any:
