@@ -30,6 +30,7 @@ from scipy.stats import ttest_1samp
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.evaluation.intervals import gather, weigh
 from core.evaluation.metrics import METRICS, score
+from core.evaluation.prior import part_in_two
 from core.images.imager import GeneImager
 from core.images.layouts import LayoutSpec, fit_layout
 from core.models.baselines import fit_predict_proba
@@ -242,7 +243,7 @@ def correct(how: str, proba: np.ndarray, share: float) -> np.ndarray:
 
     prior by EM: to the class shares that EM finds. equal priors: as if the classes were equally
     frequent. training share: so that as many samples as in training are of class 1. two groups: to
-    the threshold that parts the log odds best into two groups (Otsu 1979).
+    the threshold that parts the log odds best into two groups.
     """
     before = np.array([1 - share, share])
     proba = np.clip(proba, 1e-9, 1)
@@ -254,12 +255,8 @@ def correct(how: str, proba: np.ndarray, share: float) -> np.ndarray:
     elif how == "training share":
         shift = np.quantile(odds, 1 - share)
     elif how == "two groups":
-        ordered, n = np.sort(odds), len(odds)
-        below = np.arange(1, n)
-        sums = ordered.cumsum()[:-1]
-        between = below * (n - below) * (sums / below - (ordered.sum() - sums) / (n - below)) ** 2
-        cut = between.argmax()
-        shift = ordered[cut : cut + 2].mean()
+        threshold = part_in_two(proba)
+        shift = np.log(threshold / (1 - threshold))
     one = 1 / (1 + np.exp(shift - odds))
     return np.stack([1 - one, one], axis=1)
 
