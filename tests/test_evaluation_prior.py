@@ -32,6 +32,12 @@ def test_groups_may_differ_in_size() -> None:
     assert (proba[:, 1] >= part_in_two(proba)).sum() == 1
 
 
+def test_one_far_sample_is_no_group() -> None:
+    """Parting off the last one leaves a variance within of 20 x 4, the middle one of about 25."""
+    proba = answers([-2.0] * 10 + [2.0] * 10 + [7.0])
+    assert (proba[:, 1] >= part_in_two(proba)).sum() == 11
+
+
 @pytest.mark.parametrize("shape", [(5, 3), (1, 2), (4,)])
 def test_anything_but_two_classes_of_some_samples_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="Expected probabilities of"):

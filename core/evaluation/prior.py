@@ -1,4 +1,4 @@
-"""Where to part the samples of a new cohort into two classes: a threshold moves with the platform."""
+"""Where to part the samples of a new cohort: a threshold moves with the platform."""
 
 import numpy as np
 
