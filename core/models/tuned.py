@@ -30,7 +30,7 @@ STEP = 0.3
 """Share that goes to a source when it is found to help."""
 MOST_STEPS = 6
 """More steps would leave the first source less than a tenth."""
-CHOOSING = 2000
+CHOOSING = 1000
 """So many samples at most choose; the chosen model is fitted on all."""
 LANDMARKS = 3000
 """So many samples at most span the principal axes (Nyström's method: Williams and Seeger 2001)."""
