@@ -78,7 +78,7 @@ def test_from_the_example_to_its_genes(server: Server, page: Page) -> None:
     assert len(table) > 900
 
     open_page(page, f"{server.url}/compare?runs={run}")
-    expect(page.get_by_text(re.compile(r"tuned linear model.*95 % CI")).first).to_be_visible()
+    expect(page.get_by_text(re.compile(r"tuned linear model.*95\s%\sCI")).first).to_be_visible()
     expect_no_failure(page)
 
     open_page(page, f"{server.url}/train?run={run}")

@@ -15,33 +15,27 @@ from core.data.store import add_dataset
 from core.explain.gene_sets import REST
 from core.explain.measures import MEASURES
 from core.explain.methods import Recipe
-from core.home import download_folder, run_folder
-from core.jobs.record import JobState
-from core.runs.execute import execute
+from core.home import download_folder
+from core.jobs.here import do_here
 from core.runs.explain import class_genes, class_sets
 from core.runs.explaining import collect_evidence, explain_run
 from core.runs.fitted import load_fitted
 from core.runs.result import load_predictions
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
+from core.runs.training import TrainJob
 from core.runs.trust import load_evidence
 from core.runs.whatif import permuted_labels
 from tests.pages import button, charts, open_page, words
 from tests.runs import guess
 from tests.test_download import Site, site  # noqa: F401
-from tests.test_explain_runs import Silent
 
 CAM = Recipe("hirescam", stage="stem")
 
 
 def train(spec: RunSpec) -> str:
-    """Train a run here and now, and mark it as done."""
-    store = RunStore()
-    run = store.submit(spec)[0].id
-    store.claim("cpu")
-    execute(spec, run_folder(run), Silent())
-    store.finish(run, JobState.DONE)
-    return run
+    """Train a run here and now."""
+    return do_here(TrainJob(spec=spec), lambda *_: None)
 
 
 @pytest.fixture(scope="module")
