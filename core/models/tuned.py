@@ -11,6 +11,7 @@ several sources add up, each with a share (multiple kernel learning: Gönen and 
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from scipy.linalg import eigh
@@ -478,14 +479,22 @@ def _find_asked(targets: np.ndarray, folds: list[np.ndarray], of_classes: bool) 
 
 def _divide(strata: np.ndarray, groups: np.ndarray, seed: int) -> list[np.ndarray]:
     """Inner folds that keep groups together; none where a fold would leave one stratum to learn."""
-    sizes = [len(np.unique(groups[strata == name])) for name in np.unique(strata)]
+    y, who = (np.unique(names, return_inverse=True)[1] for names in (strata, groups))
+    return _draw_folds(y.tobytes(), who.tobytes(), seed)
+
+
+@lru_cache(maxsize=4)
+def _draw_folds(strata: bytes, groups: bytes, seed: int) -> list[np.ndarray]:
+    """Of int64 numbers; a baseline model and a head of the same samples ask for the same folds."""
+    y, who = np.frombuffer(strata, np.int64), np.frombuffer(groups, np.int64)
+    sizes = [len(np.unique(who[y == number])) for number in range(y.max() + 1)]
     number = min(INNER_FOLDS, max(min(sizes), 2), max(sizes))
     if number < 2 or len(sizes) < 2:
         return []
     splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
     with warnings.catch_warnings():  # a class of fewer samples than folds is missing in some
         warnings.simplefilter("ignore", UserWarning)
-        folds = list(splitter.split(strata, strata, groups))
-    if any(len(np.unique(strata[train])) < 2 for train, _ in folds):
+        folds = list(splitter.split(y, y, who))
+    if any(len(np.unique(y[train])) < 2 for train, _ in folds):
         return []
     return [test for _, test in folds]
