@@ -11,7 +11,7 @@ several sources add up, each with a share (multiple kernel learning: Gönen and 
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy.linalg import eigh
@@ -350,7 +350,7 @@ class Choice:
         if len(self._rows) == self.sources.samples:
             axes = self._axes_of(chosen.shares)
         else:
-            axes = _Axes.of(_mix(self.sources.compare(self.landmarks), chosen.shares))
+            axes = _Axes.of(_mix(self._landmark_grams, chosen.shares))
         z, turn = axes.unit * axes.sizes, axes.unit / axes.sizes
         if len(self.landmarks) < self.sources.samples:
             everyone = np.arange(self.sources.samples)
@@ -365,6 +365,10 @@ class Choice:
             dual -= dual.mean(axis=1, keepdims=True)
         weights = self.sources.weigh(self.landmarks, dual, chosen.shares)
         return Solution(weights, offsets / chosen.temperature)
+
+    @cached_property
+    def _landmark_grams(self) -> list[np.ndarray]:
+        return self.sources.compare(self.landmarks)
 
     def _axes_of(self, shares: tuple[float, ...]) -> "_Axes":
         if shares not in self._axes:

@@ -90,13 +90,14 @@ def solve_head(
     with threadpool_limits(1):
         sources = Sources(blocks, [name == IMAGE for name in names])
         choice = Choice(sources, targets, strata, groups, aim, seed, on_step)
-        asked, chosen = choice.asked, choice.choose()
+        asked = choice.asked
         if not len(asked):
             raise InputError(
                 "The linear head chooses its penalty on inner folds, and the training samples "
                 "can't be divided so that each part holds two classes. Add patients, or take "
                 "another head."
             )
+        chosen = choice.choose()
         solution = choice.fit(chosen)
         _put(head, sources, solution)
         without = {}
