@@ -33,11 +33,11 @@ def find_gene(page: Page, image: int, x: float, y: float) -> tuple[str, float, f
 
     Asked of the chart: which pixels are free, no test can know.
     """
-    expect(page.locator(".nsewdrag").nth(image)).to_be_visible()
-    found = page.evaluate(
+    found = page.wait_for_function(
         """([image, x, y]) => {
-            const of = node => node._fullData.find(trace => trace.name == 'genes')
+            const of = node => node._fullData?.find(trace => trace.name == 'genes')
             const node = [...document.querySelectorAll('.js-plotly-plot')].filter(of)[image]
+            if (!node) return null  // not drawn yet
             const across = node._fullLayout.xaxis.range, up = node._fullLayout.yaxis.range
             const genes = of(node)
             const places = Array.from(genes.text, (text, at) => [
@@ -48,9 +48,9 @@ def find_gene(page: Page, image: int, x: float, y: float) -> tuple[str, float, f
             const far = place => Math.hypot(place[1] - x, place[2] - y)
             return places.reduce((one, other) => far(other) < far(one) ? other : one)
         }""",
-        [image, x, y],
+        arg=[image, x, y],
     )
-    return tuple(found)
+    return tuple(found.json_value())
 
 
 def click_at(page: Page, chart: int, x: float, y: float) -> str:
