@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
+from core.data.prepare import Preprocessor
 from core.errors import DamageError
 from core.explain.methods import Recipe
 from core.files import UNREADABLE, write_atomic
@@ -86,6 +87,9 @@ class Reference(_Arrays):
     """(genes,) its standard deviation"""
     distribution: np.ndarray
     """(genes,) a sample's log2 expression from the lowest gene to the highest, mean over samples"""
+    library_share: np.ndarray
+    """(genes of the matrix,) share of a sample's reads that each gene has, mean over samples, as
+    `Preprocessor.all_genes`; empty unless they are counts"""
     linear_weights: np.ndarray
     """(genes, outputs) of the tuned linear model, of a regression of ridge regression, on prepared
     values: the model that stands beside the network in the run's result"""
@@ -165,6 +169,7 @@ def measure_fold(fitted: FittedModel, samples: Samples) -> tuple[Reference, Lear
         log_mean=log.mean(axis=0, dtype=np.float64),
         log_sd=log.std(axis=0, dtype=np.float64),
         distribution=np.sort(log, axis=1).mean(axis=0, dtype=np.float64),
+        library_share=_share_library(prepared, samples, fold),
         linear_weights=weights,
         linear_offset=offset,
         gene_axes=gene_axes,
@@ -180,6 +185,17 @@ def measure_fold(fitted: FittedModel, samples: Samples) -> tuple[Reference, Lear
         places=novelty.place(np.hstack(_see(fitted, rows[learned])[0])),
         gene_places=reference.place_genes(rows[learned]),
     )
+
+
+def _share_library(prepared: Preprocessor, samples: Samples, fold: Fold) -> np.ndarray:
+    """(genes of the matrix,) mean share of each gene in a sample's reads; empty without counts."""
+    if prepared.scale != "counts":
+        return np.empty(0)
+    shares = np.zeros(len(samples.genes))
+    for at in fold.fitting:
+        reads = np.nan_to_num(samples.x[at]).astype(np.float64)
+        shares += reads / max(reads.sum(), 1)
+    return shares / len(fold.fitting)
 
 
 def _draw(positions: np.ndarray, most: int, seed: int) -> np.ndarray:
