@@ -35,7 +35,6 @@ MOST_LEARNED = 1000
 QUICK = "input_x_gradient"
 """The method by which genes are weighed: one gradient a sample; of a linear head that gives maps no
 share it is exact."""
-SMALLEST = 1e-30
 NOVELTY = "novelty_"
 """What names of arrays of the novelty begin with."""
 
@@ -85,7 +84,8 @@ class Reference(_Arrays):
     up to 1"""
     class_importance: np.ndarray
     """(outputs, genes) of each class: mean over held-out samples of it of |gradient x (value -
-    training mean)| towards it; rows add up to 1, and are NaN where no sample was held out"""
+    training mean)| towards it; rows add up to 1, and are NaN where no sample was held out or the
+    class hangs on no gene"""
     quantiles: np.ndarray
     """(QUANTILES,) of log2 expression of all these genes in all samples that were learned from"""
     log_mean: np.ndarray
@@ -170,7 +170,8 @@ def measure_fold(fitted: FittedModel, samples: Samples) -> tuple[Reference, Lear
         weights, offset = _fit_linear(fitted, samples, rows[fold.fitting], fold)
     maps, scores = _see(fitted, rows[fold.test])
     by_class = _weigh_genes(fitted, samples, fold)
-    importance = np.nanmean(by_class, axis=0)
+    known = by_class[np.isfinite(by_class[:, 0])]
+    importance = known.mean(axis=0) if len(known) else np.full(len(centre), 1 / len(centre))
     reference = Reference(
         genes=prepared.genes,
         importance=importance,
@@ -228,8 +229,10 @@ def _weigh_genes(fitted: FittedModel, samples: Samples, fold: Fold) -> np.ndarra
     sizes = np.abs(case.explain().scores).astype(np.float64)
     weights = np.full((len(fitted.classes), sizes.shape[1]), np.nan)
     for output in np.unique(case.targets):
-        weights[output] = sizes[case.targets == output].mean(axis=0)
-    return weights / np.maximum(weights.sum(axis=1, keepdims=True), SMALLEST)
+        own = sizes[case.targets == output].mean(axis=0)
+        if own.any():
+            weights[output] = own / own.sum()
+    return weights
 
 
 def _fit_linear(

@@ -14,8 +14,9 @@ from core.explain.methods import METHODS, Method
 from core.explain.rankings import top_count
 from core.predict.labelled import GeneAgreement
 from core.predict.model import Model
-from core.predict.reference import QUICK, SMALLEST
+from core.predict.reference import QUICK
 
+SMALLEST = 1e-30
 FEWEST_AGREEING = 5
 """Fewer samples called alike don't say which genes speak for a class elsewhere."""
 MOST_AGREEING = 40
