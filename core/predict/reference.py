@@ -32,6 +32,9 @@ MOST_EXPLAINED = 200
 """At most so many held-out samples say how important each gene is."""
 MOST_LEARNED = 1000
 """At most so many training samples say what is usual."""
+QUICK = "input_x_gradient"
+"""The method by which genes are weighed: one gradient a sample; of a linear head that gives maps no
+share it is exact."""
 NOVELTY = "novelty_"
 """What names of arrays of the novelty begin with."""
 
@@ -77,8 +80,12 @@ class Reference(_Arrays):
     genes: np.ndarray
     """(genes,) ids, as `Preprocessor.genes`"""
     importance: np.ndarray
-    """(genes,) each one's share of what the network's answers rest on: mean over held-out samples
-    of |gradient x (value - training mean)|; they add up to 1"""
+    """(genes,) each one's share of what the network's answers rest on, mean over classes; they add
+    up to 1"""
+    class_importance: np.ndarray
+    """(outputs, genes) of each class: mean over held-out samples of it of |gradient x (value -
+    training mean)| towards it; rows add up to 1, and are NaN where no sample was held out or the
+    class hangs on no gene"""
     quantiles: np.ndarray
     """(QUANTILES,) of log2 expression of all these genes in all samples that were learned from"""
     log_mean: np.ndarray
@@ -88,8 +95,8 @@ class Reference(_Arrays):
     distribution: np.ndarray
     """(genes,) a sample's log2 expression from the lowest gene to the highest, mean over samples"""
     library_share: np.ndarray
-    """(genes of the matrix,) share of a sample's reads that each gene has, mean over samples, as
-    `Preprocessor.all_genes`; empty unless they are counts"""
+    """(all genes of training,) each one's share of a sample's reads, mean over samples; empty where
+    values were no counts"""
     linear_weights: np.ndarray
     """(genes, outputs) of the tuned linear model, of a regression of ridge regression, on prepared
     values: the model that stands beside the network in the run's result"""
@@ -162,9 +169,13 @@ def measure_fold(fitted: FittedModel, samples: Samples) -> tuple[Reference, Lear
         gene_axes = np.linalg.svd(rows[learned] - centre, full_matrices=False)[2][:2].T
         weights, offset = _fit_linear(fitted, samples, rows[fold.fitting], fold)
     maps, scores = _see(fitted, rows[fold.test])
+    by_class = _weigh_genes(fitted, samples, fold)
+    known = by_class[np.isfinite(by_class[:, 0])]
+    importance = known.mean(axis=0) if len(known) else np.full(len(centre), 1 / len(centre))
     reference = Reference(
         genes=prepared.genes,
-        importance=_weigh_genes(fitted, samples, fold),
+        importance=importance,
+        class_importance=by_class,
         quantiles=np.quantile(log, np.linspace(0, 1, QUANTILES)),
         log_mean=log.mean(axis=0, dtype=np.float64),
         log_sd=log.std(axis=0, dtype=np.float64),
@@ -187,17 +198,6 @@ def measure_fold(fitted: FittedModel, samples: Samples) -> tuple[Reference, Lear
     )
 
 
-def _share_library(prepared: Preprocessor, samples: Samples, fold: Fold) -> np.ndarray:
-    """(genes of the matrix,) mean share of each gene in a sample's reads; empty without counts."""
-    if prepared.scale != "counts":
-        return np.empty(0)
-    shares = np.zeros(len(samples.genes))
-    for at in fold.fitting:
-        reads = np.nan_to_num(samples.x[at]).astype(np.float64)
-        shares += reads / max(reads.sum(), 1)
-    return shares / len(fold.fitting)
-
-
 def _draw(positions: np.ndarray, most: int, seed: int) -> np.ndarray:
     """At most so many of some positions, at random."""
     drawn = np.random.default_rng(seed).permutation(positions)[:most]
@@ -210,14 +210,29 @@ def _see(fitted: FittedModel, rows: np.ndarray) -> tuple[list[np.ndarray], np.nd
     return [np.concatenate(parts) for parts in zip(*maps, strict=True)], np.concatenate(scores)
 
 
+def _share_library(prepared: Preprocessor, samples: Samples, fold: Fold) -> np.ndarray:
+    if prepared.scale != "counts":
+        return np.empty(0)
+    shares = np.zeros(len(samples.genes))
+    for row in fold.fitting:
+        counts = np.nan_to_num(samples.x[row].astype(np.float64))
+        shares += counts / max(counts.sum(), 1)
+    return shares / len(fold.fitting)
+
+
 def _weigh_genes(fitted: FittedModel, samples: Samples, fold: Fold) -> np.ndarray:
-    """(genes,) how important each is to the network's answers to held-out samples."""
+    """(outputs, genes) how important each gene is to the network's answers to held-out samples."""
     from core.training.device import choose_device
 
     asked = _draw(fold.test, MOST_EXPLAINED, fitted.spec.seed)
-    case = fitted.case(Recipe("input_x_gradient"), samples, asked, choose_device())
-    weights = np.abs(case.explain().scores).mean(axis=0, dtype=np.float64)
-    return weights / (weights.sum() or 1.0)
+    case = fitted.case(Recipe(QUICK), samples, asked, choose_device())
+    sizes = np.abs(case.explain().scores).astype(np.float64)
+    weights = np.full((len(fitted.classes), sizes.shape[1]), np.nan)
+    for output in np.unique(case.targets):
+        own = sizes[case.targets == output].mean(axis=0)
+        if own.any():
+            weights[output] = own / own.sum()
+    return weights
 
 
 def _fit_linear(
