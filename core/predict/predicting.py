@@ -27,10 +27,10 @@ from core.predict.request import PredictRequest, model_folder, sent_folder
 
 MATCH, CALLS, PLACES, SUMMARY = "match.json", "calls.csv", "map.csv", "summary.json"
 ASKED = "request.json"
-TEXTS = (
-    "sample", "called", "linear_called", "nearest", "nearest_class", "true", "kind", "class",
-)  # fmt: skip
-"""Columns of names, which are texts also where they look like numbers."""
+NAMES = ("sample", "nearest", "kind")
+CLASSES = ("called", "linear_called", "nearest_class", "true", "class")
+"""Columns of names, which are texts also where they look like numbers; those of classes are numbers
+in a regression."""
 
 _Record = TypeVar("_Record", bound=BaseModel)
 
@@ -92,10 +92,14 @@ def load_match(asked: PredictRequest) -> MatchCard:
 def load_prediction(asked: PredictRequest) -> Prediction:
     """The answer to a question; raises InputError until it stands, or where it is damaged."""
     summary = _read(asked, SUMMARY, Summary)
+    texts = [*NAMES, *(CLASSES if summary.called else ())]
+    numbers = ["disagreement", *(() if summary.called else CLASSES)]
     try:
         calls, places = (
             read_csv(
-                asked.folder / name, dtype=dict.fromkeys(TEXTS, str), na_values={"disagreement": ""}
+                asked.folder / name,
+                dtype=dict.fromkeys(texts, str),
+                na_values=dict.fromkeys(numbers, ""),
             )
             for name in (CALLS, PLACES)
         )
