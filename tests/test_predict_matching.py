@@ -13,11 +13,14 @@ from anndata import AnnData
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset, load_dataset
+from core.files import write_json
 from core.home import run_folder
+from core.predict.genes import match_genes
 from core.predict.matching import MatchCard, match
 from core.predict.model import Model, ensure_references, load_model
 from core.predict.price import price_missing
 from core.predict.request import PredictRequest
+from core.predict.together import prepare_rows
 from core.runs.execute import Silent, execute
 from core.runs.outcome import load_outcome
 from core.runs.spec import RunSpec
@@ -229,6 +232,32 @@ def test_a_table_on_its_side_is_refused(counts: Model, others: AnnData) -> None:
     assert "the table lies on its side" in message(card, "transposed")
 
 
+def keep_hgnc(home: Path, symbols: list[str]) -> list[str]:
+    """HGNC's list as if it had been fetched, with an Ensembl id for each symbol: these."""
+    ids = [f"ENSG{n:011}" for n in range(len(symbols))]
+    rows = [f"{symbol}\t\t{gene}" for symbol, gene in zip(symbols, ids, strict=True)]
+    path = home / "downloads" / "hgnc" / "hgnc_complete_set.txt"
+    path.parent.mkdir(parents=True)
+    path.write_text("\n".join(["symbol\tprev_symbol\tensembl_gene_id", *rows, ""]))
+    write_json(path.with_name(f"{path.name}.json"), {})
+    return ids
+
+
+def test_ensembl_ids_give_what_symbols_give(counts: Model, others: AnnData, home: Path) -> None:
+    ids = keep_hgnc(home, others.var_names.tolist())
+    renamed = change(others, genes=[f"{gene}.7" for gene in ids])
+    card = card_of(counts, renamed)
+    assert (card.found, card.missing, card.findings) == (card.needed, [], [])
+    assert card.translated[0].startswith("200 genes are named by Ensembl ids here")
+    fold, reference = counts.folds[0], counts.references[0]
+    np.testing.assert_array_equal(
+        prepare_rows(fold, reference, match_genes(counts, renamed).data, "none"),
+        fold.prepare(others),
+    )
+    side = change(others[:5].copy(), samples=ids[:5], genes=[f"patient {n}" for n in range(200)])
+    assert codes(card_of(counts, side)) == ["transposed"]
+
+
 def test_genes_of_a_mouse_are_refused(counts: Model, others: AnnData) -> None:
     mouse = change(others, genes=[gene.capitalize() for gene in others.var_names])
     card = card_of(counts, mouse)
@@ -349,8 +378,7 @@ def test_other_samples_of_known_patients_are_told(counts: Model, others: AnnData
     data = change(others)
     data.obs["patient"] = [own.obs["patient"].iloc[0], *[f"nobody {n}" for n in range(59)]]
     card = card_of(counts, data, group="patient")
-    assert "1 samples are of patients" in message(card, "patients")
-    assert "(new 0)" in message(card, "patients")
+    assert "of the patients of 1 samples (new 0)" in message(card, "patients")
 
 
 def test_without_the_runs_dataset_ids_alone_are_compared(counts: Model, others: AnnData) -> None:
