@@ -13,6 +13,7 @@ result recorded; torch is loaded by what needs the network.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -203,14 +204,59 @@ class FittedModel:
         Raises:
             InputError: as `prepare` does, and where files of the fold are missing or damaged.
         """
+        answers = self.answer(self.prepare(data, absent=absent), device)
+        return pd.DataFrame(answers, index=data.obs_names.astype(str), columns=self.classes)
+
+    def answer(self, rows: np.ndarray, device: torch.device | None = None) -> np.ndarray:
+        """The answers of `predict` to prepared rows (samples, genes): (samples, outputs)."""
         from core.training.device import choose_device
         from core.training.loop import predict
 
-        x, task = self.prepare(data, absent=absent), TASKS[self.spec.task]
+        task = TASKS[self.spec.task]
         device = device or choose_device()
-        answers = predict(self.network, self.imager, x, device, task.objective)
-        answers = task.decode(answers, self.scale)
-        return pd.DataFrame(answers, index=data.obs_names.astype(str), columns=self.classes)
+        answers = predict(self.network, self.imager, rows, device, task.objective)
+        return task.decode(answers, self.scale)
+
+    def read_scores(self, scores: np.ndarray) -> np.ndarray:
+        """Answers (samples, outputs), as `answer` gives them, out of the scores of `look`."""
+        import torch
+
+        task = TASKS[self.spec.task]
+        return task.decode(task.objective.answers(torch.as_tensor(scores)).numpy(), self.scale)
+
+    def look(
+        self, rows: np.ndarray, device: torch.device | None = None
+    ) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
+        """What the head is given, and what it makes of it, some of the prepared rows at a time.
+
+        Yields:
+            (part, features) each map that the head looks at, flattened; without those that a linear
+            head gives no share. And (part, outputs) the scores, before they become probabilities or
+            values.
+        """
+        import torch
+
+        from core.explain.forward import evaluating
+        from core.training.device import choose_device
+
+        device = device or choose_device()
+        network, imager = self.network.to(device), self.imager.to(device)
+        seen: list[torch.Tensor] = []
+
+        def keep(head: torch.nn.Module, inputs: tuple[list[torch.Tensor] | torch.Tensor]) -> None:
+            seen[:] = inputs[0] if isinstance(inputs[0], list) else inputs
+            if self.spec.network.is_solved:
+                branches = zip(inputs[0], head.values(), strict=True)
+                seen[:] = [maps for maps, branch in branches if branch.linear.weight.any()]
+
+        hook = network.head.register_forward_pre_hook(keep)
+        try:
+            with torch.no_grad(), evaluating(network):
+                for part in torch.as_tensor(rows, device=device).split(AT_ONCE):
+                    scores = network(imager(part)).float().cpu().numpy()
+                    yield [maps.flatten(1).float().cpu().numpy() for maps in seen], scores
+        finally:
+            hook.remove()
 
     def features(
         self, data: AnnData, *, absent: Absent = "refuse", device: torch.device | None = None
