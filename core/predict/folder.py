@@ -1,9 +1,9 @@
 """The model folder: a finished run as files that others can read without this program.
 
 A folder holds `model.json`, `README.md`, and of each fold `genes-N.csv`, `model-N.safetensors` and
-`reference-N.safetensors`; docs/model_folder.md describes them. It holds no sample's or patient's id
-and no expression of any sample. This module has the names and the forms, writes a folder, and reads
-the tables of genes; `core.predict.sent` reads a whole one.
+`reference-N.safetensors`; docs/model_folder.md describes them. It holds no id of a sample or
+patient, and no sample's expression. This module has the forms and writes a folder;
+`core.predict.opening` reads one, and `core.predict.sent` keeps it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -25,32 +25,28 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.data.prepare import RANK_STEPS, PreparationSpec, Preprocessor
 from core.download import hash_file
 from core.errors import InputError
-from core.escape import read_csv, write_csv
+from core.escape import write_csv
 from core.files import write_json
 from core.images.layout import GeneLayout
-from core.models.spec import IMAGE
 from core.predict.card import write_card
-from core.runs.fitted import FittedModel, load_fitted
-from core.runs.result import RunResult, load_result
+from core.predict.model import Model, ensure_references, load_model
+from core.runs.fitted import FittedModel
+from core.runs.result import RunResult
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from core.runs.study import open_samples
-from core.training.tasks import TASKS
 
 FORMAT, VERSION = "genecanvas model", 1
 DOCUMENT, CARD = "model.json", "README.md"
 GENES, WEIGHTS, REFERENCE = "genes-{}.csv", "model-{}.safetensors", "reference-{}.safetensors"
 """Of a fold, counted from 1."""
-MOST_FOLDS = 50
-MOST_GENES = 200_000
-MOST_CLASSES = 1_000
+MOST_FOLDS = 99
 MOST_TEXT = 300
-"""Characters of a gene's id or a class's name."""
+"""Characters of an id or a name."""
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
-SAYABLE = ("batch", "below_zero", "label_ids", "leak", "missing_patients", "missing_values",
-           "no_patients", "normal_tissue", "scale_doubt", "small_classes")  # fmt: skip
+SAYABLE = ("batch", "below_zero", "centred", "leak", "missing_patients", "missing_values",
+           "no_batch", "no_patients", "normal_tissue", "small_class")  # fmt: skip
 """Findings whose words name no sample and no patient."""
-Arrays = Mapping[str, np.ndarray]
 
 
 class FoldRecord(BaseModel):
@@ -66,6 +62,8 @@ class FoldRecord(BaseModel):
     """Of a linear head: the share of the genes (`image`) and of each stage's maps."""
     log_library: float
     """Training mean of the log2 of the TMM factors; 0 unless library sizes are by TMM."""
+    canvas: int = Field(ge=1, le=448)
+    """Pixels a side of the canvas on which genes have their places; it divides the image."""
     learned_from: dict[str, int]
     """Class -> samples that the fold learned from; empty where that isn't known any more."""
 
@@ -93,29 +91,34 @@ class Document(BaseModel):
     """File -> SHA-256 of every other file but README.md, which its owner may edit."""
 
 
-def export_model(run: str, folder: Path) -> Path:
+def export_model(run: str, folder: Path, progress: Callable[[int, int], None]) -> Path:
     """Write a finished run as a model folder, atomically.
 
     Args:
         run: its id.
         folder: must be empty, or not there yet.
+        progress: called with folds done and folds in all.
+
+    Returns:
+        The folder's absolute path.
 
     Raises:
-        InputError: the run isn't finished or is damaged, or the folder isn't empty.
+        InputError: the run isn't finished or is damaged, its dataset is gone before anything was
+            asked of it, or the folder isn't empty.
     """
     folder = Path(folder).expanduser().absolute()
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()) or _holds_files(folder):
         raise InputError(f"{folder} is not an empty folder. Name one that isn't there yet.")
-    result = load_result(run)
-    folds = [load_fitted(run, number) for number in result.scored]
+    model = load_model(run)
+    if model.sent:
+        raise InputError(f"Model {run} was sent to you. Pass on the folder that it came as.")
+    ensure_references(run, progress)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".", suffix=".model"))
     try:
-        _fill(temporary, run, folds, result)
+        _fill(temporary, model, progress)
         temporary.chmod(0o777 & ~_umask())
         temporary.rename(folder)
-    except OSError as error:
-        raise InputError(f"{folder} can't be written: {error.strerror}.") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder
@@ -126,55 +129,59 @@ def _holds_files(folder: Path) -> bool:
 
 
 def _umask() -> int:
-    mask = os.umask(0)
+    mask = os.umask(0o077)
     os.umask(mask)
     return mask
 
 
-def _fill(
-    folder: Path, run: str, folds: Sequence[FittedModel], result: RunResult
-) -> None:
+def _fill(folder: Path, model: Model, progress: Callable[[int, int], None]) -> None:
+    from safetensors.numpy import save_file
+
     from core.models.network import save_network
 
-    spec, learned = folds[0].spec, _count_learned(folds)
-    records = []
-    for number, fitted in enumerate(folds, 1):
+    records, learned = [], _count_learned(model.folds)
+    for done, fitted in enumerate(model.folds):
+        progress(done, len(model.folds))
+        number, arrays = done + 1, model.references[done].arrays()
+        del arrays["genes"]
         write_csv(tabulate_genes(fitted.preprocessor, fitted.layout), folder / GENES.format(number))
         save_network(fitted.network, folder / WEIGHTS.format(number))
+        arrays = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+        save_file(arrays, folder / REFERENCE.format(number))
         records.append(
             FoldRecord(
                 scale=fitted.scale,
                 shares=fitted.shares,
                 log_library=fitted.preprocessor.log_library,
-                learned_from=learned[number - 1],
+                canvas=fitted.layout.shape[0],
+                learned_from=learned[done],
             )
         )
+    result = model.folds[0].kept.result
     document = Document(
         format=FORMAT,
         version=VERSION,
-        name=_name_of(run, spec),
-        spec=_make_public(spec),
-        scale=folds[0].preprocessor.scale,
+        name=_name_of(model),
+        spec=_make_public(model.spec),
+        scale=model.folds[0].preprocessor.scale,
         preparation_version=PreparationSpec.version,
         folds=records,
         result=_strip(result),
-        packages={
-            "python": platform.python_version(), **{name: version(name) for name in PACKAGES}
-        },
+        packages={"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         files={path.name: hash_file(path, "sha256") for path in sorted(folder.iterdir())},
-    )  # fmt: skip
+    )
     write_json(folder / DOCUMENT, document.model_dump(mode="json"))
-    text = write_card(document, spec, folds, result)
-    (folder / CARD).write_text(text, encoding="utf-8")
+    (folder / CARD).write_text(write_card(document, model), encoding="utf-8")
     for path in folder.iterdir():
         path.chmod(0o666 & ~_umask())
 
 
-def _name_of(run: str, spec: RunSpec) -> str:
+def _name_of(model: Model) -> str:
+    """The run's name in the list of runs, where it is listed."""
     name = ""
-    with suppress(InputError):  # a folder that isn't listed
-        name = RunStore().get(run).name if RunStore.exists() else ""
-    return (name or spec.title())[:MOST_TEXT]
+    with suppress(InputError):
+        name = RunStore().get(model.id).name if RunStore.exists() else ""
+    return (name or model.spec.title())[:MOST_TEXT]
 
 
 def _make_public(spec: RunSpec) -> dict[str, Any]:
@@ -191,10 +198,8 @@ def _strip(result: RunResult) -> dict[str, Any]:
     """A result of the folds that it is of, without hashes, and findings without samples' names."""
     document = result.model_dump(mode="json", exclude={"run", "files", "scored"})
     document["folds"] = [document["folds"][number] for number in result.scored]
-    found = document["findings"] or []
-    document["findings"] = [
-        {**one, "repair": None} for one in found if one["code"] in SAYABLE
-    ]
+    found = [one for one in document["findings"] or [] if one["code"] in SAYABLE]
+    document["findings"] = [{**one, "repair": None} for one in found]
     return document
 
 
@@ -227,18 +232,16 @@ def tabulate_genes(prepared: Preprocessor, layout: GeneLayout) -> pd.DataFrame:
         return column
 
     table = pd.DataFrame({"gene": prepared.all_genes})
-    places = [pd.array(np.zeros(n), "Int64") for _ in range(2)]
-    for place, values in zip(places, (layout.row, layout.col), strict=True):
-        place[:] = pd.NA
-        place[index] = values
-    table["row"], table["column"] = places
+    for name, places in (("row", layout.row), ("column", layout.col)):
+        table[name] = pd.array([pd.NA] * n, dtype="Int64")
+        table.loc[index, name] = places
     if layout.group is not None:
         table["group"] = ""
         table.loc[index, "group"] = layout.group
     table["fill"] = prepared.fill.astype(np.float64)
     for name in ("low", "high", "mean", "unit_sd"):
         table[name] = spread(getattr(prepared, name))
-    for name, values in (("reference", prepared.reference), ("profile", prepared.distribution)):
+    for name, values in (("tmm", prepared.reference), ("profile", prepared.distribution)):
         if len(values):
             table[name] = values.astype(np.float64)
     steps = {f"quantile_{step}": spread(values) for step, values in enumerate(prepared.steps)}
@@ -250,7 +253,7 @@ def gene_columns(preparation: PreparationSpec, scale: str, *, groups: bool) -> l
     columns = ["gene", "row", "column", *(["group"] if groups else [])]
     columns += ["fill", "low", "high", "mean", "unit_sd"]
     if scale == "counts" and preparation.library == "tmm":
-        columns.append("reference")
+        columns.append("tmm")
     if preparation.across == "quantile":
         columns.append("profile")
     if preparation.scaling == "rank":
