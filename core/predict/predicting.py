@@ -18,12 +18,13 @@ from core.errors import DamageError, InputError
 from core.escape import read_csv, write_csv
 from core.explain.methods import METHODS
 from core.files import UNREADABLE, read_json, write_atomic, write_json
+from core.home import sent_folder
 from core.jobs.job import Inputs, Job, Reporter, stoppable
 from core.jobs.launch import AnswerState, answer_state, cancel, find, request
 from core.predict.labelled import Summary
 from core.predict.matching import MatchCard, match
 from core.predict.model import ensure_references, load_model
-from core.predict.request import PredictRequest, model_folder, sent_folder
+from core.predict.request import PredictRequest, model_folder
 
 MATCH, CALLS, PLACES, SUMMARY = "match.json", "calls.csv", "map.csv", "summary.json"
 ASKED = "request.json"
