@@ -25,7 +25,7 @@ from core.jobs.job import Lane
 from core.jobs.record import JobState
 from core.runs.fitted import load_fitted
 from core.runs.result import (
-    check_kept,
+    kept_by,
     load_predictions,
     load_result,
     load_spec,
@@ -144,9 +144,9 @@ def damage_of(run: str) -> str | None:
         for number in range(len(result.folds)):
             load_fitted(run, number)
             for name in FOLD_FILES:
-                check_kept(run, f"folds/{number}/{name}")
+                kept_by(run).check(f"folds/{number}/{name}")
         for name in result.files:
-            check_kept(run, name)
+            kept_by(run).check(name)
     except InputError as error:
         return str(error)
     return None
@@ -175,7 +175,7 @@ def _is_whole(run: str, number: int) -> bool:
     try:
         load_fitted(run, number)
         for name in FOLD_FILES:
-            check_kept(run, f"folds/{number}/{name}")
+            kept_by(run).check(f"folds/{number}/{name}")
         pd.read_csv(run_folder(run) / f"folds/{number}/predictions.csv")
     except (InputError, *UNREADABLE):
         return False
