@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict
 
 from core.evaluation.differences import mcnemar, paired_interval
 from core.evaluation.intervals import gather, weigh
-from core.evaluation.metrics import Metric
 from core.predict.model import Model
 
 FEWEST_SCORED = 2

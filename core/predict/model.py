@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 
 from core.data.store import get_record
-from core.errors import InputError
 from core.evaluation.metrics import score_classes
 from core.predict.reference import Learned, Reference, measure_fold
 from core.predict.request import model_folder, sent_folder

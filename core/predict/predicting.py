@@ -8,10 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import pandas as pd
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from core.data.store import load_dataset
 from core.errors import DamageError, InputError
@@ -20,12 +20,14 @@ from core.files import UNREADABLE, read_json, write_atomic, write_json
 from core.jobs.job import Inputs, Job, Reporter, stoppable
 from core.jobs.launch import AnswerState, answer_state, cancel, find, request
 from core.predict.labelled import Summary
-from core.predict.matching import MatchCard
-from core.predict.model import load_model
+from core.predict.matching import MatchCard, match
+from core.predict.model import ensure_references, load_model
 from core.predict.request import PredictRequest, model_folder, sent_folder
 
 MATCH, CALLS, PLACES, SUMMARY = "match.json", "calls.csv", "map.csv", "summary.json"
 ASKED = "request.json"
+
+_Record = TypeVar("_Record", bound=BaseModel)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,14 +48,12 @@ def match_samples(asked: PredictRequest, progress: Callable[[int, int], None]) -
 
     Raises InputError where the model or the dataset can't be read.
     """
-    from core.predict.matching import match
-    from core.predict.model import ensure_references
-
     with suppress(InputError):
         return load_match(asked)
     ensure_references(asked.model, progress)
     data = asked.cohort.select(load_dataset(asked.cohort.dataset))
     card = match(load_model(asked.model), data, asked, progress)
+    asked.folder.mkdir(parents=True, exist_ok=True)
     write_json(asked.folder / ASKED, asked.model_dump(mode="json"))
     write_json(asked.folder / MATCH, card.model_dump(mode="json"))
     return card
@@ -81,12 +81,12 @@ def predict_samples(asked: PredictRequest, progress: Callable[[int, int], None])
 
 def load_match(asked: PredictRequest) -> MatchCard:
     """The match card of a question; raises InputError until it stands, or where it is damaged."""
-    return _read(asked, MATCH, lambda content: MatchCard.model_validate_json(content))
+    return _read(asked, MATCH, MatchCard)
 
 
 def load_prediction(asked: PredictRequest) -> Prediction:
     """The answer to a question; raises InputError until it stands, or where it is damaged."""
-    summary = _read(asked, SUMMARY, lambda content: Summary.model_validate_json(content))
+    summary = _read(asked, SUMMARY, Summary)
     texts = dict.fromkeys(
         ["sample", "called", "linear_called", "nearest", "nearest_class", "true", "kind", "class"],
         str,
@@ -185,9 +185,9 @@ def cancel_prediction(asked: PredictRequest) -> None:
                 cancel(record.id)
 
 
-def _read[T](asked: PredictRequest, name: str, read: Callable[[bytes], T]) -> T:
+def _read(asked: PredictRequest, name: str, record: type[_Record]) -> _Record:
     try:
-        return read((asked.folder / name).read_bytes())
+        return record.model_validate_json((asked.folder / name).read_bytes())
     except FileNotFoundError:
         raise InputError("These samples haven't been put to the model yet.") from None
     except (OSError, ValidationError):

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
+from core.data.prepare import Preprocessor
 from core.errors import DamageError
 from core.explain.methods import Recipe
 from core.files import UNREADABLE, write_atomic
@@ -86,6 +87,9 @@ class Reference(_Arrays):
     """(genes,) its standard deviation"""
     distribution: np.ndarray
     """(genes,) a sample's log2 expression from the lowest gene to the highest, mean over samples"""
+    library_share: np.ndarray
+    """(all genes of training,) each one's share of a sample's reads, mean over samples; empty where
+    values were no counts"""
     linear_weights: np.ndarray
     """(genes, outputs) of the tuned linear model, of a regression of ridge regression, on prepared
     values: the model that stands beside the network in the run's result"""
@@ -165,6 +169,7 @@ def measure_fold(fitted: FittedModel, samples: Samples) -> tuple[Reference, Lear
         log_mean=log.mean(axis=0, dtype=np.float64),
         log_sd=log.std(axis=0, dtype=np.float64),
         distribution=np.sort(log, axis=1).mean(axis=0, dtype=np.float64),
+        library_share=_share_library(prepared, samples, fold),
         linear_weights=weights,
         linear_offset=offset,
         gene_axes=gene_axes,
@@ -192,6 +197,16 @@ def _see(fitted: FittedModel, rows: np.ndarray) -> tuple[list[np.ndarray], np.nd
     """(samples, features) of each map that the head looks at, and (samples, outputs) scores."""
     maps, scores = zip(*fitted.look(rows), strict=True)
     return [np.concatenate(parts) for parts in zip(*maps, strict=True)], np.concatenate(scores)
+
+
+def _share_library(prepared: Preprocessor, samples: Samples, fold: Fold) -> np.ndarray:
+    if prepared.scale != "counts":
+        return np.empty(0)
+    shares = np.zeros(len(samples.genes))
+    for row in fold.fitting:
+        counts = np.nan_to_num(samples.x[row].astype(np.float64))
+        shares += counts / max(counts.sum(), 1)
+    return shares / len(fold.fitting)
 
 
 def _weigh_genes(fitted: FittedModel, samples: Samples, fold: Fold) -> np.ndarray:
