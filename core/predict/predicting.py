@@ -87,15 +87,17 @@ def load_match(asked: PredictRequest) -> MatchCard:
 def load_prediction(asked: PredictRequest) -> Prediction:
     """The answer to a question; raises InputError until it stands, or where it is damaged."""
     summary = _read(asked, SUMMARY, Summary)
-    texts = dict.fromkeys(
-        ["sample", "called", "linear_called", "nearest", "nearest_class", "true", "kind", "class"],
-        str,
-    )
+    texts = ["sample", "nearest", "nearest_class", "true", "kind", "class"]
+    if summary.called:  # else what is called is a number
+        texts += ["called", "linear_called"]
     try:
         calls, places = (
-            read_csv(asked.folder / name, dtype=texts, keep_default_na=True)
+            read_csv(
+                asked.folder / name, dtype=dict.fromkeys(texts, str),
+                na_values={"disagreement": [""]},
+            )
             for name in (CALLS, PLACES)
-        )
+        )  # fmt: skip
     except UNREADABLE:
         raise _describe_damage(asked, CALLS) from None
     return Prediction(asked, load_match(asked), summary, calls, places)
