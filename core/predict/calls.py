@@ -20,6 +20,7 @@ from core.predict.novelty import energy_of, share_below
 from core.predict.reference import Reference
 from core.predict.request import PredictRequest
 from core.predict.together import prepare_rows
+from core.predict.why import compare_genes
 from core.runs.fitted import FittedModel
 from core.training.device import choose_device
 from core.training.tasks import TASKS
@@ -81,11 +82,15 @@ def call(
     matched = match_genes(model, data)
     device, total = choose_device(), len(model.folds) * data.n_obs
     seen: list[_Seen] = []
-    for fold, reference in zip(model.folds, model.references, strict=True):
+    rows = [
+        prepare_rows(fold, reference, matched.data, asked.together)
+        for fold, reference in zip(model.folds, model.references, strict=True)
+    ]
+    for fold, reference, part in zip(model.folds, model.references, rows, strict=True):
         before = len(seen) * data.n_obs
         seen.append(
             _look(
-                fold, reference, matched.data, asked.together, device,
+                fold, reference, part, device,
                 lambda done, before=before: progress(before + done, total),
             )
         )  # fmt: skip
@@ -134,6 +139,7 @@ def call(
         agreement=float((calls["called"] == calls["linear_called"]).mean()) if called else None,
         held_out=sum(len(reference.unlike) for reference in model.references),
         scores=score_known(model, known, answers, linear, patients, learned_from),
+        genes=compare_genes(model, rows, matched.missing, answers.argmax(axis=1), device),
         notes=_say_conditions(model, known),
     )
     return calls, _draw_map(model, seen[0], calls), summary
@@ -142,12 +148,10 @@ def call(
 def _look(
     fold: FittedModel,
     reference: Reference,
-    data: AnnData,
-    together: str,
+    rows: np.ndarray,
     device: torch.device,
     progress: Callable[[int], None],
 ) -> _Seen:
-    rows = prepare_rows(fold, reference, data, together)
     found: list[np.ndarray] = []
     scores: list[np.ndarray] = []
     for maps, said in fold.look(rows, device):

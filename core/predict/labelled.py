@@ -57,6 +57,26 @@ class Scores(BaseModel):
     """Samples left out because the model learned from them."""
 
 
+class GeneAgreement(BaseModel):
+    """Whether the genes that speak for a class are those that did in the model's own cohort."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """The class; of a regression the target."""
+    n: int
+    """Samples called so that were asked."""
+    correlation: float
+    """Spearman's, of how important each gene is here and there"""
+    top: int
+    shared: int
+    """Genes that are among the `top` most important in both"""
+    raised: list[str]
+    """Genes that count for more here, the most first"""
+    lowered: list[str]
+    """Genes that count for less here"""
+
+
 class Summary(BaseModel):
     """What came of the samples together."""
 
@@ -76,6 +96,7 @@ class Summary(BaseModel):
     """Samples of the model's own cohort that say what is usual, of all its folds."""
     scores: Scores | None
     """None where nothing is known of the samples."""
+    genes: list[GeneAgreement]
     notes: list[str]
 
 
