@@ -9,7 +9,6 @@ from core.predict.request import PredictRequest
 from ui.bring import show_upload
 from ui.parts import download_table, errors, show_empty
 from ui.predict import (
-    ask_together,
     is_matched,
     is_predicted,
     list_models,
@@ -18,7 +17,7 @@ from ui.predict import (
     read_match,
     read_prediction,
 )
-from ui.predict_ask import ask_cohort, ask_for_file, pick_samples, say_cohort, use_samples
+from ui.predict_ask import ask_for_file, ask_request, pick_samples, say_cohort, use_samples
 from ui.predict_calls import show_map, show_samples, show_summary
 from ui.predict_card import show_match
 from ui.predict_effect import show_effect
@@ -44,9 +43,8 @@ def show_page() -> None:
         record = pick_samples(model.spec.cohort.dataset)
     if right.button("Bring a file", icon=":material/add:", width="stretch"):
         ask_for_file()
-    cohort = ask_cohort(record, model.classes, has_classes=model.task.has_classes)
-    say_cohort(cohort, record)
-    asked = PredictRequest(model=model.id, cohort=cohort, together=ask_together())
+    asked = ask_request(model, record)
+    say_cohort(asked.cohort, record)
     if not is_matched(asked):
         return
     card = read_match(asked)

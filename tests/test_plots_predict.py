@@ -28,9 +28,9 @@ def test_a_class_has_one_colour_among_training_and_new_samples() -> None:
     )
 
 
-def test_flagged_samples_are_crossed() -> None:
-    *_, crosses = prediction_map(TABLE, ["A", "B"], ("x", "y")).data
-    assert (list(crosses.x), crosses.name) == ([9.0], "unlike training (1)")
+def test_flagged_samples_are_ringed() -> None:
+    *_, rings = prediction_map(TABLE, ["A", "B"], ("x", "y")).data
+    assert (list(rings.x), rings.name) == ([9.0], "unlike training (1)")
     none = TABLE.assign(flagged=False)
     assert len(prediction_map(none, ["A", "B"], ("x", "y")).data) == 4
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.escape import escape_markdown
-from core.glossary import define
 from core.jobs.launch import AnswerState
 from core.predict.matching import MatchCard
 from core.predict.model import Model, load_model
@@ -20,7 +19,6 @@ from core.predict.predicting import (
     request_prediction,
 )
 from core.predict.request import PredictRequest
-from core.predict.together import TOGETHER
 from ui.parts import finished_runs, name_run, pick
 
 CHECKED = "checked models and samples"
@@ -41,22 +39,6 @@ def pick_model(models: dict[str, str]) -> str:
 def open_model(model: str) -> Model:
     """A model, kept while it is among the last four looked at."""
     return load_model(model)
-
-
-def ask_together() -> str:
-    """How the samples' values are brought to those of training; kept in the link."""
-    wanted = st.query_params.get("together")
-    names = TOGETHER.names
-    name = st.selectbox(
-        "Bringing cohorts together", names,
-        index=names.index(wanted) if wanted in names else 0,
-        format_func=lambda name: TOGETHER[name].title, key="together", persist_state="session",
-        help=define("bringing cohorts together"),
-    )  # fmt: skip
-    record = TOGETHER[name]
-    st.caption(record.help)
-    st.query_params["together"] = name
-    return name
 
 
 def is_matched(asked: PredictRequest) -> bool:

@@ -6,12 +6,16 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
+from streamlit.delta_generator import DeltaGenerator
 
-from core.data.cohort import Cohort
+from core.data.cohort import GENE, Cohort
 from core.data.store import DatasetRecord, list_datasets
 from core.errors import InputError
 from core.escape import escape_markdown
 from core.glossary import define
+from core.predict.model import Model
+from core.predict.request import PredictRequest
+from core.predict.together import TOGETHER
 from ui.bring import show_upload
 from ui.forms import ask_where
 from ui.parts import decided, errors, pick
@@ -55,30 +59,39 @@ def pick_samples(own: str | None) -> DatasetRecord:
     return records[chosen]
 
 
-def ask_cohort(record: DatasetRecord, classes: list[str], *, has_classes: bool) -> Cohort:
-    """Which of a dataset's samples are meant, and which columns say what is known about them.
+def ask_request(model: Model, record: DatasetRecord) -> PredictRequest:
+    """What is known of the samples, how they are brought to training, and which are meant."""
+    first, second, third = st.columns([2, 2, 3])
+    cohort = _ask_cohort(model, record, first, second)
+    with third:
+        together = _ask_together()
+    return PredictRequest(model=model.id, cohort=cohort, together=together)
 
-    Args:
-        record: the dataset.
-        classes: those of the model.
-        has_classes: whether the model predicts classes; else a number.
-    """
-    start, key = _start(record, classes), record.id[:12]
-    columns = [name for name, counts in record.columns.items() if len(counts) > 1 or not counts]
-    left, middle, right = st.columns([2, 2, 3])
+
+def _ask_cohort(
+    model: Model, record: DatasetRecord, left: DeltaGenerator, middle: DeltaGenerator
+) -> Cohort:
+    """Which of a dataset's samples are meant, and which columns say what is known about them."""
+    classes, has_classes = model.classes, model.task.has_classes
+    key, columns = record.id[:12], list(record.columns)
+    labels = columns
+    if (model.spec.cohort.label or "").startswith(f"{GENE}:"):
+        labels = [model.spec.cohort.label, *columns]
+    start = _start(model, record, labels)
     label = left.selectbox(
-        "Known class" if has_classes else "Known value", columns,
-        index=_place(columns, start.label), key=f"predict label {key} {start.label}",
+        "Known class" if has_classes else "Known value", labels,
+        index=_place(labels, start.label), key=f"predict label {key} {start.label}",
         placeholder="not known", persist_state="session",
         help="A column that says what the samples really are, if that is known. It changes no "
         "call; the calls are then compared with it.",
     )  # fmt: skip
     group = middle.selectbox(
-        "Patient", list(record.columns), index=_place(list(record.columns), start.group),
+        "Patient", columns, index=_place(columns, start.group),
         key=f"predict group {key} {start.group}", placeholder="none", persist_state="session",
         help=define("patient"),
     )  # fmt: skip
-    with right, st.expander("Only some of the samples", on_change="rerun") as some:
+    left, right = st.columns(2)
+    with left, st.expander("Only some of the samples", on_change="rerun") as some:
         where = start.where
         if some.open:
             where = ask_where(record.columns, key=f"predict {key}", chosen=start.where)
@@ -87,40 +100,61 @@ def ask_cohort(record: DatasetRecord, classes: list[str], *, has_classes: bool) 
     )
     if label is not None and has_classes:
         merge = start.merge if label == start.label else {}
-        cohort = cohort.changed(merge=_ask_classes(record, cohort, classes, merge))
+        with right:
+            cohort = cohort.changed(merge=_ask_classes(record, cohort, classes, merge))
     _link(cohort)
     return cohort
 
 
-def _start(record: DatasetRecord, classes: list[str]) -> Cohort:
+def _ask_together() -> str:
+    """How the samples' values are brought to those of training; kept in the link."""
+    wanted, names = st.query_params.get("together"), TOGETHER.names
+    name = st.selectbox(
+        "Bringing cohorts together", names, index=names.index(wanted) if wanted in names else 0,
+        format_func=lambda name: TOGETHER[name].title, key="together", persist_state="session",
+        help=define("bringing cohorts together"),
+    )  # fmt: skip
+    st.caption(TOGETHER[name].help)
+    st.query_params["together"] = name
+    return name
+
+
+def _start(model: Model, record: DatasetRecord, labels: list[str]) -> Cohort:
     """What the link says of the samples, or what was decided about them on the page Data."""
     known = decided(record).cohort
     linked: dict[str, Any] = {}
     if text := st.query_params.get("cohort") or st.session_state.get(f"cohort {record.id}"):
         try:
             linked = Cohort.model_validate({"dataset": record.id, **json.loads(text)}).model_dump()
-            _check_columns(linked, record)
+            _check_columns(linked, record, labels)
         except (ValueError, TypeError, ValidationError, InputError):
             st.warning("What this link says about the samples does not fit them and is left out.")
             linked = {}
     if linked:
         return Cohort(**{**linked, "leave_out": known.leave_out})
-    label = _find_label(record, classes)
+    label = _find_label(model, record)
     return Cohort(
         dataset=record.id, label=label, group=known.group, where=known.where,
         leave_out=known.leave_out,
     )  # fmt: skip
 
 
-def _check_columns(linked: dict[str, Any], record: DatasetRecord) -> None:
-    named = [linked["label"], linked["group"], *linked["where"]]
-    if any(name is not None and name not in record.columns for name in named):
+def _check_columns(linked: dict[str, Any], record: DatasetRecord, labels: list[str]) -> None:
+    named = [name for name in (linked["group"], *linked["where"]) if name is not None]
+    known = linked["label"] is None or linked["label"] in labels
+    if not known or not set(named) <= set(record.columns):
         raise InputError("The link names a column that the dataset lacks.")
 
 
-def _find_label(record: DatasetRecord, classes: list[str]) -> str | None:
-    """The column in which most samples are of a class that the model has a name for."""
-    named = {name.casefold() for name in classes}
+def _find_label(model: Model, record: DatasetRecord) -> str | None:
+    """The column in which most samples are of a class that the model has a name for.
+
+    Of a model that predicts a number the column of that name.
+    """
+    if not model.task.has_classes:
+        label = model.spec.cohort.label
+        return label if label in record.columns else None
+    named = {name.casefold() for name in model.classes}
     counts = {
         column: sum(n for value, n in values.items() if value.casefold() in named)
         for column, values in record.columns.items()

@@ -123,7 +123,7 @@ def listed_calls(calls: pd.DataFrame, *, has_classes: bool) -> pd.DataFrame:
     if has_classes:
         table["its probability"] = calls["linear_probability"]
     if (calls["nearest"] != "").any():
-        table["nearest training sample"] = calls["nearest"]
+        table["nearest training sample"] = calls["nearest"] + " (" + calls["nearest_class"] + ")"
     if calls["learned_from"].any():
         table["learned from"] = calls["learned_from"]
     if (calls["true"] != "").any():
@@ -169,7 +169,9 @@ def show_sample(row: pd.Series, classes: list[str]) -> None:
         table.T.rename_axis("model").reset_index(), "sample_probabilities",
         alt=f"Probabilities of {row['sample']}",
     )  # fmt: skip
-    nearest = f" The nearest training sample is {row['nearest']}." if row["nearest"] else ""
+    nearest = ""
+    if row["nearest"]:
+        nearest = f" The nearest training sample is {row['nearest']}, {row['nearest_class']}."
     st.caption(
         escape_markdown(
             f"It is more unusual than {row['novelty']:.0%} of the model's own held-out samples by "
@@ -216,7 +218,7 @@ def show_map(found: Prediction, model: Model) -> None:
         "predicted_map", alt=f"New samples among those of training, coloured by {by}",
     )  # fmt: skip
     st.caption(
-        "Dots are samples that the model learned from, diamonds are these samples; crossed ones "
+        "Dots are samples that the model learned from, diamonds are these samples; ringed ones "
         "look unlike training. Two components show a part of the variance only: samples that lie "
         "together here may be apart in others."
     )

@@ -40,7 +40,6 @@ def show_match(card: MatchCard) -> None:
             say_finding(finding)
         for sentence in card.translated:
             st.markdown(f":gray-badge[:material/translate: genes] {escape_markdown(sentence)}")
-        _say_price(card)
         _show_missing(card)
     with right:
         st.markdown("#### Values beside those of training")
@@ -55,21 +54,6 @@ def show_match(card: MatchCard) -> None:
             "Where the two lines lie apart, the cohorts were measured or processed differently, "
             "and probabilities are less to be trusted."
         )
-
-
-def _say_price(card: MatchCard) -> None:
-    """What the missing genes cost, measured on samples that the model's own run held out."""
-    price = card.price
-    if price is None:
-        return
-    low, high = price.interval_without
-    st.markdown(
-        escape_markdown(
-            f"With these {len(card.missing):,} genes missing the model names "
-            f"{price.accuracy_without:.1%} of its own held-out samples right (95 % interval "
-            f"{low:.1%} to {high:.1%}), instead of {price.accuracy:.1%}."
-        )
-    )
 
 
 def _show_missing(card: MatchCard) -> None:

@@ -1,6 +1,5 @@
 """Calls beside what the samples are known to be: scores, the test, confusion and calibration."""
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -30,6 +29,7 @@ def show_truth(found: Prediction, model: Model) -> None:
         st.caption(escape_markdown(sentence))
     table = score_table(scores)
     st.dataframe(table, hide_index=True, key="predicted scores", column_config=decimals(table))
+    st.caption("Inside: the same score on the samples that the model's own run held out.")
     download_table(table, "predicted_scores", "Save CSV", key="scores csv", type="tertiary")
     if model.task.has_classes:
         _show_confusion(found, model, scores)
@@ -56,14 +56,13 @@ def _say_left_out(scores: Scores) -> list[str]:
 
 
 def score_table(scores: Scores) -> pd.DataFrame:
-    """A row a score: network and tuned linear model here, and the network inside its own cohort."""
+    """A row a score: each model's here, with its interval, and inside the model's own cohort."""
     rows: dict[str, dict] = {}
     for score in scores.scores:
         row = rows.setdefault(score.metric, {"score": METRICS[score.metric].title})
         name = MODELS[score.model]
-        row[name] = score.value
-        low, high = score.interval or (np.nan, np.nan)
-        row |= {f"{name}, from": low, f"{name}, to": high, f"{name}, inside": score.inside}
+        limits = "" if score.interval is None else "{:.3f} to {:.3f}".format(*score.interval)
+        row |= {name: score.value, f"{name}, 95 %": limits, f"{name}, inside": score.inside}
     return pd.DataFrame(list(rows.values()))
 
 

@@ -12,8 +12,10 @@ from core.plots.figures import COLOURS, finish
 
 TRAINING, NEW = "training", "new"
 """Kinds of samples on a map."""
-MARKS = {TRAINING: ("circle", 5, 0.35), NEW: ("diamond", 10, 0.95)}
+MARKS = {TRAINING: ("circle", 6, 0.5), NEW: ("diamond", 10, 0.95)}
 """How a kind is drawn: symbol, size in pixels, opacity."""
+FLAG = "#B2182B"
+"""The ring around a sample that looks unlike training."""
 BARS = 20
 """Bars of a histogram of shares: 5 % each."""
 
@@ -23,7 +25,7 @@ def prediction_map(table: pd.DataFrame, groups: Sequence[str], axes: tuple[str, 
 
     Args:
         table: columns sample, kind (training or new), group, x, y and flagged; the flagged are
-            crossed.
+            ringed.
         groups: values of the column group, in the order of their colours; others are grey.
         axes: titles of the two axes.
     """
@@ -53,7 +55,7 @@ def prediction_map(table: pd.DataFrame, groups: Sequence[str], axes: tuple[str, 
             x=flagged["x"], y=flagged["y"], mode="markers", hoverinfo="skip",
             name=f"unlike training ({len(flagged)})", legendgroup="flag",
             marker={
-                "symbol": "x-thin", "size": 10, "line": {"width": 2, "color": COLOURS[8]},
+                "symbol": "circle-open", "size": 16, "color": FLAG, "line": {"width": 1.5},
             },
         )  # fmt: skip
     figure.update_layout(xaxis_title=axes[0], yaxis_title=axes[1], height=560)
