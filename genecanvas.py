@@ -49,7 +49,7 @@ from core.jobs.here import do_here, wait_for
 from core.jobs.launch import ensure_workers
 from core.jobs.record import JobState
 from core.models.backbones import BACKBONES, Backbone, Stage
-from core.predict.predicting import Prediction, PredictJob, load_prediction
+from core.predict.predicting import Prediction, predict_here
 from core.predict.request import PredictRequest
 from core.runs.explain import RunAttribution, class_genes, load_attribution, unseen_genes
 from core.runs.explaining import ExplainJob
@@ -355,8 +355,7 @@ class Run:
         cohort.select(adata)  # complains before anything is stored
         add_dataset(adata, name)
         asked = PredictRequest(model=self.id, cohort=cohort, together=together)
-        do_here(PredictJob(about=self.id, asked=asked), progress or _ignore)
-        return load_prediction(asked)
+        return predict_here(asked, progress or _ignore)
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,8 @@ from core.data.store import add_dataset
 from core.errors import InputError
 from core.escape import write_csv
 from core.files import write_atomic
-from core.jobs.here import do_here
 from core.predict.model import load_model
-from core.predict.predicting import PredictJob, load_prediction
+from core.predict.predicting import predict_here
 from core.predict.request import PredictRequest
 from core.predict.together import TOGETHER
 from core.predict.words import describe_flags, describe_match, describe_scores
@@ -67,8 +66,7 @@ def predict(options: argparse.Namespace) -> int:
     def progress(share: float, text: str) -> None:
         said(text, share == 1)
 
-    do_here(PredictJob(about=model.id, asked=asked), progress)
-    found = load_prediction(asked)
+    found = predict_here(asked, progress)
     card = found.match
     if options.csv:
         write_atomic(options.csv, lambda path: write_csv(found.calls, path))
