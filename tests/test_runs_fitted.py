@@ -26,9 +26,9 @@ from core.models.baselines import BASELINES, fit_predict_proba
 from core.runs.execute import Silent, execute
 from core.runs.explain import load_attribution
 from core.runs.explaining import explain_run
-from core.runs.fitted import FittedModel, load_fitted
+from core.runs.fitted import FittedModel, load_fitted, read_fitted
 from core.runs.outcome import compute_baselines, load_outcome
-from core.runs.result import load_predictions, load_result
+from core.runs.result import Kept, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.study import open_samples, open_study
 from tests.runs import rewrite
@@ -235,6 +235,30 @@ def test_where_the_folds_are_forgotten_none_of_others_is_kept(home: Path) -> Non
     for number, fold in enumerate(study.folds):
         assert load_fitted(spec.id, number).test.tolist() == study.samples[fold.test].tolist()
     assert result.n_test == 90
+
+
+def test_a_fold_answers_wherever_its_folder_stands(run: str, data: AnnData, tmp_path: Path) -> None:
+    expected = load_fitted(run, 1).predict(data[:5], device=CPU)
+    folder = tmp_path / "elsewhere"
+    shutil.move(run_folder(run), folder)
+    fitted = read_fitted(Kept("the model elsewhere", folder, "Ask for it again."), 1)
+    assert fitted.spec.id == run
+    pd.testing.assert_frame_equal(fitted.predict(data[:5], device=CPU), expected, check_exact=True)
+    path = folder / "folds/1/layout.npz"
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(DamageError, match=r"layout.npz of the model elsewhere is .* Ask for it"):
+        _ = fitted.layout
+
+
+def test_without_training_samples_nothing_is_explained_that_starts_from_them(run: str) -> None:
+    rewrite(run, "folds/0/fold.json", parts={"train": [], "validation": [], "test": []})
+    fitted = load_fitted(run, 0)
+    samples = open_samples(fitted.spec)
+    for recipe in (Recipe("gradient_shap"), Recipe("integrated_gradients", baseline="others")):
+        with pytest.raises(InputError, match=r"starts from training samples, and run .* without"):
+            fitted.case(recipe, samples, np.arange(3), CPU)
+    case = fitted.case(Recipe("integrated_gradients"), samples, np.arange(3), CPU)
+    assert np.isfinite(case.explain().scores).all()
 
 
 @pytest.mark.parametrize(

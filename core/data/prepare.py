@@ -293,7 +293,12 @@ class Preprocessor:
         return self.columns(x, genes).filled(self.index, self.fill)
 
     def transform(
-        self, x: np.ndarray, genes: Sequence[str], *, absent: Absent = "refuse"
+        self,
+        x: np.ndarray,
+        genes: Sequence[str],
+        *,
+        absent: Absent = "refuse",
+        library_share: float = 1.0,
     ) -> np.ndarray:
         """Values in [0, 1], (samples, kept genes) float32.
 
@@ -306,11 +311,16 @@ class Preprocessor:
             absent: what is done about genes that are needed and not there. `mean` paints the
                 training mean of the prepared values, so that such a gene says nothing about a
                 sample; library sizes and what is done across genes then miss it.
+            library_share: of counts per million, the share of a training sample's reads that the
+                genes which are there have: a library over fewer genes is smaller by so much. (TMM
+                compares genes that both have, and needs no such share.)
 
         Raises:
             InputError: genes that are needed are not there, or stand there twice.
         """
         columns = self.columns(x, genes, absent=absent)
+        if self.spec.library == "cpm":
+            columns.per_million *= np.float32(library_share)
         across = None
         if self.spec.across != "none":
             whole = columns.filled(np.arange(len(self.all_genes)), self.fill)
@@ -326,6 +336,23 @@ class Preprocessor:
             lacking = ~np.isin(self.genes, genes)
             unit[:, lacking] = self.mean[lacking]
         return unit
+
+    def scale_log(self, log: np.ndarray) -> np.ndarray:
+        """log2 expression (samples, kept genes) as [0, 1] float32; NaN becomes the training mean.
+
+        For values of other origin than `log_expression`'s, such as those of another cohort that
+        were brought to training's. The floor holds for them as well.
+
+        Raises InputError where values follow from a sample's other genes instead.
+        """
+        if self.spec.across != "none":
+            raise InputError(
+                f"With across: {self.spec.across} a gene's prepared value follows from all genes "
+                "of its sample, so log2 values can't be scaled gene by gene."
+            )
+        floored = np.maximum(log, np.float32(self.spec.floor))
+        unit = _to_unit(floored, self.spec.scaling, self.low, self.high, self.steps)
+        return np.where(np.isnan(unit), self.mean, unit)
 
     def reads(self, x: np.ndarray, genes: Sequence[str]) -> Reads:
         """The counts behind prepared values, for who draws other counts of the same samples.
@@ -568,20 +595,25 @@ def _tmm_factor(counts: np.ndarray, reference: np.ndarray) -> float:
 
 
 def _across(x: np.ndarray, how: str, distribution: np.ndarray) -> np.ndarray:
-    """Replace each sample's values by their ranks, or by the distribution at these ranks.
-
-    Equal values get the mean of what their ranks get.
-    """
+    """Replace each sample's values by their ranks, or by the distribution at these ranks."""
     target = distribution if how == "quantile" else np.arange(x.shape[1], dtype=np.float32)
     if how == "rank":
         target = target / np.float32(max(x.shape[1] - 1, 1))
-    sums = np.concatenate([[0], np.cumsum(target, dtype=np.float64)])
     out = np.empty_like(x)
     for row, values in enumerate(x):
-        _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-        ends = np.cumsum(counts)
-        out[row] = ((sums[ends] - sums[ends - counts]) / counts)[inverse]
+        out[row] = spread_ranks(values, target)
     return out
+
+
+def spread_ranks(values: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Values (n,) replaced by the sorted ones of `target` (n,) at their ranks, as float32.
+
+    Equal values get the mean of what their ranks get.
+    """
+    sums = np.concatenate([[0], np.cumsum(target, dtype=np.float64)])
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return ((sums[ends] - sums[ends - counts]) / counts)[inverse].astype(np.float32)
 
 
 def _dispersion(mean: np.ndarray, variance: np.ndarray, usable: np.ndarray) -> np.ndarray:

@@ -20,6 +20,10 @@ WHOLE = 0.15
 UNEQUAL = 3.0
 """The 95th over the 5th percentile of the samples' sums, from which depth isn't corrected: the sums
 of TPM are equal, those of FPKM differ by less."""
+CENTRED = 0.2
+"""Share of values below 0 from which log2 values are log ratios, centred genes or z scores."""
+LOOKED_AT = 200
+"""Samples that are enough to tell it."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,12 @@ def detect_scale(x: np.ndarray) -> str:
     for start in range(0, len(x), ROWS):
         scale.add(np.asarray(x[start : start + ROWS]))
     return scale.name()
+
+
+def is_centred(x: np.ndarray) -> bool:
+    """Whether log2 values stand around 0 (log ratios, centred genes, z scores); NaN is ignored."""
+    rows = np.asarray(x[:: max(1, len(x) // LOOKED_AT)])
+    return bool((rows < 0).sum() > CENTRED * np.isfinite(rows).sum())
 
 
 def profile(x: np.ndarray, progress: Progress | None = None) -> MatrixProfile:

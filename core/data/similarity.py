@@ -8,6 +8,7 @@ from sklearn.manifold import TSNE
 
 from core.data.formats.unpack import Progress
 from core.data.prepare import PreparationSpec, Preprocessor
+from core.data.profile import is_centred
 from core.errors import InputError
 
 GENES = 1000
@@ -43,7 +44,7 @@ def compare_samples(x: np.ndarray, scale: str, progress: Progress | None = None)
     samples = len(x)
     if samples < 3:
         return Similarity(np.ones(samples), [])
-    spec = PreparationSpec(genes=GENES, floor=-20 if scale == "log2" and _is_centred(x) else 0)
+    spec = PreparationSpec(genes=GENES, floor=-20 if scale == "log2" and is_centred(x) else 0)
     try:
         genes = [f"{n}" for n in range(x.shape[1])]
         prepared = Preprocessor.fit(x, genes, scale, spec)
@@ -73,11 +74,6 @@ def compare_samples(x: np.ndarray, scale: str, progress: Progress | None = None)
             progress(rows[-1] / samples)
     found.sort(key=lambda pair: (-pair[2], pair[0], pair[1]))
     return Similarity(nearest, found[:PAIRS])
-
-
-def _is_centred(x: np.ndarray) -> bool:
-    rows = x[:: max(1, len(x) // 200)]  # some samples tell it
-    return bool((rows < 0).mean() > 0.2)
 
 
 def map_samples(values: np.ndarray, components: int = 4) -> tuple[np.ndarray, np.ndarray]:

@@ -48,6 +48,8 @@ class Method:
     values where it is a set"""
     uses_baseline: bool = False
     """Whether scores depend on the baseline."""
+    uses_training: bool = False
+    """Whether it starts from training samples."""
     most_genes: int | None = None
     """More genes than these would take too long."""
     most_sets: int = 0
@@ -135,6 +137,7 @@ METHODS: Registry[Method] = Registry(
             signed=True,
             complete=False,
             compute=computing.expect_gradients,
+            uses_training=True,
         ),
         Method(
             name="input_x_gradient",

@@ -20,6 +20,9 @@ KINDS: dict[str, str] = {
     "evidence": "core.runs.explaining:EvidenceJob",
     "baselines": "core.runs.fitting:BaselinesJob",
     "layout": "core.images.trial:LayoutJob",
+    "match": "core.predict.predicting:MatchJob",
+    "predict": "core.predict.predicting:PredictJob",
+    "why": "core.predict.predicting:WhyJob",
 }
 """Kind -> "module:class"; a module is imported when a job of the kind is read. Workers know the
 kinds of the program that started them, so that one more entry is all that a new kind needs."""

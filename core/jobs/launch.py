@@ -6,6 +6,7 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from core.devices import devices
 from core.jobs.job import KINDS, Job, Lane
@@ -87,6 +88,27 @@ def find(job: Job) -> JobRecord | None:
     """The record of a job, if it was asked for."""
     found = JobStore().look_up(job) if JobStore.exists() else None
     return found if isinstance(found, JobRecord) else None
+
+
+class AnswerState(NamedTuple):
+    """Whether the answer to a question stands, and how far it is."""
+
+    state: str
+    """missing, working, done or failed"""
+    fraction: float
+    message: str
+
+
+def answer_state(job: Job) -> AnswerState:
+    """Look whether a job's result stands."""
+    if job.stands():
+        return AnswerState("done", 1.0, "")
+    record = find(job)
+    if record is None or record.state in (JobState.DONE, JobState.CANCELLED):
+        return AnswerState("missing", 0.0, "")
+    if record.state.finished:
+        return AnswerState("failed", 0.0, record.reason or "")
+    return AnswerState("working", record.done / max(record.total, 1), record.message)
 
 
 def cancel(job: str) -> None:

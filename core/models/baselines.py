@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.base import ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from core.models.tuned import CLASSES, CLASSES_BY_RIDGE, Choice, TunedLinear
+from core.models.tuned import CLASSES, CLASSES_BY_RIDGE, UNKNOWN, Choice, TunedLinear
 from core.records import Registry
 
 
@@ -156,6 +156,33 @@ BASELINES: Registry[Baseline] = Registry(
         ),
     ],
 )
+
+
+def linear_form(model: BaseEstimator, outputs: int) -> tuple[np.ndarray, np.ndarray]:
+    """A fitted linear baseline model as numbers, so that it can be kept without pickling it.
+
+    Args:
+        model: the tuned linear model, or one that standardises the genes and is linear in them.
+        outputs: how many classes there are, numbered from 0; 1 for a regression.
+
+    Returns:
+        Weights (genes, outputs) and offset (outputs,): `x @ weights + offset` are the values, or
+        the scores whose softmax are the probabilities. A class that it has not met has the score
+        of probability 0.
+    """
+    if isinstance(model, TunedLinear):
+        own, at = model.weights_, model.offset_
+    else:
+        scaler, last = model
+        own, at = np.atleast_2d(last.coef_).T, np.atleast_1d(last.intercept_)
+        if len(getattr(last, "classes_", ())) == 2:  # scikit-learn gives the second one's alone
+            own, at = np.hstack([0 * own, own]), np.append(0, at)
+        own = own / scaler.scale_[:, None]
+        at = at - scaler.mean_ @ own
+    weights, offset = np.zeros((len(own), outputs)), np.full(outputs, UNKNOWN)
+    met = getattr(model, "classes_", [0])
+    weights[:, met], offset[met] = own, at
+    return weights, offset
 
 
 @dataclass(frozen=True)

@@ -550,6 +550,7 @@ class TunedLinear(ClassifierMixin, BaseEstimator):
         solution_: the fitted model.
         classes_: sorted.
         coef_: (classes, genes) weights of the standardised genes; they add up to 0 over classes.
+        weights_, offset_: (genes, classes) and (classes,) of the scores of genes as they are.
     """
 
     def __init__(self, aim: Aim, seed: int = 0) -> None:
@@ -568,6 +569,8 @@ class TunedLinear(ClassifierMixin, BaseEstimator):
         self.choice_ = Choice(self._sources, targets, numbers, groups, self.aim, self.seed)
         self.chosen_ = self.choice_.choose()
         self.solution_ = self.choice_.fit(self.chosen_)
+        [self.weights_], [mean] = self.solution_.weights, self._sources.means
+        self.offset_ = self.solution_.offsets - mean @ self.weights_
         self.coef_ = (self.solution_.weights[0] * np.std(x, axis=0, dtype=float)[:, None]).T
         return self
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,8 +15,7 @@ from core.escape import write_csv
 from core.explain.methods import METHODS, Recipe
 from core.files import read_json, write_atomic, write_json
 from core.jobs.job import Inputs, Job, Reporter, stoppable
-from core.jobs.launch import cancel, find, request
-from core.jobs.record import JobState
+from core.jobs.launch import AnswerState, answer_state, cancel, find, request
 from core.runs.explain import ATTRIBUTION, EVIDENCE, attribution_path, load_attribution
 from core.runs.result import load_result, load_spec
 
@@ -110,15 +109,6 @@ class EvidenceJob(ExplainJob):
         collect_evidence(self.about, self.recipe, stoppable(reporter, "parts measured"))
 
 
-class ExplanationState(NamedTuple):
-    """Whether an attribution or its trust card stands, and how far it is."""
-
-    state: str
-    """missing, working, done or failed"""
-    fraction: float
-    message: str
-
-
 def request_explanation(run: str, recipe: Recipe, *, evidence: bool = False) -> None:
     """Have the attribution, or with `evidence` its trust card, computed in the background.
 
@@ -135,17 +125,9 @@ def cancel_explanation(run: str, recipe: Recipe, *, evidence: bool = False) -> N
             cancel(record.id)
 
 
-def explanation_state(run: str, recipe: Recipe, *, evidence: bool = False) -> ExplanationState:
+def explanation_state(run: str, recipe: Recipe, *, evidence: bool = False) -> AnswerState:
     """Look whether the attribution, or with `evidence` its trust card, stands."""
-    job = _job(run, recipe, evidence)
-    if job.stands():
-        return ExplanationState("done", 1.0, "")
-    record = find(job)
-    if record is None or record.state in (JobState.DONE, JobState.CANCELLED):
-        return ExplanationState("missing", 0.0, "")
-    if record.state.finished:
-        return ExplanationState("failed", 0.0, record.reason or "")
-    return ExplanationState("working", record.done / max(record.total, 1), record.message)
+    return answer_state(_job(run, recipe, evidence))
 
 
 def _job(run: str, recipe: Recipe, evidence: bool) -> Job:

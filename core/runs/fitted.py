@@ -1,8 +1,8 @@
 """What a finished fold of a run leaves, as one object that predicts, is explained and compared.
 
-`load_fitted` is the one way to read a fold of a finished run. Each file is read when it is first
-asked for, and its hash compared with what the run's result recorded; torch is loaded by what needs
-the network.
+`load_fitted` is the one way to read a fold of a finished run, and `read_fitted` one of a model that
+somebody sent. Each file is read when it is first asked for, and its hash compared with what the
+result recorded; torch is loaded by what needs the network.
 
     fitted = load_fitted(run, 0)
     fitted.predict(data)      # frame of calibrated probabilities: a row a sample, a column a class
@@ -13,6 +13,7 @@ the network.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,7 +30,7 @@ from core.explain.methods import METHODS, Recipe
 from core.files import UNREADABLE
 from core.images.layout import GeneLayout
 from core.models.spec import IMAGE
-from core.runs.result import check_kept, describe_damage, load_result, load_spec, read_kept
+from core.runs.result import Kept, kept_by
 from core.runs.source import LAYOUT, Source, source_of
 from core.runs.spec import RunSpec
 from core.runs.study import Samples, find_fold
@@ -52,9 +53,14 @@ AT_ONCE = 64
 
 @dataclass(frozen=True, eq=False)
 class FittedModel:
-    """A fold of a finished run: what was fitted, on which samples, and how that went."""
+    """A fold of a finished run: what was fitted, on which samples, and how that went.
 
-    run: str
+    Of a model that somebody sent it isn't known on which samples, nor how it went: `train`,
+    `validation`, `test`, `history` and `baselines` are empty.
+    """
+
+    kept: Kept = field(repr=False)
+    """Where its files stand, and what they must be."""
     fold: int
     """From 0."""
     train: np.ndarray = field(repr=False)
@@ -76,6 +82,11 @@ class FittedModel:
     _record: dict[str, Any] = field(repr=False)
 
     @property
+    def run(self) -> str:
+        """Id of the run, or of the model that was sent."""
+        return self.kept.id
+
+    @property
     def validation_loss(self) -> float:
         """Of the weights that were kept."""
         return self.history[self.kept_epoch - 1]["validation_loss"]
@@ -83,8 +94,8 @@ class FittedModel:
     @cached_property
     def spec(self) -> RunSpec:
         """The run's."""
-        check_kept(self.run, "spec.json")
-        return load_spec(self.run)
+        self.kept.check("spec.json")
+        return self.kept.spec
 
     @cached_property
     def scale(self) -> dict[str, float]:
@@ -96,20 +107,25 @@ class FittedModel:
         try:
             return TASKS[self.spec.task].read_scale(self._record)
         except UNREADABLE:
-            raise describe_damage(self.run, self._name("fold.json")) from None
+            raise self.kept.damage(self._name("fold.json")) from None
+
+    @property
+    def shares(self) -> dict[str, float] | None:
+        """Of a linear head: the share of the genes and of each stage's maps."""
+        return self._record.get("shares")
 
     @cached_property
     def classes(self) -> list[str]:
         """What the network's scores are of, in their order; of a regression the target alone."""
-        return load_result(self.run).classes
+        return self.kept.result.classes
 
     @cached_property
     def source(self) -> Source:
         """What makes images out of samples."""
         try:
-            return source_of(self.spec).load(lambda name: check_kept(self.run, self._name(name)))
+            return source_of(self.spec).load(lambda name: self.kept.check(self._name(name)))
         except ValueError:
-            raise describe_damage(self.run, self._name(LAYOUT)) from None
+            raise self.kept.damage(self._name(LAYOUT)) from None
 
     @cached_property
     def preprocessor(self) -> Preprocessor:
@@ -119,7 +135,7 @@ class FittedModel:
     @cached_property
     def layout(self) -> GeneLayout:
         """Where each gene stands on the image."""
-        return GeneLayout.load(check_kept(self.run, self._name(LAYOUT)))
+        return GeneLayout.load(self.kept.check(self._name(LAYOUT)))
 
     @property
     def unseen(self) -> np.ndarray:
@@ -139,7 +155,7 @@ class FittedModel:
         from core.models.network import restore_network
 
         network = self.untrained(self.spec.seed)
-        restore_network(network, check_kept(self.run, self._name("model.safetensors")))
+        restore_network(network, self.kept.check(self._name("model.safetensors")))
         return network
 
     @property
@@ -147,7 +163,7 @@ class FittedModel:
         """What another run starts from."""
         from core.models.weights import RunWeights
 
-        return RunWeights(self.fold, check_kept(self.run, self._name("model.safetensors")))
+        return RunWeights(self.fold, self.kept.check(self._name("model.safetensors")))
 
     def untrained(self, seed: int) -> GeneImageNetwork:
         """The same architecture with random weights."""
@@ -171,8 +187,8 @@ class FittedModel:
         expected, scale = self.preprocessor.scale, data.uns.get("scale")
         if self.spec.preparation.scale == "auto" and scale != expected:
             raise InputError(
-                f'Expected values on the scale of run {self.run}, uns["scale"] = "{expected}", got '
-                f"{'none' if scale is None else repr(scale)}."
+                f'Expected values on the scale of {self.kept.title}, uns["scale"] = "{expected}", '
+                f"got {'none' if scale is None else repr(scale)}."
             )
         x, genes = data.to_df().to_numpy(np.float32), data.var_names.to_numpy().astype(str)
         return self.preprocessor.transform(x, genes, absent=absent)
@@ -193,14 +209,59 @@ class FittedModel:
         Raises:
             InputError: as `prepare` does, and where files of the fold are missing or damaged.
         """
+        answers = self.answer(self.prepare(data, absent=absent), device)
+        return pd.DataFrame(answers, index=data.obs_names.astype(str), columns=self.classes)
+
+    def answer(self, rows: np.ndarray, device: torch.device | None = None) -> np.ndarray:
+        """The answers of `predict` to prepared rows (samples, genes): (samples, outputs)."""
         from core.training.device import choose_device
         from core.training.loop import predict
 
-        x, task = self.prepare(data, absent=absent), TASKS[self.spec.task]
+        task = TASKS[self.spec.task]
         device = device or choose_device()
-        answers = predict(self.network, self.imager, x, device, task.objective)
-        answers = task.decode(answers, self.scale)
-        return pd.DataFrame(answers, index=data.obs_names.astype(str), columns=self.classes)
+        answers = predict(self.network, self.imager, rows, device, task.objective)
+        return task.decode(answers, self.scale)
+
+    def read_scores(self, scores: np.ndarray) -> np.ndarray:
+        """Answers (samples, outputs), as `answer` gives them, out of the scores of `look`."""
+        import torch
+
+        task = TASKS[self.spec.task]
+        return task.decode(task.objective.answers(torch.as_tensor(scores)).numpy(), self.scale)
+
+    def look(
+        self, rows: np.ndarray, device: torch.device | None = None
+    ) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
+        """What the head is given, and what it makes of it, some of the prepared rows at a time.
+
+        Yields:
+            (part, features) each map that the head looks at, flattened; without those that a linear
+            head gives no share. And (part, outputs) the scores, before they become probabilities or
+            values.
+        """
+        import torch
+
+        from core.explain.forward import evaluating
+        from core.training.device import choose_device
+
+        device = device or choose_device()
+        network, imager = self.network.to(device), self.imager.to(device)
+        seen: list[torch.Tensor] = []
+
+        def keep(head: torch.nn.Module, inputs: tuple[list[torch.Tensor] | torch.Tensor]) -> None:
+            seen[:] = inputs[0] if isinstance(inputs[0], list) else inputs
+            if self.spec.network.is_solved:
+                branches = zip(inputs[0], head.values(), strict=True)
+                seen[:] = [maps for maps, branch in branches if branch.linear.weight.any()]
+
+        hook = network.head.register_forward_pre_hook(keep)
+        try:
+            with torch.no_grad(), evaluating(network):
+                for part in torch.as_tensor(rows, device=device).split(AT_ONCE):
+                    scores = network(imager(part)).float().cpu().numpy()
+                    yield [maps.flatten(1).float().cpu().numpy() for maps in seen], scores
+        finally:
+            hook.remove()
 
     def features(
         self, data: AnnData, *, absent: Absent = "refuse", device: torch.device | None = None
@@ -244,14 +305,15 @@ class FittedModel:
 
         Args:
             recipe: how they are explained.
-            samples: the run's.
+            samples: the run's; of a model that somebody sent any that have its genes.
             positions: which of them; none that the network was fitted on.
             device: where to compute.
 
         Raises:
             InputError: samples that the network was fitted on, whose explanation would say what it
                 memorised; the recipe's gene sets are gone, or don't fit the genes on the image; the
-                network's answer doesn't go through the maps that the recipe looks at.
+                network's answer doesn't go through the maps that the recipe looks at; the recipe
+                starts from training samples, and the model was sent without them.
         """
         from core.explain.case import Case
 
@@ -261,8 +323,15 @@ class FittedModel:
         if seen := np.isin(positions, fold.fitting).sum():
             raise InputError(
                 f"{seen} of the {len(positions)} samples are among those that fold "
-                f"{self.fold + 1} of run {self.run} was fitted on. Explain samples that it held "
+                f"{self.fold + 1} of {self.kept.title} was fitted on. Explain samples that it held "
                 "out."
+            )
+        if not len(fold.train) and (
+            recipe.baseline == "others" or METHODS[recipe.method].uses_training
+        ):
+            raise InputError(
+                f"This explanation starts from training samples, and {self.kept.title} was sent "
+                "without any. Take integrated gradients from the training mean."
             )
         training = x[fold.train]
         numbers = np.searchsorted(self.classes, samples.labels)
@@ -293,11 +362,11 @@ class FittedModel:
 
     def _check_maps(self, recipe: Recipe) -> None:
         """Raise InputError where the maps that a recipe looks at have no share in the answer."""
-        shares, method, stages = self._record.get("shares"), METHODS[recipe.method], ()
+        shares, method, stages = self.shares, METHODS[recipe.method], ()
         if shares is None and recipe.through != "all":
             raise InputError(
-                f"The parts of genes and maps can be told apart in a linear head only; that of run "
-                f"{self.run} is {self.spec.network.head}. Explain all of it."
+                f"The parts of genes and maps can be told apart in a linear head only; that of "
+                f"{self.kept.title} is {self.spec.network.head}. Explain all of it."
             )
         if method.uses_stage:
             stages = self.spec.network.record.stages
@@ -307,9 +376,9 @@ class FittedModel:
         looked_at = not stages or shares is None or any(shares[name] for name in stages)
         if not looked_at or (method.uses_stage and recipe.through == "genes"):
             raise InputError(
-                f"{method.title} would look at maps, and the head of run {self.run} gives those of "
-                f"{stages[0]} and later no share: the answer is the genes' alone. Take integrated "
-                "gradients of genes and maps, or a run whose head is trained by steps."
+                f"{method.title} would look at maps, and the head of {self.kept.title} gives those "
+                f"of {stages[0]} and later no share: the answer is the genes' alone. Take "
+                "integrated gradients of genes and maps, or a run whose head is trained by steps."
             )
 
     def _count(self, network: GeneImageNetwork, through: str) -> GeneImageNetwork:
@@ -334,11 +403,21 @@ def load_fitted(run: str, fold: int) -> FittedModel:
     Raises:
         InputError: the run has no such fold, or what it wrote is damaged.
     """
+    fitted = read_fitted(kept_by(run), fold)
+    try:
+        float(fitted.validation_loss)
+    except (*UNREADABLE, IndexError):
+        raise fitted.kept.damage(f"folds/{fold}/fold.json") from None
+    return fitted
+
+
+def read_fitted(kept: Kept, fold: int) -> FittedModel:
+    """The same, wherever the files stand."""
     name = f"folds/{fold}/fold.json"
     try:
-        record = json.loads(read_kept(run, name))
-        fitted = FittedModel(
-            run=run,
+        record = json.loads(kept.read(name))
+        return FittedModel(
+            kept=kept,
             fold=int(fold),
             **{part: np.array(ids, dtype=str) for part, ids in record["parts"].items()},
             history=record["history"],
@@ -347,10 +426,8 @@ def load_fitted(run: str, fold: int) -> FittedModel:
             learned_from=record.get("learned_from"),
             _record=record,
         )
-        float(fitted.validation_loss)
-    except (*UNREADABLE, IndexError):
-        raise describe_damage(run, name) from None
-    return fitted
+    except UNREADABLE:
+        raise kept.damage(name) from None
 
 
 def _find_baselines(

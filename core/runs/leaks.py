@@ -14,7 +14,7 @@ from core.data.notes import Finding
 from core.data.store import read_column
 from core.errors import InputError
 from core.runs.fitted import FittedModel, load_fitted
-from core.runs.result import describe_damage, load_result
+from core.runs.result import load_result
 from core.runs.spec import RunSpec
 from core.runs.study import Study
 from core.training.splits import Fold
@@ -226,7 +226,7 @@ def _read_learned(run: str, fold: int) -> list[Learned]:
     try:
         return [Learned.model_validate(one) for one in fitted.learned_from]
     except ValueError:
-        raise describe_damage(run, f"folds/{fold}/fold.json") from None
+        raise fitted.kept.damage(f"folds/{fold}/fold.json") from None
 
 
 def _reconstruct(fitted: FittedModel) -> list[Learned]:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from core.download import hash_file
 from core.errors import DamageError, InputError
 from core.escape import read_csv
 from core.evaluation.intervals import interval
-from core.home import run_folder
+from core.home import run_folder, sent_folder
 from core.runs.spec import RunSpec
 from core.training.tasks import TASKS
 
@@ -99,6 +100,102 @@ class RunResult(BaseModel):
         return self.baselines["majority"]["accuracy"]
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A folder of spec.json, result.json and folds: a finished run's, or what was made of a model
+    that somebody sent. The result says what the other files must be.
+
+    Methods that read raise DamageError for a file that is missing, damaged or another one.
+    """
+
+    title: str
+    """What messages call it: run 0123456789abcdef."""
+    folder: Path
+    remedy: str
+    """What to do about damage: a sentence."""
+
+    @property
+    def id(self) -> str:
+        """Of the run, or of the model that was sent."""
+        return self.folder.name
+
+    @property
+    def result(self) -> RunResult:
+        """The scores, and the hashes of the other files."""
+        try:
+            return RunResult.model_validate_json((self.folder / "result.json").read_bytes())
+        except (OSError, ValidationError):
+            raise self.damage("result.json") from None
+
+    @property
+    def spec(self) -> RunSpec:
+        """What was asked for."""
+        try:
+            return RunSpec.restore(json.loads((self.folder / "spec.json").read_bytes()))
+        except (OSError, ValueError, InputError):
+            raise self.damage("spec.json") from None
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the files that the result answers for; None when they are whole."""
+        try:
+            for name in self.result.files:
+                self.check(name)
+        except InputError as error:
+            return str(error)
+        return None
+
+    def check(self, name: str) -> Path:
+        """Where a file stands.
+
+        Of results from before hashes were kept only that it is there is known.
+        """
+        path, expected = self.folder / name, self._hash_of(name)
+        if not path.exists() or (expected and hash_file(path, "sha256") != expected):
+            raise self.damage(name)
+        return path
+
+    def read(self, name: str) -> bytes:
+        """The content of a file."""
+        try:
+            content = (self.folder / name).read_bytes()
+        except OSError:
+            raise self.damage(name) from None
+        expected = self._hash_of(name)
+        if expected and hashlib.sha256(content).hexdigest() != expected:
+            raise self.damage(name)
+        return content
+
+    def damage(self, name: str) -> DamageError:
+        """The error for a file that can't be read or isn't what was written."""
+        return DamageError(
+            f"{name} of {self.title} is missing, damaged or not what was written. {self.remedy}"
+        )
+
+    def _hash_of(self, name: str) -> str | None:
+        """A file's SHA-256 when the run ended; None where nothing answers for it."""
+        try:
+            return self.result.files.get(name)
+        except InputError:
+            return None
+
+
+def kept_by(run: str) -> Kept:
+    """The folder of a finished run; raises InputError unless `run` is a run id."""
+    return Kept(
+        f"run {run}",
+        run_folder(run),
+        "Delete the run, or have it made again: `genecanvas doctor --repair` says how far that "
+        "goes.",
+    )
+
+
+def kept_sent(model: str) -> Kept:
+    """The folder of a model that somebody sent; raises InputError unless `model` is an id."""
+    remedy = "Import the folder that it came as again."
+    return Kept(f"model {model}", sent_folder(model), remedy)
+
+
 def result_path(run: str) -> Path:
     """Where a run's result stands once it is finished."""
     return run_folder(run) / "result.json"
@@ -106,23 +203,14 @@ def result_path(run: str) -> Path:
 
 def load_result(run: str) -> RunResult:
     """Read a finished run's result; raises InputError while there is none, or it is damaged."""
-    path = result_path(run)
-    try:
-        return RunResult.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(
-            f"Run {run} has no result yet. See its state with `runs show {run}`."
-        ) from None
-    except (OSError, ValidationError):
-        raise describe_damage(run, path.name) from None
+    if not result_path(run).exists():
+        raise InputError(f"Run {run} has no result yet. See its state with `runs show {run}`.")
+    return kept_by(run).result
 
 
 def load_spec(run: str) -> RunSpec:
     """What a run was asked to do, from its folder; raises InputError when it can't be read."""
-    try:
-        return RunSpec.restore(json.loads((run_folder(run) / "spec.json").read_bytes()))
-    except (OSError, ValueError, InputError):
-        raise describe_damage(run, "spec.json") from None
+    return kept_by(run).spec
 
 
 def load_predictions(run: str) -> pd.DataFrame:
@@ -134,63 +222,24 @@ def load_predictions(run: str) -> pd.DataFrame:
 
     Raises InputError when there are none yet, or they are not those that the result was made of.
     """
-    result, name = load_result(run), "predictions.csv"
+    result, kept, name = load_result(run), kept_by(run), "predictions.csv"
     try:
         task = TASKS[result.task]
-        table = read_csv(io.BytesIO(read_kept(run, name)), dtype=dict.fromkeys(task.texts, str))
+        table = read_csv(io.BytesIO(kept.read(name)), dtype=dict.fromkeys(task.texts, str))
         scored = table[table["fold"].isin(result.scored)]
         everything = task.answers(table, result.classes)
         named = task.matches(scored, result.confusion)
     except (ValueError, KeyError):
-        raise describe_damage(run, name) from None
+        raise kept.damage(name) from None
     if not (named and np.isfinite(everything).all()):
-        raise describe_damage(run, name)
+        raise kept.damage(name)
     return table
-
-
-def check_kept(run: str, name: str) -> Path:
-    """A file of a finished run's folder; raises InputError unless it is as when the run ended.
-
-    Of results from before hashes were kept only that it is there is known.
-    """
-    path, expected = run_folder(run) / name, _hash_of(run, name)
-    if not path.exists() or (expected and hash_file(path, "sha256") != expected):
-        raise describe_damage(run, name)
-    return path
 
 
 def hash_kept(folder: Path) -> dict[str, str]:
     """File -> SHA-256 of all that a result answers for, in a run's folder."""
     paths = sorted(path for pattern in KEPT for path in folder.glob(pattern))
     return {path.relative_to(folder).as_posix(): hash_file(path, "sha256") for path in paths}
-
-
-def read_kept(run: str, name: str) -> bytes:
-    """The content of a file of a finished run's folder; raises InputError as `check_kept` does."""
-    try:
-        content = (run_folder(run) / name).read_bytes()
-    except OSError:
-        raise describe_damage(run, name) from None
-    expected = _hash_of(run, name)
-    if expected and hashlib.sha256(content).hexdigest() != expected:
-        raise describe_damage(run, name)
-    return content
-
-
-def _hash_of(run: str, name: str) -> str | None:
-    """A file's SHA-256 when the run ended; None where nothing answers for it."""
-    try:
-        return load_result(run).files.get(name)
-    except InputError:
-        return None
-
-
-def describe_damage(run: str, name: str) -> DamageError:
-    """The error for a file of a run that can't be read or isn't what the run wrote."""
-    return DamageError(
-        f"{name} of run {run} is missing, damaged or not what the run wrote. Delete the run, or "
-        "have it made again: `genecanvas doctor --repair` says how far that goes."
-    )
 
 
 def load_scored(run: str) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from core.data.checks.looked_at import Checked, list_names
 from core.data.notes import Finding, Repair
+from core.data.profile import CENTRED
 from core.data.roles import SAMPLE_TYPE_NAMES, find_column
 
 NEARLY_THE_SAME = 0.97
@@ -74,7 +75,7 @@ def check_floor(at: Checked) -> Iterator[Finding]:
         return
     floor = at.preparation.floor
     measured = at.data.n_obs * at.data.n_vars - int(at.profile.missing.sum())
-    if negative > 0.2 * measured and floor > lowest:
+    if negative > CENTRED * measured and floor > lowest:
         yield Finding(
             severity="warning",
             code="centred",

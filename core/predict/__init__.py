@@ -1,0 +1,1 @@
+"""Applying a finished model to other samples, and saying how far that can be trusted."""

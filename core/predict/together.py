@@ -1,0 +1,275 @@
+"""Bringing another cohort to the cohort that a model learned from, in log2 expression.
+
+Everything here ends with the rows that the model's networks see. A cohort may be large, so that
+samples are worked on some at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from anndata import AnnData
+
+from core.data.prepare import Preprocessor, spread_ranks
+from core.data.profile import is_centred
+from core.errors import InputError
+from core.records import Registry
+
+if TYPE_CHECKING:
+    from core.predict.reference import Reference
+
+ROWS = 200
+"""Samples that are worked on at once."""
+SMALLEST_SD = 1e-4
+"""Genes of a cohort that vary less say nothing about its samples."""
+
+
+class Prepared(Protocol):
+    """A fold with its fitted preparation: a `FittedModel`."""
+
+    @property
+    def preprocessor(self) -> Preprocessor:
+        """What was fitted on the fold's samples."""
+
+
+@dataclass(frozen=True)
+class Together:
+    """A way of bringing a cohort to the one that a model learned from."""
+
+    name: str
+    title: str
+    help: str
+    learns_from_cohort: bool = False
+    """Whether a sample's values depend on the other samples of its cohort."""
+    needs_like_classes: bool = False
+    """Whether it is right only where the cohort has a mix of classes like that of training."""
+    any_scale: bool = True
+    """Whether values on another scale than training's are taken, as log2 of them."""
+    fewest: int = 1
+    """Samples that it needs."""
+
+
+TOGETHER: Registry[Together] = Registry(
+    "way of bringing cohorts together",
+    [
+        Together(
+            name="none",
+            title="None",
+            help="Values are prepared as those of training were. Right where both cohorts were "
+            "measured and processed alike.",
+            any_scale=False,
+        ),
+        Together(
+            name="quantile",
+            title="Quantiles of each sample",
+            help="Each sample's values over the model's genes are replaced by those that training "
+            "samples have at the same ranks, on average (Bolstad et al. 2003). Each sample by "
+            "itself: nothing is learned from the new cohort. It takes away what differs between "
+            "whole samples, not what differs between single genes.",
+        ),
+        Together(
+            name="gene_moments",
+            title="Mean and SD of each gene",
+            help="Each gene of the new cohort is moved and stretched to the mean and SD that it "
+            "has in training. It is learned from all samples of the new cohort, and right only if "
+            "they are a like mix of classes: where one class is more frequent than in training, "
+            "its own genes are taken for a difference between laboratories.",
+            learns_from_cohort=True,
+            needs_like_classes=True,
+            fewest=10,
+        ),
+    ],
+)
+"""ComBat is not among them: no kept implementation for Python has a licence and requirements that
+fit. Its means and spreads of genes are those of `gene_moments`, shrunk towards common ones."""
+
+
+def same_scale(preprocessor: Preprocessor, scale: str) -> bool:
+    """Whether values on a scale (counts, linear or log2) can be prepared as those of training.
+
+    Where a run was told that its values are counts, or linear, what was read as the other may be
+    the same kind of values.
+    """
+    told = preprocessor.spec.scale != "auto"
+    doubtful = {"counts", "linear"}
+    return scale == preprocessor.scale or (told and {scale, preprocessor.scale} == doubtful)
+
+
+def check_together(preprocessor: Preprocessor, data: AnnData, together: str) -> None:
+    """Raise InputError, with what to do, where a cohort can't be brought to training this way."""
+    record, spec, scale = TOGETHER[together], preprocessor.spec, str(data.uns["scale"])
+    if together != "none" and spec.across != "none":
+        how = "ranks" if spec.across == "rank" else "quantiles"
+        raise InputError(
+            f"The model's own preparation takes {how} within each sample (across: {spec.across}), "
+            f"which brings cohorts together already. Choose {TOGETHER['none'].title!r}."
+        )
+    if not record.any_scale and not same_scale(preprocessor, scale):
+        wanted, found = _SCALES[preprocessor.scale], _SCALES[scale]
+        others = [other.title for other in TOGETHER if other.any_scale]
+        or_choose = ""
+        if spec.across == "none":
+            or_choose = f", or choose {' or '.join(map(repr, others))}, which take any scale"
+        raise InputError(
+            f"The model learned from {wanted}, and these are {found}. Bring {wanted}{or_choose}."
+        )
+    if data.n_obs < record.fewest:
+        raise InputError(
+            f"{record.title!r} is learned from the new cohort and needs at least {record.fewest} "
+            f"samples of it; there are {data.n_obs}. Choose {TOGETHER['quantile'].title!r}, which "
+            "takes each sample by itself."
+        )
+
+
+_SCALES = {
+    "counts": "counts of reads",
+    "linear": "linear values (TPM, FPKM)",
+    "log2": "log2 values",
+}
+
+
+def prepare_rows(
+    fitted: Prepared, reference: Reference, data: AnnData, together: str
+) -> np.ndarray:
+    """What a fold's network sees of a cohort, (samples, genes of the model) float32 in [0, 1].
+
+    Genes that are missing become their training mean. A library of counts that lacks genes is
+    taken for the share of a training library that the others have.
+
+    Args:
+        fitted: the fold.
+        reference: what is kept of the samples that it learned from.
+        data: the cohort, with genes under the model's ids (`match_genes`) and `uns["scale"]`.
+        together: a name in TOGETHER.
+
+    Raises:
+        InputError: as `check_together` does; none of the model's genes is there, or one stands
+            there twice.
+    """
+    preprocessor = fitted.preprocessor
+    check_together(preprocessor, data, together)
+    genes = data.var_names.to_numpy().astype(str)
+    rows = np.empty((data.n_obs, len(preprocessor.genes)), np.float32)
+    if together == "none":
+        share = library_share(preprocessor, reference, genes)
+        for at, x in _parts(data):
+            rows[at] = preprocessor.transform(x, genes, absent="mean", library_share=share)
+        return rows
+    if together == "quantile":
+        for at, log in _floored(preprocessor, data):
+            rows[at] = preprocessor.scale_log(_to_distribution(log, reference.distribution))
+        return rows
+    mean, sd = _moments(preprocessor, data)
+    stretch = np.where(sd > SMALLEST_SD, reference.log_sd / np.maximum(sd, SMALLEST_SD), 0)
+    for at, log in _floored(preprocessor, data):
+        rows[at] = preprocessor.scale_log((log - mean) * stretch + reference.log_mean)
+    return rows
+
+
+def library_share(preprocessor: Preprocessor, reference: Reference, genes: np.ndarray) -> float:
+    """The share of a training sample's reads that is in `genes`; 1 where it isn't known.
+
+    Args:
+        preprocessor: of a fold.
+        reference: what is kept of its training samples.
+        genes: ids of a cohort.
+    """
+    if not len(reference.library_share):
+        return 1.0
+    return float(reference.library_share[np.isin(preprocessor.all_genes, genes)].sum())
+
+
+def log_parts(preprocessor: Preprocessor, data: AnnData) -> Iterator[tuple[slice, np.ndarray]]:
+    """Some samples at a time, their log2 expression (samples, genes of the model) float32.
+
+    Of counts log2 of counts per million + 1, of linear values log2 of the value + 1, whatever the
+    model learned from; without a floor, NaN where a value or a gene is missing.
+
+    Raises InputError where none of the model's genes is there, or one stands there twice.
+    """
+    genes, scale = data.var_names.to_numpy().astype(str), str(data.uns["scale"])
+    where, places = _places(preprocessor.genes, genes)
+    for at, x in _parts(data):
+        log = np.full((len(x), len(preprocessor.genes)), np.nan, np.float32)
+        taken = x[:, places]
+        if scale == "counts":
+            library = np.nansum(x, axis=1, dtype=np.float64, keepdims=True)
+            taken = taken * (1e6 / np.maximum(library, 1)).astype(np.float32)
+        log[:, where] = taken if scale == "log2" else np.log2(np.maximum(taken, 0) + 1)
+        yield at, log
+
+
+def _floored(preprocessor: Preprocessor, data: AnnData) -> Iterator[tuple[slice, np.ndarray]]:
+    """The same with the preparation's floor, unless that would take half of the values away.
+
+    log2 values around 0 are log ratios or centred genes: they are moved to training's first.
+    """
+    keeps_low = data.uns["scale"] == "log2" and is_centred(np.asarray(data.X))
+    floor = np.float32(-np.inf if keeps_low else preprocessor.spec.floor)
+    for at, log in log_parts(preprocessor, data):
+        yield at, np.maximum(log, floor)
+
+
+def _places(wanted: np.ndarray, genes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the wanted genes are there, and in which column each of these is."""
+    order = np.argsort(genes, kind="stable")
+    left = np.searchsorted(genes, wanted, side="left", sorter=order)
+    right = np.searchsorted(genes, wanted, side="right", sorter=order)
+    if (twice := right - left > 1).any():
+        raise InputError(
+            f"{twice.sum()} genes of the model stand there more than once (such as "
+            f"{wanted[twice][0]}), so which column is meant can't be told."
+        )
+    where = np.flatnonzero(right > left)
+    if not len(where):
+        raise InputError(
+            f"None of the {len(wanted):,} genes of the model is there: expected ids such as "
+            f"{wanted[0]}, got ids such as {genes[0] if len(genes) else 'none'}."
+        )
+    return where, order[left[where]]
+
+
+def _parts(data: AnnData) -> Iterator[tuple[slice, np.ndarray]]:
+    """Some samples at a time, as measured: (samples, genes of the cohort) float32."""
+    x = np.asarray(data.X)  # once: of a part of a dataset it is a copy
+    for start in range(0, len(x), ROWS):
+        at = slice(start, min(start + ROWS, len(x)))
+        yield at, np.asarray(x[at], dtype=np.float32)
+
+
+def _to_distribution(log: np.ndarray, distribution: np.ndarray) -> np.ndarray:
+    """Each sample's values replaced by the distribution's at their ranks; NaN stay.
+
+    Of fewer genes, the value of rank r among m is the distribution's at the share (r + 1/2) / m.
+    """
+    out = np.full_like(log, np.nan)
+    targets: dict[int, np.ndarray] = {}
+    for row, values in enumerate(log):
+        there = np.isfinite(values)
+        count = int(there.sum())
+        if count not in targets:
+            places = (np.arange(count) + 0.5) / max(count, 1) * len(distribution) - 0.5
+            targets[count] = np.interp(places, np.arange(len(distribution)), distribution)
+        out[row, there] = spread_ranks(values[there], targets[count])
+    return out
+
+
+def _moments(preprocessor: Preprocessor, data: AnnData) -> tuple[np.ndarray, np.ndarray]:
+    """(genes,) mean and SD of a cohort's log2 expression; NaN for genes without a value."""
+    count, total, squares = np.zeros((3, len(preprocessor.genes)))
+    near: np.ndarray | None = None
+    for _, log in _floored(preprocessor, data):
+        there = np.isfinite(log)
+        if near is None:  # squares of what is left lose no digits
+            near = np.where(there, log, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+        moved = np.where(there, log - near, 0).astype(np.float64)
+        count += there.sum(axis=0)
+        total += moved.sum(axis=0)
+        squares += (moved**2).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        mean = total / count
+        sd = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    return (mean + near).astype(np.float32), sd.astype(np.float32)
