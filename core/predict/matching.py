@@ -30,7 +30,7 @@ from core.predict.together import (
     log_parts,
     same_scale,
 )
-from core.runs.study import Samples, open_samples
+from core.runs.study import open_samples
 
 if TYPE_CHECKING:
     from core.predict.model import Model

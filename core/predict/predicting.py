@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from core.data.store import load_dataset
 from core.errors import DamageError, InputError
 from core.escape import read_csv, write_csv
+from core.explain.methods import METHODS
 from core.files import UNREADABLE, read_json, write_atomic, write_json
 from core.jobs.here import do_here
 from core.jobs.job import Inputs, Job, Reporter, stoppable
@@ -27,6 +28,10 @@ from core.predict.request import PredictRequest, model_folder, sent_folder
 
 MATCH, CALLS, PLACES, SUMMARY = "match.json", "calls.csv", "map.csv", "summary.json"
 ASKED = "request.json"
+TEXTS = (
+    "sample", "called", "linear_called", "nearest", "nearest_class", "true", "kind", "class",
+)  # fmt: skip
+"""Columns of names, which are texts also where they look like numbers."""
 
 _Record = TypeVar("_Record", bound=BaseModel)
 
@@ -104,9 +109,8 @@ def load_match(asked: PredictRequest) -> MatchCard:
 def load_prediction(asked: PredictRequest) -> Prediction:
     """The answer to a question; raises InputError until it stands, or where it is damaged."""
     summary = _read(asked, SUMMARY, Summary)
-    texts = ["sample", "nearest", "nearest_class", "true", "kind", "class"]
-    if summary.called:  # else what is called is a number
-        texts += ["called", "linear_called"]
+    numbers = () if summary.called else ("called", "linear_called")
+    texts = [name for name in TEXTS if name not in numbers]
     try:
         calls, places = (
             read_csv(
@@ -174,6 +178,72 @@ class PredictJob(MatchJob):
     def run(self, folder: Path, reporter: Reporter, device: str) -> None:
         reporter.progress(0, 1, "opening the model")
         predict_samples(self.asked, stoppable(reporter, "samples called"))
+
+
+class WhyJob(MatchJob):
+    """Which genes say so, for some of the samples that were called."""
+
+    kind: ClassVar[str] = "why"
+
+    samples: tuple[str, ...]
+    """Ids, MOST_EXPLAINED at most."""
+    method: str = "integrated_gradients"
+    """A name in METHODS, one of `core.predict.why.explaining_methods`."""
+
+    def title(self) -> str:
+        some = self.samples[0] if len(self.samples) == 1 else f"{len(self.samples)} samples"
+        return f"{METHODS[self.method].title} of {some} by model {self.about[:6]}"
+
+    @property
+    def path(self) -> Path:
+        """Where the answer stands."""
+        return self.asked.folder / f"why-{self.key}.csv"
+
+    def stands(self) -> bool:
+        return self.path.exists()
+
+    def run(self, folder: Path, reporter: Reporter, device: str) -> None:
+        from core.predict.why import explain_calls
+
+        reporter.progress(0, 1, "opening the model")
+        prediction = load_prediction(self.asked)
+        model = load_model(self.about)
+        data = self.asked.cohort.select(load_dataset(self.asked.cohort.dataset))
+        table = explain_calls(
+            model, data, self.asked, prediction.calls, self.samples, self.method,
+            stoppable(reporter, "samples explained"),
+        )  # fmt: skip
+        write_atomic(self.path, lambda path: write_csv(table, path))
+
+
+def request_why(asked: PredictRequest, samples: Sequence[str], method: str) -> None:
+    """Have the genes that speak for samples' calls computed in the background."""
+    request(_why(asked, samples, method))
+
+
+def why_state(asked: PredictRequest, samples: Sequence[str], method: str) -> AnswerState:
+    """Whether these genes stand, and how far they are."""
+    return answer_state(_why(asked, samples, method))
+
+
+def load_why(asked: PredictRequest, samples: Sequence[str], method: str) -> pd.DataFrame:
+    """A row a gene, the highest score first: see `core.predict.why.explain_calls`.
+
+    Raises InputError until it stands, or where it is damaged.
+    """
+    path = _why(asked, samples, method).path
+    try:
+        return read_csv(path, dtype={"gene": str}, na_values={"away": ""})
+    except FileNotFoundError:
+        raise InputError("These samples haven't been explained yet.") from None
+    except UNREADABLE:
+        raise _describe_damage(asked, path.name) from None
+
+
+def _why(asked: PredictRequest, samples: Sequence[str], method: str) -> WhyJob:
+    return WhyJob(
+        about=asked.model, asked=asked, samples=tuple(sorted(set(samples))), method=method
+    )
 
 
 def request_match(asked: PredictRequest) -> None:

@@ -6,15 +6,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
+from anndata import AnnData
 from scipy.stats import spearmanr
 
+from core.errors import InputError
 from core.explain.attribution import attribute
-from core.explain.methods import METHODS, Method
+from core.explain.methods import METHODS
 from core.explain.rankings import top_count
+from core.predict.genes import match_genes
 from core.predict.labelled import GeneAgreement
 from core.predict.model import Model
-from core.predict.reference import QUICK
+from core.predict.reference import MOST_EXPLAINED, QUICK
+from core.predict.request import PredictRequest, explaining_methods
+from core.predict.together import prepare_rows
+from core.training.device import choose_device
 
 SMALLEST = 1e-30
 FEWEST_AGREEING = 5
@@ -37,15 +44,6 @@ class GeneScores:
     away: np.ndarray
     """(samples, genes) how far the prepared value is from the training mean, in its SD; NaN where
     the cohort lacks the gene"""
-
-
-def explaining_methods() -> list[Method]:
-    """The methods that can be asked about any sample: those that score each gene by itself."""
-    return [
-        method
-        for method in METHODS
-        if method.ranks_genes and not (method.uses_stage or method.uses_sets)
-    ]
 
 
 def score_genes(
@@ -85,6 +83,75 @@ def score_genes(
         away[:, at] = (seen - prepared.mean) / np.maximum(prepared.unit_sd, SMALLEST)
     away[:, np.isin(genes, missing)] = np.nan
     return GeneScores(genes, scores, away)
+
+
+def explain_calls(
+    model: Model,
+    data: AnnData,
+    asked: PredictRequest,
+    calls: pd.DataFrame,
+    samples: Sequence[str],
+    method: str,
+    progress: Callable[[int, int], None],
+) -> pd.DataFrame:
+    """Which genes speak for what some samples are called, mean over them.
+
+    Args:
+        model: what called them.
+        data: all samples that were asked for, since some ways of bringing cohorts together look at
+            all of them.
+        asked: the question.
+        calls: the answer.
+        samples: ids of those to explain, MOST_EXPLAINED at most.
+        method: a name in METHODS, one of `explaining_methods`.
+        progress: told how many samples are done, of how many.
+
+    Returns:
+        A row a gene, the highest score first: gene; score, towards what each sample is called;
+        away, how far the gene is from the training mean, in SD of training (NaN where the cohort
+        lacks it); importance, its share in the model's own held-out samples.
+
+    Raises:
+        InputError: too many samples, one that wasn't called, or a method that can't be asked.
+    """
+    able = [each.name for each in explaining_methods()]
+    if method not in able:
+        raise InputError(
+            f"{METHODS[method].title} doesn't score single genes of any sample. Take one of: "
+            f"{', '.join(able)}."
+        )
+    positions = pd.Index(calls["sample"]).get_indexer(list(samples))
+    if (positions < 0).any():
+        missing = [s for s, at in zip(samples, positions, strict=True) if at < 0]
+        raise InputError(f"Sample {missing[0]} is not among those that were called.")
+    if not 0 < len(positions) <= MOST_EXPLAINED:
+        raise InputError(f"Expected 1 to {MOST_EXPLAINED} samples to explain, got {len(samples)}.")
+    matched = match_genes(model, data)
+    rows = [
+        prepare_rows(fold, reference, matched.data, asked.together)[positions]
+        for fold, reference in zip(model.folds, model.references, strict=True)
+    ]
+    targets = np.zeros(len(positions), dtype=int)
+    if model.task.has_classes:
+        targets = pd.Index(model.classes).get_indexer(calls["called"].iloc[positions])
+    device = choose_device()
+    found = score_genes(model, rows, matched.missing, targets, method, device, progress)
+    importance = np.zeros(len(found.genes))
+    for reference in model.references:
+        at = np.searchsorted(found.genes, reference.genes)
+        importance[at] += reference.importance / len(model.references)
+    return (
+        pd.DataFrame(
+            {
+                "gene": found.genes,
+                "score": found.scores.mean(axis=0),
+                "away": found.away.mean(axis=0),
+                "importance": importance,
+            }
+        )
+        .sort_values(["score", "gene"], ascending=[False, True])
+        .reset_index(drop=True)
+    )
 
 
 def compare_genes(
