@@ -13,11 +13,14 @@ from anndata import AnnData
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset, load_dataset
+from core.files import write_json
 from core.home import run_folder
+from core.predict.genes import match_genes
 from core.predict.matching import MatchCard, match
 from core.predict.model import Model, ensure_references, load_model
 from core.predict.price import price_missing
 from core.predict.request import PredictRequest
+from core.predict.together import prepare_rows
 from core.runs.execute import Silent, execute
 from core.runs.outcome import load_outcome
 from core.runs.spec import RunSpec
@@ -44,8 +47,14 @@ def as_log2(data: AnnData) -> AnnData:
     return change(data, x, scale="log2")
 
 
-def change(data: AnnData, x: np.ndarray | None = None, *, scale: str | None = None,
-           genes: list[str] | None = None, samples: list[str] | None = None) -> AnnData:  # fmt: skip
+def change(
+    data: AnnData,
+    x: np.ndarray | None = None,
+    *,
+    scale: str | None = None,
+    genes: list[str] | None = None,
+    samples: list[str] | None = None,
+) -> AnnData:
     """The same samples with other values or names."""
     obs = data.obs if samples is None else data.obs.set_axis(samples)
     var = pd.DataFrame(index=data.var_names if genes is None else genes)
@@ -53,12 +62,18 @@ def change(data: AnnData, x: np.ndarray | None = None, *, scale: str | None = No
     return AnnData(np.asarray(data.X if x is None else x), obs=obs, var=var, uns=uns)
 
 
+def cohorts() -> tuple[AnnData, AnnData]:
+    """Simulated tumours for training, and others."""
+    data = simulate(150, 200, seed=1)[0]
+    return data[:90].copy(), data[90:].copy()
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str, str]]:
     """A home with a tiny run of two folds on counts, one on log2 values, and their ids."""
     place, before = tmp_path_factory.mktemp("trained"), os.environ.get("GENECANVAS_HOME")
     os.environ["GENECANVAS_HOME"] = str(place)
-    data = simulate(90, 200, seed=1)[0]
+    data = cohorts()[0]
     runs = []
     for one, split in ((data, {"kind": "kfold", "folds": 2}), (as_log2(data), {})):
         spec = spec_of(add_dataset(one, "tiny").id, split=split)
@@ -87,8 +102,7 @@ def log2(trained: tuple[Path, str, str], home: Path) -> Model:
 @pytest.fixture
 def others() -> AnnData:
     """Other samples of the same simulated tumours, as counts."""
-    data = simulate(150, 200, seed=1)[0][:60]
-    return change(data, samples=[f"new {n}" for n in range(60)])
+    return change(cohorts()[1], samples=[f"new {n}" for n in range(60)])
 
 
 def card_of(model: Model, data: AnnData, together: str = "none", **cohort) -> MatchCard:
@@ -200,7 +214,7 @@ def test_values_on_another_level_are_told(log2: Model, others: AnnData) -> None:
     higher = card_of(log2, change(data, data.X + 3))
     assert "genes stand 3.0 log2 units higher than in training" in message(higher, "values")
     stretched = card_of(log2, change(data, 2 * data.X - np.float32(data.X.mean())))
-    assert "differ 2 times as much from one another" in message(stretched, "values")
+    assert "times as much from one another as in training" in message(stretched, "values")
     rng = np.random.default_rng(0)
     mixed = card_of(log2, change(data, data.X[:, rng.permutation(200)]))
     assert "levels unlike those of training" in message(mixed, "values")
@@ -216,6 +230,32 @@ def test_a_table_on_its_side_is_refused(counts: Model, others: AnnData) -> None:
     card = card_of(counts, data)
     assert codes(card) == ["transposed"]
     assert "the table lies on its side" in message(card, "transposed")
+
+
+def keep_hgnc(home: Path, symbols: list[str]) -> list[str]:
+    """HGNC's list as if it had been fetched, with an Ensembl id for each symbol: these."""
+    ids = [f"ENSG{n:011}" for n in range(len(symbols))]
+    rows = [f"{symbol}\t\t{gene}" for symbol, gene in zip(symbols, ids, strict=True)]
+    path = home / "downloads" / "hgnc" / "hgnc_complete_set.txt"
+    path.parent.mkdir(parents=True)
+    path.write_text("\n".join(["symbol\tprev_symbol\tensembl_gene_id", *rows, ""]))
+    write_json(path.with_name(f"{path.name}.json"), {})
+    return ids
+
+
+def test_ensembl_ids_give_what_symbols_give(counts: Model, others: AnnData, home: Path) -> None:
+    ids = keep_hgnc(home, others.var_names.tolist())
+    renamed = change(others, genes=[f"{gene}.7" for gene in ids])
+    card = card_of(counts, renamed)
+    assert (card.found, card.missing, card.findings) == (card.needed, [], [])
+    assert card.translated[0].startswith("200 genes are named by Ensembl ids here")
+    fold, reference = counts.folds[0], counts.references[0]
+    np.testing.assert_array_equal(
+        prepare_rows(fold, reference, match_genes(counts, renamed).data, "none"),
+        fold.prepare(others),
+    )
+    side = change(others[:5].copy(), samples=ids[:5], genes=[f"patient {n}" for n in range(200)])
+    assert codes(card_of(counts, side)) == ["transposed"]
 
 
 def test_genes_of_a_mouse_are_refused(counts: Model, others: AnnData) -> None:
@@ -260,7 +300,7 @@ def test_another_mix_of_classes_is_told_where_it_matters(counts: Model, others: 
     data = others[rows].copy()
     card = card_of(counts, data, "gene_moments", label="tumour_type")
     own = counts.record.set_index("class")["n"] / 90
-    share = own.sub({"BRCA": 0.8, "LUSC": 0.2}, fill_value=0).abs().sum() / 2
+    share = own.sub(pd.Series({"BRCA": 0.8, "LUSC": 0.2}), fill_value=0).abs().sum() / 2
     assert f"They aren't: {share:.0%} of the samples" in message(card, "mix")
 
 
@@ -338,8 +378,7 @@ def test_other_samples_of_known_patients_are_told(counts: Model, others: AnnData
     data = change(others)
     data.obs["patient"] = [own.obs["patient"].iloc[0], *[f"nobody {n}" for n in range(59)]]
     card = card_of(counts, data, group="patient")
-    assert "1 samples are of patients" in message(card, "patients")
-    assert "(new 0)" in message(card, "patients")
+    assert "of the patients of 1 samples (new 0)" in message(card, "patients")
 
 
 def test_without_the_runs_dataset_ids_alone_are_compared(counts: Model, others: AnnData) -> None:

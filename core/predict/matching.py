@@ -79,8 +79,8 @@ class MatchCard(BaseModel):
     learned_from: list[str]
     """Samples that the model learned from."""
     price: Price | None
-    """What the missing genes cost on the model's own held-out samples; None where none is missing
-    or those samples aren't here."""
+    """What the missing genes cost on the model's own held-out samples; None where none is missing,
+    too many are, or those samples aren't here."""
     findings: list[Finding]
     """The gravest first; an error refuses the cohort."""
 
@@ -149,6 +149,17 @@ class _Looked:
             self.prepared, str(self.data.uns["scale"])
         )
 
+    @property
+    def cut_in_training(self) -> float:
+        """Share of training's values that the floor made what they are."""
+        floor = self.prepared.spec.floor
+        return float((self.reference.quantiles <= floor + 1e-6).mean())
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the floor takes away what it didn't take in training."""
+        return self.values is not None and self.values.below > self.cut_in_training + CUT
+
 
 @dataclass(frozen=True)
 class _Values:
@@ -195,7 +206,7 @@ def match(
         known = find_known(model, matched.data, samples, asked.cohort.group, own=own)
     progress(2, steps)
     price = None
-    if len(missing) and samples is not None:
+    if samples is not None and 0 < missing.sum() <= 1 - TOO_LITTLE:
         price = price_missing(model, samples, list(missing.index), lambda done, of: None)
     progress(3, steps)
     at = _Looked(model, asked, matched, twice, weights, missing, price, values, known)
@@ -285,8 +296,11 @@ def _info(code: str, message: str) -> Finding:
 
 def _check_transposed(at: _Looked) -> Iterator[Finding]:
     """Names of genes where samples should be."""
+    if at.values is not None and len(at.missing) < len(at.weights) / 2:
+        return
+    side = AnnData(np.zeros((1, at.data.n_obs)), var=pd.DataFrame(index=at.data.obs_names))
     known = set(at.prepared.all_genes)
-    rows = sum(name in known for name in at.data.obs_names)
+    rows = sum(name in known for name in match_genes(at.model, side).data.var_names)
     if 2 * rows > at.data.n_obs and rows > sum(gene in known for gene in at.data.var_names):
         yield _error(
             "transposed",
@@ -390,21 +404,20 @@ def _check_floor(at: _Looked) -> Iterator[Finding]:
     if at.values is None or not at.as_measured:
         return
     floor, below = at.prepared.spec.floor, at.values.below
-    in_training = float((at.reference.quantiles <= floor + 1e-6).mean())
     if below <= CUT:
         return
     text = (
         f"{below:.0%} of the values are below {floor:g}, and the model's preparation makes each of "
         f"them {floor:g}"
     )
-    if below - in_training <= CUT:
-        yield _info("floor", f"{text}; in training it was {in_training:.0%}.")
+    if not at.is_cut:
+        yield _info("floor", f"{text}; in training it was {at.cut_in_training:.0%}.")
         return
     others = " or ".join(repr(way.title) for way in TOGETHER if way.any_scale)
     yield _error(
         "floor",
-        f"{text} (in training {in_training:.0%}): these look like log ratios, centred genes or z "
-        "scores, which the model has never seen. Bring log2 expression"
+        f"{text} (in training {at.cut_in_training:.0%}): these look like log ratios, centred genes "
+        "or z scores, which the model has never seen. Bring log2 expression"
         + (f", or choose {others}, which keep all values." if _can_bring(at) else "."),
     )
 
@@ -415,7 +428,7 @@ def _can_bring(at: _Looked) -> bool:
 
 def _check_values(at: _Looked) -> Iterator[Finding]:
     """Levels of the genes against those of training: shifted, stretched, or others altogether."""
-    if at.values is None or not at.as_measured or not _can_bring(at):
+    if at.values is None or at.is_cut or not at.as_measured or not _can_bring(at):
         return
     new, old = at.values.mean, at.reference.log_mean
     there = np.isfinite(new)
@@ -519,8 +532,9 @@ def _check_known(at: _Looked) -> Iterator[Finding]:
     if known.patients:
         yield _warning(
             "patients",
-            f"{len(known.patients):,} samples are of patients, by their ids, of whom the model "
-            f"learned from another sample ({list_names(known.patients)}): it may know them.",
+            "By the patients' ids the model learned from another sample of the patients of "
+            f"{len(known.patients):,} samples ({list_names(known.patients)}): scores on these may "
+            "be too good.",
         )
     if not known.by_profile:
         yield _info(

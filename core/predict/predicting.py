@@ -18,20 +18,21 @@ from core.errors import DamageError, InputError
 from core.escape import read_csv, write_csv
 from core.explain.methods import METHODS
 from core.files import UNREADABLE, read_json, write_atomic, write_json
+from core.home import sent_folder
 from core.jobs.here import do_here
 from core.jobs.job import Inputs, Job, Reporter, stoppable
 from core.jobs.launch import AnswerState, answer_state, cancel, find, request
 from core.predict.labelled import Summary
 from core.predict.matching import MatchCard, match
 from core.predict.model import ensure_references, load_model
-from core.predict.request import PredictRequest, model_folder, sent_folder
+from core.predict.request import PredictRequest, model_folder
 
 MATCH, CALLS, PLACES, SUMMARY = "match.json", "calls.csv", "map.csv", "summary.json"
 ASKED = "request.json"
-TEXTS = (
-    "sample", "called", "linear_called", "nearest", "nearest_class", "true", "kind", "class",
-)  # fmt: skip
-"""Columns of names, which are texts also where they look like numbers."""
+NAMES = ("sample", "nearest", "kind")
+CLASSES = ("called", "linear_called", "nearest_class", "true", "class")
+"""Columns of names, which are texts also where they look like numbers; those of classes are numbers
+in a regression."""
 
 _Record = TypeVar("_Record", bound=BaseModel)
 
@@ -109,13 +110,14 @@ def load_match(asked: PredictRequest) -> MatchCard:
 def load_prediction(asked: PredictRequest) -> Prediction:
     """The answer to a question; raises InputError until it stands, or where it is damaged."""
     summary = _read(asked, SUMMARY, Summary)
-    numbers = () if summary.called else ("called", "linear_called")
-    texts = [name for name in TEXTS if name not in numbers]
+    texts = [*NAMES, *(CLASSES if summary.called else ())]
+    numbers = ["disagreement", *(() if summary.called else CLASSES)]
     try:
         calls, places = (
             read_csv(
-                asked.folder / name, dtype=dict.fromkeys(texts, str),
-                na_values={"disagreement": [""]},
+                asked.folder / name,
+                dtype=dict.fromkeys(texts, str),
+                na_values=dict.fromkeys(numbers, ""),
             )
             for name in (CALLS, PLACES)
         )  # fmt: skip

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from core.data.cohort import Cohort
 from core.explain.methods import METHODS, Method
-from core.home import RUN_ID, home, run_folder
+from core.home import RUN_ID, run_folder, sent_folder
 from core.identity import identify
 
 
@@ -39,11 +39,6 @@ class PredictRequest(BaseModel):
     def folder(self) -> Path:
         """Where the answer stands."""
         return model_folder(self.model) / "predictions" / self.key
-
-
-def sent_folder(model: str) -> Path:
-    """Where a model that somebody sent stands."""
-    return home() / "models" / run_folder(model).name
 
 
 def model_folder(model: str) -> Path:
