@@ -22,8 +22,14 @@ from ui.predict_calls import show_map, show_samples, show_summary
 from ui.predict_card import show_match
 from ui.predict_effect import show_effect
 from ui.predict_truth import show_truth
+from ui.predict_why import show_agreement
 
-VIEWS = {"samples": "Each sample", "map": "Map", "truth": "How right are they?"}
+VIEWS = {
+    "samples": "Each sample",
+    "map": "Map",
+    "genes": "Genes",
+    "truth": "How right are they?",
+}
 
 
 def show_page() -> None:
@@ -62,15 +68,20 @@ def show_calls(found: Prediction, asked: PredictRequest, model: Model) -> None:
     show_summary(found, model)
     show_effect(asked, model)
     known = asked.cohort.label is not None
+    views = [name for name in VIEWS if known or name != "truth"]
+    wanted = st.query_params.get("view")
     view = st.segmented_control(
-        "View", [name for name in VIEWS if known or name != "truth"], default="samples",
-        required=True, format_func=VIEWS.get, key="predict view", label_visibility="collapsed",
+        "View", views, default=wanted if wanted in views else "samples", required=True,
+        format_func=VIEWS.get, key="predict view", label_visibility="collapsed",
     )  # fmt: skip
+    st.query_params["view"] = view
     with errors():
         if view == "samples":
-            show_samples(found, model)
+            show_samples(found, asked, model)
         elif view == "map":
             show_map(found, model)
+        elif view == "genes":
+            show_agreement(found, model)
         else:
             show_truth(found, model)
     download_table(found.calls, f"calls_{asked.key}", "All calls (CSV)", key="calls csv")

@@ -1,6 +1,7 @@
 """What the page Predict has computed: the match card and the calls, with their progress."""
 
 from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
@@ -55,7 +56,10 @@ def is_matched(asked: PredictRequest) -> bool:
     if state.state == "missing" and this in checked:
         request_match(asked)
         state = match_state(asked)
-    if _is_working(asked, state, match_state, "Looking whether the model fits", "match"):
+    if is_working(
+        state, partial(match_state, asked), "Looking whether the model fits",
+        partial(_cancel, asked),
+    ):  # fmt: skip
         return False
     st.caption(
         "Which of the model's genes are there, what those that are missing cost, and whether the "
@@ -73,7 +77,9 @@ def is_predicted(asked: PredictRequest) -> bool:
     state = prediction_state(asked)
     if state.state == "done":
         return True
-    if _is_working(asked, state, prediction_state, "Calling the samples", "calls"):
+    if is_working(
+        state, partial(prediction_state, asked), "Calling the samples", partial(_cancel, asked)
+    ):
         return False
     if st.button("Predict", type="primary", key="ask prediction"):
         request_prediction(asked)
@@ -81,32 +87,39 @@ def is_predicted(asked: PredictRequest) -> bool:
     return False
 
 
-def _is_working(
-    asked: PredictRequest,
+def is_working(
     state: AnswerState,
-    look: Callable[[PredictRequest], AnswerState],
+    look: Callable[[], AnswerState],
     what: str,
-    key: str,
+    cancel: Callable[[], None] | None = None,
 ) -> bool:
-    """Show how far a computation is, or why it failed; whether it is under way."""
+    """Show how far a computation is, or why it failed; whether it is under way.
+
+    Args:
+        state: its state.
+        look: looks at its state again.
+        what: what is done, in words.
+        cancel: stops it, where it can be stopped by itself.
+    """
     if state.state == "failed":
         st.error(f"{what} failed. {escape_markdown(state.message)}")
     if state.state != "working":
         return False
-    st.fragment(_wait_for, run_every=1)(asked, look, what, key)
+    st.fragment(_wait_for, run_every=1)(look, what, cancel)
     return True
 
 
 def _wait_for(
-    asked: PredictRequest, look: Callable[[PredictRequest], AnswerState], what: str, key: str
+    look: Callable[[], AnswerState], what: str, cancel: Callable[[], None] | None
 ) -> None:
     """Progress of a computation; reruns the page once when it ends."""
-    state = look(asked)
+    state = look()
     if state.state != "working":
         st.rerun()
     words = f"{what}: {escape_markdown(state.message)}" if state.message else what
     st.progress(min(state.fraction, 1.0), f"{words}. It is safe to close this tab.")
-    st.button("Cancel", key=f"cancel {key}", on_click=_cancel, args=(asked,))
+    if cancel:
+        st.button("Cancel", key=f"cancel {what}", on_click=cancel)
 
 
 def _cancel(asked: PredictRequest) -> None:

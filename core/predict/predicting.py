@@ -190,7 +190,7 @@ class WhyJob(MatchJob):
     samples: tuple[str, ...]
     """Ids, MOST_EXPLAINED at most."""
     method: str = "integrated_gradients"
-    """A name in METHODS, one of `core.predict.why.explaining_methods`."""
+    """A name in METHODS, one of `explaining_methods`."""
 
     def title(self) -> str:
         some = self.samples[0] if len(self.samples) == 1 else f"{len(self.samples)} samples"
