@@ -34,6 +34,11 @@ def run_folder(run: str) -> Path:
     return home() / "runs" / run
 
 
+def sent_folder(model: str) -> Path:
+    """The folder of a model that somebody sent; raises InputError unless `model` is an id."""
+    return home() / "models" / run_folder(model).name
+
+
 def download_folder(name: str) -> Path:
     """The folder of a public dataset's files as they were downloaded; users may put files there."""
     return home() / "downloads" / name

@@ -252,11 +252,20 @@ def pool_patients(
 
 
 def score_classes(y_true: np.ndarray, proba: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+    """A row a class, as `score_counts` gives it, of class numbers and probabilities."""
+    counts = confusion_matrix(y_true, proba.argmax(axis=1), labels=range(len(classes)))
+    return score_counts(counts, classes)
+
+
+def score_counts(counts: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     """A row a class: class, n, recall with its 95 % Wilson interval, precision, f1.
 
     A recall or precision that has no samples to be computed from is NaN.
+
+    Args:
+        counts: (classes, classes) confusion matrix, true classes in rows.
+        classes: their names.
     """
-    counts = confusion_matrix(y_true, proba.argmax(axis=1), labels=range(len(classes)))
     right, n, named = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     limits = [
         interval(k, size) if size else (np.nan, np.nan) for k, size in zip(right, n, strict=True)

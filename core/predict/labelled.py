@@ -41,8 +41,8 @@ class Scores(BaseModel):
     n: int
     patients: int
     scores: list[Score]
-    difference: float
-    """First score of the network minus that of the linear model."""
+    difference: float | None
+    """First score of the network minus that of the linear model; None where it isn't defined."""
     difference_interval: Limits | None
     """95 %, over patients"""
     p: float | None
@@ -139,23 +139,23 @@ def score_known(
     weights = weigh(patients)
     number = len(np.unique(patients))
     scores, firsts = [], {}
-    inside = model.inside
     for metric in task.metrics:
         for name, said in both.items():
             draws = gather(metric.compute(y, said, weights), number)
-            scores.append(
-                Score(
-                    model=name,
-                    metric=metric.name,
-                    value=draws.estimate,
-                    interval=draws.interval(),
-                    inside=inside[name].get(metric.name),
-                )
-            )
             if metric.name == task.first_metric:
                 firsts[name] = draws
+            if np.isfinite(draws.estimate):
+                scores.append(
+                    Score(
+                        model=name,
+                        metric=metric.name,
+                        value=draws.estimate,
+                        interval=_known(draws.interval()),
+                        inside=_known(model.inside[name].get(metric.name)),
+                    )
+                )
     difference = firsts["network"] - firsts["linear"]
-    bounds, p, confusion = difference.interval(), None, []
+    bounds, p, confusion = _known(difference.interval()), None, []
     if task.has_classes:
         right = {name: said.argmax(axis=1) == y for name, said in both.items()}
         bounds = paired_interval(right["network"], right["linear"], patients)
@@ -164,8 +164,8 @@ def score_known(
     return Scores(
         n=len(y),
         patients=number,
-        scores=[score for score in scores if np.isfinite(score.value)],
-        difference=difference.estimate,
+        scores=scores,
+        difference=_known(difference.estimate),
         difference_interval=bounds,
         p=p,
         confusion=confusion,
@@ -173,3 +173,8 @@ def score_known(
         only_cohort=only_cohort,
         learned_from=left_out,
     )
+
+
+def _known(number: float | Limits | None) -> float | Limits | None:
+    """A number, or limits, or None where they aren't defined."""
+    return None if number is None or not np.isfinite(number).all() else number

@@ -6,15 +6,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from core.data.store import get_record
 from core.errors import DamageError
-from core.evaluation.metrics import score_classes
+from core.evaluation.metrics import score_counts
+from core.home import sent_folder
 from core.predict.reference import Learned, Reference, measure_fold
-from core.predict.request import model_folder, sent_folder
-from core.runs.fitted import FittedModel, load_fitted
-from core.runs.result import load_result, load_scored, load_spec
+from core.predict.request import model_folder
+from core.runs.fitted import FittedModel, load_fitted, read_fitted
+from core.runs.result import kept_by, kept_sent, load_result, load_spec
 from core.runs.spec import RunSpec
 from core.runs.study import open_samples
 from core.training.tasks import TASKS, Task
@@ -71,21 +73,19 @@ def load_model(model: str) -> Model:
 
     Raises InputError when there is none of that id, the run isn't finished, or files are damaged.
     """
-    if sent_folder(model).exists():
-        raise NotImplementedError
-    result = load_result(model)
+    sent = sent_folder(model).exists()
+    kept = kept_sent(model) if sent else kept_by(model)
+    result = kept.result if sent else load_result(model)
     task = TASKS[result.task]
     record = pd.DataFrame()
     if task.has_classes:
-        table = load_scored(model)
-        y, answers = (take(table, result.classes) for take in (task.truth, task.answers))
-        record = score_classes(y, answers, result.classes)
+        record = score_counts(np.array(result.confusion), result.classes)
     return Model(
         id=model,
-        sent=False,
-        spec=load_spec(model),
+        sent=sent,
+        spec=kept.spec,
         classes=result.classes,
-        folds=[load_fitted(model, number) for number in result.scored],
+        folds=[read_fitted(kept, number) for number in result.scored],
         record=record,
         inside={
             "network": result.metrics,

@@ -18,19 +18,21 @@ from core.errors import DamageError, InputError
 from core.escape import read_csv, write_csv
 from core.explain.methods import METHODS
 from core.files import UNREADABLE, read_json, write_atomic, write_json
+from core.home import sent_folder
+from core.jobs.here import do_here
 from core.jobs.job import Inputs, Job, Reporter, stoppable
 from core.jobs.launch import AnswerState, answer_state, cancel, find, request
 from core.predict.labelled import Summary
 from core.predict.matching import MatchCard, match
 from core.predict.model import ensure_references, load_model
-from core.predict.request import PredictRequest, model_folder, sent_folder
+from core.predict.request import PredictRequest, model_folder
 
 MATCH, CALLS, PLACES, SUMMARY = "match.json", "calls.csv", "map.csv", "summary.json"
 ASKED = "request.json"
-TEXTS = (
-    "sample", "called", "linear_called", "nearest", "nearest_class", "true", "kind", "class",
-)  # fmt: skip
-"""Columns of names, which are texts also where they look like numbers."""
+NAMES = ("sample", "nearest", "kind")
+CLASSES = ("called", "linear_called", "nearest_class", "true", "class")
+"""Columns of names, which are texts also where they look like numbers; those of classes are numbers
+in a regression."""
 
 _Record = TypeVar("_Record", bound=BaseModel)
 
@@ -74,14 +76,30 @@ def predict_samples(asked: PredictRequest, progress: Callable[[int, int], None])
     if (asked.folder / SUMMARY).exists():
         return
     card = match_samples(asked, progress)
-    if card.refused:
-        raise InputError(" ".join(f.message for f in card.findings if f.severity == "error"))
+    _refuse(card)
     model = load_model(asked.model)
     data = asked.cohort.select(load_dataset(asked.cohort.dataset))
     calls, places, summary = call(model, data, asked, card, progress)
     for name, table in ((CALLS, calls), (PLACES, places)):
         write_atomic(asked.folder / name, lambda path, table=table: write_csv(table, path))
     write_json(asked.folder / SUMMARY, summary.model_dump(mode="json"))
+
+
+def _refuse(card: MatchCard) -> None:
+    """Raise InputError with the match card's words where the samples don't match the model."""
+    if card.refused:
+        raise InputError(" ".join(f.message for f in card.findings if f.severity == "error"))
+
+
+def predict_here(asked: PredictRequest, progress: Callable[[float, str], None]) -> Prediction:
+    """Call the samples in this process, unless that stands, and wait for it.
+
+    Raises InputError where the samples don't match the model, with the match card's words.
+    """
+    do_here(MatchJob(about=asked.model, asked=asked), progress)
+    _refuse(load_match(asked))
+    do_here(PredictJob(about=asked.model, asked=asked), progress)
+    return load_prediction(asked)
 
 
 def load_match(asked: PredictRequest) -> MatchCard:
@@ -92,13 +110,17 @@ def load_match(asked: PredictRequest) -> MatchCard:
 def load_prediction(asked: PredictRequest) -> Prediction:
     """The answer to a question; raises InputError until it stands, or where it is damaged."""
     summary = _read(asked, SUMMARY, Summary)
+    texts = [*NAMES, *(CLASSES if summary.called else ())]
+    numbers = ["disagreement", *(() if summary.called else CLASSES)]
     try:
         calls, places = (
             read_csv(
-                asked.folder / name, dtype=dict.fromkeys(TEXTS, str), na_values={"disagreement": ""}
+                asked.folder / name,
+                dtype=dict.fromkeys(texts, str),
+                na_values=dict.fromkeys(numbers, ""),
             )
             for name in (CALLS, PLACES)
-        )
+        )  # fmt: skip
     except UNREADABLE:
         raise _describe_damage(asked, CALLS) from None
     return Prediction(asked, load_match(asked), summary, calls, places)
@@ -168,7 +190,7 @@ class WhyJob(MatchJob):
     samples: tuple[str, ...]
     """Ids, MOST_EXPLAINED at most."""
     method: str = "integrated_gradients"
-    """A name in METHODS, one of `core.predict.why.explaining_methods`."""
+    """A name in METHODS, one of `explaining_methods`."""
 
     def title(self) -> str:
         some = self.samples[0] if len(self.samples) == 1 else f"{len(self.samples)} samples"

@@ -26,6 +26,7 @@ from core.jobs.record import JobState
 from core.runs.fitted import load_fitted
 from core.runs.result import (
     kept_by,
+    kept_sent,
     load_predictions,
     load_result,
     load_spec,
@@ -64,6 +65,7 @@ def examine(repair: bool, say: Callable[[str], None] = lambda _: None) -> list[F
         ("the list of runs", _examine_list),
         ("datasets", _examine_datasets),
         ("runs", _examine_runs),
+        ("models that were sent", _examine_sent),
         ("reference files", _examine_references),
     ):
         say(f"looking at {what}")
@@ -80,6 +82,7 @@ def tidy() -> None:
         return
     clean_scratch()
     clean_scratch(place / "datasets")
+    clean_scratch(place / "models")
     for path in place.rglob(".*"):
         # half of a file that was being written; files in use are minutes old at most
         if path.is_file() and path.suffix != ".lease" and path.parent != place / "tmp":
@@ -145,8 +148,7 @@ def damage_of(run: str) -> str | None:
             load_fitted(run, number)
             for name in FOLD_FILES:
                 kept_by(run).check(f"folds/{number}/{name}")
-        for name in result.files:
-            kept_by(run).check(name)
+        return kept_by(run).problem
     except InputError as error:
         return str(error)
     return None
@@ -261,6 +263,13 @@ def _examine_runs(repair: bool) -> Iterator[Finding]:
             yield Finding(thing, f"{path.relative_to(run_folder(record.id))} is damaged",
                           f"{remedy}: it is computed again when it is asked for",
                           mended=repair)  # fmt: skip
+
+
+def _examine_sent(repair: bool) -> Iterator[Finding]:
+    for folder in sorted(home().glob("models/*")):
+        if RUN_ID.fullmatch(folder.name) and (problem := kept_sent(folder.name).problem):
+            yield Finding(f"Model {folder.name}", problem, "import its folder again, or delete it: "
+                          f"`genecanvas models delete {folder.name}`", mended=False)  # fmt: skip
 
 
 def _damaged_computed(folder: Path) -> Iterator[Path]:

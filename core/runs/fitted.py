@@ -109,6 +109,11 @@ class FittedModel:
         except UNREADABLE:
             raise self.kept.damage(self._name("fold.json")) from None
 
+    @property
+    def shares(self) -> dict[str, float] | None:
+        """Of a linear head: the share of the genes and of each stage's maps."""
+        return self._record.get("shares")
+
     @cached_property
     def classes(self) -> list[str]:
         """What the network's scores are of, in their order; of a regression the target alone."""
@@ -357,7 +362,7 @@ class FittedModel:
 
     def _check_maps(self, recipe: Recipe) -> None:
         """Raise InputError where the maps that a recipe looks at have no share in the answer."""
-        shares, method, stages = self._record.get("shares"), METHODS[recipe.method], ()
+        shares, method, stages = self.shares, METHODS[recipe.method], ()
         if shares is None and recipe.through != "all":
             raise InputError(
                 f"The parts of genes and maps can be told apart in a linear head only; that of "

@@ -16,7 +16,7 @@ from core.download import hash_file
 from core.errors import DamageError, InputError
 from core.escape import read_csv
 from core.evaluation.intervals import interval
-from core.home import run_folder
+from core.home import run_folder, sent_folder
 from core.runs.spec import RunSpec
 from core.training.tasks import TASKS
 
@@ -135,6 +135,16 @@ class Kept:
         except (OSError, ValueError, InputError):
             raise self.damage("spec.json") from None
 
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the files that the result answers for; None when they are whole."""
+        try:
+            for name in self.result.files:
+                self.check(name)
+        except InputError as error:
+            return str(error)
+        return None
+
     def check(self, name: str) -> Path:
         """Where a file stands.
 
@@ -178,6 +188,12 @@ def kept_by(run: str) -> Kept:
         "Delete the run, or have it made again: `genecanvas doctor --repair` says how far that "
         "goes.",
     )
+
+
+def kept_sent(model: str) -> Kept:
+    """The folder of a model that somebody sent; raises InputError unless `model` is an id."""
+    remedy = "Import the folder that it came as again."
+    return Kept(f"model {model}", sent_folder(model), remedy)
 
 
 def result_path(run: str) -> Path:
