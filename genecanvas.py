@@ -1,4 +1,4 @@
-"""GeneCanvas for notebooks and scripts: read, check, train, look, compare, explain.
+"""GeneCanvas for notebooks and scripts: read, check, train, look, compare, explain, predict.
 
     import genecanvas as gcv
 
@@ -38,6 +38,7 @@ from core.data.check import DataCard, check_dataset
 from core.data.cohort import Cohort
 from core.data.read import read_dataset
 from core.data.simulate import simulate
+from core.data.store import add_dataset
 from core.errors import GeneCanvasError, InputError
 from core.explain.methods import METHODS, Method, Question, Recipe
 from core.home import home
@@ -48,10 +49,12 @@ from core.jobs.here import do_here, wait_for
 from core.jobs.launch import ensure_workers
 from core.jobs.record import JobState
 from core.models.backbones import BACKBONES, Backbone, Stage
+from core.predict.predicting import Prediction, predict_here
+from core.predict.request import PredictRequest
 from core.runs.explain import RunAttribution, class_genes, load_attribution, unseen_genes
 from core.runs.explaining import ExplainJob
 from core.runs.fitted import FittedModel, load_fitted
-from core.runs.preflight import store_data
+from core.runs.preflight import put_cohort, store_data
 from core.runs.result import RunResult, headline, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
@@ -310,6 +313,49 @@ class Run:
         recipe = Recipe(method, **choices)
         do_here(ExplainJob(about=self.id, recipe=recipe), progress or _ignore)
         return Explanation(self.id, recipe)
+
+    def predict(
+        self,
+        adata: AnnData,
+        cohort: Cohort | None = None,
+        *,
+        together: str = "none",
+        name: str = "from Python",
+        progress: Callable[[float, str], None] | None = None,
+    ) -> Prediction:
+        """Call samples of another cohort, in this process, and say how far that can be trusted.
+
+        The samples and the answer are stored in the home, so that the page Predict shows them.
+
+        Args:
+            adata: as `read` gives it; genes are found by their ids.
+            cohort: which of its samples are called, by default all. Its label, where it has one,
+                is what they are known to be, and `merge` says which class of theirs is which of the
+                model's; scores are over its `group`, the patient.
+            together: how the values are brought to those of training; a name in TOGETHER of
+                `core.predict.together`.
+            name: what the app calls the dataset.
+            progress: told the share that is done, and what happens.
+
+        Returns:
+            `calls` (a row a sample: called, probability, linear_called, novelty, flagged, …),
+            `summary` (how many look unlike training, and scores where the classes are known),
+            `match` (genes that are missing, and what they cost) and `map`.
+
+        Raises:
+            GeneCanvasError: the model doesn't fit these samples, and what to do.
+
+        >>> found = run.predict(adata[:40].copy(), gcv.Cohort(label="tumour_type"))
+        >>> len(found.calls), found.match.share_found, found.summary.expected
+        (40, 1.0, 0.05)
+        >>> len(found.match.learned_from) == found.calls["learned_from"].sum() > 0
+        True
+        """
+        cohort = put_cohort(cohort or Cohort(), adata)
+        cohort.select(adata)  # complains before anything is stored
+        add_dataset(adata, name)
+        asked = PredictRequest(model=self.id, cohort=cohort, together=together)
+        return predict_here(asked, progress or _ignore)
 
 
 @dataclass(frozen=True)

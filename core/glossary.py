@@ -16,6 +16,9 @@ GLOSSARY: dict[str, str] = {
     "the mean training sample.",
     "batch": "Samples that were handled together: one site, plate or sequencing run. Where batches "
     "and classes coincide, a network may learn the batch instead of the class.",
+    "bringing cohorts together": "Changing the values of new samples so that they lie where those "
+    "of training lay. It can mend a difference between laboratories, and can as well remove one "
+    "between tumours: compare it with none.",
     "calibration": "Whether probabilities are right as often as they say. It is set on validation "
     "samples by one number, the temperature (Guo et al. 2017).",
     "canvas": "The square on which genes have their pixels, before it is enlarged to the image.",
@@ -30,6 +33,8 @@ GLOSSARY: dict[str, str] = {
     "random places.",
     "dataset": "An expression matrix with what is known about its samples, stored once under the "
     "SHA-256 of its content.",
+    "energy score": "How small all of a network's class scores are for a sample, taken together "
+    "(Liu et al. 2020): high where it knows none of the classes.",
     "epoch": "One pass of the training through all training samples.",
     "false discovery rate (FDR)": "The expected share of false findings among those that are "
     "called findings (Benjamini and Hochberg 1995).",
@@ -50,10 +55,15 @@ GLOSSARY: dict[str, str] = {
     "ones: would more samples help?",
     "log2 fold change": "Mean log2 expression in the class minus that outside it: 1 is twice as "
     "much, -1 is half.",
+    "match card": "What is found about samples before a model calls them: which of its genes are "
+    "there, what those that are missing cost, and whether the values are on its scale.",
     "mean absolute error (MAE)": "The mean distance between a predicted number and the true one, "
     "in the number's own unit: 0 is best.",
     "multiple testing": "Of many comparisons some look significant by chance. p values over the "
     "pairs of a table are Holm's, those over genes or gene sets Benjamini and Hochberg's.",
+    "novelty": "How unlike the training samples a new sample is, as the share of the model's own "
+    "held-out samples that are less so. Beyond 95 % it is flagged; so are 5 of 100 samples of the "
+    "known classes. A probability says nothing about a sample of no known class.",
     "overconfident": "Probabilities are higher than the share that is right: of samples called "
     "with 90 %, fewer than 90 % are right.",
     "overfitting": "Learning the training samples by heart: good on them, worse on others.",
@@ -95,6 +105,8 @@ GLOSSARY: dict[str, str] = {
     "best there. What every network of classes is set against.",
     "validation samples": "Samples that tell when to stop and set the calibration. They teach no "
     "weights, and are no test samples.",
+    "weight of a gene": "A gene's share in what a network's answers rest on: the mean size of "
+    "gradient x (value - mean) over held-out samples. All genes' weights add up to 100 %.",
     "what-if": "A run with one thing changed, such as without some genes, and its effect on the "
     "samples that both runs held out.",
 }

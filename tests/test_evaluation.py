@@ -235,6 +235,12 @@ def test_draws_without_a_score_are_left_out_of_its_interval() -> None:
     assert gather(values, 20).interval() is None
 
 
+def test_an_interval_stands_where_it_makes_no_difference_who_is_left_out() -> None:
+    draws = np.linspace(0, 1, 101)
+    low, high = Bootstrap(0.5, draws, np.full(4, 0.5), 4).interval()
+    assert (low, high) == pytest.approx((0.025, 0.975), abs=0.01)
+
+
 def test_nothing_wrong_still_has_an_interval() -> None:
     right = np.ones(50)
     weights = weigh(np.arange(50))

@@ -10,7 +10,7 @@ import pytest
 
 from core.evaluation.metrics import METRICS
 from core.images.layout import GeneLayout
-from core.plots import compare, data, explain, figures, images, runs, whatif
+from core.plots import compare, data, explain, figures, images, predict, runs, whatif
 
 BAD = '<a href="http://h/p">x</a>%{x}'
 SHOWN = '&lt;a href=\\"http://h/p\\"&gt;x&lt;/a&gt;%&#123;x}'  # as JSON writes it
@@ -82,6 +82,11 @@ FIGURES: dict[str, Callable[[], go.Figure]] = {
     "recall": lambda: whatif.recall_changes(
         pd.DataFrame({"class": TWO, "samples": 1, "before": 0.5, "after": 0.6})
     ),
+    "predicted": lambda: predict.prediction_map(
+        pd.DataFrame({"sample": TWO, "kind": ["training", "new"], "group": TWO, "x": VALUES,
+                      "y": VALUES, "flagged": True}), [BAD], ("x", "y")
+    ),
+    "quantiles": lambda: predict.quantile_curves({BAD: VALUES}, "v"),
     "left out": lambda: whatif.drop_curves(
         pd.DataFrame({"class": BAD, "kind": "top", "genes": [1, 2], "accuracy": 0.5, "low": 0.4,
                       "high": 0.6})

@@ -109,6 +109,14 @@ def test_the_very_same_id_comes_first() -> None:
 
 
 @pytest.mark.usefixtures("hgnc")
+def test_another_name_of_a_gene_that_is_there_is_left() -> None:
+    """A model that has a gene twice, under two names: the same column is never both."""
+    match = match_genes(["MARCHF1", "ENSG00000145416"], cohort("MARCHF1", "MARCH1"))
+    assert match.translated == {}
+    assert match.missing.tolist() == ["ENSG00000145416"]
+
+
+@pytest.mark.usefixtures("hgnc")
 def test_row_numbers_are_no_ids() -> None:
     match = match_genes(["AAA1", "AAA2", "TP53"], cohort("1", "2", "3"))
     assert match.translated == {}

@@ -207,3 +207,12 @@ def test_genes_that_stand_twice_or_not_at_all_are_refused(name: str) -> None:
         prepare_rows(fitted, kept, cohort(TRAINING, np.array(["A", "B", "B", "D"])), name)
     with pytest.raises(InputError, match="None of the 4 genes"):
         prepare_rows(fitted, kept, cohort(TRAINING, np.array(["W", "X", "Y", "Z"])), name)
+
+
+def test_a_sample_without_values_says_nothing() -> None:
+    fitted, kept = fit()
+    x = np.tile(TRAINING, (4, 1))
+    x[2] = np.nan
+    for name in ("quantile", "gene_moments"):
+        rows = prepare_rows(fitted, kept, cohort(x), name)
+        np.testing.assert_array_equal(rows[2], fitted.preprocessor.mean)

@@ -1,5 +1,6 @@
 """Bringing data: the example, one's own file with a preview before it is stored, public ones."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,6 @@ def keep(record: DatasetRecord) -> None:
     """Make a dataset the one that all pages show."""
     st.query_params["dataset"] = record.id[:12]
     st.session_state["last dataset"] = record.id[:12]
-    st.session_state.pop("draft", None)
 
 
 def offer_example(kind: str = "primary") -> None:
@@ -75,8 +75,12 @@ def offer_example(kind: str = "primary") -> None:
             st.rerun()
 
 
-def show_upload() -> None:
-    """Take a file, show how it was understood, and keep it when the user agrees."""
+def show_upload(use: Callable[[DatasetRecord], None] = keep) -> None:
+    """Take a file, show how it was understood, and store it when the user agrees.
+
+    Args:
+        use: what the page does with the dataset once it is stored.
+    """
     left, right = st.columns(2)
     matrix = left.file_uploader("Expression matrix", key="matrix", help=FORMATS)
     labels = right.file_uploader(
@@ -119,7 +123,7 @@ def show_upload() -> None:
         if draft is None:
             _ask_another()
         else:
-            show_draft(draft, Path(matrix.name).name)
+            show_draft(draft, Path(matrix.name).name, use)
 
 
 def _forget_other_files(files: tuple[str | None, ...]) -> None:
@@ -186,8 +190,8 @@ def _read_draft(asked: tuple, paths: list[Path], ways: dict[str, Any]) -> AnnDat
     return draft[1]
 
 
-def show_draft(data: AnnData, name: str) -> None:
-    """What was understood of a file that isn't kept yet."""
+def show_draft(data: AnnData, name: str, use: Callable[[DatasetRecord], None]) -> None:
+    """What was understood of a file that isn't stored yet."""
     st.markdown(f"#### {data.n_obs:,} samples x {data.n_vars:,} genes")
     data = offer_current_symbols(data)
     for finding in map(Finding.model_validate, data.uns["findings"]):
@@ -204,7 +208,8 @@ def show_draft(data: AnnData, name: str) -> None:
             if columns and load_choices(record.id) is None:
                 chosen = {field: columns.get(role) for role, field in CHOSEN.items()}
                 save_choices(record.id, Choices(cohort=Cohort(**chosen)))
-            keep(record)
+            st.session_state.pop("draft", None)
+            use(record)
             st.rerun()
 
 

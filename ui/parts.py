@@ -70,17 +70,17 @@ def pick_dataset(*, key: str = "dataset") -> DatasetRecord | None:
     if not records:
         show_empty("There is no dataset yet.", "Bring data", "data")
         return None
-    chosen = _pick("Dataset", list(records), lambda name: records[name].name, key)
+    chosen = pick("Dataset", list(records), lambda name: records[name].name, key)
     return records[chosen]
 
 
 def pick_run(records: list[RunRecord], *, key: str = "run") -> RunRecord:
     """A select box of runs, kept in the link."""
     by_id = {record.id: record for record in records}
-    return by_id[_pick("Run", list(by_id), lambda run: name_run(by_id[run]), key)]
+    return by_id[pick("Run", list(by_id), lambda run: name_run(by_id[run]), key)]
 
 
-def _pick(label: str, options: list[str], words, key: str) -> str:
+def pick(label: str, options: list[str], words: Callable[[str], str], key: str) -> str:
     """A select box whose value stands in the link and survives a change of page and a reload."""
     wanted = st.query_params.get(key) or st.session_state.get(f"last {key}")
     if wanted is not None and wanted not in options:

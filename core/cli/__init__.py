@@ -6,12 +6,26 @@ the parsed options that returns the exit code.
 
 import sys
 
-from core.cli import app, compare, data, doctor, explain, layout, models, run, runs, simulate
+from core.cli import (
+    app,
+    compare,
+    data,
+    doctor,
+    explain,
+    layout,
+    models,
+    predict,
+    run,
+    runs,
+    simulate,
+)
 from core.cli.options import Parser
 from core.errors import GeneCanvasError
 from core.files import UNWRITABLE, describe_os_error
 
-GROUPS = (app, data, simulate, layout, run, runs, explain, models, doctor, compare)
+GROUPS = (
+    app, data, simulate, layout, run, runs, explain, predict, models, doctor, compare,
+)  # fmt: skip
 """In the order of the help."""
 
 

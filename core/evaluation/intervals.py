@@ -59,7 +59,8 @@ class Bootstrap:
         below = np.mean(replicates < self.estimate)
         bias = ndtri((below + np.mean(replicates <= self.estimate)) / 2)
         gap = left_out.mean() - left_out
-        acceleration = (gap**3).sum() / (6 * (gap**2).sum() ** 1.5)
+        squares = (gap**2).sum()  # 0 where it makes no difference who is left out
+        acceleration = (gap**3).sum() / (6 * squares**1.5) if squares else 0.0
         shifted = bias + np.array([-z, z])
         levels = ndtr(bias + shifted / (1 - acceleration * shifted))
         ordered = np.sort(replicates)

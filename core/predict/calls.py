@@ -12,6 +12,7 @@ from anndata import AnnData
 from sklearn.neighbors import NearestNeighbors
 
 from core.evaluation.intervals import interval
+from core.evaluation.prior import move_to_two_groups
 from core.predict.genes import match_genes
 from core.predict.labelled import Summary, score_known
 from core.predict.matching import MatchCard
@@ -20,6 +21,7 @@ from core.predict.novelty import energy_of, share_below
 from core.predict.reference import Reference
 from core.predict.request import PredictRequest
 from core.predict.together import prepare_rows
+from core.predict.why import compare_genes
 from core.runs.fitted import FittedModel
 from core.training.device import choose_device
 from core.training.tasks import TASKS
@@ -81,17 +83,23 @@ def call(
     matched = match_genes(model, data)
     device, total = choose_device(), len(model.folds) * data.n_obs
     seen: list[_Seen] = []
-    for fold, reference in zip(model.folds, model.references, strict=True):
+    rows = [
+        prepare_rows(fold, reference, matched.data, asked.together)
+        for fold, reference in zip(model.folds, model.references, strict=True)
+    ]
+    for fold, reference, part in zip(model.folds, model.references, rows, strict=True):
         before = len(seen) * data.n_obs
         seen.append(
             _look(
-                fold, reference, matched.data, asked.together, device,
+                fold, reference, part, device,
                 lambda done, before=before: progress(before + done, total),
             )
         )  # fmt: skip
     answers, linear = (
         np.mean([getattr(one, name) for one in seen], axis=0) for name in ("answers", "linear")
     )
+    if asked.two_groups:
+        answers, linear = move_to_two_groups(answers), move_to_two_groups(linear)
     unlike, energy = (
         np.median([getattr(one, name) for one in seen], axis=0) for name in ("unlike", "energy")
     )
@@ -134,7 +142,8 @@ def call(
         agreement=float((calls["called"] == calls["linear_called"]).mean()) if called else None,
         held_out=sum(len(reference.unlike) for reference in model.references),
         scores=score_known(model, known, answers, linear, patients, learned_from),
-        notes=_say_conditions(model, known),
+        genes=compare_genes(model, rows, matched.missing, answers.argmax(axis=1), device),
+        notes=_say_conditions(model, asked, known),
     )
     return calls, _draw_map(model, seen[0], calls), summary
 
@@ -142,12 +151,10 @@ def call(
 def _look(
     fold: FittedModel,
     reference: Reference,
-    data: AnnData,
-    together: str,
+    rows: np.ndarray,
     device: torch.device,
     progress: Callable[[int], None],
 ) -> _Seen:
-    rows = prepare_rows(fold, reference, data, together)
     found: list[np.ndarray] = []
     scores: list[np.ndarray] = []
     for maps, said in fold.look(rows, device):
@@ -198,9 +205,15 @@ def _draw_map(model: Model, seen: _Seen, calls: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _say_conditions(model: Model, known: np.ndarray) -> list[str]:
+def _say_conditions(model: Model, asked: PredictRequest, known: np.ndarray) -> list[str]:
     """What a reader of the calls must know, a sentence each."""
     notes = []
+    if asked.two_groups:
+        notes.append(
+            "The threshold between the two classes was sought in these samples' own scores, of "
+            "which it makes two groups: probabilities count from there. That is right where both "
+            "classes are there in good number; samples of one class are parted as well."
+        )
     fewest = min(len(reference.unlike) for reference in model.references)
     if fewest < FEWEST_JUDGED:
         notes.append(

@@ -41,8 +41,8 @@ class Scores(BaseModel):
     n: int
     patients: int
     scores: list[Score]
-    difference: float
-    """First score of the network minus that of the linear model."""
+    difference: float | None
+    """First score of the network minus that of the linear model; None where it isn't defined."""
     difference_interval: Limits | None
     """95 %, over patients"""
     p: float | None
@@ -55,6 +55,26 @@ class Scores(BaseModel):
     """Class that the model doesn't know -> samples of it."""
     learned_from: int
     """Samples left out because the model learned from them."""
+
+
+class GeneAgreement(BaseModel):
+    """Whether the genes that speak for a class are those that did in the model's own cohort."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """The class; of a regression the target."""
+    n: int
+    """Samples called so that were asked."""
+    correlation: float
+    """Spearman's, of how important each gene is here and there"""
+    top: int
+    shared: int
+    """Genes that are among the `top` most important in both"""
+    raised: list[str]
+    """Genes that count for more here, the most first"""
+    lowered: list[str]
+    """Genes that count for less here"""
 
 
 class Summary(BaseModel):
@@ -76,6 +96,7 @@ class Summary(BaseModel):
     """Samples of the model's own cohort that say what is usual, of all its folds."""
     scores: Scores | None
     """None where nothing is known of the samples."""
+    genes: list[GeneAgreement]
     notes: list[str]
 
 
@@ -118,23 +139,23 @@ def score_known(
     weights = weigh(patients)
     number = len(np.unique(patients))
     scores, firsts = [], {}
-    inside = model.inside
     for metric in task.metrics:
         for name, said in both.items():
             draws = gather(metric.compute(y, said, weights), number)
-            scores.append(
-                Score(
-                    model=name,
-                    metric=metric.name,
-                    value=draws.estimate,
-                    interval=draws.interval(),
-                    inside=inside[name].get(metric.name),
-                )
-            )
             if metric.name == task.first_metric:
                 firsts[name] = draws
+            if np.isfinite(draws.estimate):
+                scores.append(
+                    Score(
+                        model=name,
+                        metric=metric.name,
+                        value=draws.estimate,
+                        interval=_known(draws.interval()),
+                        inside=_known(model.inside[name].get(metric.name)),
+                    )
+                )
     difference = firsts["network"] - firsts["linear"]
-    bounds, p, confusion = difference.interval(), None, []
+    bounds, p, confusion = _known(difference.interval()), None, []
     if task.has_classes:
         right = {name: said.argmax(axis=1) == y for name, said in both.items()}
         bounds = paired_interval(right["network"], right["linear"], patients)
@@ -143,8 +164,8 @@ def score_known(
     return Scores(
         n=len(y),
         patients=number,
-        scores=[score for score in scores if np.isfinite(score.value)],
-        difference=difference.estimate,
+        scores=scores,
+        difference=_known(difference.estimate),
         difference_interval=bounds,
         p=p,
         confusion=confusion,
@@ -152,3 +173,8 @@ def score_known(
         only_cohort=only_cohort,
         learned_from=left_out,
     )
+
+
+def _known(number: float | Limits | None) -> float | Limits | None:
+    """A number, or limits, or None where they aren't defined."""
+    return None if number is None or not np.isfinite(number).all() else number

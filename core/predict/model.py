@@ -1,6 +1,7 @@
 """A model: what predicts other samples, with what it remembers of those that it learned from."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from core.data.store import get_record
+from core.errors import DamageError
 from core.evaluation.metrics import score_counts
 from core.home import sent_folder
 from core.predict.reference import Learned, Reference, measure_fold
@@ -94,18 +96,13 @@ def load_model(model: str) -> Model:
 
 
 def ensure_references(model: str, progress: Callable[[int, int], None]) -> None:
-    """Measure what is missing of a run's references, from its dataset.
+    """Measure what is missing of a run's references, or can't be read, from its dataset.
 
     Raises InputError where the dataset is gone.
     """
     if sent_folder(model).exists():
         return
-    numbers = load_result(model).scored
-    missing = [
-        number
-        for number in numbers
-        if not (reference_path(model, number).exists() and learned_path(model, number).exists())
-    ]
+    missing = [number for number in load_result(model).scored if not _stands(model, number)]
     if not missing:
         return
     spec = load_spec(model)
@@ -116,3 +113,11 @@ def ensure_references(model: str, progress: Callable[[int, int], None]) -> None:
         reference, learned = measure_fold(load_fitted(model, number), samples)
         learned.save(learned_path(model, number))
         reference.save(reference_path(model, number))
+
+
+def _stands(run: str, fold: int) -> bool:
+    with suppress(DamageError):
+        Reference.load(reference_path(run, fold))
+        Learned.load(learned_path(run, fold))
+        return True
+    return False

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,10 @@ from pydantic import BaseModel, ValidationError
 from core.data.store import load_dataset
 from core.errors import DamageError, InputError
 from core.escape import read_csv, write_csv
+from core.explain.methods import METHODS
 from core.files import UNREADABLE, read_json, write_atomic, write_json
 from core.home import sent_folder
+from core.jobs.here import do_here
 from core.jobs.job import Inputs, Job, Reporter, stoppable
 from core.jobs.launch import AnswerState, answer_state, cancel, find, request
 from core.predict.labelled import Summary
@@ -27,6 +29,10 @@ from core.predict.request import PredictRequest, model_folder
 
 MATCH, CALLS, PLACES, SUMMARY = "match.json", "calls.csv", "map.csv", "summary.json"
 ASKED = "request.json"
+NAMES = ("sample", "nearest", "kind")
+CLASSES = ("called", "linear_called", "nearest_class", "true", "class")
+"""Columns of names, which are texts also where they look like numbers; those of classes are numbers
+in a regression."""
 
 _Record = TypeVar("_Record", bound=BaseModel)
 
@@ -70,14 +76,30 @@ def predict_samples(asked: PredictRequest, progress: Callable[[int, int], None])
     if (asked.folder / SUMMARY).exists():
         return
     card = match_samples(asked, progress)
-    if card.refused:
-        raise InputError(" ".join(f.message for f in card.findings if f.severity == "error"))
+    _refuse(card)
     model = load_model(asked.model)
     data = asked.cohort.select(load_dataset(asked.cohort.dataset))
     calls, places, summary = call(model, data, asked, card, progress)
     for name, table in ((CALLS, calls), (PLACES, places)):
         write_atomic(asked.folder / name, lambda path, table=table: write_csv(table, path))
     write_json(asked.folder / SUMMARY, summary.model_dump(mode="json"))
+
+
+def _refuse(card: MatchCard) -> None:
+    """Raise InputError with the match card's words where the samples don't match the model."""
+    if card.refused:
+        raise InputError(" ".join(f.message for f in card.findings if f.severity == "error"))
+
+
+def predict_here(asked: PredictRequest, progress: Callable[[float, str], None]) -> Prediction:
+    """Call the samples in this process, unless that stands, and wait for it.
+
+    Raises InputError where the samples don't match the model, with the match card's words.
+    """
+    do_here(MatchJob(about=asked.model, asked=asked), progress)
+    _refuse(load_match(asked))
+    do_here(PredictJob(about=asked.model, asked=asked), progress)
+    return load_prediction(asked)
 
 
 def load_match(asked: PredictRequest) -> MatchCard:
@@ -88,15 +110,17 @@ def load_match(asked: PredictRequest) -> MatchCard:
 def load_prediction(asked: PredictRequest) -> Prediction:
     """The answer to a question; raises InputError until it stands, or where it is damaged."""
     summary = _read(asked, SUMMARY, Summary)
-    texts = dict.fromkeys(
-        ["sample", "called", "linear_called", "nearest", "nearest_class", "true", "kind", "class"],
-        str,
-    )
+    texts = [*NAMES, *(CLASSES if summary.called else ())]
+    numbers = ["disagreement", *(() if summary.called else CLASSES)]
     try:
         calls, places = (
-            read_csv(asked.folder / name, dtype=texts, keep_default_na=True)
+            read_csv(
+                asked.folder / name,
+                dtype=dict.fromkeys(texts, str),
+                na_values=dict.fromkeys(numbers, ""),
+            )
             for name in (CALLS, PLACES)
-        )
+        )  # fmt: skip
     except UNREADABLE:
         raise _describe_damage(asked, CALLS) from None
     return Prediction(asked, load_match(asked), summary, calls, places)
@@ -156,6 +180,72 @@ class PredictJob(MatchJob):
     def run(self, folder: Path, reporter: Reporter, device: str) -> None:
         reporter.progress(0, 1, "opening the model")
         predict_samples(self.asked, stoppable(reporter, "samples called"))
+
+
+class WhyJob(MatchJob):
+    """Which genes say so, for some of the samples that were called."""
+
+    kind: ClassVar[str] = "why"
+
+    samples: tuple[str, ...]
+    """Ids, MOST_EXPLAINED at most."""
+    method: str = "integrated_gradients"
+    """A name in METHODS, one of `explaining_methods`."""
+
+    def title(self) -> str:
+        some = self.samples[0] if len(self.samples) == 1 else f"{len(self.samples)} samples"
+        return f"{METHODS[self.method].title} of {some} by model {self.about[:6]}"
+
+    @property
+    def path(self) -> Path:
+        """Where the answer stands."""
+        return self.asked.folder / f"why-{self.key}.csv"
+
+    def stands(self) -> bool:
+        return self.path.exists()
+
+    def run(self, folder: Path, reporter: Reporter, device: str) -> None:
+        from core.predict.why import explain_calls
+
+        reporter.progress(0, 1, "opening the model")
+        prediction = load_prediction(self.asked)
+        model = load_model(self.about)
+        data = self.asked.cohort.select(load_dataset(self.asked.cohort.dataset))
+        table = explain_calls(
+            model, data, self.asked, prediction.calls, self.samples, self.method,
+            stoppable(reporter, "samples explained"),
+        )  # fmt: skip
+        write_atomic(self.path, lambda path: write_csv(table, path))
+
+
+def request_why(asked: PredictRequest, samples: Sequence[str], method: str) -> None:
+    """Have the genes that speak for samples' calls computed in the background."""
+    request(_why(asked, samples, method))
+
+
+def why_state(asked: PredictRequest, samples: Sequence[str], method: str) -> AnswerState:
+    """Whether these genes stand, and how far they are."""
+    return answer_state(_why(asked, samples, method))
+
+
+def load_why(asked: PredictRequest, samples: Sequence[str], method: str) -> pd.DataFrame:
+    """A row a gene, the highest score first: see `core.predict.why.explain_calls`.
+
+    Raises InputError until it stands, or where it is damaged.
+    """
+    path = _why(asked, samples, method).path
+    try:
+        return read_csv(path, dtype={"gene": str}, na_values={"away": ""})
+    except FileNotFoundError:
+        raise InputError("These samples haven't been explained yet.") from None
+    except UNREADABLE:
+        raise _describe_damage(asked, path.name) from None
+
+
+def _why(asked: PredictRequest, samples: Sequence[str], method: str) -> WhyJob:
+    return WhyJob(
+        about=asked.model, asked=asked, samples=tuple(sorted(set(samples))), method=method
+    )
 
 
 def request_match(asked: PredictRequest) -> None:

@@ -32,6 +32,9 @@ MOST_EXPLAINED = 200
 """At most so many held-out samples say how important each gene is."""
 MOST_LEARNED = 1000
 """At most so many training samples say what is usual."""
+QUICK = "input_x_gradient"
+"""The method by which genes are weighed: one gradient a sample; of a linear head that gives maps no
+share it is exact."""
 NOVELTY = "novelty_"
 """What names of arrays of the novelty begin with."""
 
@@ -61,7 +64,7 @@ class _Arrays:
                 return cls.from_arrays({name: file[name] for name in file.files})
         except (*UNREADABLE, TypeError):
             raise DamageError(
-                f"{path} can't be read. Delete the file: it is measured anew."
+                f"{path} can't be read. Ask for the match card again: it is measured anew."
             ) from None
 
     @classmethod
@@ -77,8 +80,12 @@ class Reference(_Arrays):
     genes: np.ndarray
     """(genes,) ids, as `Preprocessor.genes`"""
     importance: np.ndarray
-    """(genes,) each one's share of what the network's answers rest on: mean over held-out samples
-    of |gradient x (value - training mean)|; they add up to 1"""
+    """(genes,) each one's share of what the network's answers rest on, mean over classes; they add
+    up to 1"""
+    class_importance: np.ndarray
+    """(outputs, genes) of each class: mean over held-out samples of it of |gradient x (value -
+    training mean)| towards it; rows add up to 1, and are NaN where no sample was held out or the
+    class hangs on no gene"""
     quantiles: np.ndarray
     """(QUANTILES,) of log2 expression of all these genes in all samples that were learned from"""
     log_mean: np.ndarray
@@ -162,9 +169,13 @@ def measure_fold(fitted: FittedModel, samples: Samples) -> tuple[Reference, Lear
         gene_axes = np.linalg.svd(rows[learned] - centre, full_matrices=False)[2][:2].T
         weights, offset = _fit_linear(fitted, samples, rows[fold.fitting], fold)
     maps, scores = _see(fitted, rows[fold.test])
+    by_class = _weigh_genes(fitted, samples, fold)
+    known = by_class[np.isfinite(by_class[:, 0])]
+    importance = known.mean(axis=0) if len(known) else np.full(len(centre), 1 / len(centre))
     reference = Reference(
         genes=prepared.genes,
-        importance=_weigh_genes(fitted, samples, fold),
+        importance=importance,
+        class_importance=by_class,
         quantiles=np.quantile(log, np.linspace(0, 1, QUANTILES)),
         log_mean=log.mean(axis=0, dtype=np.float64),
         log_sd=log.std(axis=0, dtype=np.float64),
@@ -210,13 +221,18 @@ def _share_library(prepared: Preprocessor, samples: Samples, fold: Fold) -> np.n
 
 
 def _weigh_genes(fitted: FittedModel, samples: Samples, fold: Fold) -> np.ndarray:
-    """(genes,) how important each is to the network's answers to held-out samples."""
+    """(outputs, genes) how important each gene is to the network's answers to held-out samples."""
     from core.training.device import choose_device
 
     asked = _draw(fold.test, MOST_EXPLAINED, fitted.spec.seed)
-    case = fitted.case(Recipe("input_x_gradient"), samples, asked, choose_device())
-    weights = np.abs(case.explain().scores).mean(axis=0, dtype=np.float64)
-    return weights / (weights.sum() or 1.0)
+    case = fitted.case(Recipe(QUICK), samples, asked, choose_device())
+    sizes = np.abs(case.explain().scores).astype(np.float64)
+    weights = np.full((len(fitted.classes), sizes.shape[1]), np.nan)
+    for output in np.unique(case.targets):
+        own = sizes[case.targets == output].mean(axis=0)
+        if own.any():
+            weights[output] = own / own.sum()
+    return weights
 
 
 def _fit_linear(

@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from core.data.cohort import Cohort
+from core.explain.methods import METHODS, Method
 from core.home import RUN_ID, run_folder, sent_folder
 from core.identity import identify
 
@@ -21,6 +22,10 @@ class PredictRequest(BaseModel):
     `merge` its classes count as the model's."""
     together: str = Field("none", title="Bringing together")
     """How the samples' values are brought to those of training: a name in TOGETHER."""
+
+    two_groups: bool = Field(False, title="Part the samples into two groups")
+    """Of a model of two classes: whether the threshold between them is sought in the new samples'
+    own scores (`core.evaluation.prior.part_in_two`)."""
 
     @field_validator("cohort")
     @classmethod
@@ -47,3 +52,12 @@ def model_folder(model: str) -> Path:
     """
     sent = sent_folder(model)
     return sent if sent.exists() else run_folder(model)
+
+
+def explaining_methods() -> list[Method]:
+    """The methods that can be asked about any sample: those that score each gene by itself."""
+    return [
+        method
+        for method in METHODS
+        if method.ranks_genes and not (method.uses_stage or method.uses_sets)
+    ]

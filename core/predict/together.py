@@ -159,12 +159,12 @@ def prepare_rows(
             rows[at] = preprocessor.transform(x, genes, absent="mean", library_share=share)
         return rows
     if together == "quantile":
-        for at, log in log_parts(preprocessor, data):
+        for at, log in _floored(preprocessor, data):
             rows[at] = preprocessor.scale_log(_to_distribution(log, reference.distribution))
         return rows
     mean, sd = _moments(preprocessor, data)
     stretch = np.where(sd > SMALLEST_SD, reference.log_sd / np.maximum(sd, SMALLEST_SD), 0)
-    for at, log in log_parts(preprocessor, data):
+    for at, log in _floored(preprocessor, data):
         rows[at] = preprocessor.scale_log((log - mean) * stretch + reference.log_mean)
     return rows
 
@@ -186,24 +186,31 @@ def log_parts(preprocessor: Preprocessor, data: AnnData) -> Iterator[tuple[slice
     """Some samples at a time, their log2 expression (samples, genes of the model) float32.
 
     Of counts log2 of counts per million + 1, of linear values log2 of the value + 1, whatever the
-    model learned from; NaN where a value or a gene is missing. log2 values have the preparation's
-    floor, unless they stand around 0, where it would take half of them away.
+    model learned from; without a floor, NaN where a value or a gene is missing.
 
     Raises InputError where none of the model's genes is there, or one stands there twice.
     """
     genes, scale = data.var_names.to_numpy().astype(str), str(data.uns["scale"])
     where, places = _places(preprocessor.genes, genes)
-    keep_low = scale != "log2" or is_centred(np.asarray(data.X))
     for at, x in _parts(data):
         log = np.full((len(x), len(preprocessor.genes)), np.nan, np.float32)
         taken = x[:, places]
         if scale == "counts":
             library = np.nansum(x, axis=1, dtype=np.float64, keepdims=True)
             taken = taken * (1e6 / np.maximum(library, 1)).astype(np.float32)
-        if scale != "log2":
-            taken = np.log2(np.maximum(taken, 0) + 1)
-        log[:, where] = taken if keep_low else np.maximum(taken, preprocessor.spec.floor)
+        log[:, where] = taken if scale == "log2" else np.log2(np.maximum(taken, 0) + 1)
         yield at, log
+
+
+def _floored(preprocessor: Preprocessor, data: AnnData) -> Iterator[tuple[slice, np.ndarray]]:
+    """The same with the preparation's floor, unless that would take half of the values away.
+
+    log2 values around 0 are log ratios or centred genes: they are moved to training's first.
+    """
+    keeps_low = data.uns["scale"] == "log2" and is_centred(np.asarray(data.X))
+    floor = np.float32(-np.inf if keeps_low else preprocessor.spec.floor)
+    for at, log in log_parts(preprocessor, data):
+        yield at, np.maximum(log, floor)
 
 
 def _places(wanted: np.ndarray, genes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -254,7 +261,7 @@ def _moments(preprocessor: Preprocessor, data: AnnData) -> tuple[np.ndarray, np.
     """(genes,) mean and SD of a cohort's log2 expression; NaN for genes without a value."""
     count, total, squares = np.zeros((3, len(preprocessor.genes)))
     near: np.ndarray | None = None
-    for _, log in log_parts(preprocessor, data):
+    for _, log in _floored(preprocessor, data):
         there = np.isfinite(log)
         if near is None:  # squares of what is left lose no digits
             near = np.where(there, log, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)

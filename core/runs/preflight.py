@@ -5,6 +5,7 @@ import sys
 import numpy as np
 from anndata import AnnData
 
+from core.data.cohort import Cohort
 from core.data.store import add_dataset, content_hash
 from core.errors import GeneCanvasError, InputError
 from core.home import weights_folder
@@ -55,22 +56,30 @@ def store_data(spec: RunSpec, data: AnnData, name: str) -> RunSpec:
         InputError: the cohort is of another dataset, `data` isn't as `read_dataset` gives it, or
             the run can't work on it.
     """
+    spec = spec.model_copy(update={"cohort": put_cohort(spec.cohort, data)})
+    preflight(spec, data)
+    add_dataset(data, name)
+    return spec
+
+
+def put_cohort(cohort: Cohort, data: AnnData) -> Cohort:
+    """A cohort as one of `data`.
+
+    Raises:
+        InputError: it is of another dataset, or `data` isn't as `read_dataset` gives it.
+    """
     if "scale" not in data.uns:
         raise InputError(
             "Expected an AnnData that was read by GeneCanvas, got one without uns['scale']. Write "
             "it with adata.write_h5ad(PATH), and read that file."
         )
-    dataset, named = content_hash(data), spec.cohort.dataset
+    dataset, named = content_hash(data), cohort.dataset
     if named not in (None, dataset):
         raise InputError(
             f"The cohort is of dataset {named[:12]}…, the AnnData is {dataset[:12]}…. Leave the "
             "cohort's dataset out, or give the AnnData that it names."
         )
-    cohort = spec.cohort.model_copy(update={"dataset": dataset})
-    spec = spec.model_copy(update={"cohort": cohort})
-    preflight(spec, data)
-    add_dataset(data, name)
-    return spec
+    return cohort.model_copy(update={"dataset": dataset})
 
 
 def say_consequences(

@@ -13,6 +13,7 @@ PAGES = {
     "train": "Train",
     "compare": "Compare",
     "explain": "Explain",
+    "predict": "Predict",
 }
 
 

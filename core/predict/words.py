@@ -1,0 +1,69 @@
+"""What predictions come to, in sentences that pages and commands share."""
+
+from core.evaluation.differences import LEVEL, say_verdict
+from core.evaluation.metrics import METRICS
+from core.predict.labelled import Scores, Summary
+from core.predict.matching import MatchCard
+from core.training.tasks import Task
+
+
+def describe_match(card: MatchCard) -> list[str]:
+    """The match card, a sentence each."""
+    lines = [
+        f"{card.found:,} of {card.needed:,} genes of the model are there ({card.share_found:.1%}; "
+        f"{card.weight_found:.1%} of the weight). Scale: {card.scale}, the model's "
+        f"{card.expected_scale}."
+    ]
+    lines += card.translated
+    if card.learned_from:
+        lines.append(f"The model has learned from {len(card.learned_from):,} of these samples.")
+    return lines + [f"{finding.severity}: {finding.message}" for finding in card.findings]
+
+
+def is_unusual(summary: Summary) -> bool:
+    """Whether more samples than expected look unlike those that the model learned from."""
+    return summary.flagged_interval[0] > summary.expected
+
+
+def describe_flags(summary: Summary) -> str:
+    """How many samples look unlike everything that the model has learned from, and what it means.
+
+    This comes first wherever calls are shown.
+    """
+    low, high = summary.flagged_interval
+    said = (
+        f"{summary.flagged:,} of {summary.n:,} samples ({summary.flagged / summary.n:.1%}, 95 % "
+        f"interval {low:.1%} to {high:.1%}) look unlike everything that this model has learned "
+        f"from; of the samples that its own run held out {summary.expected:.0%} do."
+    )
+    if is_unusual(summary):
+        return (
+            f"{said} That is more than expected: these may be of no class that the model knows, "
+            "or were measured otherwise. Do not believe their probabilities."
+        )
+    if high < summary.expected:
+        return f"{said} That is fewer than expected."
+    return f"{said} That is about as expected."
+
+
+def describe_scores(scores: Scores, task: Task) -> str:
+    """The network's first score on the samples that are known, beside the linear model's."""
+    metric = METRICS[task.first_metric]
+    found = {score.model: score for score in scores.scores if score.metric == metric.name}
+    network, linear = found["network"], found["linear"]
+    form = ".1%" if metric.is_share and metric.unit else ".3f"
+    limits = ""
+    if network.interval:
+        limits = " (95 % interval {:{f}} to {:{f}})".format(*network.interval, f=form)
+    inside = "" if network.inside is None else f", inside its own cohort {network.inside:{form}}"
+    said = (
+        f"{metric.title} of the network on {scores.n:,} samples that are known: "
+        f"{network.value:{form}}{limits}{inside}. The tuned linear model on the same genes and "
+        f"samples: {linear.value:{form}}."
+    )
+    if scores.p is None:
+        return said
+    if scores.difference == 0:
+        return f"{said} The two are right equally often."
+    verdict = say_verdict(scores.p < LEVEL, f"McNemar's test, p = {scores.p:.2g}")
+    return f"{said} The difference of {100 * scores.difference:+.1f} points {verdict}."

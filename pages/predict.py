@@ -1,0 +1,92 @@
+"""Predict: a finished model meets samples of another cohort, and says what it does not know."""
+
+import streamlit as st
+
+from core.data.store import list_datasets
+from core.predict.model import Model
+from core.predict.predicting import Prediction
+from core.predict.request import PredictRequest
+from ui.bring import show_upload
+from ui.parts import download_table, errors, show_empty
+from ui.predict import (
+    is_matched,
+    is_predicted,
+    list_models,
+    open_model,
+    pick_model,
+    read_match,
+    read_prediction,
+)
+from ui.predict_ask import ask_for_file, ask_request, pick_samples, say_cohort, use_samples
+from ui.predict_calls import show_map, show_samples, show_summary
+from ui.predict_card import show_match
+from ui.predict_effect import show_effect
+from ui.predict_truth import show_truth
+from ui.predict_why import show_agreement
+
+VIEWS = {
+    "samples": "Each sample",
+    "map": "Map",
+    "genes": "Genes",
+    "truth": "How right are they?",
+}
+
+
+def show_page() -> None:
+    """The question; then whether the model fits; then, on request, its calls."""
+    models = list_models()
+    if not models:
+        show_empty("There is no finished run to predict with yet.", "Train a network", "train")
+        return
+    left, middle, right = st.columns([4, 4, 1.4], vertical_alignment="bottom")
+    with left:
+        model = open_model(pick_model(models))
+    if not list_datasets():
+        st.markdown("#### Bring the samples")
+        show_upload(use_samples)
+        return
+    with middle:
+        record = pick_samples(model.spec.cohort.dataset)
+    if right.button("Bring a file", icon=":material/add:", width="stretch"):
+        ask_for_file()
+    asked = ask_request(model, record)
+    say_cohort(asked.cohort, record)
+    if not is_matched(asked):
+        return
+    card = read_match(asked)
+    show_match(card)
+    if card.refused:
+        st.caption("Nothing is called: put right first what stands above.")
+        return
+    st.divider()
+    if is_predicted(asked):
+        show_calls(read_prediction(asked), asked, model)
+
+
+def show_calls(found: Prediction, asked: PredictRequest, model: Model) -> None:
+    """The cohort as a whole, then each sample, the map, and how right the calls are."""
+    show_summary(found, model)
+    show_effect(asked, model)
+    known = asked.cohort.label is not None
+    views = [name for name in VIEWS if known or name != "truth"]
+    wanted = st.query_params.get("view")
+    view = st.segmented_control(
+        "View", views, default=wanted if wanted in views else "samples", required=True,
+        format_func=VIEWS.get, key="predict view", label_visibility="collapsed",
+    )  # fmt: skip
+    st.query_params["view"] = view
+    with errors():
+        if view == "samples":
+            show_samples(found, asked, model)
+        elif view == "map":
+            show_map(found, model)
+        elif view == "genes":
+            show_agreement(found, model)
+        else:
+            show_truth(found, model)
+    download_table(found.calls, f"calls_{asked.key}", "All calls (CSV)", key="calls csv")
+
+
+st.title("Predict")
+with errors():
+    show_page()

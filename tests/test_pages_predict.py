@@ -1,0 +1,247 @@
+"""Predict without a browser: the question, the match card, calls, known classes, the link."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from anndata import AnnData
+from streamlit.testing.v1 import AppTest
+
+from core.data.cohort import Cohort
+from core.data.simulate import simulate
+from core.data.store import add_dataset
+from core.jobs.here import do_here
+from core.predict.model import load_model
+from core.predict.predicting import MatchJob, PredictJob, load_match, load_prediction
+from core.predict.request import PredictRequest
+from tests.pages import button, open_page, words
+from tests.runs import make
+from tests.test_pages_explain import train
+
+LABELS = {"label": "tumour_type", "group": "patient"}
+
+
+def cohort() -> AnnData:
+    """90 samples that a model may learn from."""
+    data, _ = simulate(150, 200, seed=1)
+    return data[np.arange(150) % 5 >= 2].copy()
+
+
+def others() -> AnnData:
+    """60 others of the same classes."""
+    data, _ = simulate(150, 200, seed=1)
+    return data[np.arange(150) % 5 < 2].copy()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A home with a run of two folds, and its id."""
+    place = tmp_path_factory.mktemp("trained")
+    before = os.environ.get("GENECANVAS_HOME")
+    os.environ["GENECANVAS_HOME"] = str(place)
+    dataset = add_dataset(cohort(), "tiny").id
+    run = train(
+        make(
+            dataset, **LABELS, preparation={"genes": 60}, split={"kind": "kfold", "folds": 2},
+        )
+    )  # fmt: skip
+    yield place, run
+    if before is None:
+        del os.environ["GENECANVAS_HOME"]
+    else:
+        os.environ["GENECANVAS_HOME"] = before
+
+
+@pytest.fixture
+def run(trained: tuple[Path, str], home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("GENECANVAS_HOME", str(trained[0]))
+    return trained[1]
+
+
+def ask(run: str, dataset: str, **cohort) -> PredictRequest:
+    return PredictRequest(model=run, cohort=Cohort(dataset=dataset, **cohort))
+
+
+def do(job: type[MatchJob], asked: PredictRequest) -> None:
+    do_here(job(about=asked.model, asked=asked), lambda *_: None)
+
+
+def view(app: AppTest, name: str) -> AppTest:
+    app.segmented_control(key="predict view").set_value(name).run()
+    assert not app.exception
+    return app
+
+
+def test_without_a_run_the_page_leads_to_training() -> None:
+    app = open_page("predict")
+    assert not app.exception
+    assert "no finished run to predict with" in words(app)
+    button(app, "Train a network").click().run()
+    assert app.title[0].value == "Train"
+
+
+def test_from_the_question_to_the_card_to_the_calls(run: str) -> None:
+    dataset = add_dataset(others(), "others").id
+    app = open_page("predict", run=run, samples=dataset[:12])
+    assert not app.exception
+    assert button(app, "Does the model fit?")
+    asked = ask(run, dataset, **LABELS)
+
+    do(MatchJob, asked)
+    app.run()
+    assert not app.exception
+    found = {metric.label: metric.value for metric in app.metric}
+    needed = load_match(asked).needed  # of both folds
+    assert found["Genes found"] == f"{needed} of {needed}"
+    assert found["Of the weight"] == "100.0%"
+    assert "look unlike" not in words(app)  # nothing is called before it is asked for
+    assert button(app, "Predict")
+
+    do(PredictJob, asked)
+    app.run()
+    assert not app.exception
+    assert not app.error
+    calls = load_prediction(asked).calls
+    flagged = int(calls["flagged"].sum())
+    assert f"{flagged} of 60 samples" in words(app)
+    table = app.dataframe[-1].value
+    assert table["call"].tolist() == calls["called"].tolist()
+    assert {"probability", "novelty", "looks", "tuned linear model", "known"} <= set(table)
+    app = view(app, "map")
+    assert "Dots are samples that the model learned from" in words(app)
+    app = view(app, "truth")
+    assert "Accuracy of the network on 60 samples that are known" in words(app)
+
+
+def test_the_link_brings_the_same_view_back(run: str) -> None:
+    dataset = add_dataset(others(), "others").id
+    asked = ask(run, dataset, label="tumour_type", where={"tumour_type": ["BRCA", "KIRC"]})
+    do(PredictJob, asked)
+    said = {"label": "tumour_type", "where": {"tumour_type": ["BRCA", "KIRC"]}}
+    app = open_page("predict", run=run, samples=dataset[:12], cohort=json.dumps(said))
+    assert not app.exception
+    n = len(load_prediction(asked).calls)
+    assert 0 < n < 60
+    assert f"of {n} samples" in words(app)
+    assert "samples where tumour_type is BRCA, KIRC" in words(app)
+    assert json.loads(app.query_params["cohort"]) == said
+
+
+@pytest.mark.parametrize("said", ["?", "[]", '{"label": "no such column"}', '{"dataset": "x"}'])
+def test_a_link_that_does_not_fit_is_said_and_left_out(run: str, said: str) -> None:
+    dataset = add_dataset(others(), "others").id
+    app = open_page("predict", run=run, samples=dataset[:12], cohort=said, together="?")
+    assert not app.exception
+    assert any("does not fit" in box.value for box in app.warning)
+    assert json.loads(app.query_params["cohort"]) == LABELS
+    assert app.query_params["together"] == "none"
+
+
+def test_a_cohort_that_does_not_fit_is_refused_and_has_no_button(run: str) -> None:
+    data = others()
+    data.X = np.log2(data.X + 1)
+    data.uns["scale"] = "log2"
+    dataset = add_dataset(data, "logs").id
+    do(MatchJob, ask(run, dataset, **LABELS))
+    app = open_page("predict", run=run, samples=dataset[:12])
+    assert not app.exception
+    assert "The model learned from counts of reads, and these are log2 values" in words(app)
+    assert not [widget for widget in app.button if widget.label == "Predict"]
+    assert "Nothing is called" in words(app)
+
+
+def test_missing_genes_are_listed_with_what_they_cost(run: str) -> None:
+    genes = load_model(run).folds[0].preprocessor.genes
+    data = others()
+    data = data[:, ~data.var_names.isin(genes[:20])].copy()
+    dataset = add_dataset(data, "fewer genes").id
+    asked = ask(run, dataset, **LABELS)
+    do(MatchJob, asked)
+    app = open_page("predict", run=run, samples=dataset[:12])
+    assert not app.exception
+    card = load_match(asked)
+    assert "of its own held-out samples right, instead of" in words(app)
+    [table] = [frame.value for frame in app.dataframe if "weight" in frame.value]
+    assert table["gene"].tolist() == [gene for gene, _ in card.missing[:12]]
+
+
+def test_known_classes_are_matched_by_name_and_by_hand(run: str) -> None:
+    data = others()
+    other_words = {"BRCA": "breast", "KIRC": "kirc"}
+    data.obs["tumour_type"] = data.obs["tumour_type"].replace(other_words)
+    dataset = add_dataset(data, "other words").id
+    app = open_page("predict", run=run, samples=dataset[:12])
+    assert not app.exception
+    # a name in other letters is the same class; "breast" is none of the model's until it is said
+    assert json.loads(app.query_params["cohort"])["merge"] == {"kirc": "KIRC"}
+    assert any(box.label.endswith("1 of 5 known classes are none of the model's")
+               for box in app.expander)  # fmt: skip
+
+    said = {"label": "tumour_type", "merge": {"kirc": "KIRC", "breast": "BRCA"}}
+    do(PredictJob, ask(run, dataset, **said))
+    app = open_page("predict", run=run, samples=dataset[:12], cohort=json.dumps(said))
+    app = view(app, "truth")
+    assert "on 60 samples that are known" in words(app)
+    assert app.dataframe[-1].value["score"].iloc[0] == "Accuracy"
+
+
+def test_what_bringing_together_did_stands_beside_none(run: str) -> None:
+    dataset = add_dataset(others(), "others").id
+    plain = ask(run, dataset, **LABELS)
+    quantile = plain.model_copy(update={"together": "quantile"})
+    shutil.rmtree(plain.folder, ignore_errors=True)
+    do(PredictJob, quantile)
+    app = open_page("predict", run=run, samples=dataset[:12], together="quantile")
+    assert not app.exception
+    assert button(app, "Compute them without")
+    do(PredictJob, plain)
+    app.run()
+    assert not app.exception
+    [effects] = [f.value for f in app.dataframe if "brought together" in f.value]
+    assert effects["brought together"].tolist() == ["None", "Quantiles of each sample"]
+    for found, asked in zip(effects["unlike training"], (plain, quantile), strict=True):
+        assert found == load_prediction(asked).calls["flagged"].mean()
+
+
+def test_names_of_strangers_are_shown_as_they_are(run: str) -> None:
+    data = others()
+    data.obs["tumour_type"] = data.obs["tumour_type"].replace({"BRCA": "![x](http://h/p) **b**"})
+    data.obs_names = [f"*{name}*" for name in data.obs_names]
+    dataset = add_dataset(data, "[others](http://h)").id
+    asked = ask(run, dataset, label="tumour_type", group="patient")
+    do(PredictJob, asked)
+    app = open_page(
+        "predict", run=run, samples=dataset[:12],
+        cohort=json.dumps({"label": "tumour_type", "group": "patient"}),
+    )  # fmt: skip
+    app = view(app, "truth")
+    shown = "\n".join(e.value for kind in (app.markdown, app.caption, app.error) for e in kind)
+    assert "![x](http" not in shown
+    assert "![x](http://h/p) **b**" in words(app)
+
+
+def test_a_number_is_predicted_by_a_run_of_numbers(home: Path) -> None:
+    data = cohort()
+    dataset = add_dataset(data, "numbers").id
+    gene = str(data.var_names[0])
+    run = train(
+        make(dataset, label=f"gene:{gene}", group="patient", task="regression",
+             preparation={"genes": 60})
+    )  # fmt: skip
+    other = add_dataset(others(), "others").id
+    asked = ask(run, other, label=f"gene:{gene}", group="patient")
+    do(PredictJob, asked)
+    said = json.dumps({"label": f"gene:{gene}", "group": "patient"})
+    app = open_page("predict", run=run, samples=other[:12], cohort=said)
+    assert not app.exception
+    assert not app.error
+    table = app.dataframe[-1].value
+    assert table["call"].dtype == float
+    assert "probability" not in table
+    app = view(app, "truth")
+    assert "R² of the network on 60 samples" in words(app)
+    view(app, "map")

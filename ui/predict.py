@@ -1,0 +1,140 @@
+"""What the page Predict has computed: the match card and the calls, with their progress."""
+
+from collections.abc import Callable
+from functools import partial
+
+import streamlit as st
+
+from core.escape import escape_markdown
+from core.jobs.launch import AnswerState
+from core.predict.matching import MatchCard
+from core.predict.model import Model, load_model
+from core.predict.predicting import (
+    Prediction,
+    cancel_prediction,
+    load_match,
+    load_prediction,
+    match_state,
+    prediction_state,
+    request_match,
+    request_prediction,
+)
+from core.predict.request import PredictRequest
+from ui.parts import finished_runs, name_run, pick
+
+CHECKED = "checked models and samples"
+"""Where the session keeps what was put to which model: other choices are checked at once then."""
+
+
+def list_models() -> dict[str, str]:
+    """Id -> words of everything that can predict: finished runs, and models that were sent."""
+    return {record.id: name_run(record) for record in finished_runs()}
+
+
+def pick_model(models: dict[str, str]) -> str:
+    """A select box of models, kept in the link."""
+    return pick("Model", list(models), models.__getitem__, "run")
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def open_model(model: str) -> Model:
+    """A model, kept while it is among the last four looked at."""
+    return load_model(model)
+
+
+def is_matched(asked: PredictRequest) -> bool:
+    """Whether the match card stands; else offers to make it, or shows how far it is.
+
+    Once samples were put to a model, what is changed about the question is checked at once.
+    """
+    state = match_state(asked)
+    checked = st.session_state.setdefault(CHECKED, set())
+    this = (asked.model, asked.cohort.dataset)
+    if state.state == "done":
+        checked.add(this)
+        return True
+    if state.state == "missing" and this in checked:
+        request_match(asked)
+        state = match_state(asked)
+    if is_working(
+        state, partial(match_state, asked), "Looking whether the model fits",
+        partial(_cancel, asked),
+    ):  # fmt: skip
+        return False
+    st.caption(
+        "Which of the model's genes are there, what those that are missing cost, and whether the "
+        "values are on its scale. It takes seconds to a minute, in a process of its own."
+    )
+    if st.button("Does the model fit?", type="primary", key="ask match"):
+        checked.add(this)
+        request_match(asked)
+        st.rerun()
+    return False
+
+
+def is_predicted(asked: PredictRequest) -> bool:
+    """Whether the calls stand; else offers to compute them, or shows how far they are."""
+    state = prediction_state(asked)
+    if state.state == "done":
+        return True
+    if is_working(
+        state, partial(prediction_state, asked), "Calling the samples", partial(_cancel, asked)
+    ):
+        return False
+    if st.button("Predict", type="primary", key="ask prediction"):
+        request_prediction(asked)
+        st.rerun()
+    return False
+
+
+def is_working(
+    state: AnswerState,
+    look: Callable[[], AnswerState],
+    what: str,
+    cancel: Callable[[], None] | None = None,
+) -> bool:
+    """Show how far a computation is, or why it failed; whether it is under way.
+
+    Args:
+        state: its state.
+        look: looks at its state again.
+        what: what is done, in words.
+        cancel: stops it, where it can be stopped by itself.
+    """
+    if state.state == "failed":
+        st.error(f"{what} failed. {escape_markdown(state.message)}")
+    if state.state != "working":
+        return False
+    st.fragment(_wait_for, run_every=1)(look, what, cancel)
+    return True
+
+
+def _wait_for(
+    look: Callable[[], AnswerState], what: str, cancel: Callable[[], None] | None
+) -> None:
+    """Progress of a computation; reruns the page once when it ends."""
+    state = look()
+    if state.state != "working":
+        st.rerun()
+    words = f"{what}: {escape_markdown(state.message)}" if state.message else what
+    st.progress(min(state.fraction, 1.0), f"{words}. It is safe to close this tab.")
+    if cancel:
+        st.button("Cancel", key=f"cancel {what}", on_click=cancel)
+
+
+def _cancel(asked: PredictRequest) -> None:
+    """Stop, and don't begin again by itself."""
+    st.session_state.setdefault(CHECKED, set()).discard((asked.model, asked.cohort.dataset))
+    cancel_prediction(asked)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def read_match(asked: PredictRequest) -> MatchCard:
+    """A match card that stands."""
+    return load_match(asked)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the calls")
+def read_prediction(asked: PredictRequest) -> Prediction:
+    """Calls that stand, kept while they are among the last four looked at."""
+    return load_prediction(asked)

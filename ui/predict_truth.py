@@ -1,0 +1,104 @@
+"""Calls beside what the samples are known to be: scores, the test, confusion and calibration."""
+
+import pandas as pd
+import streamlit as st
+
+from core.escape import escape_markdown
+from core.evaluation.metrics import METRICS, reliability
+from core.glossary import define
+from core.plots.compare import confusion_grid, reliability_diagram
+from core.plots.runs import observed_against_predicted
+from core.predict.labelled import Scores
+from core.predict.model import Model
+from core.predict.predicting import Prediction
+from core.predict.words import describe_scores
+from ui.parts import decimals, download_table, show_figure
+
+MODELS = {"network": "network", "linear": "tuned linear model"}
+
+
+def show_truth(found: Prediction, model: Model) -> None:
+    """How right the calls are, where it is known."""
+    scores = found.summary.scores
+    st.markdown("#### How right are they?")
+    if scores is None:
+        st.caption("Too few of the samples are known to be of a class that the model has.")
+        return
+    st.markdown(escape_markdown(describe_scores(scores, model.task)))
+    for sentence in _say_left_out(scores):
+        st.caption(escape_markdown(sentence))
+    table = score_table(scores)
+    st.dataframe(table, hide_index=True, key="predicted scores", column_config=decimals(table))
+    st.caption("Inside: the same score on the samples that the model's own run held out.")
+    download_table(table, "predicted_scores", "Save CSV", key="scores csv", type="tertiary")
+    if model.task.has_classes:
+        _show_confusion(found, model, scores)
+    else:
+        calls = _judged(found)
+        values = pd.DataFrame({"sample": calls["sample"], "true": calls["true"].astype(float),
+                               "predicted": calls["called"].astype(float)})  # fmt: skip
+        show_figure(
+            observed_against_predicted(values, model.classes[0]), values, "observed_predicted",
+            alt="Predicted against known values",
+        )  # fmt: skip
+
+
+def _say_left_out(scores: Scores) -> list[str]:
+    said = []
+    if scores.learned_from:
+        said.append(f"Without {scores.learned_from:,} samples that the model has learned from.")
+    if scores.only_cohort:
+        named = ", ".join(f"{name} ({n:,})" for name, n in scores.only_cohort.items())
+        said.append(f"Without samples of classes that the model does not have: {named}.")
+    if scores.only_model:
+        said.append(f"No sample is known to be {', '.join(scores.only_model)}.")
+    return said
+
+
+def score_table(scores: Scores) -> pd.DataFrame:
+    """A row a score: each model's here, with its interval, and inside the model's own cohort."""
+    rows: dict[str, dict] = {}
+    for score in scores.scores:
+        row = rows.setdefault(score.metric, {"score": METRICS[score.metric].title})
+        name = MODELS[score.model]
+        limits = "" if score.interval is None else "{:.3f} to {:.3f}".format(*score.interval)
+        row |= {name: score.value, f"{name}, 95 %": limits, f"{name}, inside": score.inside}
+    return pd.DataFrame(list(rows.values()))
+
+
+def _judged(found: Prediction) -> pd.DataFrame:
+    """The calls that scores are of."""
+    calls = found.calls
+    return calls[(calls["true"] != "") & ~calls["learned_from"]]
+
+
+def _show_confusion(found: Prediction, model: Model, scores: Scores) -> None:
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("##### What was taken for what")
+        counts = pd.DataFrame(scores.confusion, model.classes, model.classes)
+        seen = counts.index[(counts.sum(axis=1) > 0) | (counts.sum(axis=0) > 0)]
+        counts = counts.loc[seen, seen]
+        show_figure(
+            confusion_grid(counts.to_numpy(), list(seen), percent=False),
+            counts.rename_axis("true").reset_index(), "predicted_confusion",
+            alt="Known against called class",
+        )  # fmt: skip
+        st.caption("Classes that no sample is of, or was called, are left out.")
+    with right:
+        st.markdown("##### Are they as sure as they are right?")
+        calls = _judged(found)
+        calls = calls[calls["true"].isin(model.classes)]
+        y = pd.Index(model.classes).get_indexer(calls["true"])
+        bins = {
+            title.capitalize(): reliability(
+                y, calls[[f"{prefix}_{name}" for name in model.classes]].to_numpy(float)
+            )
+            for prefix, title in (("p", MODELS["network"]), ("l", MODELS["linear"]))
+        }
+        show_figure(
+            reliability_diagram(bins),
+            pd.concat(bins, names=["model", "bin"]).reset_index(), "predicted_reliability",
+            alt="Share right against probability",
+        )  # fmt: skip
+        st.caption("Below the diagonal: overconfident.", help=define("overconfident"))
