@@ -30,7 +30,7 @@ from scipy.stats import ttest_1samp
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.evaluation.intervals import gather, weigh
 from core.evaluation.metrics import METRICS, score
-from core.evaluation.prior import part_in_two
+from core.evaluation.prior import move_to_two_groups
 from core.images.imager import GeneImager
 from core.images.layouts import LayoutSpec, fit_layout
 from core.models.baselines import fit_predict_proba
@@ -249,14 +249,13 @@ def correct(how: str, proba: np.ndarray, share: float) -> np.ndarray:
     proba = np.clip(proba, 1e-9, 1)
     if how == "prior by EM":
         return adapt(proba, before)[0]
+    if how == "two groups":
+        return move_to_two_groups(proba)
     shift, odds = 0.0, np.log(proba[:, 1] / proba[:, 0])
     if how == "equal priors":
         shift = np.log(share / (1 - share))
     elif how == "training share":
         shift = np.quantile(odds, 1 - share)
-    elif how == "two groups":
-        threshold = part_in_two(proba)
-        shift = np.log(threshold / (1 - threshold))
     one = 1 / (1 + np.exp(shift - odds))
     return np.stack([1 - one, one], axis=1)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.evaluation.prior import part_in_two
+from core.evaluation.prior import move_to_two_groups, part_in_two
 
 
 def answers(log_odds: list[float]) -> np.ndarray:
@@ -36,6 +36,14 @@ def test_one_far_sample_is_no_group() -> None:
     """Parting off the last one leaves a variance within of 20 x 4, the middle one of about 25."""
     proba = answers([-2.0] * 10 + [2.0] * 10 + [7.0])
     assert (proba[:, 1] >= part_in_two(proba)).sum() == 11
+
+
+def test_moved_probabilities_are_parted_at_one_half_and_keep_their_order() -> None:
+    proba = answers([3.0, 5.1, 2.9, 5.0, 3.1, 4.9])
+    moved = move_to_two_groups(proba)
+    assert (moved[:, 1] >= 0.5).tolist() == [False, True, False, True, False, True]
+    assert np.allclose(np.log(moved[:, 1] / moved[:, 0]) - [3.0, 5.1, 2.9, 5.0, 3.1, 4.9], -4)
+    assert np.allclose(moved.sum(axis=1), 1)
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (1, 2), (4,)])

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from core.models import tuned
@@ -88,6 +89,72 @@ def test_ridge_holds_a_fold_out_as_if_it_were_fitted_without_it() -> None:
     dual = np.linalg.solve(kernel, targets[others] - targets[others].mean(axis=0))
     expected = targets[others].mean(axis=0) + (z[fold] - mean) @ known.T @ dual
     np.testing.assert_allclose(scores[fold], expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_penalty_is_scikit_learns_of_two_classes_too(
+    classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuned, "NEAR", 1e-8)
+    x, y = make_samples(60, np.random.default_rng(12))
+    x, y = standardise(x[y < classes]), y[y < classes]
+    z = np.linalg.svd(x, full_matrices=False)
+    z = z.U * z.S / z.S[0]
+    for strength, (weights, offsets) in zip(
+        (1.0, 100.0), tuned._logistic_path(z, np.eye(classes)[y], (1.0, 100.0)), strict=True
+    ):
+        model = LogisticRegression(C=strength, tol=1e-9, solver="newton-cg").fit(z, y)
+        answers = softmax(z @ weights.T + offsets, axis=1)
+        np.testing.assert_allclose(answers, model.predict_proba(z), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("losses", "rival", "least", "tried"),
+    [
+        ((8.0, 5.0, 4.5, 4.25), np.inf, 4.25, 4),
+        ((8.0, 5.0, 4.5, 4.25), 4.2, 4.25, 4),  # from 4.5 it may fall by another .5 at most
+        ((8.0, 5.0, 4.5, 4.25), 3.0, 4.5, 3),
+        ((8.0, 5.0, 6.0, 1.0), np.inf, 5.0, 3),
+    ],
+)
+def test_penalties_are_tried_while_that_can_help(
+    losses: tuple[float, ...], rival: float, least: float, tried: int
+) -> None:
+    asked = []
+
+    def hold_out(axes, targets, folds, strengths) -> Iterator[np.ndarray]:
+        for loss in losses:
+            asked.append(loss)
+            yield np.full(targets.shape, loss)
+
+    family = tuned.Family("known losses", (1.0, 2.0, 3.0, 4.0), hold_out, RIDGE.fit)
+    aim = Aim((family,), lambda scores, targets: (scores[:, 0], 1.0))
+    x, y = make_samples(60, np.random.default_rng(13))
+    assert choose([x], y, aim).judge((1.0,), family, rival).loss == least
+    assert len(asked) == tried
+
+
+def test_what_is_known_of_the_first_source_is_taken_and_changes_nothing() -> None:
+    """Its inner products may come from other features, such as a picture of the genes."""
+    rng = np.random.default_rng(14)
+    x, y = make_samples(90, rng)
+    maps, targets = rng.normal(size=(90, 40)), np.eye(3)[y]
+    picture = np.repeat(x[:, ::-1], 2, axis=1)
+    for genes, taken in ((x, True), (rng.normal(size=x.shape), False)):
+        alone, steps = choose([genes], y), []
+        alone.fit(alone.choose())
+        sources = Sources([picture, maps], [True, False])
+        both = Choice(sources, targets, y, np.arange(90), CLASSES, 0, alone, steps.append)
+        found = both.choose()
+        answers = softmax(both.fit(found).score(sources, [picture, maps]), axis=1)
+        plain = choose([picture, maps], y)
+        expected = plain.choose()
+        assert found.shares == expected.shares == (1.0, 0.0)
+        assert found.words == expected.words
+        expected = softmax(plain.fit(expected).score(sources, [picture, maps]), axis=1)
+        np.testing.assert_allclose(answers, expected, atol=1e-6)
+        assert ("choosing the penalty" not in steps) == taken
+        assert "choosing shares, 1 of at most 6" in steps
 
 
 def test_the_penalty_of_least_inner_loss_is_taken() -> None:

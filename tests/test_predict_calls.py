@@ -31,7 +31,7 @@ from core.runs.execute import Silent, execute
 from core.runs.result import load_predictions
 from core.runs.spec import RunSpec
 
-TASKS = {"classes": "tumour_type", "number": "purity"}
+TASKS = {"classes": "tumour_type", "number": "purity", "two": "half"}
 
 
 def quiet(*_: object) -> None:
@@ -42,6 +42,7 @@ def make_data() -> AnnData:
     """Simulated samples with a number each."""
     data = simulate(90, 200, seed=1)[0]
     data.obs["purity"] = [f"{value:.3f}" for value in np.linspace(0, 1, data.n_obs)]
+    data.obs["half"] = ["low" if kind < "K" else "high" for kind in data.obs["tumour_type"]]
     return data
 
 
@@ -60,7 +61,7 @@ def train(task: str) -> str:
                 "image_size": 32, "pool": 2, "weights": "scratch", "head": "linear",
                 "freeze": "backbone",
             },
-            "split": {"kind": "kfold", "folds": 2},
+            "split": {"kind": "kfold", "folds": 2} if task != "two" else {},
         }
     )  # fmt: skip
     execute(spec, run_folder(spec.id), Silent(), torch.device("cpu"))
@@ -105,7 +106,7 @@ def others(**_: object) -> AnnData:
     return AnnData(x, obs=obs, var=data.var, uns=dict(data.uns))
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ["classes", "number"])
 def test_the_runs_own_held_out_samples_are_answered_as_the_run_answered(
     runs: dict[str, str], task: str
 ) -> None:
@@ -178,6 +179,24 @@ def test_values_are_predicted_in_their_unit(runs: dict[str, str]) -> None:
     assert found.summary.called == {}
     assert found.summary.scores.p is None
     assert found.summary.scores.confusion == []
+
+
+def test_the_threshold_between_two_classes_may_be_sought_in_the_new_samples(
+    runs: dict[str, str],
+) -> None:
+    data = others()
+    asked = ask(runs["two"], data)
+    parted = asked.model_copy(update={"two_groups": True})
+    for each in (asked, parted):
+        predict_samples(each, quiet)
+    before, after = load_prediction(asked).calls, load_prediction(parted).calls
+    assert (before["p_low"].rank() == after["p_low"].rank()).all()
+    moves = [np.log(calls["p_low"] / calls["p_high"]) for calls in (before, after)]
+    assert np.ptp(moves[1] - moves[0]) < 1e-6  # all by the same
+    assert "two groups" in load_prediction(parted).summary.notes[0]
+    for run, some in ((runs["classes"], data), (runs["two"], data[:5].copy())):
+        few = ask(run, some).model_copy(update={"two_groups": True})
+        assert any(f.code == "two_groups" for f in match_samples(few, quiet).findings)
 
 
 def test_a_refused_cohort_is_not_called(runs: dict[str, str]) -> None:

@@ -27,3 +27,14 @@ def part_in_two(proba: np.ndarray) -> float:
     gap = sums / left - (ordered.sum() - sums) / (n - left)
     cut = int((left * (n - left) * gap**2).argmax())
     return float(1 / (1 + np.exp(-ordered[cut : cut + 2].mean())))
+
+
+def move_to_two_groups(proba: np.ndarray) -> np.ndarray:
+    """Probabilities whose log odds are moved so that `part_in_two`'s threshold becomes 1/2.
+
+    Arguments and errors are those of `part_in_two`.
+    """
+    threshold = part_in_two(proba)
+    below, above = np.maximum(proba, 1e-9).T
+    odds = above / below * (1 - threshold) / threshold
+    return np.stack([1 / (1 + odds), odds / (1 + odds)], axis=1)

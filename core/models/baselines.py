@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from core.models.tuned import CLASSES, CLASSES_BY_RIDGE, UNKNOWN, TunedLinear
+from core.models.tuned import CLASSES, CLASSES_BY_RIDGE, UNKNOWN, Choice, TunedLinear
 from core.records import Registry
 
 
@@ -185,6 +185,47 @@ def linear_form(model: BaseEstimator, outputs: int) -> tuple[np.ndarray, np.ndar
     return weights, offset
 
 
+@dataclass(frozen=True)
+class FittedBaseline:
+    """A baseline model that has learned.
+
+    Computed on one thread, so that the numbers don't depend on how many there are.
+    """
+
+    answer: Callable[[np.ndarray], np.ndarray]
+    """(n, genes) samples -> (n, outputs) probabilities, or values."""
+    choice: Choice | None = None
+    """How its penalty was chosen on inner folds, of those that do so."""
+
+
+def fit_baseline(
+    name: str,
+    x: np.ndarray,
+    y: np.ndarray,
+    classes: int,
+    seed: int,
+    patients: np.ndarray | None = None,
+) -> FittedBaseline:
+    """Fit a baseline on (n, genes) training samples; it answers with probabilities.
+
+    `patients` (n,) are the samples'; without them each sample counts as one. Class numbers run from
+    0 to `classes` - 1; one that no training sample has gets probability 0.
+    """
+    smallest = int(np.unique(y, return_counts=True)[1].min())
+    model = BASELINES[name].build(seed, smallest)
+    groups = {"groups": patients} if BASELINES[name].keeps_patients_together else {}
+    with threadpool_limits(1):
+        model.fit(x, y, **groups)
+
+    def answer(asked: np.ndarray) -> np.ndarray:
+        proba = np.zeros((len(asked), classes))
+        with threadpool_limits(1):
+            proba[:, model.classes_] = model.predict_proba(asked)
+        return proba
+
+    return FittedBaseline(answer, model.choice_ if isinstance(model, TunedLinear) else None)
+
+
 def fit_predict_proba(
     name: str,
     x_train: np.ndarray,
@@ -194,17 +235,5 @@ def fit_predict_proba(
     seed: int,
     patients: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Fit a baseline on (n, genes) training samples; returns (n_test, classes) probabilities.
-
-    `patients` (n,) are the training samples'; without them each sample counts as one. Class
-    numbers run from 0 to `classes` - 1; one that no training sample has gets probability 0.
-    Computed on one thread, so that the numbers don't depend on how many there are.
-    """
-    smallest = int(np.unique(y_train, return_counts=True)[1].min())
-    model = BASELINES[name].build(seed, smallest)
-    groups = {"groups": patients} if BASELINES[name].keeps_patients_together else {}
-    proba = np.zeros((len(x_test), classes))
-    with threadpool_limits(1):
-        model.fit(x_train, y_train, **groups)
-        proba[:, model.classes_] = model.predict_proba(x_test)
-    return proba
+    """The (n_test, classes) probabilities of `fit_baseline`'s model."""
+    return fit_baseline(name, x_train, y_train, classes, seed, patients).answer(x_test)

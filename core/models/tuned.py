@@ -9,14 +9,15 @@ several sources add up, each with a share (multiple kernel learning: Gönen and 
 """
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy.linalg import eigh
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
@@ -37,6 +38,12 @@ LANDMARKS = 3000
 """So many samples at most span the principal axes (Nyström's method: Williams and Seeger 2001)."""
 AT_ONCE = 4096
 """Features whose inner products are added at once."""
+NEAR = 1e-5
+"""Largest derivative of the mean logistic loss at the end of a fit that only helps to choose."""
+MOST_TRIES = 1000
+"""Steps after which such a fit is taken as it is."""
+RIGHT = 1e-5
+"""Inner products of samples, whose squares are 1 on average, that differ by less are the same."""
 UNKNOWN = -30.0
 """Score of a class that no training sample has: a probability of 1e-13 beside a score of 0."""
 HOTTEST = 50.0
@@ -115,8 +122,9 @@ class Family:
     name: str
     strengths: tuple[float, ...]
     """Inverse penalties, from strong to weak."""
-    hold_out: Callable[["_Axes", np.ndarray, list[np.ndarray], Sequence[float]], list[np.ndarray]]
-    """(samples, outputs) scores of each inner fold by the model of the others; for each strength"""
+    hold_out: Callable[["_Axes", np.ndarray, list[np.ndarray], Sequence[float]], Iterator]
+    """(samples, outputs) scores of each inner fold by the model of the others; for each strength
+    in turn, computed when it is asked for"""
     fit: Callable[[np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
     """(samples, axes) and (samples, outputs) targets -> weights (axes, outputs), offsets."""
 
@@ -136,7 +144,7 @@ class Aim:
 
 def _hold_out_ridge(
     axes: "_Axes", targets: np.ndarray, folds: list[np.ndarray], strengths: Sequence[float]
-) -> list[np.ndarray]:
+) -> Iterator[np.ndarray]:
     """Without fitting anew: what a linear smoother says of samples that it doesn't know.
 
     Their residuals are (I - H)^-1 times those of the fit to all (Cook and Weisberg 1982), H being
@@ -144,17 +152,16 @@ def _hold_out_ridge(
     """
     unit, mean = axes.unit, targets.mean(axis=0)
     projected = unit.T @ targets
-    found = []
+    parts = [unit[fold] for fold in folds]
     for strength in strengths:
         shrunk = axes.sizes**2 / (axes.sizes**2 + len(targets) / strength)
         fitted = mean + unit @ (shrunk[:, None] * projected)
         scores = np.empty_like(targets)
-        for fold in folds:
-            hat = (unit[fold] * shrunk) @ unit[fold].T + 1 / len(targets)
+        for fold, part in zip(folds, parts, strict=True):
+            hat = (part * shrunk) @ part.T + 1 / len(targets)
             residuals = np.linalg.solve(np.eye(len(fold)) - hat, targets[fold] - fitted[fold])
             scores[fold] = targets[fold] - residuals
-        found.append(scores)
-    return found
+        yield scores
 
 
 def _fit_ridge(
@@ -168,18 +175,91 @@ def _fit_ridge(
 
 def _hold_out_logistic(
     axes: "_Axes", targets: np.ndarray, folds: list[np.ndarray], strengths: Sequence[float]
-) -> list[np.ndarray]:
+) -> Iterator[np.ndarray]:
     """Each fit begins where the one before ended."""
-    z, y = axes.unit * axes.sizes, targets.argmax(axis=1)
-    found = [np.full(targets.shape, -np.inf) for _ in strengths]
+    z = axes.unit * axes.sizes
+    classes, paths = [], []
     for fold in folds:
         others = np.setdiff1d(np.arange(len(z)), fold)
-        present, known = np.unique(y[others], return_inverse=True)
-        model = LogisticRegression(warm_start=True, max_iter=2000)
-        for strength, scores in zip(strengths, found, strict=True):
-            weights, offsets = _of_all(model.set_params(C=strength).fit(z[others], known))
-            scores[np.ix_(fold, present)] = z[fold] @ weights + offsets
-    return found
+        classes.append(np.flatnonzero(targets[others].any(axis=0)))
+        paths.append(_logistic_path(z[others], targets[np.ix_(others, classes[-1])], strengths))
+    for fits in zip(*paths, strict=True):
+        scores = np.full(targets.shape, -np.inf)
+        for fold, present, (weights, offsets) in zip(folds, classes, fits, strict=True):
+            scores[np.ix_(fold, present)] = z[fold] @ weights.T + offsets
+        yield scores
+
+
+def _logistic_path(
+    z: np.ndarray, targets: np.ndarray, strengths: Sequence[float]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Weights (classes, axes) and offsets of multinomial logistic regressions, near enough.
+
+    They are for choosing a penalty; the one that is chosen is fitted by scikit-learn, whose
+    penalties these are. On principal axes the second derivatives of the loss are nearly diagonal,
+    so that weights divided by their roots are found in few steps. SciPy's L-BFGS, which knows
+    bounds, took twice as long as `_minimise`.
+    """
+    rows = np.hstack([z, np.ones((len(z), 1))])  # the last weight is the offset
+    columns, own = np.ascontiguousarray(rows.T), np.ascontiguousarray(targets.T)
+    squares = np.square(rows).sum(axis=0)
+    weights = np.zeros((len(own), len(squares)))
+    curvature = 1 / len(own)
+    for strength in strengths:
+        # of two classes scikit-learn has one weight an axis, whose square is half of these two's
+        penalty = np.full(len(squares), (2 if len(own) == 2 else 1) / strength)
+        penalty[-1] = 0
+        unit = 1 / np.sqrt(curvature * squares + penalty)
+
+        def loss(
+            scaled: np.ndarray, unit: np.ndarray = unit, penalty: np.ndarray = penalty
+        ) -> tuple[float, np.ndarray]:
+            """And its derivatives."""
+            weights = scaled * unit
+            scores = weights @ columns
+            scores -= scores.max(axis=0)
+            hit = np.vdot(scores, own)
+            proba = np.exp(scores, out=scores)
+            sums = proba.sum(axis=0)
+            proba /= sums
+            pulled = penalty * weights
+            cost = np.log(sums).sum() - hit + np.vdot(pulled, weights) / 2
+            return float(cost), ((proba - own) @ rows + pulled) * unit
+
+        weights = _minimise(loss, weights / unit, NEAR * len(z)) * unit
+        proba = softmax(weights @ columns, axis=0)
+        curvature = (proba * (1 - proba)).mean()
+        yield weights[:, :-1], weights[:, -1]
+
+
+def _minimise(
+    loss: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, tolerance: float
+) -> np.ndarray:
+    """L-BFGS (Liu and Nocedal 1989), until no derivative of a convex loss is above `tolerance`."""
+    here, (height, slope) = start, loss(start)
+    memory: deque[tuple[np.ndarray, np.ndarray, float]] = deque(maxlen=8)
+    for _ in range(MOST_TRIES):
+        if np.abs(slope).max() <= tolerance:
+            break
+        step, parts = -slope, []
+        for way, bend, product in reversed(memory):
+            parts.append(np.vdot(way, step) / product)
+            step -= parts[-1] * bend
+        if memory:
+            _, bend, product = memory[-1]
+            step *= product / np.vdot(bend, bend)
+        for (way, bend, product), part in zip(memory, reversed(parts), strict=True):
+            step += (part - np.vdot(bend, step) / product) * way
+        descent = np.vdot(slope, step)
+        new_height, new_slope = loss(here + step)
+        while new_height > height + 1e-4 * descent and -descent > 1e-12 * abs(height):
+            step, descent = step / 2, descent / 2
+            new_height, new_slope = loss(here + step)
+        bend = new_slope - slope
+        if (product := np.vdot(step, bend)) > 0:
+            memory.append((step, bend, product))
+        here, height, slope = here + step, new_height, new_slope
+    return here
 
 
 def _fit_logistic(
@@ -208,10 +288,12 @@ def _judge_classes(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray,
     Log loss chose penalties that are right less often: it asks most of the few samples that are far
     off.
     """
-    own = targets.astype(bool)
+    scores = scores - scores.max(axis=1, keepdims=True)
+    own = scores[targets.astype(bool)]
 
     def loss(log_temperature: float) -> float:
-        return -float(log_softmax(scores / np.exp(log_temperature), axis=1)[own].mean())
+        scale = np.exp(-log_temperature)
+        return float((np.log(np.exp(scale * scores).sum(axis=1)) - scale * own).mean())
 
     bound = np.log(HOTTEST)
     found = minimize_scalar(loss, bounds=(-bound, bound), method="bounded").x
@@ -247,6 +329,11 @@ class Candidate:
     """(asked samples, outputs), divided by the temperature"""
 
     @property
+    def words(self) -> str:
+        """Family and penalty: 'ridge regression, inverse penalty 300'."""
+        return f"{self.family.name}, inverse penalty {self.strength:g}"
+
+    @property
     def loss(self) -> float:
         """The mean; NaN where the samples can't be divided into inner folds."""
         return float(self.losses.mean()) if len(self.losses) else np.nan
@@ -278,7 +365,9 @@ class Choice:
         groups: (samples,) those of a group, such as a patient, are in one inner fold.
         aim: what is tried and how it is judged.
         seed: of the inner folds.
-        on_step: called before each candidate; what it raises ends the work.
+        alone: a choice for the same samples from one source, likely the first of these. What was
+            found there isn't computed again where its inner products are the same to RIGHT.
+        on_step: told before each candidate what is being done; what it raises ends the work.
     """
 
     def __init__(
@@ -289,7 +378,8 @@ class Choice:
         groups: np.ndarray,
         aim: Aim,
         seed: int,
-        on_step: Callable[[], None] = lambda: None,
+        alone: "Choice | None" = None,
+        on_step: Callable[[str], None] = lambda doing: None,
     ) -> None:
         self.sources, self.aim, self.on_step = sources, aim, on_step
         self.targets = targets.astype(np.float64)
@@ -300,6 +390,18 @@ class Choice:
         self._rows, self._asked, self._of_group = rows, asked, groups[rows][asked]
         self._grams = sources.compare(rows)
         self._axes: dict[tuple[float, ...], _Axes] = {}
+        self._judged: dict[tuple[tuple[float, ...], str], Candidate] = {}
+        self._solved: dict[tuple[tuple[float, ...], str, float], tuple[np.ndarray, np.ndarray]] = {}
+        if alone is not None and self._begins_with(alone):
+            self._grams[0] = alone._grams[0]
+            self._axes[self._first] = alone._axes_of(alone._first)
+            self._judged = {
+                (self._first, family): replace(candidate, shares=self._first)
+                for (_, family), candidate in alone._judged.items()
+            }
+            self._solved = {
+                (self._first, *key): found for (_, *key), found in alone._solved.items()
+            }
 
     @property
     def asked(self) -> np.ndarray:
@@ -316,10 +418,12 @@ class Choice:
         """
         quick = self.aim.families[0]
         number = len(self.sources)
-        alone = mixed = self.judge(tuple(float(source == 0) for source in range(number)), quick)
-        for _ in range(MOST_STEPS if self._folds and number > 1 else 0):
-            steps = [_step(mixed.shares, source) for source in range(1, number)]
-            found = min((self.judge(shares, quick) for shares in steps), key=lambda c: c.loss)
+        alone = mixed = self.judge(self._first, quick)
+        for step in range(1, 1 + MOST_STEPS if self._folds and number > 1 else 1):
+            doing = f"choosing shares, {step} of at most {MOST_STEPS}"
+            tried = [_step(mixed.shares, source) for source in range(1, number)]
+            candidates = [self.judge(shares, quick, doing=doing) for shares in tried]
+            found = min(candidates, key=lambda candidate: candidate.loss)
             if not self._is_better(found, mixed):
                 break
             mixed = found
@@ -328,25 +432,54 @@ class Choice:
             chosen = reached
         return chosen
 
-    def judge(self, shares: tuple[float, ...], family: Family) -> Candidate:
-        """A family with these shares and the penalty of least loss on the inner folds."""
-        self.on_step()
+    def judge(
+        self,
+        shares: tuple[float, ...],
+        family: Family,
+        rival: float = np.inf,
+        doing: str = "choosing the penalty",
+    ) -> Candidate:
+        """A family with these shares and the penalty of least loss on the inner folds.
+
+        Penalties are tried from strong to weak until the loss no longer falls, or falls so slowly
+        that it will not come down to that of a rival: from one to the next it falls less and less.
+        """
+        if (shares, family.name) not in self._judged:
+            self.on_step(doing)
+            self._judged[shares, family.name] = self._judge(shares, family, rival)
+        return self._judged[shares, family.name]
+
+    def _judge(self, shares: tuple[float, ...], family: Family, rival: float) -> Candidate:
         if not self._folds:
             middle = family.strengths[len(family.strengths) // 2]
             nobody = np.empty((0, self.targets.shape[1]))
             return Candidate(shares, family, middle, 1.0, nobody[:, 0], nobody)
         targets, best = self.targets[self._rows], None
         held_out = family.hold_out(self._axes_of(shares), targets, self._folds, family.strengths)
-        for strength, scores in zip(family.strengths, held_out, strict=True):
-            losses, temperature = self.aim.judge(scores[self._asked], targets[self._asked])
-            if best is None or losses.mean() < best.loss:
-                said = scores[self._asked] / temperature
-                best = Candidate(shares, family, strength, temperature, losses, said)
+        for number, strength in enumerate(family.strengths, 1):
+            scores = next(held_out)[self._asked]
+            losses, temperature = self.aim.judge(scores, targets[self._asked])
+            fall = np.inf if best is None else best.loss - losses.mean()
+            if fall <= 0:
+                break
+            said = scores / temperature
+            best = Candidate(shares, family, strength, temperature, losses, said)
+            if best.loss - (len(family.strengths) - number) * fall > rival:
+                break
         return best
 
     def fit(self, chosen: Candidate) -> Solution:
         """Fit a candidate to all samples, on the principal axes of all, or of LANDMARKS."""
-        self.on_step()
+        self.on_step("fitting to all samples")
+        key = chosen.shares, chosen.family.name, chosen.strength
+        if key not in self._solved:
+            self._solved[key] = self._solve(chosen)
+        dual, offsets = self._solved[key]
+        dual, offsets = dual / chosen.temperature, offsets / chosen.temperature
+        return Solution(self.sources.weigh(self.landmarks, dual, chosen.shares), offsets)
+
+    def _solve(self, chosen: Candidate) -> tuple[np.ndarray, np.ndarray]:
+        """Weights (landmarks, outputs) of the landmarks, and offsets, before the temperature."""
         if len(self._rows) == self.sources.samples:
             axes = self._axes_of(chosen.shares)
         else:
@@ -360,11 +493,27 @@ class Choice:
             kept = sizes > 1e-10 * sizes[-1]
             z, turn = z @ back[:, kept], turn @ back[:, kept]
         weights, offsets = chosen.family.fit(z, self.targets, chosen.strength)
-        dual = turn @ (weights / chosen.temperature)
+        dual = turn @ weights
         if self.aim.of_classes:  # what is added to all classes' scores says nothing
             dual -= dual.mean(axis=1, keepdims=True)
-        weights = self.sources.weigh(self.landmarks, dual, chosen.shares)
-        return Solution(weights, offsets / chosen.temperature)
+        return dual, offsets
+
+    @property
+    def _first(self) -> tuple[float, ...]:
+        """All for the first source."""
+        return tuple(float(source == 0) for source in range(len(self.sources)))
+
+    def _begins_with(self, alone: "Choice") -> bool:
+        """Whether that choice is this one with the first source alone."""
+        return (
+            alone.aim is self.aim
+            and np.array_equal(alone.targets, self.targets)
+            and np.array_equal(alone._rows, self._rows)
+            and np.array_equal(alone.landmarks, self.landmarks)
+            and len(alone._folds) == len(self._folds)
+            and all(map(np.array_equal, alone._folds, self._folds))
+            and np.allclose(alone._grams[0], self._grams[0], rtol=0, atol=RIGHT)
+        )
 
     @cached_property
     def _landmark_grams(self) -> list[np.ndarray]:
@@ -376,8 +525,10 @@ class Choice:
         return self._axes[shares]
 
     def _best_family(self, candidate: Candidate) -> Candidate:
-        others = [self.judge(candidate.shares, family) for family in self.aim.families[1:]]
-        return min((candidate, *others), key=lambda c: c.loss)
+        best = candidate
+        for family in self.aim.families[1:]:
+            best = min((best, self.judge(best.shares, family, best.loss)), key=lambda c: c.loss)
+        return best
 
     def _is_better(self, new: Candidate, old: Candidate) -> bool:
         """Whether the loss falls by more than the standard error over groups."""
@@ -394,6 +545,7 @@ class TunedLinear(ClassifierMixin, BaseEstimator):
         seed: of the division into inner folds.
 
     Attributes:
+        choice_: how that was done.
         chosen_: what was chosen on the inner folds.
         solution_: the fitted model.
         classes_: sorted.
@@ -414,9 +566,9 @@ class TunedLinear(ClassifierMixin, BaseEstimator):
         groups = np.arange(len(y)) if groups is None else groups
         self._sources = Sources([np.asarray(x)], [True])
         targets = np.eye(len(self.classes_))[numbers]
-        choice = Choice(self._sources, targets, numbers, groups, self.aim, self.seed)
-        self.chosen_ = choice.choose()
-        self.solution_ = choice.fit(self.chosen_)
+        self.choice_ = Choice(self._sources, targets, numbers, groups, self.aim, self.seed)
+        self.chosen_ = self.choice_.choose()
+        self.solution_ = self.choice_.fit(self.chosen_)
         [self.weights_], [mean] = self.solution_.weights, self._sources.means
         self.offset_ = self.solution_.offsets - mean @ self.weights_
         self.coef_ = (self.solution_.weights[0] * np.std(x, axis=0, dtype=float)[:, None]).T

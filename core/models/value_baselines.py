@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from core.models.baselines import Baseline
+from core.models.baselines import Baseline, FittedBaseline
 from core.records import Registry
 
 PENALTIES = np.logspace(-2, 6, 17)
@@ -46,14 +46,14 @@ VALUE_BASELINES: Registry[Baseline] = Registry(
 )
 
 
-def fit_predict_values(
-    name: str, x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, seed: int
-) -> np.ndarray:
-    """Fit a baseline on (n, genes) training samples and their values; (n_test, 1) predictions.
-
-    Computed on one thread, so that the numbers don't depend on how many there are.
-    """
-    model = VALUE_BASELINES[name].build(seed, len(y_train))
+def fit_value_baseline(name: str, x: np.ndarray, y: np.ndarray, seed: int) -> FittedBaseline:
+    """Fit a baseline on (n, genes) training samples and their values (n,); it answers with such."""
+    model = VALUE_BASELINES[name].build(seed, len(y))
     with threadpool_limits(1):
-        model.fit(x_train.astype(np.float64), y_train)
-        return np.asarray(model.predict(x_test.astype(np.float64)), dtype=float)[:, None]
+        model.fit(x.astype(np.float64), y)
+
+    def answer(asked: np.ndarray) -> np.ndarray:
+        with threadpool_limits(1):
+            return np.asarray(model.predict(asked.astype(np.float64)), dtype=float)[:, None]
+
+    return FittedBaseline(answer)

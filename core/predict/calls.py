@@ -12,6 +12,7 @@ from anndata import AnnData
 from sklearn.neighbors import NearestNeighbors
 
 from core.evaluation.intervals import interval
+from core.evaluation.prior import move_to_two_groups
 from core.predict.genes import match_genes
 from core.predict.labelled import Summary, score_known
 from core.predict.matching import MatchCard
@@ -97,6 +98,8 @@ def call(
     answers, linear = (
         np.mean([getattr(one, name) for one in seen], axis=0) for name in ("answers", "linear")
     )
+    if asked.two_groups:
+        answers, linear = move_to_two_groups(answers), move_to_two_groups(linear)
     unlike, energy = (
         np.median([getattr(one, name) for one in seen], axis=0) for name in ("unlike", "energy")
     )
@@ -140,7 +143,7 @@ def call(
         held_out=sum(len(reference.unlike) for reference in model.references),
         scores=score_known(model, known, answers, linear, patients, learned_from),
         genes=compare_genes(model, rows, matched.missing, answers.argmax(axis=1), device),
-        notes=_say_conditions(model, known),
+        notes=_say_conditions(model, asked, known),
     )
     return calls, _draw_map(model, seen[0], calls), summary
 
@@ -202,9 +205,15 @@ def _draw_map(model: Model, seen: _Seen, calls: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _say_conditions(model: Model, known: np.ndarray) -> list[str]:
+def _say_conditions(model: Model, asked: PredictRequest, known: np.ndarray) -> list[str]:
     """What a reader of the calls must know, a sentence each."""
     notes = []
+    if asked.two_groups:
+        notes.append(
+            "The threshold between the two classes was sought in these samples' own scores, of "
+            "which it makes two groups: probabilities count from there. That is right where both "
+            "classes are there in good number; samples of one class are parted as well."
+        )
     fewest = min(len(reference.unlike) for reference in model.references)
     if fewest < FEWEST_JUDGED:
         notes.append(

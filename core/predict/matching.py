@@ -49,6 +49,8 @@ CUT = 0.2
 """Share of values that the floor may take away beyond what it takes in training."""
 OTHER_MIX = 0.25
 """Share of the samples that would need another class for the mix to be that of training."""
+FEWEST_PARTED = 10
+"""Samples among which a threshold can be sought."""
 POOLED = 2_000_000
 """At most about so many values make the quantiles of a cohort."""
 
@@ -273,6 +275,7 @@ def _check(at: _Looked) -> Iterator[Finding]:
     for check in (
         _check_genes,
         _check_together,
+        _check_two_groups,
         _check_floor,
         _check_values,
         _check_library,
@@ -387,6 +390,23 @@ def _check_together(at: _Looked) -> Iterator[Finding]:
     if other is not None and other > OTHER_MIX:
         text += f" They aren't: {other:.0%} of the samples would need another class."
     yield _warning("mix", text)
+
+
+def _check_two_groups(at: _Looked) -> Iterator[Finding]:
+    """Whether these samples' own scores can say where the threshold between two classes lies."""
+    if not at.asked.two_groups:
+        return
+    labels, classes = at.labels, len(at.model.classes)
+    if not at.model.task.has_classes or classes != 2:
+        got = f"{classes} classes" if at.model.task.has_classes else "a number"
+        why = f"the model's answer is {got}, and only samples of two classes can be parted in two"
+    elif at.data.n_obs < FEWEST_PARTED:
+        why = f"{at.data.n_obs} samples are too few; at least {FEWEST_PARTED} are needed"
+    elif labels is not None and labels.nunique() == 1:
+        why = f"all samples are {labels.iloc[0]}, and would be parted as well"
+    else:
+        return
+    yield _error("two_groups", f"No threshold can be sought in these samples: {why}. Leave it out.")
 
 
 def _compare_mix(at: _Looked, labels: pd.Series | None) -> float | None:

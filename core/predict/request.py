@@ -23,6 +23,10 @@ class PredictRequest(BaseModel):
     together: str = Field("none", title="Bringing together")
     """How the samples' values are brought to those of training: a name in TOGETHER."""
 
+    two_groups: bool = Field(False, title="Part the samples into two groups")
+    """Of a model of two classes: whether the threshold between them is sought in the new samples'
+    own scores (`core.evaluation.prior.part_in_two`)."""
+
     @field_validator("cohort")
     @classmethod
     def _needs_samples(cls, cohort: Cohort) -> Cohort:

@@ -31,7 +31,7 @@ from core.runs.result import RunResult, hash_kept
 from core.runs.solved import describe_solved, say_solved
 from core.runs.source import Source, source_of
 from core.runs.spec import RunSpec
-from core.runs.study import Study, find_fold, open_study, predict_baseline
+from core.runs.study import Study, find_fold, fit_baseline, open_study
 from core.training.augmentations import AUGMENTATIONS
 from core.training.device import (
     choose_device,
@@ -196,11 +196,13 @@ def _run_fold(
         source = fit_source(spec, study, fold, place)
     painter, x = source.painter(spec.network), source.transform(study)
     watch.say("baseline models")
-    plain = {
-        baseline.name: predict_baseline(baseline.name, spec, study, fold, x)
+    fitted = {
+        baseline.name: fit_baseline(baseline.name, spec, study, fold, x)
         for baseline in task.baselines
         if baseline.in_every_run
     }
+    plain = {name: model.answer(x[fold.test]) for name, model in fitted.items()}
+    tuned = {name: model.choice for name, model in fitted.items() if model.choice is not None}
     scale = task.fit_scale(study.y[fold.train])
     y, objective = task.encode(study.y, scale), task.objective
 
@@ -216,7 +218,8 @@ def _run_fold(
         solved = solve_head(
             network.head, frozen, x[fold.fitting], y[fold.fitting], x[fold.test],
             study.strata[fold.fitting], study.who[fold.fitting], task.aim, objective,
-            seed=spec.seed, on_step=watch.stop_if_asked,
+            seed=spec.seed, alone=next(iter(tuned.values()), None),
+            on_step=lambda doing: watch.say(f"solving the head: {doing}"),
         )  # fmt: skip
         history, judged, uncalibrated = solved.history, fold.fitting[solved.asked], solved.answers
         tested = solved.tested
@@ -457,11 +460,14 @@ class _Watch:
         """Whether the training was ended by hand."""
         self._first: tuple[int, float] | None = None
         self._reported = 0.0
+        self._said = ""
 
     def say(self, text: str) -> None:
-        """Report a step before training, and stop here if the user wants it."""
+        """Report a step before training once, and stop here if the user wants it."""
         self.stop_if_asked()
-        self.reporter.progress(self.fold, self.folds, f"{self._fold_name()}{text}")
+        if text != self._said:
+            self._said = text
+            self.reporter.progress(self.fold, self.folds, f"{self._fold_name()}{text}")
 
     def on_batch(self, done: int, total: int) -> None:
         """Report at most once a second; raises Cancelled when the user wants the run to stop."""

@@ -19,7 +19,7 @@ from core.home import dataset_folder, run_folder
 from core.runs.fitted import load_fitted
 from core.runs.result import RunResult, load_predictions, load_result, load_spec
 from core.runs.spec import RunSpec
-from core.runs.study import open_samples, predict_baseline
+from core.runs.study import fit_baseline, open_samples
 from core.training.tasks import TASKS, Task
 
 NETWORK = "network"
@@ -249,7 +249,10 @@ def compute_baselines(runs: list[str], progress: Callable[[int, int], None]) -> 
             wanted = [run for run in group if (run, name) in missing]
             if not wanted:
                 continue
-            probabilities = [predict_baseline(name, spec, study, fold, x) for fold, x in prepared]
+            probabilities = [
+                fit_baseline(name, spec, study, fold, x).answer(x[fold.test])
+                for fold, x in prepared
+            ]
             for run in wanted:
                 write_array(_baseline_path(run, name), np.concatenate(probabilities))
             done += len(wanted)

@@ -10,6 +10,7 @@ from anndata import AnnData
 from core.data.prepare import check_reads
 from core.data.store import load_dataset
 from core.errors import InputError
+from core.models.baselines import FittedBaseline
 from core.runs.spec import RunSpec
 from core.training.augmentations import AUGMENTATIONS
 from core.training.repeats import group_repeats
@@ -136,15 +137,14 @@ def _take(spec: RunSpec, data: AnnData | None) -> tuple[Samples, np.ndarray | No
     return samples, batches
 
 
-def predict_baseline(
+def fit_baseline(
     name: str, spec: RunSpec, samples: Samples, fold: Fold, rows: np.ndarray
-) -> np.ndarray:
-    """A baseline model's answers to a fold's test samples.
+) -> FittedBaseline:
+    """Fit a baseline model on a fold's training and validation samples.
 
-    It is fitted on the fold's training and validation samples; `rows` are all samples as prepared.
+    `rows` are all samples as prepared.
     """
     patients = None if samples.patients is None else samples.patients[fold.fitting]
-    return TASKS[spec.task].predict_baseline(
-        name, rows[fold.fitting], samples.y[fold.fitting], rows[fold.test],
-        len(samples.classes), spec.seed, patients,
-    )  # fmt: skip
+    return TASKS[spec.task].fit_baseline(
+        name, rows[fold.fitting], samples.y[fold.fitting], len(samples.classes), spec.seed, patients
+    )

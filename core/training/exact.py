@@ -51,7 +51,8 @@ def solve_head(
     objective: Objective,
     *,
     seed: int,
-    on_step: Callable[[], None] = lambda: None,
+    alone: Choice | None = None,
+    on_step: Callable[[str], None] = lambda doing: None,
 ) -> Solved:
     """Give `head` the weights that follow from samples, by `core.models.tuned.Choice`.
 
@@ -70,7 +71,8 @@ def solve_head(
         aim: the task's.
         objective: the task's.
         seed: of the inner folds.
-        on_step: called between steps; what it raises ends the work.
+        alone: the choice of the linear model of the same samples' genes, if that has been made.
+        on_step: told between steps what is being done; what it raises ends the work.
 
     Raises:
         InputError: too few patients to choose on.
@@ -89,7 +91,7 @@ def solve_head(
     targets = objective.targets(torch.as_tensor(y), outputs).double().numpy()
     with threadpool_limits(1):
         sources = Sources(blocks, [name == IMAGE for name in names])
-        choice = Choice(sources, targets, strata, groups, aim, seed, on_step)
+        choice = Choice(sources, targets, strata, groups, aim, seed, alone, on_step)
         asked = choice.asked
         if not len(asked):
             raise InputError(
@@ -118,7 +120,7 @@ def solve_head(
     }
     return Solved(
         shares=dict(zip(names, chosen.shares, strict=True)),
-        model=f"{chosen.family.name}, inverse penalty {chosen.strength:g}",
+        model=chosen.words,
         history=[row],
         answers=_answers(objective, chosen.scores),
         asked=asked,

@@ -21,9 +21,9 @@ from core.errors import InputError
 from core.evaluation.differences import LEVEL, corrected_t, mcnemar, say_verdict
 from core.evaluation.intervals import gather, weigh
 from core.evaluation.metrics import CLASS_METRICS, VALUE_METRICS, Metric, score
-from core.models.baselines import BASELINES, Baseline, fit_predict_proba
+from core.models.baselines import BASELINES, Baseline, FittedBaseline, fit_baseline
 from core.models.tuned import CLASSES, VALUES, Aim
-from core.models.value_baselines import VALUE_BASELINES, fit_predict_values
+from core.models.value_baselines import VALUE_BASELINES, fit_value_baseline
 from core.records import Registry
 from core.training.calibration import apply_temperature, fit_temperature
 
@@ -164,11 +164,11 @@ class Task(ABC):
         return {name: float(fold[name]) for name in self.scale_fields}
 
     @abstractmethod
-    def predict_baseline(
-        self, name: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, outputs: int, seed: int,
+    def fit_baseline(
+        self, name: str, x: np.ndarray, y: np.ndarray, outputs: int, seed: int,
         patients: np.ndarray | None,
-    ) -> np.ndarray:  # fmt: skip
-        """Fit a baseline model on samples x of these patients; its answers to the test samples."""
+    ) -> FittedBaseline:  # fmt: skip
+        """Fit a baseline model on samples x of these patients."""
 
     def score(self, y: np.ndarray, answers: np.ndarray) -> dict[str, float]:
         """All metrics."""
@@ -275,12 +275,12 @@ class Classification(Task):
         """Calibrated probabilities."""
         return apply_temperature(answers, scale["temperature"])
 
-    def predict_baseline(
-        self, name: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, outputs: int, seed: int,
+    def fit_baseline(
+        self, name: str, x: np.ndarray, y: np.ndarray, outputs: int, seed: int,
         patients: np.ndarray | None,
-    ) -> np.ndarray:  # fmt: skip
-        """Class probabilities."""
-        return fit_predict_proba(name, x, y, x_test, outputs, seed, patients)
+    ) -> FittedBaseline:  # fmt: skip
+        """It answers with class probabilities."""
+        return fit_baseline(name, x, y, outputs, seed, patients)
 
     def tabulate(
         self, y: np.ndarray, answers: np.ndarray, plain: Mapping[str, np.ndarray],
@@ -485,12 +485,12 @@ class Regression(Task):
         """Values in the target's unit."""
         return scale["mean"] + scale["sd"] * answers
 
-    def predict_baseline(
-        self, name: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, outputs: int, seed: int,
+    def fit_baseline(
+        self, name: str, x: np.ndarray, y: np.ndarray, outputs: int, seed: int,
         patients: np.ndarray | None,
-    ) -> np.ndarray:  # fmt: skip
-        """Values in the target's unit."""
-        return fit_predict_values(name, x, y, x_test, seed)
+    ) -> FittedBaseline:  # fmt: skip
+        """It answers with values in the target's unit."""
+        return fit_value_baseline(name, x, y, seed)
 
     def tabulate(
         self, y: np.ndarray, answers: np.ndarray, plain: Mapping[str, np.ndarray],
