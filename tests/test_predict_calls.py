@@ -281,7 +281,6 @@ def test_sets_of_classes_are_calibrated_on_known_samples_of_the_same_cohort() ->
         known = np.array(list("abc"))[y]
         known[30:] = ""
         found = conformal_sets(list("abc"), known, answers, np.ones(60, dtype=bool))
-        covered += [
-            name in s.split(" / ") for name, s in zip(np.array(list("abc"))[y[30:]], found[30:])
-        ]
+        truth = np.array(list("abc"))[y[30:]]
+        covered += [one in may.split(" / ") for one, may in zip(truth, found[30:], strict=True)]
     assert 0.89 < np.mean(covered) < 0.96
