@@ -102,7 +102,7 @@ def show_page() -> None:
             comparison if metric.name == "accuracy" else read_comparison(key, "accuracy", outcomes)
         )
     elif view == "run":
-        show_run(outcomes)
+        show_run(outcomes, metric)
     else:
         show_samples(key, outcomes)
 

@@ -9,6 +9,7 @@ from core.predict.request import PredictRequest
 from ui.bring import show_upload
 from ui.parts import download_table, errors, show_empty
 from ui.predict import (
+    ask_for_model,
     is_matched,
     is_predicted,
     list_models,
@@ -22,8 +23,14 @@ from ui.predict_calls import show_map, show_samples, show_summary
 from ui.predict_card import show_match
 from ui.predict_effect import show_effect
 from ui.predict_truth import show_truth
+from ui.predict_why import show_agreement
 
-VIEWS = {"samples": "Each sample", "map": "Map", "truth": "How right are they?"}
+VIEWS = {
+    "samples": "Each sample",
+    "map": "Map",
+    "genes": "Genes",
+    "truth": "How right are they?",
+}
 
 
 def show_page() -> None:
@@ -31,17 +38,21 @@ def show_page() -> None:
     models = list_models()
     if not models:
         show_empty("There is no finished run to predict with yet.", "Train a network", "train")
+        if st.button("Or bring a model that somebody sent", type="tertiary"):
+            ask_for_model()
         return
-    left, middle, right = st.columns([4, 4, 1.4], vertical_alignment="bottom")
+    left, other, middle, right = st.columns([4, 1.4, 4, 1.4], vertical_alignment="bottom")
     with left:
         model = open_model(pick_model(models))
+    if other.button("Bring a model", icon=":material/add:", width="stretch"):
+        ask_for_model()
     if not list_datasets():
         st.markdown("#### Bring the samples")
         show_upload(use_samples)
         return
     with middle:
         record = pick_samples(model.spec.cohort.dataset)
-    if right.button("Bring a file", icon=":material/add:", width="stretch"):
+    if right.button("Bring samples", icon=":material/add:", width="stretch"):
         ask_for_file()
     asked = ask_request(model, record)
     say_cohort(asked.cohort, record)
@@ -62,15 +73,20 @@ def show_calls(found: Prediction, asked: PredictRequest, model: Model) -> None:
     show_summary(found, model)
     show_effect(asked, model)
     known = asked.cohort.label is not None
+    views = [name for name in VIEWS if known or name != "truth"]
+    wanted = st.query_params.get("view")
     view = st.segmented_control(
-        "View", [name for name in VIEWS if known or name != "truth"], default="samples",
-        required=True, format_func=VIEWS.get, key="predict view", label_visibility="collapsed",
+        "View", views, default=wanted if wanted in views else "samples", required=True,
+        format_func=VIEWS.get, key="predict view", label_visibility="collapsed",
     )  # fmt: skip
+    st.query_params["view"] = view
     with errors():
         if view == "samples":
-            show_samples(found, model)
+            show_samples(found, asked, model)
         elif view == "map":
             show_map(found, model)
+        elif view == "genes":
+            show_agreement(found, model)
         else:
             show_truth(found, model)
     download_table(found.calls, f"calls_{asked.key}", "All calls (CSV)", key="calls csv")

@@ -365,3 +365,15 @@ def test_the_program_exits_with_2_on_a_mistake(tmp_path: Path) -> None:
     assert answer.returncode == 2
     assert answer.stdout == ""
     assert "missing.csv" in answer.stderr
+
+
+def test_stored_cohorts_are_joined(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = read_dataset(cohort)
+    for name, half in (("here", data[:40]), ("there", data[40:])):
+        add_dataset(half.copy(), name)
+    joint = document(capsys, "data", "join", "here", "there", "--name", "both")
+    assert (joint["name"], joint["samples"], joint["genes"]) == ("both", 90, 200)
+    assert "--column NEW=A,B" in fail(
+        capsys, "data", "join", "here", "there", "--name", "x", "--column", "type=tumour_type"
+    )
+    assert "two or more" in fail(capsys, "data", "join", "here", "--name", "x")

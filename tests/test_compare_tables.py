@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.compare.batches import score_batches
 from core.compare.comparison import compare
 from core.compare.detail import look_closely
 from core.compare.tables import list_costs, list_models, list_ranks, list_runs, plain_score
 from core.data.simulate import simulate
-from core.data.store import add_dataset
+from core.data.store import add_dataset, read_column
 from core.runs.outcome import load_outcome
 from core.runs.spec import setting_title
 from tests.test_runs_compare import finish_run
@@ -69,3 +70,18 @@ def test_a_model_looked_at_closely(dataset: str) -> None:
     assert np.trace(counts.to_numpy()) == outcome.right().sum()
     assert list(detail.bins) == ["Network", "Logistic regression"]
     assert sorted(detail.classes["class"]) == outcome.result.classes
+
+
+def test_each_batch_that_was_held_out_is_scored_by_itself(dataset: str) -> None:
+    split = {"kind": "leave_one_batch_out", "batch": "batch"}
+    outcome = load_outcome(finish_run(dataset, 0.2, 0.4, split=split))
+    found = score_batches(outcome, "accuracy")
+    column = read_column(dataset, "batch")
+    assert set(found.table["batch"]) == set(column)
+    for row in found.table.itertuples():
+        own = np.isin(outcome.samples, column.index[column == row.batch])
+        assert row.n == own.sum()
+        assert row.network == pytest.approx(outcome.right()[own].mean())
+        assert row.low <= row.network <= row.high
+    assert found.reference == "logistic_regression"
+    assert found.difference.mean == pytest.approx(found.table["difference"].mean())

@@ -18,7 +18,7 @@ from core.home import run_folder
 from core.predict.genes import match_genes
 from core.predict.matching import MatchCard, match
 from core.predict.model import Model, ensure_references, load_model
-from core.predict.price import price_missing
+from core.predict.price import price_missing, take_away
 from core.predict.request import PredictRequest
 from core.predict.together import prepare_rows
 from core.runs.execute import Silent, execute
@@ -184,6 +184,17 @@ def test_the_price_is_that_of_the_held_out_samples(counts: Model) -> None:
     assert nothing.masked == pytest.approx(right / 90)
     assert nothing.samples == 90
     assert nothing.describe().startswith("Without your 200 missing genes this model names ")
+
+
+def test_genes_are_taken_away_as_they_are_where_a_cohort_lacks_them(
+    log2: Model, others: AnnData
+) -> None:
+    fold, data = log2.folds[0], as_log2(others)
+    lacking = fold.preprocessor.genes[::3]
+    np.testing.assert_array_equal(
+        take_away(fold.preprocessor, fold.prepare(data), lacking),
+        prepare_rows(fold, log2.references[0], data[:, ~data.var_names.isin(lacking)], "none"),
+    )
 
 
 def test_another_scale_is_refused_unless_it_is_taken_as_logarithms(

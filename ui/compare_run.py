@@ -3,8 +3,11 @@
 import pandas as pd
 import streamlit as st
 
+from core.compare.batches import Batches, score_batches
 from core.compare.detail import Detail, list_values, look_closely, name_model
 from core.escape import escape_markdown
+from core.evaluation.differences import say_verdict
+from core.evaluation.metrics import Metric
 from core.glossary import define
 from core.plots.compare import confusion_grid, reliability_diagram
 from core.plots.runs import observed_against_predicted
@@ -13,8 +16,8 @@ from ui.compare_scores import show_downloads
 from ui.parts import decimals, show_figure
 
 
-def show_run(outcomes: list[Outcome]) -> None:
-    """One run's calibration, classes and confusion."""
+def show_run(outcomes: list[Outcome], metric: Metric) -> None:
+    """One run's calibration, classes and confusion; and each batch that it held out."""
     by_id = {outcome.run: outcome for outcome in outcomes}
     left, right = st.columns(2)
     wanted = st.query_params.get("detail")
@@ -25,6 +28,8 @@ def show_run(outcomes: list[Outcome]) -> None:
     )  # fmt: skip
     st.query_params["detail"] = run
     outcome = by_id[run]
+    if outcome.spec.split.kind == "leave_one_batch_out":
+        show_batches(read_batches(run, metric.name, outcome), outcome, metric)
     models = [name for name in outcome.proba if name != outcome.task.floor]
     model = right.selectbox(
         "Model", models, persist_state="session",
@@ -74,6 +79,35 @@ def show_run(outcomes: list[Outcome]) -> None:
         )
 
 
+def show_batches(found: Batches, outcome: Outcome, metric: Metric) -> None:
+    """Each batch that was held out, and what the network gains on average."""
+    plain = name_model(found.reference, outcome.task)
+    column = escape_markdown(outcome.spec.split.batch)
+    st.markdown(f"#### Each {column} held out in turn")
+    if found.difference is not None:
+        difference, points = found.difference, metric.points
+        low, high = (points * limit for limit in difference.interval())
+        verdict = say_verdict(low > 0 or high < 0, f"p = {difference.p:.2g}")
+        phrase = outcome.task.baselines[found.reference].phrase
+        st.markdown(
+            f"{metric.title} of the network minus that of {phrase}, mean over {difference.splits}: "
+            f"{points * difference.mean:+.1f}{metric.unit} (95 % interval {low:+.1f} to "
+            f"{high:+.1f}), {verdict}. Each counts once, however large it is."
+        )
+    table = found.table.rename(
+        columns={
+            "batch": outcome.spec.split.batch, "low": "from", "high": "to", found.reference: plain,
+            "inside": "inside the others",
+        }
+    )  # fmt: skip
+    st.dataframe(table, hide_index=True, column_config=decimals(table))
+    st.caption(
+        f"{metric.title} of the network with its 95 % interval over patients, from and to. Inside "
+        "the others: its accuracy on validation samples of the batches that it learned from."
+    )
+    show_downloads(table, "batches")
+
+
 def show_values(table: pd.DataFrame, target: str) -> None:
     """Predicted against observed values, and the samples with the largest errors."""
     left, right = st.columns(2, gap="large")
@@ -86,6 +120,12 @@ def show_values(table: pd.DataFrame, target: str) -> None:
         st.markdown("#### Largest errors")
         st.dataframe(table, hide_index=True, column_config=decimals(table), height=400)
         show_downloads(table, "errors")
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def read_batches(run: str, metric: str, _outcome: Outcome) -> Batches:
+    """Each batch that a finished run held out."""
+    return score_batches(_outcome, metric)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -1,6 +1,7 @@
 """What the page Predict has computed: the match card and the calls, with their progress."""
 
 from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
@@ -19,7 +20,9 @@ from core.predict.predicting import (
     request_prediction,
 )
 from core.predict.request import PredictRequest
-from ui.parts import finished_runs, name_run, pick
+from core.predict.sent import import_model, list_sent
+from ui.parts import errors, finished_runs, name_run, pick
+from ui.uploads import hold
 
 CHECKED = "checked models and samples"
 """Where the session keeps what was put to which model: other choices are checked at once then."""
@@ -27,7 +30,27 @@ CHECKED = "checked models and samples"
 
 def list_models() -> dict[str, str]:
     """Id -> words of everything that can predict: finished runs, and models that were sent."""
-    return {record.id: name_run(record) for record in finished_runs()}
+    models = {record.id: name_run(record) for record in finished_runs()}
+    for model in list_sent():
+        state = "sent" if model.damage is None else "sent, damaged"
+        models[model.id] = f"{model.name} · {state} · {model.id[:6]}"
+    return models
+
+
+@st.dialog("Bring a model")
+def ask_for_model() -> None:
+    """A model folder that somebody exported, as a zip file."""
+    st.markdown(
+        "A model folder that somebody wrote with `genecanvas export`, packed as a zip file. It is "
+        "checked in a process without rights to anything else; nothing in it is run."
+    )
+    upload = st.file_uploader("Model folder (zip)", key="model folder", type="zip")
+    if upload is None:
+        return
+    with errors(), st.spinner("Checking the model folder"):
+        model = import_model(hold(upload))
+        st.query_params["run"] = st.session_state["last run"] = model
+        st.rerun()
 
 
 def pick_model(models: dict[str, str]) -> str:
@@ -55,7 +78,10 @@ def is_matched(asked: PredictRequest) -> bool:
     if state.state == "missing" and this in checked:
         request_match(asked)
         state = match_state(asked)
-    if _is_working(asked, state, match_state, "Looking whether the model fits", "match"):
+    if is_working(
+        state, partial(match_state, asked), "Looking whether the model fits",
+        partial(_cancel, asked),
+    ):  # fmt: skip
         return False
     st.caption(
         "Which of the model's genes are there, what those that are missing cost, and whether the "
@@ -73,7 +99,9 @@ def is_predicted(asked: PredictRequest) -> bool:
     state = prediction_state(asked)
     if state.state == "done":
         return True
-    if _is_working(asked, state, prediction_state, "Calling the samples", "calls"):
+    if is_working(
+        state, partial(prediction_state, asked), "Calling the samples", partial(_cancel, asked)
+    ):
         return False
     if st.button("Predict", type="primary", key="ask prediction"):
         request_prediction(asked)
@@ -81,32 +109,39 @@ def is_predicted(asked: PredictRequest) -> bool:
     return False
 
 
-def _is_working(
-    asked: PredictRequest,
+def is_working(
     state: AnswerState,
-    look: Callable[[PredictRequest], AnswerState],
+    look: Callable[[], AnswerState],
     what: str,
-    key: str,
+    cancel: Callable[[], None] | None = None,
 ) -> bool:
-    """Show how far a computation is, or why it failed; whether it is under way."""
+    """Show how far a computation is, or why it failed; whether it is under way.
+
+    Args:
+        state: its state.
+        look: looks at its state again.
+        what: what is done, in words.
+        cancel: stops it, where it can be stopped by itself.
+    """
     if state.state == "failed":
         st.error(f"{what} failed. {escape_markdown(state.message)}")
     if state.state != "working":
         return False
-    st.fragment(_wait_for, run_every=1)(asked, look, what, key)
+    st.fragment(_wait_for, run_every=1)(look, what, cancel)
     return True
 
 
 def _wait_for(
-    asked: PredictRequest, look: Callable[[PredictRequest], AnswerState], what: str, key: str
+    look: Callable[[], AnswerState], what: str, cancel: Callable[[], None] | None
 ) -> None:
     """Progress of a computation; reruns the page once when it ends."""
-    state = look(asked)
+    state = look()
     if state.state != "working":
         st.rerun()
     words = f"{what}: {escape_markdown(state.message)}" if state.message else what
     st.progress(min(state.fraction, 1.0), f"{words}. It is safe to close this tab.")
-    st.button("Cancel", key=f"cancel {key}", on_click=_cancel, args=(asked,))
+    if cancel:
+        st.button("Cancel", key=f"cancel {what}", on_click=cancel)
 
 
 def _cancel(asked: PredictRequest) -> None:

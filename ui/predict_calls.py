@@ -9,8 +9,10 @@ from core.plots.compare import answer_grid
 from core.plots.predict import NEW, TRAINING, novelty_bars, prediction_map
 from core.predict.model import Model
 from core.predict.predicting import Prediction
+from core.predict.request import PredictRequest
 from core.predict.words import describe_flags, is_unusual
 from ui.parts import download_table, show_figure
+from ui.predict_why import show_why
 
 UNLIKE, LIKE = "unlike training", "like training"
 SHOWN = {
@@ -80,14 +82,14 @@ def _show_classes(found: Prediction, model: Model) -> None:
     download_table(table, "predicted_classes", "Save CSV", key="classes csv", type="tertiary")
 
 
-def show_samples(found: Prediction, model: Model) -> None:
-    """A row a sample; the one that is chosen is looked at closely below."""
+def show_samples(found: Prediction, asked: PredictRequest, model: Model) -> None:
+    """A row a sample; the one that is chosen, or stands in the link, is looked at closely below."""
     calls, has_classes = found.calls, model.task.has_classes
     rows = {
         "all": calls.index == calls.index,
         "flagged": calls["flagged"],
         "torn": calls["called"] != calls["linear_called"],
-        "wrong": (calls["true"] != "") & (calls["true"] != calls["called"]),
+        "wrong": calls["true"].isin(model.classes) & (calls["true"] != calls["called"]),
     }
     options = [name for name in SHOWN if name == "all" or (has_classes and rows[name].any())]
     st.markdown("#### Each sample")
@@ -103,10 +105,18 @@ def show_samples(found: Prediction, model: Model) -> None:
         selection_mode="single-row", height=420, column_config=_describe_columns(table),
     )  # fmt: skip
     chosen = event["selection"]["rows"]
-    if has_classes and chosen:
-        show_sample(listed.iloc[chosen[0]], model.classes)
-    elif has_classes:
-        st.caption("Choose a row to see all probabilities of that sample.")
+    if chosen:
+        st.query_params["sample"] = listed["sample"].iloc[chosen[0]]
+    row = calls[calls["sample"] == st.query_params.get("sample")]
+    if row.empty:
+        st.caption("Choose a row to look at one sample closely, and at the genes behind its call.")
+    else:
+        show_sample(row.iloc[0], asked, model)
+
+
+def is_known(calls: pd.DataFrame) -> pd.Series:
+    """(samples,) whether it is known what each is."""
+    return calls["true"].notna() & (calls["true"] != "")
 
 
 def listed_calls(calls: pd.DataFrame, *, has_classes: bool) -> pd.DataFrame:
@@ -123,10 +133,12 @@ def listed_calls(calls: pd.DataFrame, *, has_classes: bool) -> pd.DataFrame:
     if has_classes:
         table["its probability"] = calls["linear_probability"]
     if (calls["nearest"] != "").any():
-        table["nearest training sample"] = calls["nearest"] + " (" + calls["nearest_class"] + ")"
+        table["nearest training sample"] = (
+            calls["nearest"] + " (" + calls["nearest_class"].astype(str) + ")"
+        )
     if calls["learned_from"].any():
         table["learned from"] = calls["learned_from"]
-    if (calls["true"] != "").any():
+    if is_known(calls).any():
         table["known"] = calls["true"]
     return table
 
@@ -155,20 +167,21 @@ def _describe_columns(table: pd.DataFrame) -> dict[str, dict]:
     return {name: column for name, column in columns.items() if name in table}
 
 
-def show_sample(row: pd.Series, classes: list[str]) -> None:
-    """One sample: what network and linear model give each class, and how unusual it is."""
-    name = escape_markdown(row["sample"])
+def show_sample(row: pd.Series, asked: PredictRequest, model: Model) -> None:
+    """One sample: each class's probability, how unusual it is, and the genes behind its call."""
+    name, classes = escape_markdown(row["sample"]), model.classes
     st.markdown(f"##### {name}: {UNLIKE if row['flagged'] else LIKE}")
-    table = pd.DataFrame(
-        {prefix: [row[f"{prefix}_{cls}"] for cls in classes] for prefix in ("p", "l")}, classes
-    )
-    show_figure(
-        answer_grid(
-            table.T.to_numpy(float), ["network", "tuned linear model"], classes, row["true"]
-        ),
-        table.T.rename_axis("model").reset_index(), "sample_probabilities",
-        alt=f"Probabilities of {row['sample']}",
-    )  # fmt: skip
+    if model.task.has_classes:
+        stems = {"network": "p", "tuned linear model": "l"}
+        table = pd.DataFrame(
+            {title: [row[f"{stem}_{cls}"] for cls in classes] for title, stem in stems.items()},
+            classes,
+        ).T
+        show_figure(
+            answer_grid(table.to_numpy(float), list(table.index), classes, row["true"]),
+            table.rename_axis("model").reset_index(), "sample_probabilities",
+            alt=f"Probabilities of {row['sample']}",
+        )  # fmt: skip
     nearest = ""
     if row["nearest"]:
         nearest = f" The nearest training sample is {row['nearest']}, {row['nearest_class']}."
@@ -178,6 +191,8 @@ def show_sample(row: pd.Series, classes: list[str]) -> None:
             f"its features, and than {row['energy']:.0%} by the energy score.{nearest}"
         )
     )
+    called = row["called"] if model.task.has_classes else f"a higher {classes[0]}"
+    show_why(asked, row["sample"], called)
 
 
 def show_map(found: Prediction, model: Model) -> None:
@@ -190,7 +205,7 @@ def show_map(found: Prediction, model: Model) -> None:
         help="Principal components of the training samples; new samples are put among them.",
     )  # fmt: skip
     ways = ["looks", "kind"] + (["call"] if has_classes else [])
-    if (found.calls["true"] != "").any() and has_classes:
+    if has_classes and is_known(found.calls).any():
         ways.append("known class")
     by = right.segmented_control(
         "Coloured by", ways[::-1], default=ways[-1] if has_classes else "looks", required=True,

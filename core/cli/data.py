@@ -19,19 +19,32 @@ from core.data.catalogue import CATALOGUE, PublicDataset
 from core.data.check import check_dataset
 from core.data.cohort import Cohort
 from core.data.fetched import describe_file, fetch, find_entry, kept, own_entries
+from core.data.join import join_datasets
+from core.data.store import add_dataset, find_dataset, load_dataset
+from core.errors import InputError
 
 MOST_CLASSES = 20
 """Classes that are listed."""
 
 
 def add_commands(commands: Any) -> None:
-    """Add `data check`, `data catalogue` and `data fetch`."""
+    """Add `data check`, `data join`, `data catalogue` and `data fetch`."""
     data = add_group(commands, "data", "look at an expression file, fetch public datasets")
     check = add_command(
         data, "check", check_data, "say what a file holds and what is wrong with it"
     )
     add_data_options(check)
     check.add_argument("--batch", help="column of the batch or site, compared with the classes")
+    joined = add_command(
+        data, "join", join_data, "put stored cohorts under each other, to hold each out in turn"
+    )
+    joined.add_argument("datasets", nargs="+", help="names, or beginnings of ids, two or more")
+    joined.add_argument("--name", required=True, help="what the joint dataset is called")
+    joined.add_argument(
+        "--column", action="append", default=[], metavar="NEW=A,B,…",
+        help="a column and what it is called in each cohort, in their order; by default those that "
+        "all of them have",
+    )  # fmt: skip
     add_command(
         data, "catalogue", list_catalogue, "public datasets, and which of them are stored here"
     )
@@ -62,6 +75,29 @@ def check_data(options: argparse.Namespace) -> int:
             lines.append(f"  {finding.repair.title}: {ways}")
     document = {**card.model_dump(mode="json"), "notes": data.uns["notes"], "columns": columns}
     return give(options, document, "\n".join(lines))
+
+
+def join_data(options: argparse.Namespace) -> int:
+    """Keep several stored cohorts as one dataset."""
+    records = [find_dataset(text) for text in options.datasets]
+    columns = {}
+    for text in options.column:
+        new, _, names = text.partition("=")
+        columns[new] = names.split(",")
+        if not new or len(columns[new]) != len(records):
+            raise InputError(
+                f"Expected --column NEW=A,B,… with a name for each of the {len(records)} cohorts, "
+                f"got {text!r}."
+            )
+    cohorts = {record.name: load_dataset(record.id) for record in records}
+    if len(cohorts) < len(records):
+        raise InputError("Two of the cohorts bear one name. Keep one of them under another.")
+    joint = join_datasets(cohorts, columns or None)
+    record = add_dataset(joint, options.name)
+    text = [f"{record.samples} samples x {record.genes} genes kept as {record.name!r}."]
+    text += joint.uns["notes"]
+    text.append("Hold out each cohort in turn with --split leave_one_batch_out --batch cohort.")
+    return give(options, record.model_dump(mode="json"), "\n".join(text))
 
 
 def list_catalogue(options: argparse.Namespace) -> int:

@@ -29,7 +29,7 @@ from core.predict.request import PredictRequest, model_folder
 
 MATCH, CALLS, PLACES, SUMMARY = "match.json", "calls.csv", "map.csv", "summary.json"
 ASKED = "request.json"
-NAMES = ("sample", "nearest", "kind")
+NAMES = ("sample", "nearest", "kind", "set")
 CLASSES = ("called", "linear_called", "nearest_class", "true", "class")
 """Columns of names, which are texts also where they look like numbers; those of classes are numbers
 in a regression."""
@@ -190,7 +190,7 @@ class WhyJob(MatchJob):
     samples: tuple[str, ...]
     """Ids, MOST_EXPLAINED at most."""
     method: str = "integrated_gradients"
-    """A name in METHODS, one of `core.predict.why.explaining_methods`."""
+    """A name in METHODS, one of `explaining_methods`."""
 
     def title(self) -> str:
         some = self.samples[0] if len(self.samples) == 1 else f"{len(self.samples)} samples"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from core.data.prepare import Preprocessor
 from core.evaluation.intervals import gather, weigh
 from core.evaluation.metrics import Metric
 
@@ -80,17 +81,14 @@ def price_missing(
     Raises:
         InputError: a file of the run is missing or damaged.
     """
-    taken = list(missing)
     answers: dict[str, list[np.ndarray]] = {"complete": [], "masked": []}
     held: list[np.ndarray] = []
     for done, fitted in enumerate(model.folds):
         progress(done, len(model.folds))
         prepared, test = fitted.preprocessor, fitted.locate(samples).test
         rows = prepared.transform(samples.x[test], samples.genes)
-        lacking = np.isin(prepared.genes, taken)
-        masked = np.where(lacking, prepared.mean, rows)
         answers["complete"].append(fitted.answer(rows, device))
-        answers["masked"].append(fitted.answer(masked, device))
+        answers["masked"].append(fitted.answer(take_away(prepared, rows, missing), device))
         held.append(test)
     at = np.concatenate(held)
     metric = model.task.metrics["accuracy" if model.task.has_classes else "r2"]
@@ -100,13 +98,18 @@ def price_missing(
     }
     return Price(
         metric=metric.name,
-        genes=len(taken),
+        genes=len(missing),
         samples=len(at),
         complete=scores["complete"][0],
         complete_interval=scores["complete"][1],
         masked=scores["masked"][0],
         masked_interval=scores["masked"][1],
     )
+
+
+def take_away(prepared: Preprocessor, rows: np.ndarray, genes: Collection[str]) -> np.ndarray:
+    """Prepared rows (samples, genes) as they are where some genes are missing."""
+    return np.where(np.isin(prepared.genes, list(genes)), prepared.mean, rows)
 
 
 def _score(

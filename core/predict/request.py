@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from core.data.cohort import Cohort
+from core.explain.methods import METHODS, Method
 from core.home import RUN_ID, run_folder, sent_folder
 from core.identity import identify
 
@@ -51,3 +52,12 @@ def model_folder(model: str) -> Path:
     """
     sent = sent_folder(model)
     return sent if sent.exists() else run_folder(model)
+
+
+def explaining_methods() -> list[Method]:
+    """The methods that can be asked about any sample: those that score each gene by itself."""
+    return [
+        method
+        for method in METHODS
+        if method.ranks_genes and not (method.uses_stage or method.uses_sets)
+    ]

@@ -13,13 +13,13 @@ from scipy.stats import spearmanr
 
 from core.errors import InputError
 from core.explain.attribution import attribute
-from core.explain.methods import METHODS, Method
+from core.explain.methods import METHODS
 from core.explain.rankings import top_count
 from core.predict.genes import match_genes
 from core.predict.labelled import GeneAgreement
 from core.predict.model import Model
 from core.predict.reference import MOST_EXPLAINED, QUICK
-from core.predict.request import PredictRequest
+from core.predict.request import PredictRequest, explaining_methods
 from core.predict.together import prepare_rows
 from core.training.device import choose_device
 
@@ -44,15 +44,6 @@ class GeneScores:
     away: np.ndarray
     """(samples, genes) how far the prepared value is from the training mean, in its SD; NaN where
     the cohort lacks the gene"""
-
-
-def explaining_methods() -> list[Method]:
-    """The methods that can be asked about any sample: those that score each gene by itself."""
-    return [
-        method
-        for method in METHODS
-        if method.ranks_genes and not (method.uses_stage or method.uses_sets)
-    ]
 
 
 def score_genes(
