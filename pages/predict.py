@@ -9,6 +9,7 @@ from core.predict.request import PredictRequest
 from ui.bring import show_upload
 from ui.parts import download_table, errors, show_empty
 from ui.predict import (
+    ask_for_model,
     is_matched,
     is_predicted,
     list_models,
@@ -37,17 +38,21 @@ def show_page() -> None:
     models = list_models()
     if not models:
         show_empty("There is no finished run to predict with yet.", "Train a network", "train")
+        if st.button("Or bring a model that somebody sent", type="tertiary"):
+            ask_for_model()
         return
-    left, middle, right = st.columns([4, 4, 1.4], vertical_alignment="bottom")
+    left, other, middle, right = st.columns([4, 1.4, 4, 1.4], vertical_alignment="bottom")
     with left:
         model = open_model(pick_model(models))
+    if other.button("Bring a model", icon=":material/add:", width="stretch"):
+        ask_for_model()
     if not list_datasets():
         st.markdown("#### Bring the samples")
         show_upload(use_samples)
         return
     with middle:
         record = pick_samples(model.spec.cohort.dataset)
-    if right.button("Bring a file", icon=":material/add:", width="stretch"):
+    if right.button("Bring samples", icon=":material/add:", width="stretch"):
         ask_for_file()
     asked = ask_request(model, record)
     say_cohort(asked.cohort, record)

@@ -20,7 +20,9 @@ from core.predict.predicting import (
     request_prediction,
 )
 from core.predict.request import PredictRequest
-from ui.parts import finished_runs, name_run, pick
+from core.predict.sent import import_model, list_sent
+from ui.parts import errors, finished_runs, name_run, pick
+from ui.uploads import hold
 
 CHECKED = "checked models and samples"
 """Where the session keeps what was put to which model: other choices are checked at once then."""
@@ -28,7 +30,27 @@ CHECKED = "checked models and samples"
 
 def list_models() -> dict[str, str]:
     """Id -> words of everything that can predict: finished runs, and models that were sent."""
-    return {record.id: name_run(record) for record in finished_runs()}
+    models = {record.id: name_run(record) for record in finished_runs()}
+    for model in list_sent():
+        state = "sent" if model.damage is None else "sent, damaged"
+        models[model.id] = f"{model.name} · {state} · {model.id[:6]}"
+    return models
+
+
+@st.dialog("Bring a model")
+def ask_for_model() -> None:
+    """A model folder that somebody exported, as a zip file."""
+    st.markdown(
+        "A model folder that somebody wrote with `genecanvas export`, packed as a zip file. It is "
+        "checked in a process without rights to anything else; nothing in it is run."
+    )
+    upload = st.file_uploader("Model folder (zip)", key="model folder", type="zip")
+    if upload is None:
+        return
+    with errors(), st.spinner("Checking the model folder"):
+        model = import_model(hold(upload))
+        st.query_params["run"] = st.session_state["last run"] = model
+        st.rerun()
 
 
 def pick_model(models: dict[str, str]) -> str:

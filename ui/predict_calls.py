@@ -114,6 +114,11 @@ def show_samples(found: Prediction, asked: PredictRequest, model: Model) -> None
         show_sample(row.iloc[0], asked, model)
 
 
+def is_known(calls: pd.DataFrame) -> pd.Series:
+    """(samples,) whether it is known what each is."""
+    return calls["true"].notna() & (calls["true"] != "")
+
+
 def listed_calls(calls: pd.DataFrame, *, has_classes: bool) -> pd.DataFrame:
     """The columns of a table of calls that are read; novelty always stands beside probability."""
     said = calls["flagged"].map({True: UNLIKE, False: LIKE})
@@ -128,10 +133,12 @@ def listed_calls(calls: pd.DataFrame, *, has_classes: bool) -> pd.DataFrame:
     if has_classes:
         table["its probability"] = calls["linear_probability"]
     if (calls["nearest"] != "").any():
-        table["nearest training sample"] = calls["nearest"] + " (" + calls["nearest_class"] + ")"
+        table["nearest training sample"] = (
+            calls["nearest"] + " (" + calls["nearest_class"].astype(str) + ")"
+        )
     if calls["learned_from"].any():
         table["learned from"] = calls["learned_from"]
-    if (calls["true"] != "").any():
+    if is_known(calls).any():
         table["known"] = calls["true"]
     return table
 
@@ -198,7 +205,7 @@ def show_map(found: Prediction, model: Model) -> None:
         help="Principal components of the training samples; new samples are put among them.",
     )  # fmt: skip
     ways = ["looks", "kind"] + (["call"] if has_classes else [])
-    if (found.calls["true"] != "").any() and has_classes:
+    if has_classes and is_known(found.calls).any():
         ways.append("known class")
     by = right.segmented_control(
         "Coloured by", ways[::-1], default=ways[-1] if has_classes else "looks", required=True,

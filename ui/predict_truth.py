@@ -13,6 +13,7 @@ from core.predict.model import Model
 from core.predict.predicting import Prediction
 from core.predict.words import describe_scores
 from ui.parts import decimals, download_table, show_figure
+from ui.predict_calls import is_known
 
 MODELS = {"network": "network", "linear": "tuned linear model"}
 
@@ -69,7 +70,7 @@ def score_table(scores: Scores) -> pd.DataFrame:
 def _judged(found: Prediction) -> pd.DataFrame:
     """The calls that scores are of."""
     calls = found.calls
-    return calls[(calls["true"] != "") & ~calls["learned_from"]]
+    return calls[is_known(calls) & ~calls["learned_from"]]
 
 
 def _show_confusion(found: Prediction, model: Model, scores: Scores) -> None:

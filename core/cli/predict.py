@@ -21,6 +21,7 @@ from core.files import write_atomic
 from core.predict.model import load_model
 from core.predict.predicting import predict_here
 from core.predict.request import PredictRequest
+from core.predict.sent import find_sent, import_model, list_sent
 from core.predict.together import TOGETHER
 from core.predict.words import describe_flags, describe_match, describe_scores
 from core.runs.store import RunStore
@@ -34,7 +35,10 @@ def add_commands(commands: Any) -> None:
     parser = add_command(
         commands, "predict", predict, "apply a finished model to samples of another cohort"
     )
-    parser.add_argument("model", help="a run's id, or its beginning")
+    parser.add_argument(
+        "model", help="a model folder or a zip file of one, or the id of a run or of a model that "
+        "was sent, or its beginning",
+    )  # fmt: skip
     add_data_options(parser)
     add_choice(
         parser, "--together", TOGETHER.names, "none", "how the values are brought to training's"
@@ -49,7 +53,7 @@ def add_commands(commands: Any) -> None:
 
 def predict(options: argparse.Namespace) -> int:
     """Whether the model fits, and what it calls; where it doesn't fit nothing is called."""
-    model = load_model(RunStore().find(options.model).id)
+    model = load_model(_find_model(options.model))
     take_roles(options)
     merge = _read_merge(options.merge)
     if merge and options.label is None:
@@ -89,6 +93,15 @@ def predict(options: argparse.Namespace) -> int:
         "csv": str(options.csv) if options.csv else None,
     }
     return give(options, document, "\n".join(lines))
+
+
+def _find_model(text: str) -> str:
+    """The id of a run or of a model that was sent; a model folder is imported first."""
+    if Path(text).exists():
+        return import_model(Path(text))
+    if any(text and model.id.startswith(text) for model in list_sent()):
+        return find_sent(text)
+    return RunStore().find(text).id
 
 
 def _read_merge(texts: list[str]) -> dict[str, str]:

@@ -43,7 +43,7 @@ from core.runs.spec import RunSpec
 from core.training.tasks import TASKS
 
 MOST_GENES = 200_000
-MOST_CLASSES = 1_000
+MOST_CLASSES = 400
 MOST_VALUES = 200_000
 """Values and names in model.json."""
 LONGEST = 3_000

@@ -226,6 +226,7 @@ def _unpack(path: Path, sent: Path) -> None:
                 if info.is_dir() or any(p.startswith((".", "__MACOSX")) for p in place.parts):
                     continue
                 most = min(_most_bytes(place.name, info.file_size), left)
+                need(info.file_size <= most, shown, "unpacks to more than a file of this size may")
                 folders.add(place.parent)
                 need(len(folders) == 1 and len(place.parts) <= 2, shown, "is in another folder")
                 need(not (sent / place.name).exists(), shown, "stands there twice")

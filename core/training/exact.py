@@ -106,7 +106,7 @@ def solve_head(
         for name, shares in _leave_out(names, chosen.shares).items():
             part = solution
             if shares != chosen.shares:
-                part = choice.fit(choice.judge(shares, chosen.family))
+                part = choice.fit(choice.judge(shares, chosen.family, doing=f"without the {name}"))
             without[name] = _answers(objective, part.score(sources, unseen))
         learned = solution.score(sources, blocks)
     row = {
