@@ -24,6 +24,7 @@ from core.predict.request import PredictRequest
 from core.predict.sent import find_sent, import_model, list_sent
 from core.predict.together import TOGETHER
 from core.predict.words import describe_flags, describe_match, describe_scores
+from core.runs.store import RunStore
 
 MOST_CALLED = 20
 """Classes that are listed."""
