@@ -329,8 +329,8 @@ def read_reference(path: Path, prepared: Preprocessor, outputs: int) -> Referenc
 
     genes, axes = len(prepared.index), length(f"{NOVELTY}offset")
     expected = {
-        "importance": (genes,), "class_importance": (outputs, genes), "quantiles": (QUANTILES,), "log_mean": (genes,),
-        "log_sd": (genes,), "distribution": (genes,),
+        "importance": (genes,), "class_importance": (outputs, genes), "quantiles": (QUANTILES,),
+        "log_mean": (genes,), "log_sd": (genes,), "distribution": (genes,),
         "library_share": (len(prepared.all_genes) if prepared.scale == "counts" else 0,),
         "linear_weights": (genes, outputs), "linear_offset": (outputs,), "gene_axes": (genes, 2),
         "gene_centre": (genes,), "unlike": (length("unlike"),), "energies": (length("unlike"),),
