@@ -31,10 +31,8 @@ CHECKED = "checked models and samples"
 def list_models() -> dict[str, str]:
     """Id -> words of everything that can predict: finished runs, and models that were sent."""
     models = {record.id: name_run(record) for record in finished_runs()}
-    for model in list_sent():
-        state = "sent" if model.damage is None else "sent, damaged"
-        models[model.id] = f"{model.name} · {state} · {model.id[:6]}"
-    return models
+    sent = {model.id: f"{model.name} · sent · {model.id[:6]}" for model in list_sent()}
+    return models | sent
 
 
 @st.dialog("Bring a model")
