@@ -344,3 +344,50 @@ def test_a_gene_that_stands_there_twice_is_refused() -> None:
 def test_other_ids_than_those_of_training_are_named() -> None:
     with pytest.raises(InputError, match="expected ids such as a, got ids such as ENSG1"):
         fit().transform(X[:, :2], ["ENSG1", "ENSG2"], absent="mean")
+
+
+@pytest.mark.parametrize("across", ["rank", "quantile"])
+def test_ranks_among_fewer_genes_stand_for_those_among_all(across: str) -> None:
+    """Another platform whose values are higher, without half of the genes: ranks stay where a
+    sample's ranks were, and are not pushed down by training's own medians of the others.
+    """
+    rng = np.random.default_rng(0)
+    genes = np.array([f"g{n}" for n in range(400)])
+    x = rng.normal(rng.uniform(4, 12, 400), 1, (20, 400)).astype(np.float32)
+    spec = PreparationSpec(genes=400, across=across, scaling="minmax")
+    prepared = Preprocessor.fit(x, genes, "log2", spec)
+    half = rng.permutation(400)[:200]
+    whole = prepared.transform(x, genes)[:, half]
+    filled = prepared.transform(3 * x[:, half] + 20, genes[half], absent="mean")[:, half]
+    assert np.abs(filled - whole).mean() < 0.2
+    assert abs((filled - whole).mean()) < 0.05
+    lowest, highest = x[:, half].argmin(axis=1), x[:, half].argmax(axis=1)
+    assert (filled[range(20), highest] > 0.3).all()
+    assert (filled[range(20), lowest] < 0.7).all()
+
+
+def test_log2_values_of_other_origin_are_scaled_as_training_was() -> None:
+    prepared = fit()
+    log = prepared.log_expression(X, GENES)
+    np.testing.assert_array_equal(prepared.scale_log(log), prepared.transform(X, GENES))
+    log[0, 0] = np.nan
+    log[1, 1] = -50
+    unit = prepared.scale_log(log)
+    assert unit[0, 0] == prepared.mean[0]
+    low = log.copy()
+    low[1, 1] = prepared.spec.floor
+    assert unit[1, 1] == prepared.scale_log(low)[1, 1]
+    with pytest.raises(InputError, match="across: rank"):
+        Preprocessor.fit(X, GENES, "log2", PreparationSpec(across="rank")).scale_log(log)
+
+
+def test_a_library_that_lacks_genes_is_taken_for_its_share() -> None:
+    counts = np.array([[10, 30, 60], [20, 20, 60], [5, 35, 60], [30, 10, 60]], np.float32)
+    spec = PreparationSpec(genes=4, scaling="minmax")
+    prepared = Preprocessor.fit(counts, ["a", "b", "c"], "counts", spec)
+    at = {"absent": "mean", "library_share": 0.4}
+    np.testing.assert_allclose(
+        prepared.transform(counts[:, :2], ["a", "b"], **at)[:, :2],
+        prepared.transform(counts, ["a", "b", "c"])[:, :2],
+        rtol=1e-5,
+    )

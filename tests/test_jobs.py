@@ -31,6 +31,7 @@ from core.jobs.launch import ensure_workers, request
 from core.jobs.record import JobState, Worker, read_log
 from core.jobs.store import JobStore
 from core.jobs.worker import Stop, run_one
+from core.predict.robustness import RobustnessJob
 from core.processes import ROOT
 from core.runs.execute import Silent, execute
 from core.runs.explaining import EvidenceJob, ExplainJob
@@ -41,6 +42,8 @@ from core.runs.training import TrainJob
 from tests.counting import CountJob, QueuedCount
 
 FOLDS = ("predictions.csv", "model.safetensors", "preprocessor.npz", "layout.npz")
+LEFT = {"baselines": "baselines/*", "robustness": "robustness.json"}
+"""What other jobs than attributions leave in a run's folder."""
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 200) -> None:
@@ -133,6 +136,7 @@ def job(request: pytest.FixtureRequest, template: Path, home: Path) -> Job:
         "evidence": lambda: EvidenceJob(about=run, recipe=Recipe("gradcam")),
         "baselines": lambda: BaselinesJob(about=(run,)),
         "layout": lambda: LayoutJob(trial=trial),
+        "robustness": lambda: RobustnessJob(about=run),
     }[request.param]()
 
 
@@ -149,7 +153,7 @@ def results(job: Job, id: str) -> dict[str, object]:
         paths = [job.folder(id) / "folds/0" / name for name in FOLDS]
     else:
         run = job.about[0] if job.kind == "baselines" else job.about
-        pattern = "baselines/*" if job.kind == "baselines" else "attributions/*.*"
+        pattern = LEFT.get(job.kind, "attributions/*.*")
         paths = [*run_folder(run).glob(pattern)]
     assert paths
     return {path.name: path.read_bytes() for path in paths}
@@ -227,7 +231,7 @@ def test_a_job_is_one_document_and_says_what_it_needs(job: Job) -> None:
     [run] = RunStore().list()
     needs = job.inputs()
     assert needs.datasets == (() if job.kind == "count" else (run.spec.cohort.dataset,))
-    about_run = job.kind in ("explain", "evidence", "baselines")
+    about_run = job.kind in ("explain", "evidence", "baselines", "robustness")
     assert needs.jobs == ((run.id,) if about_run else ())
     JobStore().submit(job)
     if needs.datasets:

@@ -80,6 +80,10 @@ def test_a_run_says_how_much_the_picture_adds(runs: tuple[str, str]) -> None:
         [said] = [note for note in load_result(run).notes if note.startswith("The head is")]
         assert "With the maps alone" in said
         assert "95 % interval" in said
+    [chosen] = [note for note in load_result(runs[0]).notes if "chose" in note]
+    kept = read_json(fold_folder(run_folder(runs[0]), 0) / "fold.json")["chosen"]["tuned_linear"]
+    assert chosen == f"On its inner folds the tuned linear model chose {kept}."
+    assert "inverse penalty" in kept
 
 
 def test_the_stored_network_gives_the_stored_predictions(runs: tuple[str, str]) -> None:
@@ -122,12 +126,28 @@ def test_an_empty_map_is_told_instead_of_drawn(runs: tuple[str, str], home: Path
         explain_run(runs[0], Recipe("gradcam", stage="fire2_3"), lambda done, total: None)
 
 
+class Listening(Silent):
+    """Keeps what a run says."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        self.said.append(text)
+
+
 def test_the_same_samples_give_the_same_numbers_again(runs: tuple[str, str]) -> None:
-    folder, spec = run_folder(runs[0]), load_fitted(runs[0], 0).spec
+    """And it says what it is doing, which begins with the shares: of the genes alone the baseline
+    has chosen the penalty.
+    """
+    folder, spec, reporter = run_folder(runs[0]), load_fitted(runs[0], 0).spec, Listening()
     before = (folder / "predictions.csv").read_bytes()
     shutil.rmtree(folder)
-    execute(spec, folder, Silent(), CPU)
+    execute(spec, folder, reporter, CPU)
     assert (folder / "predictions.csv").read_bytes() == before
+    solving = [text for text in reporter.said if text.startswith("solving the head: ")]
+    assert solving[0] == "solving the head: choosing shares, 1 of at most 6"
+    assert "solving the head: fitting to all samples" in solving
 
 
 def test_without_the_maps_it_is_the_baseline(runs: tuple[str, str]) -> None:

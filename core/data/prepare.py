@@ -235,7 +235,7 @@ class Preprocessor:
             if spec.across == "quantile":
                 distribution = np.sort(whole, axis=1).mean(axis=0, dtype=np.float64)
                 distribution = distribution.astype(np.float32)
-            across = _across(whole, spec.across, distribution)
+            across = _across(whole, distribution if len(distribution) else _ranks(len(names)))
 
         variance, mean = np.empty(len(names)), np.empty(len(names))
         for part in columns.parts(np.arange(len(names))):
@@ -310,7 +310,8 @@ class Preprocessor:
             genes: gene ids of the columns.
             absent: what is done about genes that are needed and not there. `mean` paints the
                 training mean of the prepared values, so that such a gene says nothing about a
-                sample; library sizes and what is done across genes then miss it.
+                sample; library sizes miss it, and ranks are those among the others, stretched to as
+                many as there were in training.
             library_share: of counts per million, the share of a training sample's reads that the
                 genes which are there have: a library over fewer genes is smaller by so much. (TMM
                 compares genes that both have, and needs no such share.)
@@ -323,8 +324,11 @@ class Preprocessor:
             columns.per_million *= np.float32(library_share)
         across = None
         if self.spec.across != "none":
-            whole = columns.filled(np.arange(len(self.all_genes)), self.fill)
-            across = _across(whole, self.spec.across, self.distribution)
+            there = np.isin(self.all_genes, genes)
+            across = np.zeros((len(x), len(there)), np.float32)
+            whole = columns.filled(np.flatnonzero(there), self.fill)
+            ranked = self.spec.across == "rank"
+            across[:, there] = _across(whole, _ranks(len(there)) if ranked else self.distribution)
         unit = np.empty((len(x), len(self.index)), np.float32)
         for part in columns.parts(np.arange(len(self.index))):
             kept, at = self.index[part], slice(part[0], part[-1] + 1)
@@ -594,15 +598,29 @@ def _tmm_factor(counts: np.ndarray, reference: np.ndarray) -> float:
     return float(2 ** np.average(ratio[keep], weights=weight[keep]))
 
 
-def _across(x: np.ndarray, how: str, distribution: np.ndarray) -> np.ndarray:
-    """Replace each sample's values by their ranks, or by the distribution at these ranks."""
-    target = distribution if how == "quantile" else np.arange(x.shape[1], dtype=np.float32)
-    if how == "rank":
-        target = target / np.float32(max(x.shape[1] - 1, 1))
+def _ranks(genes: int) -> np.ndarray:
+    """What replaces a sample's values, from the lowest to the highest, with across: rank."""
+    return np.arange(genes, dtype=np.float32) / np.float32(max(genes - 1, 1))
+
+
+def _across(x: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Replace each sample's values by those of a sorted profile at their ranks."""
+    target = stretch(target, x.shape[1])
     out = np.empty_like(x)
     for row, values in enumerate(x):
         out[row] = spread_ranks(values, target)
     return out
+
+
+def stretch(distribution: np.ndarray, count: int) -> np.ndarray:
+    """A sorted profile for another number of genes, (count,).
+
+    The value of rank r among so many is the profile's at the share (r + 1/2) / count.
+    """
+    if count == len(distribution):
+        return distribution
+    places = (np.arange(count) + 0.5) / max(count, 1) * len(distribution) - 0.5
+    return np.interp(places, np.arange(len(distribution)), distribution)
 
 
 def spread_ranks(values: np.ndarray, target: np.ndarray) -> np.ndarray:

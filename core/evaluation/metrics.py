@@ -89,25 +89,23 @@ def _mcc(y: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _macro_auroc(y: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    areas, pairs = [], []
+    areas, pairs, by_sample = [], [], np.ascontiguousarray(weights.T)
     for k in range(proba.shape[1]):
-        positive, negative = _by_threshold(y == k, proba[:, k], weights)
-        total = negative.sum(axis=1, keepdims=True)
-        lower = total - negative.cumsum(axis=1) + negative / 2
-        areas.append((positive * lower).sum(axis=1))
-        pairs.append(positive.sum(axis=1) * total[:, 0])
+        positive, above, named, found = _by_threshold(y == k, proba[:, k], by_sample)
+        total = by_sample[y != k].sum(axis=0)
+        higher = (above + named - found) / 2  # of the others; those alike count half
+        areas.append((positive * (total - higher)).sum(axis=0))
+        pairs.append(positive.sum(axis=0) * total)
     pairs = np.stack(pairs, axis=1)
     return _mean_over_classes(np.stack(areas, axis=1), pairs, pairs > 0)
 
 
 def _average_precision(y: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    sums, sizes = [], []
+    sums, sizes, by_sample = [], [], np.ascontiguousarray(weights.T)
     for k in range(proba.shape[1]):
-        positive, negative = _by_threshold(y == k, proba[:, k], weights)
-        found = positive.cumsum(axis=1)
-        named = found + negative.cumsum(axis=1)
-        sums.append((positive * found / np.where(named > 0, named, 1)).sum(axis=1))
-        sizes.append(found[:, -1])
+        positive, _, named, found = _by_threshold(y == k, proba[:, k], by_sample)
+        sums.append((positive * found / np.where(named > 0, named, 1)).sum(axis=0))
+        sizes.append(positive.sum(axis=0))
     sizes = np.stack(sizes, axis=1)
     return _mean_over_classes(np.stack(sums, axis=1), sizes, sizes > 0)
 
@@ -353,15 +351,20 @@ def _diagonal(counts: np.ndarray) -> np.ndarray:
 
 def _by_threshold(
     positive: np.ndarray, p: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weight of the positive and of the negative samples at each value of `p`, falling."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(positives, weightings) weights when each positive sample's value of `p` is the threshold.
+
+    Of that sample; of the negative ones with more than that; of all with as much or more; of the
+    positive ones with as much or more. `weights` are (samples, weightings).
+    """
     order = np.argsort(-p, kind="stable")
-    starts = np.flatnonzero(np.append(True, np.diff(p[order]) != 0))
-    sorted_weights = weights[:, order]
-    return (
-        np.add.reduceat(sorted_weights * positive[order], starts, axis=1),
-        np.add.reduceat(sorted_weights * ~positive[order], starts, axis=1),
-    )
+    falling, hits = -p[order], positive[order]
+    starts, ends = (np.searchsorted(falling, falling[hits], side) for side in ("left", "right"))
+    own, count = weights[order[hits]], np.append(0, hits.cumsum())
+    none = np.zeros((1, weights.shape[1]))
+    every, right = (np.vstack([none, part.cumsum(axis=0)]) for part in (weights[order], own))
+    found = right[count[ends]]
+    return own, every[starts] - right[count[starts]], every[ends], found
 
 
 def _mean_over_classes(part: np.ndarray, whole: np.ndarray, counted: np.ndarray) -> np.ndarray:

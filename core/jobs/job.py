@@ -23,6 +23,7 @@ KINDS: dict[str, str] = {
     "match": "core.predict.predicting:MatchJob",
     "predict": "core.predict.predicting:PredictJob",
     "why": "core.predict.predicting:WhyJob",
+    "robustness": "core.predict.robustness:RobustnessJob",
 }
 """Kind -> "module:class"; a module is imported when a job of the kind is read. Workers know the
 kinds of the program that started them, so that one more entry is all that a new kind needs."""

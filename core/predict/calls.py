@@ -14,7 +14,7 @@ from sklearn.neighbors import NearestNeighbors
 from core.evaluation.intervals import interval
 from core.evaluation.prior import move_to_two_groups
 from core.predict.genes import match_genes
-from core.predict.labelled import Summary, score_known
+from core.predict.labelled import COVERED, Summary, conformal_sets, score_known
 from core.predict.matching import MatchCard
 from core.predict.model import Model
 from core.predict.novelty import energy_of, share_below
@@ -74,7 +74,8 @@ def call(
         (standard deviation of the called class's probability over folds), linear_called,
         linear_probability, l_<class>…, novelty and energy (shares of the model's own held-out
         samples that are less unusual), flagged, nearest and nearest_class (the sample most alike
-        among those that were learned from), true. Of a regression: called is the value, and
+        among those that were learned from), true; set, the classes that a sample of unknown class
+        may be, where enough are known. Of a regression: called is the value, and
         disagreement that of the value.
         The map, a row a sample: sample, kind (training or new), class (what it is, or is called),
         x and y (principal components of the network's features), gx and gy (of the genes).
@@ -125,6 +126,11 @@ def call(
     calls["flagged"] = unlike > 1 - EXPECTED
     calls["nearest"], calls["nearest_class"] = _find_nearest(model, seen[0].places)
     calls["true"] = known
+    sets = None
+    if model.task.has_classes:
+        sets = conformal_sets(model.classes, known, answers, ~learned_from)
+    if sets is not None:
+        calls["set"] = sets
     patients = samples
     if asked.cohort.group is not None:
         patients = data.obs[asked.cohort.group].to_numpy().astype(str)
@@ -143,7 +149,7 @@ def call(
         held_out=sum(len(reference.unlike) for reference in model.references),
         scores=score_known(model, known, answers, linear, patients, learned_from),
         genes=compare_genes(model, rows, matched.missing, answers.argmax(axis=1), device),
-        notes=_say_conditions(model, asked, known),
+        notes=_say_conditions(model, asked, known, sets),
     )
     return calls, _draw_map(model, seen[0], calls), summary
 
@@ -205,9 +211,17 @@ def _draw_map(model: Model, seen: _Seen, calls: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _say_conditions(model: Model, asked: PredictRequest, known: np.ndarray) -> list[str]:
+def _say_conditions(
+    model: Model, asked: PredictRequest, known: np.ndarray, sets: np.ndarray | None
+) -> list[str]:
     """What a reader of the calls must know, a sentence each."""
     notes = []
+    if sets is not None:
+        notes.append(
+            "For samples whose class isn't known stands a set of classes. It holds the true one in "
+            f"at least {COVERED:.0%} of them, if the samples whose class is known are a random "
+            "part of all; a class that none of these is of isn't covered."
+        )
     if asked.two_groups:
         notes.append(
             "The threshold between the two classes was sought in these samples' own scores, of "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
@@ -12,6 +14,10 @@ from core.predict.model import Model
 
 FEWEST_SCORED = 2
 """Fewer known samples have no score."""
+FEWEST_LABELLED = 20
+"""Fewer samples whose class is known don't calibrate sets of classes for the others."""
+COVERED = 0.9
+"""Share of the samples whose set of classes holds the true one."""
 Limits = tuple[float, float]
 
 
@@ -98,6 +104,40 @@ class Summary(BaseModel):
     """None where nothing is known of the samples."""
     genes: list[GeneAgreement]
     notes: list[str]
+
+
+def conformal_sets(
+    classes: Sequence[str], known: np.ndarray, answers: np.ndarray, usable: np.ndarray
+) -> np.ndarray | None:
+    """Of each sample whose class isn't known, the classes that it may be.
+
+    Split conformal prediction (Sadinle, Lei and Wasserman 2019, J. Am. Stat. Assoc. 114:223),
+    calibrated on samples of the same cohort whose class is known: the set holds the true class in
+    at least COVERED of the samples, if the labelled ones are a random part of all.
+
+    Args:
+        classes: the model's.
+        known: (samples,) class names; empty where it isn't known.
+        answers: (samples, classes) probabilities.
+        usable: (samples,) which of the known ones may calibrate: not those that were learned from.
+
+    Returns:
+        (samples,) classes, the most probable first, joined by " / "; empty where the class is
+        known. None where fewer than FEWEST_LABELLED samples calibrate or no class is unknown.
+    """
+    numbers = pd.Index(classes).get_indexer(known)
+    labelled, asked = (numbers >= 0) & usable, known == ""
+    n = int(labelled.sum())
+    if n < FEWEST_LABELLED or not asked.any():
+        return None
+    own = np.sort(1 - answers[labelled, numbers[labelled]])
+    limit = own[min(int(np.ceil((n + 1) * COVERED)), n) - 1]
+    sets = np.full(len(known), "", dtype=object)
+    for sample in np.flatnonzero(asked):
+        order = np.argsort(-answers[sample], kind="stable")
+        within = [classes[k] for k in order if 1 - answers[sample, k] <= limit]
+        sets[sample] = " / ".join(within) or "none"
+    return sets
 
 
 def score_known(

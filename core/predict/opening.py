@@ -131,7 +131,7 @@ def _keep_fold(
     layout.save(folder / LAYOUT)
     check_weights(sent / WEIGHTS.format(number), spec, len(classes))
     shutil.copyfile(sent / WEIGHTS.format(number), folder / "model.safetensors")
-    reference = read_reference(sent / REFERENCE.format(number), prepared, classes, spec)
+    reference = read_reference(sent / REFERENCE.format(number), prepared, len(classes))
     reference.save(kept / "reference" / f"{number - 1}.npz")
     nothing = {
         "parts": {"train": [], "validation": [], "test": []}, "plain": {}, "learned_from": [],
@@ -226,6 +226,7 @@ def _unpack(path: Path, sent: Path) -> None:
                 if info.is_dir() or any(p.startswith((".", "__MACOSX")) for p in place.parts):
                     continue
                 most = min(_most_bytes(place.name, info.file_size), left)
+                need(info.file_size <= most, shown, "unpacks to more than a file of this size may")
                 folders.add(place.parent)
                 need(len(folders) == 1 and len(place.parts) <= 2, shown, "is in another folder")
                 need(not (sent / place.name).exists(), shown, "stands there twice")

@@ -29,7 +29,7 @@ from core.predict.request import PredictRequest, model_folder
 
 MATCH, CALLS, PLACES, SUMMARY = "match.json", "calls.csv", "map.csv", "summary.json"
 ASKED = "request.json"
-NAMES = ("sample", "nearest", "kind")
+NAMES = ("sample", "nearest", "kind", "set")
 CLASSES = ("called", "linear_called", "nearest_class", "true", "class")
 """Columns of names, which are texts also where they look like numbers; those of classes are numbers
 in a regression."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from anndata import AnnData
 
-from core.data.prepare import Preprocessor, spread_ranks
+from core.data.prepare import Preprocessor, spread_ranks, stretch
 from core.data.profile import is_centred
 from core.errors import InputError
 from core.records import Registry
@@ -241,18 +241,14 @@ def _parts(data: AnnData) -> Iterator[tuple[slice, np.ndarray]]:
 
 
 def _to_distribution(log: np.ndarray, distribution: np.ndarray) -> np.ndarray:
-    """Each sample's values replaced by the distribution's at their ranks; NaN stay.
-
-    Of fewer genes, the value of rank r among m is the distribution's at the share (r + 1/2) / m.
-    """
+    """Each sample's values replaced by the distribution's at their ranks; NaN stay."""
     out = np.full_like(log, np.nan)
     targets: dict[int, np.ndarray] = {}
     for row, values in enumerate(log):
         there = np.isfinite(values)
         count = int(there.sum())
         if count not in targets:
-            places = (np.arange(count) + 0.5) / max(count, 1) * len(distribution) - 0.5
-            targets[count] = np.interp(places, np.arange(len(distribution)), distribution)
+            targets[count] = stretch(distribution, count)
         out[row, there] = spread_ranks(values[there], targets[count])
     return out
 

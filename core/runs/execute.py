@@ -44,7 +44,7 @@ from core.training.exact import solve_head
 from core.training.features import FrozenPart
 from core.training.loop import EnoughEpochs, FoldData, predict, read_trained, train
 from core.training.splits import Fold
-from core.training.tasks import TASKS
+from core.training.tasks import TASKS, Task
 from core.words import say_duration
 
 BEGUN = "begun.json"
@@ -274,6 +274,7 @@ def _run_fold(
             "history": history,
             **({} if solved is None else describe_solved(solved, task, scale)),
             "plain": {name: values.tolist() for name, values in plain.items()},
+            "chosen": {name: choice.choose().words for name, choice in tuned.items()},
             "parts": _name_parts(study, fold),
             "learned_from": [
                 learned.model_dump(mode="json")
@@ -396,6 +397,7 @@ def _gather(
         notes=[
             *_explain_conditions(spec, first),
             *say_solved(task, [folds[k] for k in scored], y, answers, study.who[tested]),
+            *_say_chosen(task, [folds[k] for k in scored]),
             *_say_left_out(spec, study),
             *say_start(spec, study, starts),
         ],
@@ -439,6 +441,20 @@ def _explain_conditions(spec: RunSpec, first: dict) -> list[str]:
     if spec.training.keep == "best" and longest:
         notes.append("The last epoch was the best one: more epochs may help.")
     return notes
+
+
+def _say_chosen(task: Task, folds: list[dict]) -> list[str]:
+    """Which model each baseline model is that chooses; folds that an earlier version finished lack
+    it.
+    """
+    said: dict[str, dict[str, None]] = {}
+    for fold in folds:
+        for name, words in fold.get("chosen", {}).items():
+            said.setdefault(name, {})[words] = None
+    return [
+        f"On its inner folds {task.baselines[name].phrase} chose {' or '.join(chosen)}."
+        for name, chosen in said.items()
+    ]
 
 
 def _say_left_out(spec: RunSpec, study: Study) -> list[str]:

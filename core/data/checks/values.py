@@ -79,8 +79,9 @@ def check_floor(at: Checked) -> Iterator[Finding]:
         yield Finding(
             severity="warning",
             code="centred",
-            message=f"{negative / measured:.0%} of the values are below 0: the genes look centred "
-            f"or z-scored, and a floor of {floor:g} cuts their lower half off.",
+            message=f"{negative / measured:.0%} of the values are below 0: these look like log "
+            f"ratios, centred genes or z scores, and a floor of {floor:g} cuts their lower half "
+            "off.",
             repair=Repair(
                 title="Keep the low values",
                 changes={"preparation": {"floor": max(-20.0, float(np.floor(lowest)))}},
