@@ -15,6 +15,7 @@ from core.home import dataset_folder
 from core.runs.store import RunStore, drop_dataset
 from ui.bring import offer_example, show_catalogue, show_upload
 from ui.card import show_card, show_samples, show_values
+from ui.join import show_join
 from ui.parts import decided, download_table, errors, pick_dataset, pick_role
 from ui.prepare import show_prepare
 
@@ -50,15 +51,18 @@ def show_welcome() -> None:
 def ask_for_more() -> None:
     """The same again, over the page, when there are datasets already."""
     source = st.segmented_control(
-        "From", ["Your file", "A public dataset", "The example"], default="Your file",
+        "From", ["Your file", "A public dataset", "The example", "Cohorts that are here"],
+        default="Your file",
         required=True, label_visibility="collapsed",
     )  # fmt: skip
     if source == "Your file":
         show_upload()
     elif source == "A public dataset":
         show_catalogue()
-    else:
+    elif source == "The example":
         offer_example()
+    else:
+        show_join()
 
 
 def show_dataset(record: DatasetRecord) -> None:

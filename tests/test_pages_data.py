@@ -337,3 +337,33 @@ def test_link_to_a_dataset_that_is_gone_says_so() -> None:
     assert not app.exception
     assert "not among" in app.warning[0].value
     assert metrics(app)["Samples"] == "60"
+
+
+def test_cohorts_that_are_here_are_joined() -> None:
+    """Of two cohorts whose classes stand in columns of other names."""
+    data = simulate(60, 200, seed=1)[0]
+    here, there = data[:30].copy(), data[30:].copy()
+    there.obs = there.obs.rename(columns={"tumour_type": "type"})
+    for part, name in ((here, "here"), (there, "there")):
+        add_dataset(part, name)
+
+    def dialog() -> None:
+        """The part of the dialog that joins: each answer of a dialog runs it alone."""
+        from ui.join import show_join
+
+        show_join()
+
+    app = AppTest.from_function(dialog, default_timeout=60).run()
+    app.multiselect(key="joined cohorts").select("here").select("there").run()
+    ids = {record.name: record.id for record in list_datasets()}
+    app.selectbox(key=f"joined class {ids['here']}").select("tumour_type")
+    app.run()
+    button(app, "Join").click().run()
+    assert "Say it for all, or for none" in app.error[0].value
+    app.selectbox(key=f"joined class {ids['there']}").select("type").run()
+    button(app, "Join").click().run()
+    assert not app.exception
+    [joint] = [record for record in list_datasets() if record.name == "here + there"]
+    assert (joint.samples, joint.genes) == (60, 200)
+    assert joint.columns["cohort"] == {"here": 30, "there": 30}
+    assert "class" in joint.columns
