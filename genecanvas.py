@@ -365,7 +365,7 @@ class Run:
         >>> found = run.predict(adata[:40].copy(), gcv.Cohort(label="tumour_type"))
         >>> len(found.calls), found.match.share_found, found.summary.expected
         (40, 1.0, 0.05)
-        >>> len(found.match.learned_from) == found.calls["learned_from"].sum() > 0
+        >>> 0 < len(found.match.learned_from) == sum(found.calls["learned_from"])
         True
         """
         cohort = put_cohort(cohort or Cohort(), adata)

@@ -17,6 +17,7 @@ from ui.predict import (
     pick_model,
     read_match,
     read_prediction,
+    take_model,
 )
 from ui.predict_ask import ask_for_file, ask_request, pick_samples, say_cohort, use_samples
 from ui.predict_calls import show_map, show_samples, show_summary
@@ -38,8 +39,8 @@ def show_page() -> None:
     models = list_models()
     if not models:
         show_empty("There is no finished run to predict with yet.", "Train a network", "train")
-        if st.button("Or bring a model that somebody sent", type="tertiary"):
-            ask_for_model()
+        with st.expander("Or bring a model that somebody sent"):
+            take_model()
         return
     left, other, middle, right = st.columns([4, 1.4, 4, 1.4], vertical_alignment="bottom")
     with left:

@@ -37,7 +37,12 @@ def list_models() -> dict[str, str]:
 
 @st.dialog("Bring a model")
 def ask_for_model() -> None:
-    """A model folder that somebody exported, as a zip file."""
+    """The same over the page, when there are models already."""
+    take_model()
+
+
+def take_model() -> None:
+    """Take a model folder that somebody exported, as a zip file, and make it the chosen one."""
     st.markdown(
         "A model folder that somebody wrote with `genecanvas export`, packed as a zip file. It is "
         "checked in a process without rights to anything else; nothing in it is run."
