@@ -31,8 +31,8 @@ from core.jobs.launch import ensure_workers, request
 from core.jobs.record import JobState, Worker, read_log
 from core.jobs.store import JobStore
 from core.jobs.worker import Stop, run_one
-from core.processes import ROOT
 from core.predict.robustness import RobustnessJob
+from core.processes import ROOT
 from core.runs.execute import Silent, execute
 from core.runs.explaining import EvidenceJob, ExplainJob
 from core.runs.fitting import BaselinesJob
