@@ -21,7 +21,7 @@ from core.data.read import read_dataset
 from core.evaluation.differences import corrected_t
 from core.models.baselines import fit_predict_proba
 
-MODELS = ("logistic_regression", "ridge_regression", "tuned_linear", "linear_svm")
+MODELS = ("logistic_regression", "tuned_linear")
 
 
 def main() -> None:
@@ -34,9 +34,10 @@ def main() -> None:
     parser.add_argument("--where", default="")
     parser.add_argument("--splits", type=int, default=6)
     parser.add_argument("--training", type=int)
+    parser.add_argument("--genes", type=int, default=PreparationSpec().genes)
     options = parser.parse_args()
 
-    data = read_dataset(options.expression, options.samples)
+    data = read_dataset(options.expression, [options.samples])
     column, _, value = options.where.partition("=")
     where = {column: [value]} if column else {}
     cohort = Cohort(label=options.label[0], group=options.group, where=where)
@@ -55,7 +56,8 @@ def main() -> None:
         y_test = np.searchsorted(known, y[test])
         ratios.append(len(test) / len(train))
         genes = data.var_names.to_numpy()
-        prepared = Preprocessor.fit(data.X[train], genes, data.uns["scale"], PreparationSpec())
+        spec = PreparationSpec(genes=min(options.genes, len(genes)))
+        prepared = Preprocessor.fit(data.X[train], genes, data.uns["scale"], spec)
         x = prepared.transform(data.X, genes)
         for name in MODELS:
             proba = fit_predict_proba(

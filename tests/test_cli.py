@@ -377,3 +377,37 @@ def test_stored_cohorts_are_joined(cohort: Path, capsys: pytest.CaptureFixture[s
         capsys, "data", "join", "here", "there", "--name", "x", "--column", "type=tumour_type"
     )
     assert "two or more" in fail(capsys, "data", "join", "here", "--name", "x")
+
+
+def test_a_model_is_applied_to_other_samples(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    roles = ["--label", "tumour_type", "--group", "patient"]
+    run = document(capsys, "run", "--data", str(cohort), *roles, *TINY)["run"]
+    table = pd.read_csv(cohort)
+    others = table.iloc[::2].assign(sample=[f"new {name}" for name in table["sample"][::2]])
+    others["tumour_type"] = others["tumour_type"].replace({"BRCA": "breast"})
+    others.to_csv(tmp_path / "others.csv", index=False)
+    arguments = ["predict", run[:8], str(tmp_path / "others.csv"), *roles]
+    out = tmp_path / "calls.csv"
+    found = document(capsys, *arguments, "--merge", "breast=BRCA", "--csv", str(out))
+    assert {"model", "request", "match", "summary", "csv"} == set(found)
+    assert found["match"]["found"] == found["match"]["needed"] == 60
+    assert found["summary"]["n"] == len(others) == len(pd.read_csv(out))
+    assert found["summary"]["expected"] == 0.05
+    assert sum(found["summary"]["called"].values()) == len(others)
+    assert found["request"]["cohort"]["merge"] == {"breast": "BRCA"}
+
+    assert main([*arguments, "--merge", "breast=BRCA"]) == 0
+    text = capsys.readouterr().out
+    assert "60 of 60 genes of the model are there" in text
+    assert f"of {len(others)} samples" in text
+
+    others[["sample", "tumour_type", "patient"]].assign(X1=1.5, X2=2, X3=3).to_csv(
+        tmp_path / "strange.csv", index=False
+    )
+    refused = fail(capsys, "predict", run[:8], str(tmp_path / "strange.csv"))
+    assert "0 of the model's 60 genes are there" in refused
+    assert "no class 'x'" in fail(capsys, *arguments, "--merge", "x=BRCA")
+    assert "CLASS=CLASS" in fail(capsys, *arguments, "--merge", "breast")
+    assert "begins with 'none'" in fail(capsys, "predict", "none", str(cohort))

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -400,3 +401,18 @@ def test_without_the_runs_dataset_ids_alone_are_compared(counts: Model, others: 
     assert "by_id" in codes(card, "info")
     assert card.price is None
     assert "what that costs can't be measured" in message(card, "genes")
+
+
+def test_a_model_that_was_sent_does_not_know_its_samples(counts: Model, others: AnnData) -> None:
+    nobody = np.empty(0, dtype=str)
+    folds = [replace(fold, train=nobody, validation=nobody, test=nobody) for fold in counts.folds]
+    sent = replace(counts, sent=True, folds=folds)
+    card = card_of(sent, others[:, :190].copy())
+    assert card.learned_from == []
+    assert "can't be checked" in message(card, "learned_from")
+    assert card.price is None
+    assert "The model was sent without its samples" in message(card, "genes")
+    own = load_dataset(counts.spec.cohort.dataset)
+    card = card_of(sent, own, dataset=counts.spec.cohort.dataset)
+    assert card.learned_from == own.obs_names.tolist()
+    assert "the very dataset that the model learned from" in message(card, "learned_from")

@@ -74,10 +74,10 @@ def _show_classes(found: Prediction, model: Model) -> None:
             ),
         },
     )  # fmt: skip
-    if summary_agreement := found.summary.agreement:
+    if (agreement := found.summary.agreement) is not None:
         st.caption(
             f"The tuned linear model on the same genes names the same class for "
-            f"{summary_agreement:.0%} of the samples.", help=define("tuned linear model"),
+            f"{agreement:.0%} of the samples.", help=define("tuned linear model"),
         )  # fmt: skip
     download_table(table, "predicted_classes", "Save CSV", key="classes csv", type="tertiary")
 

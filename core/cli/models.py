@@ -8,6 +8,7 @@ from core.cli.options import add_command, add_group
 from core.cli.output import give, say
 from core.predict.folder import export_model
 from core.predict.sent import delete_sent, find_sent, import_model, list_sent
+from core.runs.result import kept_sent
 from core.runs.store import RunStore
 
 
@@ -45,14 +46,13 @@ def export_run(options: argparse.Namespace) -> int:
 
 def list_models(options: argparse.Namespace) -> int:
     """All models that others sent."""
-    models = list_sent()
-    lines = [f"{model.id}  {model.name}{_say_damage(model.damage)}" for model in models]
-    document = {"models": [model._asdict() for model in models]}
-    return give(options, document, "\n".join(lines) or "no models yet that others sent")
-
-
-def _say_damage(damage: str | None) -> str:
-    return "" if damage is None else f"  damaged: {damage}"
+    models = [{**model._asdict(), "damage": kept_sent(model.id).problem} for model in list_sent()]
+    lines = [
+        f"{model['id']}  {model['name']}"
+        + (f"  damaged: {model['damage']}" if model["damage"] else "")
+        for model in models
+    ]
+    return give(options, {"models": models}, "\n".join(lines) or "no models yet that others sent")
 
 
 def take_model(options: argparse.Namespace) -> int:

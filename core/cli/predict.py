@@ -48,6 +48,10 @@ def add_commands(commands: Any) -> None:
         help="a class of the samples, and which class of the model it is; may be given several "
         "times",
     )  # fmt: skip
+    parser.add_argument(
+        "--two-groups", action="store_true",
+        help="of a model of two classes: seek the threshold between them in these samples' scores",
+    )  # fmt: skip
     parser.add_argument("--csv", type=Path, help="CSV of all calls, a row a sample")
 
 
@@ -63,8 +67,9 @@ def predict(options: argparse.Namespace) -> int:
     cohort.select(data)  # complains before anything is stored
     dataset = add_dataset(data, Path(options.data).stem).id
     asked = PredictRequest(
-        model=model.id, cohort=cohort.changed(dataset=dataset), together=options.together
-    )
+        model=model.id, cohort=cohort.changed(dataset=dataset), together=options.together,
+        two_groups=options.two_groups,
+    )  # fmt: skip
     said = Progress()
 
     def progress(share: float, text: str) -> None:

@@ -361,7 +361,8 @@ def _by_threshold(
     falling, hits = -p[order], positive[order]
     starts, ends = (np.searchsorted(falling, falling[hits], side) for side in ("left", "right"))
     own, count = weights[order[hits]], np.append(0, hits.cumsum())
-    every, right = (np.pad(part.cumsum(axis=0), ((1, 0), (0, 0))) for part in (weights[order], own))
+    none = np.zeros((1, weights.shape[1]))
+    every, right = (np.vstack([none, part.cumsum(axis=0)]) for part in (weights[order], own))
     found = right[count[ends]]
     return own, every[starts] - right[count[starts]], every[ends], found
 

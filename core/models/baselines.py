@@ -1,7 +1,9 @@
 """Baseline models on the same genes: what a network's accuracy has to be compared with."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -14,7 +16,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from core.models.tuned import CLASSES, CLASSES_BY_RIDGE, UNKNOWN, Choice, TunedLinear
 from core.records import Registry
@@ -185,12 +187,22 @@ def linear_form(model: BaseEstimator, outputs: int) -> tuple[np.ndarray, np.ndar
     return weights, offset
 
 
+def one_thread() -> AbstractContextManager:
+    """Keeps NumPy and scikit-learn to one thread, so that no number depends on how many there are.
+
+    Their libraries are looked for once: that takes longer than many a fit.
+    """
+    return _find_libraries().limit(limits=1)
+
+
+@cache
+def _find_libraries() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
 @dataclass(frozen=True)
 class FittedBaseline:
-    """A baseline model that has learned.
-
-    Computed on one thread, so that the numbers don't depend on how many there are.
-    """
+    """A baseline model that has learned."""
 
     answer: Callable[[np.ndarray], np.ndarray]
     """(n, genes) samples -> (n, outputs) probabilities, or values."""
@@ -214,12 +226,12 @@ def fit_baseline(
     smallest = int(np.unique(y, return_counts=True)[1].min())
     model = BASELINES[name].build(seed, smallest)
     groups = {"groups": patients} if BASELINES[name].keeps_patients_together else {}
-    with threadpool_limits(1):
+    with one_thread():
         model.fit(x, y, **groups)
 
     def answer(asked: np.ndarray) -> np.ndarray:
         proba = np.zeros((len(asked), classes))
-        with threadpool_limits(1):
+        with one_thread():
             proba[:, model.classes_] = model.predict_proba(asked)
         return proba
 

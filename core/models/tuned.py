@@ -350,8 +350,11 @@ class Solution:
 
     def score(self, sources: Sources, blocks: Sequence[np.ndarray]) -> np.ndarray:
         """(samples, outputs) scores of other samples; softmax makes probabilities of them."""
-        parts = zip(blocks, sources.means, self.weights, strict=True)
-        return self.offsets + sum((block - mean) @ weights for block, mean, weights in parts)
+        scores = np.tile(self.offsets, (len(blocks[0]), 1))
+        for block, mean, weights in zip(blocks, sources.means, self.weights, strict=True):
+            if weights.any():
+                scores += (block - mean) @ weights
+        return scores
 
 
 class Choice:

@@ -6,9 +6,8 @@ from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
-from core.models.baselines import Baseline, FittedBaseline
+from core.models.baselines import Baseline, FittedBaseline, one_thread
 from core.records import Registry
 
 PENALTIES = np.logspace(-2, 6, 17)
@@ -49,11 +48,11 @@ VALUE_BASELINES: Registry[Baseline] = Registry(
 def fit_value_baseline(name: str, x: np.ndarray, y: np.ndarray, seed: int) -> FittedBaseline:
     """Fit a baseline on (n, genes) training samples and their values (n,); it answers with such."""
     model = VALUE_BASELINES[name].build(seed, len(y))
-    with threadpool_limits(1):
+    with one_thread():
         model.fit(x.astype(np.float64), y)
 
     def answer(asked: np.ndarray) -> np.ndarray:
-        with threadpool_limits(1):
+        with one_thread():
             return np.asarray(model.predict(asked.astype(np.float64)), dtype=float)[:, None]
 
     return FittedBaseline(answer)

@@ -312,9 +312,7 @@ def check_weights(path: Path, spec: RunSpec, outputs: int) -> None:
         raise wrong(path.name, f"is no safetensors file ({error!s:.200})") from None
 
 
-def read_reference(
-    path: Path, prepared: Preprocessor, classes: list[str], spec: RunSpec
-) -> Reference:
+def read_reference(path: Path, prepared: Preprocessor, outputs: int) -> Reference:
     """The arrays of a fold's reference, in the shapes that its genes and classes ask for."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
@@ -325,19 +323,19 @@ def read_reference(
         raise wrong(path.name, f"is no safetensors file ({error!s:.200})") from None
     shapes = {name: values.shape for name, values in arrays.items()}
 
-    def length(name: str) -> int:
+    def length(name: str, most: int = 2**40) -> int:
         """Of an array, where that is its own affair."""
-        return (*shapes.get(name, ()), 0)[0]
+        return min((*shapes.get(name, ()), 0)[0], most)
 
-    genes, outputs, axes = len(prepared.index), len(classes), length(f"{NOVELTY}offset")
+    genes, axes = len(prepared.index), length(f"{NOVELTY}offset")
     expected = {
-        "importance": (genes,), "quantiles": (QUANTILES,), "log_mean": (genes,),
-        "log_sd": (genes,), "distribution": (genes,),
+        "importance": (genes,), "class_importance": (outputs, genes), "quantiles": (QUANTILES,),
+        "log_mean": (genes,), "log_sd": (genes,), "distribution": (genes,),
         "library_share": (len(prepared.all_genes) if prepared.scale == "counts" else 0,),
         "linear_weights": (genes, outputs), "linear_offset": (outputs,), "gene_axes": (genes, 2),
         "gene_centre": (genes,), "unlike": (length("unlike"),), "energies": (length("unlike"),),
         f"{NOVELTY}axes": (length(f"{NOVELTY}axes"), axes), f"{NOVELTY}offset": (axes,),
-        f"{NOVELTY}means": (outputs if TASKS[spec.task].has_classes else 1, axes),
+        f"{NOVELTY}means": (length(f"{NOVELTY}means", outputs), axes),
         f"{NOVELTY}precision": (axes, axes),
     }  # fmt: skip
     for name in sorted(expected.keys() | shapes.keys()):
@@ -347,7 +345,10 @@ def read_reference(
              f"has {name} in shape {shapes[name]}, expected {expected[name]}")  # fmt: skip
         need(arrays[name].dtype in (np.float32, np.float64), path.name,
              f"has {name} as {arrays[name].dtype}, expected float32 or float64")  # fmt: skip
-        need(np.isfinite(arrays[name]).all(), path.name, f"has infinite numbers in {name}")
+        values = arrays[name]
+        if name == "class_importance":  # a class that nothing was held out of has none
+            values = np.nan_to_num(values, posinf=np.inf, neginf=np.inf)
+        need(np.isfinite(values).all(), path.name, f"has infinite numbers in {name}")
     need(0 < axes <= MOST_AXES, path.name, f"has {axes} axes of novelty, not 1 to {MOST_AXES}")
     for name in ("quantiles", "distribution", "unlike", "energies"):
         need((np.diff(arrays[name]) >= 0).all(), path.name, f"has {name} that aren't sorted")

@@ -65,6 +65,8 @@ def find_known(
     parts = [part for fold in model.folds for part in (fold.train, fold.validation)]
     ids = np.unique(np.concatenate(parts)) if parts else np.empty(0, dtype=str)
     known = np.isin(names, ids)
+    if own and not len(ids):  # of a model that was sent: which of them isn't known
+        known[:] = True
     patients: list[str] = []
     if samples is not None and samples.patients is not None and group is not None:
         theirs = set(samples.patients[np.isin(samples.samples, ids)]) - {""}

@@ -539,6 +539,11 @@ def _check_known(at: _Looked) -> Iterator[Finding]:
             f"The model learned from {count:,} of the {at.data.n_obs:,} samples "
             f"({list_names(names)}). They are marked and left out of scores."
         )
+        if at.model.sent and count == at.data.n_obs:
+            text = (
+                "These are samples of the very dataset that the model learned from, and it was "
+                "sent without their ids. All are marked as learned from, and left out of scores."
+            )
         if known.twins:
             pairs = [f"{new} is {old}" for new, old in known.twins.items()]
             text += f" {len(pairs)} of them bear another id ({list_names(pairs)})."

@@ -131,7 +131,7 @@ def _keep_fold(
     layout.save(folder / LAYOUT)
     check_weights(sent / WEIGHTS.format(number), spec, len(classes))
     shutil.copyfile(sent / WEIGHTS.format(number), folder / "model.safetensors")
-    reference = read_reference(sent / REFERENCE.format(number), prepared, classes, spec)
+    reference = read_reference(sent / REFERENCE.format(number), prepared, len(classes))
     reference.save(kept / "reference" / f"{number - 1}.npz")
     nothing = {
         "parts": {"train": [], "validation": [], "test": []}, "plain": {}, "learned_from": [],

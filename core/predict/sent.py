@@ -9,6 +9,7 @@ from core.files import UNREADABLE, read_json
 from core.home import RUN_ID, home, sent_folder
 from core.processes import run_module
 from core.runs.result import kept_sent
+from core.runs.store import RunStore
 from core.scratch import scratch
 
 
@@ -18,8 +19,6 @@ class SentModel(NamedTuple):
     id: str
     name: str
     """As its sender called it."""
-    damage: str | None
-    """What is wrong with its files; None when they are whole."""
 
 
 def import_model(path: Path) -> str:
@@ -60,7 +59,7 @@ def list_sent() -> list[SentModel]:
                 name = str(read_json(folder / "listing.json")["name"])
             except UNREADABLE:
                 name = folder.name
-            found.append(SentModel(folder.name, name, kept_sent(folder.name).problem))
+            found.append(SentModel(folder.name, name))
     return sorted(found, key=lambda model: (model.name, model.id))
 
 
@@ -73,6 +72,17 @@ def find_sent(prefix: str) -> str:
             "`genecanvas models list`."
         )
     return ids[0]
+
+
+def find_model(prefix: str) -> str:
+    """The id of the model that was sent, or else of the run, whose id begins so.
+
+    Raises InputError where there is none, or several.
+    """
+    try:
+        return find_sent(prefix)
+    except InputError:
+        return RunStore().find(prefix).id
 
 
 def delete_sent(model: str) -> None:

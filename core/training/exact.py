@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 from torch import nn
 
 from core.errors import InputError
+from core.models.baselines import one_thread
 from core.models.heads import LinearHead
 from core.models.spec import IMAGE
 from core.models.tuned import Aim, Choice, Solution, Sources
@@ -89,7 +89,7 @@ def solve_head(
 
     blocks, unseen = blocks_of(rows), blocks_of(others)
     targets = objective.targets(torch.as_tensor(y), outputs).double().numpy()
-    with threadpool_limits(1):
+    with one_thread():
         sources = Sources(blocks, [name == IMAGE for name in names])
         choice = Choice(sources, targets, strata, groups, aim, seed, alone, on_step)
         asked = choice.asked
