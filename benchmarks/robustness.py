@@ -80,7 +80,8 @@ def print_table(found: Robustness) -> None:
             for way, model in columns:
                 point = table.loc[(kind.name, level, way, model)]
                 cells.append(f"{point.score:.3f} ({point.low:.3f} to {point.high:.3f})")
-            print(f"| {kind.title} | {kind.say(level)} | " + " | ".join(cells) + " |")
+            strength = f"{level:.0%}" if kind.is_share else f"{level:g}"
+            print(f"| {kind.title} | {strength} | " + " | ".join(cells) + " |")
 
 
 if __name__ == "__main__":
