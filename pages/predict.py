@@ -17,11 +17,13 @@ from ui.predict import (
     pick_model,
     read_match,
     read_prediction,
+    take_model,
 )
 from ui.predict_ask import ask_for_file, ask_request, pick_samples, say_cohort, use_samples
 from ui.predict_calls import show_map, show_samples, show_summary
 from ui.predict_card import show_match
 from ui.predict_effect import show_effect
+from ui.predict_robustness import show_robustness
 from ui.predict_truth import show_truth
 from ui.predict_why import show_agreement
 
@@ -34,12 +36,12 @@ VIEWS = {
 
 
 def show_page() -> None:
-    """The question; then whether the model fits; then, on request, its calls."""
+    """The question and its answer; at the end, what the model stands."""
     models = list_models()
     if not models:
         show_empty("There is no finished run to predict with yet.", "Train a network", "train")
-        if st.button("Or bring a model that somebody sent", type="tertiary"):
-            ask_for_model()
+        with st.expander("Or bring a model that somebody sent"):
+            take_model()
         return
     left, other, middle, right = st.columns([4, 1.4, 4, 1.4], vertical_alignment="bottom")
     with left:
@@ -56,6 +58,12 @@ def show_page() -> None:
         ask_for_file()
     asked = ask_request(model, record)
     say_cohort(asked.cohort, record)
+    show_answer(asked, model)
+    show_robustness(model)
+
+
+def show_answer(asked: PredictRequest, model: Model) -> None:
+    """Whether the model fits; then, on request, its calls."""
     if not is_matched(asked):
         return
     card = read_match(asked)

@@ -42,7 +42,8 @@ def test_from_a_file_to_its_calls(run: str, server: Server, page: Page, tmp_path
     )
     expect(page.get_by_text("60 samples x 200 genes")).to_be_visible()
     press(page, "Save this dataset")
-    expect(page.get_by_text("others.csv · 60 samples")).to_be_visible()
+    box = page.get_by_role("combobox", name="Samples", exact=True)
+    expect(box).to_have_value("others.csv · 60 samples")
 
     press(page, "Does the model fit?")
     expect(page.get_by_text("What was found")).to_be_visible(timeout=90_000)

@@ -15,9 +15,11 @@ from core.data.cohort import Cohort
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.jobs.here import do_here
+from core.predict.folder import export_model
 from core.predict.model import load_model
 from core.predict.predicting import MatchJob, PredictJob, load_match, load_prediction
 from core.predict.request import PredictRequest
+from core.predict.sent import list_sent
 from tests.pages import button, open_page, words
 from tests.runs import make
 from tests.test_pages_explain import train
@@ -244,4 +246,31 @@ def test_a_number_is_predicted_by_a_run_of_numbers(home: Path) -> None:
     assert "probability" not in table
     app = view(app, "truth")
     assert "R² of the network on 60 samples" in words(app)
+    view(app, "map")
+
+
+def test_a_model_that_somebody_sent_is_brought_as_a_zip_file(
+    run: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = export_model(run, tmp_path / "model", lambda *_: None)
+    packed = Path(shutil.make_archive(str(tmp_path / "sent"), "zip", folder))
+    monkeypatch.setenv("GENECANVAS_HOME", str(home))
+    app = open_page("predict")
+    app.file_uploader(key="model folder").upload("sent.zip", b"PK no", "application/zip").run()
+    assert not app.exception
+    assert app.error
+    app.file_uploader(key="model folder").upload(
+        "sent.zip", packed.read_bytes(), "application/zip"
+    ).run()
+    assert not app.exception
+    [sent] = list_sent()
+    assert app.query_params["run"] == sent.id
+    assert "Bring the samples" in words(app)
+    dataset = add_dataset(others(), "others").id
+    asked = ask(sent.id, dataset, **LABELS)
+    do(PredictJob, asked)
+    app = open_page("predict", run=sent.id, samples=dataset[:12])
+    assert not app.exception
+    assert not app.error
+    assert "of 60 samples" in words(app)
     view(app, "map")

@@ -416,3 +416,19 @@ def test_a_model_that_was_sent_does_not_know_its_samples(counts: Model, others: 
     card = card_of(sent, own, dataset=counts.spec.cohort.dataset)
     assert card.learned_from == own.obs_names.tolist()
     assert "the very dataset that the model learned from" in message(card, "learned_from")
+
+
+def test_a_model_of_a_number_has_its_price_in_r2(home: Path, others: AnnData) -> None:
+    data = cohorts()[0]
+    gene = f"gene:{data.var_names[0]}"
+    spec = spec_of(add_dataset(data, "tiny").id, task="regression", split={})
+    spec = spec.model_copy(update={"cohort": spec.cohort.model_copy(update={"label": gene})})
+    execute(spec, run_folder(spec.id), Silent(), CPU)
+    ensure_references(spec.id, lambda done, of: None)
+    model = load_model(spec.id)
+    lacking = model.references[0].genes[:3]
+    card = card_of(model, others[:, ~others.var_names.isin(lacking)].copy(), "gene_moments")
+    assert card.price.metric == "r2"
+    assert card.price.complete == pytest.approx(load_outcome(spec.id).scores()["r2"])
+    assert "this model's R² on its own held-out samples is" in message(card, "genes")
+    assert "mix" in codes(card, "warning")

@@ -10,10 +10,13 @@ import pytest
 import torch
 from scipy.stats import rankdata
 
+from core.cli import main
 from core.data.store import add_dataset
 from core.errors import DamageError, InputError
+from core.escape import read_csv
 from core.home import run_folder, sent_folder
 from core.jobs.here import do_here
+from core.jobs.record import JobState
 from core.predict.distortions import DISTORTIONS, Measured, Weights
 from core.predict.model import ensure_references, load_model
 from core.predict.price import price_missing
@@ -31,6 +34,7 @@ from core.predict.robustness import (
 )
 from core.runs.execute import Silent, execute
 from core.runs.result import load_result
+from core.runs.store import RunStore
 from core.runs.study import open_samples
 from tests.test_predict_matching import as_log2, cohorts, spec_of
 
@@ -265,6 +269,20 @@ def test_it_is_a_job_whose_answer_stands_in_the_run_s_folder(runs: dict[str, str
     robustness_path(run).write_text('{"metric": "accuracy"}')
     with pytest.raises(DamageError, match=r"robustness\.json is damaged"):
         load_robustness(run)
+
+
+def test_the_command_line_says_who_breaks_first(
+    runs: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, csv = runs["ranks"], tmp_path / "scores.csv"
+    RunStore().submit(load_model(run).spec)
+    RunStore().claim("cpu")
+    RunStore().finish(run, JobState.DONE)
+    assert main(["robustness", run[:6], "--csv", str(csv)]) == 0
+    found, said = load_robustness(run), capsys.readouterr().out
+    assert found.summarise() in said
+    assert all(found.describe(verdict) in said for verdict in found.verdicts)
+    assert read_csv(csv)["score"].tolist() == found.table()["score"].tolist()
 
 
 def test_a_sent_model_is_refused_in_a_sentence(home: Path) -> None:

@@ -31,15 +31,18 @@ CHECKED = "checked models and samples"
 def list_models() -> dict[str, str]:
     """Id -> words of everything that can predict: finished runs, and models that were sent."""
     models = {record.id: name_run(record) for record in finished_runs()}
-    for model in list_sent():
-        state = "sent" if model.damage is None else "sent, damaged"
-        models[model.id] = f"{model.name} · {state} · {model.id[:6]}"
-    return models
+    sent = {model.id: f"{model.name} · sent · {model.id[:6]}" for model in list_sent()}
+    return models | sent
 
 
 @st.dialog("Bring a model")
 def ask_for_model() -> None:
-    """A model folder that somebody exported, as a zip file."""
+    """The same over the page, when there are models already."""
+    take_model()
+
+
+def take_model() -> None:
+    """Take a model folder that somebody exported, as a zip file, and make it the chosen one."""
     st.markdown(
         "A model folder that somebody wrote with `genecanvas export`, packed as a zip file. It is "
         "checked in a process without rights to anything else; nothing in it is run."

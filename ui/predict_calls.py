@@ -45,7 +45,8 @@ def show_summary(found: Prediction, model: Model) -> None:
         )  # fmt: skip
         st.caption(
             "Samples like those that the model's own run held out fill all bars up to the dotted "
-            "line; the last bar holds those that are flagged."
+            "line; the last bar holds those that are flagged. A sample that isn't flagged may "
+            "still be of a class that the model doesn't know."
         )
     if model.task.has_classes:
         with right:
@@ -138,6 +139,8 @@ def listed_calls(calls: pd.DataFrame, *, has_classes: bool) -> pd.DataFrame:
         )
     if calls["learned_from"].any():
         table["learned from"] = calls["learned_from"]
+    if "set" in calls:
+        table["set"] = calls["set"]
     if is_known(calls).any():
         table["known"] = calls["true"]
     return table
@@ -159,6 +162,10 @@ def _describe_columns(table: pd.DataFrame) -> dict[str, dict]:
         "its probability": number(format="percent"),
         "nearest training sample": text(
             help="The sample of training that is nearest by the network's features, and its class."
+        ),
+        "set": text(
+            help="Classes that the sample may be of: in 90 of 100 samples the true one is among "
+            "them, if those whose class is known are a random part of all."
         ),
         "learned from": st.column_config.CheckboxColumn(
             help="The model has learned from this very sample; it counts in no score."

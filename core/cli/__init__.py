@@ -15,6 +15,7 @@ from core.cli import (
     layout,
     models,
     predict,
+    robustness,
     run,
     runs,
     simulate,
@@ -24,7 +25,7 @@ from core.errors import GeneCanvasError
 from core.files import UNWRITABLE, describe_os_error
 
 GROUPS = (
-    app, data, simulate, layout, run, runs, explain, predict, models, doctor, compare,
+    app, data, simulate, layout, run, runs, explain, predict, robustness, models, doctor, compare,
 )  # fmt: skip
 """In the order of the help."""
 

@@ -13,6 +13,8 @@ from core.records import Registry
 ALL = ("counts", "linear", "log2")
 PLATFORMS = 3
 """How often, for each fold, what is the same for all samples is drawn: one draw says little."""
+LARGEST = 100
+"""log2 of the largest value that is made: sums of such are finite."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,12 @@ class Distortion:
 
 def _bend(data: Measured, level: float, rng: np.random.Generator, _: Weights) -> Measured:
     """Each sample's values to a power of its own, around the median of what it expresses."""
-    power = np.exp2(level * rng.standard_normal((len(data.x), 1)).clip(-2, 2))  # stays finite
+    power = np.exp2(level * rng.standard_normal((len(data.x), 1)).clip(-2, 2))
     with np.errstate(divide="ignore"):
         log = data.x.astype(np.float64) if data.scale == "log2" else np.log2(np.maximum(data.x, 0))
     centre = np.array([[_median(row, data.scale)] for row in log])
     bent = centre + power * (log - centre)
-    return _with(data, bent if data.scale == "log2" else np.exp2(bent))
+    return _with(data, bent if data.scale == "log2" else np.exp2(np.minimum(bent, LARGEST)))
 
 
 def _median(log: np.ndarray, scale: str) -> float:
@@ -151,7 +153,7 @@ DISTORTIONS: Registry[Distortion] = Registry(
             "contrasts within the sample grow or shrink, and the order of its genes stays. As "
             "where background, amplification or a laboratory's own transformation differ.",
             unit="doublings of the power (SD over samples)",
-            levels=(0, 0.1, 0.2, 0.4, 0.8),
+            levels=(0, 0.2, 0.4, 0.8, 1.6),
             distort=_bend,
         ),
         Distortion(
@@ -161,7 +163,7 @@ DISTORTIONS: Registry[Distortion] = Registry(
             "another platform, library kit or reference does. Drawn several times: the score is "
             "the mean.",
             unit="log2 units (SD over genes)",
-            levels=(0, 0.25, 0.5, 1, 2),
+            levels=(0, 0.5, 1, 2, 4),
             distort=_shift,
             draws=PLATFORMS,
         ),
@@ -203,7 +205,7 @@ DISTORTIONS: Registry[Distortion] = Registry(
             help="All values of a sample are scaled by a random factor of its own, as another "
             "normalisation does. (Counts are divided by their sum, which takes it away again.)",
             unit="log2 units (SD over samples)",
-            levels=(0, 0.25, 0.5, 1, 2),
+            levels=(0, 0.5, 1, 2, 4),
             distort=_scale,
             scales=("linear", "log2"),
         ),

@@ -109,6 +109,23 @@ class Robustness(BaseModel):
         """A row a point, under the names of `Point`."""
         return pd.DataFrame([point.model_dump() for point in self.points])
 
+    def summarise(self) -> str:
+        """Who breaks first under how many of the distortions, in words."""
+        first = [verdict.first for verdict in self.verdicts]
+        said = {
+            NETWORK: "the network breaks first",
+            LINEAR: f"{self.linear} breaks first",
+            "alike": "both break alike",
+            "neither": "both stand it",
+        }
+        parts = [f"{words} in {first.count(who)}" for who, words in said.items() if who in first]
+        title = METRICS[self.metric].title
+        lost = f"{100 * BROKEN:.0f} points" if METRICS[self.metric].is_share else f"{BROKEN:g}"
+        return (
+            f"Of {len(first)} kinds of distortion, {', '.join(parts)}. A model breaks where it "
+            f"has lost more than {lost} ({title})."
+        )
+
     def describe(self, verdict: Verdict) -> str:
         """Who breaks first under a distortion, in words."""
         metric, distortion = METRICS[self.metric], DISTORTIONS[verdict.distortion]

@@ -9,7 +9,6 @@ from core.files import UNREADABLE, read_json
 from core.home import RUN_ID, home, sent_folder
 from core.processes import run_module
 from core.runs.result import kept_sent
-from core.runs.store import RunStore
 from core.scratch import scratch
 
 
@@ -72,17 +71,6 @@ def find_sent(prefix: str) -> str:
             "`genecanvas models list`."
         )
     return ids[0]
-
-
-def find_model(prefix: str) -> str:
-    """The id of the model that was sent, or else of the run, whose id begins so.
-
-    Raises InputError where there is none, or several.
-    """
-    try:
-        return find_sent(prefix)
-    except InputError:
-        return RunStore().find(prefix).id
 
 
 def delete_sent(model: str) -> None:
