@@ -551,6 +551,9 @@ def test_the_process_that_reads_has_no_rights_to_other_files(
     folders: dict[str, Path], home: Path, tmp_path: Path
 ) -> None:
     """Were a link followed or a library tricked, nothing but the folder could be read."""
+    able = "from core.confine import *; print(give_up_files([], []))"
+    if "True" not in subprocess.check_output([sys.executable, "-c", able], cwd=ROOT, text=True):
+        pytest.skip("this system has no Landlock")
     code = (
         "import sys\nfrom core.predict import opening\nfrom pathlib import Path\n"
         f"secret = Path({str(tmp_path / 'secret')!r})\n"
@@ -564,6 +567,5 @@ def test_the_process_that_reads_has_no_rights_to_other_files(
         [sys.executable, "-c", code], cwd=ROOT, input=json.dumps(asked), capture_output=True,
         text=True, check=False,
     )  # fmt: skip
-    if sys.platform == "linux":
-        assert "a word" not in answer.stdout
-        assert answer.returncode == 2
+    assert "a word" not in answer.stdout
+    assert answer.returncode == 2
