@@ -178,3 +178,5 @@ def test_the_door_s_names_and_defaults_are_what_notebooks_rest_on() -> None:
     assert set(gcv.__all__) - functions.keys() >= {"ALONG_CURVE", "ASSIGNED", "SORTED"}
     explain = inspect.signature(gcv.Run.explain).parameters
     assert explain["method"].default == "integrated_gradients"
+    predict = inspect.signature(gcv.Run.predict).parameters
+    assert (predict["cohort"].default, predict["together"].default) == (None, "none")

@@ -6,7 +6,14 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sklearn
 
-from core.evaluation.intervals import Bootstrap, gather, interval, weigh, weigh_by_name
+from core.evaluation.intervals import (
+    Bootstrap,
+    gather,
+    interval,
+    spread,
+    weigh,
+    weigh_by_name,
+)
 from core.evaluation.metrics import (
     CLASS_METRICS,
     METRICS,
@@ -233,6 +240,18 @@ def test_draws_without_a_score_are_left_out_of_its_interval() -> None:
     assert high <= 1
     values[1:1500] = np.nan
     assert gather(values, 20).interval() is None
+
+
+def test_draws_that_are_computed_some_at_a_time_are_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    y, proba = draw(60, 3, seed=2)
+    patients = np.array([f"P{i // 2}" for i in range(60)])
+    whole = gather(METRICS["macro_auroc"].compute(y, proba, weigh(patients)), 30)
+    monkeypatch.setattr("core.evaluation.intervals.CELLS", 60 * 7)
+    parts = spread(lambda weights: METRICS["macro_auroc"].compute(y, proba, weights), patients)
+    assert np.allclose(parts.replicates, whole.replicates)
+    assert parts.interval() == pytest.approx(whole.interval())
 
 
 def test_an_interval_stands_where_it_makes_no_difference_who_is_left_out() -> None:

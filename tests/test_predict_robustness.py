@@ -282,7 +282,7 @@ def test_the_command_line_says_who_breaks_first(
     found, said = load_robustness(run), capsys.readouterr().out
     assert found.summarise() in said
     assert all(found.describe(verdict) in said for verdict in found.verdicts)
-    assert read_csv(csv)["score"].tolist() == found.table()["score"].tolist()
+    assert read_csv(csv)["score"].tolist() == pytest.approx(found.table()["score"].tolist())
 
 
 def test_a_sent_model_is_refused_in_a_sentence(home: Path) -> None:
@@ -331,3 +331,21 @@ def test_who_breaks_first_is_said(
         assert f"loses 20.0 points {more}, which is more than luck" in words
         assert "95 % interval 10.0 to 30.0" in words
     assert ("can be luck" in words) == (first == "alike")
+    assert "still the better" not in words
+
+
+def test_what_breaks_first_and_is_ahead_all_the_same_is_said() -> None:
+    scores = {("network", 0): 0.4, ("linear", 0): 0.9, ("network", 1): 0.4, ("linear", 1): 0.7}
+    points = [
+        Point(distortion="gene_shift", level=level, together="none", model=model, score=score,
+              low=None, high=None)
+        for (model, level), score in scores.items()
+    ]  # fmt: skip
+    verdict = Verdict(
+        distortion="gene_shift", level=1, broken=True, difference=-0.2, interval=(-0.3, -0.1)
+    )
+    found = Robustness(
+        metric="accuracy", linear="the tuned linear model", samples=9, patients=9, points=points,
+        verdicts=[verdict],
+    )  # fmt: skip
+    assert "What broke first is still the better of the two there." in found.describe(verdict)

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from core.data.store import read_column
 from core.errors import InputError
 from core.evaluation.differences import MeanDifference, corrected_t
-from core.evaluation.intervals import gather, weigh
+from core.evaluation.intervals import spread
 from core.runs.fitted import load_fitted
 from core.runs.outcome import NETWORK, Outcome, shared_reference
 
@@ -40,11 +41,10 @@ def score_batches(outcome: Outcome, metric: str) -> Batches:
     rows = []
     for fold in outcome.result.scored:
         own = outcome.folds == fold
-        weights = weigh(outcome.patients[own])
-        patients = len(np.unique(outcome.patients[own]))
         draws = {
-            model: gather(
-                record.compute(outcome.y[own], outcome.proba[model][own], weights), patients
+            model: spread(
+                partial(record.compute, outcome.y[own], outcome.proba[model][own]),
+                outcome.patients[own],
             )
             for model in (NETWORK, reference)
         }

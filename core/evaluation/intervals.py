@@ -1,5 +1,6 @@
 """How sure a score is: what another draw of patients would have done to it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -9,6 +10,8 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import binomtest
 
 RESAMPLES = 2000
+CELLS = 2**20
+"""Weights of samples are taken in blocks of about so many, which bounds the memory."""
 LEFT_OUT = 400
 """At most so many parts of the patients are left out in turn for the acceleration."""
 
@@ -94,6 +97,20 @@ def weigh(patients: np.ndarray, resamples: int = RESAMPLES) -> np.ndarray:
 def gather(values: np.ndarray, patients: int, resamples: int = RESAMPLES) -> Bootstrap:
     """A statistic's bootstrap from its values (1 + resamples + parts,) under `weigh`'s weights."""
     return Bootstrap(float(values[0]), values[1 : 1 + resamples], values[1 + resamples :], patients)
+
+
+def spread(compute: Callable[[np.ndarray], np.ndarray], patients: np.ndarray) -> Bootstrap:
+    """A statistic's bootstrap over patients, computed for some draws at a time.
+
+    Args:
+        compute: weights (weightings, samples) -> the statistic under each (weightings,).
+        patients: (samples,) who each sample is from.
+    """
+    names, number = np.unique(patients, return_inverse=True)
+    weights = weigh(names)
+    size = max(1, CELLS // len(number))
+    parts = (weights[start : start + size, number] for start in range(0, len(weights), size))
+    return gather(np.concatenate([compute(part) for part in parts]), len(names))
 
 
 def weigh_by_name(patients: np.ndarray, draws: int) -> np.ndarray:

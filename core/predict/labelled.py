@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from core.evaluation.differences import mcnemar, paired_interval
-from core.evaluation.intervals import gather, weigh
+from core.evaluation.intervals import spread
 from core.predict.model import Model
 
 FEWEST_SCORED = 2
@@ -176,12 +177,10 @@ def score_known(
         return None
     y, patients = y[usable], patients[usable]
     both = {"network": answers[usable], "linear": linear[usable]}
-    weights = weigh(patients)
-    number = len(np.unique(patients))
     scores, firsts = [], {}
     for metric in task.metrics:
         for name, said in both.items():
-            draws = gather(metric.compute(y, said, weights), number)
+            draws = spread(partial(metric.compute, y, said), patients)
             if metric.name == task.first_metric:
                 firsts[name] = draws
             if np.isfinite(draws.estimate):
@@ -203,7 +202,7 @@ def score_known(
         confusion = task.confusion(y, both["network"])
     return Scores(
         n=len(y),
-        patients=number,
+        patients=len(np.unique(patients)),
         scores=scores,
         difference=_known(difference.estimate),
         difference_interval=bounds,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from core.data.prepare import Preprocessor
-from core.evaluation.intervals import gather, weigh
+from core.evaluation.intervals import spread
 from core.evaluation.metrics import Metric
 
 if TYPE_CHECKING:
@@ -116,6 +117,6 @@ def _score(
     metric: Metric, y: np.ndarray, answers: np.ndarray, patients: np.ndarray
 ) -> tuple[float, Limits | None]:
     """A score and its 95 % interval over patients."""
-    spread = gather(metric.compute(y, answers, weigh(patients)), len(np.unique(patients)))
-    limits = spread.interval()
-    return spread.estimate, None if limits is None else metric.clip(limits)
+    found = spread(partial(metric.compute, y, answers), patients)
+    limits = found.interval()
+    return found.estimate, None if limits is None else metric.clip(limits)

@@ -140,16 +140,30 @@ class Robustness(BaseModel):
             }[verdict.first]
             said += f": at {how} {self._say_falls(verdict, PLAIN)}. "
             said += _say_difference(verdict, metric)
+            said += self._say_better(verdict)
         if any(point.together == REPAIRED for point in self.points):
             said += f" With quantiles of each sample {self._say_falls(verdict, REPAIRED)}."
         return said
 
-    def _say_falls(self, verdict: Verdict, together: str) -> str:
-        scores = {
+    def _scores(self, verdict: Verdict, together: str) -> dict[tuple[str, float], float]:
+        """(model, level) -> score."""
+        return {
             (point.model, point.level): point.score
             for point in self.points
             if (point.distortion, point.together) == (verdict.distortion, together)
         }
+
+    def _say_better(self, verdict: Verdict) -> str:
+        """Where who breaks first is ahead all the same: what knows little has little to lose."""
+        scores = self._scores(verdict, PLAIN)
+        network, linear = (scores[name, verdict.level] for name in (NETWORK, LINEAR))
+        ahead = {NETWORK: network > linear, LINEAR: linear > network}
+        if not ahead.get(verdict.first, False):
+            return ""
+        return " What broke first is still the better of the two there."
+
+    def _say_falls(self, verdict: Verdict, together: str) -> str:
+        scores = self._scores(verdict, together)
         form = ".1%" if METRICS[self.metric].is_share else ".2f"
         network, linear = (
             f"from {scores[model, 0]:{form}} to {scores[model, verdict.level]:{form}}"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from core.data.store import read_column
-from core.evaluation.intervals import Bootstrap, gather, weigh, weigh_by_name
+from core.evaluation.intervals import CELLS, Bootstrap, gather, weigh, weigh_by_name
 from core.evaluation.metrics import METRICS
 from core.files import UNREADABLE, write_array
 from core.home import dataset_folder, run_folder
@@ -28,8 +28,6 @@ DRAWS_BY_NAME = 500
 """Draws of patients in which runs on different test sets can be compared."""
 MEASURES_VERSION = np.array(1)
 """Raised when a metric, or the weights that it is measured under, change."""
-CELLS = 2**20
-"""Weights of samples are made in blocks of about so many, which bounds the memory."""
 
 
 @dataclass(frozen=True)
