@@ -9,6 +9,7 @@ from core.files import UNREADABLE, read_json
 from core.home import RUN_ID, home, sent_folder
 from core.processes import run_module
 from core.runs.result import kept_sent
+from core.runs.store import RunStore
 from core.scratch import scratch
 
 
@@ -71,6 +72,16 @@ def find_sent(prefix: str) -> str:
             "`genecanvas models list`."
         )
     return ids[0]
+
+
+def find_model(prefix: str) -> str:
+    """The id of the model that was sent, or else of the run, whose id begins so.
+
+    Raises InputError where there is none, or several.
+    """
+    if any(prefix and model.id.startswith(prefix) for model in list_sent()):
+        return find_sent(prefix)
+    return RunStore().find(prefix).id
 
 
 def delete_sent(model: str) -> None:
