@@ -299,7 +299,8 @@ PRESETS: Registry[Preset] = Registry(
             title="For samples of another laboratory",
             help="As recommended, but each sample first gets the training samples' mean "
             "distribution. Over 38 pairs of cohorts, most of them on other platforms, its balanced "
-            "accuracy outside was .81, and .61 without (benchmarks/results/outside.md).",
+            "accuracy outside was .81, and .61 without; within a cohort it may cost half a point "
+            "(benchmarks/results/outside.md).",
             reference="Bolstad et al. 2003, Bioinformatics 19:185",
             parts={
                 "preparation": {"across": "quantile"},
