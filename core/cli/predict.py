@@ -21,10 +21,9 @@ from core.files import write_atomic
 from core.predict.model import load_model
 from core.predict.predicting import predict_here
 from core.predict.request import PredictRequest
-from core.predict.sent import find_sent, import_model, list_sent
+from core.predict.sent import find_model, import_model
 from core.predict.together import TOGETHER
 from core.predict.words import describe_flags, describe_match, describe_scores
-from core.runs.store import RunStore
 
 MOST_CALLED = 20
 """Classes that are listed."""
@@ -104,9 +103,7 @@ def _find_model(text: str) -> str:
     """The id of a run or of a model that was sent; a model folder is imported first."""
     if Path(text).exists():
         return import_model(Path(text))
-    if any(text and model.id.startswith(text) for model in list_sent()):
-        return find_sent(text)
-    return RunStore().find(text).id
+    return find_model(text)
 
 
 def _read_merge(texts: list[str]) -> dict[str, str]:
