@@ -15,7 +15,7 @@ import pytest
 from core.data.cohort import Cohort
 from core.data.prepare import PreparationSpec
 from core.data.simulate import simulate
-from core.data.store import add_dataset
+from core.data.store import add_dataset, load_dataset
 from core.devices import devices
 from core.errors import InputError
 from core.explain.methods import Recipe
@@ -31,6 +31,8 @@ from core.jobs.launch import ensure_workers, request
 from core.jobs.record import JobState, Worker, read_log
 from core.jobs.store import JobStore
 from core.jobs.worker import Stop, run_one
+from core.predict.predicting import MatchJob, PredictJob, WhyJob
+from core.predict.request import PredictRequest
 from core.predict.robustness import RobustnessJob
 from core.processes import ROOT
 from core.runs.execute import Silent, execute
@@ -42,7 +44,13 @@ from core.runs.training import TrainJob
 from tests.counting import CountJob, QueuedCount
 
 FOLDS = ("predictions.csv", "model.safetensors", "preprocessor.npz", "layout.npz")
-LEFT = {"baselines": "baselines/*", "robustness": "robustness.json"}
+LEFT = {
+    "baselines": "baselines/*",
+    "robustness": "robustness.json",
+    "match": "predictions/*/*.*",
+    "predict": "predictions/*/*.*",
+    "why": "predictions/*/*.*",
+}
 """What other jobs than attributions leave in a run's folder."""
 
 
@@ -129,6 +137,8 @@ def job(request: pytest.FixtureRequest, template: Path, home: Path) -> Job:
         preparation=PreparationSpec(genes=50),
         layout=LayoutSpec(name="tsne"),
     )
+    asked = PredictRequest(model=run, cohort=Cohort(dataset=dataset, label="tumour_type"))
+    about = {"about": run, "asked": asked}
     return {
         "count": lambda: CountJob(to=200, wait=0.005),
         "train": lambda: TrainJob(spec=make_spec(dataset, epochs=8)),
@@ -137,6 +147,9 @@ def job(request: pytest.FixtureRequest, template: Path, home: Path) -> Job:
         "baselines": lambda: BaselinesJob(about=(run,)),
         "layout": lambda: LayoutJob(trial=trial),
         "robustness": lambda: RobustnessJob(about=run),
+        "match": lambda: MatchJob(**about),
+        "predict": lambda: PredictJob(**about),
+        "why": lambda: WhyJob(**about, samples=tuple(load_dataset(dataset).obs_names[:2])),
     }[request.param]()
 
 
@@ -231,7 +244,7 @@ def test_a_job_is_one_document_and_says_what_it_needs(job: Job) -> None:
     [run] = RunStore().list()
     needs = job.inputs()
     assert needs.datasets == (() if job.kind == "count" else (run.spec.cohort.dataset,))
-    about_run = job.kind in ("explain", "evidence", "baselines", "robustness")
+    about_run = job.kind not in ("count", "train", "layout")
     assert needs.jobs == ((run.id,) if about_run else ())
     JobStore().submit(job)
     if needs.datasets:

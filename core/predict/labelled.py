@@ -10,7 +10,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from core.evaluation.differences import mcnemar, paired_interval
-from core.evaluation.intervals import spread
+from core.evaluation.intervals import Bootstrap, spread
+from core.evaluation.metrics import Metric
 from core.predict.model import Model
 
 FEWEST_SCORED = 2
@@ -189,7 +190,7 @@ def score_known(
                         model=name,
                         metric=metric.name,
                         value=draws.estimate,
-                        interval=_known(draws.interval()),
+                        interval=_limit(metric, draws),
                         inside=_known(model.inside[name].get(metric.name)),
                     )
                 )
@@ -212,6 +213,12 @@ def score_known(
         only_cohort=only_cohort,
         learned_from=left_out,
     )
+
+
+def _limit(metric: Metric, draws: Bootstrap) -> Limits | None:
+    """95 % interval within the score's range; None where it isn't defined."""
+    limits = _known(draws.interval())
+    return limits and metric.clip(limits)
 
 
 def _known(number: float | Limits | None) -> float | Limits | None:

@@ -208,6 +208,7 @@ class WhyJob(MatchJob):
         from core.predict.why import explain_calls
 
         reporter.progress(0, 1, "opening the model")
+        predict_samples(self.asked, stoppable(reporter, "samples called"))
         prediction = load_prediction(self.asked)
         model = load_model(self.about)
         data = self.asked.cohort.select(load_dataset(self.asked.cohort.dataset))
