@@ -221,6 +221,15 @@ def test_known_classes_are_matched_by_name_and_by_hand(run: str) -> None:
     assert app.dataframe[-1].value["score"].iloc[0] == "Accuracy"
 
 
+def test_the_column_of_known_classes_can_be_changed_again_and_again(run: str) -> None:
+    dataset = add_dataset(others(), "others").id
+    app = open_page("predict", run=run, samples=dataset[:12])
+    for name in ("patient", "tumour_type", "patient"):
+        next(box for box in app.selectbox if box.label == "Known class").set_value(name).run()
+        assert next(box for box in app.selectbox if box.label == "Known class").value == name
+        assert json.loads(app.query_params["cohort"])["label"] == name
+
+
 def test_what_bringing_together_did_stands_beside_none(run: str) -> None:
     dataset = add_dataset(others(), "others").id
     plain = ask(run, dataset, **LABELS)
