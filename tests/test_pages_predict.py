@@ -18,6 +18,7 @@ from core.jobs.here import do_here
 from core.jobs.job import Lane
 from core.jobs.record import JobState
 from core.jobs.store import JobStore
+from core.predict.earlier import delete_prediction, list_predictions
 from core.predict.folder import export_model
 from core.predict.model import load_model
 from core.predict.predicting import MatchJob, PredictJob, WhyJob, load_match, load_prediction
@@ -219,6 +220,46 @@ def test_known_classes_are_matched_by_name_and_by_hand(run: str) -> None:
     app = view(app, "truth")
     assert "on 60 samples that are known" in words(app)
     assert app.dataframe[-1].value["score"].iloc[0] == "Accuracy"
+
+
+def test_what_was_asked_before_is_seen_again_and_deleted(run: str) -> None:
+    dataset = add_dataset(others(), "others").id
+    for earlier in list_predictions(run):
+        delete_prediction(run, earlier.key)
+    asked = ask(run, dataset, label="tumour_type", where={"tumour_type": ["BRCA", "KIRC"]})
+    do(PredictJob, asked)
+    app = open_page("predict", run=run, samples=dataset[:12])
+    app.session_state["earlier"] = True
+    app.run()
+    assert not app.exception
+    [table] = [frame.value for frame in app.dataframe if "when" in frame.value]
+    [row] = table.to_dict("records")
+    found = load_prediction(asked).summary
+    assert row["samples"] == "others; tumour_type is BRCA, KIRC"
+    assert (row["n"], row["unlike training"]) == (found.n, found.flagged / found.n)
+    [accuracy] = [score.value for score in found.scores.scores
+                  if (score.model, score.metric) == ("network", "accuracy")]  # fmt: skip
+    assert row["Accuracy"] == accuracy
+
+    def choose() -> None:
+        app.session_state[f"earlier calls {run} 1"] = {
+            "selection": {"rows": [0], "columns": [], "cells": []}
+        }
+        app.run()
+
+    choose()
+    button(app, "Show these calls").click().run()
+    assert json.loads(app.query_params["cohort"])["where"] == {"tumour_type": ["BRCA", "KIRC"]}
+    assert f"of {found.n} samples" in words(app)
+
+    (asked.folder / "calls.csv").write_text("")
+    app = open_page("predict", **app.query_params)
+    assert "is damaged" in words(app)
+    button(app, "Delete what is damaged").click().run()
+    assert not app.exception
+    assert not app.error
+    assert not asked.folder.exists()
+    assert button(app, "Does the model fit?")
 
 
 def test_the_column_of_known_classes_can_be_changed_again_and_again(run: str) -> None:
