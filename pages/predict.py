@@ -20,10 +20,11 @@ from ui.predict import (
     take_model,
 )
 from ui.predict_ask import ask_for_file, ask_request, pick_samples, say_cohort, use_samples
-from ui.predict_calls import show_map, show_samples, show_summary
+from ui.predict_calls import show_samples, show_summary
 from ui.predict_card import show_match
 from ui.predict_earlier import read_or_mend, show_earlier
 from ui.predict_effect import show_effect
+from ui.predict_map import show_map
 from ui.predict_robustness import show_robustness
 from ui.predict_truth import show_truth
 from ui.predict_why import show_agreement

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.data.cohort import Cohort
 from core.data.simulate import simulate
-from core.data.store import add_dataset
+from core.data.store import add_dataset, load_dataset
 from core.jobs.here import do_here
 from core.jobs.job import Lane
 from core.jobs.record import JobState
@@ -28,6 +28,7 @@ from tests.pages import button, open_page, words
 from tests.runs import make
 from tests.test_pages_explain import train
 from tests.test_pages_work import open_work
+from ui.predict_map import batch_columns, batches_of
 
 LABELS = {"label": "tumour_type", "group": "patient"}
 
@@ -220,6 +221,28 @@ def test_known_classes_are_matched_by_name_and_by_hand(run: str) -> None:
     app = view(app, "truth")
     assert "on 60 samples that are known" in words(app)
     assert app.dataframe[-1].value["score"].iloc[0] == "Accuracy"
+
+
+def test_the_map_shows_batches_of_both_cohorts(run: str) -> None:
+    data = others()
+    data.obs["site"] = ["Lyon" if name < "S0007" else "Basel" for name in data.obs_names]
+    del data.obs["batch"]
+    dataset = add_dataset(data, "with sites").id
+    asked = ask(run, dataset, **LABELS)
+    do(PredictJob, asked)
+    app = open_page("predict", run=run, samples=dataset[:12], view="map")
+    app.segmented_control(key="predicted colours").set_value("batch").run()
+    assert not app.exception
+    assert not app.error
+    assert "new samples by site; training samples by batch" in words(app)
+    columns = batch_columns(asked, load_model(run))
+    table = load_prediction(asked).map
+    found = batches_of(table, columns).groupby(table["sample"]).first()
+    own = load_dataset(load_model(run).spec.cohort.dataset).obs["batch"]
+    for known in (data.obs["site"], own):
+        seen = known.index.intersection(found.index)
+        assert len(seen)
+        assert (found[seen] == known[seen].astype(str)).all()
 
 
 def test_what_was_asked_before_is_seen_again_and_deleted(run: str) -> None:
