@@ -234,7 +234,7 @@ def test_the_map_shows_batches_of_both_cohorts(run: str) -> None:
     app.segmented_control(key="predicted colours").set_value("batch").run()
     assert not app.exception
     assert not app.error
-    assert "new samples by site; training samples by batch" in words(app)
+    assert "new samples by site and training samples by batch" in words(app)
     columns = batch_columns(asked, load_model(run))
     table = load_prediction(asked).map
     found = batches_of(table, columns).groupby(table["sample"]).first()

@@ -90,9 +90,9 @@ def show_batches(found: Batches, outcome: Outcome, metric: Metric) -> None:
         verdict = say_verdict(low > 0 or high < 0, f"p = {difference.p:.2g}")
         phrase = outcome.task.baselines[found.reference].phrase
         st.markdown(
-            f"{metric.title} of the network minus that of {phrase}, mean over {difference.splits}: "
-            f"{points * difference.mean:+.1f}{metric.unit} (95 % interval {low:+.1f} to "
-            f"{high:+.1f}), {verdict}. Each counts once, however large it is."
+            f"{metric.title} of the network minus that of {phrase}: {points * difference.mean:+.1f}"
+            f"{metric.unit} (95 % interval {low:+.1f} to {high:+.1f}), which {verdict}. It is the "
+            f"mean over {difference.splits}, of which each counts once, however large it is."
         )
     table = found.table.rename(
         columns={

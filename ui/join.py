@@ -5,10 +5,11 @@ import streamlit as st
 from core.data.join import COHORT, join_datasets
 from core.data.store import DatasetRecord, add_dataset, list_datasets, load_dataset
 from core.errors import InputError
+from core.escape import escape_markdown
 from ui.bring import keep
 from ui.parts import errors
 
-NONE = "(not there)"
+NONE = "(nothing to say)"
 ROLES = {"class": "Class", "patient": "Patient"}
 """Columns that may bear other names in each cohort, by what they are called in the joint one."""
 
@@ -36,7 +37,9 @@ def show_join() -> None:
         "in each, say so here."
     )
     columns = {role: _ask_columns(role, cohorts) for role in ROLES}
-    name = st.text_input("Name", " + ".join(record.name for record in cohorts), key="joint name")
+    name = st.text_input(
+        "Name", " + ".join(record.name for record in cohorts), key=f"joint name {chosen}"
+    )
     if st.button("Join", type="primary"):
         with errors(), st.spinner("Joining"):
             keep(_join(cohorts, columns, name))
@@ -48,7 +51,7 @@ def _ask_columns(role: str, cohorts: list[DatasetRecord]) -> list[str]:
     places = st.columns(len(cohorts))
     return [
         place.selectbox(
-            f"{ROLES[role]} in {record.name}", [NONE, *record.columns],
+            f"{ROLES[role]} in {escape_markdown(record.name)}", [NONE, *record.columns],
             key=f"joined {role} {record.id}",
         )
         for place, record in zip(places, cohorts, strict=True)

@@ -75,6 +75,8 @@ def earlier_table(found: Sequence[Earlier], model: Model) -> pd.DataFrame:
             parts = [f"{column} is {', '.join(are)}" for column, are in cohort.where.items()]
             row |= {
                 "samples": "; ".join([names.get(cohort.dataset, GONE), *parts]),
+                "known class" if model.task.has_classes else "known value": cohort.label,
+                "patient": cohort.group,
                 "brought together": TOGETHER[one.asked.together].title,
                 "n": one.summary.n,
                 "unlike training": one.summary.flagged / one.summary.n,

@@ -61,8 +61,9 @@ def show_map(found: Prediction, model: Model) -> None:
         groups = list(counts.index[: len(COLOURS)])
         shown = table["group"].isin([*groups, NOT_KNOWN])
         table["group"] = table["group"].where(shown, OTHERS)
-        named = "; ".join(f"{kind} samples by {name}" for kind, (_, name) in columns.items())
-        st.caption(escape_markdown(f"{named}. The {len(groups)} largest are coloured."))
+        named = " and ".join(f"{kind} samples by {name}" for kind, (_, name) in columns.items())
+        more = "" if shown.all() else f" The {len(groups)} largest have a colour of their own."
+        st.caption(escape_markdown(f"Coloured are {named}.{more}"))
     else:
         table["group"] = table["class"]
     show_figure(

@@ -47,7 +47,8 @@ def show_truth(found: Prediction, model: Model) -> None:
 def _say_left_out(scores: Scores) -> list[str]:
     said = []
     if scores.learned_from:
-        said.append(f"Without {scores.learned_from:,} samples that the model has learned from.")
+        some = "1 sample" if scores.learned_from == 1 else f"{scores.learned_from:,} samples"
+        said.append(f"Without {some} that the model has learned from.")
     if scores.only_cohort:
         named = ", ".join(f"{name} ({n:,})" for name, n in scores.only_cohort.items())
         said.append(f"Without samples of classes that the model does not have: {named}.")

@@ -407,7 +407,8 @@ def _check_known(at: Looked) -> Iterator[Finding]:
             )
         if known.twins:
             pairs = [f"{new} is {old}" for new, old in known.twins.items()]
-            text += f" {len(pairs)} of them bear another id ({list_names(pairs)})."
+            bear = "bears" if len(pairs) == 1 else "bear"
+            text += f" {len(pairs)} of them {bear} another id ({list_names(pairs)})."
         yield _warning("learned_from", text)
     if known.namesakes:
         yield _warning(
