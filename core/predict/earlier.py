@@ -38,6 +38,8 @@ def list_predictions(model: str) -> list[Earlier]:
         with suppress(*UNREADABLE, ValidationError):
             asked = PredictRequest.model_validate(read_json(path.with_name(ASKED)))
             summary = Summary.model_validate(read_json(path))
+        if asked is not None and asked.key != key:
+            asked = None  # it isn't the question whose answer stands here
         if RUN_ID.fullmatch(key):
             found.append(Earlier(key, when, asked, summary))
     return sorted(found, key=lambda one: one.when, reverse=True)
