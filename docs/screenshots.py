@@ -2,28 +2,35 @@
 
     python -m docs.screenshots HOME
 
-Trains two recommended runs and explains one in the folder HOME, unless they stand there: some
-minutes. Pictures are 1280 pixels wide, in light mode, and reduced to 128 colours.
+Trains two recommended runs in the folder HOME, explains one and puts other samples to it, unless
+that stands there: some minutes. Pictures are 1280 pixels wide, in light mode, and reduced to 128
+colours.
 """
 
 import os
 import sys
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from docs.generate import DOCS
 from tests.browser import ARGUMENTS, Server, find_browser
 
-HEIGHTS = {"data": 1000, "images": 1000, "train": 2080, "compare": 1000, "explain": 1100}
+HEIGHTS = {
+    "data": 1000, "images": 1000, "train": 2080, "compare": 1000, "explain": 1100, "predict": 1700,
+}  # fmt: skip
 """Page -> pixels from its top that are shown."""
 
 RESTING = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
 def fill(home: Path) -> str:
-    """Two finished runs on the example, one of them explained; gives the id of that one."""
+    """Two finished runs on the example, one of them asked; gives the id of that one.
+
+    It is asked about the tumours that it held out, as with a third of the reads.
+    """
     os.environ["GENECANVAS_HOME"] = str(home)
     import genecanvas as gcv
 
@@ -38,6 +45,9 @@ def fill(home: Path) -> str:
         for seed in (0, 1)
     ]
     runs[0].explain("integrated_gradients")
+    others = adata[runs[0].predictions["sample"].to_numpy()].copy()
+    others.X = np.random.default_rng(0).binomial(others.X.astype(int), 1 / 3).astype(np.float32)
+    runs[0].predict(others, cohort, name="Example: other tumours, a third of the reads")
     return runs[0].id
 
 
@@ -64,7 +74,7 @@ def main(home: Path) -> None:
         page = browser.new_page(color_scheme="light")
         try:
             for name in HEIGHTS:
-                query = f"?run={first}" if name in ("train", "explain") else ""
+                query = f"?run={first}" if name in ("train", "explain", "predict") else ""
                 take(page, name, f"{server.url}/{name}{query}")
         finally:
             browser.close()

@@ -15,6 +15,8 @@ from ui.parts import download_table, show_figure
 from ui.predict_why import show_why
 
 UNLIKE, LIKE = "unlike training", "like training"
+MOST_CLASSES = 9
+"""So many classes fill their table; of more one sees some at a time."""
 SHOWN = {
     "all": "All samples",
     "flagged": "Unlike training",
@@ -58,7 +60,8 @@ def _show_classes(found: Prediction, model: Model) -> None:
     table = table.sort_values("called", ascending=False, kind="stable")
     share = st.column_config.NumberColumn
     st.dataframe(
-        table, hide_index=True, key="predicted classes", height=330,
+        table, hide_index=True, key="predicted classes",
+        height="content" if len(table) < MOST_CLASSES else 330,
         column_config={
             "held out": share(help="Samples of this class that the model's own run held out."),
             "recall": share(

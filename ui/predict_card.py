@@ -38,6 +38,8 @@ def show_match(card: MatchCard) -> None:
         st.markdown("#### What was found")
         for finding in card.findings:
             say_finding(finding)
+        if not (card.findings or card.translated or card.missing):
+            st.markdown("All genes are there under their names, and nothing else stands out.")
         for sentence in card.translated:
             st.markdown(f":gray-badge[:material/translate: genes] {escape_markdown(sentence)}")
         _show_missing(card)
