@@ -23,6 +23,7 @@ from ui.predict_ask import ask_for_file, ask_request, pick_samples, say_cohort, 
 from ui.predict_calls import show_map, show_samples, show_summary
 from ui.predict_card import show_match
 from ui.predict_effect import show_effect
+from ui.predict_export import show_export
 from ui.predict_robustness import show_robustness
 from ui.predict_truth import show_truth
 from ui.predict_why import show_agreement
@@ -36,7 +37,7 @@ VIEWS = {
 
 
 def show_page() -> None:
-    """The question and its answer; at the end, what the model stands."""
+    """The question and its answer; at the end, what the model stands, and sending it."""
     models = list_models()
     if not models:
         show_empty("There is no finished run to predict with yet.", "Train a network", "train")
@@ -60,6 +61,7 @@ def show_page() -> None:
     say_cohort(asked.cohort, record)
     show_answer(asked, model)
     show_robustness(model)
+    show_export(model)
 
 
 def show_answer(asked: PredictRequest, model: Model) -> None:

@@ -15,11 +15,12 @@ from core.data.cohort import Cohort
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.jobs.here import do_here
+from core.predict.exporting import ExportJob, export_path
 from core.predict.folder import export_model
 from core.predict.model import load_model
 from core.predict.predicting import MatchJob, PredictJob, load_match, load_prediction
 from core.predict.request import PredictRequest
-from core.predict.sent import list_sent
+from core.predict.sent import import_model, list_sent
 from tests.pages import button, open_page, words
 from tests.runs import make
 from tests.test_pages_explain import train
@@ -274,3 +275,14 @@ def test_a_model_that_somebody_sent_is_brought_as_a_zip_file(
     assert not app.error
     assert "of 60 samples" in words(app)
     view(app, "map")
+
+
+def test_a_model_is_saved_as_one_file_that_others_can_bring(run: str) -> None:
+    dataset = add_dataset(others(), "others").id
+    do_here(ExportJob(about=run), lambda *_: None)
+    app = open_page("predict", run=run, samples=dataset[:12])
+    app.session_state["export"] = True
+    app.run()
+    assert not app.exception
+    assert [b.label for b in app.get("download_button")][-1] == "Save the model (zip)"
+    assert import_model(export_path(run)) != run
