@@ -24,6 +24,7 @@ from ui.predict_calls import show_map, show_samples, show_summary
 from ui.predict_card import show_match
 from ui.predict_effect import show_effect
 from ui.predict_export import show_export
+from ui.predict_retrain import offer_training
 from ui.predict_robustness import show_robustness
 from ui.predict_truth import show_truth
 from ui.predict_why import show_agreement
@@ -70,6 +71,7 @@ def show_answer(asked: PredictRequest, model: Model) -> None:
         return
     card = read_match(asked)
     show_match(card)
+    offer_training(asked, model, card)
     if card.refused:
         st.caption("Nothing is called: put right first what stands above.")
         return
