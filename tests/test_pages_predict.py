@@ -15,16 +15,20 @@ from core.data.cohort import Cohort
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.jobs.here import do_here
+from core.jobs.job import Lane
+from core.jobs.record import JobState
+from core.jobs.store import JobStore
 from core.predict.exporting import ExportJob, export_path
 from core.predict.folder import export_model
 from core.predict.model import load_model
-from core.predict.predicting import MatchJob, PredictJob, load_match, load_prediction
+from core.predict.predicting import MatchJob, PredictJob, WhyJob, load_match, load_prediction
 from core.predict.request import PredictRequest
 from core.predict.sent import import_model, list_sent
 from core.runs.store import RunStore
 from tests.pages import button, open_page, words
 from tests.runs import make
 from tests.test_pages_explain import train
+from tests.test_pages_work import open_work
 
 LABELS = {"label": "tumour_type", "group": "patient"}
 
@@ -133,6 +137,32 @@ def test_the_link_brings_the_same_view_back(run: str) -> None:
     assert f"of {n} samples" in words(app)
     assert "samples where tumour_type is BRCA, KIRC" in words(app)
     assert json.loads(app.query_params["cohort"]) == said
+
+
+def test_work_leads_to_the_view_that_a_job_is_for(run: str) -> None:
+    dataset = add_dataset(others(), "others").id
+    plain = ask(run, dataset, label="tumour_type", where={"tumour_type": ["BRCA", "KIRC"]})
+    asked = plain.model_copy(update={"together": "quantile"})
+    job = WhyJob(about=run, asked=asked, samples=("S00001",))
+    store = JobStore()
+    id = store.submit(job)[0].id
+    while (claimed := store.claim("cpu", Lane.INTERACTIVE)).id != id:
+        store.finish(claimed.id, JobState.CANCELLED)
+    store.finish(id, JobState.FAILED, "The moon was full.")
+    app = open_work(open_page("predict", run=run, samples=dataset[:12]))
+    app.selectbox(key="together 0").set_value("gene_moments").run()
+    app.button(key=f"work open {id}").click().run()
+    assert not app.exception
+    assert app.selectbox(key="together 1").value == "quantile"
+    assert json.loads(app.query_params["cohort"]) == {
+        "label": "tumour_type", "where": {"tumour_type": ["BRCA", "KIRC"]},
+    }  # fmt: skip
+    assert app.query_params["sample"] == "S00001"
+    app = open_work(open_page("data"))
+    app.button(key=f"work open {id}").click().run()
+    assert app.title[0].value == "Predict"
+    assert app.query_params["together"] == "quantile"
+    store.delete(id)
 
 
 @pytest.mark.parametrize("said", ["?", "[]", '{"label": "no such column"}', '{"dataset": "x"}'])

@@ -188,9 +188,9 @@ def show_empty(text: str, button: str, page: str) -> None:
             go_to(page)
 
 
-def go_to(page: str) -> None:
-    """Change to another page, keeping what is chosen."""
-    st.switch_page(PAGES / f"{page}.py")
+def go_to(page: str, link: dict[str, str] | None = None) -> None:
+    """Change to a page, keeping what is chosen, or to the view that a link's parts stand for."""
+    st.switch_page(PAGES / f"{page}.py", query_params=link)
 
 
 def show_figure(

@@ -19,9 +19,8 @@ from core.predict.together import TOGETHER
 from ui.bring import show_upload
 from ui.forms import ask_where
 from ui.parts import decided, errors, pick
+from ui.predict_link import describe_cohort, form_number
 
-LINKED = ("label", "group", "where", "merge")
-"""Fields of the cohort that stand in the link."""
 NONE_OF_THEM = "none of them"
 
 
@@ -74,7 +73,7 @@ def _ask_cohort(
 ) -> Cohort:
     """Which of a dataset's samples are meant, and which columns say what is known about them."""
     classes, has_classes = model.classes, model.task.has_classes
-    key, columns = record.id[:12], list(record.columns)
+    key, columns = f"{record.id[:12]} {form_number()}", list(record.columns)
     labels = columns
     if (model.spec.cohort.label or "").startswith(f"{GENE}:"):
         labels = [model.spec.cohort.label, *columns]
@@ -112,8 +111,8 @@ def _ask_together() -> str:
     wanted, names = st.query_params.get("together"), TOGETHER.names
     name = st.selectbox(
         "Bringing cohorts together", names, index=names.index(wanted) if wanted in names else 0,
-        format_func=lambda name: TOGETHER[name].title, key="together", persist_state="session",
-        help=define("bringing cohorts together"),
+        format_func=lambda name: TOGETHER[name].title, key=f"together {form_number()}",
+        persist_state="session", help=define("bringing cohorts together"),
     )  # fmt: skip
     st.caption(TOGETHER[name].help)
     st.query_params["together"] = name
@@ -124,7 +123,8 @@ def _ask_two_groups() -> bool:
     """Of two classes: whether the threshold is sought in the new samples; kept in the link."""
     chosen = st.checkbox(
         PredictRequest.model_fields["two_groups"].title,
-        st.query_params.get("two_groups") == "yes", key="two groups", persist_state="session",
+        st.query_params.get("two_groups") == "yes", key=f"two groups {form_number()}",
+        persist_state="session",
         help="The threshold between the two classes is put where it parts these samples' own "
         "scores best (Otsu 1979), as thresholds seldom hold in another cohort. It needs both "
         "classes in good number; on 10 pairs of cohorts it won 8 and lost 2.",
@@ -201,7 +201,8 @@ def _ask_classes(
     title = "Which class is which" + (f": {words}" if unmatched else "")
     with st.expander(title, expanded=bool(unmatched)), errors():
         edited = st.data_editor(
-            table, hide_index=True, key=f"classes {record.id[:12]} {cohort.label} {merge}",
+            table, hide_index=True,
+            key=f"classes {record.id[:12]} {cohort.label} {merge} {form_number()}",
             disabled=["known", "samples"],
             column_config={
                 "known": "in the samples",
@@ -227,8 +228,7 @@ def _place(columns: list[str], name: str | None) -> int | None:
 
 def _link(cohort: Cohort) -> None:
     """Let the link say what was asked about the samples."""
-    said = {name: value for name in LINKED if (value := getattr(cohort, name))}
-    text = json.dumps(said, ensure_ascii=False)
+    text = describe_cohort(cohort)
     st.session_state[f"cohort {cohort.dataset}"] = text
     if st.query_params.get("cohort") != text:
         st.query_params["cohort"] = text

@@ -26,10 +26,13 @@ from ui.predict import is_working
 def show_robustness(model: Model) -> None:
     """A closed part of the page; what it shows is computed when it is asked for."""
     with st.expander(
-        "How much distortion does this model stand?", on_change="rerun", key="robustness"
-    ) as part:
+        "How much distortion does this model stand?",
+        expanded=st.query_params.get("distorted") == "yes", on_change="rerun", key="robustness",
+    ) as part:  # fmt: skip
         if not part.open:
+            st.query_params.pop("distorted", None)
             return
+        st.query_params["distorted"] = "yes"
         if model.sent:
             st.caption(
                 "That is measured on the samples that a run held out, and this model was sent "

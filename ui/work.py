@@ -15,6 +15,7 @@ from core.jobs.schedule import Expected, expect
 from core.jobs.store import KEPT_DAYS, JobStore
 from core.words import say_duration
 from ui.parts import errors, go_to
+from ui.predict_link import open_view
 
 MOST = 15
 """Jobs that are listed of those that wait, and of those that have failed."""
@@ -46,7 +47,7 @@ def show_work() -> None:
         work = st.popover(  # of one label always: another would be another, closed one
             "Work", key="work", type="tertiary", icon=":material/pending_actions:",
             on_change="rerun",
-            help="What runs, waits or has failed: trainings, explanations, layouts.",
+            help="What runs, waits or has failed: trainings, explanations, layouts, calls.",
         )  # fmt: skip
         if work.open:
             with work:
@@ -123,10 +124,29 @@ def _show_failed(record: JobRecord) -> None:
 
 
 def _show_link(record: JobRecord) -> None:
-    if record.kind == "train" and st.button("Open →", key=f"work open {record.id}"):
-        st.session_state["last run"] = record.id
-        st.query_params["run"] = record.id
-        go_to("train")
+    """A button that leads to where the result of a job is, or will be, of kinds that have one."""
+    open_it = {
+        "train": _open_training,
+        "robustness": _open_robustness,
+        "match": _open_calls,
+        "predict": _open_calls,
+        "why": _open_calls,
+    }.get(record.kind)
+    if open_it and st.button("Open →", key=f"work open {record.id}"):
+        open_it(record)
+
+
+def _open_training(record: JobRecord) -> None:
+    go_to("train", {"run": record.id})
+
+
+def _open_robustness(record: JobRecord) -> None:
+    go_to("predict", {"run": record.job.about, "distorted": "yes"})
+
+
+def _open_calls(record: JobRecord) -> None:
+    samples = getattr(record.job, "samples", ())
+    open_view(record.job.asked, samples[0] if samples else None)
 
 
 def _show_log(record: JobRecord) -> None:
