@@ -20,10 +20,12 @@ from ui.predict import (
     take_model,
 )
 from ui.predict_ask import ask_for_file, ask_request, pick_samples, say_cohort, use_samples
-from ui.predict_calls import show_map, show_samples, show_summary
+from ui.predict_calls import show_samples, show_summary
 from ui.predict_card import show_match
+from ui.predict_earlier import read_or_mend, show_earlier
 from ui.predict_effect import show_effect
 from ui.predict_export import show_export
+from ui.predict_map import show_map
 from ui.predict_retrain import offer_training
 from ui.predict_robustness import show_robustness
 from ui.predict_truth import show_truth
@@ -38,7 +40,7 @@ VIEWS = {
 
 
 def show_page() -> None:
-    """The question and its answer; at the end, what the model stands, and sending it."""
+    """The question and its answer; what was asked before, what the model stands, sending it."""
     models = list_models()
     if not models:
         show_empty("There is no finished run to predict with yet.", "Train a network", "train")
@@ -60,7 +62,9 @@ def show_page() -> None:
         ask_for_file()
     asked = ask_request(model, record)
     say_cohort(asked.cohort, record)
-    show_answer(asked, model)
+    with errors():
+        show_answer(asked, model)
+    show_earlier(model)
     show_robustness(model)
     show_export(model)
 
@@ -69,7 +73,9 @@ def show_answer(asked: PredictRequest, model: Model) -> None:
     """Whether the model fits; then, on request, its calls."""
     if not is_matched(asked):
         return
-    card = read_match(asked)
+    card = read_or_mend(read_match, asked)
+    if card is None:
+        return
     show_match(card)
     offer_training(asked, model, card)
     if card.refused:
@@ -77,7 +83,9 @@ def show_answer(asked: PredictRequest, model: Model) -> None:
         return
     st.divider()
     if is_predicted(asked):
-        show_calls(read_prediction(asked), asked, model)
+        found = read_or_mend(read_prediction, asked)
+        if found is not None:
+            show_calls(found, asked, model)
 
 
 def show_calls(found: Prediction, asked: PredictRequest, model: Model) -> None:

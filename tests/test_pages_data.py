@@ -66,6 +66,18 @@ def test_example_in_one_click() -> None:
     assert not app.exception
 
 
+def test_each_choice_of_a_dataset_holds_and_stands_in_the_link() -> None:
+    for seed in range(3):
+        add_dataset(simulate(60, 200, seed=seed)[0], f"number {seed}")
+    app = open_page("data")
+    for place in (1, 2, 0, 1):
+        box = next(box for box in app.selectbox if box.label == "Dataset")
+        box.select_index(place).run()
+        box = next(box for box in app.selectbox if box.label == "Dataset")
+        assert box.index == place
+        assert app.query_params["dataset"] == box.value
+
+
 def test_upload_says_what_was_understood() -> None:
     app = upload("mine.csv", table().to_csv(index=False).encode())
     assert not app.error

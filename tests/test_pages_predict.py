@@ -13,11 +13,12 @@ from streamlit.testing.v1 import AppTest
 
 from core.data.cohort import Cohort
 from core.data.simulate import simulate
-from core.data.store import add_dataset
+from core.data.store import add_dataset, load_dataset
 from core.jobs.here import do_here
 from core.jobs.job import Lane
 from core.jobs.record import JobState
 from core.jobs.store import JobStore
+from core.predict.earlier import delete_prediction, list_predictions
 from core.predict.exporting import ExportJob, export_path
 from core.predict.folder import export_model
 from core.predict.model import load_model
@@ -29,6 +30,7 @@ from tests.pages import button, open_page, words
 from tests.runs import make
 from tests.test_pages_explain import train
 from tests.test_pages_work import open_work
+from ui.predict_map import batch_columns, batches_of
 
 LABELS = {"label": "tumour_type", "group": "patient"}
 
@@ -221,6 +223,77 @@ def test_known_classes_are_matched_by_name_and_by_hand(run: str) -> None:
     app = view(app, "truth")
     assert "on 60 samples that are known" in words(app)
     assert app.dataframe[-1].value["score"].iloc[0] == "Accuracy"
+
+
+def test_the_map_shows_batches_of_both_cohorts(run: str) -> None:
+    data = others()
+    data.obs["site"] = ["Lyon" if name < "S0007" else "Basel" for name in data.obs_names]
+    del data.obs["batch"]
+    dataset = add_dataset(data, "with sites").id
+    asked = ask(run, dataset, **LABELS)
+    do(PredictJob, asked)
+    app = open_page("predict", run=run, samples=dataset[:12], view="map")
+    app.segmented_control(key="predicted colours").set_value("batch").run()
+    assert not app.exception
+    assert not app.error
+    assert "new samples by site; training samples by batch" in words(app)
+    columns = batch_columns(asked, load_model(run))
+    table = load_prediction(asked).map
+    found = batches_of(table, columns).groupby(table["sample"]).first()
+    own = load_dataset(load_model(run).spec.cohort.dataset).obs["batch"]
+    for known in (data.obs["site"], own):
+        seen = known.index.intersection(found.index)
+        assert len(seen)
+        assert (found[seen] == known[seen].astype(str)).all()
+
+
+def test_what_was_asked_before_is_seen_again_and_deleted(run: str) -> None:
+    dataset = add_dataset(others(), "others").id
+    for earlier in list_predictions(run):
+        delete_prediction(run, earlier.key)
+    asked = ask(run, dataset, label="tumour_type", where={"tumour_type": ["BRCA", "KIRC"]})
+    do(PredictJob, asked)
+    app = open_page("predict", run=run, samples=dataset[:12])
+    app.session_state["earlier"] = True
+    app.run()
+    assert not app.exception
+    [table] = [frame.value for frame in app.dataframe if "when" in frame.value]
+    [row] = table.to_dict("records")
+    found = load_prediction(asked).summary
+    assert row["samples"] == "others; tumour_type is BRCA, KIRC"
+    assert (row["n"], row["unlike training"]) == (found.n, found.flagged / found.n)
+    [accuracy] = [score.value for score in found.scores.scores
+                  if (score.model, score.metric) == ("network", "accuracy")]  # fmt: skip
+    assert row["Accuracy"] == accuracy
+
+    def choose() -> None:
+        app.session_state[f"earlier calls {run} 1"] = {
+            "selection": {"rows": [0], "columns": [], "cells": []}
+        }
+        app.run()
+
+    choose()
+    button(app, "Show these calls").click().run()
+    assert json.loads(app.query_params["cohort"])["where"] == {"tumour_type": ["BRCA", "KIRC"]}
+    assert f"of {found.n} samples" in words(app)
+
+    (asked.folder / "calls.csv").write_text("")
+    app = open_page("predict", **app.query_params)
+    assert "is damaged" in words(app)
+    button(app, "Delete what is damaged").click().run()
+    assert not app.exception
+    assert not app.error
+    assert not asked.folder.exists()
+    assert button(app, "Does the model fit?")
+
+
+def test_the_column_of_known_classes_can_be_changed_again_and_again(run: str) -> None:
+    dataset = add_dataset(others(), "others").id
+    app = open_page("predict", run=run, samples=dataset[:12])
+    for name in ("patient", "tumour_type", "patient"):
+        next(box for box in app.selectbox if box.label == "Known class").set_value(name).run()
+        assert next(box for box in app.selectbox if box.label == "Known class").value == name
+        assert json.loads(app.query_params["cohort"])["label"] == name
 
 
 def test_what_bringing_together_did_stands_beside_none(run: str) -> None:

@@ -17,11 +17,14 @@ from core.data.store import add_dataset, delete_dataset, load_dataset
 from core.errors import DamageError, InputError
 from core.home import run_folder
 from core.jobs.job import KINDS, job_class
+from core.jobs.store import JobStore
+from core.predict.earlier import delete_prediction, list_predictions
 from core.predict.labelled import conformal_sets, score_known
 from core.predict.model import Model, load_model
 from core.predict.predicting import (
     PredictJob,
-    list_predictions,
+    WhyJob,
+    cancel_why,
     load_prediction,
     match_samples,
     predict_samples,
@@ -129,6 +132,37 @@ def test_the_runs_own_held_out_samples_are_answered_as_the_run_answered(
     assert list(calls["sample"]) == list(own.index)
 
 
+def test_what_a_model_was_asked_is_listed_and_deleted_and_nothing_else(
+    runs: dict[str, str],
+) -> None:
+    samples = others()
+    one, two = (ask(runs["two"], samples, label=label) for label in ("batch", "patient"))
+    for number, asked in enumerate((one, two)):
+        predict_samples(asked, quiet)
+        os.utime(asked.folder / "summary.json", (number, number))
+    found = list_predictions(one.model)
+    assert [(earlier.key, earlier.asked) for earlier in found] == [(two.key, two), (one.key, one)]
+    assert found[1].summary == load_prediction(one).summary
+
+    (two.folder / "request.json").write_text("{")
+    damaged = list_predictions(one.model)[0]
+    assert (damaged.key, damaged.asked, damaged.summary) == (two.key, None, None)
+    beside = {path for path in run_folder(one.model).rglob("*") if two.folder not in path.parents}
+    delete_prediction(one.model, two.key)
+    assert set(run_folder(one.model).rglob("*")) == beside - {two.folder}
+    for key in (two.key, "..", "", f"../predictions/{one.key}"):
+        with pytest.raises(InputError, match="any more"):
+            delete_prediction(one.model, key)
+
+    method = "integrated_gradients"
+    JobStore().submit(WhyJob(about=one.model, asked=one, samples=("new1",), method=method))
+    with pytest.raises(InputError, match="being worked on"):
+        delete_prediction(one.model, one.key)
+    cancel_why(one, ["new1"], method)
+    delete_prediction(one.model, one.key)
+    assert list_predictions(one.model) == []
+
+
 def test_new_samples_are_called_scored_and_mapped(runs: dict[str, str]) -> None:
     asked = ask(runs["classes"], others(), label="tumour_type")
     predict_samples(asked, quiet)
@@ -151,7 +185,6 @@ def test_new_samples_are_called_scored_and_mapped(runs: dict[str, str]) -> None:
     assert accuracy.value == pytest.approx(right)
     assert accuracy.interval[0] < right <= accuracy.interval[1]
     assert set(found.map["kind"]) == {"new", "training"}
-    assert [other.key for other in list_predictions(asked.model)] == [asked.key]
     predict_samples(asked, quiet)  # stands already
     (asked.folder / "summary.json").write_text("{}")
     with pytest.raises(DamageError):

@@ -88,11 +88,14 @@ def pick(label: str, options: list[str], words: Callable[[str], str], key: str) 
             f"The {label.lower()} that was chosen before ({escape_markdown(wanted[:20])}) is not "
             "among those that this page shows."
         )
-    index = options.index(wanted) if wanted in options else 0
     shown = hash(tuple(map(words, options)))  # a box of the same key would keep showing old words
-    chosen = st.selectbox(
-        label, options, index=index, format_func=words, key=f"pick {key} {wanted} {shown}"
-    )
+    box = f"pick {key} {shown}"
+
+    def follow() -> None:
+        st.query_params[key] = st.session_state[box]
+
+    st.session_state[box] = wanted if wanted in options else options[0]
+    chosen = st.selectbox(label, options, format_func=words, key=box, on_change=follow)
     st.session_state[f"last {key}"] = chosen
     if st.query_params.get(key) != chosen:
         st.query_params[key] = chosen

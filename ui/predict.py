@@ -149,8 +149,13 @@ def _wait_for(
 
 def _cancel(asked: PredictRequest) -> None:
     """Stop, and don't begin again by itself."""
-    st.session_state.setdefault(CHECKED, set()).discard((asked.model, asked.cohort.dataset))
+    forget_check(asked)
     cancel_prediction(asked)
+
+
+def forget_check(asked: PredictRequest) -> None:
+    """Let whether the model fits these samples be looked at again only when it is asked for."""
+    st.session_state.setdefault(CHECKED, set()).discard((asked.model, asked.cohort.dataset))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -80,14 +80,14 @@ def _ask_cohort(
     start = _start(model, record, labels)
     label = left.selectbox(
         "Known class" if has_classes else "Known value", labels,
-        index=_place(labels, start.label), key=f"predict label {key} {start.label}",
+        index=_place(labels, start.label), key=f"predict label {key}",
         placeholder="not known", persist_state="session",
         help="A column that says what the samples really are, if that is known. It changes no "
         "call; the calls are then compared with it.",
     )  # fmt: skip
     group = middle.selectbox(
         "Patient", columns, index=_place(columns, start.group),
-        key=f"predict group {key} {start.group}", placeholder="none", persist_state="session",
+        key=f"predict group {key}", placeholder="none", persist_state="session",
         help=define("patient"),
     )  # fmt: skip
     left, right = st.columns(2)
@@ -184,6 +184,8 @@ def _ask_classes(
     record: DatasetRecord, cohort: Cohort, classes: list[str], merge: dict[str, str]
 ) -> dict[str, str]:
     """Which of the model's classes each known class is; the same name is taken for the same."""
+    key = f"classes {record.id[:12]} {cohort.label} {form_number()}"
+    merge = st.session_state.setdefault(f"{key} at first", merge)  # what is edited must stay
     counts = record.columns[cohort.label]
     if not counts:
         raise InputError(
@@ -201,9 +203,7 @@ def _ask_classes(
     title = "Which class is which" + (f": {words}" if unmatched else "")
     with st.expander(title, expanded=bool(unmatched)), errors():
         edited = st.data_editor(
-            table, hide_index=True,
-            key=f"classes {record.id[:12]} {cohort.label} {merge} {form_number()}",
-            disabled=["known", "samples"],
+            table, hide_index=True, key=key, disabled=["known", "samples"],
             column_config={
                 "known": "in the samples",
                 "is": st.column_config.SelectboxColumn(

@@ -1,4 +1,4 @@
-"""What a model says of new samples: of all together, of each, and where they lie."""
+"""What a model says of new samples: of all together, and of each."""
 
 import pandas as pd
 import streamlit as st
@@ -6,7 +6,7 @@ import streamlit as st
 from core.escape import escape_markdown
 from core.glossary import define
 from core.plots.compare import answer_grid
-from core.plots.predict import NEW, TRAINING, novelty_bars, prediction_map
+from core.plots.predict import novelty_bars
 from core.predict.model import Model
 from core.predict.predicting import Prediction
 from core.predict.request import PredictRequest
@@ -22,10 +22,6 @@ SHOWN = {
     "wrong": "Called wrong",
 }
 """Which samples the table lists."""
-COORDINATES = {
-    "features": ("Network's features", "x", "y"),
-    "genes": ("Genes", "gx", "gy"),
-}
 
 
 def show_summary(found: Prediction, model: Model) -> None:
@@ -200,47 +196,3 @@ def show_sample(row: pd.Series, asked: PredictRequest, model: Model) -> None:
     )
     called = row["called"] if model.task.has_classes else f"a higher {classes[0]}"
     show_why(asked, row["sample"], called)
-
-
-def show_map(found: Prediction, model: Model) -> None:
-    """The new samples among those of training."""
-    has_classes = model.task.has_classes
-    left, right = st.columns(2)
-    seen = left.segmented_control(
-        "Map of", COORDINATES, default="features", required=True, key="predicted map",
-        format_func=lambda name: COORDINATES[name][0],
-        help="Principal components of the training samples; new samples are put among them.",
-    )  # fmt: skip
-    ways = ["looks", "kind"] + (["call"] if has_classes else [])
-    if has_classes and is_known(found.calls).any():
-        ways.append("known class")
-    by = right.segmented_control(
-        "Coloured by", ways[::-1], default=ways[-1] if has_classes else "looks", required=True,
-        key="predicted colours",
-    )  # fmt: skip
-    _, x, y = COORDINATES[seen]
-    calls = found.calls.set_index("sample")
-    table = found.map.assign(x=found.map[x], y=found.map[y])
-    new = table["kind"] == NEW
-    table["flagged"] = False
-    table.loc[new, "flagged"] = calls.loc[table.loc[new, "sample"], "flagged"].to_numpy()
-    groups = model.classes if has_classes else []
-    if by == "looks":
-        table["group"] = table["flagged"].map({True: UNLIKE, False: LIKE}).where(new, TRAINING)
-        groups = [LIKE, UNLIKE]
-    elif by == "kind":
-        table["group"], groups = table["kind"], [NEW]
-    elif by == "known class":
-        table["group"] = table["class"]
-        table.loc[new, "group"] = calls.loc[table.loc[new, "sample"], "true"].to_numpy()
-    else:
-        table["group"] = table["class"]
-    show_figure(
-        prediction_map(table, groups, ("first component", "second component")), table,
-        "predicted_map", alt=f"New samples among those of training, coloured by {by}",
-    )  # fmt: skip
-    st.caption(
-        "Dots are samples that the model learned from, diamonds are these samples; ringed ones "
-        "look unlike training. Two components show a part of the variance only: samples that lie "
-        "together here may be apart in others."
-    )

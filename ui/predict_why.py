@@ -8,10 +8,11 @@ import streamlit as st
 from core.escape import escape_markdown
 from core.explain.methods import METHODS
 from core.predict.model import Model
-from core.predict.predicting import Prediction, load_why, request_why, why_state
+from core.predict.predicting import Prediction, cancel_why, load_why, request_why, why_state
 from core.predict.request import PredictRequest, explaining_methods
 from ui.parts import decimals, download_table
 from ui.predict import is_working
+from ui.predict_earlier import read_or_mend
 
 
 def show_why(asked: PredictRequest, sample: str, called: str) -> None:
@@ -30,14 +31,19 @@ def show_why(asked: PredictRequest, sample: str, called: str) -> None:
         "training sample.",
     )  # fmt: skip
     state = why_state(asked, [sample], method)
-    if is_working(state, partial(why_state, asked, [sample], method), "Asking the genes"):
+    if is_working(
+        state, partial(why_state, asked, [sample], method), "Asking the genes",
+        partial(cancel_why, asked, [sample], method),
+    ):  # fmt: skip
         return
     if state.state != "done":
         if st.button("Which genes say so?", key="ask why"):
             request_why(asked, [sample], method)
             st.rerun()
         return
-    table = _read_why(asked, sample, method)
+    table = read_or_mend(partial(_read_why, sample=sample, method=method), asked)
+    if table is None:
+        return
     st.dataframe(
         table, hide_index=True, height=330, key=f"why {sample} {method}",
         column_config=decimals(table, "%.3g") | {

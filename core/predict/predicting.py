@@ -17,7 +17,7 @@ from core.data.store import load_dataset
 from core.errors import DamageError, InputError
 from core.escape import read_csv, write_csv
 from core.explain.methods import METHODS
-from core.files import UNREADABLE, read_json, write_atomic, write_json
+from core.files import UNREADABLE, write_atomic, write_json
 from core.home import sent_folder
 from core.jobs.here import do_here
 from core.jobs.job import Inputs, Job, Reporter, stoppable
@@ -25,7 +25,7 @@ from core.jobs.launch import AnswerState, answer_state, cancel, find, request
 from core.predict.labelled import Summary
 from core.predict.matching import MatchCard, match
 from core.predict.model import ensure_references, load_model
-from core.predict.request import PredictRequest, model_folder
+from core.predict.request import PredictRequest
 
 MATCH, CALLS, PLACES, SUMMARY = "match.json", "calls.csv", "map.csv", "summary.json"
 ASKED = "request.json"
@@ -124,16 +124,6 @@ def load_prediction(asked: PredictRequest) -> Prediction:
     except UNREADABLE:
         raise _describe_damage(asked, CALLS) from None
     return Prediction(asked, load_match(asked), summary, calls, places)
-
-
-def list_predictions(model: str) -> list[PredictRequest]:
-    """What a model was asked and has answered, the latest first; what is damaged is left out."""
-    found = []
-    for path in model_folder(model).glob(f"predictions/*/{SUMMARY}"):
-        with suppress(*UNREADABLE, ValidationError):
-            asked = PredictRequest.model_validate(read_json(path.with_name(ASKED)))
-            found.append((path.stat().st_mtime, asked))
-    return [asked for _, asked in sorted(found, key=lambda pair: -pair[0])]
 
 
 class MatchJob(Job):
@@ -272,9 +262,18 @@ def prediction_state(asked: PredictRequest) -> AnswerState:
 def cancel_prediction(asked: PredictRequest) -> None:
     """Have the calls, or the match card, stop, unless they have ended."""
     for job in (PredictJob, MatchJob):
-        if record := find(job(about=asked.model, asked=asked)):
-            with suppress(InputError):
-                cancel(record.id)
+        _cancel(job(about=asked.model, asked=asked))
+
+
+def cancel_why(asked: PredictRequest, samples: Sequence[str], method: str) -> None:
+    """Have the question for these genes stop, unless it has ended."""
+    _cancel(_why(asked, samples, method))
+
+
+def _cancel(job: Job) -> None:
+    if record := find(job):
+        with suppress(InputError):
+            cancel(record.id)
 
 
 def _read(asked: PredictRequest, name: str, record: type[_Record]) -> _Record:
