@@ -84,11 +84,11 @@ def measure(asked: PredictRequest) -> None:
     matched = time.perf_counter()
     predict_samples(asked, lambda *_: None)
     called = time.perf_counter()
-    summary = load_prediction(asked).summary
+    samples = load_prediction(asked).summary.n
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(
         f"{asked.together}: match card {matched - started:.0f} s, calls {called - matched:.0f} s, "
-        f"most memory {peak:.1f} GB; {summary.flagged / summary.n:.1%} of {summary.n} flagged",
+        f"most memory {peak:.1f} GB; {samples:,} samples",
         flush=True,
     )
 

@@ -24,7 +24,9 @@ from ui.predict_calls import show_samples, show_summary
 from ui.predict_card import show_match
 from ui.predict_earlier import read_or_mend, show_earlier
 from ui.predict_effect import show_effect
+from ui.predict_export import show_export
 from ui.predict_map import show_map
+from ui.predict_retrain import offer_training
 from ui.predict_robustness import show_robustness
 from ui.predict_truth import show_truth
 from ui.predict_why import show_agreement
@@ -38,7 +40,7 @@ VIEWS = {
 
 
 def show_page() -> None:
-    """The question and its answer; at the end, what was asked before, and what the model stands."""
+    """The question and its answer; what was asked before, what the model stands, sending it."""
     models = list_models()
     if not models:
         show_empty("There is no finished run to predict with yet.", "Train a network", "train")
@@ -64,6 +66,7 @@ def show_page() -> None:
         show_answer(asked, model)
     show_earlier(model)
     show_robustness(model)
+    show_export(model)
 
 
 def show_answer(asked: PredictRequest, model: Model) -> None:
@@ -74,6 +77,7 @@ def show_answer(asked: PredictRequest, model: Model) -> None:
     if card is None:
         return
     show_match(card)
+    offer_training(asked, model, card)
     if card.refused:
         st.caption("Nothing is called: put right first what stands above.")
         return

@@ -284,7 +284,7 @@ def test_two_tables_of_labels_and_the_files_symbols(
         (
             "--preset",
             "recomended",
-            "Known: recommended, trained_head, paper. Did you mean 'recommended'?",
+            "Known: recommended, robust, trained_head, paper. Did you mean 'recommended'?",
         ),
         ("--orientation", "samples", "Known: auto, samples_in_rows"),
         ("--epochs", "0", "greater than or equal to 1"),

@@ -31,6 +31,7 @@ from core.jobs.launch import ensure_workers, request
 from core.jobs.record import JobState, Worker, read_log
 from core.jobs.store import JobStore
 from core.jobs.worker import Stop, run_one
+from core.predict.exporting import ExportJob
 from core.predict.predicting import MatchJob, PredictJob, WhyJob
 from core.predict.request import PredictRequest
 from core.predict.robustness import RobustnessJob
@@ -50,6 +51,7 @@ LEFT = {
     "match": "predictions/*/*.*",
     "predict": "predictions/*/*.*",
     "why": "predictions/*/*.*",
+    "export": "model.zip",
 }
 """What other jobs than attributions leave in a run's folder."""
 
@@ -149,6 +151,7 @@ def job(request: pytest.FixtureRequest, template: Path, home: Path) -> Job:
         "robustness": lambda: RobustnessJob(about=run),
         "match": lambda: MatchJob(**about),
         "predict": lambda: PredictJob(**about),
+        "export": lambda: ExportJob(about=run),
         "why": lambda: WhyJob(**about, samples=tuple(load_dataset(dataset).obs_names[:2])),
     }[request.param]()
 

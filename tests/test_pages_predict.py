@@ -19,11 +19,13 @@ from core.jobs.job import Lane
 from core.jobs.record import JobState
 from core.jobs.store import JobStore
 from core.predict.earlier import delete_prediction, list_predictions
+from core.predict.exporting import ExportJob, export_path
 from core.predict.folder import export_model
 from core.predict.model import load_model
 from core.predict.predicting import MatchJob, PredictJob, WhyJob, load_match, load_prediction
 from core.predict.request import PredictRequest
-from core.predict.sent import list_sent
+from core.predict.sent import import_model, list_sent
+from core.runs.store import RunStore
 from tests.pages import button, open_page, words
 from tests.runs import make
 from tests.test_pages_explain import train
@@ -377,3 +379,29 @@ def test_a_model_that_somebody_sent_is_brought_as_a_zip_file(
     assert not app.error
     assert "of 60 samples" in words(app)
     view(app, "map")
+
+
+def test_a_model_is_saved_as_one_file_that_others_can_bring(run: str) -> None:
+    dataset = add_dataset(others(), "others").id
+    do_here(ExportJob(about=run), lambda *_: None)
+    app = open_page("predict", run=run, samples=dataset[:12])
+    app.session_state["export"] = True
+    app.run()
+    assert not app.exception
+    assert [b.label for b in app.get("download_button")][-1] == "Save the model (zip)"
+    assert import_model(export_path(run)) != run
+
+
+def test_a_cohort_that_lacks_genes_is_offered_a_run_on_those_that_both_have(run: str) -> None:
+    """The child learns from these genes alone, with the parent's name for it."""
+    data = others()
+    data = data[:, 40:].copy()
+    dataset = add_dataset(data, "some genes").id
+    do(MatchJob, ask(run, dataset, **LABELS))
+    app = open_page("predict", run=run, samples=dataset[:12])
+    button(app, "What if each sample got training's distribution?")
+    button(app, "What if it learned from the genes that both have?").click().run(timeout=120)
+    assert not app.exception
+    [child] = [record for record in RunStore().list() if record.parent == run]
+    assert set(child.spec.preparation.gene_list) == set(data.var_names)
+    RunStore().cancel(child.id)

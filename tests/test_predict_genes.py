@@ -9,7 +9,7 @@ import pytest
 from anndata import AnnData
 
 from core.files import write_json
-from core.predict.genes import match_genes, written_for
+from core.predict.genes import match_genes, shared_genes, written_for
 
 HGNC = """hgnc_id\tsymbol\tprev_symbol\tentrez_id\tensembl_gene_id
 HGNC:11998\tTP53\t\t7157\tENSG00000141510
@@ -134,3 +134,8 @@ def test_symbols_tell_the_species() -> None:
     assert written_for(["ENSMUSG00000017167", "ENSMUSG00000059552"]) == "mouse or rat"
     assert written_for(["ENSG00000012048"]) == "human"
     assert written_for(["672", "7157"]) is None
+
+
+def test_genes_that_both_have_bear_the_models_ids(hgnc: None) -> None:
+    found = shared_genes(["TP53", "BRCA1", "AAA1"], cohort("ENSG00000012048", "TP53", "OTHER"))
+    assert found == ["TP53", "BRCA1"]

@@ -154,6 +154,11 @@ def test_what_is_far_from_every_class_is_unlike_them() -> None:
     )
 
 
+def test_samples_that_are_all_alike_are_all_usual() -> None:
+    novelty = Novelty.fit([np.ones((12, 4))], np.repeat(["a", "b"], 6))
+    assert novelty.score(novelty.place(np.ones((3, 4)))).tolist() == [0, 0, 0]
+
+
 def test_energy_and_shares_are_known_by_hand() -> None:
     assert energy_of(np.array([[0.0, 0.0], [1000.0, 0.0]])) == pytest.approx([-np.log(2), -1000])
     assert share_below(np.array([1.0, 2, 3, 4]), np.array([0.5, 2.5, 9])).tolist() == [0, 0.5, 1]

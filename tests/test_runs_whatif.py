@@ -19,6 +19,7 @@ from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore
 from core.runs.study import open_study, take_targets
 from core.runs.whatif import (
+    by_quantiles,
     compare_to_parent,
     describe_difference,
     drop_series,
@@ -81,6 +82,7 @@ def finish(spec: RunSpec, y: list[str], predicted: list[str], name: str | None =
             "without 50 genes (G0, …)",
         ),
         (lambda spec: only_genes(spec, ["G1", "G2"]), "only G1, G2"),
+        (by_quantiles, "across quantile"),
         (lambda spec: without_value(spec, "tumour_type", "LUAD", CLASSES), None),
         (lambda spec: merged_classes(spec, "BRCA", "LUAD"), "BRCA + LUAD as one class"),
         (half_the_training, "half of the training samples"),

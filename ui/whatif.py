@@ -23,6 +23,7 @@ from core.runs.result import load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore
 from core.runs.whatif import (
+    by_quantiles,
     compare_to_parent,
     compare_values,
     describe_difference,
@@ -80,6 +81,25 @@ def offer_without(record: RunRecord, genes: Sequence[str], *, key: str) -> None:
     what = "it" if len(genes) == 1 else f"these {len(genes):,}"
     if st.button(f"What if without {what}?", key=key, icon=":material/alt_route:"):
         child = without_genes(record.spec, genes)
+        ask(record, _one(record, child), then=lambda: go_to("train"))
+
+
+def offer_shared(record: RunRecord, shared: Callable[[], Sequence[str]], *, key: str) -> None:
+    """A button that asks for the run on the genes that another cohort has too."""
+    if st.button(
+        "What if it learned from the genes that both have?", key=key, icon=":material/alt_route:"
+    ):
+        with st.spinner("Looking for genes that both have"):
+            child = only_genes(record.spec, shared())
+        ask(record, _one(record, child), then=lambda: go_to("train"))
+
+
+def offer_quantiles(record: RunRecord, *, key: str) -> None:
+    """A button that asks for the run with each sample brought to training's distribution."""
+    if st.button(
+        "What if each sample got training's distribution?", key=key, icon=":material/alt_route:"
+    ):
+        child = by_quantiles(record.spec)
         ask(record, _one(record, child), then=lambda: go_to("train"))
 
 

@@ -23,6 +23,7 @@ KINDS: dict[str, str] = {
     "match": "core.predict.predicting:MatchJob",
     "predict": "core.predict.predicting:PredictJob",
     "why": "core.predict.predicting:WhyJob",
+    "export": "core.predict.exporting:ExportJob",
     "robustness": "core.predict.robustness:RobustnessJob",
 }
 """Kind -> "module:class"; a module is imported when a job of the kind is read. Workers know the

@@ -9,14 +9,13 @@ several sources add up, each with a share (multiple kernel learning: Gönen and 
 """
 
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy.linalg import eigh
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
@@ -236,30 +235,14 @@ def _minimise(
     loss: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, tolerance: float
 ) -> np.ndarray:
     """L-BFGS (Liu and Nocedal 1989), until no derivative of a convex loss is above `tolerance`."""
-    here, (height, slope) = start, loss(start)
-    memory: deque[tuple[np.ndarray, np.ndarray, float]] = deque(maxlen=8)
-    for _ in range(MOST_TRIES):
-        if np.abs(slope).max() <= tolerance:
-            break
-        step, parts = -slope, []
-        for way, bend, product in reversed(memory):
-            parts.append(np.vdot(way, step) / product)
-            step -= parts[-1] * bend
-        if memory:
-            _, bend, product = memory[-1]
-            step *= product / np.vdot(bend, bend)
-        for (way, bend, product), part in zip(memory, reversed(parts), strict=True):
-            step += (part - np.vdot(bend, step) / product) * way
-        descent = np.vdot(slope, step)
-        new_height, new_slope = loss(here + step)
-        while new_height > height + 1e-4 * descent and -descent > 1e-12 * abs(height):
-            step, descent = step / 2, descent / 2
-            new_height, new_slope = loss(here + step)
-        bend = new_slope - slope
-        if (product := np.vdot(step, bend)) > 0:
-            memory.append((step, bend, product))
-        here, height, slope = here + step, new_height, new_slope
-    return here
+
+    def flat(values: np.ndarray) -> tuple[float, np.ndarray]:
+        height, slope = loss(values.reshape(start.shape))
+        return height, slope.ravel()
+
+    limits = {"gtol": tolerance, "ftol": 0, "maxiter": MOST_TRIES, "maxcor": 8}
+    found = minimize(flat, start.ravel(), jac=True, method="L-BFGS-B", options=limits)
+    return found.x.reshape(start.shape)
 
 
 def _fit_logistic(

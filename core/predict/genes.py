@@ -73,6 +73,17 @@ def match_genes(model: Model | Sequence[str], data: AnnData) -> GeneMatch:
     return GeneMatch(data, translated, np.array(missing, dtype=str), notes)
 
 
+def shared_genes(own: Sequence[str], data: AnnData) -> list[str]:
+    """Genes of the dataset that a model learned from that another cohort has as well.
+
+    Args:
+        own: ids of all genes of that dataset.
+        data: the cohort, whose genes are found as `match_genes` finds them.
+    """
+    there = set(match_genes(own, data).data.var_names)
+    return [gene for gene in map(str, own) if gene in there]
+
+
 def _unite(lists: Sequence[np.ndarray]) -> list[str]:
     """All ids, each once, in their order."""
     return list(dict.fromkeys(str(gene) for genes in lists for gene in genes))

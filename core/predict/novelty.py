@@ -59,8 +59,9 @@ class Novelty:
             scales.append(scale)
         number = int(min(MOST_AXES, max(1, samples // SAMPLES_AN_AXIS)))
         squares, unit = eigh(gram, subset_by_index=[max(samples - number, 0), samples - 1])
-        kept = squares > 1e-8 * max(squares[-1], 1e-30)
-        squares, unit = squares[kept][::-1], unit[:, kept][:, ::-1]
+        kept = squares > 1e-8 * squares[-1]
+        kept[-1] = True  # where all samples are alike
+        squares, unit = np.maximum(squares[kept][::-1], 1e-30), unit[:, kept][:, ::-1]
         turned = unit / np.sqrt(squares)
         axes = np.vstack(
             [s**2 * (part.T @ turned) for s, part in zip(scales, centred, strict=True)]

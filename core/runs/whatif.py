@@ -32,6 +32,11 @@ def only_genes(spec: RunSpec, genes: Collection[str]) -> RunSpec:
     return _change(spec, preparation={"gene_list": tuple(dict.fromkeys(_named(genes)))})
 
 
+def by_quantiles(spec: RunSpec) -> RunSpec:
+    """The same run with each sample brought to the mean distribution of the training samples."""
+    return _change(spec, preparation={"across": "quantile"})
+
+
 def without_value(spec: RunSpec, column: str, value: str, values: Collection[str]) -> RunSpec:
     """The same run without the samples whose column has a value: a class, a batch, a site.
 
