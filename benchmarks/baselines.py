@@ -21,7 +21,7 @@ from core.data.read import read_dataset
 from core.evaluation.differences import corrected_t
 from core.models.baselines import fit_predict_proba
 
-MODELS = ("logistic_regression", "tuned_linear")
+MODELS = ("logistic_regression", "ridge_regression", "tuned_linear", "linear_svm")
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--genes", type=int, default=PreparationSpec().genes)
     options = parser.parse_args()
 
-    data = read_dataset(options.expression, [options.samples])
+    data = read_dataset(options.expression, options.samples)
     column, _, value = options.where.partition("=")
     where = {column: [value]} if column else {}
     cohort = Cohort(label=options.label[0], group=options.group, where=where)
