@@ -206,6 +206,8 @@ class FittedBaseline:
 
     answer: Callable[[np.ndarray], np.ndarray]
     """(n, genes) samples -> (n, outputs) probabilities, or values."""
+    model: BaseEstimator
+    """What scikit-learn knows it as."""
     choice: Choice | None = None
     """How its penalty was chosen on inner folds, of those that do so."""
 
@@ -235,7 +237,7 @@ def fit_baseline(
             proba[:, model.classes_] = model.predict_proba(asked)
         return proba
 
-    return FittedBaseline(answer, model.choice_ if isinstance(model, TunedLinear) else None)
+    return FittedBaseline(answer, model, getattr(model, "choice_", None))
 
 
 def fit_predict_proba(

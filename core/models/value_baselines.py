@@ -55,4 +55,4 @@ def fit_value_baseline(name: str, x: np.ndarray, y: np.ndarray, seed: int) -> Fi
         with one_thread():
             return np.asarray(model.predict(asked.astype(np.float64)), dtype=float)[:, None]
 
-    return FittedBaseline(answer)
+    return FittedBaseline(answer, model)

@@ -22,7 +22,7 @@ from core.files import UNREADABLE, write_atomic
 from core.models.baselines import linear_form
 from core.predict.novelty import Novelty, energy_of
 from core.runs.fitted import FittedModel
-from core.runs.study import Samples
+from core.runs.study import Samples, fit_baseline
 from core.training.splits import Fold
 from core.training.tasks import TASKS, Task
 
@@ -167,7 +167,8 @@ def measure_fold(fitted: FittedModel, samples: Samples) -> tuple[Reference, Lear
     with threadpool_limits(1):
         novelty = Novelty.fit(_see(fitted, rows[learned])[0], classes)
         gene_axes = np.linalg.svd(rows[learned] - centre, full_matrices=False)[2][:2].T
-        weights, offset = _fit_linear(fitted, samples, rows[fold.fitting], fold)
+    plain = fit_baseline(task.reference(fitted.baselines), fitted.spec, samples, fold, rows)
+    weights, offset = linear_form(plain.model, len(fitted.classes))
     maps, scores = _see(fitted, rows[fold.test])
     by_class = _weigh_genes(fitted, samples, fold)
     known = by_class[np.isfinite(by_class[:, 0])]
@@ -233,16 +234,3 @@ def _weigh_genes(fitted: FittedModel, samples: Samples, fold: Fold) -> np.ndarra
         if own.any():
             weights[output] = own / own.sum()
     return weights
-
-
-def _fit_linear(
-    fitted: FittedModel, samples: Samples, rows: np.ndarray, fold: Fold
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (genes, outputs) and offset (outputs,) of the plain model that the run names."""
-    task = TASKS[fitted.spec.task]
-    y, patients = samples.y[fold.fitting], samples.who[fold.fitting]
-    baseline = task.baselines[task.reference(fitted.baselines)]
-    smallest = int(np.unique(y, return_counts=True)[1].min())
-    model = baseline.build(fitted.spec.seed, smallest)
-    groups = {"groups": patients} if baseline.keeps_patients_together else {}
-    return linear_form(model.fit(rows, y, **groups), len(fitted.classes))
