@@ -1,9 +1,7 @@
 """Recipes, trust cards and consensus of whole runs: computed once, cached, resumed."""
 
 import json
-import os
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,11 +49,8 @@ from tests.runs import guess
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+def trained(shared_home: Path) -> tuple[Path, str]:
     """A home with a tiny run of two folds that knows nothing, and the run's id."""
-    place = tmp_path_factory.mktemp("trained")
-    before = os.environ.get("GENECANVAS_HOME")
-    os.environ["GENECANVAS_HOME"] = str(place)
     dataset = add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
     spec = RunSpec.parse(
         {
@@ -72,11 +67,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
     execute(spec, run_folder(run), Silent())
     store.finish(run, JobState.DONE)
     guess(run)
-    yield place, run
-    if before is None:
-        del os.environ["GENECANVAS_HOME"]
-    else:
-        os.environ["GENECANVAS_HOME"] = before
+    return shared_home, run
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Explain without a browser: the question, the trust card, statistics, gene sets, markers."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,11 +38,8 @@ def train(spec: RunSpec) -> str:
 
 
 @pytest.fixture(scope="module")
-def explained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+def explained(shared_home: Path) -> tuple[Path, str]:
     """A home with a run that knows nothing, of two folds, explained in two ways; and its id."""
-    place = tmp_path_factory.mktemp("explained")
-    before = os.environ.get("GENECANVAS_HOME")
-    os.environ["GENECANVAS_HOME"] = str(place)
     dataset = add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
     run = train(
         RunSpec.parse(
@@ -63,11 +59,7 @@ def explained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, 
     guess(run)
     explain_run(run, CAM, lambda *_: None)
     collect_evidence(run, Recipe(), lambda *_: None)
-    yield place, run
-    if before is None:
-        del os.environ["GENECANVAS_HOME"]
-    else:
-        os.environ["GENECANVAS_HOME"] = before
+    return shared_home, run
 
 
 @pytest.fixture

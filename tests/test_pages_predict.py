@@ -1,9 +1,7 @@
 """Predict without a browser: the question, the match card, calls, known classes, the link."""
 
 import json
-import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -48,22 +46,15 @@ def others() -> AnnData:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+def trained(shared_home: Path) -> tuple[Path, str]:
     """A home with a run of two folds, and its id."""
-    place = tmp_path_factory.mktemp("trained")
-    before = os.environ.get("GENECANVAS_HOME")
-    os.environ["GENECANVAS_HOME"] = str(place)
     dataset = add_dataset(cohort(), "tiny").id
     run = train(
         make(
             dataset, **LABELS, preparation={"genes": 60}, split={"kind": "kfold", "folds": 2},
         )
     )  # fmt: skip
-    yield place, run
-    if before is None:
-        del os.environ["GENECANVAS_HOME"]
-    else:
-        os.environ["GENECANVAS_HOME"] = before
+    return shared_home, run
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """On the page Predict: how much distortion a model stands, without a browser."""
 
-import os
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,15 +15,9 @@ from tests.test_pages_predict import LABELS, cohort
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def run(shared_home: Path) -> str:
     """A small run in a home that this file's tests share, since they only add to it."""
-    before = os.environ.get("GENECANVAS_HOME")
-    os.environ["GENECANVAS_HOME"] = str(tmp_path_factory.mktemp("trained"))
-    yield train(make(add_dataset(cohort(), "tiny").id, **LABELS, preparation={"genes": 60}))
-    if before is None:
-        del os.environ["GENECANVAS_HOME"]
-    else:
-        os.environ["GENECANVAS_HOME"] = before
+    return train(make(add_dataset(cohort(), "tiny").id, **LABELS, preparation={"genes": 60}))
 
 
 @pytest.fixture

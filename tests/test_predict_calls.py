@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -72,16 +71,10 @@ def train(task: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+def trained(shared_home: Path) -> tuple[Path, dict[str, str]]:
     """A home with a run of each task, and their ids."""
-    place, before = tmp_path_factory.mktemp("trained"), os.environ.get("GENECANVAS_HOME")
-    os.environ["GENECANVAS_HOME"] = str(place)
     runs = {task: train(task) for task in TASKS}
-    yield place, runs
-    if before is None:
-        del os.environ["GENECANVAS_HOME"]
-    else:
-        os.environ["GENECANVAS_HOME"] = before
+    return shared_home, runs
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +75,8 @@ def make_data() -> AnnData:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+def trained(shared_home: Path) -> tuple[Path, dict[str, str]]:
     """A home with a tiny run of each kind, and their ids."""
-    place, before = tmp_path_factory.mktemp("trained"), os.environ.get("GENECANVAS_HOME")
-    os.environ["GENECANVAS_HOME"] = str(place)
     data, runs = make_data(), {}
     dataset = add_dataset(data, "tiny").id
     for kind, fields in KINDS.items():
@@ -88,11 +86,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, di
         spec = RunSpec.parse({"cohort": cohort, **SMALL, **fields})
         execute(spec, run_folder(spec.id), Silent(), CPU)
         runs[kind] = spec.id
-    yield place, runs
-    if before is None:
-        del os.environ["GENECANVAS_HOME"]
-    else:
-        os.environ["GENECANVAS_HOME"] = before
+    return shared_home, runs
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,10 +69,8 @@ def cohorts() -> tuple[AnnData, AnnData]:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str, str]]:
+def trained(shared_home: Path) -> tuple[Path, str, str]:
     """A home with a tiny run of two folds on counts, one on log2 values, and their ids."""
-    place, before = tmp_path_factory.mktemp("trained"), os.environ.get("GENECANVAS_HOME")
-    os.environ["GENECANVAS_HOME"] = str(place)
     data = cohorts()[0]
     runs = []
     for one, split in ((data, {"kind": "kfold", "folds": 2}), (as_log2(data), {})):
@@ -81,11 +78,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
         execute(spec, run_folder(spec.id), Silent(), CPU)
         ensure_references(spec.id, lambda done, of: None)
         runs.append(spec.id)
-    yield place, *runs
-    if before is None:
-        del os.environ["GENECANVAS_HOME"]
-    else:
-        os.environ["GENECANVAS_HOME"] = before
+    return shared_home, *runs
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """What a fold keeps of its samples: the plain model as numbers, and what is usual."""
 
-import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -54,16 +52,10 @@ def train(head: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+def trained(shared_home: Path) -> tuple[Path, dict[str, str]]:
     """A home with a run of each head, and their ids."""
-    place, before = tmp_path_factory.mktemp("trained"), os.environ.get("GENECANVAS_HOME")
-    os.environ["GENECANVAS_HOME"] = str(place)
     runs = {head: train(head) for head in HEADS}
-    yield place, runs
-    if before is None:
-        del os.environ["GENECANVAS_HOME"]
-    else:
-        os.environ["GENECANVAS_HOME"] = before
+    return shared_home, runs
 
 
 @pytest.fixture(params=HEADS)

@@ -1,8 +1,6 @@
 """How much distortion a model stands: distortions with known answers, and a tiny run under them."""
 
-import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -145,10 +143,8 @@ def test_genes_go_missing_at_random_or_the_most_important_first() -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+def trained(shared_home: Path) -> tuple[Path, dict[str, str]]:
     """A home with a tiny run of two folds on counts and a regression on log2 values."""
-    place, before = tmp_path_factory.mktemp("trained"), os.environ.get("GENECANVAS_HOME")
-    os.environ["GENECANVAS_HOME"] = str(place)
     data = cohorts()[0]
     logs = as_log2(data)
     label = {"label": f"gene:{data.var_names[0]}", "group": "patient"}
@@ -165,11 +161,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, di
     )
     for spec in specs.values():
         execute(spec, run_folder(spec.id), Silent(), torch.device("cpu"))
-    yield place, {name: spec.id for name, spec in specs.items()}
-    if before is None:
-        del os.environ["GENECANVAS_HOME"]
-    else:
-        os.environ["GENECANVAS_HOME"] = before
+    return shared_home, {name: spec.id for name, spec in specs.items()}
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Runs that predict a number: what they may see, what they say, and how they are shown."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -78,27 +76,15 @@ def train(spec: RunSpec) -> str:
     return do_here(TrainJob(spec=spec), lambda *_: None)
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home that all tests of this module share."""
-    folder, before = tmp_path_factory.mktemp("home"), os.environ.get("GENECANVAS_HOME")
-    os.environ["GENECANVAS_HOME"] = str(folder)
-    yield folder
-    if before is None:
-        del os.environ["GENECANVAS_HOME"]
-    else:
-        os.environ["GENECANVAS_HOME"] = before
-
-
 @pytest.fixture(autouse=True)
-def home(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """That home, in place of one of each test's own."""
-    monkeypatch.setenv("GENECANVAS_HOME", str(place))
-    return place
+    monkeypatch.setenv("GENECANVAS_HOME", str(shared_home))
+    return shared_home
 
 
 @pytest.fixture(scope="module")
-def dataset(place: Path) -> str:
+def dataset(shared_home: Path) -> str:
     return add_dataset(simulate(), "doses").id
 
 

@@ -1,7 +1,6 @@
 """What a finished fold leaves: it predicts as it did, on any samples that have its genes."""
 
 import itertools
-import os
 import shutil
 import subprocess
 import sys
@@ -50,17 +49,11 @@ def spec_of(dataset: str, **fields) -> RunSpec:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+def trained(shared_home: Path) -> tuple[Path, str]:
     """A home with a tiny run of two folds, and the run's id."""
-    place, before = tmp_path_factory.mktemp("trained"), os.environ.get("GENECANVAS_HOME")
-    os.environ["GENECANVAS_HOME"] = str(place)
     spec = spec_of(add_dataset(simulate(90, 200, seed=1)[0], "tiny").id)
     execute(spec, run_folder(spec.id), Silent(), CPU)
-    yield place, spec.id
-    if before is None:
-        del os.environ["GENECANVAS_HOME"]
-    else:
-        os.environ["GENECANVAS_HOME"] = before
+    return shared_home, spec.id
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Runs whose head is solved: what they store and say, and what they refuse."""
 
-import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -46,21 +44,15 @@ def spec_of(dataset: str, **fields) -> RunSpec:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str, str]]:
+def trained(shared_home: Path) -> tuple[Path, str, str]:
     """A home with a run of classes and one of a gene's expression, and their ids."""
-    place, before = tmp_path_factory.mktemp("solved"), os.environ.get("GENECANVAS_HOME")
-    os.environ["GENECANVAS_HOME"] = str(place)
     dataset = add_dataset(simulate(120, 200, seed=1)[0], "tiny").id
     gene = load_dataset(dataset).var_names[0]
     value = {"cohort": {"dataset": dataset, "label": f"gene:{gene}", "group": "patient"}}
     specs = [spec_of(dataset), spec_of(dataset, task="regression", **value)]
     for spec in specs:
         execute(spec, run_folder(spec.id), Silent(), CPU)
-    yield place, specs[0].id, specs[1].id
-    if before is None:
-        del os.environ["GENECANVAS_HOME"]
-    else:
-        os.environ["GENECANVAS_HOME"] = before
+    return shared_home, specs[0].id, specs[1].id
 
 
 @pytest.fixture
