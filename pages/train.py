@@ -11,6 +11,7 @@ from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from ui.card import recall_warnings
 from ui.cost import show_cost
+from ui.forms import HOLDS
 from ui.parts import errors, pick_dataset, say_finding, show_empty
 from ui.run_form import ask_custom, ask_paper, ask_quick, ask_samples
 from ui.runs import show_runs
@@ -29,7 +30,7 @@ def show_launch() -> None:
         return
     level = st.segmented_control(
         "Recipe", list(LEVELS), format_func=LEVELS.get, default="quick", key="level",
-        persist_state="session", required=True, label_visibility="collapsed",
+        **HOLDS, required=True, label_visibility="collapsed",
     )  # fmt: skip
     choices, common = ask_samples(record)
     for finding in recall_warnings(record, choices):

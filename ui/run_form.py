@@ -26,7 +26,7 @@ from core.training.augmentations import AUGMENTATIONS
 from core.training.spec import TrainingSpec
 from core.training.splits import SPLITS, SplitSpec
 from core.training.tasks import FEWEST_VALUES, TASKS, Task
-from ui.forms import ask_field, ask_genes, ask_record
+from ui.forms import HOLDS, ask_field, ask_genes, ask_record
 from ui.layouts import ask_layout
 from ui.parts import decided, finished_runs, name_run, open_dataset, pick_role, say_samples
 
@@ -68,7 +68,7 @@ def ask_number_column(
     """The column of the samples that holds the number, or a gene of the matrix."""
     column = column_place.selectbox(
         "Number", find_numbers(record.id), index=None, key=f"target {record.id[:12]}",
-        placeholder="choose the column", persist_state="session",
+        placeholder="choose the column", **HOLDS,
         help=f"Columns of at least {FEWEST_VALUES} different numbers.",
     )  # fmt: skip
     gene = gene_place.text_input(
