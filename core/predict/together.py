@@ -16,6 +16,7 @@ from anndata import AnnData
 from core.data.prepare import Preprocessor, spread_ranks, stretch
 from core.data.profile import is_centred
 from core.errors import InputError
+from core.predict.combat import shrink_moments
 from core.records import Registry
 
 if TYPE_CHECKING:
@@ -81,10 +82,19 @@ TOGETHER: Registry[Together] = Registry(
             needs_like_classes=True,
             fewest=10,
         ),
+        Together(
+            name="combat",
+            title="ComBat",
+            help="Mean and SD of each gene, drawn towards what all genes have in common, the more "
+            "so the fewer samples there are (Johnson et al. 2007; training is the reference batch "
+            "and stays as it is). Learned from all samples of the new cohort, and right only if "
+            "they are a like mix of classes.",
+            learns_from_cohort=True,
+            needs_like_classes=True,
+            fewest=5,
+        ),
     ],
 )
-"""ComBat is not among them: no kept implementation for Python has a licence and requirements that
-fit. Its means and spreads of genes are those of `gene_moments`, shrunk towards common ones."""
 
 
 def same_scale(preprocessor: Preprocessor, scale: str) -> bool:
@@ -162,10 +172,10 @@ def prepare_rows(
         for at, log in _floored(preprocessor, data):
             rows[at] = preprocessor.scale_log(_to_distribution(log, reference.distribution))
         return rows
-    mean, sd = _moments(preprocessor, data)
-    stretch = np.where(sd > SMALLEST_SD, reference.log_sd / np.maximum(sd, SMALLEST_SD), 0)
+    learn = _shrink if together == "combat" else _match
+    centre, factor = learn(_moments(preprocessor, data), reference)
     for at, log in _floored(preprocessor, data):
-        rows[at] = preprocessor.scale_log((log - mean) * stretch + reference.log_mean)
+        rows[at] = preprocessor.scale_log((log - centre) * factor + reference.log_mean)
     return rows
 
 
@@ -253,8 +263,18 @@ def _to_distribution(log: np.ndarray, distribution: np.ndarray) -> np.ndarray:
     return out
 
 
-def _moments(preprocessor: Preprocessor, data: AnnData) -> tuple[np.ndarray, np.ndarray]:
-    """(genes,) mean and SD of a cohort's log2 expression; NaN for genes without a value."""
+@dataclass(frozen=True)
+class _Moments:
+    """Of a cohort's log2 expression, (genes,) each."""
+
+    count: np.ndarray
+    """Samples that have a value"""
+    mean: np.ndarray
+    """NaN for genes without one"""
+    sd: np.ndarray
+
+
+def _moments(preprocessor: Preprocessor, data: AnnData) -> _Moments:
     count, total, squares = np.zeros((3, len(preprocessor.genes)))
     near: np.ndarray | None = None
     for _, log in _floored(preprocessor, data):
@@ -268,4 +288,23 @@ def _moments(preprocessor: Preprocessor, data: AnnData) -> tuple[np.ndarray, np.
     with np.errstate(invalid="ignore"):
         mean = total / count
         sd = np.sqrt(np.maximum(squares / count - mean**2, 0))
-    return (mean + near).astype(np.float32), sd.astype(np.float32)
+    return _Moments(count, (mean + near).astype(np.float32), sd.astype(np.float32))
+
+
+def _match(found: _Moments, reference: Reference) -> tuple[np.ndarray, np.ndarray]:
+    """What is taken from each gene, and by what the rest is multiplied: its mean, and its SD."""
+    factor = reference.log_sd / np.maximum(found.sd, SMALLEST_SD)
+    return found.mean, np.where(found.sd > SMALLEST_SD, factor, 0)
+
+
+def _shrink(found: _Moments, reference: Reference) -> tuple[np.ndarray, np.ndarray]:
+    """The same by ComBat; genes that don't vary in one of the cohorts stay as they are."""
+    vary = (found.sd > SMALLEST_SD) & (reference.log_sd > SMALLEST_SD)
+    count, mean, sd = found.count[vary], reference.log_mean[vary], reference.log_sd[vary]
+    shift, variance = shrink_moments(
+        count, (found.mean[vary] - mean) / sd, (found.sd[vary] / sd) ** 2 * count / (count - 1)
+    )
+    centre, factor = np.array(reference.log_mean, np.float64), np.ones(len(vary))
+    centre[vary] = mean + sd * shift
+    factor[vary] = 1 / np.sqrt(variance)
+    return centre, factor
