@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
+from core.data.join import join_datasets
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.errors import InputError
 from core.predict import together
-from core.predict.together import TOGETHER, prepare_rows
+from core.predict.together import TOGETHER, prepare_parts, prepare_rows
 
 GENES = np.array(["A", "B", "C", "D"])
 TRAINING = np.array([[2, 4, 6, 8], [4, 6, 8, 10], [3, 6, 6, 12]], dtype=np.float32)
@@ -103,6 +104,24 @@ def test_moments_take_a_shift_and_a_stretch_of_each_gene_away() -> None:
     rows = prepare_rows(fitted, kept, cohort(moved), "gene_moments")
     expected = fitted.preprocessor.transform(x, GENES)
     np.testing.assert_allclose(rows, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", TOGETHER.names)
+def test_samples_that_are_asked_for_are_those_among_all(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is learned from the cohort is learned from all of it; parts never hold more than asked.
+
+    So that a large cohort is called without a second matrix of its size.
+    """
+    fitted, kept = fit()
+    data = cohort(np.random.default_rng(0).normal(6, 2, (30, 4)))
+    whole, some = prepare_rows(fitted, kept, data, name), np.array([17, 3, 22, 4, 9])
+    monkeypatch.setattr(together, "ROWS", 2)
+    np.testing.assert_allclose(prepare_rows(fitted, kept, data, name, some), whole[some], atol=1e-6)
+    parts = list(prepare_parts(fitted, kept, data, name))
+    assert {len(rows) for _, rows in parts} == {2}
+    np.testing.assert_allclose(np.concatenate([rows for _, rows in parts]), whole, atol=1e-6)
 
 
 def test_moments_of_many_samples_are_gathered_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,6 +238,20 @@ def test_counts_that_lack_genes_are_not_inflated() -> None:
     np.testing.assert_array_equal(whole, fitted.preprocessor.transform(counts, GENES))
     half = cohort(counts[:, :2], GENES[:2], scale="counts")
     np.testing.assert_allclose(prepare_rows(fitted, kept, half, "none")[:, :2], whole[:, :2], 1e-4)
+
+
+@pytest.mark.parametrize("scale", ["counts", "linear"])
+def test_logarithms_of_any_cohort_are_those_of_training_to_the_last_bit(scale: str) -> None:
+    """One function makes them for the preparation, for other cohorts and for cohorts joined."""
+    x = np.random.default_rng(0).gamma(1, 700, (12, 40)).astype(np.float32).round()
+    genes = np.array([f"G{n}" for n in range(40)])
+    fitted = Preprocessor.fit(x, genes, scale, PreparationSpec(genes=40, scaling="minmax"))
+    data = cohort(x, genes, scale)
+    [(_, log)] = together.log_parts(fitted, data)
+    np.testing.assert_array_equal(log, fitted.log_expression(x, genes))
+    data.obs_names = [f"S{n}" for n in range(12)]
+    joint = join_datasets({"one": data, "two": cohort(np.zeros((1, 40)), genes)})
+    np.testing.assert_array_equal(joint.X[:12], log)
 
 
 def test_tmm_needs_no_such_share() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from anndata import AnnData
 
-from core.data.prepare import Preprocessor, spread_ranks, stretch
+from core.data.prepare import Preprocessor, find_per_million, spread_ranks, stretch, to_log2
 from core.data.profile import is_centred
 from core.errors import InputError
 from core.predict.combat import shrink_moments
@@ -22,7 +22,7 @@ from core.records import Registry
 if TYPE_CHECKING:
     from core.predict.reference import Reference
 
-ROWS = 200
+ROWS = 256
 """Samples that are worked on at once."""
 SMALLEST_SD = 1e-4
 """Genes of a cohort that vary less say nothing about its samples."""
@@ -142,9 +142,25 @@ _SCALES = {
 
 
 def prepare_rows(
-    fitted: Prepared, reference: Reference, data: AnnData, together: str
+    fitted: Prepared,
+    reference: Reference,
+    data: AnnData,
+    together: str,
+    positions: np.ndarray | None = None,
 ) -> np.ndarray:
-    """What a fold's network sees of a cohort, (samples, genes of the model) float32 in [0, 1].
+    """What a fold's network sees of some samples: `prepare_parts` in one matrix."""
+    parts = [rows for _, rows in prepare_parts(fitted, reference, data, together, positions)]
+    return np.concatenate(parts)
+
+
+def prepare_parts(
+    fitted: Prepared,
+    reference: Reference,
+    data: AnnData,
+    together: str,
+    positions: np.ndarray | None = None,
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """What a fold's network sees of a cohort, some samples at a time.
 
     Genes that are missing become their training mean. A library of counts that lacks genes is
     taken for the share of a training library that the others have.
@@ -154,6 +170,12 @@ def prepare_rows(
         reference: what is kept of the samples that it learned from.
         data: the cohort, with genes under the model's ids (`match_genes`) and `uns["scale"]`.
         together: a name in TOGETHER.
+        positions: of the samples that are asked for, by default all. What is learned from the
+            cohort is learned from all of it.
+
+    Yields:
+        Where they stand among those that are asked for, and (samples, genes of the model) float32
+        in [0, 1].
 
     Raises:
         InputError: as `check_together` does; none of the model's genes is there, or one stands
@@ -162,21 +184,18 @@ def prepare_rows(
     preprocessor = fitted.preprocessor
     check_together(preprocessor, data, together)
     genes = data.var_names.to_numpy().astype(str)
-    rows = np.empty((data.n_obs, len(preprocessor.genes)), np.float32)
     if together == "none":
         share = library_share(preprocessor, reference, genes)
-        for at, x in _parts(data):
-            rows[at] = preprocessor.transform(x, genes, absent="mean", library_share=share)
-        return rows
-    if together == "quantile":
-        for at, log in _floored(preprocessor, data):
-            rows[at] = preprocessor.scale_log(_to_distribution(log, reference.distribution))
-        return rows
-    learn = _shrink if together == "combat" else _match
-    centre, factor = learn(_moments(preprocessor, data), reference)
-    for at, log in _floored(preprocessor, data):
-        rows[at] = preprocessor.scale_log((log - centre) * factor + reference.log_mean)
-    return rows
+        for at, x in _parts(data, positions):
+            yield at, preprocessor.transform(x, genes, absent="mean", library_share=share)
+    elif together == "quantile":
+        for at, log in _floored(preprocessor, data, positions):
+            yield at, preprocessor.scale_log(_to_distribution(log, reference.distribution))
+    else:
+        learn = _shrink if together == "combat" else _match
+        centre, factor = learn(_moments(preprocessor, data), reference)
+        for at, log in _floored(preprocessor, data, positions):
+            yield at, preprocessor.scale_log((log - centre) * factor + reference.log_mean)
 
 
 def library_share(preprocessor: Preprocessor, reference: Reference, genes: np.ndarray) -> float:
@@ -192,7 +211,9 @@ def library_share(preprocessor: Preprocessor, reference: Reference, genes: np.nd
     return float(reference.library_share[np.isin(preprocessor.all_genes, genes)].sum())
 
 
-def log_parts(preprocessor: Preprocessor, data: AnnData) -> Iterator[tuple[slice, np.ndarray]]:
+def log_parts(
+    preprocessor: Preprocessor, data: AnnData, positions: np.ndarray | None = None
+) -> Iterator[tuple[slice, np.ndarray]]:
     """Some samples at a time, their log2 expression (samples, genes of the model) float32.
 
     Of counts log2 of counts per million + 1, of linear values log2 of the value + 1, whatever the
@@ -202,24 +223,23 @@ def log_parts(preprocessor: Preprocessor, data: AnnData) -> Iterator[tuple[slice
     """
     genes, scale = data.var_names.to_numpy().astype(str), str(data.uns["scale"])
     where, places = _places(preprocessor.genes, genes)
-    for at, x in _parts(data):
+    for at, x in _parts(data, positions):
         log = np.full((len(x), len(preprocessor.genes)), np.nan, np.float32)
-        taken = x[:, places]
-        if scale == "counts":
-            library = np.nansum(x, axis=1, dtype=np.float64, keepdims=True)
-            taken = taken * (1e6 / np.maximum(library, 1)).astype(np.float32)
-        log[:, where] = taken if scale == "log2" else np.log2(np.maximum(taken, 0) + 1)
+        per_million = find_per_million(x) if scale == "counts" else 1.0
+        log[:, where] = to_log2(x[:, places], scale, per_million)
         yield at, log
 
 
-def _floored(preprocessor: Preprocessor, data: AnnData) -> Iterator[tuple[slice, np.ndarray]]:
+def _floored(
+    preprocessor: Preprocessor, data: AnnData, positions: np.ndarray | None = None
+) -> Iterator[tuple[slice, np.ndarray]]:
     """The same with the preparation's floor, unless that would take half of the values away.
 
     log2 values around 0 are log ratios or centred genes: they are moved to training's first.
     """
     keeps_low = data.uns["scale"] == "log2" and is_centred(np.asarray(data.X))
     floor = np.float32(-np.inf if keeps_low else preprocessor.spec.floor)
-    for at, log in log_parts(preprocessor, data):
+    for at, log in log_parts(preprocessor, data, positions):
         yield at, np.maximum(log, floor)
 
 
@@ -242,12 +262,15 @@ def _places(wanted: np.ndarray, genes: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return where, order[left[where]]
 
 
-def _parts(data: AnnData) -> Iterator[tuple[slice, np.ndarray]]:
+def _parts(
+    data: AnnData, positions: np.ndarray | None = None
+) -> Iterator[tuple[slice, np.ndarray]]:
     """Some samples at a time, as measured: (samples, genes of the cohort) float32."""
     x = np.asarray(data.X)  # once: of a part of a dataset it is a copy
-    for start in range(0, len(x), ROWS):
-        at = slice(start, min(start + ROWS, len(x)))
-        yield at, np.asarray(x[at], dtype=np.float32)
+    asked = len(x) if positions is None else len(positions)
+    for start in range(0, asked, ROWS):
+        at = slice(start, min(start + ROWS, asked))
+        yield at, np.asarray(x[at if positions is None else positions[at]], dtype=np.float32)
 
 
 def _to_distribution(log: np.ndarray, distribution: np.ndarray) -> np.ndarray:
