@@ -73,7 +73,8 @@ def pick_runs(records: Sequence[RunRecord]) -> list[str]:
     wanted = st.query_params.get("runs", "")
     chosen = [run for run in wanted.split(",") if run in by_id]
     everything = st.toggle(
-        f"All {len(by_id)} runs of this dataset and class"
+        ("The one run" if len(by_id) == 1 else f"All {len(by_id)} runs")
+        + " of this dataset and class"
         + (" in the study" if st.query_params.get("study") else ""),
         value=wanted in ("", "all"), key="all",
     )  # fmt: skip

@@ -250,7 +250,15 @@ def decimals(table: pd.DataFrame, form: str = "%.3f", **others: str) -> dict[str
     A pandas Styler would write each cell on the server, which takes longer than all the rest.
     """
     forms = dict.fromkeys(table.select_dtypes("float"), form) | others
-    return {name: st.column_config.NumberColumn(format=said) for name, said in forms.items()}
+    return {
+        name: percents() if said == "percent" else st.column_config.NumberColumn(format=said)
+        for name, said in forms.items()
+    }
+
+
+def percents(label: str | None = None, *, help: str | None = None) -> dict:
+    """How `st.dataframe` writes a column of shares: as percent, with one decimal."""
+    return st.column_config.NumberColumn(label, format="percent", step=0.001, help=help)
 
 
 def download_table(

@@ -370,7 +370,7 @@ class JobStore(Database, Generic[Record]):
         without a result, which may be resumed.
 
         Args:
-            input: the id of what shall be deleted.
+            input: the id of what shall be deleted: a dataset, a job, or a model that was sent.
             what: the same in words.
 
         Raises:
@@ -591,7 +591,7 @@ def _identify_one(db: sqlite3.Connection, id: str, job: Job) -> None:
     db.execute("UPDATE OR IGNORE jobs SET key = ? WHERE id = ?", (job.key, id))
     db.execute("DELETE FROM needs WHERE job = ?", (id,))
     inputs = job.inputs()
-    for input in {*inputs.datasets, *inputs.jobs}:
+    for input in {*inputs.datasets, *inputs.jobs, *inputs.models}:
         db.execute("INSERT INTO needs VALUES (?, ?)", (id, input))
 
 
