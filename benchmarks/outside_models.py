@@ -139,14 +139,11 @@ def ask(pair: Pair, variants: list, path: Path) -> None:
         started = time.perf_counter()
         rows = []
         for ending, proba in answer(pair).items():
-            scores = {
-                key: score(pair.test.y, proba, [one])[one.name] for key, one in METRIC.items()
-            }
-            grouped = score(pair.test.y, move_to_two_groups(np.clip(proba, 1e-9, 1)),
-                            [METRIC["balanced"]])  # fmt: skip
-            rows.append({**names, "variant": variant + ending, **scores,
-                         "two_groups": grouped["balanced_accuracy"],
-                         "seconds": round(time.perf_counter() - started, 1)})  # fmt: skip
+            own = score(pair.test.y, proba, METRIC)
+            grouped = score(pair.test.y, move_to_two_groups(np.clip(proba, 1e-9, 1)), METRIC)
+            scores = [own[METRIC[0].name], own[METRIC[1].name], grouped[METRIC[0].name]]
+            seconds = round(time.perf_counter() - started, 1)
+            rows.append([*names.values(), variant + ending, *scores, seconds])
         frame = pd.DataFrame(rows, columns=COLUMNS)
         frame.to_csv(path, mode="a", header=not path.exists(), index=False)
 
