@@ -74,6 +74,13 @@ def test_an_impossible_split_is_refused_and_nothing_is_queued(home: Path) -> Non
     assert RunStore().list() == []
 
 
+def test_quick_multiplies_genes_where_they_are_few(home: Path) -> None:
+    for genes, few in ((64, True), (65, False)):
+        add_dataset(simulate(90, 200, seed=1)[0][:, :genes].copy(), f"{genes} genes")
+        app = open_page("train")
+        assert ("of products of each two" in words(app)) == few
+
+
 def open_custom() -> AppTest:
     """The Train page with every field of a run."""
     app = open_page("train")
