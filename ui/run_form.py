@@ -111,6 +111,7 @@ def ask_quick(record: DatasetRecord, common: dict[str, Any]) -> RunSpec:
         )
     )
     st.markdown(describe_recipe(spec))
+    st.caption(f"Why: {preset.help}")
     if not is_here(backbone):
         offer_imagenet(backbone)
     return spec
