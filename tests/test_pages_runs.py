@@ -20,7 +20,7 @@ from core.jobs.store import MOST_DEATHS, JobStore
 from core.jobs.worker import Stop, run_one
 from core.runs.explaining import ExplainJob, explain_run
 from core.runs.preflight import preflight_apart
-from core.runs.spec import RunSpec
+from core.runs.spec import PRESETS, RunSpec
 from core.runs.store import RunStore, log_path
 from tests.pages import button, charts, open_page, words
 from tests.runs import guess
@@ -72,6 +72,15 @@ def test_an_impossible_split_is_refused_and_nothing_is_queued(home: Path) -> Non
     assert not app.exception
     assert "LUAD has" in app.error[0].value
     assert RunStore().list() == []
+
+
+def test_quick_multiplies_genes_where_they_are_few(home: Path) -> None:
+    for genes, few in ((64, True), (65, False)):
+        add_dataset(simulate(90, 200, seed=1)[0][:, :genes].copy(), f"{genes} genes")
+        app = open_page("train")
+        assert ("of products of each two" in words(app)) == few
+        why = PRESETS["few_genes" if few else "recommended"].help
+        assert f"Why: {why}" in words(app)
 
 
 def open_custom() -> AppTest:
