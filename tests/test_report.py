@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import shlex
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 from core.cli import main
+from core.compare.comparison import compare_runs
 from core.data.simulate import simulate
 from core.data.store import add_dataset, delete_dataset
 from core.errors import InputError
@@ -22,6 +24,10 @@ from core.images.references import add_reference
 from core.jobs.job import Lane
 from core.jobs.record import JobState
 from core.models.backbones import BACKBONES
+from core.predict.predicting import predict_here
+from core.predict.request import PredictRequest
+from core.predict.words import describe_flags
+from core.report.prediction import write_prediction_report
 from core.report.references import Bibliography, key_of, known_references
 from core.report.run import RECIPE, report_run, write_run_report
 from core.runs.execute import Silent, execute
@@ -32,6 +38,7 @@ from core.runs.store import RunStore
 from core.training.augmentations import AUGMENTATIONS
 from core.training.splits import SPLITS
 from tests.runs import make
+from tests.test_runs_compare import finish_run
 
 BAD = "<script>window.ran = 1</script>"
 """Part of every name of the dataset."""
@@ -248,6 +255,53 @@ def test_gene_sets_stand_in_it_where_they_are_named(run: str, tmp_path: Path) ->
     assert best["overlap"] > 1
 
 
+def test_a_prediction_says_how_unlike_training_its_samples_are_before_all(
+    run: str, tmp_path: Path
+) -> None:
+    model = load_spec(run)
+    asked = PredictRequest(model=run, cohort=model.cohort.changed(leave_out=(f"S0001{BAD}",)))
+    found = predict_here(asked, lambda *_: None)
+    page = Page(write_prediction_report(asked, tmp_path / "report.html").read_text())
+    assert describe_flags(found.summary) in page.within("p")
+    assert page.within("h2") == [
+        "Calls", "Right and wrong", "Does the model fit?", "Among the training samples", "Limits",
+        "Methods", "To repeat it", "References",
+    ]  # fmt: skip
+    calls = pd.read_csv(io.StringIO(page.kept("-data")[0]))
+    assert calls["sample"].tolist() == found.calls["sample"].tolist()
+    [scored] = [words for words in page.within("p") if words.startswith("Accuracy of the network")]
+    assert f"on {found.summary.scores.n:,} samples that are known" in scored
+    [command] = [text for text in page.within("pre") if text.startswith("genecanvas predict")]
+    assert shlex.split(command)[2:] == [
+        run, asked.cohort.dataset, "--label", "type", "--group", "patient",
+    ]  # fmt: skip
+    code = [a for tag, a in page.tags if tag == "script" and "type" not in a]
+    assert len(code) == 2
+
+
+def test_runs_side_by_side(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dataset = spoil()
+    runs = [
+        finish_run(dataset, wrong + 0.02 * seed, seed=seed, label="type", training={
+            "augmentation": augmentation})
+        for seed in range(3) for wrong, augmentation in ((0.1, "none"), (0.3, "expression"))
+    ]  # fmt: skip
+    path = tmp_path / "report.html"
+    assert main(["report", *runs, str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["runs"] == runs
+    page = Page(path.read_text())
+    assert compare_runs(runs).headline in page.within("p")
+    assert page.within("h2") == [
+        "Result", "Differences", "What settings do", "Cost", "Runs", "Limits", "Methods",
+        "Settings", "References",
+    ]  # fmt: skip
+    cells = page.within("td")
+    assert all(run[:6] in cells for run in runs)
+    assert len(page.kept("")) == len(page.kept("-data")) == 4
+    assert main(["report", *runs, str(path), "--sets", "hallmark"]) == 2
+    assert main(["report", runs[0], str(path), "--metric", "mcc"]) == 2
+
+
 def test_it_is_written_without_its_dataset(home: Path, tmp_path: Path) -> None:
     run = finish(make(spoil(), preparation={"genes": 60}))
     delete_dataset(load_spec(run).cohort.dataset)
@@ -260,7 +314,7 @@ def test_on_the_command_line(run: str, tmp_path: Path, capsys: pytest.CaptureFix
     path = tmp_path / "report.html"
     assert main(["report", run[:6], str(path), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert answer == {"run": run, "file": str(path), "bytes": path.stat().st_size}
+    assert answer == {"runs": [run], "file": str(path), "bytes": path.stat().st_size}
     assert main(["report", "0" * 16, str(path)]) == 2
 
 

@@ -1,5 +1,7 @@
 """The report of a prediction: what a model says of samples of another cohort."""
 
+import re
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,7 +31,7 @@ from core.report.contents import Block, Chart, Code, Points, Remark, Report, Sec
 from core.report.references import Bibliography
 from core.report.render import write_report
 
-MOST_CALLS = 200
+MOST_CALLS = 40
 """Calls that are listed; the data of the first figure hold all of them."""
 MOST_MISSING = 20
 """Genes that are missing which are listed, the most important first."""
@@ -56,7 +58,7 @@ def report_prediction(asked: PredictRequest) -> Report:
             Section("Among the training samples", _tell_map(found, model)),
             Section("Limits", _tell_limits(found, model)),
             Section("Methods", _tell_methods(found, model, books)),
-            Section("To repeat it", _tell_request(found)),
+            Section("To repeat it", _tell_request(found, model)),
         ],
         references=books.references,
     )
@@ -189,12 +191,14 @@ def _tell_map(found: Prediction, model: Model) -> list[Block]:
     if not model.task.has_classes:
         table["group"], groups = table["kind"], [NEW]
     words = "the samples that the model learned from" if not new.all() else "one another"
+    figure = prediction_map(table, groups, ("first component", "second component"))
+    figure.update_layout(height=max(560, 300 + 40 * len(groups)))  # so that the legend has room
     return [
         Chart(
             f"These samples (diamonds) among {words}, on the first two principal components of the "
             f"network's features; the {int(table['flagged'].sum()):,} that look unlike training "
             "are ringed. Two components show a part of the variance only.",
-            prediction_map(table, groups, ("first component", "second component")),
+            figure,
             table[["sample", "kind", "class", "flagged", "x", "y"]],
         )
     ]
@@ -258,9 +262,15 @@ def _tell_methods(found: Prediction, model: Model, books: Bibliography) -> list[
     return [Text(words) for words in said]
 
 
-def _tell_request(found: Prediction) -> list[Block]:
+def _tell_request(found: Prediction, model: Model) -> list[Block]:
     asked, cohort = found.request, found.request.cohort
     words = ["genecanvas", "predict", asked.model, cohort.dataset]
+    options = {"label": cohort.label, "group": cohort.group}
+    words += [word for name, value in options.items() if value for word in (f"--{name}", value)]
+    for column, values in cohort.where.items():
+        words += ["--where", f"{_quote(column)}={','.join(map(_quote, values))}"]
+    for one, other in cohort.merge.items():
+        words += ["--merge", f"{one}={other}"]
     if asked.together != "none":
         words += ["--together", asked.together]
     if asked.two_groups:
@@ -275,11 +285,11 @@ def _tell_request(found: Prediction) -> list[Block]:
                         columns=["field", "value"])  # fmt: skip
     return [
         Table("What was asked", rows),
-        Code("Command", " ".join(words)),
-        Code("The model's specification", found_spec(found)),
+        Code("Command", shlex.join(words)),
+        Code("The model's specification", model.spec.to_yaml()),
     ]
 
 
-def found_spec(found: Prediction) -> str:
-    """The specification of the model, as YAML."""
-    return load_model(found.request.model).spec.to_yaml()
+def _quote(name: str) -> str:
+    """A column or value as `--where` reads it."""
+    return '"' + name.replace('"', '""') + '"' if re.search('[,="]', name) else name

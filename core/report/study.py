@@ -46,7 +46,7 @@ def report_study(runs: Sequence[str], metric: str | None = None) -> Report:
             *([Section("What settings do", _tell_effects(effects, comparison))]
               if len(effects) else []),
             Section("Cost", _tell_cost(comparison)),
-            Section("Runs", [Table("Each run, with what it differs in", list_runs(comparison))]),
+            Section("Runs", _tell_runs(comparison)),
             Section("Limits", [Points(comparison.notes)]),
             Section("Methods", [Text(words) for words in _tell_methods(comparison, books)]),
             Section("Settings", _tell_settings(comparison, outcomes)),
@@ -81,6 +81,7 @@ def _tell_scores(comparison: Comparison, outcomes: Sequence[Outcome]) -> list[Bl
 
 def _tell_differences(comparison: Comparison) -> list[Block]:
     counted = METRICS[comparison.metric].counted
+    titles = {each.name: each.title for each in TASKS[comparison.task].baselines}
     blocks: list[Block] = []
     if comparison.setup_differences:
         rows = [
@@ -95,8 +96,8 @@ def _tell_differences(comparison: Comparison) -> list[Block]:
         ("Pairs of runs, on the same samples", comparison.differences),
     ):
         rows = [
-            {"a": each.a, "b": each.b, counted: each.points, "from": each.low, "to": each.high,
-             "p (Holm)": each.p_holm, "verdict": each.note}
+            {"a": each.a, "b": titles.get(each.b, each.b), counted: each.points, "from": each.low,
+             "to": each.high, "p (Holm)": each.p_holm, "verdict": each.note}
             for each in pairs
         ]  # fmt: skip
         if rows:
@@ -145,6 +146,17 @@ def _tell_cost(comparison: Comparison) -> list[Block]:
     ]  # fmt: skip
 
 
+def _tell_runs(comparison: Comparison) -> list[Block]:
+    table = list_runs(comparison)
+    others = [
+        each.title for each in TASKS[comparison.task].metrics if each.name != comparison.metric
+    ]
+    return [
+        Table("Each run, with what it differs in", table.drop(columns=others)),
+        Table("Its other scores", table[["run", *others]]),
+    ]
+
+
 def _tell_methods(comparison: Comparison, books: Bibliography) -> list[str]:
     task = TASKS[comparison.task]
     said = [
@@ -176,11 +188,6 @@ def _tell_settings(comparison: Comparison, outcomes: Sequence[Outcome]) -> list[
         (setting_title(name), name, say_value(name, value))
         for name, value in comparison.equal.items()
     ]
-    return [
-        Table("Settings that all runs share",
-              pd.DataFrame(rows, columns=["setting", "field", "value"])),
-        Code("Commands", "\n".join(
-            ["genecanvas compare " + " ".join(outcome.run for outcome in outcomes)]
-        )),
-        *(Code(f"{outcome.run}.yaml", outcome.spec.to_yaml()) for outcome in outcomes[:1]),
-    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["setting", "field", "value"])
+    command = "genecanvas compare " + " ".join(outcome.run for outcome in outcomes)
+    return [Table("Settings that all runs share", table), Code("Command", command)]
