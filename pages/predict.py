@@ -30,6 +30,7 @@ from ui.predict_retrain import offer_training
 from ui.predict_robustness import show_robustness
 from ui.predict_truth import show_truth
 from ui.predict_why import show_agreement
+from ui.report import offer_prediction_report
 
 VIEWS = {
     "samples": "Each sample",
@@ -109,7 +110,9 @@ def show_calls(found: Prediction, asked: PredictRequest, model: Model) -> None:
             show_agreement(found, model)
         else:
             show_truth(found, model)
-    download_table(found.calls, f"calls_{asked.key}", "All calls (CSV)", key="calls csv")
+    with st.container(horizontal=True):
+        download_table(found.calls, f"calls_{asked.key}", "All calls (CSV)", key="calls csv")
+        offer_prediction_report(asked)
 
 
 st.title("Predict")

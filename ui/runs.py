@@ -38,6 +38,7 @@ from ui.parts import (
     scores_table,
     show_figure,
 )
+from ui.report import offer_report
 from ui.whatif import show_family, show_whatif
 from ui.work import BADGES, act
 
@@ -417,9 +418,11 @@ def show_result(record: RunRecord) -> None:
         )
         st.dataframe(shown, hide_index=True)
         download_table(predictions, "predictions", "All predictions (CSV)", key="predictions")
-    explain, compare, _ = st.columns([1, 1, 3])
+    explain, compare, report, _ = st.columns([1, 1, 1, 2])
     if explain.button("Which genes decided? →", type="primary"):
         go_to("explain")
     if compare.button("Compare runs →"):
         go_to("compare")
+    with report:
+        offer_report(record.id)
     show_whatif(record)
