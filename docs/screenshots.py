@@ -40,7 +40,7 @@ def fill(home: Path) -> str:
         gcv.fit(
             adata,
             gcv.RunSpec(cohort=cohort, preset="recommended", seed=seed),
-            name="Example: five simulated tumour types",
+            name="Five simulated tumour types",
         )
         for seed in (0, 1)
     ]

@@ -13,7 +13,7 @@ from core.data.store import (
 from core.escape import escape_markdown
 from core.home import dataset_folder
 from core.runs.store import RunStore, drop_dataset
-from ui.bring import offer_example, show_catalogue, show_upload
+from ui.bring import offer_examples, show_catalogue, show_upload
 from ui.card import show_card, show_samples, show_values
 from ui.join import show_join
 from ui.parts import decided, download_table, errors, pick_dataset, pick_role
@@ -28,18 +28,14 @@ VIEWS = {
 
 
 def show_welcome() -> None:
-    """What the app does, the example first, then one's own file, then public datasets."""
+    """What the app does, examples first, then one's own file, then public datasets."""
     st.markdown(
         "GeneCanvas paints each RNA-Seq profile as an image, fine-tunes a network on the images, "
         "and shows **which genes** tell one tumour type from another."
     )
     with st.container(border=True):
-        st.markdown("#### Start with the example")
-        st.markdown(
-            "600 simulated tumours of five types, with marker genes that are known, so that "
-            "every later answer can be checked. It takes a few seconds."
-        )
-        offer_example()
+        st.markdown("#### Start with an example")
+        offer_examples()
     with st.container(border=True):
         st.markdown("#### Or bring your own data")
         show_upload()
@@ -51,7 +47,7 @@ def show_welcome() -> None:
 def ask_for_more() -> None:
     """The same again, over the page, when there are datasets already."""
     source = st.segmented_control(
-        "From", ["Your file", "A public dataset", "The example", "Cohorts that are here"],
+        "From", ["Your file", "A public dataset", "An example", "Cohorts that are here"],
         default="Your file",
         required=True, label_visibility="collapsed",
     )  # fmt: skip
@@ -59,8 +55,8 @@ def ask_for_more() -> None:
         show_upload()
     elif source == "A public dataset":
         show_catalogue()
-    elif source == "The example":
-        offer_example()
+    elif source == "An example":
+        offer_examples()
     else:
         show_join()
 

@@ -94,7 +94,7 @@ def test_deep_links_on_a_cold_server(server: Server, page: Page) -> None:
 def test_the_bare_address_leads_to_data(server: Server, page: Page) -> None:
     open_page(page, server.url)
     page.wait_for_url(f"{server.url}/data")
-    expect(page.get_by_role("button", name="Load the example")).to_be_visible()
+    expect(page.get_by_role("button", name="Load simulated tumours")).to_be_visible()
 
 
 def test_nothing_is_fetched_from_elsewhere(server: Server, page: Page) -> None:
@@ -149,9 +149,9 @@ def test_more_data_in_a_dialog(server: Server, page: Page) -> None:
     )
     settle(page)
     expect(dialog.get_by_test_id("stAlertContentError")).to_have_count(1)
-    dialog.get_by_text("The example", exact=True).click()
+    dialog.get_by_text("An example", exact=True).click()
     settle(page)
-    press(page, "Load the example")
+    press(page, "Load simulated tumours")
     expect(dialog).to_have_count(0)
     expect(page.get_by_text("1,000", exact=True)).to_be_visible()
     assert len(list(server.home.glob("datasets/*/record.json"))) == 2

@@ -41,16 +41,29 @@ def metrics(app: AppTest) -> dict[str, str]:
     return {metric.label: metric.value for metric in app.metric}
 
 
-def test_first_visit_offers_the_example_first() -> None:
+def test_first_visit_offers_two_examples_first() -> None:
     app = open_page("data")
-    assert app.button[0].label == "Load the example"
+    assert [found.label for found in app.button[:2]] == [
+        "Load real tumours", "Load simulated tumours",
+    ]  # fmt: skip
     assert len(app.file_uploader) == 2
     assert not app.exception
     assert not app.error
 
 
-def test_example_in_one_click() -> None:
-    app = button(open_page("data"), "Load the example").click().run()
+def test_real_tumours_in_one_click() -> None:
+    app = button(open_page("data"), "Load real tumours").click().run()
+    assert not app.exception
+    assert not app.error
+    found = metrics(app)
+    assert {name: found[name] for name in ("Samples", "Genes", "Classes", "Patients", "Scale")} == {
+        "Samples": "602", "Genes": "2,000", "Classes": "11", "Patients": "602", "Scale": "log2",
+    }  # fmt: skip
+    assert not button(app, "See gene-images →").disabled
+
+
+def test_simulated_tumours_in_one_click() -> None:
+    app = button(open_page("data"), "Load simulated tumours").click().run()
     assert not app.exception
     assert metrics(app) == {
         "Samples": "600", "Genes": "1,000", "Classes": "5", "Patients": "543", "Batches": "4",
@@ -339,7 +352,7 @@ def test_delete_asks_first_and_leads_back_to_the_start() -> None:
     app.checkbox[0].check().run()
     app = button(app, "Delete dataset").click().run()
     assert not list_datasets()
-    assert button(app, "Load the example")
+    assert button(app, "Load simulated tumours")
 
 
 def test_link_to_a_dataset_that_is_gone_says_so() -> None:

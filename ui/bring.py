@@ -1,8 +1,8 @@
-"""Bringing data: the example, one's own file with a preview before it is stored, public ones."""
+"""Bringing data: the examples, one's own file with a preview before it is stored, public ones."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from core.data.simulate import simulate
 from core.data.store import DatasetRecord, add_dataset
 from core.escape import escape_markdown
 from core.scratch import scratch
-from ui.parts import errors, say_finding
+from ui.parts import ROOT, errors, say_finding
 from ui.uploads import hold
 
 ORIENTATIONS = {
@@ -66,13 +66,36 @@ def keep(record: DatasetRecord) -> None:
     st.session_state["last dataset"] = record.id[:12]
 
 
-def offer_example(kind: str = "primary") -> None:
-    """The button that makes the simulated cohort and keeps it."""
-    if st.button("Load the example", type=kind):
-        with errors(), st.spinner("Simulating 600 tumours"):
-            data, _ = simulate()
-            keep(add_dataset(data, "Example: five simulated tumour types"))
+def offer_examples() -> None:
+    """Two examples, each kept by one click: real tumours, and simulated ones with known genes."""
+    real, simulated = st.columns(2)
+    with real:
+        st.markdown(
+            "**Real**: 602 tumours of eleven types from The Cancer Genome Atlas, with the 2,000 "
+            "genes that vary most. As in real data, some values are missing."
+        )
+        _offer("Load real tumours", "TCGA: tumours of eleven types", _read_tumours, "primary")
+    with simulated:
+        st.markdown(
+            "**Simulated**: 600 tumours of five types, with marker genes that are known, so that "
+            "every later answer can be checked."
+        )
+        _offer("Load simulated tumours", "Five simulated tumour types", lambda: simulate()[0])
+
+
+def _offer(
+    label: str, name: str, make: Callable[[], AnnData],
+    kind: Literal["primary", "secondary"] = "secondary",
+) -> None:  # fmt: skip
+    if st.button(label, type=kind):
+        with errors(), st.spinner("Reading 600 tumours"):
+            keep(add_dataset(make(), name))
             st.rerun()
+
+
+def _read_tumours() -> AnnData:
+    """The real example, read as anybody's file is."""
+    return read_dataset(ROOT / "assets/tumours.parquet", ROOT / "assets/tumours.csv")
 
 
 def show_upload(use: Callable[[DatasetRecord], None] = keep) -> None:
