@@ -49,8 +49,8 @@ def add_ids(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{kind: [getattr(ids, kind, "") for ids in found] for kind in kinds})
 
 
-def say_gene(record: RunRecord, gene: str, table: pd.DataFrame, layout: GeneLayout) -> None:
-    """One gene in words: its numbers, its neighbours, where to read on."""
+def say_gene(record: RunRecord, gene: str, table: pd.DataFrame) -> None:
+    """One gene in words: its numbers, and where to read on."""
     ids = find_ids(gene, known_ids() or {})
     if ids is not None:
         _name_gene(ids)
@@ -71,12 +71,6 @@ def say_gene(record: RunRecord, gene: str, table: pd.DataFrame, layout: GeneLayo
         + said
         + " · ".join(f"[{name}]({url})" for name, url in gene_links(gene, ids).items())
     )
-    if gene in set(layout.genes):
-        around = layout.neighbours(gene)
-        st.caption(
-            f"Pixel {row['pixel']} (row, column). "
-            + (f"Around it: {escape_markdown(', '.join(around))}." if around else "Nothing around.")
-        )
 
 
 def show_gene(record: RunRecord, gene: str, table: pd.DataFrame, layout: GeneLayout) -> None:
@@ -85,7 +79,14 @@ def show_gene(record: RunRecord, gene: str, table: pd.DataFrame, layout: GeneLay
     if not (table["gene"] == gene).any():
         st.caption("This gene has no score for this class.")
         return
-    say_gene(record, gene, table, layout)
+    say_gene(record, gene, table)
+    if gene in set(layout.genes):
+        place = table.loc[table["gene"] == gene, "pixel"].iloc[0]
+        around = layout.neighbours(gene)
+        st.caption(
+            f"Pixel {place} (row, column). "
+            + (f"Around it: {escape_markdown(', '.join(around))}." if around else "Nothing around.")
+        )
     values = read_expression(record.id, gene, record.spec)
     if TASKS[record.spec.task].has_classes:
         figure = expression_by_class(

@@ -22,7 +22,7 @@ from ui.whatif import RECIPE
 
 FIRST = 10
 """Genes that are listed."""
-HEIGHT = 400
+HEIGHT = 370
 
 
 def show_genes(record: RunRecord) -> None:
@@ -46,9 +46,9 @@ def show_genes(record: RunRecord) -> None:
         draw_map(record.id, found, cls, gene)
     say_skill(record.id, cls)
     if gene is not None and (table["gene"] == gene).any():
-        layout = load_fitted(record.id, int(found.folds[0])).layout
-        st.markdown(f"**{escape_markdown(gene)}**")
-        say_gene(record, gene, table, layout)
+        with st.container(gap=None):
+            st.markdown(f"**{escape_markdown(gene)}**")
+            say_gene(record, gene, table)
 
 
 def ask_class(record: RunRecord) -> str:
@@ -81,7 +81,7 @@ def list_first(table: pd.DataFrame, key: str) -> None:
     number = st.column_config.NumberColumn
     st.dataframe(
         shown, hide_index=True, key=key, on_select=take, selection_mode="single-cell",
-        row_height=32,
+        row_height=29,
         column_config={
             "rank": number("", width=30),
             "gene": st.column_config.TextColumn("Gene"),
