@@ -242,6 +242,12 @@ def go_to_run(run: str) -> None:
     go_to("run", {"id": run})
 
 
+def link_run(run: str) -> None:
+    """A button that leads to the page of the run that is looked at."""
+    if st.button("Open the run →", key="open run", type="tertiary"):
+        go_to_run(run)
+
+
 def show_figure(
     figure: go.Figure,
     data: pd.DataFrame,

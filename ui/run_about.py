@@ -31,7 +31,9 @@ def _show_name(record: RunRecord, records: Sequence[RunRecord]) -> None:
             st.markdown(BADGES[record.state], width="content")
         with st.popover("Name and notes", icon=":material/edit:", type="tertiary"):
             _ask_label(record)
-        _pick_other(record, records)
+        if len(records) > 1:
+            with st.popover("Other runs", icon=":material/list:", type="tertiary"):
+                _pick_other(record, records)
 
 
 def _show_facts(record: RunRecord) -> None:
@@ -88,13 +90,11 @@ def _ask_label(record: RunRecord) -> None:
 
 def _pick_other(record: RunRecord, records: Sequence[RunRecord]) -> None:
     """A select box of the other runs, starred ones first; choosing one leads to its page."""
-    others = [other for other in starred_first(records) if other.id != record.id]
-    if not others:
-        return
+    others = [other.id for other in starred_first(records) if other.id != record.id]
     names = name_runs(records)
     chosen = st.selectbox(
-        "Another run", [other.id for other in others], index=None, format_func=names.get,
-        placeholder="Another run", key=f"from {record.id}", label_visibility="collapsed", width=220,
+        "Go to", others, index=None, format_func=names.get, placeholder="a run",
+        key=f"from {record.id}", width=420,
     )  # fmt: skip
     if chosen:
         go_to_run(chosen)

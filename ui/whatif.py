@@ -46,6 +46,7 @@ from core.runs.whatif import (
 from core.training.tasks import TASKS
 from core.words import say_duration
 from ui.cost import show_duration
+from ui.explain import read_genes
 from ui.forms import ask_number
 from ui.parts import errors, go_to_run, open_dataset, show_figure
 
@@ -333,7 +334,7 @@ def show_answers(record: RunRecord) -> None:
     children = [one for one in RunStore().list() if one.parent == record.id]
     if not children:
         return
-    left = [child.id for child in children if not child.state.finished]
+    left = [child.id for child in children if _is_awaited(child)]
     with st.container():
         st.fragment(_watch_answers, run_every=1 if left else None)(record.id, left)
     show_series(record, children)
@@ -347,9 +348,10 @@ def _watch_answers(run: str, left: list[str]) -> None:
         records = store.list()
         record = next(one for one in records if one.id == run)
         children = [one for one in records if one.parent == run]
-        if any(child.state.finished for child in children if child.id in left):
+        awaited = [child.id for child in children if _is_awaited(child)]
+        if set(left) - set(awaited):
             st.rerun()
-        if any(child.state == JobState.QUEUED for child in children):
+        if awaited:
             ensure_workers()
         for child in children[:MOST]:
             with st.container(border=True, key=f"answer_{child.id}"):
@@ -358,6 +360,11 @@ def _watch_answers(run: str, left: list[str]) -> None:
             with st.expander(f"{len(children) - MOST} earlier ones"):
                 for child in children[MOST:]:
                     _open(child)
+
+
+def _is_awaited(child: RunRecord) -> bool:
+    """Whether a what-if, or the ranking of its genes, is still to come."""
+    return not child.state.finished or explanation_state(child.id, RECIPE).state == "working"
 
 
 def _show_answer(record: RunRecord, child: RunRecord) -> None:
@@ -369,9 +376,19 @@ def _show_answer(record: RunRecord, child: RunRecord) -> None:
         )
     elif child.state == JobState.DONE:
         show_effect(record, child)
+        _say_first(child)
     else:
         reason = f": {(child.reason or '').partition(chr(10))[0]}" if child.reason else "."
         st.caption(escape_markdown(f"{str(child.state).capitalize()}{reason}"))
+
+
+def _say_first(child: RunRecord) -> None:
+    """Which genes come first in a what-if, for the class that is looked at."""
+    cls = st.query_params.get("class")
+    ranked = explanation_state(child.id, RECIPE).state == "done"
+    if ranked and cls in load_result(child.id).classes:
+        genes = read_genes(child.id, RECIPE, cls)["gene"].tolist()
+        st.caption(escape_markdown(f"First for {cls} now: {', '.join(genes[:5])}."))
 
 
 def _open(child: RunRecord) -> None:
