@@ -19,7 +19,8 @@ from docs.generate import DOCS
 from tests.browser import ARGUMENTS, Server, find_browser
 
 HEIGHTS = {
-    "data": 1000, "images": 1000, "train": 1000, "run": 900, "compare": 1000, "explain": 1100, "predict": 1700,
+    "data": 1000, "images": 1000, "train": 1000, "run": 900, "compare": 1000, "explain": 1100,
+    "predict": 1700,
 }  # fmt: skip
 """Page -> pixels from its top that are shown."""
 
