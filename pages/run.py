@@ -9,6 +9,7 @@ from ui.run import show_ended, show_rest
 from ui.run_about import show_line
 from ui.run_live import watch
 from ui.runs import show_damaged
+from ui.whatif import show_parent
 
 
 def find_run(store: RunStore, records: list[RunRecord]) -> RunRecord | None:
@@ -58,6 +59,7 @@ def show_page() -> None:
     else:
         with st.container():  # of its own: a fragment that grows would draw over what follows it
             st.fragment(watch, run_every=1)(record.id)
+        show_parent(record)
     show_rest(record, records)
 
 

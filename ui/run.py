@@ -34,6 +34,8 @@ def show_ended(record: RunRecord) -> None:
     """The result of a run that has ended, or why there is none and what to do."""
     if record.state != JobState.DONE:
         show_reason(record)
+        with errors():
+            show_parent(record)
         return
     try:
         result, predictions = load_result(record.id), load_predictions(record.id)
