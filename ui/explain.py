@@ -7,6 +7,7 @@ import streamlit as st
 from core.escape import escape_markdown
 from core.explain.methods import BASELINE_PROFILES, METHODS, THROUGH, BaselineProfile, Recipe
 from core.images.layout import GeneLayout
+from core.jobs.launch import ensure_workers
 from core.models.backbones import REGION_CELLS
 from core.models.spec import NetworkSpec
 from core.records import Registry
@@ -203,6 +204,7 @@ def _wait_for(run: str, recipe: Recipe, what: str, evidence: bool) -> None:
     state = explanation_state(run, recipe, evidence=evidence)
     if state.state != "working":
         st.rerun()
+    ensure_workers()
     st.progress(state.fraction, f"Computing {escape_markdown(what)}. It is safe to close this tab.")
     st.button(
         "Cancel", key=f"cancel {run} {evidence}",

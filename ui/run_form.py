@@ -28,7 +28,7 @@ from core.training.splits import SPLITS, SplitSpec
 from core.training.tasks import FEWEST_VALUES, TASKS, Task
 from ui.forms import HOLDS, ask_field, ask_genes, ask_record
 from ui.layouts import ask_layout
-from ui.parts import decided, finished_runs, name_run, open_dataset, pick_role, say_samples
+from ui.parts import decided, finished_runs, name_runs, open_dataset, pick_role, say_samples
 
 QUICK_NETWORK = "squeezenet1_1"
 
@@ -305,7 +305,7 @@ def ask_weights(backbone: str) -> str:
         if not runs:
             st.error(f"There is no finished run of {BACKBONES[backbone].title} to start from yet.")
             return "run:"
-        names = {run.id: name_run(run) for run in runs}
+        names = name_runs(runs)
         return "run:" + st.selectbox("Run", list(names), format_func=names.get, key="weights run")
     return kind
 

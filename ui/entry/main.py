@@ -15,6 +15,7 @@ PAGES = {
     "data": "Data",
     "images": "Gene images",
     "train": "Train",
+    "run": "Run",
     "compare": "Compare",
     "explain": "Explain",
     "predict": "Predict",
