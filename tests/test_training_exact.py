@@ -147,6 +147,17 @@ def test_the_same_samples_give_the_same_numbers_again(runs: tuple[str, str]) -> 
     assert "solving the head: fitting to all samples" in solving
 
 
+def test_what_the_baseline_chose_is_taken_over_without_patients_too(home: Path) -> None:
+    """Whatever the order of the samples' ids."""
+    data = simulate(120, 200, seed=1)[0]
+    data.obs_names = [*data.obs_names[::-1]]
+    cohort = {"dataset": add_dataset(data, "no patients").id, "label": "tumour_type"}
+    spec, reporter = spec_of(cohort["dataset"], cohort=cohort), Listening()
+    execute(spec, run_folder(spec.id), reporter, CPU)
+    solving = [text for text in reporter.said if text.startswith("solving the head: ")]
+    assert solving[0] == "solving the head: choosing shares, 1 of at most 6"
+
+
 def test_without_the_maps_it_is_the_baseline(runs: tuple[str, str]) -> None:
     """The genes on the image and the genes themselves are the same to a linear model."""
     fitted = load_fitted(runs[0], 0)

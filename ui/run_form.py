@@ -26,9 +26,9 @@ from core.training.augmentations import AUGMENTATIONS
 from core.training.spec import TrainingSpec
 from core.training.splits import SPLITS, SplitSpec
 from core.training.tasks import FEWEST_VALUES, TASKS, Task
-from ui.forms import ask_field, ask_genes, ask_record
+from ui.forms import HOLDS, ask_field, ask_genes, ask_record
 from ui.layouts import ask_layout
-from ui.parts import decided, finished_runs, name_run, open_dataset, pick_role, say_samples
+from ui.parts import decided, finished_runs, name_runs, open_dataset, pick_role, say_samples
 
 QUICK_NETWORK = "squeezenet1_1"
 
@@ -68,7 +68,7 @@ def ask_number_column(
     """The column of the samples that holds the number, or a gene of the matrix."""
     column = column_place.selectbox(
         "Number", find_numbers(record.id), index=None, key=f"target {record.id[:12]}",
-        placeholder="choose the column", persist_state="session",
+        placeholder="choose the column", **HOLDS,
         help=f"Columns of at least {FEWEST_VALUES} different numbers.",
     )  # fmt: skip
     gene = gene_place.text_input(
@@ -305,7 +305,7 @@ def ask_weights(backbone: str) -> str:
         if not runs:
             st.error(f"There is no finished run of {BACKBONES[backbone].title} to start from yet.")
             return "run:"
-        names = {run.id: name_run(run) for run in runs}
+        names = name_runs(runs)
         return "run:" + st.selectbox("Run", list(names), format_func=names.get, key="weights run")
     return kind
 

@@ -202,16 +202,26 @@ class RunSpec(BaseModel):
         return bool(self.network.frozen_stages) and not varies
 
     def title(self) -> str:
-        """The run in one line, for lists."""
-        weights = self.network.weights.partition(":")[0]
-        number = "" if TASKS[self.task].has_classes else f"{self.cohort.label} as a number · "
-        head = f"augmentation {self.training.augmentation}"
-        if self.network.is_solved:
-            head = f"{self.network.head} head"
-        return (
-            f"{number}{self.network.backbone} ({weights}) · {self.split.title()} · "
-            f"{self.layout.name} · {head} · seed {self.seed}"
+        """The run in one line, for lists: 'SqueezeNet 1.1 · 70/30 · augmented'.
+
+        Said is what people choose first; of the rest only what isn't as usual.
+        """
+        layout = self.layout.name
+        how = {"none": "not augmented", TrainingSpec().augmentation: "augmented"}.get(
+            self.training.augmentation,
+            f"augmented by {AUGMENTATIONS[self.training.augmentation].title.rpartition(': ')[2]}",
         )
+        words = [
+            "" if TASKS[self.task].has_classes else f"{self.cohort.label} as a number",
+            self.network.record.title
+            + (" from scratch" if self.network.weights == "scratch" else ""),
+            self.split.title(),
+            "linear head" if self.network.is_solved else how,
+            "" if layout == LayoutSpec().name else LAYOUTS[layout].title,
+            "permuted labels" if self.permute_labels else "",
+            f"seed {self.seed}" if self.seed else "",
+        ]
+        return " · ".join(filter(None, words))
 
     def to_yaml(self) -> str:
         """The spec as YAML that `from_yaml` reads back and a person can edit."""
