@@ -7,7 +7,7 @@ from core.predict.model import Model
 from core.predict.predicting import Prediction
 from core.predict.request import PredictRequest
 from ui.bring import show_upload
-from ui.parts import download_table, errors, show_empty
+from ui.parts import download_table, errors, link_run, show_empty
 from ui.predict import (
     ask_for_model,
     is_matched,
@@ -68,6 +68,8 @@ def show_page() -> None:
     show_earlier(model)
     show_robustness(model)
     show_export(model)
+    if not model.sent:
+        link_run(model.id)
 
 
 def show_answer(asked: PredictRequest, model: Model) -> None:
