@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import re
 import shlex
 from html.parser import HTMLParser
 from pathlib import Path
@@ -215,7 +216,10 @@ def test_methods_hold_the_numbers_of_the_run_and_cite_what_is_listed(run: str) -
     ):  # fmt: skip
         assert said in text, said
     listed = {reference.key for reference in report.references}
-    assert {"iandola2016", "loshchilov2019", "sundararajan2017", "guo2017"} <= listed
+    assert {"iandola2016", "loshchilov2019", "sundararajan2017", "guo2017", "brier1950"} <= listed
+    named = re.findall(r"([A-Z][\w' .]+? \d{4})[;)]", text)
+    assert len(named) > 8
+    assert {key_of(source) for source in named} <= listed
     assert "solved" not in text
 
 
