@@ -20,10 +20,10 @@ from core.jobs.launch import ensure_workers
 from core.jobs.record import JobState
 from core.jobs.schedule import Expected, expect
 from core.plots.runs import confusion_matrix, learning_curves, observed_against_predicted
-from core.runs.doctor import list_again, reopen, unlisted_runs
+from core.runs.doctor import list_again, reopen
 from core.runs.result import headline, load_predictions, load_result
 from core.runs.spec import RunSpec
-from core.runs.store import RunRecord, RunStore, bytes_of, read_log
+from core.runs.store import RunRecord, RunStore, bytes_of, read_log, unlisted_runs
 from core.runs.study import take_targets
 from core.training.tasks import TASKS
 from ui.beside import show_side_by_side
