@@ -35,9 +35,9 @@ def start_run(page: Page, server: Server, *, epochs: int, seed: int) -> str:
     set_number(page, "Epochs", epochs)
     set_number(page, "Seed", seed)
     press(page, "Start training")
-    page.wait_for_url(re.compile(r"run=[0-9a-f]{16}"))
+    page.wait_for_url(re.compile(r"/run\?id=[0-9a-f]{16}"))
     settle(page)
-    return re.search(r"run=([0-9a-f]{16})", page.url)[1]
+    return re.search(r"id=([0-9a-f]{16})", page.url)[1]
 
 
 def expect_alert(page: Page, kind: str, text: str) -> None:
@@ -56,17 +56,34 @@ def test_from_the_example_to_its_genes(server: Server, page: Page) -> None:
 
     run = start_run(page, server, epochs=2, seed=1)
     expect(page.get_by_text("held-out samples are right").first).to_be_visible(timeout=300_000)
+    expect(page.get_by_text("Genes that spoke for")).to_be_visible(timeout=300_000)
     expect_no_failure(page)
+    for shown in (page.locator(".js-plotly-plot").nth(1), page.get_by_test_id("stDataFrame").first):
+        box = shown.bounding_box()
+        assert box["y"] < 400, "the genes stand on the first screen"
+        assert box["y"] + box["height"] < 900
     page.reload()
     settle(page)
     expect(page.get_by_text("held-out samples are right").first).to_be_visible()
 
-    press(page, "Which genes decided? →")
+    choose(page, "What if it were trained", "on permuted labels (control)")
+    expect(page.get_by_text(re.compile(r"about \d+ seconds"))).to_be_visible()
+    press(page, "Ask")
+    expect(page.get_by_role("button", name="Labels permuted →")).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("With permuted labels")).to_be_visible(timeout=300_000)
+    assert f"id={run}" in page.url, "the answer stands in place"
+    expect_no_failure(page)
+    press(page, "Labels permuted →")
+    expect(page.get_by_text("What if: labels permuted?")).to_be_visible()
+    page.go_back()
+    page.wait_for_url(re.compile(rf"/run\?id={run}"))
+    settle(page)
+    expect(page.get_by_role("button", name="Labels permuted →")).to_be_visible()
+
+    press(page, "More about its genes →")
     page.wait_for_url(re.compile(rf"/explain.*run={run}"))
     settle(page)
-    press(page, "Compute Integrated gradients")
-    expect(page.get_by_text("Genes that spoke for BRCA")).to_be_visible(timeout=300_000)
-    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    expect(page.get_by_text("Genes that spoke for BRCA")).to_be_visible()
     expect_no_failure(page)
     with page.expect_download() as download:
         press(page, "Genes (CSV)")
@@ -76,14 +93,6 @@ def test_from_the_example_to_its_genes(server: Server, page: Page) -> None:
 
     open_page(page, f"{server.url}/compare?runs={run}")
     expect(page.get_by_text(re.compile(r"tuned linear model.*95\s%\sCI")).first).to_be_visible()
-    expect_no_failure(page)
-
-    open_page(page, f"{server.url}/train?run={run}")
-    page.get_by_text("What if …", exact=True).click()
-    choose(page, "What if it were trained", "on permuted labels (control)")
-    press(page, "Ask")
-    expect(page.get_by_text("What if: labels permuted")).to_be_visible(timeout=120_000)
-    expect(page.get_by_text("With permuted labels")).to_be_visible(timeout=300_000)
     expect_no_failure(page)
 
 
@@ -110,7 +119,7 @@ def test_a_killed_worker_and_a_killed_server(server: Server, page: Page) -> None
     server.kill()
     assert state_of(server.home, run) == "running"
     server.start()
-    open_page(page, f"{server.url}/train?run={run}")
+    open_page(page, f"{server.url}/run?id={run}")
     expect(page.get_by_text(re.compile(r"Epoch \d+ of 900"))).to_be_visible()
     dead = set(worker_pids(server.home))
     for pid in dead:

@@ -399,6 +399,23 @@ def test_a_job_waits_for_those_that_it_needs(monkeypatch: pytest.MonkeyPatch) ->
     assert store.claim("cpu", Lane.QUEUE).job == needy, "it says by itself what it lacks"
 
 
+def test_a_follower_is_queued_when_its_job_is_done_and_only_then() -> None:
+    store, first, follower = JobStore(), CountJob(to=1), CountJob(to=2)
+    store.submit(first)
+    store.let_follow(first.key, follower)
+    for state in (JobState.FAILED, JobState.DONE):
+        assert store.look_up(follower) is None
+        store.claim("cpu", Lane.INTERACTIVE)
+        store.finish(first.key, state)
+        if state.resumable:
+            store.resume(first.key)
+    assert store.look_up(follower).state == JobState.QUEUED
+    store.claim("cpu", Lane.INTERACTIVE)
+    store.finish(follower.key, JobState.CANCELLED)
+    store.let_follow(first.key, follower)
+    assert store.get(follower.key).state == JobState.QUEUED, "that job is done already"
+
+
 @pytest.fixture
 def two_devices(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setenv("GENECANVAS_DEVICES", "cpu:0,cpu:1")

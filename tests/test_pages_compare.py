@@ -165,6 +165,7 @@ def test_a_sample_that_no_run_tested_leaves_the_link(dataset: str) -> None:
     finish_run(dataset, 0.3)
     app = open_page("compare", sample="nobody")
     assert not app.exception
+    assert app.toggle(key="all").label == "The one run of this dataset and class"
     assert app.selectbox(key="sample").value is None
     assert "sample" not in app.query_params
 

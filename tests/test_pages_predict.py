@@ -164,6 +164,7 @@ def test_a_link_that_does_not_fit_is_said_and_left_out(run: str, said: str) -> N
     app = open_page("predict", run=run, samples=dataset[:12], cohort=said, together="?")
     assert not app.exception
     assert any("does not fit" in box.value for box in app.warning)
+    assert any("together that this link names (?) is not known" in b.value for b in app.warning)
     assert json.loads(app.query_params["cohort"]) == LABELS
     assert app.query_params["together"] == "none"
 
@@ -303,6 +304,9 @@ def test_what_bringing_together_did_stands_beside_none(run: str) -> None:
     assert effects["brought together"].tolist() == ["None", "Quantiles of each sample"]
     for found, asked in zip(effects["unlike training"], (plain, quantile), strict=True):
         assert found == load_prediction(asked).calls["flagged"].mean()
+    [shown] = [f for f in app.dataframe if "brought together" in f.value]
+    form = json.loads(shown.proto.columns)["unlike training"]["type_config"]
+    assert (form["format"], form["step"]) == ("percent", 0.001), "one decimal"
 
 
 def test_names_of_strangers_are_shown_as_they_are(run: str) -> None:

@@ -28,10 +28,13 @@ from core.escape import read_csv, write_csv
 from core.explain.methods import Recipe
 from core.files import read_json, write_json
 from core.home import run_folder, sent_folder
+from core.jobs.store import JobStore
 from core.predict.folder import export_model
 from core.predict.model import load_model
 from core.predict.opening import open_folder
-from core.predict.sent import find_model, import_model, list_sent
+from core.predict.predicting import MatchJob
+from core.predict.request import PredictRequest
+from core.predict.sent import delete_sent, find_model, import_model, list_sent
 from core.processes import ROOT
 from core.runs.doctor import examine
 from core.runs.execute import Silent, execute
@@ -291,6 +294,19 @@ def test_the_command_line_exports_imports_lists_and_deletes(
     assert main(["models", "delete", model[:5]]) == 0
     assert list_sent() == []
     assert main(["models", "delete", model[:5]]) == 2
+
+
+def test_a_model_that_was_sent_takes_its_jobs_along(folders: dict[str, Path], home: Path) -> None:
+    model = import_model(folders["linear head"])
+    asked = PredictRequest(model=model, cohort={"dataset": "0" * 64})
+    store = JobStore()
+    job = store.submit(MatchJob(about=model, asked=asked))[0].id
+    with pytest.raises(InputError, match=f"The model is needed by .* match {job}"):
+        delete_sent(model)
+    store.cancel(job)
+    delete_sent(model)
+    assert list_sent() == []
+    assert store.list() == []
 
 
 # --- folders that strangers made --------------------------------------------------------------

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
+from core.data.join import join_datasets
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.errors import InputError
 from core.predict import together
-from core.predict.together import TOGETHER, prepare_rows
+from core.predict.together import TOGETHER, prepare_parts, prepare_rows
 
 GENES = np.array(["A", "B", "C", "D"])
 TRAINING = np.array([[2, 4, 6, 8], [4, 6, 8, 10], [3, 6, 6, 12]], dtype=np.float32)
@@ -51,7 +52,7 @@ def test_without_bringing_together_rows_are_those_of_training() -> None:
     np.testing.assert_allclose(rows[0], 0)
 
 
-@pytest.mark.parametrize("name", ["none", "quantile", "gene_moments"])
+@pytest.mark.parametrize("name", ["none", "quantile", "gene_moments", "combat"])
 def test_a_missing_gene_becomes_its_training_mean(name: str) -> None:
     fitted, kept = fit()
     data = cohort(np.tile(TRAINING[:, :3], (4, 1)), GENES[:3])
@@ -105,6 +106,24 @@ def test_moments_take_a_shift_and_a_stretch_of_each_gene_away() -> None:
     np.testing.assert_allclose(rows, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", TOGETHER.names)
+def test_samples_that_are_asked_for_are_those_among_all(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is learned from the cohort is learned from all of it; parts never hold more than asked.
+
+    So that a large cohort is called without a second matrix of its size.
+    """
+    fitted, kept = fit()
+    data = cohort(np.random.default_rng(0).normal(6, 2, (30, 4)))
+    whole, some = prepare_rows(fitted, kept, data, name), np.array([17, 3, 22, 4, 9])
+    monkeypatch.setattr(together, "ROWS", 2)
+    np.testing.assert_allclose(prepare_rows(fitted, kept, data, name, some), whole[some], atol=1e-6)
+    parts = list(prepare_parts(fitted, kept, data, name))
+    assert {len(rows) for _, rows in parts} == {2}
+    np.testing.assert_allclose(np.concatenate([rows for _, rows in parts]), whole, atol=1e-6)
+
+
 def test_moments_of_many_samples_are_gathered_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted, kept = fit()
     x = np.random.default_rng(0).normal(8, 2, (50, 4)).astype(np.float32)
@@ -113,9 +132,10 @@ def test_moments_of_many_samples_are_gathered_in_parts(monkeypatch: pytest.Monke
     monkeypatch.setattr(together, "ROWS", 7)
     np.testing.assert_allclose(prepare_rows(fitted, kept, cohort(x), "gene_moments"), whole,
                                atol=1e-5)  # fmt: skip
-    mean, sd = together._moments(fitted.preprocessor, cohort(x))
-    np.testing.assert_allclose(mean, np.nanmean(x, axis=0), rtol=1e-5)
-    np.testing.assert_allclose(sd, np.nanstd(x, axis=0), rtol=1e-5)
+    found = together._moments(fitted.preprocessor, cohort(x))
+    np.testing.assert_array_equal(found.count, [50, 49, 50, 50])
+    np.testing.assert_allclose(found.mean, np.nanmean(x, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(found.sd, np.nanstd(x, axis=0), rtol=1e-5)
     assert whole[3, 1] == fitted.preprocessor.mean[1]
 
 
@@ -126,6 +146,79 @@ def test_a_gene_that_does_not_vary_says_nothing() -> None:
     rows = prepare_rows(fitted, kept, cohort(x), "gene_moments")
     at_mean = fitted.preprocessor.scale_log(kept.log_mean[None])
     np.testing.assert_allclose(rows[:, 2], at_mean[0, 2])
+
+
+def levels(fitted, rows: np.ndarray) -> np.ndarray:
+    """log2 expression that prepared rows stand for."""
+    low, high = fitted.preprocessor.low, fitted.preprocessor.high
+    return low + rows * (high - low)
+
+
+def test_combat_gives_the_numbers_of_another_implementation() -> None:
+    """neuroCombat 0.2.12 of these two batches with `ref_batch=0`, 6 decimals."""
+    training = np.array([[2, 4, 6, 8], [4, 6, 8, 10], [3, 6, 6, 12], [3, 5, 7, 9]], np.float32)
+    new = [[5, 9, 1, 8], [6, 7, 2, 9], [9, 6, 4, 13], [7, 7, 3, 8], [4, 8, 2, 10]]
+    fitted, kept = fit(training, scaling="zscore")
+    rows = prepare_rows(fitted, kept, cohort(new), "combat")
+    expected = [
+        [2.508722, 6.314816, 5.767062, 8.707677],
+        [2.972926, 5.021119, 6.412628, 9.350658],
+        [4.365540, 4.374271, 7.703761, 11.922581],
+        [3.437131, 5.021119, 7.058195, 8.707677],
+        [2.044518, 5.667968, 6.412628, 9.993638],
+    ]
+    np.testing.assert_allclose(levels(fitted, rows), expected, atol=2e-5)
+
+
+def test_combat_of_many_samples_is_mean_and_sd_of_each_gene() -> None:
+    """What is measured so well is hardly drawn towards what genes share."""
+    fitted, kept = fit(scaling="zscore")
+    moved = np.tile(TRAINING, (2000, 1)) * [3, 1, 0.5, 2] + [1, -2, 0, 5]
+    own = prepare_rows(fitted, kept, cohort(moved), "gene_moments")
+    np.testing.assert_allclose(prepare_rows(fitted, kept, cohort(moved), "combat"), own, atol=1e-3)
+
+
+def test_combat_moves_all_genes_alike_where_they_differ_in_nothing() -> None:
+    """Shifts of 2 SD and three times the SD: no gene has one of its own, and none is made up.
+
+    The variance is that of a sample: 12 / 11 of what these samples have.
+    """
+    fitted, kept = fit(scaling="zscore")
+    x = np.tile(TRAINING, (4, 1))
+    moved = 3 * (x - kept.log_mean) + kept.log_mean + 2 * kept.log_sd
+    rows = prepare_rows(fitted, kept, cohort(moved), "combat")
+    expected = (x - kept.log_mean) * np.sqrt(11 / 12) + kept.log_mean
+    np.testing.assert_allclose(levels(fitted, rows), expected, atol=1e-5)
+
+
+def test_combat_draws_a_gene_that_stands_out_less_far_the_fewer_samples_there_are() -> None:
+    fitted, kept = fit(scaling="zscore")
+    for few, many in ((2, 20), (20, 2000)):
+        left = []
+        for times in (few, many):
+            x = np.tile(TRAINING + np.array([0, 0, 0, 1.5]), (times, 1))
+            rows = prepare_rows(fitted, kept, cohort(x), "combat")
+            left.append(levels(fitted, rows)[:, 3].mean() - kept.log_mean[3])
+        assert 0 < left[1] < left[0] < 1.5
+
+
+def test_combat_leaves_a_gene_that_does_not_vary_as_it_is_and_learns_nothing_from_it() -> None:
+    fitted, kept = fit(scaling="zscore")
+    x = np.tile(TRAINING, (4, 1)) * [2, 1, 1, 3] + [2, -1, 0, 1]
+    x[:, 2] = 6.5
+    rows = prepare_rows(fitted, kept, cohort(x), "combat")
+    np.testing.assert_allclose(levels(fitted, rows)[:, 2], 6.5, rtol=1e-6)
+    others = [0, 1, 3]
+    alone = prepare_rows(fitted, kept, cohort(x[:, others], GENES[others]), "combat")
+    np.testing.assert_array_equal(rows[:, others], alone[:, others])
+
+
+def test_combat_of_a_single_gene_is_its_own_mean_and_sd() -> None:
+    fitted, kept = fit(scaling="zscore")
+    x = 2 * np.tile(TRAINING[:, :1], (4, 1)) + 3
+    rows = prepare_rows(fitted, kept, cohort(x, GENES[:1]), "combat")
+    expected = (TRAINING[:, 0] - kept.log_mean[0]) * np.sqrt(11 / 12) + kept.log_mean[0]
+    np.testing.assert_allclose(levels(fitted, rows)[:3, 0], expected, atol=1e-5)
 
 
 def test_log_ratios_keep_their_lower_half_where_they_are_moved() -> None:
@@ -145,6 +238,20 @@ def test_counts_that_lack_genes_are_not_inflated() -> None:
     np.testing.assert_array_equal(whole, fitted.preprocessor.transform(counts, GENES))
     half = cohort(counts[:, :2], GENES[:2], scale="counts")
     np.testing.assert_allclose(prepare_rows(fitted, kept, half, "none")[:, :2], whole[:, :2], 1e-4)
+
+
+@pytest.mark.parametrize("scale", ["counts", "linear"])
+def test_logarithms_of_any_cohort_are_those_of_training_to_the_last_bit(scale: str) -> None:
+    """One function makes them for the preparation, for other cohorts and for cohorts joined."""
+    x = np.random.default_rng(0).gamma(1, 700, (12, 40)).astype(np.float32).round()
+    genes = np.array([f"G{n}" for n in range(40)])
+    fitted = Preprocessor.fit(x, genes, scale, PreparationSpec(genes=40, scaling="minmax"))
+    data = cohort(x, genes, scale)
+    [(_, log)] = together.log_parts(fitted, data)
+    np.testing.assert_array_equal(log, fitted.log_expression(x, genes))
+    data.obs_names = [f"S{n}" for n in range(12)]
+    joint = join_datasets({"one": data, "two": cohort(np.zeros((1, 40)), genes)})
+    np.testing.assert_array_equal(joint.X[:12], log)
 
 
 def test_tmm_needs_no_such_share() -> None:
@@ -189,15 +296,16 @@ def test_a_preparation_within_samples_needs_nothing_more(across: str) -> None:
     fitted, kept = fit(across=across)
     rows = prepare_rows(fitted, kept, cohort(2 * TRAINING), "none")
     np.testing.assert_allclose(rows, fitted.preprocessor.transform(TRAINING, GENES), atol=1e-6)
-    for name in ("quantile", "gene_moments"):
+    for name in ("quantile", "gene_moments", "combat"):
         with pytest.raises(InputError, match="brings cohorts together already"):
             prepare_rows(fitted, kept, cohort(np.tile(TRAINING, (4, 1))), name)
 
 
-def test_moments_of_few_samples_are_refused() -> None:
+@pytest.mark.parametrize(("name", "fewest"), [("gene_moments", 10), ("combat", 5)])
+def test_what_is_learned_from_few_samples_is_refused(name: str, fewest: int) -> None:
     fitted, kept = fit()
-    with pytest.raises(InputError, match="needs at least 10 samples of it; there are 3"):
-        prepare_rows(fitted, kept, cohort(TRAINING), "gene_moments")
+    with pytest.raises(InputError, match=f"needs at least {fewest} samples of it; there are 3"):
+        prepare_rows(fitted, kept, cohort(TRAINING), name)
 
 
 @pytest.mark.parametrize("name", ["none", "quantile"])
@@ -213,6 +321,6 @@ def test_a_sample_without_values_says_nothing() -> None:
     fitted, kept = fit()
     x = np.tile(TRAINING, (4, 1))
     x[2] = np.nan
-    for name in ("quantile", "gene_moments"):
+    for name in ("quantile", "gene_moments", "combat"):
         rows = prepare_rows(fitted, kept, cohort(x), name)
         np.testing.assert_array_equal(rows[2], fitted.preprocessor.mean)

@@ -8,11 +8,10 @@ from core.compare.tables import list_costs, plain_score
 from core.evaluation.metrics import METRICS
 from core.plots.compare import cost_dots
 from core.training.tasks import TASKS
-from ui.parts import download_table, show_figure
+from ui.parts import download_table, percents, show_figure
 
 SHOWN_COSTS = 12
 """The chart of costs shows at most so many networks; its CSV has all."""
-PERCENT = st.column_config.NumberColumn(format="percent")
 
 
 def show_published(comparison: Comparison) -> None:
@@ -35,11 +34,11 @@ def show_published(comparison: Comparison) -> None:
         )
         shares = ["these runs", "from", "to", *(f"{name} (other samples)" for name in sources)]
         st.dataframe(
-            shown, hide_index=True, column_config=dict.fromkeys(shares, PERCENT), key="published"
+            shown, hide_index=True, column_config=dict.fromkeys(shares, percents()), key="published"
         )
         download_table(table, "beside_published", "CSV", key="published csv")
     st.markdown("#### Accuracies that others published for gene-images")
-    st.dataframe(list_published(), hide_index=True, column_config={"accuracy": PERCENT})
+    st.dataframe(list_published(), hide_index=True, column_config={"accuracy": percents()})
     st.caption(
         "Figures with their sources, of other samples, other genes and other splits. None of them "
         "tells with which augmentation."

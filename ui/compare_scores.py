@@ -144,7 +144,7 @@ def show_wins(comparison: Comparison) -> None:
         winners, hide_index=True,
         column_config={
             "is the best": st.column_config.ProgressColumn(
-                format="percent", min_value=0.0, max_value=1.0
+                format="percent", step=0.001, min_value=0.0, max_value=1.0
             )
         },
     )  # fmt: skip

@@ -13,7 +13,7 @@ from core.runs.explain import class_sets
 from core.runs.store import RunRecord
 from ui.explain import read_genes
 from ui.explain_list import show_list
-from ui.parts import show_figure
+from ui.parts import percents, show_figure
 
 SHOWN = 15
 """Sets at each end of the list that are drawn."""
@@ -56,9 +56,8 @@ def show_added(record: RunRecord, recipe: Recipe, cls: str, layout: GeneLayout) 
         column_config={
             "rank": number("Rank", width=55), "set": "Set",
             "score": number("Score", format="%.3g"), "sd": number("± SD", format="%.2g"),
-            "positive": number(
-                "Samples", format="percent",
-                help="Share of the samples in which the set speaks for the class.",
+            "positive": percents(
+                "Samples", help="Share of the samples in which the set speaks for the class."
             ),
             "size": number("Genes switched"), "folds": number("Folds"), "genes": "Genes",
         },

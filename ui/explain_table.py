@@ -10,6 +10,7 @@ import streamlit as st
 from core.explain.links import gene_links
 from core.glossary import define
 from ui.explain import GENE
+from ui.parts import percents
 
 
 def ask_search(table: pd.DataFrame) -> str:
@@ -134,8 +135,8 @@ def show_regions(table: pd.DataFrame, key: str) -> list[str]:
         "region": st.column_config.TextColumn("Region of the map"),
         "score": number("Score", format="%.3g", help="Mean over the class's held-out samples."),
         "sd": number("± SD", format="%.2g", help="SD of the score over these samples."),
-        "positive": number(
-            "Samples", format="percent",
+        "positive": percents(
+            "Samples",
             help="Share of the samples in which the region spoke for the class.",
         ),
         "size": number("Genes", help="Genes painted on this region."),

@@ -108,7 +108,12 @@ def _ask_cohort(
 
 def _ask_together() -> str:
     """How the samples' values are brought to those of training; kept in the link."""
-    wanted, names = st.query_params.get("together"), TOGETHER.names
+    wanted, names = st.query_params.get("together", "none"), TOGETHER.names
+    if wanted not in names:
+        st.warning(
+            "The way of bringing cohorts together that this link names "
+            f"({escape_markdown(wanted[:20])}) is not known here. The box says what is done."
+        )
     name = st.selectbox(
         "Bringing cohorts together", names, index=names.index(wanted) if wanted in names else 0,
         format_func=lambda name: TOGETHER[name].title, key=f"together {form_number()}",

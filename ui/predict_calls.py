@@ -11,7 +11,7 @@ from core.predict.model import Model
 from core.predict.predicting import Prediction
 from core.predict.request import PredictRequest
 from core.predict.words import describe_flags, is_unusual
-from ui.parts import download_table, show_figure
+from ui.parts import download_table, percents, show_figure
 from ui.predict_why import show_why
 
 UNLIKE, LIKE = "unlike training", "like training"
@@ -58,19 +58,19 @@ def _show_classes(found: Prediction, model: Model) -> None:
     table = model.record[columns].rename(columns={"n": "held out"})
     table.insert(1, "called", table["class"].map(found.summary.called).fillna(0).astype(int))
     table = table.sort_values("called", ascending=False, kind="stable")
-    share = st.column_config.NumberColumn
     st.dataframe(
         table, hide_index=True, key="predicted classes",
         height="content" if len(table) < MOST_CLASSES else 330,
         column_config={
-            "held out": share(help="Samples of this class that the model's own run held out."),
-            "recall": share(
-                format="percent", help="Of those samples of this class, the share that was called "
-                "so.",
+            "held out": st.column_config.NumberColumn(
+                help="Samples of this class that the model's own run held out."
             ),
-            "precision": share(
-                format="percent", help="Of those samples that were called so, the share that is. "
-                "It is another one where the classes are mixed otherwise.",
+            "recall": percents(
+                help="Of those samples of this class, the share that was called so."
+            ),
+            "precision": percents(
+                help="Of those samples that were called so, the share that is. It is another one "
+                "where the classes are mixed otherwise."
             ),
         },
     )  # fmt: skip
@@ -146,19 +146,19 @@ def listed_calls(calls: pd.DataFrame, *, has_classes: bool) -> pd.DataFrame:
 
 
 def _describe_columns(table: pd.DataFrame) -> dict[str, dict]:
-    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
+    text = st.column_config.TextColumn
     columns = {
-        "probability": number(
-            format="percent", help="How sure the network is, if the sample is of one of its "
-            "classes. It says nothing about samples of other classes: read it beside the novelty.",
+        "probability": percents(
+            help="How sure the network is, if the sample is of one of its classes. It says nothing "
+            "about samples of other classes: read it beside the novelty."
         ),
         "looks": text(help=define("novelty")),
-        "novelty": number(format="percent", help=define("novelty")),
-        "disagreement": number(
-            format="percent", help="Standard deviation of that probability over the folds."
+        "novelty": percents(help=define("novelty")),
+        "disagreement": percents(
+            help="Standard deviation of that probability over the folds."
         ),
         "tuned linear model": text(help=define("tuned linear model")),
-        "its probability": number(format="percent"),
+        "its probability": percents(),
         "nearest training sample": text(
             help="The sample of training that is nearest by the network's features, and its class."
         ),

@@ -14,7 +14,7 @@ from core.predict.earlier import Earlier, delete_prediction, list_predictions
 from core.predict.model import Model
 from core.predict.request import PredictRequest
 from core.predict.together import TOGETHER
-from ui.parts import decided, errors
+from ui.parts import decided, errors, percents
 from ui.predict import forget_check
 from ui.predict_link import open_view
 
@@ -51,7 +51,7 @@ def show_earlier(model: Model) -> None:
             on_select="rerun", selection_mode="single-row",
             column_config={
                 "when": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
-                "unlike training": st.column_config.NumberColumn(format="percent"),
+                "unlike training": percents(),
                 METRICS[model.task.first_metric].title: st.column_config.NumberColumn(
                     format="%.3f", help="The network's, where the samples' classes or values "
                     "are known.",

@@ -8,7 +8,7 @@ from core.predict.model import Model
 from core.predict.predicting import prediction_state, request_prediction
 from core.predict.request import PredictRequest
 from core.predict.together import TOGETHER
-from ui.parts import decimals, download_table
+from ui.parts import decimals, download_table, percents
 from ui.predict import read_prediction
 
 PLAIN = "none"
@@ -37,7 +37,7 @@ def show_effect(asked: PredictRequest, model: Model) -> None:
     st.dataframe(
         table, hide_index=True, key="together effects",
         column_config=decimals(table) | {
-            name: st.column_config.NumberColumn(format="percent")
+            name: percents()
             for name in ("unlike training", "called otherwise than with none", "as linear model")
         },
     )  # fmt: skip

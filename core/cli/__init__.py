@@ -15,6 +15,7 @@ from core.cli import (
     layout,
     models,
     predict,
+    report,
     robustness,
     run,
     runs,
@@ -26,6 +27,7 @@ from core.files import UNWRITABLE, describe_os_error
 
 GROUPS = (
     app, data, simulate, layout, run, runs, explain, predict, robustness, models, doctor, compare,
+    report,
 )  # fmt: skip
 """In the order of the help."""
 

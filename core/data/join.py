@@ -8,6 +8,7 @@ import pandas as pd
 from anndata import AnnData
 
 from core.data.matrix import check_size
+from core.data.prepare import find_per_million, to_log2
 from core.errors import InputError
 
 COHORT = "cohort"
@@ -60,7 +61,10 @@ def join_datasets(
     values, tables = [], []
     for at, (name, data) in enumerate(cohorts.items()):
         x = np.asarray(data[:, shared].X, dtype=np.float32)
-        values.append(_log2(x, data, scales[at]) if as_log2 else x)
+        if as_log2:  # a library is counted over all genes of its cohort
+            counts = scales[at] == "counts"
+            x = to_log2(x, scales[at], find_per_million(np.asarray(data.X)) if counts else 1.0)
+        values.append(x)
         tables.append(_take_columns(name, data, {new: old[at] for new, old in columns.items()}))
     obs = pd.concat(tables)
     twice = obs.index[obs.index.duplicated(keep=False)]
@@ -80,16 +84,6 @@ def join_datasets(
         said = ", ".join(f"{n} {scale}" for n, scale in zip(cohorts, scales, strict=True))
         joint.uns["notes"].append(f"All values became log2 expression: they were {said}.")
     return joint
-
-
-def _log2(x: np.ndarray, data: AnnData, scale: str) -> np.ndarray:
-    """log2 expression of shared genes; a library is counted over all genes of its cohort."""
-    if scale == "log2":
-        return x
-    if scale == "counts":
-        library = np.nansum(np.asarray(data.X), axis=1, dtype=np.float64, keepdims=True)
-        x = x * (1e6 / np.maximum(library, 1))
-    return np.log2(np.maximum(x, 0) + 1, dtype=np.float64).astype(np.float32)
 
 
 def _take_columns(name: str, data: AnnData, columns: Mapping[str, str]) -> pd.DataFrame:

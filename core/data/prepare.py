@@ -516,11 +516,10 @@ class Columns:
         self.x, self.scale, self.floor = x, scale, np.float32(spec.floor)
         self.per_million = np.ones((len(x), 1), np.float32)
         if scale == "counts":
-            library = np.array([[np.nansum(row, dtype=np.float64)] for row in x])
+            factors = None
             if len(reference):
-                factors = np.array([[_tmm_factor(row, reference)] for row in x])
-                library *= factors / 2**log_library
-            self.per_million = (1e6 / np.maximum(library, 1)).astype(np.float32)
+                factors = np.array([[_tmm_factor(row, reference)] for row in x]) / 2**log_library
+            self.per_million = find_per_million(x, factors)
 
     def parts(self, genes: np.ndarray) -> list[np.ndarray]:
         """Genes cut into parts that are small beside the matrix."""
@@ -528,11 +527,7 @@ class Columns:
 
     def take(self, genes: np.ndarray) -> np.ndarray:
         """log2 expression (samples, len(genes)) with the floor; NaN where it is missing."""
-        x = np.take(self.x, genes, axis=1)
-        if self.scale == "counts":
-            x = _log2(x * self.per_million + 1)
-        elif self.scale == "linear":
-            x = _log2(np.maximum(x, 0) + 1)
+        x = to_log2(np.take(self.x, genes, axis=1), self.scale, self.per_million)
         return np.maximum(x, self.floor, out=x)
 
     def filled(self, genes: np.ndarray, fill: np.ndarray) -> np.ndarray:
@@ -540,6 +535,34 @@ class Columns:
         log = self.take(genes)
         np.copyto(log, fill[genes], where=np.isnan(log))
         return log
+
+
+def find_per_million(x: np.ndarray, factors: np.ndarray | None = None) -> np.ndarray:
+    """(samples, 1) float32: what the counts of each sample are multiplied by.
+
+    Args:
+        x: (samples, all genes of the library) counts; NaN where they are missing.
+        factors: (samples, 1) by which libraries are corrected, as by TMM.
+    """
+    library = np.array([[np.nansum(row, dtype=np.float64)] for row in x])
+    if factors is not None:
+        library *= factors
+    return (1e6 / np.maximum(library, 1)).astype(np.float32)
+
+
+def to_log2(x: np.ndarray, scale: str, per_million: np.ndarray | float = 1.0) -> np.ndarray:
+    """log2 expression (samples, genes) float32: of counts log2 of counts per million + 1.
+
+    Of linear values log2 of the value + 1; log2 values are given back as they are, not copied.
+
+    Args:
+        x: (samples, genes) float32 as measured.
+        scale: counts, linear or log2.
+        per_million: of counts, as `find_per_million` gives it.
+    """
+    if scale == "counts":
+        return _log2(x * per_million + 1)
+    return _log2(np.maximum(x, 0) + 1) if scale == "linear" else x
 
 
 def _log2(x: np.ndarray) -> np.ndarray:

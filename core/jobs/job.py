@@ -41,11 +41,13 @@ class Lane(StrEnum):
 
 
 class Inputs(NamedTuple):
-    """What a job reads: neither may be deleted under it."""
+    """What a job reads: none of it may be deleted under it."""
 
     datasets: tuple[str, ...] = ()
     jobs: tuple[str, ...] = ()
     """Ids of jobs that it starts after."""
+    models: tuple[str, ...] = ()
+    """Ids of models that somebody sent."""
 
 
 class Reporter(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from core.predict.model import Model
 from core.predict.novelty import energy_of, share_below
 from core.predict.reference import Reference
 from core.predict.request import PredictRequest
-from core.predict.together import prepare_rows
+from core.predict.together import prepare_parts, prepare_rows
 from core.predict.why import compare_genes
 from core.runs.fitted import FittedModel
 from core.training.device import choose_device
@@ -84,18 +84,21 @@ def call(
     matched = match_genes(model, data)
     device, total = choose_device(), len(model.folds) * data.n_obs
     seen: list[_Seen] = []
-    rows = [
-        prepare_rows(fold, reference, matched.data, asked.together)
-        for fold, reference in zip(model.folds, model.references, strict=True)
-    ]
-    for fold, reference, part in zip(model.folds, model.references, rows, strict=True):
+    for fold, reference in zip(model.folds, model.references, strict=True):
         before = len(seen) * data.n_obs
         seen.append(
             _look(
-                fold, reference, part, device,
-                lambda done, before=before: progress(before + done, total),
+                fold, reference, prepare_parts(fold, reference, matched.data, asked.together),
+                device, lambda done, before=before: progress(before + done, total),
             )
         )  # fmt: skip
+
+    def prepare(positions: np.ndarray) -> list[np.ndarray]:
+        return [
+            prepare_rows(fold, reference, matched.data, asked.together, positions)
+            for fold, reference in zip(model.folds, model.references, strict=True)
+        ]
+
     answers, linear = (
         np.mean([getattr(one, name) for one in seen], axis=0) for name in ("answers", "linear")
     )
@@ -148,7 +151,7 @@ def call(
         agreement=float((calls["called"] == calls["linear_called"]).mean()) if called else None,
         held_out=sum(len(reference.unlike) for reference in model.references),
         scores=score_known(model, known, answers, linear, patients, learned_from),
-        genes=compare_genes(model, rows, matched.missing, answers.argmax(axis=1), device),
+        genes=compare_genes(model, prepare, matched.missing, answers.argmax(axis=1), device),
         notes=_say_conditions(model, asked, known, sets),
     )
     return calls, _draw_map(model, seen[0], calls), summary
@@ -157,24 +160,31 @@ def call(
 def _look(
     fold: FittedModel,
     reference: Reference,
-    rows: np.ndarray,
+    parts: Iterable[tuple[slice, np.ndarray]],
     device: torch.device,
     progress: Callable[[int], None],
 ) -> _Seen:
+    """What a fold makes of samples, prepared some at a time: all of them may not fit in memory."""
+    task = TASKS[fold.spec.task]
     found: list[np.ndarray] = []
     scores: list[np.ndarray] = []
-    for maps, said in fold.look(rows, device):
-        found.append(reference.novelty.place(np.hstack(maps)))
-        scores.append(said)
-        progress(sum(map(len, scores)))
+    linear: list[np.ndarray] = []
+    gene_places: list[np.ndarray] = []
+    for _, rows in parts:
+        for maps, said in fold.look(rows, device):
+            found.append(reference.novelty.place(np.hstack(maps)))
+            scores.append(said)
+            progress(sum(map(len, scores)))
+        linear.append(reference.answer(task, rows))
+        gene_places.append(reference.place_genes(rows))
     places, said = np.concatenate(found), np.concatenate(scores)
     return _Seen(
         answers=fold.read_scores(said),
-        linear=reference.answer(TASKS[fold.spec.task], rows),
+        linear=np.concatenate(linear),
         unlike=share_below(reference.unlike, reference.novelty.score(places)),
         energy=share_below(reference.energies, energy_of(said)),
         places=places,
-        gene_places=reference.place_genes(rows),
+        gene_places=np.concatenate(gene_places),
     )
 
 

@@ -141,7 +141,7 @@ class MatchJob(Job):
     def inputs(self) -> Inputs:
         datasets = {self.asked.cohort.dataset}
         if sent_folder(self.about).exists():
-            return Inputs(tuple(datasets))
+            return Inputs(tuple(datasets), models=(self.about,))
         datasets.add(load_model(self.about).spec.cohort.dataset)
         return Inputs(tuple(sorted(datasets)), (self.about,))
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from core.errors import InputError
 from core.files import UNREADABLE, read_json
 from core.home import RUN_ID, home, sent_folder
+from core.jobs.store import JobStore
 from core.processes import run_module
 from core.runs.result import kept_sent
 from core.runs.store import RunStore
@@ -85,5 +86,11 @@ def find_model(prefix: str) -> str:
 
 
 def delete_sent(model: str) -> None:
-    """Delete a model that was sent, with the predictions that it made."""
+    """Delete a model that was sent, with the predictions that it made and the jobs about it.
+
+    Raises InputError while jobs that are still to be done need it.
+    """
+    store = JobStore()
+    store.check_unused(model, "The model")
     shutil.rmtree(sent_folder(model))
+    store.forget_answers(model)

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from anndata import AnnData
 
-from core.data.prepare import Preprocessor, spread_ranks, stretch
+from core.data.prepare import Preprocessor, find_per_million, spread_ranks, stretch, to_log2
 from core.data.profile import is_centred
 from core.errors import InputError
+from core.predict.combat import shrink_moments
 from core.records import Registry
 
 if TYPE_CHECKING:
     from core.predict.reference import Reference
 
-ROWS = 200
+ROWS = 256
 """Samples that are worked on at once."""
 SMALLEST_SD = 1e-4
 """Genes of a cohort that vary less say nothing about its samples."""
@@ -81,10 +82,19 @@ TOGETHER: Registry[Together] = Registry(
             needs_like_classes=True,
             fewest=10,
         ),
+        Together(
+            name="combat",
+            title="ComBat",
+            help="Mean and SD of each gene, drawn towards what all genes have in common, the more "
+            "so the fewer samples there are (Johnson et al. 2007; training is the reference batch "
+            "and stays as it is). Learned from all samples of the new cohort, and right only if "
+            "they are a like mix of classes.",
+            learns_from_cohort=True,
+            needs_like_classes=True,
+            fewest=5,
+        ),
     ],
 )
-"""ComBat is not among them: no kept implementation for Python has a licence and requirements that
-fit. Its means and spreads of genes are those of `gene_moments`, shrunk towards common ones."""
 
 
 def same_scale(preprocessor: Preprocessor, scale: str) -> bool:
@@ -132,9 +142,25 @@ _SCALES = {
 
 
 def prepare_rows(
-    fitted: Prepared, reference: Reference, data: AnnData, together: str
+    fitted: Prepared,
+    reference: Reference,
+    data: AnnData,
+    together: str,
+    positions: np.ndarray | None = None,
 ) -> np.ndarray:
-    """What a fold's network sees of a cohort, (samples, genes of the model) float32 in [0, 1].
+    """What a fold's network sees of some samples: `prepare_parts` in one matrix."""
+    parts = [rows for _, rows in prepare_parts(fitted, reference, data, together, positions)]
+    return np.concatenate(parts)
+
+
+def prepare_parts(
+    fitted: Prepared,
+    reference: Reference,
+    data: AnnData,
+    together: str,
+    positions: np.ndarray | None = None,
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """What a fold's network sees of a cohort, some samples at a time.
 
     Genes that are missing become their training mean. A library of counts that lacks genes is
     taken for the share of a training library that the others have.
@@ -144,6 +170,12 @@ def prepare_rows(
         reference: what is kept of the samples that it learned from.
         data: the cohort, with genes under the model's ids (`match_genes`) and `uns["scale"]`.
         together: a name in TOGETHER.
+        positions: of the samples that are asked for, by default all. What is learned from the
+            cohort is learned from all of it.
+
+    Yields:
+        Where they stand among those that are asked for, and (samples, genes of the model) float32
+        in [0, 1].
 
     Raises:
         InputError: as `check_together` does; none of the model's genes is there, or one stands
@@ -152,21 +184,18 @@ def prepare_rows(
     preprocessor = fitted.preprocessor
     check_together(preprocessor, data, together)
     genes = data.var_names.to_numpy().astype(str)
-    rows = np.empty((data.n_obs, len(preprocessor.genes)), np.float32)
     if together == "none":
         share = library_share(preprocessor, reference, genes)
-        for at, x in _parts(data):
-            rows[at] = preprocessor.transform(x, genes, absent="mean", library_share=share)
-        return rows
-    if together == "quantile":
-        for at, log in _floored(preprocessor, data):
-            rows[at] = preprocessor.scale_log(_to_distribution(log, reference.distribution))
-        return rows
-    mean, sd = _moments(preprocessor, data)
-    stretch = np.where(sd > SMALLEST_SD, reference.log_sd / np.maximum(sd, SMALLEST_SD), 0)
-    for at, log in _floored(preprocessor, data):
-        rows[at] = preprocessor.scale_log((log - mean) * stretch + reference.log_mean)
-    return rows
+        for at, x in _parts(data, positions):
+            yield at, preprocessor.transform(x, genes, absent="mean", library_share=share)
+    elif together == "quantile":
+        for at, log in _floored(preprocessor, data, positions):
+            yield at, preprocessor.scale_log(_to_distribution(log, reference.distribution))
+    else:
+        learn = _shrink if together == "combat" else _match
+        centre, factor = learn(_moments(preprocessor, data), reference)
+        for at, log in _floored(preprocessor, data, positions):
+            yield at, preprocessor.scale_log((log - centre) * factor + reference.log_mean)
 
 
 def library_share(preprocessor: Preprocessor, reference: Reference, genes: np.ndarray) -> float:
@@ -182,7 +211,9 @@ def library_share(preprocessor: Preprocessor, reference: Reference, genes: np.nd
     return float(reference.library_share[np.isin(preprocessor.all_genes, genes)].sum())
 
 
-def log_parts(preprocessor: Preprocessor, data: AnnData) -> Iterator[tuple[slice, np.ndarray]]:
+def log_parts(
+    preprocessor: Preprocessor, data: AnnData, positions: np.ndarray | None = None
+) -> Iterator[tuple[slice, np.ndarray]]:
     """Some samples at a time, their log2 expression (samples, genes of the model) float32.
 
     Of counts log2 of counts per million + 1, of linear values log2 of the value + 1, whatever the
@@ -192,24 +223,23 @@ def log_parts(preprocessor: Preprocessor, data: AnnData) -> Iterator[tuple[slice
     """
     genes, scale = data.var_names.to_numpy().astype(str), str(data.uns["scale"])
     where, places = _places(preprocessor.genes, genes)
-    for at, x in _parts(data):
+    for at, x in _parts(data, positions):
         log = np.full((len(x), len(preprocessor.genes)), np.nan, np.float32)
-        taken = x[:, places]
-        if scale == "counts":
-            library = np.nansum(x, axis=1, dtype=np.float64, keepdims=True)
-            taken = taken * (1e6 / np.maximum(library, 1)).astype(np.float32)
-        log[:, where] = taken if scale == "log2" else np.log2(np.maximum(taken, 0) + 1)
+        per_million = find_per_million(x) if scale == "counts" else 1.0
+        log[:, where] = to_log2(x[:, places], scale, per_million)
         yield at, log
 
 
-def _floored(preprocessor: Preprocessor, data: AnnData) -> Iterator[tuple[slice, np.ndarray]]:
+def _floored(
+    preprocessor: Preprocessor, data: AnnData, positions: np.ndarray | None = None
+) -> Iterator[tuple[slice, np.ndarray]]:
     """The same with the preparation's floor, unless that would take half of the values away.
 
     log2 values around 0 are log ratios or centred genes: they are moved to training's first.
     """
     keeps_low = data.uns["scale"] == "log2" and is_centred(np.asarray(data.X))
     floor = np.float32(-np.inf if keeps_low else preprocessor.spec.floor)
-    for at, log in log_parts(preprocessor, data):
+    for at, log in log_parts(preprocessor, data, positions):
         yield at, np.maximum(log, floor)
 
 
@@ -232,12 +262,15 @@ def _places(wanted: np.ndarray, genes: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return where, order[left[where]]
 
 
-def _parts(data: AnnData) -> Iterator[tuple[slice, np.ndarray]]:
+def _parts(
+    data: AnnData, positions: np.ndarray | None = None
+) -> Iterator[tuple[slice, np.ndarray]]:
     """Some samples at a time, as measured: (samples, genes of the cohort) float32."""
     x = np.asarray(data.X)  # once: of a part of a dataset it is a copy
-    for start in range(0, len(x), ROWS):
-        at = slice(start, min(start + ROWS, len(x)))
-        yield at, np.asarray(x[at], dtype=np.float32)
+    asked = len(x) if positions is None else len(positions)
+    for start in range(0, asked, ROWS):
+        at = slice(start, min(start + ROWS, asked))
+        yield at, np.asarray(x[at if positions is None else positions[at]], dtype=np.float32)
 
 
 def _to_distribution(log: np.ndarray, distribution: np.ndarray) -> np.ndarray:
@@ -253,8 +286,18 @@ def _to_distribution(log: np.ndarray, distribution: np.ndarray) -> np.ndarray:
     return out
 
 
-def _moments(preprocessor: Preprocessor, data: AnnData) -> tuple[np.ndarray, np.ndarray]:
-    """(genes,) mean and SD of a cohort's log2 expression; NaN for genes without a value."""
+@dataclass(frozen=True)
+class _Moments:
+    """Of a cohort's log2 expression, (genes,) each."""
+
+    count: np.ndarray
+    """Samples that have a value"""
+    mean: np.ndarray
+    """NaN for genes without one"""
+    sd: np.ndarray
+
+
+def _moments(preprocessor: Preprocessor, data: AnnData) -> _Moments:
     count, total, squares = np.zeros((3, len(preprocessor.genes)))
     near: np.ndarray | None = None
     for _, log in _floored(preprocessor, data):
@@ -268,4 +311,23 @@ def _moments(preprocessor: Preprocessor, data: AnnData) -> tuple[np.ndarray, np.
     with np.errstate(invalid="ignore"):
         mean = total / count
         sd = np.sqrt(np.maximum(squares / count - mean**2, 0))
-    return (mean + near).astype(np.float32), sd.astype(np.float32)
+    return _Moments(count, (mean + near).astype(np.float32), sd.astype(np.float32))
+
+
+def _match(found: _Moments, reference: Reference) -> tuple[np.ndarray, np.ndarray]:
+    """What is taken from each gene, and by what the rest is multiplied: its mean, and its SD."""
+    factor = reference.log_sd / np.maximum(found.sd, SMALLEST_SD)
+    return found.mean, np.where(found.sd > SMALLEST_SD, factor, 0)
+
+
+def _shrink(found: _Moments, reference: Reference) -> tuple[np.ndarray, np.ndarray]:
+    """The same by ComBat; genes that don't vary in one of the cohorts stay as they are."""
+    vary = (found.sd > SMALLEST_SD) & (reference.log_sd > SMALLEST_SD)
+    count, mean, sd = found.count[vary], reference.log_mean[vary], reference.log_sd[vary]
+    shift, variance = shrink_moments(
+        count, (found.mean[vary] - mean) / sd, (found.sd[vary] / sd) ** 2 * count / (count - 1)
+    )
+    centre, factor = np.array(reference.log_mean, np.float64), np.ones(len(vary))
+    centre[vary] = mean + sd * shift
+    factor[vary] = 1 / np.sqrt(variance)
+    return centre, factor

@@ -128,7 +128,7 @@ def explain_calls(
         raise InputError(f"Expected 1 to {MOST_EXPLAINED} samples to explain, got {len(samples)}.")
     matched = match_genes(model, data)
     rows = [
-        prepare_rows(fold, reference, matched.data, asked.together)[positions]
+        prepare_rows(fold, reference, matched.data, asked.together, positions)
         for fold, reference in zip(model.folds, model.references, strict=True)
     ]
     targets = np.zeros(len(positions), dtype=int)
@@ -156,22 +156,29 @@ def explain_calls(
 
 def compare_genes(
     model: Model,
-    rows: Sequence[np.ndarray],
+    prepare: Callable[[np.ndarray], list[np.ndarray]],
     missing: np.ndarray,
     targets: np.ndarray,
     device: torch.device,
 ) -> list[GeneAgreement]:
     """Whether the genes that speak for a class are those that did in the model's own cohort.
 
-    Arguments are those of `score_genes`. Classes that few samples are called are left out.
+    `prepare` gives the rows of samples at some positions; the other arguments are those of
+    `score_genes`. Classes that few samples are called are left out.
     """
     rng = np.random.default_rng(0)
-    found = []
+    chosen = {}
     for output in np.unique(targets):
         own = rng.permutation(np.flatnonzero(targets == output))[:MOST_AGREEING]
-        if len(own) < FEWEST_AGREEING:
-            continue
-        seen = [part[own] for part in rows]
+        if len(own) >= FEWEST_AGREEING:
+            chosen[output] = own
+    if not chosen:
+        return []
+    positions = np.concatenate(list(chosen.values()))
+    rows = prepare(positions)
+    found = []
+    for output, own in chosen.items():
+        seen = [part[np.isin(positions, own)] for part in rows]
         here = score_genes(model, seen, missing, targets[own], QUICK, device)
         there = _own_importance(model, here.genes, int(output))
         if there is None:

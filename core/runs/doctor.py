@@ -114,8 +114,9 @@ def list_again(run: str) -> JobState:
         listing = read_json(folder / "listing.json")
         name, parent, study = listing["name"], listing["parent"], listing["study"]
         created = datetime.fromisoformat(listing["created"])
+        said = {key: listing[key] for key in ("note", "tags", "starred") if key in listing}
     except UNREADABLE:
-        name, parent, study, created = spec.title(), None, None, written
+        name, parent, study, created, said = spec.title(), None, None, written, {}
     state, reason, finished = JobState.DONE, None, written
     if result_path(run).exists():
         finished = datetime.fromtimestamp(result_path(run).stat().st_mtime, UTC)
@@ -128,6 +129,7 @@ def list_again(run: str) -> JobState:
             id=run, kind="train", lane=Lane.QUEUE, place=0, name=name, job=TrainJob(spec=spec),
             state=state, reason=reason, created=created, started=None, finished=finished, done=1,
             total=1, message="", parent=parent, study=study, device=None, slot=0,
+            **said,
         )
     )  # fmt: skip
     if state == JobState.DONE:

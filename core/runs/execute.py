@@ -217,7 +217,7 @@ def _run_fold(
         frozen = FrozenPart(network, painter, precision, watch.stop_if_asked)
         solved = solve_head(
             network.head, frozen, x[fold.fitting], y[fold.fitting], x[fold.test],
-            study.strata[fold.fitting], study.who[fold.fitting], task.aim, objective,
+            study.strata[fold.fitting], study.groups_of(fold.fitting), task.aim, objective,
             seed=spec.seed, alone=next(iter(tuned.values()), None),
             on_step=lambda doing: watch.say(f"solving the head: {doing}"),
         )  # fmt: skip

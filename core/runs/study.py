@@ -43,6 +43,13 @@ class Samples:
         """(samples,) each one's patient; where patients aren't known, the sample itself."""
         return self.samples if self.patients is None else self.patients
 
+    def groups_of(self, positions: np.ndarray) -> np.ndarray:
+        """(positions,) what inner folds keep together: patients, else each sample by its place.
+
+        Baseline models and a head of the same samples so ask for the same folds.
+        """
+        return np.arange(len(positions)) if self.patients is None else self.patients[positions]
+
 
 @dataclass(frozen=True)
 class Study(Samples):
@@ -144,7 +151,7 @@ def fit_baseline(
 
     `rows` are all samples as prepared.
     """
-    patients = None if samples.patients is None else samples.patients[fold.fitting]
     return TASKS[spec.task].fit_baseline(
-        name, rows[fold.fitting], samples.y[fold.fitting], len(samples.classes), spec.seed, patients
-    )
+        name, rows[fold.fitting], samples.y[fold.fitting], len(samples.classes), spec.seed,
+        samples.groups_of(fold.fitting),
+    )  # fmt: skip
