@@ -15,6 +15,7 @@ from core.escape import read_csv
 from core.home import run_folder, sent_folder
 from core.jobs.here import do_here
 from core.jobs.record import JobState
+from core.predict import robustness
 from core.predict.distortions import DISTORTIONS, Measured, Weights
 from core.predict.model import ensure_references, load_model
 from core.predict.price import price_missing
@@ -202,6 +203,18 @@ def test_without_distortion_the_scores_are_the_run_s_own(runs: dict[str, str], n
     for verdict in found.verdicts:
         assert found.describe(verdict).count("the network goes from") == 2
         check_verdict(found, verdict)
+
+
+def test_of_very_many_samples_some_are_drawn_and_it_says_so(
+    runs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = measure(runs["ranks"])
+    assert whole.say_samples().endswith(f"held-out samples of {whole.patients} patients")
+    monkeypatch.setattr(robustness, "MOST_DISTORTED", 10)
+    found = measure(runs["ranks"])
+    assert (found.samples, found.held_out) == (10, whole.samples)
+    assert found.say_samples().endswith(f"drawn at random from {whole.samples}")
+    assert measure(runs["ranks"]) == found
 
 
 def check_verdict(found: Robustness, verdict: Verdict) -> None:
