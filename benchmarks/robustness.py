@@ -4,7 +4,8 @@
         --where sample_type=tumour --weights file:squeezenet1_1_imagenet.pth
 
 A run of each preset holds out every sample once (five folds; with --folds 1 three in ten); its own
-held-out samples are then distorted as on the page Predict. Printed are a table for each preset and the page's sentences.
+held-out samples are then distorted as on the page Predict. Printed are a table for each preset and
+the page's sentences.
 """
 
 import argparse
