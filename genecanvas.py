@@ -293,6 +293,27 @@ class Run:
         """
         return export_model(self.id, Path(folder), lambda *_: None)
 
+    def report(self, path: Path | str) -> Path:
+        """Write what the run is and what came of it as one HTML file; docs/report.md says what.
+
+        Genes stand in it where `explain("integrated_gradients")` was asked for.
+
+        Args:
+            path: of the file, which is written anew.
+
+        Returns:
+            The file's absolute path.
+
+        Raises:
+            InputError: the run isn't done, or is damaged.
+
+        >>> run.report("report.html").name
+        'report.html'
+        """
+        from core.report.run import write_run_report  # loads plotly, which most scripts don't need
+
+        return write_run_report(self.id, Path(path))
+
     def wait(self, progress: Callable[[float, str], None] | None = None) -> Run:
         """Wait until a run of the queue is done; raises GeneCanvasError when it failed.
 

@@ -5,7 +5,8 @@
 
 Patients are on one side of a split. Several label columns make one class of each combination.
 Differences from logistic regression with a fixed penalty are tested over the splits
-(Nadeau and Bengio 2003). Say `--training` to learn from that many samples only.
+(Nadeau and Bengio 2003). Say `--training` to learn from that many samples only. Of models that
+choose on inner folds of the training samples, what they had there is printed too (Brier score).
 """
 
 import argparse
@@ -19,7 +20,7 @@ from core.data.cohort import Cohort
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.data.read import read_dataset
 from core.evaluation.differences import corrected_t
-from core.models.baselines import fit_predict_proba
+from core.models.baselines import fit_baseline
 
 MODELS = ("logistic_regression", "ridge_regression", "tuned_linear", "linear_svm")
 
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=6)
     parser.add_argument("--training", type=int)
     parser.add_argument("--genes", type=int, default=PreparationSpec().genes)
+    parser.add_argument("--models", nargs="+", default=MODELS)
     options = parser.parse_args()
 
     data = read_dataset(options.expression, options.samples)
@@ -44,7 +46,7 @@ def main() -> None:
     data = cohort.select(data)
     labels = data.obs[options.label].astype(str).agg(" ".join, axis=1)
     y, patients = np.unique(labels, return_inverse=True)[1], data.obs[options.group].to_numpy()
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in MODELS}
+    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in options.models}
     ratios = []
     for seed in range(options.splits):
         folds = StratifiedGroupKFold(4, shuffle=True, random_state=seed)
@@ -55,24 +57,25 @@ def main() -> None:
         test = test[np.isin(y[test], known)]
         y_test = np.searchsorted(known, y[test])
         ratios.append(len(test) / len(train))
-        genes = data.var_names.to_numpy()
+        genes = data.var_names.to_numpy(str)
         spec = PreparationSpec(genes=min(options.genes, len(genes)))
         prepared = Preprocessor.fit(data.X[train], genes, data.uns["scale"], spec)
         x = prepared.transform(data.X, genes)
-        for name in MODELS:
-            proba = fit_predict_proba(
-                name, x[train], y_train, x[test], len(known), seed, patients[train]
-            )
+        for name in options.models:
+            fitted = fit_baseline(name, x[train], y_train, len(known), seed, patients[train])
+            proba = fitted.answer(x[test])
             right = (proba.argmax(axis=1) == y_test).mean()
             loss = log_loss(y_test, proba, labels=range(len(known)))
-            found[name].append((right, loss))
-    plain = np.array(found[MODELS[0]])[:, 0]
+            inner = fitted.choice.choose().loss if fitted.choice else np.nan
+            found[name].append((right, loss, inner))
+    plain = np.array(found[options.models[0]])[:, 0]
     for name, scores in found.items():
         table = np.array(scores)
         gap = corrected_t(table[:, 0] - plain, float(np.mean(ratios)))
         print(
             f"{name:20} accuracy {table[:, 0].mean():.4f}  log loss {table[:, 1].mean():.3f}  "
-            f"points beside {MODELS[0]} {100 * gap.mean:+.2f} (p {gap.p:.2g})"
+            f"inner Brier score {table[:, 2].mean():.4f}  "
+            f"points beside {options.models[0]} {100 * gap.mean:+.2f} (p {gap.p:.2g})"
         )
 
 

@@ -1,15 +1,17 @@
 """Does a network gain when it goes on learning from the solved linear head?
 
-    python -m benchmarks.finetune [EXPRESSION SAMPLES --label tumour_type --group patient \
-        --where sample_type=tumour --weights PATH] --splits 3 --epochs 8 --rates 0.001 0.003
+    python -m benchmarks.finetune EXPRESSION SAMPLES --label tumour_type --group patient \
+        --where sample_type=tumour --backbone squeezenet1_1 --weights file:PATH \
+        --splits 3 --epochs 8 --rates 0.001 0.003
 
-Without files: the simulated example, random weights. The linear head is solved with given shares of
-genes and maps, since maps without a share would never be changed. Then head and network learn on by
-Adam: a step changes a tensor by RATE of its own size at most, half as much in each stage further
-down, and is drawn back to the start (L2-SP: Li, Grandvalet and Davoine 2018). A fifth of the
-training samples, by patient, is kept from both solving and learning; the epoch of least log loss on
-it is taken, be it the start. So the frozen network and the one that went on have learned from the
-same samples and differ in the steps alone. Patients are on one side of a split.
+The linear head is solved with given shares of genes and maps, since maps without a share would
+never be changed. Then head and last stage learn on by Adam: a step changes a tensor by RATE of its
+own size at most, in the stage half as much, and is drawn back to the start (L2-SP: Li, Grandvalet
+and Davoine 2018). The solved head already knows each training sample for certain, so it goes on
+with augmented versions of them. A fifth of the training samples, by patient, is kept from both
+solving and learning; the epoch of least log loss on it is taken, be it the start. So the frozen
+network and the one that went on have learned from the same samples and differ in the steps alone.
+Patients are on one side of a split.
 """
 
 import argparse
@@ -26,41 +28,41 @@ from torch.nn.functional import cross_entropy
 from core.data.cohort import Cohort
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.data.read import read_dataset
-from core.data.simulate import simulate
 from core.evaluation.differences import corrected_t
 from core.images.imager import GeneImager
 from core.images.layouts import LayoutSpec, fit_layout
 from core.models.network import GeneImageNetwork, build_network
 from core.models.spec import IMAGE, NetworkSpec
 from core.models.tuned import CLASSES, Choice, Sources
+from core.training.augmentations import Known, vary_expression
 from core.training.exact import _put
 from core.training.features import FrozenPart
 
 PULL = 0.01
 """Share of the way back to the start that is added to each step."""
 BATCH = 32
+VERSIONS = 4
+"""Augmented versions of the training samples, taken in turn."""
 
 
 def main() -> None:
     """Print a row for each share of the maps and rate."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("expression", type=Path, nargs="?")
-    parser.add_argument("samples", type=Path, nargs="?")
+    parser.add_argument("expression", type=Path)
+    parser.add_argument("samples", type=Path)
     parser.add_argument("--label", default="tumour_type")
     parser.add_argument("--group", default="patient")
     parser.add_argument("--where", default="")
+    parser.add_argument("--backbone", default="squeezenet1_1")
     parser.add_argument("--weights", default="scratch")
     parser.add_argument("--splits", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--rates", type=float, nargs="+", default=[0.001, 0.003])
-    parser.add_argument("--maps", type=float, nargs="+", default=[0.5, 1.0])
+    parser.add_argument("--maps", type=float, nargs="+", default=[0.5])
     options = parser.parse_args()
 
     torch.set_num_threads(1)
-    if options.expression is None:
-        data = simulate()[0]
-    else:
-        data = read_dataset(options.expression, options.samples)
+    data = read_dataset(options.expression, options.samples)
     column, _, value = options.where.partition("=")
     where = {column: [value]} if column else {}
     data = Cohort(label=options.label, group=options.group, where=where).select(data)
@@ -80,7 +82,8 @@ def main() -> None:
         preparation = PreparationSpec(genes=min(1024, len(genes)))
         prepared = Preprocessor.fit(data.X[learning], genes, data.uns["scale"], preparation)
         x = prepared.transform(data.X, genes)
-        spec = NetworkSpec(weights=options.weights, image_size=32, freeze="backbone", head="linear")
+        spec = NetworkSpec(backbone=options.backbone, weights=options.weights, image_size=32,
+                           freeze="backbone", head="linear")  # fmt: skip
         placed = fit_layout(x[learning], prepared.genes, LayoutSpec(name="pca_grid"), 32, seed)
         imager = GeneImager(placed, 32)
         for share in options.maps:
@@ -134,38 +137,70 @@ def go_on(
     learning: np.ndarray, kept: np.ndarray, test: np.ndarray, rate: float, epochs: int, seed: int,
 ) -> list[float]:  # fmt: skip
     """Accuracy and log loss on the test samples before and after, and the epoch that was taken."""
-    network.requires_grad_(True)
+    last = network.stages[-1].requires_grad_(True)
     groups = []
-    for depth, part in enumerate([network.head, *reversed(network.stages)]):
-        for tensor in part.parameters():
-            size = float(tensor.detach().square().mean().sqrt())
-            groups.append({"params": [tensor], "lr": rate * size / 2**depth})
+    for tensor in [*network.head.parameters(), *last.parameters()]:
+        size = float(tensor.detach().square().mean().sqrt())
+        groups.append({"params": [tensor], "lr": rate * size})
+    for group in groups[-len(list(last.parameters())) :]:
+        group["lr"] /= 2
     optimiser = torch.optim.Adam(groups)
     start = [group["params"][0].detach().clone() for group in groups]
+    torch.manual_seed(seed)
     draw = np.random.default_rng(seed)
+    known = Known(*(torch.as_tensor(of(x[learning], axis=0)) for of in (np.std, np.mean)))
+    rows, targets = torch.as_tensor(x[learning]), torch.eye(int(y.max()) + 1)[y[learning]]
+    versions = []
+    for _ in range(VERSIONS):
+        varied, wanted = vary_expression(rows, targets, known)
+        versions.append((run_frozen(network, imager, varied), wanted))
+    asked = {part: run_frozen(network, imager, torch.as_tensor(x[samples]))
+             for part, samples in (("kept", kept), ("test", test))}  # fmt: skip
     classes = range(y.max() + 1)
 
-    def look(samples: np.ndarray) -> tuple[float, float]:
+    def look(part: str, samples: np.ndarray) -> tuple[float, float]:
         with torch.no_grad():
-            parts = torch.as_tensor(x[samples]).split(64)
-            proba = softmax(torch.cat([network(imager(part)) for part in parts]).numpy(), axis=1)
+            proba = softmax(run_rest(network, asked[part]).numpy(), axis=1)
         right = (proba.argmax(axis=1) == y[samples]).mean()
         return float(right), log_loss(y[samples], proba, labels=classes)
 
-    before = after = look(test)
-    least, taken = look(kept)[1], 0
+    before = after = look("test", test)
+    least, taken = look("kept", kept)[1], 0
     for epoch in range(1, epochs + 1):
-        for rows in np.array_split(draw.permutation(learning), -(-len(learning) // BATCH)):
+        maps, wanted = versions[epoch % VERSIONS]
+        order = draw.permutation(len(learning))
+        for part in np.array_split(order, -(-len(learning) // BATCH)):
             optimiser.zero_grad()
-            scores = network(imager(torch.as_tensor(x[rows])))
-            cross_entropy(scores, torch.as_tensor(y[rows])).backward()
+            scores = run_rest(network, [each[part] for each in maps])
+            cross_entropy(scores, wanted[part]).backward()
             optimiser.step()
             with torch.no_grad():
                 for group, home in zip(groups, start, strict=True):
                     group["params"][0].lerp_(home, PULL)
-        if (loss := look(kept)[1]) < least:
-            least, taken, after = loss, epoch, look(test)
+        if (loss := look("kept", kept)[1]) < least:
+            least, taken, after = loss, epoch, look("test", test)
     return [*before, *after, taken]
+
+
+@torch.no_grad()
+def run_frozen(network: GeneImageNetwork, imager: GeneImager, x: torch.Tensor) -> list:
+    """What the last stage and the head need: the maps that the head sees, and the last one."""
+    parts = []
+    for rows in x.split(64):
+        maps = imager(rows)
+        taken = [maps[:, :1]]
+        for name, stage in list(network.stages.named_children())[:-1]:
+            maps = stage(maps)
+            taken.append(network.pools[name](maps))
+        parts.append([*taken, maps])
+    return [torch.cat(each) for each in zip(*parts, strict=True)]
+
+
+def run_rest(network: GeneImageNetwork, maps: list) -> torch.Tensor:
+    """Scores of what `run_frozen` gives."""
+    *taken, last = maps
+    name, stage = list(network.stages.named_children())[-1]
+    return network.head([*taken, network.pools[name](stage(last))])
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Browser sessions that watch a training: how soon the Train page answers, and what they cost it.
+"""Browser sessions that watch a training: how soon its page answers, and what they cost it.
 
     OMP_NUM_THREADS=1 python -m benchmarks.load [--sessions 20] [--rounds 4] [--seconds 20]
 
 Starts the app and two runs on simulated data, one of which waits. The sessions speak Streamlit's
 own protocol, as a browser does, but draw nothing, so that browsers don't take the processor that is
-measured: each opens the Train page and asks for the page's live parts as often as the page says.
+measured: each opens the page of a run and asks for the page's live parts as often as the page says.
 Rounds without and with sessions alternate; the sessions open the page within ten seconds, and the
 round begins when all have it. An epoch's time is the time between two ends of epochs in the store,
 over their number; on a busy machine its processor seconds say what sessions cost the training
@@ -38,10 +38,10 @@ from tests.browser import Server, worker_pids
 
 
 class Session:
-    """A browser tab without a screen: it opens the Train page and keeps its live parts alive."""
+    """A browser tab without a screen: it opens the page of a run and keeps its live parts alive."""
 
     def __init__(self, server: Server, run: str) -> None:
-        self.url, self.query = f"ws://127.0.0.1:{server.port}/_stcore/stream", f"run={run}"
+        self.url, self.query = f"ws://127.0.0.1:{server.port}/_stcore/stream", f"id={run}"
         self.opening: list[float] = []
         """Seconds until the whole page stood."""
         self.polling: list[float] = []
@@ -67,7 +67,7 @@ class Session:
         asked = message.rerun_script
         asked.query_string, asked.fragment_id = self.query, fragment
         asked.is_auto_rerun = bool(fragment)
-        asked.page_script_hash, asked.page_name = self._page, "" if self._page else "train"
+        asked.page_script_hash, asked.page_name = self._page, "" if self._page else "run"
         self._asked.setdefault(fragment, []).append(time.perf_counter())
         await self._socket.send(message.SerializeToString())
 

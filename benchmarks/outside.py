@@ -153,7 +153,8 @@ def read(folder: Path, name: str, column: str) -> Table:
     if "unique_patient_ID" in labels:  # such as X1087.1, the first of a patient's samples
         who = labels["unique_patient_ID"].str.partition(".")[0]
     y = labels[column].isin(POSITIVE[column]).to_numpy().astype(int)
-    return Table(name, x.fillna(x.median()), y, who.to_numpy())
+    filled = pd.DataFrame(np.where(x.isna(), x.median(), x), x.index, x.columns)
+    return Table(name, filled, y, who.to_numpy())
 
 
 def leave_known_out(pair: Pair) -> Pair:
@@ -187,8 +188,10 @@ def ask(pair: Pair, how: str, weights: str) -> None:
         pair.answers[how, name] = fit_predict_proba(name, x, train.y, new_x, 2, 0, train.who)
 
 
-def normalise(how: str, train: Table, test: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Prepared rows of the training and of the test cohort, and their genes.
+def normalise(
+    how: str, train: Table, test: Table, most: int = GENES
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Prepared rows of the training and of the test cohort, and their genes, `most` at most.
 
     none: as the app prepares, by training statistics. rank, quantile: within each sample first, as
     the app does. cohort: each gene first gets mean 0 and SD 1 in its own cohort, of which the test
@@ -197,7 +200,7 @@ def normalise(how: str, train: Table, test: Table) -> tuple[np.ndarray, np.ndarr
     because a mean depends on them too.
     """
     here, there, y = train.x, test.x, train.y
-    chosen = tuple(here.var().nlargest(GENES).index)
+    chosen = tuple(here.var().nlargest(most).index)
     if how not in ("cohort", "matched"):
         return prepare(how, here, there, chosen)
     there, weights = standardise(there, np.ones(len(there))), np.ones(len(here))
@@ -220,7 +223,7 @@ def prepare(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """As the app does, by training statistics; the floor is low enough for log ratios."""
     spec = PreparationSpec(floor=-20, across=across, gene_list=chosen)
-    names = here.columns.to_numpy()
+    names = here.columns.to_numpy(str)  # of Python objects NumPy compares each with each
     prepared = Preprocessor.fit(here.to_numpy(np.float32), names, "log2", spec)
     rows = [prepared.transform(x.to_numpy(np.float32), names) for x in (here, there)]
     return rows[0], rows[1], prepared.genes

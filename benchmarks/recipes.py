@@ -68,7 +68,7 @@ VARIANTS: dict[str, dict] = {
         "training": {"epochs": 40, "augmentation": "mixup"},
     },
     "few_epochs": {"network": {"image_size": 32}, "training": {"epochs": 12}},
-    "few_genes": {
+    "few_genes_mixup": {
         "network": {"image_size": 32},
         "training": {"epochs": 12, "augmentation": "mixup"},
     },

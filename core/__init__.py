@@ -2,4 +2,6 @@
 
 from core.extensions import load_extensions
 
+__version__ = "0.1.0"
+
 load_extensions()

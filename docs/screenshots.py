@@ -19,7 +19,8 @@ from docs.generate import DOCS
 from tests.browser import ARGUMENTS, Server, find_browser
 
 HEIGHTS = {
-    "data": 1000, "images": 1000, "train": 2080, "compare": 1000, "explain": 1100, "predict": 1700,
+    "data": 1000, "images": 1000, "train": 1000, "run": 900, "compare": 1000, "explain": 1100,
+    "predict": 1700,
 }  # fmt: skip
 """Page -> pixels from its top that are shown."""
 
@@ -74,7 +75,8 @@ def main(home: Path) -> None:
         page = browser.new_page(color_scheme="light")
         try:
             for name in HEIGHTS:
-                query = f"?run={first}" if name in ("train", "explain", "predict") else ""
+                key = {"run": "id", "explain": "run", "predict": "run"}.get(name)
+                query = f"?{key}={first}" if key else ""
                 take(page, name, f"{server.url}/{name}{query}")
         finally:
             browser.close()

@@ -19,6 +19,7 @@ from ui.compare_samples import show_samples
 from ui.compare_scores import show_differences, show_ranks, show_scores, show_wins
 from ui.compare_settings import show_curves, show_grid
 from ui.parts import errors, finished_runs, show_empty
+from ui.report import offer_study_report
 
 
 @st.cache_resource(max_entries=500, show_spinner=False)
@@ -85,6 +86,7 @@ def show_page() -> None:
         st.caption(escape_markdown(note))
     if missing:
         show_request(runs, len(missing))
+    offer_study_report(runs, metric.name)
     view = pick_view(task)
     if view == "scores":
         show_scores(comparison, outcomes)

@@ -15,6 +15,7 @@ from core.home import dataset_folder
 from core.runs.store import RunStore, drop_dataset
 from ui.bring import offer_examples, show_catalogue, show_upload
 from ui.card import show_card, show_samples, show_values
+from ui.forms import HOLDS
 from ui.join import show_join
 from ui.parts import decided, download_table, errors, pick_dataset, pick_role
 from ui.prepare import show_prepare
@@ -70,7 +71,7 @@ def show_dataset(record: DatasetRecord) -> None:
                 pick_role(record, role)
         view = st.segmented_control(
             "View", VIEWS, default="card", required=True, format_func=lambda name: VIEWS[name][0],
-            label_visibility="collapsed", key="data view",
+            label_visibility="collapsed", key="data view", **HOLDS,
         )  # fmt: skip
         with errors():
             VIEWS[view][1](record, decided(record))

@@ -33,7 +33,8 @@ from ui.explain_samples import ask_samples
 from ui.explain_sets import show_sets, show_sets_of
 from ui.explain_statistics import ask_top, show_markers, show_statistics
 from ui.explain_table import ask_search, show_regions, show_table
-from ui.parts import download_table, errors, finished_runs, pick_run, show_empty
+from ui.forms import HOLDS
+from ui.parts import download_table, errors, finished_runs, link_run, pick_run, show_empty
 from ui.trust import say_trust, show_trust
 
 VIEWS = {
@@ -160,7 +161,9 @@ def show_page() -> None:
         show_empty("There is no finished run to explain yet.", "Train a network", "train")
         return
     record = pick_run(records)
-    st.caption(escape_markdown(headline(record.id)))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(escape_markdown(headline(record.id)), width="stretch")
+        link_run(record.id)
     recipe, cls = ask_question(record)
     if recipe is None or not is_computed(record, recipe):
         return
@@ -172,7 +175,7 @@ def show_page() -> None:
         st.warning(escape_markdown(unseen))
     view = st.segmented_control(
         "View", VIEWS, default="genes", required=True, format_func=VIEWS.get, key="explain view",
-        label_visibility="collapsed", persist_state="session",
+        label_visibility="collapsed", **HOLDS,
     )  # fmt: skip
     name = f"{record.id}_{recipe.stem}_{cls}"
     with errors():

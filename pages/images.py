@@ -10,7 +10,7 @@ from core.images.trial import Trial
 from core.models.spec import NetworkSpec
 from core.plots.images import share_limits
 from ui.find import find_name
-from ui.forms import ask_field, ask_genes, check_fields
+from ui.forms import HOLDS, ask_field, ask_genes, check_fields
 from ui.image_genes import show_drawn, show_gene
 from ui.image_groups import show_groups
 from ui.layouts import ask_layout
@@ -74,12 +74,12 @@ def show_images(painting: Painting, record: DatasetRecord) -> None:
     )
     view = st.segmented_control(
         "Show", VIEWS, default="mean", required=True, format_func=VIEWS.get, key="view",
-        persist_state="session", label_visibility="collapsed",
+        **HOLDS, label_visibility="collapsed",
     )  # fmt: skip
     which, find, point = st.columns([3, 3, 4])
     chosen = which.selectbox(
         "Class shown", classes.names, key="class shown", disabled=view in ("classes", "groups"),
-        persist_state="session",
+        **HOLDS,
     )  # fmt: skip
     with find:
         gene = find_name(
@@ -87,7 +87,7 @@ def show_images(painting: Painting, record: DatasetRecord) -> None:
         )
     drawing = point.segmented_control(
         "Mouse", POINTERS, default="click", required=True, format_func=POINTERS.get,
-        key="pointer", persist_state="session", disabled=view in ("classes", "samples"),
+        key="pointer", **HOLDS, disabled=view in ("classes", "samples"),
         help="On large images: a click shows one gene; drawn around, genes become a list.",
     ) == "draw" and view not in ("classes", "samples")  # fmt: skip
 

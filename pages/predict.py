@@ -7,7 +7,7 @@ from core.predict.model import Model
 from core.predict.predicting import Prediction
 from core.predict.request import PredictRequest
 from ui.bring import show_upload
-from ui.parts import download_table, errors, show_empty
+from ui.parts import download_table, errors, link_run, show_empty
 from ui.predict import (
     ask_for_model,
     is_matched,
@@ -30,6 +30,7 @@ from ui.predict_retrain import offer_training
 from ui.predict_robustness import show_robustness
 from ui.predict_truth import show_truth
 from ui.predict_why import show_agreement
+from ui.report import offer_prediction_report
 
 VIEWS = {
     "samples": "Each sample",
@@ -67,6 +68,8 @@ def show_page() -> None:
     show_earlier(model)
     show_robustness(model)
     show_export(model)
+    if not model.sent:
+        link_run(model.id)
 
 
 def show_answer(asked: PredictRequest, model: Model) -> None:
@@ -109,7 +112,9 @@ def show_calls(found: Prediction, asked: PredictRequest, model: Model) -> None:
             show_agreement(found, model)
         else:
             show_truth(found, model)
-    download_table(found.calls, f"calls_{asked.key}", "All calls (CSV)", key="calls csv")
+    with st.container(horizontal=True):
+        download_table(found.calls, f"calls_{asked.key}", "All calls (CSV)", key="calls csv")
+        offer_prediction_report(asked)
 
 
 st.title("Predict")

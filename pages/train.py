@@ -1,4 +1,4 @@
-"""Train: launch a fine-tune, watch it, leave it, come back to it, ask what if."""
+"""Train: start a run; the queue, and the runs to come back to."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,11 @@ from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from ui.card import recall_warnings
 from ui.cost import show_cost
-from ui.parts import errors, pick_dataset, say_finding, show_empty
+from ui.forms import HOLDS
+from ui.parts import errors, go_to_run, pick_dataset, say_finding, show_empty
 from ui.run_form import ask_custom, ask_paper, ask_quick, ask_samples
 from ui.runs import show_runs
+from ui.whatif import EXPLAIN, explain_after
 
 LEVELS = {
     "quick": "Quick: the recommended recipe",
@@ -29,7 +31,7 @@ def show_launch() -> None:
         return
     level = st.segmented_control(
         "Recipe", list(LEVELS), format_func=LEVELS.get, default="quick", key="level",
-        persist_state="session", required=True, label_visibility="collapsed",
+        **HOLDS, required=True, label_visibility="collapsed",
     )  # fmt: skip
     choices, common = ask_samples(record)
     for finding in recall_warnings(record, choices):
@@ -38,36 +40,50 @@ def show_launch() -> None:
         specs = ask_paper(record, common)
         show_cost(max(specs, key=lambda spec: spec.network.record.parameters), len(specs))
         if st.button("Start the study", type="primary", key="start"):
-            start(specs, study=f"Paper on {record.name}, {specs[0].id[:6]}")
+            start_study(specs, f"Paper on {record.name}, {specs[0].id[:6]}")
         return
     spec = ask_quick(record, common) if level == "quick" else ask_custom(record, choices, common)
     show_cost(spec)
     with st.expander("This run as YAML, for the command line"):
         st.code(spec.to_yaml(), language="yaml")
         st.caption("Save it as run.yaml and start it with `genecanvas run run.yaml`.")
+    explain = st.checkbox(
+        "Then rank its genes", True, key=EXPLAIN, persist_state="session",
+        help="Integrated gradients start by themselves when the training has ended.",
+    )  # fmt: skip
     if st.button("Start training", type="primary", key="start"):
-        start([spec])
+        start(spec, explain)
 
 
-def start(specs: Sequence[RunSpec], study: str | None = None) -> None:
-    """Check and queue runs; those that were asked before are not trained again."""
+def start(spec: RunSpec, explain: bool) -> None:
+    """Check and queue a run, and open its page; one that was asked before isn't trained again."""
+    with st.spinner("Checking the settings"):
+        preflight_apart(spec)
+    store = RunStore()
+    record, new = store.submit(spec)
+    if explain:
+        explain_after(record)
+    ensure_workers()
+    if not new:
+        st.toast("This question was asked before: here is its run.")
+    go_to_run(record.id)
+
+
+def start_study(specs: Sequence[RunSpec], study: str) -> None:
+    """Check and queue the runs of a study; those that were asked before aren't trained again."""
     with st.spinner("Checking the settings"):
         for spec in specs:
             preflight_apart(spec)
     store = RunStore()
     submitted = [store.submit(spec, study=study) for spec in specs]
     ensure_workers()
-    old = sum(not new for _, new in submitted)
-    if old == len(specs) == 1:
-        st.toast("This question was asked before: here is its run.")
-    elif old:
+    if old := sum(not new for _, new in submitted):
         st.toast(f"{old} of {len(specs)} were asked before and are not trained again.")
-    first = submitted[0][0].id
-    st.query_params["run"] = first
-    st.session_state["last run"] = first
     st.rerun()
 
 
+if "run" in st.query_params:  # links of earlier versions
+    go_to_run(st.query_params["run"])
 st.title("Train")
 with errors():
     if list_datasets():

@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
+
+from tests import interpreter
 
 # Where Streamlit or Playwright is missing, as on a node that only computes, the rest is tested.
 collect_ignore_glob = []
@@ -40,6 +43,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv("GENECANVAS_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def quick_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of the app are forked where the libraries are loaded; see `slow_start`."""
+    monkeypatch.setattr("core.processes.subprocess", interpreter)
+
+
+@pytest.fixture
+def slow_start(quick_start: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes are started as the app does it, for a test that this is so."""
+    monkeypatch.setattr("core.processes.subprocess", subprocess)
 
 
 @pytest.fixture(scope="module")

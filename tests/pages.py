@@ -1,10 +1,16 @@
 """Pages without a browser: Streamlit's AppTest, from the main script as the server runs it."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
+
+# Each new session would read what every installed package says of itself, which takes longer than
+# most pages; what is installed doesn't change meanwhile.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 MAIN = Path(__file__).parents[1] / "ui/entry/main.py"
 
@@ -13,7 +19,7 @@ def open_page(name: str, **query: str) -> AppTest:
     """A new session on a page, with nothing left in the caches of the one before."""
     st.cache_data.clear()
     st.cache_resource.clear()
-    app = AppTest.from_file(str(MAIN), default_timeout=60)
+    app = AppTest.from_file(str(MAIN), default_timeout=300)
     for key, value in query.items():
         app.query_params[key] = value
     return app.switch_page(f"../../pages/{name}.py").run()

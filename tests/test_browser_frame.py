@@ -10,8 +10,6 @@ from playwright.sync_api import Browser, Page, expect
 from core.data.simulate import simulate, write_simulated
 from tests.browser import Server, choose, expect_no_failure, open_page, press, set_number, settle
 
-pytestmark = pytest.mark.timeout(300)
-
 
 def click_gene(page: Page) -> str:
     """Click a gene of the first large image; gives its name, which then stands in the link."""
@@ -171,6 +169,32 @@ def test_a_clicked_pixel_is_a_gene_in_the_link(server: Server, page: Page) -> No
     settle(page)
     expect(page.get_by_role("heading", name=gene, exact=True)).to_be_visible()
     expect_no_failure(page)
+
+
+def test_a_link_holds_what_was_chosen_and_back_leads_to_the_page_before(
+    server: Server, page: Page, browser: Browser
+) -> None:
+    open_page(page, f"{server.url}/images")
+    page.get_by_role("radio", name="All classes").click()
+    page.wait_for_url(re.compile("view="))
+    set_number(page, "Image size", 48)
+    page.wait_for_url(re.compile("size=48"))
+    settle(page)
+    link = page.url
+    page.get_by_role("link", name="Compare").click()
+    page.wait_for_url(re.compile("/compare"))
+    settle(page)
+    expect(page).to_have_title("Compare · GeneCanvas")
+    page.go_back()
+    page.wait_for_url(link)
+    settle(page)
+    expect(page.get_by_role("spinbutton", name="Image size")).to_have_value("48")
+    other = browser.new_page()
+    open_page(other, link)
+    expect(other.get_by_role("spinbutton", name="Image size")).to_have_value("48")
+    expect(other.get_by_role("radio", name="All classes")).to_be_checked()
+    expect_no_failure(other)
+    other.close()
 
 
 def test_a_gene_is_found_while_its_name_is_typed(server: Server, page: Page) -> None:

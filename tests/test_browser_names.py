@@ -27,8 +27,6 @@ from core.runs.store import RunStore
 from tests.browser import Server, open_page, settle
 from tests.test_explain_runs import Silent
 
-pytestmark = pytest.mark.timeout(600)
-
 
 @dataclass
 class Listener:
@@ -111,8 +109,9 @@ def run(server: Server, listener: Listener) -> Iterator[str]:
             execute(spec, run_folder(record.id), Silent())
             store.finish(record.id, JobState.DONE)
             made.append(record.id)
-        recipe = Recipe("saliency")
-        explain_run(made[0], recipe, lambda *_: None)
+        for method in ("saliency", "integrated_gradients"):
+            explain_run(made[0], Recipe(method), lambda *_: None)
+        store.label(made[0], note=bad("note"), tags=bad("tag"))
         yield made[0]
 
 
@@ -177,7 +176,11 @@ def test_gene_images(run: str, server: Server, watched: Page) -> None:
 
 def test_train(run: str, server: Server, watched: Page) -> None:
     for level in ("Paper: its 40 runs", "Custom: every setting"):
-        visit(watched, f"{server.url}/train?run={run}", level)
+        visit(watched, f"{server.url}/train", level)
+
+
+def test_run(run: str, server: Server, watched: Page) -> None:
+    visit(watched, f"{server.url}/run?id={run}")
     expect(watched.get_by_text("samples are right").first).to_be_visible()
 
 
@@ -197,9 +200,9 @@ def test_explain(run: str, server: Server, watched: Page) -> None:
 def test_links(run: str, server: Server, watched: Page, listener: Listener) -> None:
     """Whatever a link asks for."""
     bad = quote(listener.name("link"))
-    asked = ("dataset", "run", "runs", "gene", "class", "method", "sets", "sample", "study",
+    asked = ("dataset", "run", "id", "runs", "gene", "class", "method", "sets", "sample", "study",
              "metric", "view", "detail")  # fmt: skip
-    for name in ("data", "images", "train", "compare", "explain"):
+    for name in ("data", "images", "train", "run", "compare", "explain"):
         open_page(watched, f"{server.url}/{name}?" + "&".join(f"{key}={bad}" for key in asked))
         look(watched)
 

@@ -1,4 +1,4 @@
-"""The real example in assets/: what its file says of itself, and that its values are the source's."""
+"""The real example in assets/: what its file says of itself; its values are the source's."""
 
 from pathlib import Path
 

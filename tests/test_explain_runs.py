@@ -321,7 +321,7 @@ def test_regions_hold_the_genes_that_are_painted_on_them(run: str) -> None:
 
 
 def test_the_card_of_a_region_method_judges_no_list_of_genes(run: str) -> None:
-    recipe = Recipe("patch_occlusion")
+    recipe = Recipe("gradcam")
     collect_evidence(run, recipe, lambda *_: None)
     card = {row.name: row for row in load_evidence(run, recipe).evidence}
     for name in ("untrained", "class_mean", "agreement", "resampling", "stability", "planted"):

@@ -1,7 +1,5 @@
 """Every network on offer: shapes, heads, freezing, initial weights, saving."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -27,14 +25,6 @@ LIGHT = NetworkSpec(backbone="squeezenet1_1", image_size=64)
 
 def build(spec: NetworkSpec, classes: int = 3, seed: int = 0) -> GeneImageNetwork:
     return build_network(spec, classes, seed=seed)[0]
-
-
-def test_the_spec_is_read_without_torch() -> None:
-    code = (
-        "import sys, core.models.spec, core.models.backbones, core.explain.attribution; "
-        "sys.exit('torch' in sys.modules or 'captum' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("name", BACKBONES.names)
@@ -90,6 +80,7 @@ def reach(network: GeneImageNetwork) -> torch.Tensor:
                 module.weight.fill_(1 / module.weight[0].numel())
             elif isinstance(module, nn.BatchNorm2d):
                 module.reset_parameters()
+    network.requires_grad_(False)
     size = network.spec.image_size
     image = torch.ones(1, 3, size, size, requires_grad=True)
     network(image).sum().backward()
@@ -172,10 +163,11 @@ def test_a_linear_head_has_every_gene_before_it_whatever_the_stages_see() -> Non
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("name", BACKBONES.names)
 def test_every_network_builds_and_answers(name: str, head: str) -> None:
+    """On the smallest images."""
     record = BACKBONES[name]
-    network = build(NetworkSpec(backbone=name, head=head, image_size=64), classes=3).eval()
+    network = build(NetworkSpec(backbone=name, head=head, image_size=32), classes=3).eval()
     with torch.no_grad():
-        scores = network(torch.randn(2, 3, 64, 64))
+        scores = network(torch.randn(2, 3, 32, 32))
     assert scores.shape == (2, 3)
     assert scores.std() > 0
     assert scores.abs().max() < 10
@@ -188,13 +180,6 @@ def test_every_network_builds_and_answers(name: str, head: str) -> None:
         theirs = {key: value.shape for key, value in model.state_dict().items()}
         own = network.state_dict()
         assert {t: own[o].shape for o, t in network.torchvision_names().items()} == theirs
-
-
-@pytest.mark.parametrize("name", ["squeezenet1_1", "vgg16", "resnet50"])
-def test_the_smallest_image_is_large_enough(name: str) -> None:
-    network = build(NetworkSpec(backbone=name, image_size=32)).eval()
-    with torch.no_grad():
-        assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
 
 
 @pytest.mark.parametrize("name", ["squeezenet1_1", "vgg16", "resnet50"])
@@ -368,14 +353,14 @@ def test_restoring_refuses_other_architectures_and_damage(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["vgg16", "vgg19"])
 def test_vgg_without_batch_norm_learns_from_scratch(name: str) -> None:
-    """32 random gene-images by heart; the loss of a network that learns nothing stays at 1.39."""
+    """16 random gene-images by heart; the loss of a network that learns nothing stays at 1.39."""
     torch.manual_seed(0)
     network = build(NetworkSpec(backbone=name, image_size=32, dropout=0), classes=4).train()
-    coarse = torch.randn(32, 1, 8, 8)
+    coarse = torch.randn(16, 1, 8, 8)
     images = nn.functional.interpolate(coarse, scale_factor=4).expand(-1, 3, -1, -1)
-    labels = torch.arange(32) % 4
+    labels = torch.arange(16) % 4
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4)
-    for _ in range(10):
+    for _ in range(5):
         loss = nn.functional.cross_entropy(network(images), labels)
         optimiser.zero_grad()
         loss.backward()

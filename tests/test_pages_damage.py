@@ -47,13 +47,15 @@ def test_damaged_runs_stand_beside_the_others(runs: list[str], home: Path) -> No
     app = open_page("compare", runs="all")
     assert f"predictions.csv of run {damaged}" in words(app)
     assert not app.exception
-    app = open_page("train", run=damaged)
+    app = open_page("run", id=damaged)
     button(app, "Prepare it for being made again").click().run()
     assert RunStore().get(damaged).state == JobState.FAILED
     with sqlite3.connect(home / "runs.sqlite") as db:
         db.execute("UPDATE jobs SET content = 'torn' WHERE id = ?", (damaged,))
-    app = open_page("train", run=whole)
-    assert "held-out samples are right" in words(app)
+    assert "held-out samples are right" in words(open_page("run", id=whole))
+    app = open_page("run", id=damaged)
+    assert not app.exception
+    assert [error.value for error in app.error if damaged in error.value]
     button(app, "Delete it").click().run()
     assert [record.id for record in RunStore().list()] == [whole]
     assert not RunStore().damaged()

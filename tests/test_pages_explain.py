@@ -422,8 +422,8 @@ def test_what_if_without_a_list(run: str, monkeypatch: pytest.MonkeyPatch) -> No
     child = RunStore().list()[0]
     assert child.parent == run
     assert set(child.spec.preparation.without) == set(genes[:5])
-    assert app.title[0].value == "Train"
-    assert app.session_state["last run"] == child.id
+    assert app.title[0].value == child.name
+    assert app.query_params["id"] == child.id
     RunStore().delete(child.id)
 
 

@@ -20,7 +20,7 @@ def dataset(home: Path) -> str:
 
 def test_pages_show_a_finished_run(dataset: str) -> None:
     run = train(ask(dataset))
-    app = open_page("train", run=run)
+    app = open_page("run", id=run)
     assert not app.exception
     assert not app.error
     assert headline(run) in words(app)

@@ -1,4 +1,4 @@
-"""Train, Compare and Explain: empty, refused, running, finished, failed; without a browser."""
+"""Train, Run, Compare, Explain: empty, refused, running, finished, failed; without a browser."""
 
 import json
 import subprocess
@@ -13,14 +13,15 @@ from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.errors import WeightsError
 from core.explain.methods import Recipe
-from core.home import weights_folder
+from core.files import write_json
+from core.home import run_folder, weights_folder
 from core.jobs.job import Lane
 from core.jobs.record import JobState
 from core.jobs.store import MOST_DEATHS, JobStore
 from core.jobs.worker import Stop, run_one
 from core.runs.explaining import ExplainJob, explain_run
 from core.runs.preflight import preflight_apart
-from core.runs.spec import RunSpec
+from core.runs.spec import PRESETS, RunSpec
 from core.runs.store import RunStore, log_path
 from tests.pages import button, charts, open_page, words
 from tests.runs import guess
@@ -52,6 +53,7 @@ def train_queue() -> None:
     ("page", "label", "target"),
     [
         ("train", "Bring data", "Data"),
+        ("run", "Train a network", "Train"),
         ("compare", "Train a network", "Train"),
         ("explain", "Train a network", "Train"),
     ],
@@ -72,6 +74,15 @@ def test_an_impossible_split_is_refused_and_nothing_is_queued(home: Path) -> Non
     assert not app.exception
     assert "LUAD has" in app.error[0].value
     assert RunStore().list() == []
+
+
+def test_quick_multiplies_genes_where_they_are_few(home: Path) -> None:
+    for genes, few in ((64, True), (65, False)):
+        add_dataset(simulate(90, 200, seed=1)[0][:, :genes].copy(), f"{genes} genes")
+        app = open_page("train")
+        assert ("of products of each two" in words(app)) == few
+        why = PRESETS["few_genes" if few else "recommended"].help
+        assert f"Why: {why}" in words(app)
 
 
 def open_custom() -> AppTest:
@@ -195,7 +206,7 @@ def test_what_if_is_asked_once_and_stands_beside_its_parent(
     parent = queue_run(dataset)
     train_queue()
     request.getfixturevalue("busy_worker")
-    app = open_page("train", run=parent)
+    app = open_page("run", id=parent)
     for question in list(app.selectbox(key="what if").options)[::3]:
         app = app.selectbox(key="what if").select(question).run()
         assert not app.exception, question
@@ -206,12 +217,13 @@ def test_what_if_is_asked_once_and_stands_beside_its_parent(
     store = RunStore()
     [child] = [record for record in store.list() if record.parent == parent]
     assert child.spec.permute_labels
-    assert app.query_params["run"] == child.id
-    app = open_page("train", run=parent)
-    assert "Labels permuted · queued →" in [b.label for b in app.button]
+    assert child.name == "Labels permuted"
+    assert app.query_params["id"] == parent, "the answer is waited for in place"
+    assert "Queued." in words(app)
     store.cancel(child.id)
-    app = open_page("train", run=child.id)
-    assert "What if: labels permuted" in words(app)
+    app = button(app.run(), "Labels permuted →").click().run()
+    assert app.title[0].value == "Labels permuted"
+    assert "What if: labels permuted?" in words(app)
 
 
 def test_a_queued_a_running_and_a_dead_run(dataset: str) -> None:
@@ -224,7 +236,7 @@ def test_a_queued_a_running_and_a_dead_run(dataset: str) -> None:
         store.reconcile()
         assert store.get(run).state == JobState.QUEUED
     store.claim("cpu")
-    app = open_page("train", run=run)
+    app = open_page("run", id=run)
     assert not app.exception
     assert store.get(run).state == JobState.FAILED
     assert "The worker process died" in app.error[0].value
@@ -244,14 +256,14 @@ def test_runs_that_train_stand_side_by_side(
         for epoch in range(1, number + 2):
             store.add_epoch(run, 0, make_epoch(epoch, loss=1 / (epoch + number)))
     store.finish(run, JobState.CANCELLED, "by hand")
-    app = open_page("train", run=runs[0])
+    app = open_page("run", id=runs[0])
     assert not app.exception
     beside = app.multiselect[0]
     assert sorted(beside.value) == sorted(runs[:2])
     assert len(beside.options) == 3
     chart = next(chart for chart in app.get("plotly_chart") if "Macro F1" in chart.proto.spec)
     lines = [line for line in json.loads(chart.proto.spec)["data"] if line["xaxis"] == "x"]
-    names = {f"{run[:6]} · SqueezeNet 1.1 · seed {seed}" for seed, run in enumerate(runs[:2])}
+    names = {f"SqueezeNet 1.1 · seed {seed}" for seed in range(2)}
     assert {line["name"] for line in lines} == names
     app = beside.set_value(runs[:3]).run()
     assert not app.exception
@@ -264,25 +276,92 @@ def make_epoch(epoch: int, loss: float) -> dict[str, float]:
     }  # fmt: skip
 
 
-def test_an_unknown_run_in_the_link_is_said(dataset: str) -> None:
+@pytest.mark.parametrize("wanted", ["../../etc/passwd", "0123456789abcdef"])
+def test_an_unknown_run_in_the_link_is_said(dataset: str, wanted: str) -> None:
     queue_run(dataset)
     RunStore().cancel(RunStore().list()[0].id)
-    app = open_page("train", run="../../etc/passwd")
+    app = open_page("run", id=wanted)
     assert not app.exception
-    assert any("not among" in warning.value for warning in app.warning)
+    [warning] = app.warning
+    assert "is not here" in warning.value
+    app = button(app, "All runs").click().run()
+    assert app.title[0].value == "Train"
 
 
-def test_finished_runs_on_all_three_pages(dataset: str) -> None:
+def test_a_run_that_was_deleted_leads_to_the_list(dataset: str) -> None:
+    run = queue_run(dataset)
+    RunStore().cancel(run)
+    app = button(open_page("run", id=run), "Yes, delete").click().run()
+    assert not app.exception
+    assert app.title[0].value == "Train"
+    assert "No run yet." in words(app)
+
+
+def test_start_leads_to_the_run_and_an_old_link_too(dataset: str, busy_worker: None) -> None:
+    app = button(open_page("train"), "Start training").click().run()
+    assert not app.exception
+    [record] = RunStore().list()
+    assert app.query_params["id"] == record.id
+    assert app.title[0].value == record.name == "SqueezeNet 1.1 from scratch · 70/30 · linear head"
+    assert app.get("progress")[0].proto.text.startswith("Number 1 in the queue")
+    app = open_page("train", run=record.id)
+    assert app.title[0].value == record.name
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_genes_are_asked_for_when_the_training_ends(
+    dataset: str, busy_worker: None, wanted: bool
+) -> None:
+    app = open_page("train")
+    if not wanted:
+        app.checkbox(key="explain after").uncheck().run()
+    button(app, "Start training").click().run()
+    [run] = RunStore().list()
+    assert RunStore().claim("cpu").id == run.id
+    assert [job.kind for job in JobStore().list()] == ["train"]
+    run_folder(run.id).mkdir(parents=True, exist_ok=True)
+    write_json(run_folder(run.id) / "spec.json", run.spec.model_dump(mode="json"))
+    RunStore().finish(run.id, JobState.DONE)
+    asked = [job for job in JobStore().list() if job.kind == "explain"]
+    assert [job.job.about for job in asked] == ([run.id] if wanted else [])
+
+
+def test_name_note_tags_and_star_are_kept_and_change_no_identity(dataset: str) -> None:
+    first, second = queue_run(dataset), queue_run(dataset, seed=1)
+    for run in (first, second):
+        RunStore().cancel(run)
+    app = open_page("run", id=first)
+    app.text_input(key=f"name {first}").set_value("Figure *2*").run()
+    app.text_input(key=f"tags {first}").set_value("paper, lung").run()
+    app.text_area(key=f"note {first}").set_value("ask Ana").run()
+    app = app.button(key=f"star {first}").click().run()
+    assert not app.exception
+    assert app.title[0].value == "Figure \\*2\\*"
+    assert "lung  \nask Ana" in words(app)
+    assert queue_run(dataset) == first
+    table = open_page("train").dataframe[0].value
+    assert table["run"].tolist()[0] == "Figure *2*", "starred ones come first"
+    assert table[["★", "tags", "note"]].iloc[0].tolist() == ["★", "paper, lung", "ask Ana"]
+    assert open_page("run", id=second).selectbox(key=f"from {second}").options == [
+        "★ Figure *2* · cancelled"
+    ]
+    app = open_page("run", id=first)
+    app.text_input(key=f"name {first}").set_value(" ").run()
+    assert RunStore().get(first).name == "Figure *2*"
+
+
+def test_finished_runs_on_all_pages(dataset: str) -> None:
     first, second = queue_run(dataset), queue_run(dataset, seed=1)
     train_queue()
     guess(first)
 
-    app = open_page("train", run=first)
+    app = open_page("run", id=first)
     assert not app.exception
     assert not app.error, [error.value for error in app.error]
     assert "held-out samples are right" in words(app)
     assert "Logistic regression" in app.dataframe[0].value.index
     assert charts(app) == 2
+    assert open_page("train").dataframe[0].value["result"].str.endswith("right").all()
 
     app = open_page("compare", runs=f"{first},{second}")
     assert not app.exception
@@ -300,6 +379,12 @@ def test_finished_runs_on_all_three_pages(dataset: str) -> None:
     [error] = app.error
     assert "does not know the classes better than a guess" in error.value
     assert charts(app) >= 2
+    on_run = open_page("run", id=first)
+    assert not on_run.exception
+    [error] = on_run.error
+    assert "does not know the classes better than a guess" in error.value
+    assert charts(on_run) == 3
+    assert len(on_run.dataframe[0].value) == 10
     assert len(app.dataframe[0].value) == 60
     app.selectbox(key="method").select("gradcam").run()
     assert not app.exception

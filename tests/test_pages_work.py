@@ -53,7 +53,7 @@ def test_work_of_any_kind_is_listed_stopped_and_tried_again(jobs: dict[str, str]
     app = open_work(app)
     assert not app.exception
     text = words(app)
-    order = [text.index(name) for name in ("*Bold*", "Patient", "squeezenet", "Broken")]
+    order = [text.index(name) for name in ("*Bold*", "Patient", "SqueezeNet", "Broken")]
     assert order == sorted(order), "what runs, what waits for its turn, the queue, what failed"
     assert "The moon was full." in text
     assert app.get("progress")[0].proto.value == 33
@@ -84,5 +84,5 @@ def test_a_training_is_opened_from_any_page(jobs: dict[str, str]) -> None:
     app = open_work(open_page("data"))
     app = app.button(key=f"work open {jobs['run']}").click().run()
     assert not app.exception
-    assert app.title[0].value == "Train"
-    assert app.query_params["run"] == jobs["run"]
+    assert app.title[0].value == RunStore().get(jobs["run"]).name
+    assert app.query_params["id"] == jobs["run"]

@@ -41,6 +41,7 @@ from core.runs.execute import Silent, execute
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
 from core.runs.study import Samples
+from tests.interpreter import CONTEXT
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -113,35 +114,30 @@ def runs(trained: tuple[Path, dict[str, str]], home: Path) -> dict[str, str]:
 
 # --- there and back ---------------------------------------------------------------------------
 
-ELSEWHERE = """
-import sys
-from pathlib import Path
-import numpy as np
-import torch
-from core.predict.model import load_model
-from core.predict.sent import import_model
-from tests.test_predict_folder import make_data
-out, *folders = map(Path, sys.argv[1:])
-found = {}
-for folder in folders:
-    model = load_model(import_model(folder))
-    for number, fitted in enumerate(model.folds):
-        device = torch.device("cpu")
-        found[f"{folder.name} {number}"] = fitted.predict(make_data(), device=device).to_numpy()
-        rows = fitted.prepare(make_data())
-        found[f"{folder.name} {number} linear"] = model.references[number].answer(model.task, rows)
-np.savez(out, **found)
-"""
+
+def answer_all(place: Path, folders: list[Path]) -> None:
+    """Write down what models answer, in a home that has nothing yet."""
+    os.environ["GENECANVAS_HOME"] = str(place / "home")
+    torch.set_num_threads(1)
+    found = {}
+    for folder in folders:
+        model = load_model(keep(folder, place / folder.name))
+        for number, fitted in enumerate(model.folds):
+            name = f"{folder.name} {number}"
+            found[name] = fitted.predict(make_data(), device=CPU).to_numpy()
+            rows = fitted.prepare(make_data())
+            found[f"{name} linear"] = model.references[number].answer(model.task, rows)
+    np.savez(place / "found.npz", **found)
 
 
 @pytest.fixture(scope="module")
 def elsewhere(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict:
     """What the models answer in another process, whose home has no dataset and no run."""
     place = tmp_path_factory.mktemp("elsewhere")
-    subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, place / "found.npz", *folders.values()], cwd=ROOT,
-        env={**os.environ, "GENECANVAS_HOME": str(place / "home")}, check=True,
-    )  # fmt: skip
+    process = CONTEXT.Process(target=answer_all, args=(place, list(folders.values())))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
     with np.load(place / "found.npz") as file:
         return {name: file[name] for name in file.files}
 

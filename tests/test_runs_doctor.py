@@ -155,6 +155,7 @@ def test_a_lost_list_is_made_from_the_folders(
     runs: dict[int, str], home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = RunStore()
+    store.label(runs[2], name="Figure 2", note="ask Ana", tags="lung", starred=True)
     before, epochs = store.list(), store.epochs(runs[2])
     unfinished = RunSpec(
         cohort=Cohort(dataset=before[0].spec.cohort.dataset, label="tumour_type"), seed=5
@@ -174,6 +175,9 @@ def test_a_lost_list_is_made_from_the_folders(
     assert {record.id: (record.state, record.spec) for record in before} == {
         run: (record.state, record.spec) for run, record in again.items()
     }
+    labelled = again[runs[2]]
+    assert (labelled.name, labelled.note) == ("Figure 2", "ask Ana")
+    assert (labelled.tags, labelled.starred) == ("lung", True)
     assert store.epochs(runs[2]).equals(epochs)
     assert main(["doctor"]) == 0
 

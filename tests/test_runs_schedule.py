@@ -92,7 +92,7 @@ def tiny(home: Path) -> dict:
     }  # fmt: skip
 
 
-def test_a_cost_is_measured_by_training_a_few_batches(tiny: dict) -> None:
+def test_a_cost_is_measured_by_training_a_few_batches(slow_start: None, tiny: dict) -> None:
     cost = estimate(RunSpec.parse(tiny))
     assert 0 < cost.seconds < 600
     assert 1e6 < cost.peak_bytes < 1e11  # of a GPU what the network takes, else the process

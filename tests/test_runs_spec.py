@@ -204,3 +204,25 @@ def test_a_network_is_trained_and_explained_on_value_z_and_rank(home: Path) -> N
     found = load_attribution(spec.id, Recipe("integrated_gradients"))
     assert np.isfinite(found.scores).all()
     assert found.scores.any()
+
+
+@pytest.mark.parametrize(
+    ("fields", "title"),
+    [
+        ({"network": {"weights": "imagenet"}}, "SqueezeNet 1.1 · 70/30 · augmented"),
+        ({"preset": "recommended"}, "SqueezeNet 1.1 from scratch · 70/30 · linear head"),
+        (
+            {"network": {"backbone": "vgg16", "weights": "imagenet"}, "seed": 3,
+             "training": {"augmentation": "none"}, "permute_labels": True},
+            "VGG16 · 70/30 · not augmented · permuted labels · seed 3",
+        ),
+        (
+            {"network": {"weights": "imagenet"}, "training": {"augmentation": "flip"},
+             "layout": {"name": "random"}},
+            "SqueezeNet 1.1 · 70/30 · augmented by flips · Random (control)",
+        ),
+    ],
+)  # fmt: skip
+def test_a_run_is_named_in_words(fields: dict, title: str) -> None:
+    cohort = {"dataset": "0" * 64, "label": "x"}
+    assert RunSpec.parse({"cohort": cohort, **fields}).title() == title

@@ -39,6 +39,22 @@ def test_the_same_question_is_the_same_run() -> None:
     assert other.id != first.id
 
 
+def test_what_people_call_a_run_is_no_part_of_it() -> None:
+    store = RunStore()
+    record, _ = store.submit(spec(), "First")
+    assert (record.note, record.tags, record.starred) == ("", "", False)
+    store.label(record.id, name=" Figure 2 ", starred=True)
+    store.label(record.id, note="ask Ana", tags="lung")
+    again, created = store.submit(spec())
+    assert not created
+    assert (again.name, again.note, again.tags, again.starred) == (
+        "Figure 2", "ask Ana", "lung", True,
+    )  # fmt: skip
+    for name in (" ", "x" * 201):
+        with pytest.raises(InputError, match="1 to 200 characters"):
+            store.label(record.id, name=name)
+
+
 def test_runs_are_claimed_once_in_order_of_submission() -> None:
     store = RunStore()
     runs = [store.submit(spec(seed))[0].id for seed in range(3)]

@@ -82,15 +82,15 @@ def finish(spec: RunSpec, y: list[str], predicted: list[str], name: str | None =
             "without 50 genes (G0, …)",
         ),
         (lambda spec: only_genes(spec, ["G1", "G2"]), "only G1, G2"),
-        (by_quantiles, "across quantile"),
+        (by_quantiles, "across the genes of a sample: quantile"),
         (lambda spec: without_value(spec, "tumour_type", "LUAD", CLASSES), None),
         (lambda spec: merged_classes(spec, "BRCA", "LUAD"), "BRCA + LUAD as one class"),
         (half_the_training, "half of the training samples"),
         (permuted_labels, "labels permuted"),
-        (shuffled_layout, "layout random"),
+        (shuffled_layout, "layout Random (control)"),
         (lambda spec: from_weights(spec, spec.id), "from this run's weights"),
         (lambda spec: other_seed(spec, 7), "seed 7"),
-        (lambda spec: other_network(spec, "vgg16"), "VGG16"),
+        (lambda spec: other_network(spec, "vgg16"), "VGG16 instead of SqueezeNet 1.1"),
     ],
 )
 def test_a_child_differs_in_what_it_says(change, words: str | None, parent: RunSpec) -> None:

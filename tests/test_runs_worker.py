@@ -254,7 +254,9 @@ def test_too_little_memory_is_a_state_of_its_own() -> None:
     assert explain_failure(RuntimeError("shapes differ"), advice)[0] == JobState.FAILED
 
 
-def test_a_worker_started_by_the_app_trains_in_the_background(dataset: str) -> None:
+def test_a_worker_started_by_the_app_trains_in_the_background(
+    slow_start: None, dataset: str
+) -> None:
     store = RunStore()
     run = store.submit(make_spec(dataset))[0].id
     started, [device] = [], devices()

@@ -13,19 +13,24 @@ from core.errors import InputError
 from core.explain.methods import THROUGH, Recipe
 from core.files import read_json
 from core.home import run_folder
+from core.images.imager import GeneImager
+from core.images.layouts import LayoutSpec, fit_layout
 from core.models.baselines import fit_predict_proba
-from core.models.heads import LinearHead
-from core.models.spec import IMAGE, NetworkSpec
+from core.models.heads import LinearHead, Products
+from core.models.network import build_network
+from core.models.spec import IMAGE, PRODUCTS, NetworkSpec
 from core.models.tuned import CLASSES, RIDGE, Candidate, Choice, Sources
 from core.runs.execute import Silent, execute, fold_folder
 from core.runs.explain import load_attribution
 from core.runs.explaining import explain_run
 from core.runs.fitted import load_fitted
 from core.runs.result import load_predictions, load_result
+from core.runs.solved import say_solved
 from core.runs.spec import PRESETS, RunSpec
 from core.training.exact import _leave_out, _put, solve_head
 from core.training.features import FrozenPart
 from core.training.objectives import Classes
+from core.training.tasks import TASKS
 from tests.runs import rewrite
 
 CPU = torch.device("cpu")
@@ -201,6 +206,81 @@ def test_leaving_out_spreads_the_shares_over_what_is_left() -> None:
     names = [IMAGE, "stem", "layer1"]
     assert _leave_out(names, (0.7, 0.3, 0.0)) == {"maps": (1, 0, 0), IMAGE: (0, 1, 0)}
     assert _leave_out(names, (1.0, 0.0, 0.0)) == {"maps": (1, 0, 0), IMAGE: (0, 0.5, 0.5)}
+    names = [IMAGE, PRODUCTS, "stem"]
+    assert _leave_out(names, (0.5, 0.25, 0.25)) == {
+        "maps": pytest.approx((2 / 3, 1 / 3, 0)), IMAGE: (0, 0, 1)
+    }  # fmt: skip
+
+
+def test_products_are_of_each_two_genes() -> None:
+    """An image of 16 pixels a side with four genes, each on a quarter of it."""
+    image = torch.tensor([[2.0, 3.0], [5.0, 7.0]]).repeat_interleave(8, 0).repeat_interleave(8, 1)
+    found = Products(16, 2)(image[None, None])
+    assert found.flatten().tolist() == [4, 6, 10, 14, 9, 15, 21, 25, 35, 49]
+
+
+def test_two_genes_that_speak_together_only_are_found(home: Path) -> None:
+    """Classes are whether two genes are on the same side of their means: no line parts them."""
+    x = np.random.default_rng(0).random((300, 8), dtype=np.float32)
+    y = ((x[:, 3] > 0.5) == (x[:, 6] > 0.5)).astype(int)
+    genes, right = [f"g{number}" for number in range(8)], {}
+    layout = fit_layout(x[:200], genes, LayoutSpec(name="order"), 32, 0)
+    for products in (False, True):
+        spec = NetworkSpec(image_size=32, head="linear", freeze="backbone", products=products)
+        network = build_network(spec, 2, seed=0)[0].eval()
+        frozen = FrozenPart(network, GeneImager(layout, 32), "float32")
+        solved = solve_head(
+            network.head, frozen, x[:200], y[:200], x[200:], y[:200], np.arange(200), CLASSES,
+            Classes(), seed=0,
+        )  # fmt: skip
+        right[products] = (solved.tested.argmax(axis=1) == y[200:]).mean()
+    assert list(solved.shares)[:2] == [IMAGE, PRODUCTS]
+    assert solved.shares[PRODUCTS] > 0
+    assert right[False] < 0.75 < 0.85 < right[True]
+
+
+def test_a_run_of_few_genes_explains_products_as_genes(home: Path) -> None:
+    dataset = add_dataset(simulate(80, 200, seed=1)[0], "panel").id
+    cohort = {"dataset": dataset, "label": "tumour_type", "group": "patient"}
+    few = PRESETS["few_genes"].fill({"cohort": cohort})
+    spec = RunSpec.parse({**few, "network": {**few["network"], "pool": 2}})
+    execute(spec, run_folder(spec.id), Silent(), CPU)
+    shares = read_json(fold_folder(run_folder(spec.id), 0) / "fold.json")["shares"]
+    assert tuple(shares) == spec.network.sources
+    scores = {}
+    for through in THROUGH:
+        recipe = Recipe("integrated_gradients", through=through)
+        if through != "maps" or sum(shares[name] for name in spec.network.record.stages):
+            explain_run(spec.id, recipe, lambda done, total: None)
+            attribution = load_attribution(spec.id, recipe)
+            scores[through] = attribution.scores
+    assert np.nanmedian(attribution.completeness) < 0.05
+    np.testing.assert_allclose(
+        scores["genes"] + scores.get("maps", 0), scores["all"], atol=1e-4
+    )  # fmt: skip
+
+
+def test_products_are_told_apart_from_the_picture() -> None:
+    answers, y = np.eye(2)[[0, 1] * 10], np.array([0, 1] * 10)
+    fold = {
+        "shares": {IMAGE: 0.7, PRODUCTS: 0.3, "stem": 0.0}, "model": "ridge regression",
+        "without": {"maps": answers.tolist(), IMAGE: answers[::-1].tolist()},
+    }  # fmt: skip
+    [said] = say_solved(TASKS["classification"], [fold], y, answers, np.arange(20))
+    assert said.startswith(
+        "The head is ridge regression; of its inner products 70% are the genes', 30% those of each "
+        "two genes multiplied. With the maps alone "
+    )
+
+
+def test_products_of_many_genes_are_refused() -> None:
+    network = {"head": "linear", "freeze": "backbone", "products": True}
+    asked = {"cohort": {"label": "tumour_type"}, "network": network}
+    with pytest.raises(InputError, match="64 genes at most"):
+        RunSpec.parse({**asked, "preparation": {"genes": 65}})
+    assert RunSpec.parse({**asked, "preparation": {"genes": 64}}).network.products
+    with pytest.raises(InputError, match="for the linear head"):
+        RunSpec.parse({**asked, "network": {"products": True}})
 
 
 def test_what_a_solved_head_has_no_use_for_is_refused() -> None:

@@ -1,9 +1,5 @@
-"""Workers that a test may kill: processes of their own, forked where torch is loaded already.
+"""Workers that a test may kill: processes of their own, forked where torch is loaded already."""
 
-`ensure_workers` starts them as the app does; loading torch takes longer than the trainings here.
-"""
-
-import multiprocessing
 import os
 import resource
 import time
@@ -11,14 +7,12 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 
 from core.jobs.worker import start
-
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["core.runs.execute", __name__])
+from tests.interpreter import CONTEXT
 
 
 def start_worker(largest_file: int | None = None) -> BaseProcess:
     """A worker of this home's queue; may write files of so many bytes at most."""
-    worker = _context.Process(target=_work, args=(dict(os.environ), largest_file))
+    worker = CONTEXT.Process(target=_work, args=(dict(os.environ), largest_file))
     worker.start()
     return worker
 

@@ -10,7 +10,7 @@ from core.jobs.record import JobState
 from core.plots.figures import COLOURS
 from core.plots.runs import curves_side_by_side
 from core.runs.store import RunRecord, RunStore
-from ui.parts import errors, name_run, show_figure
+from ui.parts import errors, name_runs, show_figure
 
 
 def show_side_by_side(records: Sequence[RunRecord], chosen: RunRecord) -> None:
@@ -30,9 +30,10 @@ def show_side_by_side(records: Sequence[RunRecord], chosen: RunRecord) -> None:
     with st.expander("Side by side", expanded=training > 1, key=key, on_change="rerun") as opened:
         if not opened.open:
             return
+        names = name_runs(list(started.values()))
         runs = st.multiselect(
             "Runs", list(started), default=related[: len(COLOURS)], key=f"beside {chosen.id}",
-            format_func=lambda run: name_run(started[run]), max_selections=len(COLOURS),
+            format_func=names.get, max_selections=len(COLOURS),
         )  # fmt: skip
         live = any(started[run].state == JobState.RUNNING for run in runs)
         st.fragment(draw_curves, run_every=2 if live else None)(runs, live)
@@ -59,13 +60,16 @@ def draw_curves(runs: Sequence[str], live: bool) -> None:
 
 
 def name_curves(records: Sequence[RunRecord]) -> list[str]:
-    """The beginning of the id, the network, and the settings in which the runs differ."""
+    """The network and the settings in which the runs differ; of equal ones also the id's start."""
     specs = [record.spec for record in records]
     differing = split_settings([spec.settings for spec in specs])[0] if specs else []
-    return [
+    names = [
         " · ".join(
-            [record.id[:6], name_setup(record.spec, differing)]
-            + ([f"seed {record.spec.seed}"] if "seed" in differing else [])
+            [name_setup(spec, differing)] + ([f"seed {spec.seed}"] if "seed" in differing else [])
         )
-        for record in records
+        for spec in specs
+    ]
+    return [
+        f"{name} · {record.id[:6]}" if names.count(name) > 1 else name
+        for name, record in zip(names, records, strict=True)
     ]

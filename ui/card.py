@@ -17,7 +17,7 @@ from core.escape import escape_markdown
 from core.glossary import define
 from core.plots.data import class_sizes, missing_by_class, sample_map, value_ranges
 from ui.bring import show_corner, show_notes
-from ui.forms import WORDS
+from ui.forms import HOLDS, WORDS
 from ui.parts import go_to, open_dataset, say_finding, show_figure
 
 SCALES = {"counts": "counts", "linear": "TPM-like", "log2": "log2"}
@@ -184,7 +184,7 @@ def show_samples(record: DatasetRecord, choices: Choices) -> None:
     if not columns:
         raise InputError("Nothing is known about these samples to colour them by. Add labels.")
     colour = left.selectbox(
-        "Colour by", columns, key="map colour",
+        "Colour by", columns, key="map colour", **HOLDS,
         index=columns.index(choices.cohort.label) if choices.cohort.label else 0,
     )  # fmt: skip
     maps = {
@@ -192,7 +192,7 @@ def show_samples(record: DatasetRecord, choices: Choices) -> None:
     }
     if 5 <= data.n_obs <= MOST_NEIGHBOURS:
         maps["Nearest neighbours (t-SNE)"] = None
-    x = maps[right.selectbox("Map", list(maps), key="map axes")]
+    x = maps[right.selectbox("Map", list(maps), key="map axes", **HOLDS)]
     said = "Principal components of"
     if x is None:
         _, scores, titles = locate(record.id, choices.model_dump_json(), neighbours=True)

@@ -4,12 +4,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.data.store import get_record
-from core.errors import InputError
 from core.evaluation.metrics import METRICS, Metric
 from core.runs.store import RunRecord
 from core.training.tasks import TASKS, Task
-from ui.parts import name_run
+from ui.parts import name_dataset, name_runs
 
 VIEWS = {
     "scores": "Scores",
@@ -42,14 +40,6 @@ def pick_dataset_runs(records: Sequence[RunRecord]) -> list[RunRecord]:
     return questions[chosen]
 
 
-def name_dataset(dataset: str) -> str:
-    """A stored dataset's name, or the beginning of its id when it was deleted."""
-    try:
-        return get_record(dataset).name
-    except InputError:
-        return dataset[:12]
-
-
 def pick_study(records: Sequence[RunRecord]) -> list[RunRecord]:
     """The runs of one study, or of all; the choice stands in the link."""
     names = list(dict.fromkeys(record.study for record in records if record.study))
@@ -69,7 +59,7 @@ def pick_study(records: Sequence[RunRecord]) -> list[RunRecord]:
 
 def pick_runs(records: Sequence[RunRecord]) -> list[str]:
     """Which of the runs to compare: all, or a choice that stands in the link."""
-    by_id = {record.id: record for record in records}
+    by_id, names = {record.id: record for record in records}, name_runs(records)
     wanted = st.query_params.get("runs", "")
     chosen = [run for run in wanted.split(",") if run in by_id]
     everything = st.toggle(
@@ -83,7 +73,7 @@ def pick_runs(records: Sequence[RunRecord]) -> list[str]:
         return list(by_id)
     chosen = st.multiselect(
         "Runs", list(by_id), default=chosen or list(by_id)[:4],
-        format_func=lambda run: name_run(by_id[run]), key="runs",
+        format_func=names.get, key="runs",
     )  # fmt: skip
     st.query_params["runs"] = ",".join(chosen)
     return chosen

@@ -13,7 +13,7 @@ from core.plots.compare import confusion_grid, reliability_diagram
 from core.plots.runs import observed_against_predicted
 from core.runs.outcome import Outcome
 from ui.compare_scores import show_downloads
-from ui.parts import decimals, show_figure
+from ui.parts import decimals, finished_runs, link_run, name_runs, show_figure
 
 
 def show_run(outcomes: list[Outcome], metric: Metric) -> None:
@@ -24,9 +24,11 @@ def show_run(outcomes: list[Outcome], metric: Metric) -> None:
     run = left.selectbox(
         "Run", list(by_id), key="detail", persist_state="session",
         index=list(by_id).index(wanted) if wanted in by_id else 0,
-        format_func=lambda run: f"{run[:6]} · {by_id[run].spec.title()}",
+        format_func=name_runs(finished_runs()).get,
     )  # fmt: skip
     st.query_params["detail"] = run
+    with left:
+        link_run(run)
     outcome = by_id[run]
     if outcome.spec.split.kind == "leave_one_batch_out":
         show_batches(read_batches(run, metric.name, outcome), outcome, metric)

@@ -76,6 +76,21 @@ def show_cost(spec: RunSpec, runs: int = 1) -> None:
         st.warning(escape_markdown(str(error)))
 
 
+def show_duration(spec: RunSpec, runs: int) -> None:
+    """How long so many runs of a kind take, by a few batches of one; it is waited for."""
+    measuring = _measure(spec.model_dump_json(include=COSTLY))
+    if not measuring.done():
+        with st.container():
+            st.fragment(_wait, run_every=1)(spec.model_dump_json(include=COSTLY))
+        return
+    try:
+        seconds = runs * measuring.result().seconds
+    except GeneCanvasError as error:
+        st.caption(escape_markdown(str(error)))
+        return
+    st.markdown(f"about **{say_duration(seconds)}**", width="content")
+
+
 def _wait(asked: str) -> None:
     if _measure(asked).done():
         st.rerun()

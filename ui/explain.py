@@ -7,6 +7,7 @@ import streamlit as st
 from core.escape import escape_markdown
 from core.explain.methods import BASELINE_PROFILES, METHODS, THROUGH, BaselineProfile, Recipe
 from core.images.layout import GeneLayout
+from core.jobs.launch import ensure_workers
 from core.models.backbones import REGION_CELLS
 from core.models.spec import NetworkSpec
 from core.records import Registry
@@ -23,7 +24,7 @@ from core.runs.fitted import load_fitted
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord
-from ui.forms import ask_record
+from ui.forms import HOLDS, ask_record
 from ui.gene_sets import pick_sets
 
 GENE, DRAWN = "explained gene", "explained genes drawn"
@@ -95,7 +96,11 @@ def ask_question(record: RunRecord) -> tuple[Recipe | None, str]:
     with first:
         wanted = st.query_params.get("method")
         name = ask_record(
-            METHODS, "Method", key="method", default=wanted if wanted in METHODS else None
+            METHODS,
+            "Method",
+            key="method",
+            linked=False,
+            default=wanted if wanted in METHODS else None,
         )
     st.query_params["method"] = name
     method = METHODS[name]
@@ -109,7 +114,7 @@ def ask_question(record: RunRecord) -> tuple[Recipe | None, str]:
         st.query_params["class"] = cls
         against = third.selectbox(
             "Against", [name for name in classes if name != cls], index=None,
-            placeholder="all others", key=f"against {record.id} {cls}", persist_state="session",
+            placeholder="all others", key=f"against {record.id} {cls}", **HOLDS,
             help="With a class here the question is: why the one and not the other? Scores then "
             "say what spoke for the first rather than for the second.",
         )  # fmt: skip
@@ -128,7 +133,7 @@ def ask_question(record: RunRecord) -> tuple[Recipe | None, str]:
         if record.spec.network.is_solved and not method.uses_stage:
             through = st.selectbox(
                 "Explained", list(THROUGH), format_func=THROUGH.get, key="through",
-                persist_state="session", help="The answer of a linear head is a sum of what the "
+                **HOLDS, help="The answer of a linear head is a sum of what the "
                 "genes say by themselves and what the network's maps of the picture add.",
             )  # fmt: skip
     sets = pick_sets("method ") if method.uses_sets else None
@@ -143,7 +148,7 @@ def _ask_stage(network: NetworkSpec) -> str | None:
     chosen = st.selectbox(
         "Stage of the network", list(sides), index=list(sides).index(network.region_stage),
         key=f"stage {network.backbone} {network.image_size + network.padding}",
-        persist_state="session",
+        **HOLDS,
         format_func=lambda name: f"{name} ({sides[name]} x {sides[name]} cells)",
         help="Early stages give fine maps of simple patterns, late ones coarse maps of what "
         f"decides. Taken by itself: the last with at least {REGION_CELLS} x {REGION_CELLS} cells. "
@@ -199,7 +204,11 @@ def _wait_for(run: str, recipe: Recipe, what: str, evidence: bool) -> None:
     state = explanation_state(run, recipe, evidence=evidence)
     if state.state != "working":
         st.rerun()
-    st.progress(state.fraction, f"Computing {escape_markdown(what)}. It is safe to close this tab.")
+    ensure_workers()
+    far = f": {state.message}" if state.message else ""
+    st.progress(
+        state.fraction, escape_markdown(f"Computing {what}{far}. It is safe to close this tab.")
+    )
     st.button(
         "Cancel", key=f"cancel {run} {evidence}",
         on_click=lambda: cancel_explanation(run, recipe, evidence=evidence),

@@ -49,17 +49,12 @@ def add_ids(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{kind: [getattr(ids, kind, "") for ids in found] for kind in kinds})
 
 
-def show_gene(record: RunRecord, gene: str, table: pd.DataFrame, layout: GeneLayout) -> None:
-    """One gene: its numbers, its neighbours, where to read on, its expression in each class."""
+def say_gene(record: RunRecord, gene: str, table: pd.DataFrame) -> None:
+    """One gene in words: its numbers, and where to read on."""
     ids = find_ids(gene, known_ids() or {})
-    st.markdown(f"#### {escape_markdown(gene)}")
     if ids is not None:
         _name_gene(ids)
-    rows = table[table["gene"] == gene]
-    if not len(rows):
-        st.caption("This gene has no score for this class.")
-        return
-    row = rows.iloc[0]
+    row = table[table["gene"] == gene].iloc[0]
     if "rank" in row:
         tied = f", tied with {row['tied'] - 1} more," if row["tied"] > 1 else ""
         ranked = f"Rank {row['rank']} of {len(table)}{tied} for {escape_markdown(row['class'])}; "
@@ -76,19 +71,29 @@ def show_gene(record: RunRecord, gene: str, table: pd.DataFrame, layout: GeneLay
         + said
         + " · ".join(f"[{name}]({url})" for name, url in gene_links(gene, ids).items())
     )
+
+
+def show_gene(record: RunRecord, gene: str, table: pd.DataFrame, layout: GeneLayout) -> None:
+    """One gene: what is known of it, and its expression in each class."""
+    st.markdown(f"#### {escape_markdown(gene)}")
+    if not (table["gene"] == gene).any():
+        st.caption("This gene has no score for this class.")
+        return
+    say_gene(record, gene, table)
     if gene in set(layout.genes):
+        place = table.loc[table["gene"] == gene, "pixel"].iloc[0]
         around = layout.neighbours(gene)
         st.caption(
-            f"Pixel {row['pixel']} (row, column). "
+            f"Pixel {place} (row, column). "
             + (f"Around it: {escape_markdown(', '.join(around))}." if around else "Nothing around.")
         )
     values = read_expression(record.id, gene, record.spec)
-    if task.has_classes:
+    if TASKS[record.spec.task].has_classes:
         figure = expression_by_class(
             values["log2_expression"].to_numpy(), values["class"].to_numpy(), gene
         )
     else:
-        figure = expression_by_value(values, gene, str(row["class"]))
+        figure = expression_by_value(values, gene, str(table["class"].iloc[0]))
     show_figure(figure, values, f"{gene}_expression", alt=f"{gene} by class", key="expression")
 
 

@@ -17,6 +17,7 @@ from core.runs.explain import (
 from core.runs.fitted import load_fitted
 from core.runs.result import load_predictions, load_result
 from ui.explain import DRAWN, GENE, describe
+from ui.forms import HOLDS
 from ui.parts import show_figure
 
 MEAN, WRONG = "mean", "wrong"
@@ -46,10 +47,13 @@ def show_map(
             + (f", taken for {predicted[row]}" if is_wrong[row] else "")
         )
     left, right = st.columns([4, 5], vertical_alignment="bottom")
-    shown = left.selectbox("Shown", list(names), format_func=names.get, key=f"shown {run} {cls}")
+    shown = left.selectbox(
+        "Shown", list(names), format_func=names.get, key=f"shown {run} {cls}", **HOLDS
+    )
     right.segmented_control(
         "Mouse", POINTERS, default="click", required=True, format_func=POINTERS.get,
-        key="map pointer", help="A click shows one gene; drawn around, genes become a list.",
+        key="map pointer", **HOLDS,
+        help="A click shows one gene; drawn around, genes become a list.",
     )  # fmt: skip
     rows = own if shown == MEAN else wrong if shown == WRONG else np.array([shown])
     layout = load_fitted(run, int(found.folds[rows[0]])).layout

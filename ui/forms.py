@@ -1,6 +1,7 @@
 """Inputs made from the fields of a specification: their titles, help, defaults and bounds.
 
-What is entered holds for the session; pages that ask for a field under the same key share it.
+What is entered stands in the link, as far as it isn't the default, and holds for the session; pages
+that ask for a field under the same key share it.
 """
 
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -16,6 +17,8 @@ from core.errors import InputError
 from core.escape import escape_markdown
 from core.records import Registry
 
+HOLDS = {"bind": "query-params", "persist_state": "session"}
+"""Of a widget with a key: its value stands in the link, and is there again when the page is."""
 WORDS = {
     "auto": "automatic",
     "linear": "linear (TPM, FPKM)",
@@ -60,18 +63,18 @@ def ask_field(model: type[BaseModel], name: str, *, key: str, default: Any = Non
         options = list(get_args(kind))
         return st.selectbox(
             title, options, index=options.index(value), help=field.description, key=key,
-            persist_state="session",
+            **HOLDS,
             format_func=lambda option: WORDS.get(f"{name} {option}", WORDS.get(option, option)),
         )  # fmt: skip
     if kind is bool:
-        return st.checkbox(title, value, help=field.description, key=key, persist_state="session")
+        return st.checkbox(title, value, help=field.description, key=key, **HOLDS)
     whole = kind is int or int in get_args(kind)
     small = not whole and (value is None or 0 < value < 0.01)
     step = 1 if whole else None if value is None else value / 5 if small else 0.05
     number = st.number_input(
         title, value=value, step=step, format="%d" if whole else "%.5f" if small else "%.2f",
         placeholder="automatic", help=f"{field.description or ''} {_say_range(field)}.".strip(),
-        key=key, persist_state="session",
+        key=key, **HOLDS,
     )  # fmt: skip
     try:
         check_fields(model, {name: number})
@@ -128,8 +131,18 @@ def ask_genes(record: DatasetRecord, default: int) -> int:
     return ask_field(PreparationSpec, "genes", key=f"genes {record.id[:12]}", default=most)
 
 
-def ask_record(registry: Registry, label: str, *, key: str, default: str | None = None) -> str:
-    """A select box over a registry; the chosen record's help stands below it."""
+def ask_record(
+    registry: Registry, label: str, *, key: str, default: str | None = None, linked: bool = True
+) -> str:
+    """A select box over a registry; the chosen record's help stands below it.
+
+    Args:
+        registry: what there is to choose.
+        label: what the box is called.
+        key: the widget's key.
+        default: the record to start with, if not the first.
+        linked: its title stands in the link; not where the page puts the record's name there.
+    """
     names = registry.names
     name = st.selectbox(
         label,
@@ -137,7 +150,8 @@ def ask_record(registry: Registry, label: str, *, key: str, default: str | None 
         index=names.index(default) if default else 0,
         format_func=lambda name: registry[name].title,
         key=key,
-        persist_state="session",
+        bind=HOLDS["bind"] if linked else None,
+        persist_state=HOLDS["persist_state"],
     )
     st.caption(registry[name].help)
     return name

@@ -10,6 +10,7 @@ from core.images.quality import compare_with_neighbours
 from core.images.references import Kind, list_references, read_groups
 from core.images.trial import Trial
 from core.plots.images import group_image
+from ui.forms import HOLDS
 from ui.layouts import ask_reference
 from ui.painting import Painting, show_pointed
 from ui.trials import LOOK, prepare
@@ -26,7 +27,7 @@ def show_groups(
     with where:
         kind = st.segmented_control(
             "Colour by", KINDS, default="modules", required=True, format_func=KINDS.get,
-            key="colour by", persist_state="session",
+            key="colour by", **HOLDS,
         )  # fmt: skip
         found = ask_groups(painting, record, samples, kind)
     if found is None:

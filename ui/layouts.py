@@ -17,7 +17,7 @@ from core.images.references import (
     read_positions,
     reference_file,
 )
-from ui.forms import ask_field, ask_record, check_fields
+from ui.forms import HOLDS, ask_field, ask_record, check_fields
 from ui.parts import open_dataset
 from ui.uploads import hold
 
@@ -59,7 +59,7 @@ def ask_layout(
     check_fields(LayoutSpec, asked)
     sides = [side for side in range(SMALLEST_CANVAS, image_size + 1) if image_size % side == 0]
     side = st.selectbox(
-        "Canvas", [0, *sides], key=f"{key} side {image_size}", persist_state="session",
+        "Canvas", [0, *sides], key=f"{key} side {image_size}", **HOLDS,
         format_func=lambda side: f"{side} x {side} pixels" if side else "automatic",
         help=f"{LayoutSpec.model_fields['side'].description} It is enlarged by a whole factor, so "
         "that a pixel of the image belongs to one pixel of the canvas.",
@@ -104,7 +104,7 @@ def ask_reference(record: DatasetRecord, kind: Kind, *, key: str) -> str | None:
     chosen, place = None, st.container()
     if kept:
         chosen = st.selectbox(
-            title, list(kept), format_func=kept.get, key=chosen_key, persist_state="session",
+            title, list(kept), format_func=kept.get, key=chosen_key, **HOLDS,
             help=wanted,
         )  # fmt: skip
         place = st.popover("Add another file")

@@ -1,7 +1,8 @@
 """Pieces that several pages are made of: pickers, figures with downloads, errors, empty states."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -15,12 +16,12 @@ from core.data.choices import Choices, load_choices, save_choices
 from core.data.cohort import Cohort
 from core.data.notes import Finding
 from core.data.roles import suggest_batch, suggest_group, suggest_label
-from core.data.store import DatasetRecord, list_datasets, load_dataset
-from core.errors import GeneCanvasError
+from core.data.store import DatasetRecord, get_record, list_datasets, load_dataset
+from core.errors import GeneCanvasError, InputError
 from core.escape import escape_formulas, escape_markdown
 from core.files import UNWRITABLE, describe_os_error
 from core.glossary import define
-from core.runs.result import RunResult
+from core.runs.result import RunResult, load_result
 from core.runs.store import RunRecord, RunStore
 from core.training.tasks import TASKS
 
@@ -75,9 +76,10 @@ def pick_dataset(*, key: str = "dataset") -> DatasetRecord | None:
 
 
 def pick_run(records: list[RunRecord], *, key: str = "run") -> RunRecord:
-    """A select box of runs, kept in the link."""
-    by_id = {record.id: record for record in records}
-    return by_id[pick("Run", list(by_id), lambda run: name_run(by_id[run]), key)]
+    """A select box of runs, starred ones first, kept in the link."""
+    by_id = {record.id: record for record in starred_first(records)}
+    names = name_runs(records)
+    return by_id[pick("Run", list(by_id), names.__getitem__, key)]
 
 
 def pick(label: str, options: list[str], words: Callable[[str], str], key: str) -> str:
@@ -173,9 +175,48 @@ def say_samples(record: DatasetRecord, choices: Choices) -> None:
     )
 
 
-def name_run(record: RunRecord) -> str:
-    """A run in a list: its state, name, and id to tell equal names apart."""
-    return f"{record.name} · {record.state} · {record.id[:6]}"
+def name_runs(records: Sequence[RunRecord]) -> dict[str, str]:
+    """Each run's id -> what select boxes call it: star, name, state; of equal names also when."""
+    equal = Counter(record.name for record in records)
+    names = {}
+    for record in records:
+        words = [f"★ {record.name}" if record.starred else record.name]
+        words += [] if record.state == "done" else [str(record.state)]
+        words += [say_asked(record, "%d %b %H:%M:%S")] if equal[record.name] > 1 else []
+        names[record.id] = " · ".join(words)
+    twice = Counter(names.values())
+    return {id: f"{name} · {id[:6]}" if twice[name] > 1 else name for id, name in names.items()}
+
+
+def say_asked(record: RunRecord, form: str = "%d %b %H:%M") -> str:
+    """When a run was asked for, by the clock on the wall."""
+    return record.created.astimezone().strftime(form)
+
+
+def starred_first(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """Runs in their order, those with a star before the others."""
+    return sorted(records, key=lambda record: not record.starred)
+
+
+def say_score(record: RunRecord) -> str:
+    """A finished run's first score in a few words."""
+    try:
+        scores = load_result(record.id).metrics
+    except GeneCanvasError:
+        return "damaged"
+    task = TASKS[record.spec.task]
+    if task.has_classes:
+        return f"{scores['accuracy']:.1%} right"
+    metric = task.metrics[task.first_metric]
+    return f"{metric.title} {scores[metric.name]:z.2f}"
+
+
+def name_dataset(dataset: str) -> str:
+    """A stored dataset's name, or the beginning of its id when it was deleted."""
+    try:
+        return get_record(dataset).name
+    except InputError:
+        return dataset[:12]
 
 
 def finished_runs() -> list[RunRecord]:
@@ -194,6 +235,17 @@ def show_empty(text: str, button: str, page: str) -> None:
 def go_to(page: str, link: dict[str, str] | None = None) -> None:
     """Change to a page, keeping what is chosen, or to the view that a link's parts stand for."""
     st.switch_page(PAGES / f"{page}.py", query_params=link)
+
+
+def go_to_run(run: str) -> None:
+    """Change to the page of a run."""
+    go_to("run", {"id": run})
+
+
+def link_run(run: str) -> None:
+    """A button that leads to the page of the run that is looked at."""
+    if st.button("Open the run →", key="open run", type="tertiary"):
+        go_to_run(run)
 
 
 def show_figure(

@@ -21,7 +21,7 @@ from core.predict.predicting import (
 )
 from core.predict.request import PredictRequest
 from core.predict.sent import import_model, list_sent
-from ui.parts import errors, finished_runs, name_run, pick
+from ui.parts import errors, finished_runs, name_runs, pick, starred_first
 from ui.uploads import hold
 
 CHECKED = "checked models and samples"
@@ -30,7 +30,7 @@ CHECKED = "checked models and samples"
 
 def list_models() -> dict[str, str]:
     """Id -> words of everything that can predict: finished runs, and models that were sent."""
-    models = {record.id: name_run(record) for record in finished_runs()}
+    models = name_runs(starred_first(finished_runs()))
     sent = {model.id: f"{model.name} · sent · {model.id[:6]}" for model in list_sent()}
     return models | sent
 

@@ -4,18 +4,16 @@ import pandas as pd
 import streamlit as st
 
 from core.escape import escape_markdown
-from core.evaluation.metrics import METRICS, reliability
+from core.evaluation.metrics import reliability
 from core.glossary import define
 from core.plots.compare import confusion_grid, reliability_diagram
 from core.plots.runs import observed_against_predicted
 from core.predict.labelled import Scores
 from core.predict.model import Model
 from core.predict.predicting import Prediction
-from core.predict.words import describe_scores
+from core.predict.words import MODELS, describe_scores, say_left_out, score_table
 from ui.parts import decimals, download_table, show_figure
 from ui.predict_calls import is_known
-
-MODELS = {"network": "network", "linear": "tuned linear model"}
 
 
 def show_truth(found: Prediction, model: Model) -> None:
@@ -26,7 +24,7 @@ def show_truth(found: Prediction, model: Model) -> None:
         st.caption("Too few of the samples are known to be of a class that the model has.")
         return
     st.markdown(escape_markdown(describe_scores(scores, model.task)))
-    for sentence in _say_left_out(scores):
+    for sentence in say_left_out(scores):
         st.caption(escape_markdown(sentence))
     table = score_table(scores)
     st.dataframe(table, hide_index=True, key="predicted scores", column_config=decimals(table))
@@ -42,30 +40,6 @@ def show_truth(found: Prediction, model: Model) -> None:
             observed_against_predicted(values, model.classes[0]), values, "observed_predicted",
             alt="Predicted against known values",
         )  # fmt: skip
-
-
-def _say_left_out(scores: Scores) -> list[str]:
-    said = []
-    if scores.learned_from:
-        some = "1 sample" if scores.learned_from == 1 else f"{scores.learned_from:,} samples"
-        said.append(f"Without {some} that the model has learned from.")
-    if scores.only_cohort:
-        named = ", ".join(f"{name} ({n:,})" for name, n in scores.only_cohort.items())
-        said.append(f"Without samples of classes that the model does not have: {named}.")
-    if scores.only_model:
-        said.append(f"No sample is known to be {', '.join(scores.only_model)}.")
-    return said
-
-
-def score_table(scores: Scores) -> pd.DataFrame:
-    """A row a score: each model's here, with its interval, and inside the model's own cohort."""
-    rows: dict[str, dict] = {}
-    for score in scores.scores:
-        row = rows.setdefault(score.metric, {"score": METRICS[score.metric].title})
-        name = MODELS[score.model]
-        limits = "" if score.interval is None else "{:.3f} to {:.3f}".format(*score.interval)
-        row |= {name: score.value, f"{name}, 95 %": limits, f"{name}, inside": score.inside}
-    return pd.DataFrame(list(rows.values()))
 
 
 def _judged(found: Prediction) -> pd.DataFrame:

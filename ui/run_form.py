@@ -19,16 +19,16 @@ from core.images.layouts import LAYOUTS
 from core.models.backbones import BACKBONES, Backbone
 from core.models.imagenet import fetch_imagenet
 from core.models.own_weights import list_own_weights
-from core.models.spec import NetworkSpec
+from core.models.spec import MOST_MULTIPLIED, NetworkSpec
 from core.runs.paper import paper_study
 from core.runs.spec import PRESETS, SOLVED, RunSpec
 from core.training.augmentations import AUGMENTATIONS
 from core.training.spec import TrainingSpec
 from core.training.splits import SPLITS, SplitSpec
 from core.training.tasks import FEWEST_VALUES, TASKS, Task
-from ui.forms import ask_field, ask_genes, ask_record
+from ui.forms import HOLDS, ask_field, ask_genes, ask_record
 from ui.layouts import ask_layout
-from ui.parts import decided, finished_runs, name_run, open_dataset, pick_role, say_samples
+from ui.parts import decided, finished_runs, name_runs, open_dataset, pick_role, say_samples
 
 QUICK_NETWORK = "squeezenet1_1"
 
@@ -68,7 +68,7 @@ def ask_number_column(
     """The column of the samples that holds the number, or a gene of the matrix."""
     column = column_place.selectbox(
         "Number", find_numbers(record.id), index=None, key=f"target {record.id[:12]}",
-        placeholder="choose the column", persist_state="session",
+        placeholder="choose the column", **HOLDS,
         help=f"Columns of at least {FEWEST_VALUES} different numbers.",
     )  # fmt: skip
     gene = gene_place.text_input(
@@ -91,12 +91,13 @@ def find_numbers(dataset: str) -> list[str]:
 
 
 def ask_quick(record: DatasetRecord, common: dict[str, Any]) -> RunSpec:
-    """The recommended recipe, from ImageNet's weights where they are here."""
+    """The recipe that did best with so many genes, from ImageNet's weights where they are here."""
     backbone = BACKBONES[QUICK_NETWORK]
-    recipe = PRESETS["recommended"].parts["network"]
     genes = min(record.genes, common["preparation"]["genes"])
+    preset = PRESETS["few_genes" if genes <= MOST_MULTIPLIED else "recommended"]
+    recipe = preset.parts["network"]
     spec = RunSpec.parse(
-        PRESETS["recommended"].fill(
+        preset.fill(
             {
                 **common,
                 "preparation": {**common["preparation"], "genes": genes},
@@ -110,6 +111,7 @@ def ask_quick(record: DatasetRecord, common: dict[str, Any]) -> RunSpec:
         )
     )
     st.markdown(describe_recipe(spec))
+    st.caption(f"Why: {preset.help}")
     if not is_here(backbone):
         offer_imagenet(backbone)
     return spec
@@ -148,7 +150,8 @@ def describe_recipe(spec: RunSpec) -> str:
     frozen = ", frozen below a new head" if network.freeze == "backbone" else ""
     how = f"{training.epochs} epochs, augmentation: {AUGMENTATIONS[training.augmentation].title}"
     if network.is_solved:
-        how = "a linear head of the genes and of the network's maps, solved in seconds"
+        products = ", of products of each two" if network.products else ""
+        how = f"a linear head of the genes{products} and of the network's maps, solved in seconds"
     return (
         f"{network.record.title} from {weights}{frozen}, {network.image_size} x "
         f"{network.image_size} pixels, {spec.preparation.genes:,} genes laid out by "
@@ -266,7 +269,9 @@ def ask_network() -> dict[str, Any]:
         "saved, so that a retrain takes seconds.",
     )  # fmt: skip
     network = {"backbone": backbone, "weights": weights, "head": head, "freeze": freeze,
-               "allow_leak": False, "edge": "padded"}  # fmt: skip
+               "allow_leak": False, "edge": "padded", "products": False}  # fmt: skip
+    if solved:
+        network["products"] = ask_field(NetworkSpec, "products", key="network products")
     if weights.startswith("run:"):
         network["allow_leak"] = ask_field(NetworkSpec, "allow_leak", key="network allow_leak")
     network["image_size"] = ask_field(NetworkSpec, "image_size", key="network image_size")
@@ -300,7 +305,7 @@ def ask_weights(backbone: str) -> str:
         if not runs:
             st.error(f"There is no finished run of {BACKBONES[backbone].title} to start from yet.")
             return "run:"
-        names = {run.id: name_run(run) for run in runs}
+        names = name_runs(runs)
         return "run:" + st.selectbox("Run", list(names), format_func=names.get, key="weights run")
     return kind
 

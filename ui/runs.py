@@ -1,51 +1,32 @@
-"""Runs on a page: the queue and its studies, one run while it trains, and how it ended."""
+"""Runs on the page Train: the queue and its studies, and the list to come back to."""
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
-from core.compare.gap import explain_gap
 from core.devices import devices
-from core.errors import DamageError, GeneCanvasError, InputError
+from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown
-from core.glossary import define
 from core.home import home
 from core.jobs.launch import ensure_workers
 from core.jobs.record import JobState
 from core.jobs.schedule import Expected, expect
-from core.plots.runs import confusion_matrix, learning_curves, observed_against_predicted
-from core.runs.doctor import list_again, reopen, unlisted_runs
-from core.runs.result import headline, load_predictions, load_result
-from core.runs.spec import RunSpec
-from core.runs.store import RunRecord, RunStore, bytes_of, read_log
-from core.runs.study import take_targets
-from core.training.tasks import TASKS
-from ui.beside import show_side_by_side
-from ui.parts import (
-    decimals,
-    download_table,
-    errors,
-    go_to,
-    open_dataset,
-    pick_run,
-    say_finding,
-    scores_table,
-    show_figure,
-)
-from ui.whatif import show_family, show_whatif
-from ui.work import BADGES, act
+from core.runs.doctor import list_again
+from core.runs.store import RunRecord, RunStore, bytes_of, unlisted_runs
+from ui.parts import errors, go_to_run, name_dataset, say_asked, say_score, starred_first
+from ui.run_live import SAFE
+from ui.work import act
 
-SAFE = "It is safe to close this tab."
+MANY = 8
+"""Runs, of more than which one is found by typing."""
 
 
 def show_runs() -> None:
-    """The queue, the studies, and one run in full."""
+    """The queue, the studies, and every run, each of which leads to its page."""
     store = RunStore()
     store.reconcile()
     records = store.list()
@@ -59,14 +40,45 @@ def show_runs() -> None:
         with st.container():
             st.fragment(show_queue, run_every=5)()
     show_studies()
+    show_list(records)
     st.caption(say_disk_use(tuple(record.id for record in records)))
-    record = pick_run(records)
-    live = not record.state.finished
-    with st.container():  # of its own: a fragment that grows would draw over what follows it
-        st.fragment(watch, run_every=1 if live else None)(record.id, live)
-    show_side_by_side(records, record)
-    if not live:
-        show_ended(record)
+
+
+def show_list(records: Sequence[RunRecord]) -> None:
+    """All runs, starred ones first; a click on one opens it."""
+    shown, wanted = starred_first(records), ""
+    if len(records) > MANY:
+        wanted = st.text_input(
+            "Find a run", key="find run", placeholder="a part of its name, tags, note or dataset"
+        ).strip()
+    rows = [describe_run(record) for record in shown]
+    found = [n for n, row in enumerate(rows) if wanted.lower() in " ".join(row.values()).lower()]
+    table = pd.DataFrame([rows[n] for n in found], columns=list(rows[0]))
+    table = table.loc[:, [name in ("run", "result") or any(table[name]) for name in table]]
+    event = st.dataframe(
+        table, hide_index=True, key=f"runs {wanted}", on_select="rerun",
+        selection_mode="single-cell", height=min(36 * (len(table) + 1), 400),
+        column_config={"★": st.column_config.TextColumn("★", width=40)},
+    )  # fmt: skip
+    st.caption("Click a run to open it.")
+    if cells := event["selection"]["cells"]:
+        go_to_run(shown[found[cells[0][0]]].id)
+
+
+def describe_run(record: RunRecord) -> dict[str, str]:
+    """A run as a row of the list."""
+    done = record.state == JobState.DONE
+    return {
+        "★": "★" if record.starred else "",
+        "run": record.name,
+        "result": say_score(record) if done else str(record.state),
+        "dataset": name_dataset(record.spec.cohort.dataset),
+        "class": record.spec.cohort.label,
+        "tags": record.tags,
+        "note": record.note,
+        "study": record.study or "",
+        "asked": say_asked(record),
+    }
 
 
 def show_damaged(store: RunStore) -> None:
@@ -129,7 +141,6 @@ def show_queue() -> None:
             [
                 {
                     "run": record.name,
-                    "id": record.id[:6],
                     "state": str(record.state),
                     "device": record.device if record.state == JobState.RUNNING else "–",
                     "done": round(record.done / max(record.total, 1), 2),
@@ -149,7 +160,7 @@ def show_queue() -> None:
         rows = [row for row in event["selection"]["rows"] if row < len(listed)]
         if rows and listed[rows[0]].state == JobState.QUEUED:
             chosen = listed[rows[0]].id
-            act(f"Train {chosen[:6]} first", store.move_first, chosen, key="first")
+            act("Train it first", store.move_first, chosen, key="first")
 
 
 def say_time(moment: datetime | None) -> str:
@@ -213,213 +224,3 @@ def cancel_all(records: Sequence[RunRecord]) -> None:
     for record in records:
         with suppress(GeneCanvasError):
             RunStore().cancel(record.id)
-
-
-def watch(run: str, live: bool) -> None:
-    """A run's state, progress and curves; reruns the page once when the run ends."""
-    with errors():
-        store = RunStore()
-        store.reconcile()
-        record = store.get(run)
-        if live and record.state.finished:
-            st.rerun()
-        st.markdown(f"{BADGES[record.state]} **{escape_markdown(record.name)}** · `{record.id}`")
-        if record.state == JobState.QUEUED:
-            st.progress(0.0, f"Number {store.position(run)} in the queue. {SAFE}")
-            ensure_workers()
-        elif record.state == JobState.PAUSED:
-            st.progress(0.0, "Its study is paused.")
-        elif record.state == JobState.RUNNING:
-            text = f"{escape_markdown(record.message.capitalize())}. {SAFE}"
-            st.progress(min(record.done / max(record.total, 1), 1.0), text)
-        version = see_epochs(run) if live else store.events_version(run)
-        if live:
-            show_stops(store, record, version)
-        if version:
-            show_epochs(record, draw_epochs(run, record.started, version), live)
-        with st.expander("Log", key="log", on_change="rerun") as log:
-            if log.open:
-                st.code(read_log(run) or "nothing yet", language=None)
-
-
-def show_stops(store: RunStore, record: RunRecord, epochs: int) -> None:
-    """Cancel a run, or end its training early and test what it has learned."""
-    with st.container(horizontal=True):
-        act("Cancel", store.cancel, record.id, key="cancel")
-        one_fold = record.spec.split.kind == "holdout"
-        if record.state == JobState.RUNNING and one_fold and epochs:
-            asked = store.requests(record.id).enough
-            kept = "best epoch" if record.spec.training.keep == "best" else "weights it has then"
-            act(
-                "Ending after this epoch" if asked else "End after this epoch and test",
-                store.stop_early, record.id, key="enough", disabled=asked,
-                help=f"Keeps the {kept}; the result says so.",
-            )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Epochs:
-    """A run's epochs, read and drawn."""
-
-    rows: pd.DataFrame
-    best: pd.Series
-    last: pd.Series
-    curves: go.Figure
-
-
-@st.cache_data(ttl=1, max_entries=50, show_spinner=False)
-def see_epochs(run: str) -> int:
-    """The version of a run's epochs that all sessions show for a second.
-
-    However short epochs are and however many look, curves are drawn once a second at most.
-    """
-    return RunStore().events_version(run)
-
-
-@st.cache_resource(max_entries=50, show_spinner=False)
-def draw_epochs(run: str, started: datetime | None, version: int) -> Epochs:
-    """A run's epochs, drawn when they have changed, for all sessions that look at them.
-
-    Args:
-        run: which.
-        started: when this attempt to train it began.
-        version: `JobStore.events_version`, not 0.
-    """
-    epochs = RunStore().epochs(run)
-    return Epochs(
-        rows=epochs.drop(columns="validation_confusion", errors="ignore"),
-        best=epochs.loc[epochs["validation_loss"].idxmin()],
-        last=epochs.iloc[-1],
-        curves=learning_curves(epochs),
-    )
-
-
-def show_epochs(record: RunRecord, epochs: Epochs, live: bool) -> None:
-    """The curves so far; while it trains also speed, rate, and what the best epoch mixes up."""
-    best, last = epochs.best, epochs.last
-    if live:
-        speed, rate, score = st.columns(3)
-        speed.metric("Samples a second", f"{last['samples_per_second']:.0f}")
-        rate.metric("Learning rate", f"{last['learning_rate']:.2g}")
-        score.metric(
-            "Best epoch so far", f"{int(best['epoch'])}",
-            say_epoch(best), delta_color="off",
-        )  # fmt: skip
-    show_figure(
-        epochs.curves, epochs.rows, "learning_curves", alt="Loss and validation scores by epoch",
-        key="curves",
-    )  # fmt: skip
-    if live and "validation_confusion" in best:
-        title = "What the best epoch so far mixes up (validation samples)"
-        with st.expander(title, key="mixed", on_change="rerun") as mixed:
-            if not mixed.open:
-                return
-            classes = name_classes(record.spec.model_dump_json(), record.spec)
-            counts = pd.DataFrame(best["validation_confusion"], classes, classes)
-            show_figure(
-                confusion_matrix(counts.to_numpy(), classes),
-                counts.rename_axis("true").reset_index(), "validation_confusion",
-                alt="True against predicted class of validation samples", key="best confusion",
-            )  # fmt: skip
-
-
-def say_epoch(row: pd.Series) -> str:
-    """How good an epoch was on the validation samples."""
-    if "validation_r2" in row:
-        return f"R² {row['validation_r2']:z.2f} on validation samples"
-    return f"{row['validation_accuracy']:.1%} of validation samples right"
-
-
-@st.cache_data(max_entries=20, show_spinner=False)
-def name_classes(key: str, _spec: RunSpec) -> list[str]:
-    """The classes of a run's samples, sorted; kept, because a live view asks every second."""
-    data = _spec.cohort.select(open_dataset(_spec.cohort.dataset))
-    return take_targets(_spec, data)[1].outputs
-
-
-def show_ended(record: RunRecord) -> None:
-    """The result of a finished run, or why there is none and what to do."""
-    store = RunStore()
-    if record.state == JobState.DONE:
-        try:
-            show_result(record)
-        except DamageError as error:
-            st.error(escape_markdown(str(error)))
-            act("Prepare it for being made again", reopen, record.id, key="reopen",
-                help="What is damaged is set aside; then the run can be resumed.")  # fmt: skip
-    else:
-        show = st.info if record.state == JobState.CANCELLED else st.error
-        reason, _, log = (record.reason or "").partition("\n")
-        show(escape_markdown(reason))
-        if log:
-            st.code(log, language=None)
-        if st.button("Resume", type="primary", key="resume"):
-            store.resume(record.id)
-            ensure_workers()
-            st.rerun()
-    with errors():
-        show_family(record)
-    with st.popover("Delete this run"):
-        st.markdown(
-            f"Its network, predictions and gene tables go too ({bytes_of(record.id) / 1e6:,.0f} "
-            "MB)."
-        )
-        if st.button("Yes, delete", key="delete"):
-            with errors():
-                store.delete(record.id)
-                st.session_state.pop("last run", None)
-                del st.query_params["run"]
-                st.rerun()
-
-
-def show_result(record: RunRecord) -> None:
-    """Scores beside the baseline models, confusion, predictions, and where to go on."""
-    result, predictions = load_result(record.id), load_predictions(record.id)
-    st.markdown(f"#### {escape_markdown(headline(record.id))}")
-    for finding in result.findings or []:
-        say_finding(finding)
-    for sentence in explain_gap(record.id):
-        st.markdown(f"- {escape_markdown(sentence)}")
-    left, right = st.columns(2, gap="large")
-    with left:
-        table = scores_table(result)
-        st.dataframe(table, width="stretch", column_config=decimals(table))
-        download_table(table.reset_index(), "scores", "CSV", key="scores")
-        task = TASKS[result.task]
-        plain = task.baselines[task.reference(result.baselines)]
-        st.caption(f"{plain.title}: {plain.help}", help=define("baseline model"))
-        for note in result.notes:
-            st.caption(escape_markdown(note))
-        st.caption(
-            f"{result.n_train} training, {result.n_validation} validation, {result.n_test} "
-            f"held-out samples · {result.parameters / 1e6:.1f} million parameters · "
-            f"{result.seconds:.0f} s on {result.device}, {result.precision} · "
-            f"{escape_markdown(result.weights)}"
-        )
-    with right:
-        if result.confusion:
-            counts = pd.DataFrame(result.confusion, result.classes, result.classes)
-            show_figure(
-                confusion_matrix(counts.to_numpy(), result.classes),
-                counts.rename_axis("true").reset_index(), "confusion_matrix",
-                alt="True against predicted class", key="confusion",
-            )  # fmt: skip
-        else:
-            scored = predictions[predictions["fold"].isin(result.scored)]
-            show_figure(
-                observed_against_predicted(scored, result.classes[0]), scored,
-                "observed_predicted", alt="Predicted against observed values", key="confusion",
-            )  # fmt: skip
-    with st.expander("Predictions of the held-out samples"):
-        wrong = bool(result.confusion) and st.toggle("Only wrong ones", key="wrong")
-        shown = (
-            predictions[predictions["true"] != predictions["predicted"]] if wrong else predictions
-        )
-        st.dataframe(shown, hide_index=True)
-        download_table(predictions, "predictions", "All predictions (CSV)", key="predictions")
-    explain, compare, _ = st.columns([1, 1, 3])
-    if explain.button("Which genes decided? →", type="primary"):
-        go_to("explain")
-    if compare.button("Compare runs →"):
-        go_to("compare")
-    show_whatif(record)

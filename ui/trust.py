@@ -51,12 +51,19 @@ def say_trust(run: str, found: RunAttribution, recipe: Recipe, cls: str) -> None
     A network that guesses has a red skill light whatever else is measured, and data that allow no
     conclusion have theirs, so that is said first.
     """
-    data, skill = judge_data(load_result(run).findings), measure_run_skill(run)
+    data = judge_data(load_result(run).findings)
     if data.light == "red":
         st.error(
             "These may be the genes of something else than the class. "
             + escape_markdown(data.sentence)
         )
+    say_skill(run, cls)
+    _say_measured(run, found, recipe, cls)
+
+
+def say_skill(run: str, cls: str) -> None:
+    """That a network does no better than a guess, where that is so."""
+    skill = measure_run_skill(run)
     if skill.light == "red":
         has_classes = TASKS[load_result(run).task].has_classes
         what, them = ("the classes", "them") if has_classes else (escape_markdown(cls), "it")
@@ -64,6 +71,10 @@ def say_trust(run: str, found: RunAttribution, recipe: Recipe, cls: str) -> None
             f"This network does not know {what} better than a guess, so what it looks at says "
             f"nothing about {them}. {escape_markdown(skill.sentence)}"
         )
+
+
+def _say_measured(run: str, found: RunAttribution, recipe: Recipe, cls: str) -> None:
+    """The card in a line, or what is known before there is one."""
     if explanation_state(run, recipe, evidence=True).state == "done":
         card = load_evidence(run, recipe)
         st.markdown(f"{BADGES[card.light]} **Trust card.** {_verdict(card)}")
@@ -186,9 +197,7 @@ def _find_state(run: str) -> JobState | None:
 
 
 def _say_state(state: JobState) -> None:
-    st.caption(
-        f"The control is {state}: see it on the page Train. Its light comes when it is done."
-    )
+    st.caption(f"The control is {state}: see it on the page Run. Its light comes when it is done.")
 
 
 def show_removal(by_name: dict[str, Evidence], recipe: Recipe) -> None:

@@ -17,12 +17,14 @@ from core.jobs.record import JobState
 from core.models.backbones import BACKBONES
 from core.plots.whatif import drop_curves, recall_changes
 from core.runs.explain import class_genes
-from core.runs.explaining import explanation_state
+from core.runs.explaining import ExplainJob, explanation_state
 from core.runs.preflight import preflight_apart
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore
+from core.runs.training import TrainJob
 from core.runs.whatif import (
+    Effect,
     by_quantiles,
     compare_to_parent,
     compare_values,
@@ -31,6 +33,7 @@ from core.runs.whatif import (
     from_weights,
     half_the_training,
     merged_classes,
+    name_without,
     only_genes,
     other_network,
     other_seed,
@@ -41,33 +44,58 @@ from core.runs.whatif import (
     without_value,
 )
 from core.training.tasks import TASKS
+from core.words import say_duration
+from ui.cost import show_duration
+from ui.explain import read_genes
 from ui.forms import ask_number
-from ui.parts import errors, go_to, open_dataset, show_figure
+from ui.parts import errors, go_to_run, open_dataset, show_figure
 
 Children = list[tuple[str, RunSpec]]
 """What each child is called, and its specification."""
+RECIPE = Recipe("integrated_gradients")
+"""How genes are ranked by themselves when a training has ended."""
+MOST = 4
+"""Answers that stand below a question; earlier ones are folded away."""
+
+
+EXPLAIN = "explain after"
+"""Where the session keeps whether genes are ranked as soon as a training has ended."""
+
+
+def explain_after(record: RunRecord) -> None:
+    """Have a run's genes ranked as soon as it is done, whether or not somebody looks."""
+    if not record.spec.permute_labels:
+        RunStore().let_follow(record.id, ExplainJob(about=record.id, recipe=RECIPE))
 
 
 def show_whatif(record: RunRecord) -> None:
-    """One question to a finished run; the answer is a run of its own beside it."""
-    with st.expander("What if …", icon=":material/alt_route:"), errors():
+    """One question to a finished run, as a sentence; the answers stand below it."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="what_if", gap="small"):
         question = st.selectbox(
-            "What if it were trained", _questions(record), key="what if", placeholder="choose",
-            help=define("what-if"),
+            "What if it were trained", _questions(record), key="what if", help=define("what-if"),
+            width=330,
         )  # fmt: skip
-        children = QUESTIONS[question](record)
-        if not children:
+        with errors():
+            children = QUESTIONS[question](record)
+            if children:
+                _show_time(children)
+            if st.button("Ask", type="primary", key="ask", disabled=not children):
+                ask(record, children)
+    if len(children) > 1:
+        st.caption(f"{len(children)} runs as one study, each with other genes left out.")
+
+
+def _show_time(children: Children) -> None:
+    """How long the answer takes: as a run like it took, else as a few batches tell."""
+    spec = children[0][1]
+    effort = TrainJob(spec=spec).effort()
+    for record in RunStore().list():
+        like = record.state == JobState.DONE and record.job.effort() == effort
+        if like and record.started and record.finished:
+            seconds = (record.finished - record.started).total_seconds() * len(children)
+            st.markdown(f"about **{say_duration(seconds)}**", width="content")
             return
-        several = len(children) > 1
-        differences = [describe_difference(record.spec, child, record.id) for _, child in children]
-        st.caption(
-            f"{len(children)} runs as one study, each with other genes left out."
-            if several
-            else f"One run like this one, but: {escape_markdown(differences[0])}. Everything is "
-            "fitted anew."
-        )
-        if st.button("Ask", type="primary", key="ask"):
-            ask(record, children)
+    show_duration(spec, len(children))
 
 
 def _questions(record: RunRecord) -> list[str]:
@@ -77,11 +105,11 @@ def _questions(record: RunRecord) -> list[str]:
 
 
 def offer_without(record: RunRecord, genes: Sequence[str], *, key: str) -> None:
-    """A button that asks for the run without some genes, and goes to it on the page Train."""
+    """A button that asks for the run without some genes, and goes to its page."""
     what = "it" if len(genes) == 1 else f"these {len(genes):,}"
     if st.button(f"What if without {what}?", key=key, icon=":material/alt_route:"):
         child = without_genes(record.spec, genes)
-        ask(record, _one(record, child), then=lambda: go_to("train"))
+        ask(record, _one(record, child), go=True)
 
 
 def offer_shared(record: RunRecord, shared: Callable[[], Sequence[str]], *, key: str) -> None:
@@ -91,7 +119,7 @@ def offer_shared(record: RunRecord, shared: Callable[[], Sequence[str]], *, key:
     ):
         with st.spinner("Looking for genes that both have"):
             child = only_genes(record.spec, shared())
-        ask(record, _one(record, child), then=lambda: go_to("train"))
+        ask(record, _one(record, child), go=True)
 
 
 def offer_quantiles(record: RunRecord, *, key: str) -> None:
@@ -100,34 +128,42 @@ def offer_quantiles(record: RunRecord, *, key: str) -> None:
         "What if each sample got training's distribution?", key=key, icon=":material/alt_route:"
     ):
         child = by_quantiles(record.spec)
-        ask(record, _one(record, child), then=lambda: go_to("train"))
+        ask(record, _one(record, child), go=True)
 
 
-def ask(
-    record: RunRecord, children: Children, then: Callable[[], None] = lambda: st.rerun()
-) -> None:
-    """Queue the children and show the first; one that was asked before isn't trained again."""
+def ask(record: RunRecord, children: Children, *, go: bool = False) -> None:
+    """Queue the children; one that was asked before isn't trained again.
+
+    Args:
+        record: the run that is asked.
+        children: what is asked of it.
+        go: open the page of the first child; else the answers are waited for here.
+    """
+    if not children:
+        return
     with st.spinner("Checking the settings"):
         for _, child in children:
             preflight_apart(child)
     store = RunStore()
-    study = f"Genes left out of {record.name} ({record.id[:6]})" if len(children) > 1 else None
+    study = f"Genes left out of {record.name}" if len(children) > 1 else None
     asked = [store.submit(child, name, parent=record.id, study=study) for name, child in children]
+    if st.session_state.get(EXPLAIN, True) and len(children) == 1:
+        explain_after(asked[0][0])
     ensure_workers()
     if not any(new for _, new in asked):
-        st.toast("This was asked before: here is its run.")
-    first = asked[0][0].id
-    st.query_params["run"] = first
-    st.session_state["last run"] = first
-    then()
+        st.toast("This was asked before: here is the answer.")
+    if go:
+        go_to_run(asked[0][0].id)
+    st.rerun()
 
 
-def _one(record: RunRecord, child: RunSpec) -> Children:
+def _one(record: RunRecord, child: RunSpec, name: str | None = None) -> Children:
+    """The one child, called as said or by what it does differently."""
     words = describe_difference(record.spec, child, record.id)
     if not words:
         st.info("That is this run: nothing would differ.")
         return []
-    return [(f"{words[0].upper()}{words[1:]} · {record.spec.title()}", child)]
+    return [(name or f"{words[0].upper()}{words[1:]}", child)]
 
 
 def _ranked_genes(record: RunRecord) -> tuple[str, list[str]] | None:
@@ -139,11 +175,11 @@ def _ranked_genes(record: RunRecord) -> tuple[str, list[str]] | None:
         and explanation_state(record.id, Recipe(method.name)).state == "done"
     ]
     if not computed:
-        st.info(
-            "That needs a ranking of the genes: compute one on the page Explain, or paste a list."
-        )
+        st.info("That needs the genes to be ranked first. Other questions can be asked at once.")
         return None
-    cls = st.selectbox("Top genes of", load_result(record.id).classes, key="what if class")
+    cls = st.selectbox(
+        "Top genes of", load_result(record.id).classes, key="what if class", width=180
+    )
     return cls, class_genes(record.id, computed[0], cls)["gene"].tolist()
 
 
@@ -152,8 +188,9 @@ def _top_genes(record: RunRecord) -> Children:
     if ranked is None:
         return []
     most = len(ranked[1]) - 4
-    count = ask_number("How many", 1, most, min(50, most), key="what if count")
-    return _one(record, without_genes(record.spec, ranked[1][: int(count)]))
+    count = int(ask_number("How many", 1, most, min(50, most), key="what if count", width=130))
+    child = without_genes(record.spec, ranked[1][:count])
+    return _one(record, child, name_without(count, "top", ranked[0]))
 
 
 def _listed(record: RunRecord, change: Callable[[RunSpec, list[str]], RunSpec]) -> Children:
@@ -276,45 +313,86 @@ OF_CLASSES = ("without more and more top genes (a series)", "without a class",
 """Questions that only runs on classes can be asked."""
 
 
-def show_family(record: RunRecord) -> None:
-    """The run's parent with what this one changed, and its children."""
-    store = RunStore()
-    records = {other.id: other for other in store.list()}
-    parent = records.get(record.parent or "")
-    children = [other for other in records.values() if other.parent == record.id]
-    if parent is not None:
-        with st.container(border=True):
-            words = describe_difference(parent.spec, record.spec, parent.id)
-            st.markdown(f"##### What if: {escape_markdown(words)}")
-            _open(parent, f"← Parent run: {escape_markdown(parent.spec.title())}")
-            if record.state == parent.state == JobState.DONE:
-                show_effect(parent, record)
-    if children:
-        with st.expander(f"{len(children)} what-ifs of this run", expanded=True):
-            for child in reversed(children):
-                words = describe_difference(record.spec, child.spec, record.id)
-                found = str(child.state)
-                if child.state == JobState.DONE:
-                    found = say_score(child)
-                _open(child, f"{escape_markdown(words[:1].upper() + words[1:])} · {found} →")
-            if record.state == JobState.DONE:
-                show_series(record, children)
+def show_parent(record: RunRecord) -> None:
+    """What a what-if changed against the run that it was asked of, with the way there."""
+    parent = next((one for one in RunStore().list() if one.id == record.parent), None)
+    if parent is None:
+        return
+    words = describe_difference(parent.spec, record.spec, parent.id)
+    with st.container(border=True):
+        st.markdown(f"**What if: {escape_markdown(words)}?**")
+        if st.button(f"← {escape_markdown(parent.name)}", key="parent", type="tertiary"):
+            go_to_run(parent.id)
+        if record.state == parent.state == JobState.DONE:
+            show_effect(parent, record)
 
 
-def say_score(record: RunRecord) -> str:
-    """A finished run's first score in a few words."""
-    task, scores = TASKS[record.spec.task], load_result(record.id).metrics
-    if task.has_classes:
-        return f"{scores['accuracy']:.1%} right"
-    metric = task.metrics[task.first_metric]
-    return f"{metric.title} {scores[metric.name]:z.2f}"
+def show_answers(record: RunRecord) -> None:
+    """The what-ifs of a run, the newest first: how far they are, and what they answer."""
+    children = [one for one in RunStore().list() if one.parent == record.id]
+    if not children:
+        return
+    left = [child.id for child in children if _is_awaited(child)]
+    with st.container():
+        st.fragment(_watch_answers, run_every=1 if left else None)(record.id, left)
+    show_series(record, children)
 
 
-def _open(record: RunRecord, label: str) -> None:
-    if st.button(label, key=f"open {record.id}", type="tertiary"):
-        st.query_params["run"] = record.id
-        st.session_state["last run"] = record.id
-        st.rerun()
+def _watch_answers(run: str, left: list[str]) -> None:
+    """The answers, and the progress of those in `left`; reruns the page when one of them ends."""
+    with errors():
+        store = RunStore()
+        store.reconcile()
+        records = store.list()
+        record = next(one for one in records if one.id == run)
+        children = [one for one in records if one.parent == run]
+        awaited = [child.id for child in children if _is_awaited(child)]
+        if set(left) - set(awaited):
+            st.rerun()
+        if awaited:
+            ensure_workers()
+        for child in children[:MOST]:
+            with st.container(border=True, key=f"answer_{child.id}"):
+                _show_answer(record, child)
+        if len(children) > MOST:
+            with st.expander(f"{len(children) - MOST} earlier ones"):
+                for child in children[MOST:]:
+                    _open(child)
+
+
+def _is_awaited(child: RunRecord) -> bool:
+    """Whether a what-if, or the ranking of its genes, is still to come."""
+    return not child.state.finished or explanation_state(child.id, RECIPE).state == "working"
+
+
+def _show_answer(record: RunRecord, child: RunRecord) -> None:
+    """One what-if: its name and its answer, or how far it is."""
+    _open(child)
+    if child.state == JobState.RUNNING:
+        st.progress(
+            min(child.done / max(child.total, 1), 1.0), escape_markdown(child.message.capitalize())
+        )
+    elif child.state == JobState.DONE:
+        show_effect(record, child)
+        _say_first(child)
+    else:
+        reason = f": {(child.reason or '').partition(chr(10))[0]}" if child.reason else "."
+        st.caption(escape_markdown(f"{str(child.state).capitalize()}{reason}"))
+
+
+def _say_first(child: RunRecord) -> None:
+    """Which genes come first in a what-if, for the class that is looked at."""
+    cls = st.session_state.get(f"class {child.parent}")
+    ranked = explanation_state(child.id, RECIPE).state == "done"
+    if ranked and cls in load_result(child.id).classes:
+        genes = read_genes(child.id, RECIPE, cls)["gene"].tolist()
+        st.caption(escape_markdown(f"First for {cls} now: {', '.join(genes[:5])}."))
+
+
+def _open(child: RunRecord) -> None:
+    label = f"{escape_markdown(child.name)} →"
+    if st.button(label, key=f"open {child.id}", type="tertiary", help="Its own page"):
+        go_to_run(child.id)
 
 
 def show_effect(parent: RunRecord, child: RunRecord) -> None:
@@ -338,6 +416,16 @@ def show_effect(parent: RunRecord, child: RunRecord) -> None:
         return
     effect = compare_to_parent(parent, child)
     st.markdown(escape_markdown(effect.sentence()))
+    key = f"changes_{child.id}"
+    with st.expander(
+        "Class by class, and the samples that flipped", key=key, on_change="rerun"
+    ) as opened:
+        if opened.open:
+            _show_changes(effect, child.id)
+
+
+def _show_changes(effect: Effect, child: str) -> None:
+    """Recall of each class before and after, and the samples that are judged otherwise now."""
     table = pd.DataFrame(
         [
             {"class": name, "samples": n, "before": before, "after": after}
@@ -346,15 +434,14 @@ def show_effect(parent: RunRecord, child: RunRecord) -> None:
     )
     show_figure(
         recall_changes(table), table, "what_if_recall", alt="Recall of each class before and after",
-        key="recall changes",
+        key=f"recall changes {child}",
     )  # fmt: skip
     flipped = pd.DataFrame(
         [*((name, "lost") for name in effect.lost), *((name, "gained") for name in effect.gained)],
         columns=["sample", "change"],
     )
     if len(flipped):
-        with st.expander(f"{len(flipped)} samples flipped"):
-            st.dataframe(flipped, hide_index=True)
+        st.dataframe(flipped, hide_index=True)
 
 
 def show_series(record: RunRecord, children: list[RunRecord]) -> None:

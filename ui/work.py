@@ -14,7 +14,7 @@ from core.jobs.record import JobRecord, JobState, read_log
 from core.jobs.schedule import Expected, expect
 from core.jobs.store import KEPT_DAYS, JobStore
 from core.words import say_duration
-from ui.parts import errors, go_to
+from ui.parts import errors, go_to, go_to_run
 from ui.predict_link import open_view
 
 MOST = 15
@@ -127,6 +127,8 @@ def _show_link(record: JobRecord) -> None:
     """A button that leads to where the result of a job is, or will be, of kinds that have one."""
     open_it = {
         "train": _open_training,
+        "explain": _open_genes,
+        "evidence": _open_genes,
         "robustness": _open_robustness,
         "match": _open_calls,
         "predict": _open_calls,
@@ -137,7 +139,11 @@ def _show_link(record: JobRecord) -> None:
 
 
 def _open_training(record: JobRecord) -> None:
-    go_to("train", {"run": record.id})
+    go_to_run(record.id)
+
+
+def _open_genes(record: JobRecord) -> None:
+    go_to("explain", {"run": record.job.about, "method": record.job.recipe.method})
 
 
 def _open_robustness(record: JobRecord) -> None:

@@ -5,8 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from core.cli.options import add_choice, add_command
+from core.cli.options import add_choice
 from core.cli.output import Progress, give
+from core.cli.parser import add_command
 from core.data.catalogue import CATALOGUE
 from core.escape import write_csv
 from core.explain.genes import top_rows
@@ -72,7 +73,7 @@ def explain(options: argparse.Namespace) -> int:
     run = record.id
     recipe = Recipe(
         options.method, options.baseline, options.against, options.stage,
-        _keep_sets(options.sets), tuple(options.samples), options.towards, options.through,
+        keep_sets(options.sets), tuple(options.samples), options.towards, options.through,
     )  # fmt: skip
     load_result(run)
     said = Progress()
@@ -137,7 +138,7 @@ def explain(options: argparse.Namespace) -> int:
     return give(options, document, "\n".join(lines))
 
 
-def _keep_sets(text: str | None) -> str | None:
+def keep_sets(text: str | None) -> str | None:
     """The id of gene sets: given as such, as a file, or as the name of a fetched collection."""
     if text is None or REFERENCE_ID.fullmatch(text):
         return text

@@ -4,15 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from core.cli.options import (
-    add_choice,
-    add_command,
-    add_data_options,
-    given_cohort,
-    read_data,
-    take_roles,
-)
+from core.cli.options import add_choice, add_data_options, given_cohort, read_data, take_roles
 from core.cli.output import Progress, give
+from core.cli.parser import add_command
 from core.data.cohort import Cohort
 from core.data.store import add_dataset
 from core.errors import InputError
@@ -52,6 +46,7 @@ def add_commands(commands: Any) -> None:
         help="of a model of two classes: seek the threshold between them in these samples' scores",
     )  # fmt: skip
     parser.add_argument("--csv", type=Path, help="CSV of all calls, a row a sample")
+    parser.add_argument("--report", type=Path, help="a report of it all, as one HTML file")
 
 
 def predict(options: argparse.Namespace) -> int:
@@ -78,6 +73,10 @@ def predict(options: argparse.Namespace) -> int:
     card = found.match
     if options.csv:
         write_atomic(options.csv, lambda path: write_csv(found.calls, path))
+    if options.report:
+        from core.report.prediction import write_prediction_report  # loads plotly
+
+        write_prediction_report(asked, options.report)
     summary = found.summary
     lines = [*describe_match(card), "", describe_flags(summary), *summary.notes]
     called = sorted(summary.called.items(), key=lambda item: -item[1])
@@ -95,6 +94,7 @@ def predict(options: argparse.Namespace) -> int:
         "match": card.model_dump(mode="json"),
         "summary": summary.model_dump(mode="json"),
         "csv": str(options.csv) if options.csv else None,
+        "report": str(options.report) if options.report else None,
     }
     return give(options, document, "\n".join(lines))
 

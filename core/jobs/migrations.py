@@ -88,6 +88,12 @@ CREATE TABLE needs (
 );
 CREATE INDEX needs_by_input ON needs (input);
 """,
+    """
+ALTER TABLE jobs ADD COLUMN note TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN tags TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN starred INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN follower TEXT;
+""",
 ]
 """What turns a store of version 0, 1, … into one of the next version.
 

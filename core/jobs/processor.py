@@ -1,6 +1,7 @@
 """Torch in a worker: how many threads, how much of a GPU, and letting go of memory."""
 
 import gc
+import math
 import os
 import sys
 import time
@@ -11,6 +12,8 @@ from core.jobs.job import Lane
 GPU_SHARE = 0.25
 """Of a GPU's memory that an interactive job may take: a training beside it finds the rest. Methods
 that need more go through their samples in smaller parts."""
+ROUNDS = 4
+"""Convolutions by which it is chosen how many threads are the fastest."""
 
 
 def prepare_torch(device: str, lane: Lane) -> None:
@@ -37,8 +40,9 @@ def choose_threads() -> int:
     """Threads for the CPU part of a job: OMP_NUM_THREADS, or what is fastest right now.
 
     Threads wait for each other at every layer, so that two on a core that somebody else uses are
-    many times slower than one. A small convolution is timed with all cores and with one thread;
-    one thread is kept unless more are clearly faster. Workers of several devices share the cores.
+    many times slower than one. A small convolution is timed with one thread and with all cores;
+    one thread is kept unless more are clearly faster, and as soon as they have taken as long.
+    Workers of several devices share the cores.
     """
     import torch
 
@@ -46,20 +50,29 @@ def choose_threads() -> int:
         return torch.get_num_threads()
     devices = len(named_devices()) or torch.cuda.device_count() or 1
     cores = max(1, (os.cpu_count() or 1) // devices)
-    seconds = {}
-    for threads in {1, cores}:
-        torch.set_num_threads(threads)
-        seconds[threads] = _time_convolution()
-    return cores if seconds[cores] < 0.8 * seconds[1] else 1
+    if cores == 1:
+        return 1
+    torch.set_num_threads(1)
+    enough = 0.8 * _time_convolution()
+    torch.set_num_threads(cores)
+    return cores if _time_convolution(enough) < enough else 1
 
 
-def _time_convolution() -> float:
+def _time_convolution(most: float = math.inf) -> float:
+    """Seconds of some rounds after one that sets things up; fewer once they have taken `most`."""
     import torch
 
     images, weights = torch.ones(16, 32, 32, 32), torch.ones(32, 32, 3, 3, requires_grad=True)
-    started = 0.0
-    for round_ in range(21):
-        if round_ == 1:  # the first round sets things up
-            started = time.perf_counter()
+
+    def once() -> float:
+        started = time.perf_counter()
         torch.nn.functional.conv2d(images, weights, padding=1).sum().backward()
-    return time.perf_counter() - started
+        return time.perf_counter() - started
+
+    once()
+    seconds = 0.0
+    for _ in range(ROUNDS):
+        seconds += once()
+        if seconds >= most:
+            break
+    return seconds

@@ -63,6 +63,11 @@ class JobRecord(BaseModel):
     """Where it runs, or ran last, such as cuda:0."""
     slot: int
     """Which of the device's workers for the lane runs it, or ran it last."""
+    note: str = ""
+    tags: str = ""
+    """Words of the user's own, separated by commas."""
+    starred: bool = False
+    """Whether lists show it first. Name, note, tags and star are no part of what is done."""
 
     @property
     def folder(self) -> Path:
@@ -99,7 +104,7 @@ class Worker(NamedTuple):
 
 def write_listing(record: JobRecord) -> None:
     """Write to the job's folder what only the list knows of it, so that the list can be rebuilt."""
-    listed = ("kind", "name", "created", "parent", "study")
+    listed = ("kind", "name", "created", "parent", "study", "note", "tags", "starred")
     write_json(record.folder / "listing.json", record.model_dump(mode="json", include=set(listed)))
 
 

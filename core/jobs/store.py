@@ -15,7 +15,15 @@ from core.errors import DamageError, InputError
 from core.home import home
 from core.jobs.database import Database
 from core.jobs.job import KINDS, Job, Lane, job_class
-from core.jobs.record import DamagedJob, JobRecord, JobState, Requests, Worker, read_log
+from core.jobs.record import (
+    DamagedJob,
+    JobRecord,
+    JobState,
+    Requests,
+    Worker,
+    read_log,
+    write_listing,
+)
 from core.lease import is_held
 
 DOOMED = "deleted-"
@@ -27,6 +35,8 @@ LOG_END = 1500
 KEPT_DAYS = 7
 """Days for which an interactive job that has ended is kept."""
 BY_USER = "Cancelled by the user."
+LONGEST_NAME = 200
+"""Characters."""
 
 
 Record = TypeVar("Record", bound=JobRecord)
@@ -232,13 +242,60 @@ class JobStore(Database, Generic[Record]):
             ).fetchone()[0]
 
     def finish(self, job: str, state: JobState, reason: str | None = None) -> None:
-        """End a running job; one that has ended already stays as it is."""
+        """End a running job; one that has ended already stays as it is.
+
+        The follower of one that is done is queued in the same moment.
+        """
+        with self._transaction() as db:
+            ended = db.execute(
+                "UPDATE jobs SET state = ?, reason = ?, finished = ?, cancel = NULL, message = '', "
+                "done = CASE WHEN ? THEN total ELSE done END WHERE id = ? AND state = 'running' "
+                "RETURNING follower",
+                (state, reason, _now(), state == JobState.DONE, job),
+            ).fetchone()
+            if ended is not None and state == JobState.DONE and ended["follower"]:
+                with suppress(InputError, ValueError):  # of another version
+                    _follow(db, _restore(**json.loads(ended["follower"])))
+
+    def let_follow(self, job: str, follower: Job) -> None:
+        """Have another job queued as soon as one is done, at once where it is done already.
+
+        It is queued by whoever ends that job, whether or not somebody looks. A job that ends
+        without a result is followed when it was resumed and is done; of several followers the
+        last one counts.
+        """
+        document = json.dumps({"kind": follower.kind, "content": follower.content()})
+        with self._transaction() as db:
+            row = db.execute(
+                "UPDATE jobs SET follower = ? WHERE id = ? RETURNING state", (document, job)
+            ).fetchone()
+            if row is not None and row["state"] == JobState.DONE:
+                _follow(db, follower)
+
+    def label(
+        self,
+        job: str,
+        *,
+        name: str | None = None,
+        note: str | None = None,
+        tags: str | None = None,
+        starred: bool | None = None,
+    ) -> None:
+        """Change what people call a job, and whether lists show it first; None: as it was.
+
+        Raises InputError for a name that is empty or too long.
+        """
+        if name is not None and not 0 < len(name.strip()) <= LONGEST_NAME:
+            raise InputError(f"A name has 1 to {LONGEST_NAME} characters, got {len(name)}.")
         with self._transaction() as db:
             db.execute(
-                "UPDATE jobs SET state = ?, reason = ?, finished = ?, cancel = NULL, message = '', "
-                "done = CASE WHEN ? THEN total ELSE done END WHERE id = ? AND state = 'running'",
-                (state, reason, _now(), state == JobState.DONE, job),
+                "UPDATE jobs SET name = coalesce(?, name), note = coalesce(?, note), "
+                "tags = coalesce(?, tags), starred = coalesce(?, starred) WHERE id = ?",
+                (name and name.strip(), note, tags, starred, job),
             )
+        record = self.get(job)
+        if record.folder.exists():
+            write_listing(record)
 
     def respecify(self, id: str, job: Job) -> None:
         """Replace a content that can't be understood by the one in the job's folder."""
@@ -253,7 +310,8 @@ class JobStore(Database, Generic[Record]):
             if db.execute("SELECT 1 FROM jobs WHERE id = ?", (record.id,)).fetchone() is None:
                 _insert(db, record.id, record.job, name=record.name, state=record.state,
                         reason=record.reason, created=record.created.isoformat(),
-                        finished=finished, parent=record.parent, study=record.study)  # fmt: skip
+                        finished=finished, parent=record.parent, study=record.study,
+                        note=record.note, tags=record.tags, starred=record.starred)  # fmt: skip
 
     def reopen(self, job: str, reason: str) -> None:
         """Let a job that is done count as failed, so that it can be resumed."""
@@ -526,7 +584,7 @@ class JobStore(Database, Generic[Record]):
         return self.path.with_name(f"{name}.lease")
 
 
-UNSEEN = ("key", "content", "cancel", "enough", "deaths")
+UNSEEN = ("key", "content", "cancel", "enough", "deaths", "follower")
 """Columns that only the store itself reads."""
 READY = (
     "state = 'queued' AND NOT EXISTS (SELECT 1 FROM needs JOIN jobs AS other "
@@ -553,6 +611,13 @@ def _enter(
     return id, known is None
 
 
+def _follow(db: sqlite3.Connection, follower: Job) -> None:
+    """Queue a job after the one that it follows, also where it had failed before."""
+    if not follower.stands():
+        id, _ = _enter(db, follower)
+        _queue_again(db, id, [state for state in JobState if state.resumable])
+
+
 def _queue_again(db: sqlite3.Connection, id: str, states: Sequence[JobState]) -> int:
     """Queue a job that is in one of some states, behind all others; 1 if it was."""
     return db.execute(
@@ -576,7 +641,7 @@ def _claim(db: sqlite3.Connection, worker: Worker, only: str | None = None) -> s
     ).fetchone()
 
 
-def _insert(db: sqlite3.Connection, id: str, job: Job, **columns: str | None) -> None:
+def _insert(db: sqlite3.Connection, id: str, job: Job, **columns: str | bool | None) -> None:
     """Append a job to the list."""
     columns |= {"id": id, "kind": job.kind, "lane": job.lane, "content": _dump(job)}
     db.execute(
@@ -597,7 +662,11 @@ def _identify_one(db: sqlite3.Connection, id: str, job: Job) -> None:
 
 def _read_job(row: sqlite3.Row) -> Job:
     """Raises InputError or ValueError when it can't be understood."""
-    return job_class(row["kind"]).restore(json.loads(row["content"]))
+    return _restore(row["kind"], json.loads(row["content"]))
+
+
+def _restore(kind: str, content: dict[str, Any]) -> Job:
+    return job_class(kind).restore(content)
 
 
 def _dump(job: Job) -> str:

@@ -54,6 +54,27 @@ class LinearBranch(nn.Module):
         return self.linear(seen.permute(0, 2, 3, 1).flatten(1) - self.mean)
 
 
+class Products(nn.Module):
+    """Products of the values at each two places of an image, and their squares.
+
+    Args:
+        side: of the image.
+        places: a side; an image of so many genes at most as there are places has one at each.
+    """
+
+    def __init__(self, side: int, places: int) -> None:
+        super().__init__()
+        self.pool = AveragePool(side, places)
+        self.values = places**2 * (places**2 + 1) // 2
+        """How many there are."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(batch, 1, side, side) -> (batch, values, 1, 1)."""
+        places = self.pool(image).flatten(1)
+        first, second = torch.triu_indices(*2 * places.shape[1:], device=image.device)
+        return (places[:, first] * places[:, second])[:, :, None, None]
+
+
 class PositionHead(nn.ModuleDict):
     """A classifier that keeps where on a map something was: on a gene-image, which genes.
 

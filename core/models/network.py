@@ -14,8 +14,8 @@ from torchvision.models.resnet import Bottleneck
 
 from core.errors import WeightsError
 from core.files import write_atomic
-from core.models.heads import AveragePool, LinearHead, PositionHead
-from core.models.spec import IMAGE, NetworkSpec
+from core.models.heads import AveragePool, LinearHead, PositionHead, Products
+from core.models.spec import IMAGE, PRODUCT_PLACES, PRODUCTS, NetworkSpec
 from core.models.weights import RunWeights, describe_differences, load_weights, name_as_today
 
 REDUCED = {"scales": 32, "position": 128}
@@ -59,6 +59,7 @@ class GeneImageNetwork(nn.Module):
                 if name in seen[spec.head]
             }
         )
+        self.products = Products(spec.image_size, PRODUCT_PLACES) if spec.products else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.stages.to_empty(device="cpu")
@@ -71,7 +72,10 @@ class GeneImageNetwork(nn.Module):
                     if name in self.pools
                 }
                 if spec.is_solved:
-                    self.head = LinearHead({IMAGE: (1, spec.image_size), **looked_at}, classes)
+                    looked_at[IMAGE] = 1, spec.image_size
+                    if self.products:
+                        looked_at[PRODUCTS] = self.products.values, 1
+                    self.head = LinearHead({n: looked_at[n] for n in spec.sources}, classes)
                 else:
                     self.head = PositionHead(looked_at, REDUCED[spec.head], classes, spec.dropout)
             self._initialise()
@@ -88,12 +92,15 @@ class GeneImageNetwork(nn.Module):
 
         The pooled maps of frozen stages that the head looks at, and last, unless the head has all
         that it needs, the last frozen stage's map (the images where nothing is frozen). A linear
-        head's first map is the image itself: its first channel, which holds the genes' values.
+        head's first map is the image itself: its first channel, which holds the genes' values; the
+        next are products of genes, if it looks at them.
         """
         maps = images.contiguous(memory_format=torch.channels_last)
         taken, frozen = [], len(self.spec.frozen_stages)
         if self.spec.is_solved:
             taken.append(images[:, :1])
+        if self.products:
+            taken.append(self.products(images[:, :1]))
         for name, stage in islice(self.stages.named_children(), frozen):
             maps = stage(maps)
             if name in self.pools:

@@ -10,6 +10,14 @@ from core.models.backbones import BACKBONES, Backbone
 
 IMAGE = "image"
 """What a linear head calls the image itself, beside the maps of the stages."""
+PRODUCTS = "products"
+"""What it calls the products of each two genes."""
+OF_GENES = (IMAGE, PRODUCTS)
+"""What a linear head sees beside maps of the network."""
+PRODUCT_PLACES = 8
+"""Places a side of the image whose values are multiplied with each other."""
+MOST_MULTIPLIED = PRODUCT_PLACES**2
+"""So many genes at most have a place of their own there."""
 _WEIGHTS = re.compile(r"imagenet|scratch|file:.+|run:[0-9a-f]{16}")
 
 
@@ -75,6 +83,12 @@ class NetworkSpec(BaseModel):
         "SqueezeNet never sees the last row and column of an image of even side. The other "
         "networks are padded anyway.",
     )
+    products: bool = Field(
+        False,
+        title="Products of genes",
+        description="The linear head also looks at the product of each two genes, so that it finds "
+        f"what two genes say together; for {MOST_MULTIPLIED} genes at most.",
+    )
     dropout: float = Field(
         0.2,
         ge=0,
@@ -110,6 +124,8 @@ class NetworkSpec(BaseModel):
             raise ValueError(
                 "The linear head is solved for maps that don't change: freeze the backbone."
             )
+        if self.products and self.head != "linear":
+            raise ValueError("products are for the linear head; leave them out.")
         if self.allow_leak and not self.weights.startswith("run:"):
             raise ValueError("allow_leak is for weights of a run (run:ID); leave it out.")
         if not self.may_cut:
@@ -125,6 +141,11 @@ class NetworkSpec(BaseModel):
     def is_solved(self) -> bool:
         """Whether the head follows from the samples, instead of being trained by steps."""
         return self.head == "linear"
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What a linear head looks at, each with a share of its own."""
+        return (*OF_GENES[: 1 + self.products], *self.record.stages)
 
     @property
     def may_cut(self) -> bool:

@@ -21,7 +21,6 @@ from core.download import hash_file
 from core.errors import InputError
 from core.escape import read_csv
 from core.images.layout import GeneLayout
-from core.models.spec import IMAGE
 from core.predict.card import read_result
 from core.predict.folder import (
     CARD,
@@ -193,8 +192,8 @@ def check_fold(record: FoldRecord, number: int, spec: RunSpec, classes: list[str
         need(scale.get(name, 1) > 0, at, f"has {name} that isn't above 0")
     need((record.shares is not None) == spec.network.is_solved, at,
          "must have shares where its head is linear, and nowhere else")  # fmt: skip
-    shares = record.shares or dict.fromkeys((IMAGE, *spec.network.record.stages), 0.0)
-    need(set(shares) == {IMAGE, *spec.network.record.stages}, at, "has shares of other maps")
+    shares = record.shares or dict.fromkeys(spec.network.sources, 0.0)
+    need(set(shares) == set(spec.network.sources), at, "has shares of other maps")
     need(all(0 <= share <= 1 for share in shares.values()), at, "has shares outside of 0 to 1")
     need(abs(record.log_library) < 100, at, "has a log_library that can't be")
     need(set(record.learned_from) <= set(classes), at, "learned from other classes")

@@ -1,10 +1,15 @@
 """What predictions come to, in sentences that pages and commands share."""
 
+import pandas as pd
+
 from core.evaluation.differences import LEVEL, say_verdict
 from core.evaluation.metrics import METRICS
 from core.predict.labelled import Scores, Summary
 from core.predict.matching import MatchCard
 from core.training.tasks import Task
+
+MODELS = {"network": "network", "linear": "tuned linear model"}
+"""What tables call the models whose scores stand in a summary."""
 
 
 def describe_match(card: MatchCard) -> list[str]:
@@ -67,3 +72,28 @@ def describe_scores(scores: Scores, task: Task) -> str:
         return f"{said} The two are right equally often."
     verdict = say_verdict(scores.p < LEVEL, f"McNemar's test, p = {scores.p:.2g}")
     return f"{said} The difference of {100 * scores.difference:+.1f} points {verdict}."
+
+
+def say_left_out(scores: Scores) -> list[str]:
+    """Which samples count in no score, and which classes none of them is, a sentence each."""
+    said = []
+    if scores.learned_from:
+        some = "1 sample" if scores.learned_from == 1 else f"{scores.learned_from:,} samples"
+        said.append(f"Without {some} that the model has learned from.")
+    if scores.only_cohort:
+        named = ", ".join(f"{name} ({n:,})" for name, n in scores.only_cohort.items())
+        said.append(f"Without samples of classes that the model does not have: {named}.")
+    if scores.only_model:
+        said.append(f"No sample is known to be {', '.join(scores.only_model)}.")
+    return said
+
+
+def score_table(scores: Scores) -> pd.DataFrame:
+    """A row a score: each model's here, with its interval, and inside the model's own cohort."""
+    rows: dict[str, dict] = {}
+    for score in scores.scores:
+        row = rows.setdefault(score.metric, {"score": METRICS[score.metric].title})
+        name = MODELS[score.model]
+        limits = "" if score.interval is None else "{:.3f} to {:.3f}".format(*score.interval)
+        row |= {name: score.value, f"{name}, 95 %": limits, f"{name}, inside": score.inside}
+    return pd.DataFrame(list(rows.values()))

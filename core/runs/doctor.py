@@ -32,7 +32,7 @@ from core.runs.result import (
     load_spec,
     result_path,
 )
-from core.runs.store import RunRecord, RunStore
+from core.runs.store import RunRecord, RunStore, unlisted_runs
 from core.runs.training import TrainJob, drop_checkpoints
 from core.scratch import clean_scratch
 
@@ -96,13 +96,6 @@ def tidy() -> None:
             RunStore().clean()
 
 
-def unlisted_runs() -> list[str]:
-    """Runs whose folders hold their specifications, but that the list doesn't name."""
-    folders = [path.parent.name for path in home().glob("runs/*/spec.json")]
-    listed = RunStore().ids() if RunStore.exists() else set()
-    return sorted(run for run in folders if RUN_ID.fullmatch(run) and run not in listed)
-
-
 def list_again(run: str) -> JobState:
     """Put a run that the list has lost back, as its folder has it; returns its state.
 
@@ -114,8 +107,9 @@ def list_again(run: str) -> JobState:
         listing = read_json(folder / "listing.json")
         name, parent, study = listing["name"], listing["parent"], listing["study"]
         created = datetime.fromisoformat(listing["created"])
+        said = {key: listing[key] for key in ("note", "tags", "starred") if key in listing}
     except UNREADABLE:
-        name, parent, study, created = spec.title(), None, None, written
+        name, parent, study, created, said = spec.title(), None, None, written, {}
     state, reason, finished = JobState.DONE, None, written
     if result_path(run).exists():
         finished = datetime.fromtimestamp(result_path(run).stat().st_mtime, UTC)
@@ -128,6 +122,7 @@ def list_again(run: str) -> JobState:
             id=run, kind="train", lane=Lane.QUEUE, place=0, name=name, job=TrainJob(spec=spec),
             state=state, reason=reason, created=created, started=None, finished=finished, done=1,
             total=1, message="", parent=parent, study=study, device=None, slot=0,
+            **said,
         )
     )  # fmt: skip
     if state == JobState.DONE:

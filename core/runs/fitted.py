@@ -29,7 +29,7 @@ from core.explain.gene_sets import group_genes
 from core.explain.methods import METHODS, Recipe
 from core.files import UNREADABLE
 from core.images.layout import GeneLayout
-from core.models.spec import IMAGE
+from core.models.spec import OF_GENES
 from core.runs.result import Kept, kept_by
 from core.runs.source import LAYOUT, Source, source_of
 from core.runs.spec import RunSpec
@@ -386,7 +386,8 @@ class FittedModel:
         if through == "all":
             return network
         part = deepcopy(network)
-        part.head.counted = [name for name in part.head if (name == IMAGE) == (through == "genes")]
+        genes = through == "genes"
+        part.head.counted = [name for name in part.head if (name in OF_GENES) == genes]
         return part
 
     def _name(self, file: str) -> str:

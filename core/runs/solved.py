@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from core.evaluation.intervals import gather, weigh
-from core.models.spec import IMAGE
+from core.models.spec import IMAGE, OF_GENES, PRODUCTS
 from core.training.tasks import Scale, Task
 
 if TYPE_CHECKING:
@@ -46,15 +46,20 @@ def say_solved(
     weights, people = weigh(who), len(np.unique(who))
     whole = gather(metric.compute(y, answers, weights), people)
     shares = pd.DataFrame([fold["shares"] for fold in folds]).mean()
-    genes, maps = shares[IMAGE], shares.drop(IMAGE)
+    maps, multiplied = shares.drop(list(OF_GENES), errors="ignore"), shares.get(PRODUCTS, 0.0)
     models = " or ".join(sorted({fold["model"] for fold in folds}))
-    if maps.sum() == 0:
-        said = [f"The head is {models}, of the genes alone: on inner folds the maps added nothing."]
-    else:
+    others = []
+    if multiplied:
+        others.append(f"{multiplied:.0%} those of each two genes multiplied")
+    if maps.sum():
         told = ", ".join(f"{name} {share:.0%}" for name, share in maps.items() if share)
-        said = [f"The head is {models}; of its inner products {genes:.0%} are the genes', the rest "
-                f"the maps' ({told})."]  # fmt: skip
-    for left_out, kept in (("maps", "the genes alone"), (IMAGE, "the maps alone")):
+        others.append(f"the rest the maps' ({told})")
+    said = [f"The head is {models}, of the genes alone: on inner folds the maps added nothing."]
+    if others:
+        of = ", ".join([f"{shares[IMAGE]:.0%} are the genes'", *others])
+        said = [f"The head is {models}; of its inner products {of}."]
+    alone = "the genes and their products" if multiplied else "the genes alone"
+    for left_out, kept in (("maps", alone), (IMAGE, "the maps alone")):
         if left_out == "maps" and maps.sum() == 0:
             continue
         part = np.concatenate([np.array(fold["without"][left_out]) for fold in folds])

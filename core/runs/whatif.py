@@ -12,9 +12,10 @@ from core.errors import InputError
 from core.evaluation.differences import LEVEL, mcnemar, say_verdict
 from core.evaluation.intervals import gather, weigh
 from core.evaluation.metrics import METRICS
+from core.images.layouts import LAYOUTS
 from core.jobs.record import JobState
 from core.runs.result import load_predictions, load_result
-from core.runs.spec import RunSpec
+from core.runs.spec import RunSpec, setting_title
 from core.runs.store import RunRecord
 
 DROPPED = (10, 50, 100, 500)
@@ -150,14 +151,15 @@ def drop_series(
     ranked = list(ranked)
     shuffled = np.random.default_rng(seed).permutation(ranked).tolist()
     return [
-        (_name_in_series(n, kind, cls), without_genes(spec, genes[:n]))
+        (name_without(n, kind, cls), without_genes(spec, genes[:n]))
         for n in DROPPED
         if n <= 0.9 * len(ranked)
         for kind, genes in (("top", ranked), ("random", shuffled))
     ]
 
 
-def _name_in_series(n: int, kind: str, cls: str) -> str:
+def name_without(n: int, kind: str, cls: str) -> str:
+    """What a child without so many genes of a class is called: kind is top or random."""
     return f"Without {n} {kind} genes of {cls}"
 
 
@@ -170,7 +172,7 @@ def read_drop_series(parent: RunRecord, children: Sequence[RunRecord]) -> pd.Dat
         curve as 0 genes.
     """
     places = {
-        _name_in_series(n, kind, cls): (cls, kind, n)
+        name_without(n, kind, cls): (cls, kind, n)
         for cls in load_result(parent.id).classes
         for kind in ("top", "random")
         for n in DROPPED
@@ -200,18 +202,19 @@ def describe_difference(parent: RunSpec, child: RunSpec, run: str) -> str:
     if child.permute_labels and not parent.permute_labels:
         words.append("labels permuted")
     if child.layout != parent.layout:
-        words.append(f"layout {child.layout.name}")
+        words.append(f"layout {LAYOUTS[child.layout.name].title}")
     if child.network != parent.network:
         differ = _differing(parent.network, child.network)
         if "backbone" in differ:
-            words.append(child.network.record.title)
+            words.append(f"{child.network.record.title} instead of {parent.network.record.title}")
         if differ.get("weights") == f"run:{run}":
             words.append("from this run's weights")
         words += [
-            f"{name} {value}"
+            "all of it trained" if (name, value) == ("freeze", "nothing")
+            else _say_field("network", name, value)
             for name, value in differ.items()
             if name != "backbone" and value != f"run:{run}"
-        ]
+        ]  # fmt: skip
     if child.split != parent.split:
         halved = parent.split.model_copy(update={"kind": "learning_curve", "sizes": 2})
         words.append(
@@ -219,7 +222,12 @@ def describe_difference(parent: RunSpec, child: RunSpec, run: str) -> str:
             if child.split == halved
             else f"split {child.split.title()}"
         )
-    words += [f"{k} {v}" for k, v in _differing(parent.training, child.training).items()]
+    same_network = child.network.backbone == parent.network.backbone
+    words += [
+        _say_field("training", name, value)
+        for name, value in _differing(parent.training, child.training).items()
+        if same_network or (name, value) != ("learning_rate", None)  # each has one that suits it
+    ]
     if child.seed != parent.seed:
         words.append(f"seed {child.seed}")
     return ", ".join(words)
@@ -253,7 +261,14 @@ def _describe_genes(parent: RunSpec, child: RunSpec) -> list[str]:
     if new.gene_list != old.gene_list:
         words.append(f"only {_few(list(new.gene_list))}" if new.gene_list else "all genes")
     rest = {k: v for k, v in _differing(old, new).items() if k not in ("without", "gene_list")}
-    return words + [f"{name} {value}" for name, value in rest.items()]
+    return words + [_say_field("preparation", name, value) for name, value in rest.items()]
+
+
+def _say_field(part: str, name: str, value: Any) -> str:
+    """A field as people read it: 'epochs: 4', 'learning rate: automatic'."""
+    title = setting_title(f"{part}.{name}")
+    said = "automatic" if value is None else value
+    return f"{title[0].lower()}{title[1:]}: {said}"
 
 
 def _few(genes: list[str]) -> str:
@@ -294,7 +309,20 @@ class Effect(BaseModel):
             f"{points:+.1f} points against the parent's {self.parent_accuracy:.1%}: "
             f"{len(self.lost)} lost, {len(self.gained)} gained, which "
             f"{say_verdict(self.p < LEVEL, f'exact McNemar p = {self.p:.2g}')}."
+            f"{self._most_changed()}"
         )
+
+    def _most_changed(self) -> str:
+        """The class whose number of right samples changed most, as another sentence."""
+        right = {
+            name: (round(before * n), round(after * n), n)
+            for name, (before, after, n) in self.recall.items()
+        }
+        name = max(right, key=lambda name: abs(right[name][1] - right[name][0]))
+        before, after, n = right[name]
+        if before == after:
+            return ""
+        return f" Most changed: {name}, {before} right before and {after} now, of {n}."
 
 
 class ValueEffect(BaseModel):

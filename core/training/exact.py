@@ -11,7 +11,7 @@ from torch import nn
 from core.errors import InputError
 from core.models.baselines import one_thread
 from core.models.heads import LinearHead
-from core.models.spec import IMAGE
+from core.models.spec import IMAGE, OF_GENES
 from core.models.tuned import Aim, Choice, Solution, Sources
 from core.training.features import FrozenPart
 from core.training.loop import predict
@@ -35,8 +35,8 @@ class Solved:
     tested: np.ndarray
     """(other samples, outputs) the network's answers to the other samples"""
     without: dict[str, np.ndarray]
-    """`maps` or `image` -> (other samples, outputs) answers to other samples of a head without
-    it, whose penalty is chosen likewise."""
+    """`maps` or `image` (with products of genes) -> (other samples, outputs) answers to other
+    samples of a head without it, whose penalty is chosen likewise."""
 
 
 def solve_head(
@@ -130,11 +130,14 @@ def solve_head(
 
 
 def _leave_out(names: list[str], shares: tuple[float, ...]) -> dict[str, tuple[float, ...]]:
-    """Shares without the maps, and without the image: equal ones where no map had any."""
-    image = np.array([name == IMAGE for name in names], dtype=float)
-    maps = (1 - image) * shares
-    maps = maps if maps.sum() else 1 - image
-    return {"maps": tuple(image.tolist()), IMAGE: tuple((maps / maps.sum()).tolist())}
+    """Shares without the maps, and without the genes: equal ones where no map had any."""
+    of_genes = np.array([name in OF_GENES for name in names], dtype=float)
+    genes, maps = of_genes * shares, (1 - of_genes) * shares
+    maps = maps if maps.sum() else 1 - of_genes
+    return {
+        "maps": tuple((genes / genes.sum()).tolist()),
+        IMAGE: tuple((maps / maps.sum()).tolist()),
+    }
 
 
 @torch.no_grad()

@@ -7,10 +7,15 @@ import streamlit as st
 from ui.work import show_work
 
 ROOT = Path(__file__).parents[2]
+BACK = st.components.v2.component(
+    "genecanvas_back", html="<i></i>", js=(ROOT / "assets/back.js").read_text(encoding="utf-8")
+)
+"""Nothing to see: it makes the browser's Back lead to the page before."""
 PAGES = {
     "data": "Data",
     "images": "Gene images",
     "train": "Train",
+    "run": "Run",
     "compare": "Compare",
     "explain": "Explain",
     "predict": "Predict",
@@ -22,14 +27,17 @@ def open_first_page() -> None:
     st.switch_page(pages["data"], query_params=st.query_params.to_dict())
 
 
-st.set_page_config(page_title="GeneCanvas", page_icon=str(ROOT / "assets/icon.svg"), layout="wide")
+st.set_page_config(page_icon=str(ROOT / "assets/icon.svg"), layout="wide")
 st.logo(str(ROOT / "assets/logo.svg"), size="large")
 st.html(ROOT / "assets/style.css")
+with st.container(key="back"):
+    BACK(key="back button")
 pages = {
     name: st.Page(ROOT / f"pages/{name}.py", title=title, url_path=name)
     for name, title in PAGES.items()
 }
 start = st.Page(open_first_page, title="GeneCanvas", default=True, visibility="hidden")
 page = st.navigation([start, *pages.values()], position="top")
+st.set_page_config(page_title="GeneCanvas" if page == start else f"{page.title} · GeneCanvas")
 show_work()
 page.run()

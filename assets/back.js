@@ -1,0 +1,24 @@
+// Back leads to the page before, as it was left. Streamlit makes an entry in the browser's history of each choice
+// that a page writes into its link, and of the emptied link when a page is left, so that five Backs were needed.
+// Here a choice replaces its page's entry, and what is emptied on leaving is put back.
+const push = history.pushState;
+const LEAVING = 1000; // ms between emptying the link and the next page, at most
+
+export default function () {
+  let before = location.href;
+  let changed = -Infinity;
+  history.pushState = (state, title, link) => {
+    const recent = performance.now() - changed < LEAVING;
+    if (new URL(link, location.href).pathname === location.pathname) {
+      if (!recent) before = location.href;
+      changed = performance.now();
+      history.replaceState(state, title, link);
+    } else {
+      if (recent) history.replaceState(state, title, before);
+      push.call(history, state, title, link);
+    }
+  };
+  return () => {
+    history.pushState = push;
+  };
+}

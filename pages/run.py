@@ -1,0 +1,67 @@
+"""Run: one run from its start to its result, its genes, and what if."""
+
+import streamlit as st
+
+from core.escape import escape_markdown
+from core.runs.store import RunRecord, RunStore
+from ui.parts import errors, go_to, show_empty
+from ui.run import show_ended, show_rest
+from ui.run_about import show_line
+from ui.run_live import watch
+from ui.runs import show_damaged
+from ui.whatif import show_parent
+
+
+def find_run(store: RunStore, records: list[RunRecord]) -> RunRecord | None:
+    """The run of the link, else the one that was looked at last, else the newest.
+
+    None where the link names one that isn't here, or is damaged; then that is said.
+    """
+    by_id = {record.id: record for record in records}
+    wanted = st.query_params.get("id")
+    if wanted is None:
+        last = st.session_state.get("last run")
+        return by_id[last] if last in by_id else records[0]
+    if wanted in by_id:
+        return by_id[wanted]
+    st.title("Run")
+    if wanted in {run.id for run in store.damaged()}:
+        show_damaged(store)
+    else:
+        st.warning(
+            f"Run {escape_markdown(wanted[:20])} is not here: it was deleted, or the link is of "
+            "another home."
+        )
+    if st.button("All runs", key="all runs"):
+        go_to("train")
+    return None
+
+
+def show_page() -> None:
+    """The run that is asked for, in whatever state it is."""
+    store = RunStore()
+    store.reconcile()
+    records = store.list()
+    if not records:
+        st.title("Run")
+        show_damaged(store)
+        show_empty("There is no run yet.", "Train a network", "train")
+        return
+    record = find_run(store, records)
+    if record is None:
+        return
+    st.session_state["last run"] = record.id
+    if st.query_params.get("id") != record.id:
+        st.query_params["id"] = record.id
+    show_line(record, records)
+    if record.state.finished:
+        show_ended(record)
+    else:
+        with st.container():  # of its own: a fragment that grows would draw over what follows it
+            st.fragment(watch, run_every=1)(record.id)
+        show_parent(record)
+    show_rest(record, records)
+
+
+with errors():
+    show_page()

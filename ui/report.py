@@ -1,0 +1,55 @@
+"""Reports as files to keep: of a run, of a prediction, of runs side by side."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import streamlit as st
+
+from core.predict.request import PredictRequest
+from core.report.prediction import write_prediction_report
+from core.report.run import write_run_report
+from core.report.study import write_study_report
+
+ANYWHERE = "It opens without a network and prints to PDF."
+
+
+def offer_report(run: str) -> None:
+    """A button that saves the report of a finished run."""
+    _offer(
+        partial(write_run_report, run), f"run_{run[:6]}",
+        "One file with the result, its data, images, genes and limits, a methods text ready for a "
+        f"paper, and what repeats it. {ANYWHERE} Genes stand in it once Explain has scored them.",
+    )  # fmt: skip
+
+
+def offer_prediction_report(asked: PredictRequest) -> None:
+    """A button that saves the report of a prediction that stands."""
+    _offer(
+        partial(write_prediction_report, asked), f"prediction_{asked.key[:6]}",
+        "One file with the calls, how right they are where that is known, whether the model fits, "
+        f"and a methods text ready for a paper. {ANYWHERE}",
+    )  # fmt: skip
+
+
+def offer_study_report(runs: Sequence[str], metric: str) -> None:
+    """A button that saves the report of finished runs side by side."""
+    _offer(
+        partial(write_study_report, list(runs), metric=metric), f"compared_{len(runs)}_runs",
+        "One file with the scores, differences, effects of settings and costs of these runs, and "
+        f"a methods text ready for a paper. {ANYWHERE}",
+    )  # fmt: skip
+
+
+def _offer(write: Callable[[Path], Path], name: str, help: str) -> None:
+    """The button; the report is written when it is pressed."""
+    st.download_button(
+        "Report (HTML)", lambda: _read(write), file_name=f"report_{name}.html", mime="text/html",
+        on_click="ignore", key="report", icon=":material/description:", help=help,
+    )  # fmt: skip
+
+
+def _read(write: Callable[[Path], Path]) -> bytes:
+    with TemporaryDirectory() as folder:
+        return write(Path(folder) / "report.html").read_bytes()

@@ -1,0 +1,170 @@
+"""One finished run on its page: what it reached, its genes, what if; all else folded below."""
+
+import pandas as pd
+import streamlit as st
+
+from core.compare.gap import explain_gap
+from core.errors import DamageError
+from core.escape import escape_markdown
+from core.glossary import define
+from core.jobs.launch import ensure_workers
+from core.jobs.record import JobState
+from core.plots.runs import confusion_matrix, observed_against_predicted
+from core.runs.doctor import reopen
+from core.runs.result import RunResult, headline, load_predictions, load_result
+from core.runs.store import RunRecord, RunStore, bytes_of, read_log
+from core.training.tasks import TASKS
+from ui.beside import show_side_by_side
+from ui.parts import (
+    decimals,
+    download_table,
+    errors,
+    go_to,
+    say_finding,
+    scores_table,
+    show_figure,
+)
+from ui.report import offer_report
+from ui.run_genes import HEIGHT, open_explain, show_genes
+from ui.run_live import show_curves
+from ui.whatif import show_answers, show_parent, show_whatif
+from ui.work import act
+
+
+def show_ended(record: RunRecord) -> None:
+    """The result of a run that has ended, or why there is none and what to do."""
+    if record.state != JobState.DONE:
+        show_reason(record)
+        with errors():
+            show_parent(record)
+        return
+    try:
+        result, predictions = load_result(record.id), load_predictions(record.id)
+    except DamageError as error:
+        st.error(escape_markdown(str(error)))
+        act("Prepare it for being made again", reopen, record.id, key="reopen",
+            help="What is damaged is set aside; then the run can be resumed.")  # fmt: skip
+        return
+    findings = result.findings or []
+    with st.container(key="run_headline", gap="xsmall"):
+        st.markdown(f"**{escape_markdown(headline(record.id))}**")
+        for finding in findings:
+            if finding.decisive:  # in a line; the whole stands below
+                line = finding.message.partition(". ")[0] + "."
+                say_finding(finding.model_copy(update={"message": line}))
+    with errors():
+        show_parent(record)
+    left, right = st.columns([5, 9], gap="medium")
+    with left:
+        show_confusion(result, predictions)
+    with right, errors():
+        show_genes(record)
+    with errors():
+        show_whatif(record)
+        show_answers(record)
+    show_ways_on(record)
+    for finding in findings:
+        say_finding(finding)
+    for sentence in explain_gap(record.id):
+        st.markdown(f"- {escape_markdown(sentence)}")
+    show_scores(result)
+    show_predictions(result, predictions)
+
+
+def show_reason(record: RunRecord) -> None:
+    """Why a run has no result, and the button that goes on."""
+    show = st.info if record.state == JobState.CANCELLED else st.error
+    reason, _, log = (record.reason or "").partition("\n")
+    show(escape_markdown(reason))
+    if log:
+        st.code(log, language=None)
+    if st.button("Resume", type="primary", key="resume"):
+        RunStore().resume(record.id)
+        ensure_workers()
+        st.rerun()
+
+
+def show_confusion(result: RunResult, predictions: pd.DataFrame) -> None:
+    """True against predicted, and the ways on."""
+    if result.confusion:
+        counts = pd.DataFrame(result.confusion, result.classes, result.classes)
+        figure = confusion_matrix(counts.to_numpy(), result.classes)
+        data, alt = counts.rename_axis("true").reset_index(), "True against predicted class"
+        name = "confusion_matrix"
+    else:
+        data = predictions[predictions["fold"].isin(result.scored)]
+        figure = observed_against_predicted(data, result.classes[0])
+        name, alt = "observed_predicted", "Predicted against observed values"
+    figure.update_layout(height=HEIGHT, margin={"t": 4})
+    show_figure(figure, data, name, alt=alt, key="confusion")
+
+
+def show_ways_on(record: RunRecord) -> None:
+    """The buttons to what other pages say of a finished run, and its report to keep."""
+    with st.container(horizontal=True):
+        if st.button("More about its genes →"):
+            open_explain(record)
+        if st.button("Compare runs →"):
+            go_to("compare")
+        if st.button("Predict other samples →"):
+            go_to("predict", {"run": record.id})
+        offer_report(record.id)
+
+
+def show_scores(result: RunResult) -> None:
+    """All scores beside the baseline models, and what the run cost."""
+    with st.expander("All scores, beside the baseline models"):
+        table = scores_table(result)
+        st.dataframe(table, width="stretch", column_config=decimals(table))
+        download_table(table.reset_index(), "scores", "CSV", key="scores")
+        task = TASKS[result.task]
+        plain = task.baselines[task.reference(result.baselines)]
+        st.caption(f"{plain.title}: {plain.help}", help=define("baseline model"))
+        for note in result.notes:
+            st.caption(escape_markdown(note))
+        st.caption(
+            f"{result.n_train} training, {result.n_validation} validation, {result.n_test} "
+            f"held-out samples · {result.parameters / 1e6:.1f} million parameters · "
+            f"{result.seconds:.0f} s on {result.device}, {result.precision} · "
+            f"{escape_markdown(result.weights)}"
+        )
+
+
+def show_predictions(result: RunResult, predictions: pd.DataFrame) -> None:
+    """Every prediction of a held-out sample."""
+    with st.expander("Predictions of the held-out samples"):
+        wrong = bool(result.confusion) and st.toggle("Only wrong ones", key="wrong")
+        shown = (
+            predictions[predictions["true"] != predictions["predicted"]] if wrong else predictions
+        )
+        st.dataframe(shown, hide_index=True)
+        download_table(predictions, "predictions", "All predictions (CSV)", key="predictions")
+
+
+def show_rest(record: RunRecord, records: list[RunRecord]) -> None:
+    """What stands below any run: curves, other runs beside it, log, settings, and its end."""
+    if record.state.finished:
+        show_curves(record)
+    show_side_by_side(records, record)
+    with st.expander("Log", key="log", on_change="rerun") as log:
+        if log.open:
+            st.code(read_log(record.id) or "nothing yet", language=None)
+    with st.expander("All settings"):
+        st.code(record.spec.to_yaml(), language="yaml")
+        st.caption(f"Run `{record.id}`. The same as YAML starts it from the command line.")
+    if record.state.finished:
+        with st.popover("Delete this run"):
+            st.markdown(
+                "Its network, predictions and gene tables go too "
+                f"({bytes_of(record.id) / 1e6:,.0f} MB)."
+            )
+            if st.button("Yes, delete", key="delete"):
+                delete(record)
+
+
+def delete(record: RunRecord) -> None:
+    """Delete a run and go to the list of the others; where that can't be, says why."""
+    with errors():
+        RunStore().delete(record.id)
+        st.session_state.pop("last run", None)
+        go_to("train")
