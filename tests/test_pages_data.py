@@ -378,7 +378,7 @@ def test_cohorts_that_are_here_are_joined() -> None:
 
         show_join()
 
-    app = AppTest.from_function(dialog, default_timeout=60).run()
+    app = AppTest.from_function(dialog, default_timeout=300).run()
     app.multiselect(key="joined cohorts").select("here").select("there").run()
     ids = {record.name: record.id for record in list_datasets()}
     app.selectbox(key=f"joined class {ids['here']}").select("tumour_type")
