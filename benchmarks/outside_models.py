@@ -217,7 +217,10 @@ def report(rows: pd.DataFrame) -> None:
                 "" if tested is None else " to ".join(
                     f"{100 * end:+.1f}" for end in tested.confidence_interval()),
                 "" if tested is None else f"{tested.pvalue:.2f}",
-                *(count(gains[part[asked]].to_numpy()) for part in (decide, ~decide)),
+                *(
+                    count(gains[part[asked]].to_numpy()) if part[asked].any() else ""
+                    for part in (decide, ~decide)
+                ),
             )  # fmt: skip
 
 
