@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 ROOT = Path(__file__).parents[1]
 ARGUMENTS = ("--no-sandbox", "--use-gl=swiftshader", "--enable-unsafe-swiftshader",
              "--disable-background-networking")  # fmt: skip
-expect.set_options(timeout=20_000)  # a machine that runs other tests too is slow
+expect.set_options(timeout=60_000)  # a machine that runs other tests too is slow
 
 
 def find_browser() -> str | None:
@@ -47,14 +47,14 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for _ in range(300):
+        for _ in range(900):
             try:
                 with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1) as answer:
                     if answer.status == 200:
                         return
             except OSError:
                 time.sleep(0.2)
-        raise RuntimeError("The app did not start within a minute.")
+        raise RuntimeError("The app did not start within three minutes.")
 
     def kill(self) -> None:
         """End the server as a power cut would."""
@@ -64,9 +64,10 @@ class Server:
 
 def settle(page: Page) -> None:
     """Wait until the page's script has run."""
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=60_000)
+    at_rest = "[data-testid=stApp][data-test-script-state=notRunning]"
+    page.wait_for_selector(at_rest, timeout=120_000)
     page.wait_for_timeout(300)
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=60_000)
+    page.wait_for_selector(at_rest, timeout=120_000)
 
 
 def watch(page: Page, event: str, ready: str) -> None:
@@ -138,7 +139,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(60_000)
     yield context.new_page()
     context.close()
 

@@ -19,7 +19,7 @@ def open_page(name: str, **query: str) -> AppTest:
     """A new session on a page, with nothing left in the caches of the one before."""
     st.cache_data.clear()
     st.cache_resource.clear()
-    app = AppTest.from_file(str(MAIN), default_timeout=60)
+    app = AppTest.from_file(str(MAIN), default_timeout=300)
     for key, value in query.items():
         app.query_params[key] = value
     return app.switch_page(f"../../pages/{name}.py").run()

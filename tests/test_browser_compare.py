@@ -41,9 +41,9 @@ def test_two_hundred_runs_and_plain_models(dataset: str, server: Server, page: P
     open_page(page, f"{server.url}/compare?runs={runs[0]},{runs[1]}&metric=mcc")
     expect(page.get_by_text("in MCC", exact=False).first).to_be_visible()
     press(page, "Fit baseline models")
-    expect(page.get_by_text("Linear SVM").first).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("Linear SVM").first).to_be_visible(timeout=300_000)
     for text in ("Fitting baseline models", "More baseline models can stand"):
-        expect(page.get_by_text(text, exact=False)).to_have_count(0, timeout=90_000)
+        expect(page.get_by_text(text, exact=False)).to_have_count(0, timeout=300_000)
     expect_no_failure(page)
     page.reload()
     settle(page)

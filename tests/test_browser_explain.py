@@ -17,8 +17,6 @@ from tests.runs import guess
 from tests.test_browser_frame import click_gene
 from tests.test_pages_explain import train
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture
 def run(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -102,7 +100,7 @@ def test_samples_in_a_lasso_are_explained(
     settle(page)
     press(page, "Compute Saliency")
     expect(page.get_by_role("heading", name="Genes that spoke for BRCA")).to_be_visible(
-        timeout=120_000
+        timeout=300_000
     )
     settle(page)
     count = int(heading.inner_text().split()[0])

@@ -10,8 +10,6 @@ from playwright.sync_api import Browser, Page, expect
 from core.data.simulate import simulate, write_simulated
 from tests.browser import Server, choose, expect_no_failure, open_page, press, set_number, settle
 
-pytestmark = pytest.mark.timeout(300)
-
 
 def click_gene(page: Page) -> str:
     """Click a gene of the first large image; gives its name, which then stands in the link."""

@@ -27,8 +27,6 @@ from core.runs.store import RunStore
 from tests.browser import Server, open_page, settle
 from tests.test_explain_runs import Silent
 
-pytestmark = pytest.mark.timeout(600)
-
 
 @dataclass
 class Listener:

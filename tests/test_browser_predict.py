@@ -13,8 +13,6 @@ from tests.browser import Server, expect_no_failure, open_page, press, settle
 from tests.runs import make
 from tests.test_pages_explain import train
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture
 def run(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -46,11 +44,11 @@ def test_from_a_file_to_its_calls(run: str, server: Server, page: Page, tmp_path
     expect(box).to_have_value("others.csv · 60 samples")
 
     press(page, "Does the model fit?")
-    expect(page.get_by_text("What was found")).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("What was found")).to_be_visible(timeout=300_000)
     expect(page.get_by_text("look unlike everything")).to_have_count(0)
     settle(page)
     press(page, "Predict")
-    expect(page.get_by_text("of 60 samples")).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("of 60 samples")).to_be_visible(timeout=300_000)
     settle(page)
     expect_no_failure(page)
 

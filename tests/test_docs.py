@@ -60,7 +60,6 @@ def test_files_named_in_code_and_on_the_screen_exist() -> None:
             assert (ROOT / name).exists(), (path, name)
 
 
-@pytest.mark.timeout(600)
 def test_the_notebook_goes_the_whole_way(home: Path) -> None:
     answer = subprocess.run(
         [sys.executable, "docs/notebook.py"], cwd=ROOT, capture_output=True, text=True, check=False,

@@ -32,7 +32,7 @@ from core.jobs.store import JobStore
 
 
 def wait_for(trial: Trial) -> TrialState:
-    for _ in range(600):
+    for _ in range(3000):
         state = request_trial(trial)
         if state.state != "working":
             return state
@@ -113,7 +113,7 @@ def test_a_stopped_trial_loses_its_worker_and_stays_stopped(
     assert request_trial(trials[0]).message == "Starting"
     assert request_trial(trials[2]).message == "waiting for its turn"
     stop_trial(trials[0])
-    assert workers[0].wait(10) == -signal.SIGKILL
+    assert workers[0].wait(100) == -signal.SIGKILL
     assert request_trial(trials[0]).message == "The computation was stopped."
     assert workers[1].poll() is None
 
@@ -131,7 +131,7 @@ def test_a_trial_that_nobody_asks_for_gives_way(
     assert all(holder.poll() is None for holder in workers), "both were asked for just now"
     monkeypatch.setattr(module, "ASKED_SECONDS", 0)
     request_trial(trials[2])
-    assert workers[1].wait(10) == -signal.SIGKILL
+    assert workers[1].wait(100) == -signal.SIGKILL
     assert LayoutJob(trial=trials[1]).key not in store.ids()
     assert request_trial(trials[1]).state == "working", "whoever asks again has it begun anew"
 

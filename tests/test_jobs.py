@@ -85,7 +85,7 @@ def test_a_new_kind_of_job_has_queue_progress_cancel_resume_and_log(slow_start: 
     assert [row["number"] for _, row in store.events(record.id)][:3] == [1, 2, 3]
     launch.cancel(record.id)
     wait_until(lambda: store.get(record.id).state == JobState.CANCELLED)
-    assert the_worker().wait(30) == 0
+    assert the_worker().wait(200) == 0
     before = len(read_json(record.folder / "counted.json"))
     assert 3 <= before < 3000
     request(job)
@@ -484,7 +484,7 @@ def test_a_warm_worker_takes_the_next_job_and_ends_with_its_home(
     assert the_worker().poll() is None
     worker = the_worker()
     shutil.rmtree(home)
-    assert worker.wait(30) == 0
+    assert worker.wait(200) == 0
     assert not home.exists()
 
 
@@ -500,7 +500,7 @@ def test_a_warm_worker_gives_way_to_a_later_version_of_the_store(
     worker = the_worker()
     with sqlite3.connect(open_home() / "runs.sqlite") as db:
         db.execute("PRAGMA user_version = 99")
-    assert worker.wait(30) != 0
+    assert worker.wait(200) != 0
     assert "store version 99" in (home / "worker.log").read_text()
 
 

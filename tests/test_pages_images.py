@@ -176,7 +176,7 @@ def test_a_slow_layout_is_computed_beside_the_page(dataset: DatasetRecord) -> No
     assert not app.exception
     assert charts(app) == 0
     assert "computed beside the page" in words(app)
-    for _ in range(300):
+    for _ in range(1500):
         if charts(app):
             break
         time.sleep(0.2)
@@ -213,7 +213,7 @@ def test_two_layouts_side_by_side_with_their_measures(dataset: DatasetRecord) ->
     app.run()
     assert charts(app) == 2
     assert "Random (control)" in words(app)
-    for _ in range(300):
+    for _ in range(1500):
         if "None of these is accuracy" in words(app) and not app.get("status"):
             break
         time.sleep(0.2)

@@ -395,7 +395,7 @@ def test_a_cohort_that_lacks_genes_is_offered_a_run_on_those_that_both_have(run:
     do(MatchJob, ask(run, dataset, **LABELS))
     app = open_page("predict", run=run, samples=dataset[:12])
     button(app, "What if each sample got training's distribution?")
-    button(app, "What if it learned from the genes that both have?").click().run(timeout=120)
+    button(app, "What if it learned from the genes that both have?").click().run()
     assert not app.exception
     [child] = [record for record in RunStore().list() if record.parent == run]
     assert set(child.spec.preparation.gene_list) == set(data.var_names)

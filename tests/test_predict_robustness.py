@@ -164,22 +164,29 @@ def trained(shared_home: Path) -> tuple[Path, dict[str, str]]:
     return shared_home, {name: spec.id for name, spec in specs.items()}
 
 
+@pytest.fixture(scope="module")
+def answers(trained: tuple[Path, dict[str, str]]) -> dict[str, Robustness]:
+    """What each run stands."""
+    found = {}
+    for name, run in trained[1].items():
+        ensure_references(run, lambda *_: None)
+        model = load_model(run)
+        found[name] = measure_robustness(model, open_samples(model.spec), lambda *_: None)
+    return found
+
+
 @pytest.fixture
 def runs(trained: tuple[Path, dict[str, str]], home: Path) -> dict[str, str]:
     shutil.copytree(trained[0], home)
     return trained[1]
 
 
-def measure(run: str) -> Robustness:
-    ensure_references(run, lambda *_: None)
-    model = load_model(run)
-    return measure_robustness(model, open_samples(model.spec), lambda *_: None)
-
-
 @pytest.mark.parametrize("name", ["classes", "numbers"])
-def test_without_distortion_the_scores_are_the_run_s_own(runs: dict[str, str], name: str) -> None:
-    run = runs[name]
-    found, result = measure(run), load_result(run)
+def test_without_distortion_the_scores_are_the_run_s_own(
+    runs: dict[str, str], answers: dict[str, Robustness], name: str
+) -> None:
+    run, found = runs[name], answers[name]
+    result = load_result(run)
     table = found.table()
     task = load_model(run).task
     assert found.metric == task.first_metric
@@ -198,7 +205,6 @@ def test_without_distortion_the_scores_are_the_run_s_own(runs: dict[str, str], n
     kinds = [kind for kind in DISTORTIONS if scale in kind.scales]
     assert [verdict.distortion for verdict in found.verdicts] == [kind.name for kind in kinds]
     assert len(table) == 4 * sum(len(kind.levels) for kind in kinds)
-    assert measure(run) == found
     for verdict in found.verdicts:
         assert found.describe(verdict).count("the network goes from") == 2
         check_verdict(found, verdict)
@@ -224,12 +230,13 @@ def check_verdict(found: Robustness, verdict: Verdict) -> None:
     assert verdict.difference == pytest.approx((falls["network"] - falls["linear"])[at])
 
 
-def test_missing_genes_cost_what_the_match_card_says(runs: dict[str, str]) -> None:
-    run = runs["numbers"]
-    found, model = measure(run), load_model(run)
+def test_missing_genes_cost_what_the_match_card_says(
+    runs: dict[str, str], answers: dict[str, Robustness]
+) -> None:
+    model = load_model(runs["numbers"])
     [reference] = model.references
     most = reference.genes[np.argsort(-reference.importance, kind="stable")]
-    table = found.table()
+    table = answers["numbers"].table()
     asked = table[(table["distortion"] == "missing_important") & (table["together"] == "none")]
     for level in (0.25, 0.5):
         missing = most[: round(level * len(most))]
@@ -240,15 +247,17 @@ def test_missing_genes_cost_what_the_match_card_says(runs: dict[str, str]) -> No
 
 
 def test_where_ranks_are_taken_bending_changes_nothing_and_quantiles_are_not_offered(
-    runs: dict[str, str],
+    answers: dict[str, Robustness],
 ) -> None:
-    table = measure(runs["ranks"]).table()
+    table = answers["ranks"].table()
     assert set(table["together"]) == {"none"}
     bent = table[table["distortion"] == "monotone"]
     assert bent.groupby("model")["score"].nunique().max() == 1
 
 
-def test_it_is_a_job_whose_answer_stands_in_the_run_s_folder(runs: dict[str, str]) -> None:
+def test_it_is_a_job_whose_answer_stands_in_the_run_s_folder(
+    runs: dict[str, str], answers: dict[str, Robustness]
+) -> None:
     run = runs["ranks"]
     assert robustness_state(run).state == "missing"
     with pytest.raises(InputError, match="hasn't been put to distorted samples yet"):
@@ -257,7 +266,7 @@ def test_it_is_a_job_whose_answer_stands_in_the_run_s_folder(runs: dict[str, str
     do_here(RobustnessJob(about=run), lambda share, text: said.append(share))
     assert said == sorted(said)
     assert robustness_state(run).state == "done"
-    assert load_robustness(run) == measure(run)
+    assert load_robustness(run) == answers["ranks"]
     robustness_path(run).write_text('{"metric": "accuracy"}')
     with pytest.raises(DamageError, match=r"robustness\.json is damaged"):
         load_robustness(run)

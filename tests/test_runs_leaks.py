@@ -1,6 +1,7 @@
 """A run that starts from another's weights tests nothing that these have learned from."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,19 @@ def train(spec: RunSpec) -> RunSpec:
     return spec
 
 
+@pytest.fixture(scope="module")
+def trained(shared_home: Path) -> tuple[Path, RunSpec]:
+    """A home with a run on noise."""
+    return shared_home, train(make(add("noise")))
+
+
+@pytest.fixture
+def source(trained: tuple[Path, RunSpec], home: Path) -> RunSpec:
+    """A finished run to start from, in a home of the test's own."""
+    shutil.copytree(trained[0], home)
+    return trained[1]
+
+
 def start_from(
     source: RunSpec, dataset: str | None = None, *, allow_leak: bool = False, **fields
 ) -> RunSpec:
@@ -62,8 +76,7 @@ def start_from(
     return make(dataset or source.cohort.dataset, network=network, **fields)
 
 
-def test_another_seed_is_refused_with_the_numbers() -> None:
-    source = train(make(add("noise")))
+def test_another_seed_is_refused_with_the_numbers(source: RunSpec) -> None:
     child = start_from(source, seed=1)
     learned = open_study(source).folds[0].fitting
     tested = open_study(child).folds[0].test
@@ -75,12 +88,11 @@ def test_another_seed_is_refused_with_the_numbers() -> None:
             door(child)
 
 
-def test_two_what_ifs_in_a_chain_are_refused() -> None:
-    first = train(make(add("noise")))
-    second = train(from_weights(first, first.id))
+def test_two_what_ifs_in_a_chain_are_refused(source: RunSpec) -> None:
+    second = train(from_weights(source, source.id))
     everyone = ["site 0", "site 1", "site 2"]
     for third in (other_seed(second, 3), without_value(second, "site", "site 0", everyone)):
-        with pytest.raises(InputError, match=f"{first.id}.* learned from"):
+        with pytest.raises(InputError, match=f"{source.id}.* learned from"):
             train(third)
 
 
@@ -98,8 +110,7 @@ def test_weights_carry_on_what_their_own_source_learned() -> None:
     train(start_from(second, leave_out=halves[0]))  # tests what the first one held out
 
 
-def test_the_same_samples_split_and_seed_pass() -> None:
-    source = train(make(add("noise")))
+def test_the_same_samples_split_and_seed_pass(source: RunSpec) -> None:
     child = train(from_weights(source, source.id))
     grandchild = train(from_weights(child, child.id))
     record = json.loads((run_folder(grandchild.id) / "folds/0/fold.json").read_text())
@@ -107,8 +118,7 @@ def test_the_same_samples_split_and_seed_pass() -> None:
     assert any(f"weights of run {child.id}" in note for note in load_result(grandchild.id).notes)
 
 
-def test_patients_count_across_datasets() -> None:
-    source = train(make(add("noise")))
+def test_patients_count_across_datasets(source: RunSpec) -> None:
     train(start_from(source, add("others", patients="Q"), seed=1))
     again = start_from(source, add("measured again", samples="T"), seed=1)
     learned = set(open_study(source).patients[open_study(source).folds[0].fitting])
@@ -158,20 +168,18 @@ def test_a_hold_out_run_takes_the_fold_that_held_its_samples_out() -> None:
     assert "fold 3" in load_result(child.id).weights
 
 
-def test_runs_from_before_are_read_by_what_they_left() -> None:
-    first = train(make(add("noise")))
-    second = train(from_weights(first, first.id))
-    for spec in (first, second):
+def test_runs_from_before_are_read_by_what_they_left(source: RunSpec) -> None:
+    second = train(from_weights(source, source.id))
+    for spec in (source, second):
         rewrite(spec.id, "folds/0/fold.json", learned_from=None)
-    with pytest.raises(InputError, match=f"Run {second.id}, which went on .*{first.id}"):
+    with pytest.raises(InputError, match=f"Run {second.id}, which went on .*{source.id}"):
         train(start_from(second, seed=3))
-    (run_folder(first.id) / "folds/0/fold.json").unlink()
-    with pytest.raises(InputError, match=rf"folds/0/fold\.json of run {first.id} is missing"):
+    (run_folder(source.id) / "folds/0/fold.json").unlink()
+    with pytest.raises(InputError, match=rf"folds/0/fold\.json of run {source.id} is missing"):
         train(start_from(second, seed=3))
 
 
-def test_an_interrupted_run_goes_on_without_the_run_it_started_from() -> None:
-    source = train(make(add("noise")))
+def test_an_interrupted_run_goes_on_without_the_run_it_started_from(source: RunSpec) -> None:
     child = train(from_weights(source, source.id))
     (run_folder(source.id) / "folds/0/fold.json").unlink()
     (run_folder(child.id) / "result.json").unlink()
@@ -201,8 +209,7 @@ def test_the_command_line_says_it_before_anything_is_stored(
     assert not list_datasets()
 
 
-def test_a_leak_that_is_allowed_by_name_is_said_on_every_result() -> None:
-    source = train(make(add("noise")))
+def test_a_leak_that_is_allowed_by_name_is_said_on_every_result(source: RunSpec) -> None:
     refused = start_from(source, seed=1)
     with pytest.raises(InputError, match=r"learned from (\d+) of the .*allow_leak") as error:
         train(refused)
@@ -246,9 +253,8 @@ def test_an_allowed_leak_takes_the_network_that_has_seen_least() -> None:
     assert max(seen) > min(seen)
 
 
-def test_permuted_labels_are_no_leak_of_weights_that_learned_the_true_ones() -> None:
+def test_permuted_labels_are_no_leak_of_weights_that_learned_the_true_ones(source: RunSpec) -> None:
     """The control is divided in another way, yet nothing that was learned tells its labels."""
-    source = train(make(add("noise")))
     child = train(from_weights(source, source.id))
     control = request_permuted(child.id).spec
     assert control.permute_labels
@@ -261,8 +267,7 @@ def test_permuted_labels_are_no_leak_of_weights_that_learned_the_true_ones() -> 
             train(child)
 
 
-def test_damage_to_what_a_run_starts_from_is_said() -> None:
-    source = train(make(add("noise")))
+def test_damage_to_what_a_run_starts_from_is_said(source: RunSpec) -> None:
     child = train(from_weights(source, source.id))
     (run_folder(child.id) / "result.json").unlink()
     (run_folder(child.id) / "sources.json").write_text("[{")

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from core.cli.explain import keep_sets
-from core.cli.options import add_choice, add_command
+from core.cli.options import add_choice
 from core.cli.output import give
+from core.cli.parser import add_command
 from core.errors import InputError
 from core.evaluation.metrics import METRICS
 from core.runs.store import RunStore
