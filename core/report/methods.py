@@ -110,8 +110,8 @@ def _describe_solving(spec: RunSpec, books: Bibliography) -> str:
         family = "ridge regression"
     return (
         f"The head is a linear model of the genes{products} and of the maps of all stages of the "
-        f"network, solved exactly{books.cite('Alain and Bengio 2016')}. Inner products of samples were "
-        "summed over the genes and the maps, each with a share"
+        f"network, solved exactly{books.cite('Alain and Bengio 2016')}. Inner products of samples "
+        "were summed over the genes and the maps, each with a share"
         f"{books.cite('Gönen and Alpaydın 2011')}; shares, penalty and the family, "
         f"{family}{books.cite('Hoerl and Kennard 1970')}, were chosen on five inner folds of the "
         "training and validation samples that keep patients together, where a map was given a "
