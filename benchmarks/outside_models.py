@@ -10,7 +10,8 @@ and go on. Prints the tables of benchmarks/results/outside_models.md.
 The rule, written down before the figures: a variant takes the place of the tuned linear model, or
 becomes a preset, if on the pairs `decide` it gains a point of balanced accuracy and wins more pairs
 than it loses, and on the other pairs its mean gain is positive and it wins more pairs than it
-loses. Heads that are trained by steps have one seed.
+loses. What fails on `decide` need not be asked on the others (`--decide`). Heads that are trained
+by steps have one seed.
 """
 
 import argparse
@@ -48,6 +49,7 @@ from core.models.spec import NetworkSpec
 
 PLAIN = f"tuned linear model, {GENES} genes"
 """What all others are set against."""
+DECIDE = "decide er"
 ALL = 100_000
 """More genes than any cohort has."""
 METRIC = METRICS["balanced_accuracy"], METRICS["macro_auroc"]
@@ -64,12 +66,15 @@ def main() -> None:
     parser.add_argument("--squeezenet", required=True, help="file:PATH of SqueezeNet 1.1")
     parser.add_argument("--vgg16", required=True, help="file:PATH of VGG16's convolutions")
     parser.add_argument("--only", nargs="*", help="groups of variants, such as genes")
+    parser.add_argument("--decide", action="store_true", help="only the pairs that decide first")
     parser.add_argument("--largest", type=int, default=200,
                         help="training samples up to which a whole network is trained")  # fmt: skip
     given = parser.parse_args()
     torch.set_num_threads(1)
     groups = list_groups(given.squeezenet, given.vgg16, given.largest)
-    pairs = list_pairs(given.folder)
+    pairs = [
+        pair for pair in list_pairs(given.folder) if not given.decide or pair.part == DECIDE
+    ]  # fmt: skip
     for name in given.only or groups:
         for pair in pairs:
             with tempfile.TemporaryDirectory() as home:
@@ -201,7 +206,7 @@ def report(rows: pd.DataFrame) -> None:
         print(f"\n{title}\n")
         print_head("variant", "pairs", "mean", "beside the tuned linear model, points, won : lost",
                    "95 % interval", "p over tested cohorts", "decide", "others")  # fmt: skip
-        decide = wide.index.get_level_values("part") == "decide er"
+        decide = wide.index.get_level_values("part") == DECIDE
         for name in wide:
             asked = wide[name].notna()
             gains = (wide[name] - wide[PLAIN])[asked]

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from core.errors import InputError
 
 UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
 """What reading a JSON document or an array raises when the file is damaged or another one."""
@@ -42,6 +45,47 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def need_empty(folder: Path) -> Path:
+    """The absolute path of a folder that is empty or not there yet; else raises InputError."""
+    folder = folder.expanduser().absolute()
+    if folder.is_symlink() or (folder.exists() and not (folder.is_dir() and _is_empty(folder))):
+        raise InputError(f"{folder} is not an empty folder. Name one that isn't there yet.")
+    return folder
+
+
+def write_folder(folder: Path, fill: Callable[[Path], object]) -> Path:
+    """Let `fill` make a folder's files, and have it there only when all of them are.
+
+    Args:
+        folder: must be empty, or not there yet.
+        fill: given a temporary folder beside it.
+
+    Returns:
+        The folder's absolute path.
+
+    Raises:
+        InputError: the folder isn't empty.
+    """
+    folder = need_empty(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix="."))
+    try:
+        fill(temporary)
+        mask = os.umask(0o077)
+        os.umask(mask)
+        for path in temporary.rglob("*"):
+            path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
+        temporary.chmod(0o777 & ~mask)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def _is_empty(folder: Path) -> bool:
+    return not any(folder.iterdir())
 
 
 def write_json(path: Path, document: Any) -> None:

@@ -1,6 +1,7 @@
 """The command line: documents with stable keys, and one clear message for every mistake."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from core.cli import main
+from core.cli import COMMANDS, build_parser, main
 from core.data.read import read_dataset
 from core.data.store import add_dataset, list_datasets
 from core.runs.spec import PRESETS
@@ -411,3 +412,31 @@ def test_a_model_is_applied_to_other_samples(
     assert "no class 'x'" in fail(capsys, *arguments, "--merge", "x=BRCA")
     assert "CLASS=CLASS" in fail(capsys, *arguments, "--merge", "breast")
     assert "begins with 'none'" in fail(capsys, "predict", "none", str(cohort))
+
+
+SLOW = {"anndata", "h5py", "pandas", "scipy", "sklearn", "streamlit", "torch"}
+"""Packages that take longer to load than a list of runs takes to print."""
+
+
+@pytest.mark.parametrize("words", ["--help", "runs --help", "runs list"])
+def test_looking_loads_nothing_that_computes(words: str, tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from core.cli import main\n"
+        "try:\n"
+        f"    main({words.split()!r})\n"
+        "finally:\n"
+        f"    print(*sorted({SLOW!r} & set(sys.modules)), file=sys.stderr)\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env={**os.environ, "GENECANVAS_HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert answer.stderr.strip() == ""
+    assert answer.stdout
+
+
+def test_the_help_names_each_command_as_its_module_does() -> None:
+    whole = build_parser("").format_help()
+    for command in COMMANDS:
+        assert build_parser(command).format_help() == whole

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import re
 import shlex
 from html.parser import HTMLParser
 from pathlib import Path
@@ -27,6 +28,7 @@ from core.models.backbones import BACKBONES
 from core.predict.predicting import predict_here
 from core.predict.request import PredictRequest
 from core.predict.words import describe_flags
+from core.report.notebook import make_notebook
 from core.report.prediction import write_prediction_report
 from core.report.references import Bibliography, key_of, known_references
 from core.report.run import RECIPE, report_run, write_run_report
@@ -214,7 +216,10 @@ def test_methods_hold_the_numbers_of_the_run_and_cite_what_is_listed(run: str) -
     ):  # fmt: skip
         assert said in text, said
     listed = {reference.key for reference in report.references}
-    assert {"iandola2016", "loshchilov2019", "sundararajan2017", "guo2017"} <= listed
+    assert {"iandola2016", "loshchilov2019", "sundararajan2017", "guo2017", "brier1950"} <= listed
+    named = re.findall(r"([A-Z][\w' .]+? \d{4})[;)]", text)
+    assert len(named) > 8
+    assert {key_of(source) for source in named} <= listed
     assert "solved" not in text
 
 
@@ -316,6 +321,49 @@ def test_on_the_command_line(run: str, tmp_path: Path, capsys: pytest.CaptureFix
     answer = json.loads(capsys.readouterr().out)
     assert answer == {"runs": [run], "file": str(path), "bytes": path.stat().st_size}
     assert main(["report", "0" * 16, str(path)]) == 2
+
+
+def test_an_archive_describes_its_files_with_checksums(run: str, tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    assert main(["archive", run, str(folder)]) == 0
+    assert main(["archive", run, str(folder)]) == 2  # never into a folder that holds something
+    graph = json.loads((folder / "ro-crate-metadata.json").read_text())["@graph"]
+    by_id = {entity["@id"]: entity for entity in graph}
+    assert len(by_id) == len(graph)
+    files = {path.name for path in folder.iterdir()} - {"ro-crate-metadata.json"}
+    assert files == {part["@id"] for part in by_id["./"]["hasPart"]}
+    assert files == {
+        "report.html", "run.ipynb", "run.yaml", "result.json", "predictions.csv", "genes.csv",
+    }  # fmt: skip
+    for name in files:
+        content = (folder / name).read_bytes()
+        assert by_id[name]["sha256"] == hashlib.sha256(content).hexdigest()
+        assert by_id[name]["contentSize"] == str(len(content))
+    for entity in graph:
+        for value in entity.values():
+            for one in value if isinstance(value, list) else [value]:
+                if isinstance(one, dict) and not one["@id"].startswith("http"):
+                    assert one["@id"] in by_id
+    assert RunSpec.from_yaml((folder / "run.yaml").read_bytes()) == load_spec(run)
+    assert by_id["#dataset"]["sha256"] == load_spec(run).cohort.dataset
+
+
+def test_the_notebook_runs_through_the_door(
+    run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook = make_notebook(run, "cohort.csv")
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            exec(cell["source"], names)
+        else:
+            assert BAD not in cell["source"]
+    assert names["run"].id == run
+    assert names["spec"] == load_spec(run)
+    assert (tmp_path / "report.html").exists()
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
 
 
 def test_a_run_without_a_result_is_refused(run: str, tmp_path: Path) -> None:

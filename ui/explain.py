@@ -205,7 +205,10 @@ def _wait_for(run: str, recipe: Recipe, what: str, evidence: bool) -> None:
     if state.state != "working":
         st.rerun()
     ensure_workers()
-    st.progress(state.fraction, f"Computing {escape_markdown(what)}. It is safe to close this tab.")
+    far = f": {state.message}" if state.message else ""
+    st.progress(
+        state.fraction, escape_markdown(f"Computing {what}{far}. It is safe to close this tab.")
+    )
     st.button(
         "Cancel", key=f"cancel {run} {evidence}",
         on_click=lambda: cancel_explanation(run, recipe, evidence=evidence),

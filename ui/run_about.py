@@ -27,7 +27,7 @@ def _show_name(record: RunRecord, records: Sequence[RunRecord]) -> None:
         act("★" if record.starred else "☆", _star, record, key=f"star {record.id}",
             type="tertiary", help="Lists show a starred run first.")  # fmt: skip
         st.title(escape_markdown(record.name), anchor=False, width="content")
-        if record.state != JobState.DONE:
+        if record.state.resumable:  # else the page below says it, second by second
             st.markdown(BADGES[record.state], width="content")
         with st.popover("Name and notes", icon=":material/edit:", type="tertiary"):
             _ask_label(record)

@@ -63,7 +63,8 @@ def ask_class(record: RunRecord) -> str:
         f"Genes that {verb}", classes, index=classes.index(wanted) if wanted in classes else 0,
         key=f"class {record.id}", persist_state="session",
     )  # fmt: skip
-    st.query_params["class"] = cls
+    if cls != (wanted or classes[0]):  # what nobody chose is no step that Back would undo
+        st.query_params["class"] = cls
     return cls
 
 
@@ -119,6 +120,6 @@ def draw_map(run: str, found: RunAttribution, cls: str, gene: str | None) -> Non
 
 def open_explain(record: RunRecord) -> None:
     """Change to the page Explain, on the class that is looked at."""
+    cls = st.session_state.get(f"class {record.id}")
     link = {"run": record.id, "method": RECIPE.method}
-    cls = st.query_params.get("class")
     go_to("explain", link | ({"class": cls} if cls else {}))

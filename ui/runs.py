@@ -15,8 +15,8 @@ from core.home import home
 from core.jobs.launch import ensure_workers
 from core.jobs.record import JobState
 from core.jobs.schedule import Expected, expect
-from core.runs.doctor import list_again, unlisted_runs
-from core.runs.store import RunRecord, RunStore, bytes_of
+from core.runs.doctor import list_again
+from core.runs.store import RunRecord, RunStore, bytes_of, unlisted_runs
 from ui.parts import errors, go_to_run, name_dataset, say_asked, say_score, starred_first
 from ui.run_live import SAFE
 from ui.work import act

@@ -175,9 +175,7 @@ def _ranked_genes(record: RunRecord) -> tuple[str, list[str]] | None:
         and explanation_state(record.id, Recipe(method.name)).state == "done"
     ]
     if not computed:
-        st.info(
-            "That needs a ranking of the genes: compute one on the page Explain, or paste a list."
-        )
+        st.info("That needs the genes to be ranked first. Other questions can be asked at once.")
         return None
     cls = st.selectbox(
         "Top genes of", load_result(record.id).classes, key="what if class", width=180
@@ -384,7 +382,7 @@ def _show_answer(record: RunRecord, child: RunRecord) -> None:
 
 def _say_first(child: RunRecord) -> None:
     """Which genes come first in a what-if, for the class that is looked at."""
-    cls = st.query_params.get("class")
+    cls = st.session_state.get(f"class {child.parent}")
     ranked = explanation_state(child.id, RECIPE).state == "done"
     if ranked and cls in load_result(child.id).classes:
         genes = read_genes(child.id, RECIPE, cls)["gene"].tolist()

@@ -5,15 +5,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from core.cli.options import (
-    add_choice,
-    add_command,
-    add_label_options,
-    given_cohort,
-    put_to_data,
-    take_roles,
-)
+from core.cli.options import add_choice, add_label_options, given_cohort, put_to_data, take_roles
 from core.cli.output import give, say
+from core.cli.parser import add_command
 from core.compare.comparison import compare_runs
 from core.data.store import add_dataset
 from core.errors import InputError

@@ -5,15 +5,9 @@ import shlex
 from dataclasses import asdict
 from typing import Any
 
-from core.cli.options import (
-    add_command,
-    add_data_options,
-    add_group,
-    given_cohort,
-    read_data,
-    take_roles,
-)
+from core.cli.options import add_data_options, given_cohort, read_data, take_roles
 from core.cli.output import Progress, give
+from core.cli.parser import add_command, add_group
 from core.data import quota
 from core.data.catalogue import CATALOGUE, PublicDataset
 from core.data.check import check_dataset

@@ -3,8 +3,8 @@
 import argparse
 from typing import Any
 
-from core.cli.options import add_command
 from core.cli.output import give, say
+from core.cli.parser import add_command
 from core.home import home
 from core.runs.doctor import examine
 

@@ -5,8 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from core.cli.options import add_choice, add_command
+from core.cli.options import add_choice
 from core.cli.output import Progress, give
+from core.cli.parser import add_command
 from core.data.catalogue import CATALOGUE
 from core.escape import write_csv
 from core.explain.genes import top_rows

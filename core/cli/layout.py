@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from core.cli.options import (
-    add_command,
     add_data_options,
     add_spec_options,
     given_cohort,
@@ -14,6 +13,7 @@ from core.cli.options import (
     take_roles,
 )
 from core.cli.output import give
+from core.cli.parser import add_command
 from core.data.cohort import Cohort
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.images.layouts import LAYOUTS, LayoutSpec, fit_layout

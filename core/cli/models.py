@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from core.cli.options import add_command, add_group
 from core.cli.output import give, say
+from core.cli.parser import add_command, add_group
 from core.predict.folder import export_model
 from core.predict.sent import delete_sent, find_sent, import_model, list_sent
 from core.runs.result import kept_sent

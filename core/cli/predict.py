@@ -4,15 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from core.cli.options import (
-    add_choice,
-    add_command,
-    add_data_options,
-    given_cohort,
-    read_data,
-    take_roles,
-)
+from core.cli.options import add_choice, add_data_options, given_cohort, read_data, take_roles
 from core.cli.output import Progress, give
+from core.cli.parser import add_command
 from core.data.cohort import Cohort
 from core.data.store import add_dataset
 from core.errors import InputError

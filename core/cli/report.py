@@ -1,19 +1,20 @@
-"""`report`: finished runs as one HTML file."""
+"""`report` and `archive`: finished runs as one HTML file, or as a folder to be deposited."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
 from core.cli.explain import keep_sets
-from core.cli.options import add_choice, add_command
+from core.cli.options import add_choice
 from core.cli.output import give
+from core.cli.parser import add_command
 from core.errors import InputError
 from core.evaluation.metrics import METRICS
 from core.runs.store import RunStore
 
 
 def add_commands(commands: Any) -> None:
-    """Add `report`."""
+    """Add `report` and `archive`."""
     parser = add_command(
         commands,
         "report",
@@ -22,15 +23,25 @@ def add_commands(commands: Any) -> None:
     )
     parser.add_argument("runs", nargs="+", metavar="run", help="run ids, or their beginnings")
     parser.add_argument("file", type=Path, help="the HTML file, which is written anew")
-    parser.add_argument(
-        "--sets",
-        help="gene sets that the top genes of one run are held against: a GMT file, a stored "
-        "file's id, or the name of a collection that `data fetch` has fetched",
-    )
+    _add_sets(parser)
     add_choice(
         parser, "--metric", METRICS.names, None,
         "the score that several runs are compared by (accuracy, or r2, unless another is named)",
     )  # fmt: skip
+    archive = add_command(
+        commands, "archive", archive_run, "write a finished run as a folder to be deposited"
+    )
+    archive.add_argument("run", help="a run's id, or its beginning")
+    archive.add_argument("folder", type=Path, help="where to; it must be empty or not there yet")
+    _add_sets(archive)
+
+
+def _add_sets(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sets",
+        help="gene sets that the top genes of a run are held against: a GMT file, a stored file's "
+        "id, or the name of a collection that `data fetch` has fetched",
+    )
 
 
 def report(options: argparse.Namespace) -> int:
@@ -51,3 +62,14 @@ def report(options: argparse.Namespace) -> int:
         path = write_study_report(runs, options.file, options.metric)
     document = {"runs": runs, "file": str(path), "bytes": path.stat().st_size}
     return give(options, document, f"{path} ({document['bytes'] / 1e6:.1f} MB)")
+
+
+def archive_run(options: argparse.Namespace) -> int:
+    """Write a run as a folder: report, notebook, tables, metadata."""
+    from core.report.archive import write_archive  # loads plotly
+
+    run = RunStore().find_id(options.run)
+    folder = write_archive(run, options.folder, keep_sets(options.sets))
+    files = sorted(path.name for path in folder.iterdir())
+    document = {"run": run, "folder": str(folder), "files": files}
+    return give(options, document, f"{folder}: {', '.join(files)}")

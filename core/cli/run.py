@@ -7,7 +7,6 @@ from typing import Any
 
 from core.cli.options import (
     add_choice,
-    add_command,
     add_label_options,
     add_spec_options,
     given_cohort,
@@ -16,6 +15,7 @@ from core.cli.options import (
     take_roles,
 )
 from core.cli.output import give, say
+from core.cli.parser import add_command
 from core.compare.gap import explain_gap
 from core.data.store import add_dataset
 from core.errors import DamageError, InputError

@@ -1,14 +1,12 @@
-"""`runs`: list, show and manage runs."""
+"""`runs`: list, show and manage runs; what trains is loaded only by what needs it."""
 
 import argparse
 from typing import Any
 
-from core.cli.options import add_command, add_group
 from core.cli.output import give
-from core.cli.run import describe_run, follow, say_result
+from core.cli.parser import add_command, add_group
 from core.jobs.record import JobState
-from core.runs.doctor import unlisted_runs
-from core.runs.store import RunStore
+from core.runs.store import RunStore, unlisted_runs
 
 
 def add_commands(commands: Any) -> None:
@@ -39,16 +37,22 @@ def list_runs(options: argparse.Namespace) -> int:
             f"{len(lost)} more runs have folders but aren't listed: `genecanvas doctor "
             "--repair` lists them again"
         )
-    document = {
-        "runs": [describe_run(record) for record in records],
-        "damaged": [run._asdict() for run in damaged],
-        "unlisted": lost,
-    }
+    document = {}
+    if options.json:
+        from core.cli.run import describe_run
+
+        document = {
+            "runs": [describe_run(record) for record in records],
+            "damaged": [run._asdict() for run in damaged],
+            "unlisted": lost,
+        }
     return give(options, document, "\n".join(lines) or "no runs yet")
 
 
 def show_run(options: argparse.Namespace) -> int:
     """A run's state, and its result once it has one."""
+    from core.cli.run import describe_run, say_result
+
     store = RunStore()
     store.reconcile()
     record = store.find(options.run)
@@ -68,6 +72,8 @@ def cancel_run(options: argparse.Namespace) -> int:
 
 def finish_run(options: argparse.Namespace) -> int:
     """End a training early, and follow it."""
+    from core.cli.run import follow
+
     store = RunStore()
     run = store.find(options.run).id
     store.stop_early(run)
@@ -76,6 +82,8 @@ def finish_run(options: argparse.Namespace) -> int:
 
 def resume_run(options: argparse.Namespace) -> int:
     """Queue a run again, and follow it."""
+    from core.cli.run import follow
+
     store = RunStore()
     store.reconcile()
     run = store.find(options.run).id

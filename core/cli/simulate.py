@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from core.cli.options import add_command
 from core.cli.output import give
+from core.cli.parser import add_command
 from core.data.simulate import simulate, write_simulated
 from core.escape import write_csv
 from core.files import write_atomic

@@ -1,12 +1,16 @@
 """Which samples of a dataset a question is about, what each is, and which belong together."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from anndata import AnnData
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import InputError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 GENE = "gene"
 """A label `gene:ID` is a gene of the matrix."""
@@ -60,6 +64,8 @@ class Cohort(BaseModel):
             InputError: a column, value, sample or class isn't there, naming those that are, or no
                 sample is left.
         """
+        from anndata import AnnData
+
         data = _take_gene(data, self.label)
         for role, column in (("label", self.label), ("patient", self.group), ("batch", self.batch)):
             if column is not None:
@@ -95,11 +101,11 @@ class Cohort(BaseModel):
         return data if keep.all() else data[keep].copy()
 
     @property
-    def unlabelled(self) -> "Cohort":
+    def unlabelled(self) -> Cohort:
         """The same samples, whatever they are and to whom they belong."""
         return Cohort(dataset=self.dataset, where=self.where, leave_out=self.leave_out)
 
-    def changed(self, **changes: Any) -> "Cohort":
+    def changed(self, **changes: Any) -> Cohort:
         """The same with some fields changed.
 
         Samples to leave out are added to those that are left out already, conditions of `where`
@@ -120,6 +126,8 @@ class Cohort(BaseModel):
 
 def _take_gene(data: AnnData, label: str | None) -> AnnData:
     """The dataset with a gene as a column of its samples; a column of that name comes first."""
+    from anndata import AnnData
+
     kind, _, gene = (label or "").partition(":")
     if kind != GENE or not gene or label in data.obs:
         return data

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import DamageError, InputError
@@ -400,6 +399,8 @@ class Preprocessor:
             raise InputError(f"Expected a column for each of {len(genes)} genes, got {x.shape}.")
         if np.array_equal(genes, self.all_genes):
             return x
+        import pandas as pd
+
         index = pd.Index(genes)
         twice = np.unique(genes[index.duplicated() & np.isin(genes, self.needed)])
         if len(twice):

@@ -1,14 +1,18 @@
 """What columns are: the roles they can have, and what their names say about them."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-from anndata import AnnData
 from pydantic import BaseModel, ConfigDict
 
 from core.errors import InputError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 Role = Literal["id", "class", "patient", "batch", "label", "gene", "sample", "ignore"]
 """id names the rows; class, patient, batch and label (any other) describe samples; gene and sample
@@ -136,6 +140,8 @@ def assign_roles(data: AnnData, roles: Mapping[str, Role]) -> dict[str, str]:
     """
     said = {role: name for name, role in roles.items() if role in CHOSEN and name in data.obs}
     free = data.obs[[name for name in data.obs.columns if name not in roles]]
+    from anndata import AnnData
+
     rest = AnnData(obs=free)
     suggested = {"class": suggest_label(rest), "patient": suggest_group(rest),
                  "batch": suggest_batch(rest)}  # fmt: skip

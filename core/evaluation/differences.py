@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats import f, rankdata, studentized_range, t
 
 SAME = 0.005
 """Scores that differ by less are practically the same: half a percentage point."""
@@ -57,6 +55,8 @@ def paired_interval(
         patients: (samples,) who each sample is from; by default every sample is another's.
         level: of the interval.
     """
+    from scipy.special import ndtri
+
     gains = right_a.astype(float) - right_b.astype(float)
     number = (
         np.arange(len(gains)) if patients is None else np.unique(patients, return_inverse=True)[1]
@@ -80,10 +80,14 @@ class MeanDifference:
     @property
     def p(self) -> float:
         """Two-sided p value of the corrected t test."""
+        from scipy.stats import t
+
         return float(2 * t.sf(abs(self.mean) / self.scale, self.splits - 1))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Interval of the mean; of the Bayesian posterior just as well."""
+        from scipy.stats import t
+
         low, high = t.interval(level, self.splits - 1, self.mean, self.scale)
         return float(low), float(high)
 
@@ -93,6 +97,8 @@ class MeanDifference:
         Posterior of the true mean under the reference prior (Corani and Benavoli 2015; Benavoli et
         al. 2017, JMLR 18(77)).
         """
+        from scipy.stats import t
+
         low, high = t.cdf([-same, same], self.splits - 1, self.mean, self.scale)
         return float(low), float(high - low), float(1 - high)
 
@@ -139,6 +145,8 @@ def rank_models(scores: np.ndarray, test_to_train: float = 0.0) -> Ranking:
         scores: (splits, models), at least two of each; higher is better.
         test_to_train: test samples divided by training samples; 0 for independent rows.
     """
+    from scipy.stats import f, rankdata
+
     splits, models = scores.shape
     ranks = rankdata(-scores, axis=1)
     means = ranks.mean(axis=0)
@@ -157,6 +165,8 @@ def rank_models(scores: np.ndarray, test_to_train: float = 0.0) -> Ranking:
 @lru_cache
 def _tukey_point(models: int, freedom: int) -> float:
     """95 % point of the studentised range; a tenth of a second of numerical integration."""
+    from scipy.stats import studentized_range
+
     return float(studentized_range.ppf(0.95, models, freedom))
 
 

@@ -6,8 +6,6 @@ from functools import lru_cache
 from hashlib import blake2b
 
 import numpy as np
-from scipy.special import ndtr, ndtri
-from scipy.stats import binomtest
 
 RESAMPLES = 2000
 CELLS = 2**20
@@ -18,6 +16,8 @@ LEFT_OUT = 400
 
 def interval(successes: int, n: int) -> tuple[float, float]:
     """95 % Wilson interval of a share (Wilson 1927), as for the accuracy on n test samples."""
+    from scipy.stats import binomtest
+
     bounds = binomtest(int(successes), int(n)).proportion_ci(0.95, method="wilson")
     return float(bounds.low), float(bounds.high)
 
@@ -51,6 +51,8 @@ class Bootstrap:
         limits are those of Wilson's (1927) interval of a share, and of Tango's (1998) of a paired
         difference, in that very case: a distance of z² / (patients + z²) from the estimate.
         """
+        from scipy.special import ndtr, ndtri
+
         z = ndtri((1 + level) / 2)
         replicates = self.replicates[np.isfinite(self.replicates)]
         left_out = self.left_out[np.isfinite(self.left_out)]

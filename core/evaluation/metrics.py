@@ -1,18 +1,19 @@
 """How good predictions are: scores of classes together, of each by itself, and of numbers."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.sparse import csr_array
-from scipy.spatial.distance import squareform
-from sklearn.metrics import confusion_matrix
 
 from core.evaluation import values
 from core.evaluation.intervals import interval
 from core.records import Registry
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BINS = 10
 """Bins of equal width over the probability of the predicted class, for the calibration."""
@@ -245,12 +246,16 @@ def pool_patients(
     Returns:
         Class numbers (rows,) and class probabilities (rows, classes), as `score` takes them.
     """
+    import pandas as pd
+
     table = pd.DataFrame(proba).groupby([np.asarray(patients), y_true]).mean()
     return table.index.get_level_values(1).to_numpy(), table.to_numpy()
 
 
 def score_classes(y_true: np.ndarray, proba: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     """A row a class, as `score_counts` gives it, of class numbers and probabilities."""
+    from sklearn.metrics import confusion_matrix
+
     counts = confusion_matrix(y_true, proba.argmax(axis=1), labels=range(len(classes)))
     return score_counts(counts, classes)
 
@@ -264,6 +269,8 @@ def score_counts(counts: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
         counts: (classes, classes) confusion matrix, true classes in rows.
         classes: their names.
     """
+    import pandas as pd
+
     right, n, named = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     limits = [
         interval(k, size) if size else (np.nan, np.nan) for k, size in zip(right, n, strict=True)
@@ -289,6 +296,8 @@ def reliability(y_true: np.ndarray, proba: np.ndarray) -> pd.DataFrame:
         Columns n, confidence (mean probability of the predicted class), accuracy, and the
         accuracy's 95 % Wilson interval, low and high.
     """
+    import pandas as pd
+
     table = pd.DataFrame(
         {"confidence": proba.max(axis=1), "accuracy": proba.argmax(axis=1) == y_true}
     ).groupby(_bin_of(proba))
@@ -327,6 +336,9 @@ def order_by_confusion(counts: np.ndarray) -> np.ndarray:
     neighbours nearest (Bar-Joseph et al. 2001).
     """
     counts = np.asarray(counts, dtype=float)
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
+
     if len(counts) < 3:
         return np.arange(len(counts))
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -337,6 +349,8 @@ def order_by_confusion(counts: np.ndarray) -> np.ndarray:
 
 def _confusions(y: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(weightings, classes, classes): weight of each true class (rows) and predicted class."""
+    from scipy.sparse import csr_array
+
     classes, samples = proba.shape[1], len(y)
     cell = y * classes + proba.argmax(axis=1)
     indicator = csr_array(

@@ -1,15 +1,20 @@
 """Layouts by what is known about genes: where they lie in the genome, which sets they are in."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from core.errors import InputError
 from core.images.layout import canvas_side
 from core.images.places import Genes, Places
 from core.images.references import rank_chromosome, read_gene_sets, read_positions
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 SMALLEST_AREA = 4
 """Genes that a set must add to get an area of its own."""
@@ -77,6 +82,8 @@ def place_as_treemap(genes: Genes, points: None, side: int, seed: int) -> Places
     Raises:
         InputError: the reference file knows none of the genes.
     """
+    from scipy import sparse
+
     sets = read_gene_sets(genes.reference)
     _check_names(genes, dict.fromkeys(gene for own in sets.values() for gene in own))
     position = {name: index for index, name in enumerate(genes.names.tolist())}

@@ -1,10 +1,6 @@
 """From points in the plane to pixels: assigned, sorted into a grid, or dropped on them."""
 
 import numpy as np
-from scipy.ndimage import uniform_filter
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial import ConvexHull, QhullError
-from scipy.spatial.distance import cdist
 
 from core.images.describe import STEPS
 from core.images.places import Genes, Pixels, Places
@@ -87,6 +83,9 @@ def assign(points: np.ndarray, vectors: np.ndarray, side: int, seed: int) -> Pix
     """
     if len(points) > EXACT or len(points) * side**2 > EXACT_COSTS:
         return refine(vectors, *bisect(points, side), side, seed)
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import cdist
+
     pixels = np.indices((side, side)).reshape(2, -1).T
     costs = cdist(stretch(points, side), pixels, "sqeuclidean")
     _, pixel = linear_sum_assignment(costs)
@@ -106,6 +105,8 @@ def turn_to_rectangle(points: np.ndarray) -> np.ndarray:
     The smallest rectangle shares a direction with an edge of the convex hull (Freeman and Shapira
     1975, CACM 18:409). Points on a line stay as they are.
     """
+    from scipy.spatial import ConvexHull, QhullError
+
     try:
         hull = points[ConvexHull(points).vertices]
     except (QhullError, ValueError):
@@ -126,6 +127,8 @@ def refine(vectors: np.ndarray, row: np.ndarray, col: np.ndarray, side: int, see
     Products are rounded before they are added up, so that they are the same on every processor:
     `einsum` and matrix products would do both at once where the processor can.
     """
+    from scipy.ndimage import uniform_filter
+
     rng = np.random.default_rng(seed)
     grid = np.zeros((side * side, vectors.shape[1]), dtype=np.float32)
     owner = np.full(side * side, -1)

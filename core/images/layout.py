@@ -1,18 +1,22 @@
 """GeneLayout: which gene stands on which pixel of the canvas."""
 
+from __future__ import annotations
+
 import io
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 
 from core.errors import InputError
 from core.files import write_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 VERSION = 1
 Channels = Literal["value", "value_z_rank"]
@@ -86,6 +90,8 @@ class GeneLayout:
 
     def table(self, **columns: np.ndarray) -> pd.DataFrame:
         """Genes, their pixels (from 0 at the top left), the layout's groups, and more columns."""
+        import pandas as pd
+
         places = {"gene": self.genes, "row": self.row, "column": self.col}
         groups = {} if self.group is None else {"group": self.group}
         return pd.DataFrame({**places, **groups, **columns})
@@ -107,7 +113,7 @@ class GeneLayout:
             flat /= count.astype(np.float32)
         return flat.reshape(*values.shape[:-1], *self.shape)
 
-    def reindex(self, genes: Sequence[str]) -> "GeneLayout":
+    def reindex(self, genes: Sequence[str]) -> GeneLayout:
         """The same places with the genes in another order.
 
         Raises InputError that names the genes of either side which the other lacks.
@@ -151,7 +157,7 @@ class GeneLayout:
         write_atomic(path, lambda temporary: temporary.write_bytes(self.to_bytes()))
 
     @classmethod
-    def load(cls, path: Path) -> "GeneLayout":
+    def load(cls, path: Path) -> GeneLayout:
         """Read what `save` wrote; raises InputError for anything else."""
         try:
             with np.load(path, allow_pickle=False) as file:

@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
 from core.data.catalogue import PublicDataset
-from core.data.fetched import open_sets
 from core.errors import InputError
 from core.files import read_json, write_atomic, write_json
 from core.home import home
@@ -78,6 +76,8 @@ def add_public_sets(entry: PublicDataset) -> str:
 
     Raises InputError as `open_sets` and `add_reference` do.
     """
+    from core.data.fetched import open_sets  # loads all that reads files
+
     with open_sets(entry) as path:
         return add_reference(path, entry.title)
 
@@ -183,6 +183,8 @@ def _decode(content: bytes, name: str) -> str:
 
 
 def _parse_positions(content: bytes, name: str) -> dict[str, tuple[str, int]]:
+    import pandas as pd
+
     text = _decode(content, name)
     head = text.split("\n", 1)[0]
     separator = "\t" if "\t" in head else ","

@@ -1,25 +1,22 @@
 """Baseline models on the same genes: what a network's accuracy has to be compared with."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 from threadpoolctl import ThreadpoolController
 
-from core.models.tuned import CLASSES, CLASSES_BY_RIDGE, UNKNOWN, Choice, TunedLinear
 from core.records import Registry
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator, ClassifierMixin
+
+    from core.models.tuned import Choice
 
 
 @dataclass(frozen=True)
@@ -46,35 +43,54 @@ class Baseline:
         return f"{self.article} {self.title[0].lower()}{self.title[1:]}".strip()
 
 
+def _build_majority(seed: int, smallest: int) -> ClassifierMixin:
+    from sklearn.dummy import DummyClassifier
+
+    return DummyClassifier(strategy="prior", random_state=seed)
+
+
 def _build_logistic_regression(seed: int, smallest: int) -> ClassifierMixin:
     """Ridge-penalised; 0.1 was near the best on real cohorts of 30 and of 1 024 genes."""
+    from sklearn.linear_model import LogisticRegression
+
     model = LogisticRegression(C=0.1, max_iter=2000, random_state=seed)
-    return make_pipeline(StandardScaler(), model)
+    return _standardise(model)
 
 
 def _build_tuned_linear(seed: int, smallest: int) -> ClassifierMixin:
     """Whichever is better on inner folds, with its best penalty."""
+    from core.models.tuned import CLASSES, TunedLinear
+
     return TunedLinear(CLASSES, seed)
 
 
 def _build_ridge_regression(seed: int, smallest: int) -> ClassifierMixin:
+    from core.models.tuned import CLASSES_BY_RIDGE, TunedLinear
+
     return TunedLinear(CLASSES_BY_RIDGE, seed)
 
 
 def _build_linear_svm(seed: int, smallest: int) -> ClassifierMixin:
     """Each class against each; one temperature makes the votes' scores probabilities."""
-    model = make_pipeline(StandardScaler(), SVC(C=0.01, kernel="linear", random_state=seed))
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.svm import SVC
+
+    model = _standardise(SVC(C=0.01, kernel="linear", random_state=seed))
     return CalibratedClassifierCV(
         model, method="temperature", ensemble=False, cv=max(2, min(5, smallest))
     )
 
 
 def _build_random_forest(seed: int, smallest: int) -> ClassifierMixin:
+    from sklearn.ensemble import RandomForestClassifier
+
     return RandomForestClassifier(300, min_samples_leaf=2, random_state=seed)
 
 
 def _build_gradient_boosting(seed: int, smallest: int) -> ClassifierMixin:
     """Small trees of few genes each: with many classes every round grows a tree a class."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
     return HistGradientBoostingClassifier(
         max_iter=60, max_leaf_nodes=8, min_samples_leaf=5, max_features=0.1, max_bins=63,
         early_stopping=False, random_state=seed,
@@ -82,12 +98,24 @@ def _build_gradient_boosting(seed: int, smallest: int) -> ClassifierMixin:
 
 
 def _build_neighbours(seed: int, smallest: int) -> ClassifierMixin:
+    from sklearn.neighbors import KNeighborsClassifier
+
     model = KNeighborsClassifier(min(5, smallest), metric="cosine", weights="distance")
-    return make_pipeline(StandardScaler(), model)
+    return _standardise(model)
 
 
 def _build_perceptron(seed: int, smallest: int) -> ClassifierMixin:
+    from sklearn.neural_network import MLPClassifier
+
     model = MLPClassifier((64,), alpha=1.0, tol=1e-3, max_iter=1000, random_state=seed)
+    return _standardise(model)
+
+
+def _standardise(model: ClassifierMixin) -> ClassifierMixin:
+    """The model on genes of mean 0 and SD 1."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return make_pipeline(StandardScaler(), model)
 
 
@@ -98,7 +126,7 @@ BASELINES: Registry[Baseline] = Registry(
             name="majority",
             title="Largest class",
             help="Always answers with the most frequent class: what an accuracy starts from.",
-            build=lambda seed, smallest: DummyClassifier(strategy="prior", random_state=seed),
+            build=_build_majority,
             in_every_run=True,
         ),
         Baseline(
@@ -172,6 +200,8 @@ def linear_form(model: BaseEstimator, outputs: int) -> tuple[np.ndarray, np.ndar
         the scores whose softmax are the probabilities. A class that it has not met has the score
         of probability 0.
     """
+    from core.models.tuned import UNKNOWN, TunedLinear
+
     if isinstance(model, TunedLinear):
         own, at = model.weights_, model.offset_
     else:

@@ -1,25 +1,33 @@
 """Baseline models of a regression: what a network's predicted numbers have to be compared with."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-from sklearn.base import RegressorMixin
-from sklearn.dummy import DummyRegressor
-from sklearn.linear_model import RidgeCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from core.models.baselines import Baseline, FittedBaseline, one_thread
 from core.records import Registry
+
+if TYPE_CHECKING:
+    from sklearn.base import RegressorMixin
 
 PENALTIES = np.logspace(-2, 6, 17)
 """Ridge penalties that are tried, for genes of SD 1."""
 
 
 def _build_mean(seed: int, smallest: int) -> RegressorMixin:
+    from sklearn.dummy import DummyRegressor
+
     return DummyRegressor()
 
 
 def _build_ridge(seed: int, smallest: int) -> RegressorMixin:
     """The penalty is that of lowest squared error when each training sample is left out in turn."""
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
 
 

@@ -187,8 +187,8 @@ def mark_free_pixels(figure: go.Figure, layout: GeneLayout) -> None:
         return
     figure.update_layout(images=[_chequer(layout.shape, "x", "y")])
     figure.add_annotation(
-        text=f"chequered: {free.sum():,} free pixels, no gene", showarrow=False, x=0, y=-0.04,
-        xref="paper", yref="paper", xanchor="left", font={"size": 12},
+        text=f"chequered: {free.sum():,} free pixels, no gene", showarrow=False, x=0, y=-0.01,
+        xref="paper", yref="paper", xanchor="left", yanchor="top", font={"size": 12},
     )  # fmt: skip
 
 

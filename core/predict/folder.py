@@ -8,10 +8,7 @@ patient, and no sample's expression. This module has the forms and writes a fold
 
 from __future__ import annotations
 
-import os
 import platform
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
@@ -26,7 +23,7 @@ from core.data.prepare import RANK_STEPS, PreparationSpec, Preprocessor
 from core.download import hash_file
 from core.errors import InputError
 from core.escape import write_csv
-from core.files import write_json
+from core.files import need_empty, write_folder, write_json
 from core.images.layout import GeneLayout
 from core.predict.card import write_card
 from core.predict.model import Model, ensure_references, load_model
@@ -106,32 +103,12 @@ def export_model(run: str, folder: Path, progress: Callable[[int, int], None]) -
         InputError: the run isn't finished or is damaged, its dataset is gone before anything was
             asked of it, or the folder isn't empty.
     """
-    folder = Path(folder).expanduser().absolute()
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()) or _holds_files(folder):
-        raise InputError(f"{folder} is not an empty folder. Name one that isn't there yet.")
+    need_empty(folder)
     model = load_model(run)
     if model.sent:
         raise InputError(f"Model {run} was sent to you. Pass on the folder that it came as.")
     ensure_references(run, progress)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".", suffix=".model"))
-    try:
-        _fill(temporary, model, progress)
-        temporary.chmod(0o777 & ~_umask())
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return folder
-
-
-def _holds_files(folder: Path) -> bool:
-    return folder.is_dir() and any(folder.iterdir())
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+    return write_folder(folder, lambda temporary: _fill(temporary, model, progress))
 
 
 def _fill(folder: Path, model: Model, progress: Callable[[int, int], None]) -> None:
@@ -172,8 +149,6 @@ def _fill(folder: Path, model: Model, progress: Callable[[int, int], None]) -> N
     )
     write_json(folder / DOCUMENT, document.model_dump(mode="json"))
     (folder / CARD).write_text(write_card(document, model), encoding="utf-8")
-    for path in folder.iterdir():
-        path.chmod(0o666 & ~_umask())
 
 
 def _name_of(model: Model) -> str:

@@ -91,7 +91,7 @@ TOGETHER: Registry[Together] = Registry(
             "they are a like mix of classes.",
             learns_from_cohort=True,
             needs_like_classes=True,
-            fewest=5,
+            fewest=10,
         ),
     ],
 )

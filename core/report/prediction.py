@@ -219,7 +219,6 @@ def _tell_limits(found: Prediction, model: Model) -> list[Block]:
 def _tell_methods(found: Prediction, model: Model, books: Bibliography) -> list[Block]:
     asked, first = found.request, model.folds[0]
     together = TOGETHER[asked.together]
-    sources = ["Bolstad et al. 2003"] if together.name == "quantile" else []
     folds = (
         f"the mean of {len(model.folds)} networks, one of each fold"
         if len(model.folds) > 1
@@ -229,8 +228,7 @@ def _tell_methods(found: Prediction, model: Model, books: Bibliography) -> list[
         f"{found.summary.n:,} samples of “{get_record(asked.cohort.dataset).name}” (SHA-256 "
         f"{asked.cohort.dataset}) were put to the model {model.id}; answers are {folds}. Genes "
         f"were found by their ids: {found.match.found:,} of {found.match.needed:,} were there. "
-        f"Bringing the cohorts together: {together.title[:1].lower()}{together.title[1:]}"
-        f"{books.cite(*sources)}. {together.help}",
+        f"Bringing the cohorts together: {together.title}. {together.help}",
         methods.describe_preparation(model.spec, first, books),
         methods.describe_image(model.spec, first, books),
         *methods.describe_network(model.spec, first.kept.result, model.folds, books),
@@ -259,6 +257,8 @@ def _tell_methods(found: Prediction, model: Model, books: Bibliography) -> list[
             f"prediction{books.cite('Sadinle et al. 2019')}."
         )
     said.append(f"This report was written by GeneCanvas {__version__}.")
+    for words in said:
+        books.notice(words)
     return [Text(words) for words in said]
 
 

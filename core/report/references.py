@@ -8,6 +8,8 @@ from pathlib import Path
 
 _FIELD = re.compile(r"^  (\w+) = \{(.*)\},$", re.MULTILINE)
 _ENTRY = re.compile(r"^@\w+\{(\w+),\n(?:  .*\n)+\}$", re.MULTILINE)
+_NAMED = re.compile(r"[^\W\d_][\w'-]+(?: et al\.| and [^\W\d_][\w'-]+)? \d{4}\b")
+"""'Guo et al. 2017' wherever it stands in a text."""
 _CITED = re.compile(r"(?:mixup: )?(.+?) (\d{4})\b")
 """Authors and year of 'Nadeau and Bengio 2003, Mach. Learn. 52:239'."""
 
@@ -65,6 +67,12 @@ class Bibliography:
             found = _CITED.match(source)
             named.append(f"{found[1]} {found[2]}" if found else source)
         return f" ({'; '.join(dict.fromkeys(named))})" if named else ""
+
+    def notice(self, text: str) -> None:
+        """List the known sources that a text names by itself, such as a record's own words."""
+        for source in _NAMED.findall(text):
+            if key_of(source) in known_references():
+                self.cite(source)
 
     @property
     def references(self) -> list[Reference]:

@@ -517,6 +517,8 @@ def _tell_methods(own: _Run, books: Bibliography) -> list[Block]:
             )
         )
     said.append(methods.describe_software(result, __version__, books))
+    for words in (*said, *(metric.help for metric in own.task.metrics)):
+        books.notice(words)
     return [Text(words) for words in said]
 
 

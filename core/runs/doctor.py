@@ -32,7 +32,7 @@ from core.runs.result import (
     load_spec,
     result_path,
 )
-from core.runs.store import RunRecord, RunStore
+from core.runs.store import RunRecord, RunStore, unlisted_runs
 from core.runs.training import TrainJob, drop_checkpoints
 from core.scratch import clean_scratch
 
@@ -94,13 +94,6 @@ def tidy() -> None:
     if RunStore.exists():
         with suppress(StoreError):
             RunStore().clean()
-
-
-def unlisted_runs() -> list[str]:
-    """Runs whose folders hold their specifications, but that the list doesn't name."""
-    folders = [path.parent.name for path in home().glob("runs/*/spec.json")]
-    listed = RunStore().ids() if RunStore.exists() else set()
-    return sorted(run for run in folders if RUN_ID.fullmatch(run) and run not in listed)
 
 
 def list_again(run: str) -> JobState:

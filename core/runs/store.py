@@ -1,19 +1,21 @@
 """Runs in the store of jobs: trainings with their specifications and their epochs."""
 
+from __future__ import annotations
+
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import pandas as pd
-
-from core.data.store import delete_dataset
 from core.errors import InputError
-from core.home import run_folder
+from core.home import RUN_ID, home, run_folder
 from core.jobs import record as jobs
 from core.jobs.record import JobRecord
 from core.jobs.store import JobStore
 from core.runs.spec import RunSpec
 from core.runs.training import TrainJob
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class RunRecord(JobRecord):
@@ -55,11 +57,22 @@ class RunStore(JobStore[RunRecord]):
 
     def epochs(self, run: str) -> pd.DataFrame:
         """All epochs of a run in order: fold and the columns of the training's history."""
+        import pandas as pd
+
         return pd.DataFrame([{"fold": fold, **row} for fold, row in self.events(run)])
+
+
+def unlisted_runs() -> list[str]:
+    """Runs whose folders hold their specifications, but that the list doesn't name."""
+    folders = [path.parent.name for path in home().glob("runs/*/spec.json")]
+    listed = RunStore().ids() if RunStore.exists() else set()
+    return sorted(run for run in folders if RUN_ID.fullmatch(run) and run not in listed)
 
 
 def drop_dataset(dataset: str) -> None:
     """Delete a dataset, unless jobs that are still to be done need it: InputError names them."""
+    from core.data.store import delete_dataset
+
     store = JobStore()
     store.check_unused(dataset, "The dataset")
     delete_dataset(dataset)

@@ -1,8 +1,6 @@
 """Probabilities that mean what they say: one temperature, fitted on validation samples."""
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
 
 LIMITS = (0.1, 10.0)
 
@@ -19,6 +17,9 @@ def fit_temperature(proba: np.ndarray, y: np.ndarray) -> float:
         proba: (n, classes) class probabilities.
         y: (n,) class numbers.
     """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
     doubt, scores = 1 / (len(y) + 2), _to_scores(proba)
     truth = np.full(proba.shape, doubt / proba.shape[1])
     truth[np.arange(len(y)), y] += 1 - doubt
@@ -31,6 +32,8 @@ def fit_temperature(proba: np.ndarray, y: np.ndarray) -> float:
 
 def apply_temperature(proba: np.ndarray, temperature: float) -> np.ndarray:
     """Class probabilities (samples, classes) as they would be at that temperature."""
+    from scipy.special import softmax
+
     return softmax(_to_scores(proba) / temperature, axis=1)
 
 

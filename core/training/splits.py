@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from sklearn.model_selection import StratifiedGroupKFold
 
 from core.errors import InputError
 from core.records import Registry
@@ -193,6 +192,8 @@ def hold_out(samples: Samples, spec: SplitSpec, seed: int) -> list[Part]:
 
 def divide_in_folds(samples: Samples, spec: SplitSpec, seed: int) -> list[Part]:
     """k parts, each the test part once."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
     splitter = StratifiedGroupKFold(spec.folds, shuffle=True, random_state=seed)
     return list(splitter.split(samples.y, samples.y, samples.patients))
 

@@ -13,8 +13,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
-import pandas as pd
-from sklearn.metrics import confusion_matrix
 
 from core.data.column_names import MISSING_NUMBERS
 from core.errors import InputError
@@ -22,12 +20,14 @@ from core.evaluation.differences import LEVEL, corrected_t, mcnemar, say_verdict
 from core.evaluation.intervals import gather, weigh
 from core.evaluation.metrics import CLASS_METRICS, VALUE_METRICS, Metric, score
 from core.models.baselines import BASELINES, Baseline, FittedBaseline, fit_baseline
-from core.models.tuned import CLASSES, VALUES, Aim
 from core.models.value_baselines import VALUE_BASELINES, fit_value_baseline
 from core.records import Registry
 from core.training.calibration import apply_temperature, fit_temperature
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from core.models.tuned import Aim
     from core.training.objectives import Objective
 
 FEWEST_VALUES = 6
@@ -103,8 +103,6 @@ class Task(ABC):
     """Column of simulated data that the planted self-test predicts; None where it has none."""
     stratum: str
     """What samples are divided by, so that each part has its share of each: a noun."""
-    aim: Aim
-    """How a linear head is solved."""
     unused: ClassVar[dict[str, dict[str, Any]]] = {}
     """Fields of a specification that say nothing here, by part, with the value that is taken."""
     scale_fields: ClassVar[tuple[str, ...]] = ()
@@ -116,6 +114,11 @@ class Task(ABC):
     @abstractmethod
     def objective(self) -> Objective:
         """What the network learns; loads torch."""
+
+    @property
+    @abstractmethod
+    def aim(self) -> Aim:
+        """How a linear head is solved; loads scikit-learn."""
 
     @abstractmethod
     def known(self, texts: np.ndarray, label: str, samples: np.ndarray) -> np.ndarray:
@@ -248,6 +251,13 @@ class Classification(Task):
 
         return Classes()
 
+    @property
+    def aim(self) -> Aim:
+        """Classes, by ridge or logistic regression."""
+        from core.models.tuned import CLASSES
+
+        return CLASSES
+
     def known(self, texts: np.ndarray, label: str, samples: np.ndarray) -> np.ndarray:
         """All: a sample without a class is a mistake in the column."""
         unlabelled = samples[texts == ""]
@@ -311,6 +321,8 @@ class Classification(Task):
     def confusion(self, y: np.ndarray, answers: np.ndarray) -> list[list[int]]:
         """Counts of the classes."""
         labels = range(answers.shape[1])
+        from sklearn.metrics import confusion_matrix
+
         return confusion_matrix(y, answers.argmax(axis=1), labels=labels).tolist()
 
     def describe_calibration(
@@ -355,6 +367,8 @@ class Classification(Task):
         Where samples were held out several times the folds are what is compared, by the corrected
         t test (Nadeau and Bengio 2003).
         """
+        import pandas as pd
+
         reference = self.reference(result.baselines)
         right = pd.DataFrame(
             {name: table[name] == table["true"] for name in ("predicted", reference)}
@@ -421,6 +435,13 @@ class Regression(Task):
 
         return Values()
 
+    @property
+    def aim(self) -> Aim:
+        """Values, by ridge regression."""
+        from core.models.tuned import VALUES
+
+        return VALUES
+
     def known(self, texts: np.ndarray, label: str, samples: np.ndarray) -> np.ndarray:
         """Those that have a value."""
         known = ~np.isin(texts, MISSING_NUMBERS)
@@ -430,6 +451,8 @@ class Regression(Task):
 
     def read(self, texts: np.ndarray, label: str) -> Targets:
         """Each text is a number."""
+        import pandas as pd
+
         values = pd.to_numeric(pd.Series(texts), errors="coerce").to_numpy(float)
         if (bad := np.isnan(values)).any():
             raise InputError(
@@ -592,7 +615,6 @@ TASKS: Registry[Task] = Registry(
             gene_test="Welch t test",
             simulated_label="tumour_type",
             stratum="class",
-            aim=CLASSES,
         ),
         Regression(
             name="regression",
@@ -609,7 +631,6 @@ TASKS: Registry[Task] = Registry(
             gene_test="test of Pearson's correlation",
             simulated_label=None,
             stratum="range of values",
-            aim=VALUES,
         ),
     ],
 )
