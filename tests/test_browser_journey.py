@@ -85,7 +85,7 @@ def test_from_the_example_to_its_genes(server: Server, page: Page) -> None:
     expect_no_failure(page)
     press(page, "Labels permuted →")
     expect(page.get_by_text("What if: labels permuted?")).to_be_visible()
-    page.go_back()
+    page.get_by_role("button", name=re.compile("^← SqueezeNet")).click()
     page.wait_for_url(re.compile(rf"/run\?id={run}"))
     settle(page)
     expect(page.get_by_role("button", name="Labels permuted →")).to_be_visible()

@@ -319,10 +319,11 @@ def show_parent(record: RunRecord) -> None:
     if parent is None:
         return
     words = describe_difference(parent.spec, record.spec, parent.id)
-    with st.container(border=True):
-        st.markdown(f"**What if: {escape_markdown(words)}?**")
-        if st.button(f"← {escape_markdown(parent.name)}", key="parent", type="tertiary"):
-            go_to_run(parent.id)
+    with st.container(border=True, gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**What if: {escape_markdown(words)}?**", width="content")
+            if st.button(f"← {escape_markdown(parent.name)}", key="parent", type="tertiary"):
+                go_to_run(parent.id)
         if record.state == parent.state == JobState.DONE:
             show_effect(parent, record)
 
