@@ -28,7 +28,9 @@ from core.runs.explaining import explain_run
 from core.runs.fitted import load_fitted
 from core.runs.result import load_predictions, load_result
 from core.runs.solved import say_solved
+from core.runs.source import Expression
 from core.runs.spec import PRESETS, RunSpec
+from core.runs.study import open_study
 from core.training.exact import _leave_out, _put, solve_head
 from core.training.features import FrozenPart
 from core.training.objectives import Classes
@@ -286,6 +288,20 @@ def test_products_of_many_genes_are_refused() -> None:
     assert RunSpec.parse({**asked, "preparation": {"genes": 64}}).network.products
     with pytest.raises(InputError, match="for the linear head"):
         RunSpec.parse({**asked, "network": {"products": True}})
+
+
+def test_products_are_refused_where_a_place_would_mix_genes() -> None:
+    x = np.random.default_rng(0).random((40, 9), dtype=np.float32)
+    data = AnnData(8 * x, obs=pd.DataFrame({"side": ["left", "right"] * 20}))
+    data.var_names = [f"g{number}" for number in range(9)]
+    data.uns["scale"] = "log2"
+    few = PRESETS["few_genes"].fill({"cohort": {"label": "side"}})
+    study = open_study(RunSpec.parse(few), data)
+    [fold] = study.folds
+    assert Expression.fit(RunSpec.parse(few), study, fold).layout.shape == (4, 4)
+    for change in ({"layout": {"side": 16}}, {"network": {**few["network"], "image_size": 48}}):
+        with pytest.raises(InputError, match="would mix genes"):
+            Expression.fit(RunSpec.parse({**few, **change}), study, fold)
 
 
 def test_what_a_solved_head_has_no_use_for_is_refused() -> None:
