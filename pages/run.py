@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.escape import escape_markdown
 from core.runs.store import RunRecord, RunStore
-from ui.parts import errors, go_to, show_empty
+from ui.parts import WANTED_RUN, errors, go_to, show_empty
 from ui.run import show_ended, show_rest
 from ui.run_about import show_line
 from ui.run_live import watch
@@ -18,7 +18,7 @@ def find_run(store: RunStore, records: list[RunRecord]) -> RunRecord | None:
     None where the link names one that isn't here, or is damaged; then that is said.
     """
     by_id = {record.id: record for record in records}
-    wanted = st.query_params.get("id")
+    wanted = st.session_state.pop(WANTED_RUN, None) or st.query_params.get("id")
     if wanted is None:
         last = st.session_state.get("last run")
         return by_id[last] if last in by_id else records[0]

@@ -6,19 +6,29 @@ import signal
 import sqlite3
 import time
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
+import pytest
 from playwright.sync_api import Page, expect
 
+from core.data.simulate import simulate
+from core.data.store import add_dataset
 from tests.browser import (
     Server,
     choose,
     expect_no_failure,
     open_page,
     press,
-    set_number,
     settle,
     worker_pids,
 )
+
+
+@pytest.fixture
+def example(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulated tumours are there, whichever test is the first."""
+    monkeypatch.setenv("GENECANVAS_HOME", str(server.home))
+    add_dataset(simulate()[0], "Simulated tumours")
 
 
 def state_of(home: Path, run: str) -> str:
@@ -27,13 +37,13 @@ def state_of(home: Path, run: str) -> str:
 
 
 def start_run(page: Page, server: Server, *, epochs: int, seed: int) -> str:
-    """Start a small run on the Train page; gives back its id from the link."""
-    open_page(page, f"{server.url}/train")
-    page.get_by_text("Custom: every setting", exact=True).click()
-    settle(page)
-    set_number(page, "Image size", 32)
-    set_number(page, "Epochs", epochs)
-    set_number(page, "Seed", seed)
+    """Start a small run from a link to the Train page; gives back its id.
+
+    Each setting that is typed would have the cost of another run measured.
+    """
+    asked = {"level": "Custom: every setting", "network image_size": 32, "epochs": epochs,
+             "seed": seed}  # fmt: skip
+    open_page(page, f"{server.url}/train?{urlencode(asked, quote_via=quote)}")
     press(page, "Start training")
     page.wait_for_url(re.compile(r"/run\?id=[0-9a-f]{16}"))
     settle(page)
@@ -97,7 +107,7 @@ def test_from_the_example_to_its_genes(server: Server, page: Page) -> None:
 
 
 def test_a_run_outlives_the_page_and_can_be_cancelled_and_resumed(
-    server: Server, page: Page
+    example: None, server: Server, page: Page
 ) -> None:
     run = start_run(page, server, epochs=900, seed=2)
     expect(page.get_by_text(re.compile(r"Epoch \d+ of 900"))).to_be_visible(timeout=300_000)
@@ -113,7 +123,7 @@ def test_a_run_outlives_the_page_and_can_be_cancelled_and_resumed(
     expect_alert(page, "Info", "Cancelled by the user.")
 
 
-def test_a_killed_worker_and_a_killed_server(server: Server, page: Page) -> None:
+def test_a_killed_worker_and_a_killed_server(example: None, server: Server, page: Page) -> None:
     run = start_run(page, server, epochs=900, seed=3)
     expect(page.get_by_text(re.compile(r"Epoch \d+ of 900"))).to_be_visible(timeout=300_000)
     server.kill()

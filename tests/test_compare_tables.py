@@ -85,3 +85,5 @@ def test_each_batch_that_was_held_out_is_scored_by_itself(dataset: str) -> None:
         assert row.low <= row.network <= row.high
     assert found.reference == "logistic_regression"
     assert found.difference.mean == pytest.approx(found.table["difference"].mean())
+    [pair] = [d for d in compare([outcome]).setup_differences if d.b == "Logistic regression"]
+    assert pair.p == pytest.approx(found.difference.p), "tested as in the headline"

@@ -74,9 +74,10 @@ def test_simulated_tumours_in_one_click() -> None:
     assert app.query_params["dataset"] == record.id[:12]
     assert record.id in words(app)  # where it is kept
     assert not button(app, "See gene-images →").disabled
-    app = button(app, "See gene-images →").click().run()
-    assert app.title[0].value == "Gene images"
-    assert not app.exception
+    for way, title in (("See gene-images →", "Gene images"), ("Train on these →", "Train")):
+        there = button(open_page("data", dataset=record.id[:12]), way).click().run()
+        assert there.title[0].value == title
+        assert not there.exception
 
 
 def test_each_choice_of_a_dataset_holds_and_stands_in_the_link() -> None:
@@ -119,6 +120,7 @@ def test_upload_of_one_class_is_shown_but_leads_nowhere() -> None:
     assert not app.exception
     assert "at least two classes" in words(app)
     assert button(app, "See gene-images →").disabled
+    assert button(app, "Train on these →").disabled
 
 
 def no_labels_match() -> tuple:

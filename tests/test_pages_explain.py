@@ -11,6 +11,7 @@ from core.data.catalogue import CATALOGUE
 from core.data.fetched import _note, forget
 from core.data.simulate import simulate
 from core.data.store import add_dataset
+from core.escape import escape_markdown
 from core.explain.gene_sets import REST
 from core.explain.measures import MEASURES
 from core.explain.methods import Recipe
@@ -411,7 +412,8 @@ def test_a_gene_of_the_link_is_shown_and_stays(run: str) -> None:
 
 def test_what_if_without_a_list(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ui.whatif.preflight_apart", lambda spec: None)
-    monkeypatch.setattr("ui.whatif.ensure_workers", lambda: None)
+    for part in ("whatif", "run_live"):
+        monkeypatch.setattr(f"ui.{part}.ensure_workers", lambda: None)
     genes = class_genes(run, Recipe(), "BRCA")["gene"].tolist()
     app = open_page("explain", run=run)
     app.number_input(key="list top").set_value(5).run()
@@ -422,7 +424,7 @@ def test_what_if_without_a_list(run: str, monkeypatch: pytest.MonkeyPatch) -> No
     child = RunStore().list()[0]
     assert child.parent == run
     assert set(child.spec.preparation.without) == set(genes[:5])
-    assert app.title[0].value == child.name
+    assert app.title[0].value == escape_markdown(child.name)
     assert app.query_params["id"] == child.id
     RunStore().delete(child.id)
 

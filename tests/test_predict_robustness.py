@@ -15,6 +15,7 @@ from core.escape import read_csv
 from core.home import run_folder, sent_folder
 from core.jobs.here import do_here
 from core.jobs.record import JobState
+from core.predict import robustness
 from core.predict.distortions import DISTORTIONS, Measured, Weights
 from core.predict.model import ensure_references, load_model
 from core.predict.price import price_missing
@@ -208,6 +209,22 @@ def test_without_distortion_the_scores_are_the_run_s_own(
     for verdict in found.verdicts:
         assert found.describe(verdict).count("the network goes from") == 2
         check_verdict(found, verdict)
+
+
+def test_of_very_many_samples_some_are_drawn_and_it_says_so(
+    runs: dict[str, str], answers: dict[str, Robustness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = answers["ranks"]
+    assert whole.say_samples().endswith(f"held-out samples of {whole.patients} patients")
+    monkeypatch.setattr(robustness, "MOST_DISTORTED", 10)
+    ensure_references(runs["ranks"], lambda *_: None)
+    model = load_model(runs["ranks"])
+    found, again = (
+        measure_robustness(model, open_samples(model.spec), lambda *_: None) for _ in range(2)
+    )
+    assert (found.samples, found.held_out) == (10, whole.samples)
+    assert found.say_samples().endswith(f"drawn at random from {whole.samples}")
+    assert again == found
 
 
 def check_verdict(found: Robustness, verdict: Verdict) -> None:

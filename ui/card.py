@@ -94,8 +94,11 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
             st.caption(
                 "Once a class column is chosen and nothing stands in the way, go on from here."
             )
-        if st.button("See gene-images →", type="primary", disabled=wrong or not card.label):
-            go_to("images")
+        with st.container(horizontal=True):
+            if st.button("See gene-images →", disabled=wrong or not card.label):
+                go_to("images")
+            if st.button("Train on these →", type="primary", disabled=wrong or not card.label):
+                go_to("train")
     with sizes:
         st.markdown("#### Class sizes")
         if any(finding.code in ("label_ids", "label_numbers") for finding in card.findings):

@@ -27,6 +27,8 @@ from core.training.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "pages"
+WANTED_RUN = "wanted run"
+"""Where the session keeps the run whose page was asked for last."""
 SAVE_IMAGE = st.components.v2.component(
     "genecanvas_save_image",
     html="<div>"
@@ -238,7 +240,11 @@ def go_to(page: str, link: dict[str, str] | None = None) -> None:
 
 
 def go_to_run(run: str) -> None:
-    """Change to the page of a run."""
+    """Change to the page of a run.
+
+    The session knows it too: a live part that asks at that moment makes Streamlit forget the link.
+    """
+    st.session_state[WANTED_RUN] = run
     go_to("run", {"id": run})
 
 

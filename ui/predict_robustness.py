@@ -77,9 +77,9 @@ def _show_found(model: Model) -> None:
         return
     st.markdown(escape_markdown(found.summarise()))
     st.caption(
-        f"On {found.samples:,} held-out samples of {found.patients:,} patients; bars are 95 % "
-        "intervals over patients. Dotted: the same values after the quantiles of each sample were "
-        "brought to those of training. Real laboratories differ in several of these ways at once."
+        f"On {found.say_samples()}; bars are 95 % intervals over patients. Dotted: the same values "
+        "after the quantiles of each sample were brought to those of training. Real laboratories "
+        "differ in several of these ways at once."
     )
     columns = st.columns(2, gap="large")
     for place, verdict in enumerate(found.verdicts):

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from core.compare.records import REPEATS
 from core.data.store import read_column
 from core.errors import InputError
 from core.evaluation.differences import MeanDifference, corrected_t
@@ -26,7 +27,8 @@ class Batches:
     reference: str
     """Name of the reference model."""
     difference: MeanDifference | None
-    """Network minus reference, mean over batches, each of which counts once; None for one batch."""
+    """Network minus reference, mean over batches, each of which counts once, tested as over any
+    other splits; None for fewer than REPEATS batches."""
 
 
 def score_batches(outcome: Outcome, metric: str) -> Batches:
@@ -65,7 +67,8 @@ def score_batches(outcome: Outcome, metric: str) -> Batches:
         )
     table = pd.DataFrame(rows)
     known = table["difference"].dropna().to_numpy()
-    return Batches(table, reference, corrected_t(known, 0.0) if len(known) > 1 else None)
+    enough = len(known) >= REPEATS
+    return Batches(table, reference, corrected_t(known, outcome.test_to_train) if enough else None)
 
 
 def _name_folds(outcome: Outcome) -> dict[int, str]:

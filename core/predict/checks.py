@@ -35,8 +35,11 @@ TOO_LITTLE = 0.5
 """Share of the weight of all genes below which nothing is called."""
 ENOUGH = 0.95
 """Share of the weight from which missing genes are only told."""
-SHIFT = 1.0
-"""Difference in log2 units, a factor of two, from which all genes stand higher or lower."""
+SHIFT = 1.25
+"""Difference in log2 units beyond which all genes are said to stand higher or lower.
+
+This and the limits below rest on benchmarks/results/matching.md.
+"""
 STRETCH = 1.5
 """How many times more genes differ from one another than in training, or less, to be told."""
 ALIKE = 0.5
@@ -124,6 +127,31 @@ class Values:
     """(genes,) after the floor; NaN where a gene is missing"""
     below: float
     """Share of the values that lie below the floor"""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Mean levels of a cohort's genes against those of training."""
+
+    shift: float
+    """Median over genes, in log2 units"""
+    stretch: float
+    """How many times as much genes differ from one another; NaN where training's hardly do"""
+    correlation: float
+    """Over genes; NaN likewise"""
+
+
+def compare_levels(values: Values, reference: Reference) -> Levels | None:
+    """How a cohort's genes stand against training's; None where too few are there."""
+    new, old = values.mean, reference.log_mean
+    there = np.isfinite(new)
+    if there.sum() < 3:
+        return None
+    new, old = new[there], old[there]
+    shift = float(np.median(new - old))
+    if old.std() <= np.median(reference.log_sd):  # genes were brought to one level
+        return Levels(shift, np.nan, np.nan)
+    return Levels(shift, float(new.std() / old.std()), _correlation(new, old))
 
 
 def check_match(at: Looked) -> Iterator[Finding]:
@@ -311,21 +339,16 @@ def _check_values(at: Looked) -> Iterator[Finding]:
     """Levels of the genes against those of training: shifted, stretched, or others altogether."""
     if at.values is None or at.is_cut or not at.as_measured or not _can_bring(at):
         return
-    new, old = at.values.mean, at.reference.log_mean
-    there = np.isfinite(new)
-    if there.sum() < 3:
+    found, said = compare_levels(at.values, at.reference), []
+    if found is None:
         return
-    new, old = new[there], old[there]
-    shift, said = float(np.median(new - old)), []
-    if abs(shift) > SHIFT:
-        side = "higher" if shift > 0 else "lower"
-        said.append(f"stand {abs(shift):.1f} log2 units {side} than in training")
-    if old.std() > np.median(at.reference.log_sd):  # else genes were brought to one level
-        stretch, r = new.std() / old.std(), _correlation(new, old)
-        if r < ALIKE:
-            said.append(f"have levels unlike those of training (correlation {r:.2f})")
-        if not 1 / STRETCH <= stretch <= STRETCH:
-            said.append(f"differ {stretch:.2g} times as much from one another as in training")
+    if abs(found.shift) > SHIFT:
+        side = "higher" if found.shift > 0 else "lower"
+        said.append(f"stand {abs(found.shift):.1f} log2 units {side} than in training")
+    if found.correlation < ALIKE:
+        said.append(f"have levels unlike those of training (correlation {found.correlation:.2f})")
+    if found.stretch > STRETCH or found.stretch < 1 / STRETCH:
+        said.append(f"differ {found.stretch:.2g} times as much from one another as in training")
     if said:
         yield _warning(
             "values",

@@ -96,7 +96,7 @@ def match(
     twice = _find_twice(model, matched.data)
     values = None
     if len(missing) < len(weights) and not twice:
-        values = _measure(model.folds[0].preprocessor, matched.data)
+        values = measure_values(model.folds[0].preprocessor, matched.data)
     progress(1, steps)
     samples = None
     if values is not None and not model.sent:
@@ -146,7 +146,7 @@ def _find_twice(model: Model, data: AnnData) -> list[str]:
     return [gene for gene in repeated if gene in set(needed)]
 
 
-def _measure(prepared: Preprocessor, data: AnnData) -> Values:
+def measure_values(prepared: Preprocessor, data: AnnData) -> Values:
     """Look through the cohort's log2 expression; one in so many samples makes the quantiles."""
     floor = prepared.spec.floor
     every = max(1, data.n_obs * len(prepared.genes) // POOLED)

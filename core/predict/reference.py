@@ -149,6 +149,12 @@ class Learned(_Arrays):
     """(samples, 2) as `Reference.place_genes` gives them"""
 
 
+def draw_positions(positions: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """At most so many of some positions, at random, in their order."""
+    drawn = np.random.default_rng(seed).permutation(positions)[:most]
+    return np.sort(drawn)
+
+
 def measure_fold(fitted: FittedModel, samples: Samples) -> tuple[Reference, Learned]:
     """Look at the samples that a fold learned from, and at those that it held out.
 
@@ -158,7 +164,7 @@ def measure_fold(fitted: FittedModel, samples: Samples) -> tuple[Reference, Lear
     """
     fold, prepared, task = fitted.locate(samples), fitted.preprocessor, TASKS[fitted.spec.task]
     rows = fitted.source.transform(samples)
-    learned = _draw(fold.fitting, MOST_LEARNED, fitted.spec.seed)
+    learned = draw_positions(fold.fitting, MOST_LEARNED, fitted.spec.seed)
     labels = samples.labels.astype(str)
     classes = labels[learned] if task.has_classes else np.full(len(learned), "")
     log = prepared.log_expression(samples.x[fold.fitting], samples.genes)
@@ -199,12 +205,6 @@ def measure_fold(fitted: FittedModel, samples: Samples) -> tuple[Reference, Lear
     )
 
 
-def _draw(positions: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """At most so many of some positions, at random."""
-    drawn = np.random.default_rng(seed).permutation(positions)[:most]
-    return np.sort(drawn)
-
-
 def _see(fitted: FittedModel, rows: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
     """(samples, features) of each map that the head looks at, and (samples, outputs) scores."""
     maps, scores = zip(*fitted.look(rows), strict=True)
@@ -225,7 +225,7 @@ def _weigh_genes(fitted: FittedModel, samples: Samples, fold: Fold) -> np.ndarra
     """(outputs, genes) how important each gene is to the network's answers to held-out samples."""
     from core.training.device import choose_device
 
-    asked = _draw(fold.test, MOST_EXPLAINED, fitted.spec.seed)
+    asked = draw_positions(fold.test, MOST_EXPLAINED, fitted.spec.seed)
     case = fitted.case(Recipe(QUICK), samples, asked, choose_device())
     sizes = np.abs(case.explain().scores).astype(np.float64)
     weights = np.full((len(fitted.classes), sizes.shape[1]), np.nan)

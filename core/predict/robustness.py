@@ -29,7 +29,7 @@ from core.jobs.job import Inputs, Job, Reporter, stoppable
 from core.jobs.launch import AnswerState, answer_state, cancel, find, request
 from core.predict.distortions import DISTORTIONS, Distortion, Measured, Weights
 from core.predict.model import Model, ensure_references, load_model
-from core.predict.reference import Reference
+from core.predict.reference import Reference, draw_positions
 from core.predict.together import prepare_rows
 from core.runs.fitted import FittedModel
 from core.runs.result import load_spec
@@ -37,6 +37,8 @@ from core.runs.study import Samples, open_samples
 from core.training.tasks import Task
 
 FILE = "robustness.json"
+MOST_DISTORTED = 2000
+"""At most about so many held-out samples are distorted: more cost time and say little more."""
 BROKEN = 0.05
 """A model breaks where its score has fallen by so much: 5 points of accuracy, 0.05 of R²."""
 PLAIN, REPAIRED = "none", "quantile"
@@ -99,11 +101,20 @@ class Robustness(BaseModel):
     linear: str
     """The linear model in words."""
     samples: int
-    """Held-out samples, each as often as folds held it out."""
+    """Held-out samples that were distorted, each as often as folds held it out."""
+    held_out: int | None = None
+    """Held-out samples that there are; None in answers from before only some were taken."""
     patients: int
     points: list[Point]
     verdicts: list[Verdict]
     """One a distortion, in the order in which they are shown."""
+
+    def say_samples(self) -> str:
+        """On how many held-out samples, in words."""
+        said = f"{self.samples:,} held-out samples of {self.patients:,} patients"
+        if self.held_out in (None, self.samples):
+            return said
+        return f"{said}, drawn at random from {self.held_out:,}"
 
     def table(self) -> pd.DataFrame:
         """A row a point, under the names of `Point`."""
@@ -190,6 +201,8 @@ def measure_robustness(
 ) -> Robustness:
     """Put a run's own held-out samples to its model under every distortion.
 
+    Of more samples than MOST_DISTORTED so many are drawn, of each fold the same share.
+
     Args:
         model: of a run, with its references.
         samples: the run's.
@@ -200,10 +213,13 @@ def measure_robustness(
     ways = [PLAIN] if prepared.spec.across != "none" else [PLAIN, REPAIRED]
     answers: dict[tuple, list[np.ndarray]] = {}
     tests = []
+    every = [fitted.locate(samples).test for fitted in model.folds]
+    held_out = sum(map(len, every))
+    share = min(1.0, MOST_DISTORTED / held_out)
     total = len(model.folds) * len(ways) * sum(1 for _ in _questions(kinds))
     done = 0
-    for fitted, reference in zip(model.folds, model.references, strict=True):
-        test = fitted.locate(samples).test
+    for fitted, reference, test in zip(model.folds, model.references, every, strict=True):
+        test = draw_positions(test, max(round(share * len(test)), 1), fitted.spec.seed)
         data = Measured(samples.x[test], samples.genes, prepared.scale)
         rested_on = Weights(reference.genes, reference.importance)
         for kind, level, draw in _questions(kinds):
@@ -250,6 +266,7 @@ def measure_robustness(
         metric=metric.name,
         linear=plain.phrase,
         samples=len(at),
+        held_out=held_out,
         patients=count,
         points=points,
         verdicts=verdicts,

@@ -104,13 +104,14 @@ def describe_network(
 
 
 def _describe_solving(spec: RunSpec, books: Bibliography) -> str:
+    products = ", of the products of each two genes" if spec.network.products else ""
     family = "ridge and multinomial logistic regression"
     if not TASKS[spec.task].has_classes:
         family = "ridge regression"
     return (
-        "The head is a linear model of the genes and of the maps of all stages of the network, "
-        f"solved exactly{books.cite('Alain and Bengio 2016')}. Inner products of samples were "
-        "summed over the genes and the maps, each with a share"
+        f"The head is a linear model of the genes{products} and of the maps of all stages of the "
+        f"network, solved exactly{books.cite('Alain and Bengio 2016')}. Inner products of samples "
+        "were summed over the genes and the maps, each with a share"
         f"{books.cite('Gönen and Alpaydın 2011')}; shares, penalty and the family, "
         f"{family}{books.cite('Hoerl and Kennard 1970')}, were chosen on five inner folds of the "
         "training and validation samples that keep patients together, where a map was given a "
