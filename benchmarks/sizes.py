@@ -135,7 +135,7 @@ def report(rows: pd.DataFrame) -> None:
 def say(gains: np.ndarray, ratio: float) -> str:
     """The mean in points and its p value."""
     if len(gains) < 2 or not gains.any():
-        return "0.0" if len(gains) else ""
+        return f"{100 * gains.mean():+.1f}" if len(gains) else ""
     tested = corrected_t(gains, ratio)
     return f"{100 * tested.mean:+.1f} ({tested.p:.2g})"
 

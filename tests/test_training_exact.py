@@ -4,8 +4,10 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from anndata import AnnData
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset, load_dataset
@@ -26,7 +28,9 @@ from core.runs.explaining import explain_run
 from core.runs.fitted import load_fitted
 from core.runs.result import load_predictions, load_result
 from core.runs.solved import say_solved
+from core.runs.source import Expression
 from core.runs.spec import PRESETS, RunSpec
+from core.runs.study import open_study
 from core.training.exact import _leave_out, _put, solve_head
 from core.training.features import FrozenPart
 from core.training.objectives import Classes
@@ -240,24 +244,27 @@ def test_two_genes_that_speak_together_only_are_found(home: Path) -> None:
 
 
 def test_a_run_of_few_genes_explains_products_as_genes(home: Path) -> None:
-    dataset = add_dataset(simulate(80, 200, seed=1)[0], "panel").id
-    cohort = {"dataset": dataset, "label": "tumour_type", "group": "patient"}
+    x = np.random.default_rng(0).random((300, 8), dtype=np.float32)
+    together = np.where((x[:, 3] > 0.5) == (x[:, 6] > 0.5), "same", "apart")
+    data = AnnData(8 * x, obs=pd.DataFrame({"side": together}, index=[f"s{n}" for n in range(300)]))
+    data.var_names = [f"g{number}" for number in range(8)]
+    data.uns["scale"] = "log2"
+    cohort = {"dataset": add_dataset(data, "panel").id, "label": "side"}
     few = PRESETS["few_genes"].fill({"cohort": cohort})
     spec = RunSpec.parse({**few, "network": {**few["network"], "pool": 2}})
     execute(spec, run_folder(spec.id), Silent(), CPU)
     shares = read_json(fold_folder(run_folder(spec.id), 0) / "fold.json")["shares"]
     assert tuple(shares) == spec.network.sources
+    assert shares[PRODUCTS] > 0
     scores = {}
     for through in THROUGH:
-        recipe = Recipe("integrated_gradients", through=through)
+        recipe = Recipe("input_x_gradient", through=through)
         if through != "maps" or sum(shares[name] for name in spec.network.record.stages):
             explain_run(spec.id, recipe, lambda done, total: None)
-            attribution = load_attribution(spec.id, recipe)
-            scores[through] = attribution.scores
-    assert np.nanmedian(attribution.completeness) < 0.05
-    np.testing.assert_allclose(
-        scores["genes"] + scores.get("maps", 0), scores["all"], atol=1e-4
-    )  # fmt: skip
+            scores[through] = load_attribution(spec.id, recipe).scores
+    parts = scores["genes"] + scores.get("maps", 0)
+    np.testing.assert_allclose(parts, scores["all"], atol=1e-4)
+    assert np.abs(scores["genes"]).max() > 0
 
 
 def test_products_are_told_apart_from_the_picture() -> None:
@@ -281,6 +288,20 @@ def test_products_of_many_genes_are_refused() -> None:
     assert RunSpec.parse({**asked, "preparation": {"genes": 64}}).network.products
     with pytest.raises(InputError, match="for the linear head"):
         RunSpec.parse({**asked, "network": {"products": True}})
+
+
+def test_products_are_refused_where_a_place_would_mix_genes() -> None:
+    x = np.random.default_rng(0).random((40, 9), dtype=np.float32)
+    data = AnnData(8 * x, obs=pd.DataFrame({"side": ["left", "right"] * 20}))
+    data.var_names = [f"g{number}" for number in range(9)]
+    data.uns["scale"] = "log2"
+    few = PRESETS["few_genes"].fill({"cohort": {"label": "side"}})
+    study = open_study(RunSpec.parse(few), data)
+    [fold] = study.folds
+    assert Expression.fit(RunSpec.parse(few), study, fold).layout.shape == (4, 4)
+    for change in ({"layout": {"side": 16}}, {"network": {**few["network"], "image_size": 48}}):
+        with pytest.raises(InputError, match="would mix genes"):
+            Expression.fit(RunSpec.parse({**few, **change}), study, fold)
 
 
 def test_what_a_solved_head_has_no_use_for_is_refused() -> None:

@@ -318,6 +318,7 @@ class Preprocessor:
         Raises:
             InputError: genes that are needed are not there, or stand there twice.
         """
+        genes = np.asarray(genes, dtype=str)  # of Python objects NumPy compares each with each
         columns = self.columns(x, genes, absent=absent)
         if self.spec.library == "cpm":
             columns.per_million *= np.float32(library_share)

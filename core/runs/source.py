@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from core.data.prepare import Preprocessor
+from core.errors import InputError
 from core.images.layout import GeneLayout
 from core.images.layouts import fit_layout
-from core.models.spec import NetworkSpec
+from core.models.spec import PRODUCT_PLACES, NetworkSpec
 from core.runs.spec import RunSpec
 from core.runs.study import Samples
 from core.training.augmentations import AUGMENTATIONS, Known
@@ -69,11 +70,24 @@ class Expression:
 
     @classmethod
     def fit(cls, spec: RunSpec, samples: Samples, fold: Fold) -> Expression:
-        """Fit the preparation, then the layout to what it gives."""
+        """Fit the preparation, then the layout to what it gives.
+
+        Raises:
+            InputError: products of genes are asked for where genes share the places that they are
+                taken at.
+        """
         fitting, genes = samples.x[fold.fitting], samples.genes
         prepared = Preprocessor.fit(fitting, genes, samples.scale, spec.preparation)
         unit = prepared.transform(fitting, genes)
         layout = fit_layout(unit, prepared.genes, spec.layout, spec.network.image_size, spec.seed)
+        side = layout.shape[0]
+        if spec.network.products and PRODUCT_PLACES % side:
+            raise InputError(
+                f"Products of genes need a canvas of {PRODUCT_PLACES} x {PRODUCT_PLACES} pixels, "
+                f"or of 4, 2 or 1 a side; this one has {side} x {side}, so that places would mix "
+                f"genes. Set layout.side to {PRODUCT_PLACES} and network.image_size to 32, or "
+                "leave products out."
+            )
         return cls(prepared, layout)
 
     @classmethod

@@ -301,7 +301,7 @@ PRESETS: Registry[Preset] = Registry(
             title="Recommended",
             help="The network's own weights stay as they are, and a linear head of the genes and "
             "of all its stages' maps is solved, not trained. Where the maps add nothing it is the "
-            "tuned linear model of the genes; nowhere was it below that one, and it was right more "
+            "tuned linear model of the genes; nowhere was it significantly below, and right more "
             "often than a head that is trained by steps: by 17 points with 120 samples, by 2 with "
             "1,204 samples of 22 classes, by 1 with 602 samples of 11 "
             "(benchmarks/results/recipes.md).",
