@@ -1,21 +1,27 @@
 // Back leads to the page before, as it was left. Streamlit makes an entry in the browser's history of each choice
 // that a page writes into its link, and of the emptied link when a page is left, so that five Backs were needed.
-// Here a choice replaces its page's entry, and what is emptied on leaving is put back.
+// Here a choice replaces its page's entry, and what is emptied on leaving is put back. Another run is another page.
 const push = history.pushState;
 const LEAVING = 1000; // ms between emptying the link and the next page, at most
+
+const isSamePage = (one, other) => {
+  const [ours, theirs] = [one, other].map((link) => link.searchParams.get("id"));
+  return one.pathname === other.pathname && (!ours || !theirs || ours === theirs);
+};
 
 export default function () {
   let before = location.href;
   let changed = -Infinity;
   history.pushState = (state, title, link) => {
     const recent = performance.now() - changed < LEAVING;
-    if (new URL(link, location.href).pathname === location.pathname) {
-      if (!recent) before = location.href;
+    if (!recent) before = location.href;
+    if (isSamePage(new URL(before), new URL(link, location.href))) {
       changed = performance.now();
       history.replaceState(state, title, link);
     } else {
       if (recent) history.replaceState(state, title, before);
       push.call(history, state, title, link);
+      changed = -Infinity;
     }
   };
   return () => {
