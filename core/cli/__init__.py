@@ -31,6 +31,7 @@ COMMANDS = {
     "compare": ("compare", "finished runs side by side"),
     "study": ("compare", "train all runs of a study, then compare them"),
     "report": ("report", "write a finished run, or several side by side, as one HTML file"),
+    "archive": ("report", "write a finished run as a folder to be deposited"),
 }
 """Command -> its module, and what the help says of it; in the order of the help."""
 
