@@ -285,7 +285,8 @@ def test_two_tables_of_labels_and_the_files_symbols(
         (
             "--preset",
             "recomended",
-            "Known: recommended, robust, trained_head, paper. Did you mean 'recommended'?",
+            "Known: recommended, few_genes, robust, trained_head, paper. Did you mean "
+            "'recommended'?",
         ),
         ("--orientation", "samples", "Known: auto, samples_in_rows"),
         ("--epochs", "0", "greater than or equal to 1"),
@@ -392,7 +393,7 @@ def test_a_model_is_applied_to_other_samples(
     arguments = ["predict", run[:8], str(tmp_path / "others.csv"), *roles]
     out = tmp_path / "calls.csv"
     found = document(capsys, *arguments, "--merge", "breast=BRCA", "--csv", str(out))
-    assert {"model", "request", "match", "summary", "csv"} == set(found)
+    assert {"model", "request", "match", "summary", "csv", "report"} == set(found)
     assert found["match"]["found"] == found["match"]["needed"] == 60
     assert found["summary"]["n"] == len(others) == len(pd.read_csv(out))
     assert found["summary"]["expected"] == 0.05

@@ -64,7 +64,11 @@ KINDS: dict[str, dict[str, Any]] = {
         "preparation": {"genes": 60, "library": "tmm"},
         "layout": {"name": "order", "side": 16},
     },
-    "regression": {**LINEAR, "task": "regression"},
+    "regression": {
+        "network": {**LINEAR["network"], "products": True},
+        "training": LINEAR["training"],
+        "task": "regression",
+    },
 }
 
 
