@@ -104,7 +104,7 @@ def show_keeping(record: DatasetRecord) -> None:
             with errors():
                 drop_dataset(record.id)
                 st.session_state.pop("last dataset", None)
-                st.query_params.clear()
+                st.query_params.from_dict({})
                 st.rerun()
 
 

@@ -73,7 +73,7 @@ def show_images(painting: Painting, record: DatasetRecord) -> None:
         f"{len(painting.labels):,} samples."
     )
     view = st.segmented_control(
-        "Show", VIEWS, default="mean", required=True, format_func=VIEWS.get, key="view",
+        "Show", VIEWS, default="mean", required=True, format_func=VIEWS.get, key="image view",
         **HOLDS, label_visibility="collapsed",
     )  # fmt: skip
     which, find, point = st.columns([3, 3, 4])

@@ -47,5 +47,5 @@ def test_two_hundred_runs_and_plain_models(dataset: str, server: Server, page: P
     expect_no_failure(page)
     page.reload()
     settle(page)
-    expect(page.get_by_test_id("stMultiSelect").get_by_text("seed 0").first).to_be_visible()
+    expect(page.get_by_test_id("stMultiSelect").get_by_text("VGG16").first).to_be_visible()
     expect_no_failure(page)

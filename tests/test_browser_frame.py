@@ -176,7 +176,7 @@ def test_a_link_holds_what_was_chosen_and_back_leads_to_the_page_before(
 ) -> None:
     open_page(page, f"{server.url}/images")
     page.get_by_role("radio", name="All classes").click()
-    page.wait_for_url(re.compile("view="))
+    page.wait_for_url(re.compile(r"image\+view="))
     set_number(page, "Image size", 48)
     page.wait_for_url(re.compile("size=48"))
     settle(page)

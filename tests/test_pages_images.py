@@ -43,7 +43,7 @@ def test_every_view(dataset: DatasetRecord, scaling: str) -> None:
     app = open_page("images")
     app.selectbox(key=f"scaling {dataset.id[:12]}").select(scaling).run()
     for view in ("mean", "difference", "classes", "samples"):
-        app.session_state["view"] = view
+        app.session_state["image view"] = view
         app.run()
         assert not app.exception, view
         assert not app.error, view
@@ -209,7 +209,7 @@ def test_a_stopped_layout_can_be_tried_again(dataset: DatasetRecord) -> None:
 
 def test_two_layouts_side_by_side_with_their_measures(dataset: DatasetRecord) -> None:
     app = open_page("images")
-    app.session_state["view"] = "compare"
+    app.session_state["image view"] = "compare"
     app.run()
     assert charts(app) == 2
     assert "Random (control)" in words(app)
@@ -230,7 +230,7 @@ def test_two_layouts_side_by_side_with_their_measures(dataset: DatasetRecord) ->
 
 def test_the_canvas_by_modules_chromosomes_and_sets(dataset: DatasetRecord) -> None:
     app = open_page("images")
-    app.session_state["view"] = "groups"
+    app.session_state["image view"] = "groups"
     app.run()
     assert charts(app) == 1
     assert "neighbouring genes with a colour" in words(app)
@@ -268,7 +268,7 @@ def test_drawn_genes_are_listed_and_tested_for_sets(dataset: DatasetRecord, tmp_
 
 def test_samples_are_played_one_after_the_other(dataset: DatasetRecord) -> None:
     app = open_page("images")
-    app.session_state["view"] = "samples"
+    app.session_state["image view"] = "samples"
     app.run()
     app.toggle(key="play").set_value(True).run()
     assert not app.exception

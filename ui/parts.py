@@ -236,7 +236,8 @@ def show_empty(text: str, button: str, page: str) -> None:
 
 def go_to(page: str, link: dict[str, str] | None = None) -> None:
     """Change to a page, keeping what is chosen, or to the view that a link's parts stand for."""
-    st.switch_page(PAGES / f"{page}.py", query_params=link)
+    # None would have Streamlit refuse to empty a link that holds a widget's value
+    st.switch_page(PAGES / f"{page}.py", query_params=link or {})
 
 
 def go_to_run(run: str) -> None:
