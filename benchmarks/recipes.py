@@ -29,6 +29,10 @@ VARIANTS: dict[str, dict] = {
     "frozen_backbone": {"network": {"freeze": "backbone"}},
     "small_images": {"network": {"image_size": 32}, "training": {"epochs": 40}},
     **{preset.name: preset.parts for preset in PRESETS if preset.name != "paper"},
+    "recommended_at_64": {
+        **PRESETS["recommended"].parts,
+        "network": {**PRESETS["recommended"].parts["network"], "image_size": 64},
+    },
     "small_frozen": {
         "network": {"image_size": 32, "freeze": "backbone"},
         "training": {"epochs": 40},
