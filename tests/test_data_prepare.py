@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from core.data import prepare
-from core.data.prepare import PreparationSpec, Preprocessor, _tmm_factor
+from core.data.prepare import PreparationSpec, Preprocessor, _tmm_factor, to_log2
 from core.data.simulate import simulate
 from core.errors import InputError
 
@@ -391,3 +391,10 @@ def test_a_library_that_lacks_genes_is_taken_for_its_share() -> None:
         prepared.transform(counts, ["a", "b", "c"])[:, :2],
         rtol=1e-5,
     )
+
+
+@pytest.mark.parametrize("scale", ["counts", "linear"])
+def test_values_below_0_count_as_0_where_there_can_be_none(scale: str) -> None:
+    x = np.array([[-5.0, 0.0, 3.0, np.nan]], np.float32)
+    np.testing.assert_array_equal(to_log2(x, scale), [[0, 0, 2, np.nan]])
+    assert to_log2(x, "log2") is x

@@ -556,15 +556,17 @@ def to_log2(x: np.ndarray, scale: str, per_million: np.ndarray | float = 1.0) ->
     """log2 expression (samples, genes) float32: of counts log2 of counts per million + 1.
 
     Of linear values log2 of the value + 1; log2 values are given back as they are, not copied.
+    Counts and linear values below 0 count as 0.
 
     Args:
         x: (samples, genes) float32 as measured.
         scale: counts, linear or log2.
         per_million: of counts, as `find_per_million` gives it.
     """
-    if scale == "counts":
-        return _log2(x * per_million + 1)
-    return _log2(np.maximum(x, 0) + 1) if scale == "linear" else x
+    if scale == "log2":
+        return x
+    raised = np.maximum(x, 0)
+    return _log2(raised * per_million + 1 if scale == "counts" else raised + 1)
 
 
 def _log2(x: np.ndarray) -> np.ndarray:
