@@ -29,6 +29,7 @@ from core.predict.predicting import (
     predict_samples,
 )
 from core.predict.request import PredictRequest
+from core.predict.words import judged_calls, reliability_tables, value_table
 from core.runs.execute import Silent, execute
 from core.runs.result import load_predictions
 from core.runs.spec import RunSpec
@@ -311,3 +312,22 @@ def test_sets_of_classes_are_calibrated_on_known_samples_of_the_same_cohort() ->
         truth = np.array(list("abc"))[y[30:]]
         covered += [one in may.split(" / ") for one, may in zip(truth, found[30:], strict=True)]
     assert 0.89 < np.mean(covered) < 0.96
+
+
+def test_what_is_judged_is_known_and_was_not_learned_from() -> None:
+    calls = pd.DataFrame({
+        "sample": ["a", "b", "c", "d"], "called": [1.5, 2.5, 3.5, 4.5],
+        "true": ["1", "", None, "4"], "learned_from": [False, False, False, True],
+    })  # fmt: skip
+    assert judged_calls(calls)["sample"].tolist() == ["a"]
+    assert value_table(calls).to_numpy().tolist() == [["a", 1.0, 1.5]]
+
+
+def test_reliability_is_of_both_models_on_samples_of_classes_that_the_model_has() -> None:
+    calls = pd.DataFrame({
+        "true": ["x", "y", "z"], "learned_from": False, "p_x": [1.0, 1.0, 1.0],
+        "p_y": [0.0, 0.0, 0.0], "l_x": [1.0, 0.0, 1.0], "l_y": [0.0, 1.0, 0.0],
+    })  # fmt: skip
+    tables = reliability_tables(calls, ["x", "y"])
+    rights = {name: table["accuracy"].tolist() for name, table in tables.items()}
+    assert rights == {"Network": [0.5], "Tuned linear model": [1.0]}

@@ -10,7 +10,7 @@ from core.plots.predict import novelty_bars
 from core.predict.model import Model
 from core.predict.predicting import Prediction
 from core.predict.request import PredictRequest
-from core.predict.words import describe_flags, is_unusual
+from core.predict.words import describe_flags, is_known, is_unusual
 from ui.parts import download_table, percents, show_figure
 from ui.predict_why import show_why
 
@@ -112,11 +112,6 @@ def show_samples(found: Prediction, asked: PredictRequest, model: Model) -> None
         st.caption("Choose a row to look at one sample closely, and at the genes behind its call.")
     else:
         show_sample(row.iloc[0], asked, model)
-
-
-def is_known(calls: pd.DataFrame) -> pd.Series:
-    """(samples,) whether it is known what each is."""
-    return calls["true"].notna() & (calls["true"] != "")
 
 
 def listed_calls(calls: pd.DataFrame, *, has_classes: bool) -> pd.DataFrame:

@@ -10,8 +10,9 @@ from core.plots.predict import NEW, TRAINING, prediction_map
 from core.predict.model import Model
 from core.predict.predicting import Prediction
 from core.predict.request import PredictRequest
+from core.predict.words import is_known
 from ui.parts import decided, show_figure
-from ui.predict_calls import LIKE, UNLIKE, is_known
+from ui.predict_calls import LIKE, UNLIKE
 
 NOT_KNOWN, OTHERS = "not known", "all others"
 """Batches that aren't known, and those that get no colour of their own."""

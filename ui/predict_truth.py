@@ -4,16 +4,21 @@ import pandas as pd
 import streamlit as st
 
 from core.escape import escape_markdown
-from core.evaluation.metrics import reliability
 from core.glossary import define
 from core.plots.compare import confusion_grid, reliability_diagram
 from core.plots.runs import observed_against_predicted
 from core.predict.labelled import Scores
 from core.predict.model import Model
 from core.predict.predicting import Prediction
-from core.predict.words import MODELS, describe_scores, say_left_out, score_table
+from core.predict.words import (
+    confusion_table,
+    describe_scores,
+    reliability_tables,
+    say_left_out,
+    score_table,
+    value_table,
+)
 from ui.parts import decimals, download_table, show_figure
-from ui.predict_calls import is_known
 
 
 def show_truth(found: Prediction, model: Model) -> None:
@@ -33,45 +38,27 @@ def show_truth(found: Prediction, model: Model) -> None:
     if model.task.has_classes:
         _show_confusion(found, model, scores)
     else:
-        calls = _judged(found)
-        values = pd.DataFrame({"sample": calls["sample"], "true": calls["true"].astype(float),
-                               "predicted": calls["called"].astype(float)})  # fmt: skip
+        values = value_table(found.calls)
         show_figure(
             observed_against_predicted(values, model.classes[0]), values, "observed_predicted",
             alt="Predicted against known values",
         )  # fmt: skip
 
 
-def _judged(found: Prediction) -> pd.DataFrame:
-    """The calls that scores are of."""
-    calls = found.calls
-    return calls[is_known(calls) & ~calls["learned_from"]]
-
-
 def _show_confusion(found: Prediction, model: Model, scores: Scores) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("##### What was taken for what")
-        counts = pd.DataFrame(scores.confusion, model.classes, model.classes)
-        seen = counts.index[(counts.sum(axis=1) > 0) | (counts.sum(axis=0) > 0)]
-        counts = counts.loc[seen, seen]
+        counts = confusion_table(scores, model.classes)
         show_figure(
-            confusion_grid(counts.to_numpy(), list(seen), percent=False),
+            confusion_grid(counts.to_numpy(), list(counts), percent=False),
             counts.rename_axis("true").reset_index(), "predicted_confusion",
             alt="Known against called class",
         )  # fmt: skip
         st.caption("Classes that no sample is of, or was called, are left out.")
     with right:
         st.markdown("##### Are they as sure as they are right?")
-        calls = _judged(found)
-        calls = calls[calls["true"].isin(model.classes)]
-        y = pd.Index(model.classes).get_indexer(calls["true"])
-        bins = {
-            title.capitalize(): reliability(
-                y, calls[[f"{prefix}_{name}" for name in model.classes]].to_numpy(float)
-            )
-            for prefix, title in (("p", MODELS["network"]), ("l", MODELS["linear"]))
-        }
+        bins = reliability_tables(found.calls, model.classes)
         show_figure(
             reliability_diagram(bins),
             pd.concat(bins, names=["model", "bin"]).reset_index(), "predicted_reliability",

@@ -1,9 +1,9 @@
-"""What predictions come to, in sentences that pages and commands share."""
+"""What predictions come to, in sentences and tables that pages, commands and reports share."""
 
 import pandas as pd
 
 from core.evaluation.differences import LEVEL, say_verdict
-from core.evaluation.metrics import METRICS
+from core.evaluation.metrics import METRICS, reliability
 from core.predict.labelled import Scores, Summary
 from core.predict.matching import MatchCard
 from core.training.tasks import Task
@@ -97,3 +97,40 @@ def score_table(scores: Scores) -> pd.DataFrame:
         limits = "" if score.interval is None else "{:.3f} to {:.3f}".format(*score.interval)
         row |= {name: score.value, f"{name}, 95 %": limits, f"{name}, inside": score.inside}
     return pd.DataFrame(list(rows.values()))
+
+
+def is_known(calls: pd.DataFrame) -> pd.Series:
+    """(samples,) whether it is known what each is."""
+    return calls["true"].notna() & (calls["true"] != "")
+
+
+def judged_calls(calls: pd.DataFrame) -> pd.DataFrame:
+    """The calls that scores are of."""
+    return calls[is_known(calls) & ~calls["learned_from"]]
+
+
+def value_table(calls: pd.DataFrame) -> pd.DataFrame:
+    """Of a regression, a row a judged sample: sample, true and predicted value."""
+    judged = judged_calls(calls)
+    return pd.DataFrame({"sample": judged["sample"], "true": judged["true"].astype(float),
+                         "predicted": judged["called"].astype(float)})  # fmt: skip
+
+
+def confusion_table(scores: Scores, classes: list[str]) -> pd.DataFrame:
+    """Known (rows) against called class, without those that no sample is of or was called."""
+    counts = pd.DataFrame(scores.confusion, classes, classes)
+    seen = counts.index[(counts.sum(axis=1) > 0) | (counts.sum(axis=0) > 0)]
+    return counts.loc[seen, seen]
+
+
+def reliability_tables(calls: pd.DataFrame, classes: list[str]) -> dict[str, pd.DataFrame]:
+    """Model -> how often its calls are right, by how sure they are (`reliability`)."""
+    judged = judged_calls(calls)
+    judged = judged[judged["true"].isin(classes)]
+    y = pd.Index(classes).get_indexer(judged["true"])
+    return {
+        title.capitalize(): reliability(
+            y, judged[[f"{prefix}_{name}" for name in classes]].to_numpy(float)
+        )
+        for prefix, title in (("p", MODELS["network"]), ("l", MODELS["linear"]))
+    }

@@ -10,7 +10,7 @@ import pandas as pd
 
 from core import __version__
 from core.data.store import get_record
-from core.evaluation.metrics import METRICS, reliability
+from core.evaluation.metrics import METRICS
 from core.plots.compare import confusion_grid, reliability_diagram
 from core.plots.predict import NEW, novelty_bars, prediction_map, quantile_curves
 from core.plots.runs import observed_against_predicted
@@ -19,12 +19,14 @@ from core.predict.predicting import Prediction, load_prediction
 from core.predict.request import PredictRequest
 from core.predict.together import TOGETHER
 from core.predict.words import (
-    MODELS,
+    confusion_table,
     describe_flags,
     describe_match,
     describe_scores,
+    reliability_tables,
     say_left_out,
     score_table,
+    value_table,
 )
 from core.report import methods
 from core.report.contents import Block, Chart, Code, Points, Remark, Report, Section, Table, Text
@@ -121,31 +123,19 @@ def _tell_truth(found: Prediction, model: Model) -> list[Block]:
         Table("All scores (inside: on the samples that the model's own run held out)",
               score_table(scores)),
     ]  # fmt: skip
-    calls = found.calls[~found.calls["learned_from"]]
     if not model.task.has_classes:
-        calls = calls[calls["true"].notna()]
-        values = pd.DataFrame({"sample": calls["sample"], "true": calls["true"].astype(float),
-                               "predicted": calls["called"].astype(float)})  # fmt: skip
+        values = value_table(found.calls)
         figure = observed_against_predicted(values, model.classes[0])
         return [*blocks, Chart("Predicted against known values.", figure, values)]
-    counts = pd.DataFrame(scores.confusion, model.classes, model.classes)
-    seen = counts.index[(counts.sum(axis=1) > 0) | (counts.sum(axis=0) > 0)]
-    counts = counts.loc[seen, seen]
-    calls = calls[calls["true"].isin(model.classes)]
-    y = pd.Index(model.classes).get_indexer(calls["true"])
-    bins = {
-        title.capitalize(): reliability(
-            y, calls[[f"{prefix}_{name}" for name in model.classes]].to_numpy(float)
-        )
-        for prefix, title in (("p", MODELS["network"]), ("l", MODELS["linear"]))
-    }
+    counts = confusion_table(scores, model.classes)
+    bins = reliability_tables(found.calls, model.classes)
     right = int(np.trace(counts.to_numpy()))
     return [
         *blocks,
         Chart(
             f"Known against called class: {right:,} of {int(counts.to_numpy().sum()):,} are right. "
             "Classes that no sample is of, or was called, are left out.",
-            confusion_grid(counts.to_numpy(), list(seen), percent=False),
+            confusion_grid(counts.to_numpy(), list(counts), percent=False),
             counts.rename_axis("true").reset_index(),
         ),
         Chart(
