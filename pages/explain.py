@@ -71,7 +71,9 @@ def show_genes(record: RunRecord, recipe: Recipe, cls: str, table: pd.DataFrame)
             ranks = METHODS[recipe.method].ranks_genes
             st.markdown(f"#### Genes {spoke if ranks else 'with their share of their sets'}")
             selected = show_table(table, ask_search(table), name)
-            download_table(table, name, "Genes (CSV)", key="genes csv")
+            download_table(
+                table, name, "Genes (CSV)", key="genes csv", finding=f"Genes that {verb} {cls}"
+            )
     gene = chosen_gene(record.id, table)
     with left:
         named = [gene] if gene else []
