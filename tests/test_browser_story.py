@@ -55,7 +55,7 @@ def test_a_story_is_made_and_presented_with_the_keyboard(
     settle(page)
     expect_no_failure(page)
     page.keyboard.press("o")
-    page.wait_for_url(re.compile("/images.*image.view=classes"))
+    page.wait_for_url(re.compile(r"/images\?.*image.view=All"))
     settle(page)
     expect(page.locator(".nsewdrag").nth(2)).to_be_visible()
     page.go_back()

@@ -33,7 +33,7 @@ def make_bundle(path: Path) -> tuple[str, str]:
     """A bundle of a story and a dataset; their ids."""
     story = create_story("Meeting").id
     pin(story, make_view(), "KRT5 is high")
-    data = simulate(30, 40)[0]
+    data = simulate(50, 200)[0]
     data.X[0, 0] = np.nan
     dataset = add_dataset(data, "Tumours").id
     save_choices(dataset, Choices(cohort=Cohort(dataset=dataset, label="tumour_type")))
@@ -119,7 +119,7 @@ def test_a_dataset_has_the_content_of_its_id(tmp_path: Path, elsewhere) -> None:
     _, dataset = make_bundle(path)
     scale = get_record(dataset).scale
     other = "linear" if scale != "linear" else "counts"
-    reference = {"name": "Tumours", "scale": other, "samples": 30, "included": True}
+    reference = {"name": "Tumours", "scale": other, "samples": 50, "included": True}
     with zipfile.ZipFile(path) as packed:
         matrix = packed.read(f"datasets/{dataset}/data.h5ad")
     change(path, f"datasets/{dataset}/data.h5ad", matrix,

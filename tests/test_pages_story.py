@@ -33,7 +33,8 @@ def test_a_story_is_put_in_order_and_kept(story: str) -> None:
     [*_, up] = [widget for widget in app.button if widget.label == "Up"]
     up.click().run()
     assert captions(story) == ["KRT5 is *high*", "TP53 is lower", "The first genes"]
-    app.checkbox[0].check().run()
+    [box, _] = [box for box in app.checkbox if box.label == "Beside the one before"]
+    box.check().run()
     assert load_story(story).views[1].beside
     assert "Slide 1, beside" in words(app)
     [first, *_] = [widget for widget in app.button if widget.label == "Remove"]

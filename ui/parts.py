@@ -257,7 +257,7 @@ def link_run(run: str) -> None:
 
 def show_figure(
     figure: go.Figure,
-    data: pd.DataFrame,
+    data: pd.DataFrame | Callable[[], pd.DataFrame],
     name: str,
     *,
     alt: str,
@@ -269,7 +269,7 @@ def show_figure(
 
     Args:
         figure: the chart.
-        data: the numbers that it shows.
+        data: the numbers that it shows, or what makes them.
         name: the name of the files, without ending.
         alt: the chart in words.
         key: the widget's key, by default `name`.
@@ -344,7 +344,7 @@ def download_table(
         type: how the button looks.
         finding: what the table shows, in a sentence; with it the table can be put on a story.
     """
-    if finding is not None and not callable(table):
+    if finding is not None:
         with st.container(horizontal=True, vertical_alignment="center"):
             download_table(table, name, label, key=key, type=type)
             offer_pin(name, finding, table, key=key)

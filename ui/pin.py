@@ -1,6 +1,7 @@
 """The button beside a chart or table that puts it on a story."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -35,14 +36,19 @@ NAMING = ("id", "run", "samples", "dataset", "runs")
 
 
 def offer_pin(
-    name: str, finding: str, data: pd.DataFrame, figure: go.Figure | None = None, *, key: str
+    name: str,
+    finding: str,
+    data: pd.DataFrame | Callable[[], pd.DataFrame],
+    figure: go.Figure | None = None,
+    *,
+    key: str,
 ) -> None:
     """The button; it asks for the story and the caption.
 
     Args:
         name: of the files of the chart or table.
         finding: what it shows, in a sentence: the caption, unless another is given.
-        data: the numbers of the chart, or the table.
+        data: the numbers of the chart, or the table, or what makes it.
         figure: the chart; None of a table.
         key: the button's.
     """
@@ -52,11 +58,13 @@ def offer_pin(
     ):  # fmt: skip
         link = st.query_params.to_dict()
         page = st.session_state.get(PAGE, "data")
+        table = data() if callable(data) else data
         view = View(
             page=page, link=link, name=name, finding=finding[:LONGEST_CAPTION],
             source=say_source(),
             figure=None if figure is None else json.loads(figure.to_json()),
-            table=keep_table(data if figure is not None else data.head(MOST_ROWS)), pinned=datetime.now(UTC), version=__version__,
+            table=keep_table(table.head(MOST_ROWS) if figure is None else table),
+            pinned=datetime.now(UTC), version=__version__,
         )  # fmt: skip
         _ask(view)
 

@@ -11,6 +11,9 @@ from core.report.contents import Block, Chart, Remark, Report, Section, Table, T
 from core.report.render import write_report
 from core.stories import Pinned, load_story, load_view
 
+MOST_COLUMNS = 40
+"""Of a table; one of more is turned around."""
+
 
 def report_story(story: str) -> Report:
     """The report of a story; notes for the speaker are left out.
@@ -46,6 +49,8 @@ def _tell_view(story: str, pinned: Pinned) -> Section:
     try:
         view = load_view(story, pinned.view)
         table = pd.DataFrame(list(view.table.rows), columns=list(view.table.columns))
+        if len(table.columns) > MOST_COLUMNS:  # such as a gene in each
+            table = table.set_index(table.columns[0]).T.reset_index(names="")
         shown: Block
         if view.figure is None:
             shown = Table(view.finding, table)
