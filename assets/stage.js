@@ -1,6 +1,6 @@
 // The keys of the stage. Windows of one story go together: a slide that is called up in one is shown in all.
 let stop;
-let size = {};
+let told = {};
 
 export default function ({ parentElement, data, setStateValue, setTriggerValue }) {
   stop?.();
@@ -30,9 +30,9 @@ export default function ({ parentElement, data, setStateValue, setTriggerValue }
     act();
   };
   const measure = () => {
-    const [width, height] = [innerWidth, innerHeight];
-    if (width === size.width && height === size.height) return;
-    size = { width, height };
+    const size = { width: innerWidth, height: innerHeight };
+    if ([data.size, told].some(({ width, height }) => width === size.width && height === size.height)) return;
+    told = size;
     setStateValue("size", size);
   };
   others.onmessage = ({ data: wanted }) => show(wanted);

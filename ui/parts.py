@@ -28,8 +28,6 @@ from ui.pin import offer_pin, say_source
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "pages"
-PAGES_OF_VIEWS = ("data", "images", "train", "run", "compare", "explain", "predict")
-"""Pages that a view can be pinned on."""
 WANTED_RUN = "wanted run"
 """Where the session keeps the run whose page was asked for last."""
 SAVE_IMAGE = st.components.v2.component(

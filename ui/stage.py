@@ -13,8 +13,11 @@ from core.stories import Pinned, Story, View, load_story, load_view
 from ui.parts import ROOT, go_to
 from ui.story import open_view
 
-SIZE = {"width": 1920, "height": 1080}
-"""Of the window, in pixels, until the browser has said it."""
+SIZE = "stage size"
+"""Where the session keeps width and height of the window, in pixels."""
+USUAL_SIZE = {"width": 1920, "height": 1080}
+"""Until the browser has said it."""
+KEYS = "stage keys"
 WIDTHS, LEAST = 80, 15
 """The type of a chart is the window's width divided by this, and at least so many pixels: 24 on a
 projector of 1920."""
@@ -42,10 +45,12 @@ def show_stage() -> None:
     speaks = "notes" in st.query_params
     st.html(ROOT / "assets/present.css")
     body = st.container(key="stage", gap="small")
+    size = st.session_state.get(SIZE, USUAL_SIZE)
     asked = STAGE(
-        key="stage keys", on_slide_change=_wait, on_leave_change=_wait, on_open_change=_wait,
-        on_size_change=_wait, default={"size": SIZE},
-        data={"story": story.id, "slide": number, "slides": len(slides), "notes": speaks},
+        key=KEYS, on_slide_change=_wait, on_leave_change=_wait, on_open_change=_wait,
+        on_size_change=_keep_size,
+        data={"story": story.id, "slide": number, "slides": len(slides), "notes": speaks,
+              "size": size},
     )  # fmt: skip
     if asked.slide and asked.slide != number:
         st.query_params["slide"] = str(min(max(1, int(asked.slide)), len(slides)))
@@ -58,7 +63,11 @@ def show_stage() -> None:
         if speaks:
             _show_notes(slides, number)
         else:
-            _show_slide(story, slides[number - 1], number, asked.size)
+            _show_slide(story, slides[number - 1], number, size)
+
+
+def _keep_size() -> None:
+    st.session_state[SIZE] = dict(st.session_state[KEYS]["size"])
 
 
 def _wait() -> None:

@@ -24,7 +24,7 @@ from core.stories import (
     list_stories,
     load_view,
 )
-from ui.parts import PAGES_OF_VIEWS, errors, go_to, pick
+from ui.parts import PAGES, errors, go_to, pick
 from ui.pin import LAST
 from ui.report import offer_story_report
 from ui.uploads import hold
@@ -230,7 +230,7 @@ def _show_pinned(story: Story, place: int, pinned: Pinned, slide: str) -> None:
 
 def open_view(view: View, **more: str) -> None:
     """Change to the page that a view was pinned on, as it was."""
-    if view.page in PAGES_OF_VIEWS:
+    if (PAGES / f"{view.page}.py").exists():
         go_to(view.page, view.link | more)
 
 
