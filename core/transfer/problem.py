@@ -61,6 +61,8 @@ class TransferMethod:
     """(test, classes) probabilities, each row adding up to 1"""
     min_target: int = 0
     """The fewest labelled target samples that it needs; 0 where it works without."""
+    learns_from: Literal["classes", "numbers", "samples", "target"] = "classes"
+    """What it needs of the source: classes, a number per sample, its samples alone, or nothing."""
     version: int = 1
     """Raised when it gives other probabilities."""
 
