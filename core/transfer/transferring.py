@@ -26,7 +26,7 @@ from core.transfer.experiment import Plan, Row, list_methods, read_rows, row_tab
 from core.transfer.fits import Fit, measure_fits
 from core.transfer.preparing import PREPARATIONS
 from core.transfer.spec import TransferSpec
-from core.transfer.verdict import Gain, Scored, judge, say_gains, say_line, summarise
+from core.transfer.verdict import CONTROLS, Gain, Scored, judge, say_gains, say_line, summarise
 
 SPEC, ROWS, RESULT = "spec.json", "rows.jsonl", "result.json"
 
@@ -90,6 +90,14 @@ class Transfer(BaseModel):
             if gain.variant == variant and gain.preparation == wanted:
                 lines.setdefault(gain.method, []).append(gain)
         return lines
+
+    def describe_controls(self) -> list[str]:
+        """A sentence a control of a method."""
+        return [
+            say_gains(gains, self.source)
+            for variant in CONTROLS
+            for gains in self.by_line(variant=variant).values()
+        ]
 
     def gain_table(self) -> pd.DataFrame:
         """A row a gain, with its verdict."""
