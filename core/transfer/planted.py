@@ -6,9 +6,10 @@ import numpy as np
 
 from core.transfer.problem import Problem
 
-Plant = Literal["shared", "disjoint", "permuted"]
+Plant = Literal["shared", "disjoint", "permuted", "opposite", "unrelated"]
 """shared: the same programs tell the classes apart in source and target; disjoint: other ones do;
-permuted: the same ones, with the source's labels shuffled."""
+permuted: the same ones, with the source's labels shuffled; opposite: the same ones, with the
+source's classes swapped; unrelated: the source's programs are of other genes."""
 PROGRAMS = 12
 """Sets of genes that go up and down together."""
 TELLING = 3
@@ -57,10 +58,10 @@ def plant(
     first = TELLING if kind == "disjoint" else 0
     ours, theirs = np.arange(TELLING), np.arange(first, first + TELLING)
 
-    def draw(y: np.ndarray, telling: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def draw(y: np.ndarray, telling: np.ndarray, of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         activity = rng.normal(size=(len(y), PROGRAMS))
         activity[:, telling] += effect * (y[:, None] - 0.5)
-        values = activity @ loadings + noise * rng.normal(size=(len(y), genes))
+        values = activity @ of + noise * rng.normal(size=(len(y), genes))
         return values.astype(np.float32), activity[:, telling].sum(axis=1)
 
     def classes(number: int, share: float) -> np.ndarray:
@@ -68,11 +69,14 @@ def plant(
 
     theirs_y = classes(source, source_share)
     ours_y = np.concatenate([classes(size, target_share) for size in (n, unlabelled, test)])
-    theirs_x, amounts = draw(theirs_y, theirs)
-    ours_x = draw(ours_y, ours)[0] + (shift * rng.normal(size=genes)).astype(np.float32)
+    other = rng.permutation(loadings.T).T if kind == "unrelated" else loadings
+    theirs_x, amounts = draw(theirs_y, theirs, other)
+    ours_x = draw(ours_y, ours, loadings)[0] + (shift * rng.normal(size=genes)).astype(np.float32)
     if kind == "permuted":
         order = rng.permutation(source)
         theirs_y, amounts = theirs_y[order], amounts[order]
+    if kind == "opposite":
+        theirs_y, amounts = 1 - theirs_y, -amounts
     ends = np.cumsum([n, unlabelled])
     problem = Problem(
         source=theirs_x,

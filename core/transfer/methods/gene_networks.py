@@ -124,7 +124,7 @@ def fit_two_heads(problem: Problem) -> np.ndarray:
 
 
 def fit_autoencoder(problem: Problem) -> np.ndarray:
-    """(test, classes) probabilities of the tuned linear model of an autoencoder's features."""
+    """(test, classes) probabilities of ridge regression of an autoencoder's features."""
     import torch
     from torch.nn import functional
 

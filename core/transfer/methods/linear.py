@@ -8,20 +8,21 @@ from core.errors import InputError
 from core.models.baselines import fit_predict_proba, one_thread
 from core.transfer.problem import Problem
 
+MODEL = "ridge_regression"
+"""In BASELINES: the model of the references that methods are compared with."""
+
 
 def answer(
     x: np.ndarray, y: np.ndarray, groups: np.ndarray, asked: np.ndarray, problem: Problem
 ) -> np.ndarray:
-    """What the tuned linear model of samples (n, genes), classes (n,) and patients (n,) says.
+    """What ridge regression of samples (n, genes), classes (n,) and patients (n,) says.
 
     Returns:
         (asked, classes) probabilities. Where all n samples are of one class, it is certain.
     """
     if len(np.unique(y)) == 1:
         return np.eye(problem.n_classes)[np.full(len(asked), y[0])]
-    return fit_predict_proba(
-        "tuned_linear", x, y, asked, problem.n_classes, problem.seed, patients=groups
-    )
+    return fit_predict_proba(MODEL, x, y, asked, problem.n_classes, problem.seed, patients=groups)
 
 
 def answer_sparsely(
@@ -59,21 +60,6 @@ def source_classes(problem: Problem) -> np.ndarray:
             "Cut the number into classes, or take a method that learns from numbers."
         )
     return problem.source_labels
-
-
-def both(problem: Problem, weight: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Samples, classes and patients of source and target; each target sample `weight` times.
-
-    Repeated samples are of one patient, so that no inner fold tells of another.
-    """
-    times = np.repeat(np.arange(len(problem.target)), weight)
-    ours = np.char.add("target ", problem.target_groups.astype(str))
-    theirs = np.char.add("source ", problem.source_groups.astype(str))
-    return (
-        np.concatenate([problem.source, problem.target[times]]),
-        np.concatenate([source_classes(problem), problem.target_labels[times]]).astype(int),
-        np.concatenate([theirs, ours[times]]),
-    )
 
 
 def pool(problem: Problem) -> np.ndarray:

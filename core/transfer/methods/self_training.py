@@ -51,7 +51,7 @@ def self_train(
 ) -> SelfTraining:
     """Label samples without labels by a model that is fitted anew with them, round after round.
 
-    The model is the tuned linear one, whose probabilities are calibrated by a temperature of inner
+    The model is ridge regression, whose probabilities are calibrated by a temperature of inner
     folds before they are compared with `sure`. In each round all samples of which it is sure get
     their label or, with fewer labels than the round before, keep what they had. It ends when no
     sample is added.
@@ -146,7 +146,7 @@ SELF_TRAINING = TransferMethod(
     "an answer too.",
     scenario="transductive",
     reference=_BASHIRI,
-    departs="The tuned linear model instead of boosted trees; probabilities are calibrated first; "
+    departs="Ridge regression instead of boosted trees; probabilities are calibrated first; "
     "rounds are chosen by self-trainings without the samples that judge them, where the published "
     "script judges by samples that then join the training set.",
     seconds=4.0,
@@ -161,7 +161,7 @@ SELF_TRAINING_TO_THE_END = TransferMethod(
     "or not.",
     scenario="transductive",
     reference=_BASHIRI,
-    departs="The tuned linear model instead of boosted trees; probabilities are calibrated first; "
+    departs="Ridge regression instead of boosted trees; probabilities are calibrated first; "
     "ten rounds at most, with nothing that stops earlier.",
     seconds=1.0,
     fit=partial(_fit, judged=False),
