@@ -1,5 +1,6 @@
 """The frame of a transfer: who is held out, what may be looked at, and when a source helps."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
+from core.cli import main
 from core.data.cohort import Cohort
 from core.data.store import add_dataset
 from core.errors import Cancelled, InputError
@@ -20,6 +22,7 @@ from core.transfer.preparing import PREPARATIONS
 from core.transfer.spec import ALL, TransferSpec
 from core.transfer.transferring import TransferJob, check_transfer, list_transfers, transfer_here
 from core.transfer.verdict import Gain, judge, say_gains
+from tests.pages import button, charts, open_page, words
 
 GENES = 60
 EFFECT = 0.8
@@ -356,3 +359,37 @@ def test_the_same_question_is_the_same_job(cohorts: dict) -> None:
     other = TransferSpec.parse({**cohorts, "seed": 1})
     assert TransferJob(spec=other).key != TransferJob(spec=spec).key
     assert Cohort(**cohorts["target"]) == spec.target
+
+
+def test_the_command_names_datasets_and_gives_the_verdict(
+    cohorts: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(
+        "sources: [{dataset: S, label: y, group: who}]\n"
+        "target: {dataset: T, label: y, group: who}\n"
+        "budgets: [10]\ndraws: 3\npreparations: [rank]\ncontrols: false\n"
+    )
+    rows = tmp_path / "rows.csv"
+    assert main(["transfer", str(path), "--csv", str(rows), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["headline"].startswith("With 10 target patients, learning from S as well (ranks)")
+    assert len(pd.read_csv(rows)) == 3 * 4, "three draws of four references"
+    path.write_text("sources: [{dataset: S, label: y}]\ntarget: {dataset: T, label: who}\n")
+    assert main(["transfer", str(path)]) == 2
+    assert "at least 4 are needed" in capsys.readouterr().err
+
+
+def test_the_page_asks_and_shows(cohorts: dict) -> None:
+    app = open_page("transfer")
+    assert not app.exception
+    assert "About" in words(app)
+    assert "60 shared genes" in words(app)
+    assert button(app, "Start")
+    spec = TransferSpec.parse({**cohorts, "budgets": [10], "draws": 3})
+    transfer_here(spec, lambda share, text: None)
+    app = open_page("transfer", id=TransferJob(spec=spec).key)
+    assert not app.exception
+    assert "learning from S as well" in words(app)
+    assert "Does this source fit?" in words(app)
+    assert charts(app) == 3, "gains, scores and controls"
