@@ -10,17 +10,11 @@ from core.data.cohort import Cohort
 from core.data.store import DatasetRecord, list_datasets
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown
-from core.files import read_json
 from core.transfer.methods import TRANSFER_METHODS
 from core.transfer.orthologs import keep_orthologs
 from core.transfer.preparing import PREPARATIONS
 from core.transfer.spec import TransferSpec
-from core.transfer.transferring import (
-    SPEC,
-    check_transfer,
-    request_transfer,
-    transfer_folder,
-)
+from core.transfer.transferring import check_transfer, load_spec, request_transfer
 from core.words import say_duration
 from ui.forms import HOLDS, ask_field
 from ui.parts import decided, pick
@@ -32,8 +26,6 @@ LABELS = {
     "numbers": "numbers, such as IC50",
     "none": "nothing",
 }
-ASKED = "transfers asked"
-"""Where the session keeps specifications of transfers that it started."""
 
 
 def asked_before() -> tuple[str, TransferSpec] | None:
@@ -41,12 +33,10 @@ def asked_before() -> tuple[str, TransferSpec] | None:
     key = st.query_params.get(LINK)
     if key is None:
         return None
-    if (spec := st.session_state.get(ASKED, {}).get(key)) is not None:
-        return key, spec
     try:
-        return key, TransferSpec.model_validate(read_json(transfer_folder(key) / SPEC))
-    except (GeneCanvasError, OSError, ValueError):
-        st.warning("The transfer that the link names isn't here.")
+        return key, load_spec(key)
+    except GeneCanvasError as error:
+        st.warning(escape_markdown(str(error)))
         return None
 
 
@@ -242,7 +232,5 @@ def offer_start(spec: TransferSpec) -> None:
 
 def start(spec: TransferSpec) -> None:
     """Have it done, and look at it."""
-    key = request_transfer(spec)
-    st.session_state.setdefault(ASKED, {})[key] = spec
-    st.query_params[LINK] = key
+    st.query_params[LINK] = request_transfer(spec)
     st.rerun()

@@ -20,6 +20,7 @@ from core.identity import raised_versions
 from core.jobs.here import do_here
 from core.jobs.job import Inputs, Job, Reporter, stoppable
 from core.jobs.launch import AnswerState, answer_state, cancel, find, request
+from core.jobs.store import JobStore
 from core.scratch import scratch
 from core.transfer.cohorts import open_material
 from core.transfer.experiment import Plan, Row, list_methods, read_rows, row_table, run_rows
@@ -238,6 +239,21 @@ class Earlier(NamedTuple):
     key: str
     when: datetime
     spec: TransferSpec
+
+
+def load_spec(key: str) -> TransferSpec:
+    """What a transfer asks, whether it stands, runs or waits.
+
+    Raises InputError where there is none of that id.
+    """
+    with suppress(OSError, ValueError):
+        return TransferSpec.model_validate(read_json(transfer_folder(key) / SPEC))
+    record = None
+    with suppress(InputError):
+        record = JobStore().get(key) if JobStore.exists() else None
+    if record is None or not isinstance(record.job, TransferJob):
+        raise InputError(f"There is no transfer {key[:6]} here.")
+    return record.job.spec
 
 
 def list_transfers() -> list[Earlier]:
