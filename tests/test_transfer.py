@@ -371,10 +371,12 @@ def test_the_command_names_datasets_and_gives_the_verdict(
         "budgets: [10]\ndraws: 3\npreparations: [rank]\ncontrols: false\n"
     )
     rows = tmp_path / "rows.csv"
-    assert main(["transfer", str(path), "--csv", str(rows), "--json"]) == 0
+    files = ["--csv", str(rows), "--report", str(tmp_path / "report.html")]
+    assert main(["transfer", str(path), *files, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["headline"].startswith("With 10 target patients, learning from S as well (ranks)")
     assert len(pd.read_csv(rows)) == 3 * 4, "three draws of four references"
+    assert said["headline"] in (tmp_path / "report.html").read_text()
     path.write_text("sources: [{dataset: S, label: y}]\ntarget: {dataset: T, label: who}\n")
     assert main(["transfer", str(path)]) == 2
     assert "at least 4 are needed" in capsys.readouterr().err

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 import streamlit as st
 
@@ -17,12 +15,14 @@ from core.transfer.transferring import (
     ROWS,
     Transfer,
     delete_transfer,
+    gain_table,
     list_transfers,
     load_rows,
     transfer_folder,
 )
-from core.transfer.verdict import CONTROLS, Gain, find_method, judge, say_gains, say_line
+from core.transfer.verdict import CONTROLS, Gain, find_method, judge, say_gains
 from ui.parts import decimals, download_table, name_dataset, show_figure
+from ui.report import offer_transfer_report
 
 BADGES = {
     "helps": ":green-badge[:material/trending_up: helps]",
@@ -47,7 +47,7 @@ def show_transfer(found: Transfer, key: str) -> None:
         "the numbers of patients."
     )
     left, right = st.columns(2, gap="large")
-    table = _gain_table([gain for gains in lines.values() for gain in gains])
+    table = gain_table([gain for gains in lines.values() for gain in gains])
     with left:
         show_figure(
             gain_curves(table, SCORE), table, f"gain_{key}", key="transfer gain",
@@ -69,6 +69,7 @@ def show_transfer(found: Transfer, key: str) -> None:
         download_table(
             lambda: load_rows(key), f"transfer_{key}", "All rows (CSV)", key="transfer rows csv"
         )
+        offer_transfer_report(key)
         st.download_button(
             "Specification (YAML)", found.spec.to_yaml(), "transfer.yaml", "text/yaml",
             on_click="ignore", key="transfer spec",
@@ -99,14 +100,6 @@ def _show_verdicts(lines: dict[str, list[Gain]], source: str) -> None:
 
 _QUIET = ("source_only", "pooled_weighted")
 """References whose verdicts come last."""
-
-
-def _gain_table(gains: Sequence[Gain]) -> pd.DataFrame:
-    table = pd.DataFrame([{**gain.model_dump(), "verdict": gain.answer} for gain in gains])
-    if len(table):
-        pairs = zip(table["method"], table["variant"], strict=True)
-        table.insert(0, "line", [say_line(*pair) for pair in pairs])
-    return table
 
 
 def _show_table(scores: pd.DataFrame, gains: pd.DataFrame) -> None:
@@ -141,7 +134,7 @@ def _show_controls(found: Transfer) -> None:
             own = sorted(own, key=lambda gain: gain.n)
             first = next((gain for gain in own if gain.answer != "no difference"), own[0])
             st.markdown(f"{BADGES[first.answer]} {escape_markdown(say_gains(own, found.source))}")
-    table = _gain_table(gains)
+    table = gain_table(gains)
     show_figure(
         gain_curves(table, SCORE), table, "controls", key="transfer controls",
         alt="Gain of the controls in AUROC against the number of labelled patients",
@@ -178,7 +171,7 @@ def _draw_so_far(key: str, spec: TransferSpec) -> None:
     ]  # fmt: skip
     gains = judge(rows, spec.held_out / (1 - spec.held_out))
     if gains:
-        table = _gain_table(gains)
+        table = gain_table(gains)
         st.caption(f"So far, after {ended} draws:")
         show_figure(
             gain_curves(table, SCORE), table, "so_far", key="transfer so far",

@@ -34,6 +34,7 @@ def add_commands(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument("--orthologs", type=Path, help="CSV: gene of the sources, of the target")
     parser.add_argument("--csv", type=Path, help="CSV of all rows, one a method, budget and draw")
+    parser.add_argument("--report", type=Path, help="HTML file with all of it")
     parser.add_argument("--methods", action="store_true", help="list the methods")
 
 
@@ -67,6 +68,11 @@ def transfer(options: argparse.Namespace) -> int:
     document = {"transfer": job.key, "headline": found.headline, "verdicts": found.verdicts}
     document |= found.model_dump(mode="json")
     document["csv"] = str(options.csv) if options.csv else None
+    document["report"] = None
+    if options.report:
+        from core.report.transfer import write_transfer_report  # loads plotly
+
+        document["report"] = str(write_transfer_report(job.key, options.report))
     lines = [f"transfer {job.key}", *found.verdicts, *found.describe_controls(), *found.notes]
     return give(options, document, "\n".join(lines))
 

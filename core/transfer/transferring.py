@@ -101,8 +101,8 @@ class Transfer(BaseModel):
         ]
 
     def gain_table(self) -> pd.DataFrame:
-        """A row a gain, with its verdict."""
-        return pd.DataFrame([{**gain.model_dump(), "verdict": gain.answer} for gain in self.gains])
+        """A row a gain, with its line in words and its verdict."""
+        return gain_table(self.gains)
 
     def score_table(self) -> pd.DataFrame:
         """A row a method, control, preparation and budget, with its mean scores."""
@@ -110,6 +110,20 @@ class Transfer(BaseModel):
         words = [say_line(*pair) for pair in zip(table["method"], table["variant"], strict=True)]
         table.insert(0, "line", words)
         return table
+
+
+def gain_table(gains: Sequence[Gain]) -> pd.DataFrame:
+    """A row a gain: `line`, the method in words, then the fields of `Gain`, and its `verdict`."""
+    return pd.DataFrame(
+        [
+            {
+                "line": say_line(gain.method, gain.variant),
+                **gain.model_dump(),
+                "verdict": gain.answer,
+            }
+            for gain in gains
+        ]
+    )
 
 
 def transfer_folder(key: str) -> Path:
