@@ -12,7 +12,8 @@ from core.runs.store import RunStore
 from ui.card import recall_warnings
 from ui.cost import show_cost
 from ui.forms import HOLDS
-from ui.parts import errors, go_to_run, pick_dataset, say_finding, show_empty
+from ui.line import show_dataset_line, show_line
+from ui.parts import errors, go_to_run, say_finding, show_empty
 from ui.run_form import ask_custom, ask_paper, ask_quick, ask_samples
 from ui.runs import show_runs
 from ui.whatif import EXPLAIN, explain_after
@@ -26,7 +27,7 @@ LEVELS = {
 
 def show_launch() -> None:
     """The form, what it will cost, and the button that starts it."""
-    record = pick_dataset()
+    record, _ = show_dataset_line("Train", "Dataset", ())
     if record is None:
         return
     level = st.segmented_control(
@@ -84,11 +85,11 @@ def start_study(specs: Sequence[RunSpec], study: str) -> None:
 
 if "run" in st.query_params:  # links of earlier versions
     go_to_run(st.query_params["run"])
-st.title("Train")
 with errors():
     if list_datasets():
         show_launch()
     else:
+        show_line("Train")
         show_empty("Training needs a dataset.", "Bring data", "data")
 with errors():
     show_runs()

@@ -82,7 +82,7 @@ def finish(spec: RunSpec, y: list[str], predicted: list[str], name: str | None =
             "without 50 genes (G0, …)",
         ),
         (lambda spec: only_genes(spec, ["G1", "G2"]), "only G1, G2"),
-        (by_quantiles, "across the genes of a sample: quantile"),
+        (by_quantiles, "across the genes of a sample: quantile normalisation"),
         (lambda spec: without_value(spec, "tumour_type", "LUAD", CLASSES), None),
         (lambda spec: merged_classes(spec, "BRCA", "LUAD"), "BRCA + LUAD as one class"),
         (half_the_training, "half of the training samples"),

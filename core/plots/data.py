@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.escape import escape_all, escape_chart
-from core.plots.figures import COLOURS, finish
+from core.plots.figures import COLOURS, SHADES, class_colours, finish
 
 MANY_POINTS = 3000
 """From here on points are drawn by the graphics card."""
@@ -32,7 +32,10 @@ def sample_map(
     frame = pd.DataFrame({"x": x, "y": y, "name": names, "group": groups})
     draw = figure.add_scattergl if len(frame) > MANY_POINTS else figure.add_scatter
     order = frame["group"].value_counts().index.tolist()
-    for number, group in enumerate(order):
+    named = [group for group in order if group]
+    coloured = named if len(named) <= SHADES * len(COLOURS) else named[: len(COLOURS)]
+    colours = class_colours(coloured)
+    for group in order:
         part = frame[frame["group"] == group]
         draw(
             x=part["x"], y=part["y"], mode="markers",
@@ -40,7 +43,7 @@ def sample_map(
             text=escape_all(part["name"]),
             marker={
                 "size": 7 if len(frame) < 2000 else 4, "opacity": 0.8,
-                "color": COLOURS[number] if number < len(COLOURS) and group else OTHER,
+                "color": colours.get(group, OTHER),
             },
             hovertemplate="<b>%{text}</b><br>" + f"{escape_chart(group)}<extra></extra>",
         )  # fmt: skip
@@ -135,7 +138,8 @@ def class_sizes(counts: dict[str, int]) -> go.Figure:
     """Samples in each class."""
     figure = go.Figure(
         go.Bar(
-            x=list(counts.values()), y=escape_all(counts), orientation="h", marker_color=COLOURS[0],
+            x=list(counts.values()), y=escape_all(counts), orientation="h",
+            marker_color=[class_colours(counts)[name] for name in counts],
             text=list(counts.values()), hovertemplate="%{y}: %{x} samples<extra></extra>",
         )
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """Gene-images, and what all figures share: plotly, transparent, for light and dark pages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from urllib.parse import quote
 
@@ -29,6 +29,24 @@ TARGETS = "genes"
 CLICKED = "#FF1FA0"
 """The colour of the gene that was clicked, which is in none of the colour scales."""
 DOT = {"color": CLICKED, "size": 10}
+
+
+SHADES = 3
+"""How many shades of each colour there are."""
+
+
+def shade(index: int) -> str:
+    """A colour for each of many groups: the palette, then lighter, then darker shades of it."""
+    red, green, blue = (int(COLOURS[index % len(COLOURS)][at : at + 2], 16) for at in (1, 3, 5))
+    turn = index // len(COLOURS) % SHADES
+    target, share = ((0, 0.0), (255, 0.55), (0, 0.4))[turn]
+    mixed = (round(part + (target - part) * share) for part in (red, green, blue))
+    return "#" + "".join(f"{part:02X}" for part in mixed)
+
+
+def class_colours(names: Iterable[str]) -> dict[str, str]:
+    """Class -> its colour, by the order of the names: the same on every chart of a dataset."""
+    return {name: shade(at) for at, name in enumerate(sorted({str(name) for name in names}))}
 
 
 def gene_image(
@@ -288,7 +306,8 @@ def expression_by_class(values: np.ndarray, labels: np.ndarray, gene: str) -> go
     """
     figure = go.Figure()
     many = len(values) > MANY_SAMPLES
-    for number, name in enumerate(np.unique(labels)):
+    colours = class_colours(labels)
+    for name in np.unique(labels):
         own = values[(labels == name) & np.isfinite(values)]
         if not many or len(own) <= FEW_SAMPLES:
             drawn = {"y": own, "jitter": 0.5, "pointpos": 0, "boxpoints": "all"}
@@ -299,7 +318,7 @@ def expression_by_class(values: np.ndarray, labels: np.ndarray, gene: str) -> go
                      "lowerfence": [inside.min()], "upperfence": [inside.max()]}  # fmt: skip
         figure.add_box(
             name=escape_chart(str(name)), line={"width": 1.2},
-            marker={"size": 4, "opacity": 0.55, "color": COLOURS[number % len(COLOURS)]}, **drawn,
+            marker={"size": 4, "opacity": 0.55, "color": colours[str(name)]}, **drawn,
         )  # fmt: skip
     figure.update_yaxes(title_text=f"{escape_chart(gene)}, log2 expression")
     if many:
@@ -342,8 +361,8 @@ def lay_out_image(figure: go.Figure, rows: int, columns: int) -> None:
     figure.update_yaxes(
         visible=False, range=[rows - 0.5, -0.5], scaleanchor="x", constrain="domain"
     )
-    figure.update_layout(height=580, dragmode="zoom", margin_pad=0)
-    finish(figure, 36)
+    figure.update_layout(height=640, dragmode="zoom", margin_pad=0)
+    finish(figure, 10)
 
 
 def finish(figure: go.Figure, top: int) -> go.Figure:

@@ -15,7 +15,7 @@ from core.evaluation.metrics import METRICS
 from core.images.layouts import LAYOUTS
 from core.jobs.record import JobState
 from core.runs.result import load_predictions, load_result
-from core.runs.spec import RunSpec, setting_title
+from core.runs.spec import RunSpec, say_option, setting_title
 from core.runs.store import RunRecord
 
 DROPPED = (10, 50, 100, 500)
@@ -267,8 +267,7 @@ def _describe_genes(parent: RunSpec, child: RunSpec) -> list[str]:
 def _say_field(part: str, name: str, value: Any) -> str:
     """A field as people read it: 'epochs: 4', 'learning rate: automatic'."""
     title = setting_title(f"{part}.{name}")
-    said = "automatic" if value is None else value
-    return f"{title[0].lower()}{title[1:]}: {said}"
+    return f"{title[0].lower()}{title[1:]}: {say_option(f'{part}.{name}', value)}"
 
 
 def _few(genes: list[str]) -> str:
