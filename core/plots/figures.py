@@ -28,6 +28,10 @@ TARGETS = "genes"
 """The trace of an image that takes hovers and clicks."""
 CLICKED = "#FF1FA0"
 """The colour of the gene that was clicked, which is in none of the colour scales."""
+BESIDE = {
+    "middle right": (1, 0), "middle left": (-1, 0), "top center": (0, -1), "bottom center": (0, 1),
+}  # fmt: skip
+"""Where a gene's name may stand: plotly's word -> to the right, downwards."""
 DOT = {"color": CLICKED, "size": 10}
 
 
@@ -168,6 +172,46 @@ def mark_genes(figure: go.Figure, layout: GeneLayout, marked: Sequence[str]) -> 
             standoff=9, arrowcolor=INK, font={"color": INK, "size": 14}, bgcolor=PAPER,
             bordercolor=INK, borderpad=3,
         )  # fmt: skip
+
+
+def name_genes(
+    figure: go.Figure, layout: GeneLayout, genes: Sequence[str], *, side: int = 600
+) -> None:
+    """Name genes on an image, each beside its pixel where it covers no other name.
+
+    Args:
+        figure: of `gene_image`.
+        layout: where each gene stands.
+        genes: the most important first; those that the layout lacks are left out, and those whose
+            name would cover another's.
+        side: pixels of the screen that the image takes.
+    """
+    scale, taken, shown = side / max(layout.shape), [], []
+    for gene in _painted(layout, genes):
+        row, col = layout.pixel_of(gene)
+        for position, (right, down) in BESIDE.items():
+            wide, high = 8 * len(gene) + 6, 17
+            x, y = (col + 0.5) * scale + right * (wide / 2 + 6), (row + 0.5) * scale + down * 15
+            box = (x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)
+            free = all(
+                box[2] < other[0] or other[2] < box[0] or box[3] < other[1] or other[3] < box[1]
+                for other in taken
+            )
+            if free and box[0] >= 0 and box[2] <= side and box[1] >= 0 and box[3] <= side:
+                taken.append(box)
+                shown.append((col, row, gene, position))
+                break
+    if not shown:
+        return
+    columns, rows, names, positions = zip(*shown, strict=True)
+    halo = ", ".join([f"0 0 2px {PAPER}"] * 4)
+    figure.add_scatter(
+        x=columns, y=rows, mode="markers+text", text=escape_all(names), textposition=positions,
+        hoverinfo="skip", showlegend=False,
+        marker={"color": INK, "size": 5, "line": {"color": PAPER, "width": 1.5}},
+        textfont={"color": INK, "size": 13, "shadow": halo},
+        unselected={"marker": {"opacity": 1}, "textfont": {"color": INK}},
+    )  # fmt: skip
 
 
 def identify(figure: go.Figure, *drawn: object) -> None:
