@@ -16,6 +16,7 @@ from core.runs.store import RunStore, drop_dataset
 from ui.bring import offer_examples, show_catalogue, show_upload
 from ui.card import show_card, show_values
 from ui.forms import HOLDS
+from ui.help import begin_tour
 from ui.join import show_join
 from ui.line import show_dataset_line, show_line
 from ui.parts import decided, download_table, errors, name_runs
@@ -40,6 +41,8 @@ def show_welcome() -> None:
     with st.container(border=True):
         st.markdown("#### Start with an example")
         offer_examples()
+        if st.button("Or look around first: five steps", type="tertiary", key="tour first"):
+            begin_tour()
     with st.container(border=True):
         st.markdown("#### Or bring your own data")
         show_upload()
