@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.data.store import DatasetRecord
 from core.errors import InputError
+from core.escape import escape_markdown
 from core.glossary import define
 from core.models.backbones import BACKBONES
 from core.runs.spec import PRESETS, RunSpec
@@ -136,5 +137,5 @@ def ask_file(common: dict[str, Any]) -> tuple[list[RunSpec], str]:
         RunSpec.parse({**run, "cohort": {**common["cohort"], **run.get("cohort", {})}})
         for run in study.runs
     ]
-    st.markdown(f"**{len(specs)} runs** of “{study.name}”.")
+    st.markdown(f"**{len(specs)} runs** of “{escape_markdown(study.name)}”.")
     return specs, study.name
