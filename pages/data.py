@@ -14,7 +14,7 @@ from core.escape import escape_markdown
 from core.home import dataset_folder
 from core.runs.store import RunStore, drop_dataset
 from ui.bring import offer_examples, show_catalogue, show_upload
-from ui.card import show_card, show_values
+from ui.card import show_card, show_heat_map, show_values
 from ui.forms import HOLDS
 from ui.help import begin_tour
 from ui.join import show_join
@@ -24,6 +24,7 @@ from ui.prepare import show_prepare
 
 VIEWS = {
     "card": ("Overview", show_card),
+    "heat": ("Heat map", show_heat_map),
     "values": ("Values", show_values),
     "prepare": ("Prepare", show_prepare),
 }

@@ -266,14 +266,14 @@ def test_findings_are_repaired_by_buttons_and_the_decisions_are_kept() -> None:
     assert metrics(app)["Samples"] == "40"
 
 
-@pytest.mark.parametrize("view", ["card", "values", "prepare"])
+@pytest.mark.parametrize("view", ["card", "heat", "values", "prepare"])
 def test_every_view(view: str) -> None:
     app = upload_and_keep("messy.csv", messy())
     app.session_state["data view"] = view
     app.run()
     assert not app.exception
     assert not app.error
-    assert charts(app) == {"card": 2, "values": 2, "prepare": 0}[view]
+    assert charts(app) == {"card": 2, "heat": 1, "values": 2, "prepare": 0}[view]
 
 
 def test_a_preparation_is_chosen_told_and_kept() -> None:

@@ -10,13 +10,22 @@ from core.data.choices import Choices, save_choices
 from core.data.notes import Finding
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.data.profile import MatrixProfile, profile
-from core.data.similarity import map_neighbours, map_samples
+from core.data.similarity import cluster, map_neighbours, map_samples
 from core.data.store import DatasetRecord
 from core.escape import escape_markdown
-from core.plots.data import class_sizes, missing_by_class, sample_map, value_ranges
+from core.images.classes import to_sd
+from core.plots.data import (
+    class_sizes,
+    heat_map,
+    missing_by_class,
+    sample_map,
+    sample_values,
+    value_ranges,
+)
 from core.runs.spec import say_option
 from ui.bring import show_corner, show_notes
-from ui.forms import HOLDS
+from ui.find import find_name
+from ui.forms import HOLDS, ask_number
 from ui.parts import errors, go_to, open_dataset, say_finding, show_figure
 
 SCALES = {"counts": "counts", "linear": "TPM-like", "log2": "log2"}
@@ -24,6 +33,8 @@ MAP_GENES = 1000
 MOST_NEIGHBOURS = 5000
 """Samples beyond which t-SNE takes minutes."""
 """Most variable genes on which the map of samples rests."""
+MOST_DRAWN = 600
+"""Samples of a heat map; of more, some are drawn at random."""
 TAKEN_BACK = {"where": {}, "leave_out": (), "merge": {}}
 """What is undone when decisions about samples are taken back; columns keep their roles."""
 WORST_FIRST = ("error", "warning", "info")
@@ -181,11 +192,17 @@ def locate(
     return data, scores, axes
 
 
+def log_values(data: AnnData, gene: str) -> np.ndarray:
+    """(samples,) log2 expression of a gene, of counts and linear values that of 1 more."""
+    values = np.asarray(data[:, gene].X, dtype=float).ravel()
+    return values if data.uns["scale"] == "log2" else np.log2(np.maximum(values, 0) + 1)
+
+
 def show_samples(record: DatasetRecord, choices: Choices) -> None:
     """Samples on a map; a lasso says who they are and can leave them out."""
     data, scores, titles = locate(record.id, choices.model_dump_json())
     chart = st.container()
-    left, right = st.columns(2)
+    left, right, third = st.columns(3)
     columns, colour, groups = list(data.obs.columns), "group", np.full(data.n_obs, "all samples")
     if columns:
         colour = left.selectbox(
@@ -198,13 +215,22 @@ def show_samples(record: DatasetRecord, choices: Choices) -> None:
     }
     if 5 <= data.n_obs <= MOST_NEIGHBOURS:
         maps["Nearest neighbours (t-SNE)"] = None
+    with third:
+        gene = find_name(
+            "Or by a gene", data.var_names.tolist(), key="map gene", placeholder="such as ESR1"
+        )
     x = maps[right.selectbox("Map", list(maps), key="map axes", **HOLDS)]
     said = "Principal components of"
     if x is None:
         _, scores, titles = locate(record.id, choices.model_dump_json(), neighbours=True)
         x, said = 0, "Near samples are alike, far groups may be or not: t-SNE of"
     y, axes = x + 1, titles[x : x + 2]
-    figure = sample_map(scores[:, x], scores[:, y], data.obs_names, groups, (axes[0], axes[1]))
+    at = scores[:, x], scores[:, y], data.obs_names
+    if gene is None:
+        figure = sample_map(*at, groups, (axes[0], axes[1]))
+    else:
+        colour, groups = f"{gene}, log2", log_values(data, gene)
+        figure = sample_values(*at, groups, colour, (axes[0], axes[1]))
     table = pd.DataFrame(
         {"sample": data.obs_names, colour: groups, axes[0]: scores[:, x], axes[1]: scores[:, y]}
     )
@@ -227,6 +253,46 @@ def show_samples(record: DatasetRecord, choices: Choices) -> None:
         "Leave these samples out", icon=":material/build:",
         on_click=lambda: change(record, choices.changed(leave_out=chosen)),
     )  # fmt: skip
+
+
+@st.cache_resource(max_entries=4, show_spinner="Clustering genes and samples")
+def arrange(dataset: str, choices: str, genes: int) -> pd.DataFrame:
+    """The most variable genes x samples in SD, both clustered; at most MOST_DRAWN samples."""
+    decided = Choices.model_validate_json(choices)
+    data = used_samples(dataset, decided)
+    kept = np.arange(data.n_obs)
+    if data.n_obs > MOST_DRAWN:
+        kept = np.sort(np.random.default_rng(0).choice(kept, MOST_DRAWN, replace=False))
+    spec = decided.preparation.model_copy(update={"genes": genes, "scaling": "zscore"})
+    x, names = np.asarray(data.X)[kept], data.var_names.to_numpy()
+    prepared = Preprocessor.fit(x, names, str(data.uns["scale"]), spec)
+    values = to_sd(prepared.transform(x, names)).T
+    rows, columns = cluster(values), cluster(values.T)
+    samples = data.obs_names.to_numpy()[kept]
+    return pd.DataFrame(values[rows][:, columns], prepared.genes[rows], samples[columns])
+
+
+def show_heat_map(record: DatasetRecord, choices: Choices) -> None:
+    """Genes x samples, clustered, with the classes of the samples."""
+    chart = st.container()
+    genes = ask_number("Genes", 10, 200, 50, key="heat genes", step=10, width=160)
+    table = arrange(record.id, choices.model_dump_json(), int(genes))
+    label = choices.cohort.label
+    groups = np.full(len(table.columns), "all samples")
+    if label:
+        groups = used_samples(record.id, choices).obs.loc[table.columns, label].astype(str)
+    with chart:
+        show_figure(
+            heat_map(table.to_numpy(), table.index, table.columns, list(groups)),
+            table.rename_axis("gene").reset_index(), "heat_map", key="heat map",
+            alt=f"The {len(table)} most variable genes in {len(table.columns)} samples, like ones "
+            "beside each other",
+        )  # fmt: skip
+    some = f" {MOST_DRAWN} of the samples, drawn at random." if record.samples > MOST_DRAWN else ""
+    st.caption(
+        "The genes of highest variance, in SD from their mean; genes and samples are ordered by "
+        f"the correlation of their values (average linkage).{some}"
+    )
 
 
 @st.cache_resource(max_entries=4, show_spinner="Looking at the values")
