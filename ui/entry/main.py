@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui.help import show_step
 from ui.work import show_work
 
 ROOT = Path(__file__).parents[2]
@@ -41,4 +42,5 @@ start = st.Page(open_first_page, title="GeneCanvas", default=True, visibility="h
 page = st.navigation([start, *pages.values()], position="top")
 st.set_page_config(page_title="GeneCanvas" if page == start else f"{page.title} · GeneCanvas")
 show_work()
+show_step()
 page.run()
