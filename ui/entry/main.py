@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui.help import show_step
 from ui.pin import PAGE
 from ui.work import show_work
 
@@ -20,6 +21,7 @@ PAGES = {
     "compare": "Compare",
     "explain": "Explain",
     "predict": "Predict",
+    "transfer": "Transfer",
     "story": "Story",
 }
 
@@ -44,4 +46,5 @@ page = st.navigation([start, *pages.values(), stage], position="top")
 st.set_page_config(page_title="GeneCanvas" if page == start else f"{page.title} · GeneCanvas")
 st.session_state[PAGE] = page.url_path
 show_work()
+show_step()
 page.run()
