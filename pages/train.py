@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.data.store import list_datasets
-from core.jobs.launch import ensure_workers
+from core.jobs.launch import ensure_workers, foresee
+from core.runs.explaining import ExplainJob
 from core.runs.preflight import preflight_apart
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
+from core.runs.training import TrainJob
 from ui.card import recall_warnings
 from ui.cost import show_cost
 from ui.forms import HOLDS
@@ -29,6 +31,7 @@ def show_launch() -> None:
     record = pick_dataset()
     if record is None:
         return
+    foresee(TrainJob)
     level = st.segmented_control(
         "Recipe", list(LEVELS), format_func=LEVELS.get, default="quick", key="level",
         **HOLDS, required=True, label_visibility="collapsed",
@@ -63,6 +66,7 @@ def start(spec: RunSpec, explain: bool) -> None:
     record, new = store.submit(spec)
     if explain:
         explain_after(record)
+        foresee(ExplainJob)
     ensure_workers()
     if not new:
         st.toast("This question was asked before: here is its run.")
