@@ -8,8 +8,8 @@ patient: a parent run is trained first. Then, in each round, one thing is change
 features of the frozen stages outlive (the share of validation samples, from which a solved head
 learns as from the others), and one that they don't (the seed, and with it the split), each asked
 for when there is no worker, when a page has foreseen the question for ten seconds, and when a
-worker is warm; and the run is explained. The clock runs from submitting to the result in the store, as a page sees it that looks every 20 ms, and that sees
-to workers each second.
+worker is warm; and the run is explained. The clock runs from submitting to the result in the store,
+as a page sees it that looks every 20 ms, and that sees to workers each second.
 """
 
 import argparse
@@ -37,7 +37,6 @@ from core.lease import holder, is_held
 from core.runs.explaining import ExplainJob
 from core.runs.spec import PRESETS, RunSpec
 from core.runs.training import TrainJob
-
 
 FORESEEN = 10
 """Seconds for which somebody fills in the form before asking."""
