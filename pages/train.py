@@ -6,10 +6,12 @@ import streamlit as st
 
 from core.compare.records import REPEATS
 from core.data.store import DatasetRecord, list_datasets
-from core.jobs.launch import ensure_workers
+from core.jobs.launch import ensure_workers, foresee
+from core.runs.explaining import ExplainJob
 from core.runs.preflight import preflight_apart
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
+from core.runs.training import TrainJob
 from core.runs.whatif import other_seed
 from ui.card import recall_warnings
 from ui.cost import show_cost
@@ -36,6 +38,7 @@ def show_launch() -> None:
     record, _ = show_dataset_line("Train", "Dataset", ())
     if record is None:
         return
+    foresee(TrainJob)
     level = st.segmented_control(
         "Recipe", list(LEVELS), format_func=LEVELS.get, default="quick", key="level",
         **HOLDS, required=True, label_visibility="collapsed",
@@ -87,6 +90,7 @@ def start(specs: Sequence[RunSpec], explain: bool, study: str) -> None:
     record, new = store.submit(specs[0], study=study if len(specs) > 1 else None)
     if explain:
         explain_after(record)
+        foresee(ExplainJob)
     for spec in specs[1:]:
         store.submit(spec, study=study)
     ensure_workers()
