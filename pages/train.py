@@ -15,6 +15,7 @@ from ui.forms import HOLDS
 from ui.parts import errors, go_to_run, pick_dataset, say_finding, show_empty
 from ui.run_form import ask_custom, ask_paper, ask_quick, ask_samples
 from ui.runs import show_runs
+from ui.speed import show_speed
 from ui.whatif import EXPLAIN, explain_after
 
 LEVELS = {
@@ -92,3 +93,5 @@ with errors():
         show_empty("Training needs a dataset.", "Bring data", "data")
 with errors():
     show_runs()
+with errors():
+    show_speed()
