@@ -20,6 +20,7 @@ from ui.line import show_dataset_line, show_line
 from ui.parts import errors, go_to_run, say_finding, show_empty
 from ui.run_form import ask_custom, ask_paper, ask_quick, ask_samples
 from ui.runs import show_runs
+from ui.speed import show_speed
 from ui.study_form import ask_study
 from ui.whatif import EXPLAIN, explain_after
 
@@ -122,3 +123,5 @@ with errors():
         show_empty("Training needs a dataset.", "Bring data", "data")
 with errors():
     show_runs()
+with errors():
+    show_speed()

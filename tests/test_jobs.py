@@ -41,6 +41,7 @@ from core.runs.explaining import EvidenceJob, ExplainJob
 from core.runs.fitting import BaselinesJob
 from core.runs.silenced import SilenceJob
 from core.runs.spec import RunSpec
+from core.runs.speed import SpeedJob, load_speeds
 from core.runs.store import RunStore, drop_dataset
 from core.runs.training import TrainJob
 from core.transfer.spec import TransferSpec
@@ -166,6 +167,7 @@ def make_job(kind: str) -> Job:
         "predict": lambda: PredictJob(**about),
         "transfer": lambda: TransferJob(spec=transfer),
         "export": lambda: ExportJob(about=run),
+        "speed": lambda: SpeedJob(networks=("squeezenet1_1",), sizes=(32,)),
         "why": lambda: WhyJob(**about, samples=tuple(load_dataset(dataset).obs_names[:2])),
     }[kind]()
 
@@ -184,6 +186,8 @@ def results(job: Job, id: str) -> dict[str, object]:
     """All that a job leaves, but for the time that it took."""
     if job.kind == "count":
         return {"counted": read_json(job.folder(id) / "counted.json")}
+    if job.kind == "speed":
+        return {"measured": load_speeds().table()["network"].tolist()}
     if job.kind == "layout":
         return {
             "layout": job.trial.layout_path.read_bytes(),
@@ -290,8 +294,9 @@ def test_a_job_is_one_document_and_says_what_it_needs(job: Job) -> None:
     assert job.title()
     [run] = RunStore().list()
     needs = job.inputs()
-    assert needs.datasets == (() if job.kind == "count" else (run.spec.cohort.dataset,))
-    about_run = job.kind not in ("count", "train", "layout")
+    about_data = job.kind not in ("count", "speed")
+    assert needs.datasets == ((run.spec.cohort.dataset,) if about_data else ())
+    about_run = about_data and job.kind not in ("train", "layout")
     assert needs.jobs == ((run.id,) if about_run else ())
     JobStore().submit(job)
     if needs.datasets:
