@@ -40,12 +40,12 @@ def show_welcome() -> None:
         "and shows **which genes** tell one tumour type from another."
     )
     with st.container(border=True):
-        st.markdown("#### Start with an example")
+        st.markdown("## Start with an example")
         offer_examples()
         if st.button("Or look around first: five steps", type="tertiary", key="tour first"):
             begin_tour()
     with st.container(border=True):
-        st.markdown("#### Or bring your own data")
+        st.markdown("## Or bring your own data")
         show_upload()
     with st.expander("Or take a public dataset"):
         show_catalogue()

@@ -120,7 +120,7 @@ def show_chosen(record: RunRecord, table: pd.DataFrame, selected: list[str], nam
         genes, words = top_rows(table, k)["gene"].tolist(), "at the top of the table"
         if len(genes) < k:
             st.caption(f"Others are tied for the last of the first {k} places and left out.")
-    title.markdown(f"#### {len(genes):,} genes {words}")
+    title.markdown(f"## {len(genes):,} genes {words}")
     if drawing and not drawn:
         st.caption("Draw around pixels of the map with the mouse: their genes become this list.")
     show_list(record, genes, table, name, key="list")

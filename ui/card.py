@@ -105,7 +105,7 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
         if any(finding.code in ("label_ids", "label_numbers") for finding in card.findings):
             st.caption("The chosen column doesn't look like classes.")
         elif card.classes:
-            st.markdown("#### Class sizes")
+            st.markdown("## Class sizes")
             table = pd.DataFrame({"class": card.classes.keys(), "samples": card.classes.values()})
             show_figure(class_sizes(card.classes), table, "class_sizes", alt="Samples by class")
         else:
@@ -247,7 +247,7 @@ def show_samples(record: DatasetRecord, choices: Choices) -> None:
     chosen = [name[0] if isinstance(name, list) else name for name in chosen]
     if not chosen:
         return
-    st.markdown(f"#### {len(chosen)} samples")
+    st.markdown(f"## {len(chosen)} samples")
     st.dataframe(data.obs.loc[chosen].rename_axis("sample").reset_index(), hide_index=True)
     st.button(
         "Leave these samples out", icon=":material/build:",
@@ -314,7 +314,7 @@ def show_values(record: DatasetRecord, choices: Choices) -> None:
     quantiles, unit = found.quantiles, "log2 values"
     if found.scale != "log2":
         quantiles, unit = np.log2(np.maximum(quantiles, 0) + 1), f"log2({SCALES[found.scale]} + 1)"
-    st.markdown("#### Values of each sample")
+    st.markdown("## Values of each sample")
     table = pd.DataFrame(quantiles, columns=["p5", "p25", "median", "p75", "p95"])
     table.insert(0, "sample", data.obs_names)
     show_figure(
@@ -325,7 +325,7 @@ def show_values(record: DatasetRecord, choices: Choices) -> None:
         "A class that lies higher or lower as a whole was often processed elsewhere. "
         + escape_markdown(found.evidence)
     )
-    st.markdown("#### Missing values")
+    st.markdown("## Missing values")
     if not found.missing.any():
         st.caption("No value is missing.")
         return
