@@ -72,7 +72,8 @@ def show_genes(record: RunRecord, recipe: Recipe, cls: str, table: pd.DataFrame)
                 search = ask_search(table)
                 with place:
                     selected = show_table(table, search, name)
-                download_table(table, name, "Genes (CSV)", key="genes csv")
+                said = say_question(record, recipe, cls)
+                download_table(table, name, "Genes (CSV)", key="genes csv", finding=said)
     gene = chosen_gene(record.id, table)
     with picture:
         named = [gene] if gene else []

@@ -15,9 +15,19 @@ from core.plots.compare import rank_dots, score_dots
 from core.runs.outcome import DRAWS_BY_NAME, Outcome
 from core.runs.spec import setting_title
 from ui.parts import decimals, download_table, finished_runs, name_runs, show_figure
+from ui.pin import offer_pin
 
 SHOWN_ROWS = 24
 """A chart shows at most so many models; the tables hold all."""
+FINDINGS = {
+    "runs": "Scores of each run",
+    "setup_differences": "Differences of setups over the same splits",
+    "differences": "Differences of runs on the same samples",
+    "classes": "How well each class is found",
+    "batches": "The score in each batch",
+    "errors": "The largest errors",
+}
+"""What is said of a table that is pinned."""
 
 
 def show_scores(comparison: Comparison, outcomes: list[Outcome]) -> None:
@@ -73,9 +83,10 @@ def show_table(comparison: Comparison) -> None:
 
 
 def show_downloads(table: pd.DataFrame, name: str) -> None:
-    """A table as CSV and as LaTeX."""
+    """A table as CSV and as LaTeX, and its place in a story."""
     with st.container(horizontal=True, gap="small"):
         download_table(table, name, "CSV", key=f"{name} csv")
+        offer_pin(name, FINDINGS[name], table, key=name)
         st.download_button(
             "LaTeX", lambda: latex_table(table).encode(), file_name=f"{name}.tex",
             mime="text/x-tex", on_click="ignore", key=f"{name} tex",

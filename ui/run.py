@@ -132,7 +132,10 @@ def show_scores(result: RunResult) -> None:
     with st.expander("All scores, beside the baseline models"):
         table = scores_table(result)
         st.dataframe(table, width="stretch", column_config=decimals(table))
-        download_table(table.reset_index(), "scores", "CSV", key="scores")
+        download_table(
+            table.reset_index(), "scores", "CSV", key="scores",
+            finding="Scores of the network and of plain models on the held-out samples",
+        )  # fmt: skip
         task = TASKS[result.task]
         plain = task.baselines[task.reference(result.baselines)]
         st.caption(f"{plain.title}: {plain.help}", help=define("baseline model"))

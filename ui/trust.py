@@ -31,6 +31,7 @@ from core.runs.whatif import permuted_labels
 from core.training.tasks import TASKS
 from ui.explain import describe, show_request
 from ui.parts import open_dataset, show_figure
+from ui.pin import offer_pin
 
 BADGES: dict[Light, str] = {
     "green": ":green-badge[:material/check: good]",
@@ -145,6 +146,8 @@ def show_trust(record: RunRecord, recipe: Recipe) -> None:
             columns=["question", "value", "light", "green at", "red at", "found"],
         )  # fmt: skip
         st.dataframe(table, hide_index=True, key="measurements")
+        said = f"Trust card: {card.light}, the worst of its lights"
+        offer_pin("trust_card", said, table[["light", "question", "found"]], key="measurements")
 
 
 def _say_group(title: str, rows: list[Evidence]) -> str:
