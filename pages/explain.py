@@ -66,8 +66,8 @@ def show_genes(record: RunRecord, recipe: Recipe, cls: str, table: pd.DataFrame)
                 with place:
                     selected = show_regions(regions, name)
                 say_folds(found)
-                listed = regions.assign(genes=regions["genes"].str.join(" "))
-                download_table(listed, f"{name}_regions", "Regions (CSV)", key="regions csv")
+                saved = regions.assign(genes=regions["genes"].str.join(" "))
+                download_table(saved, f"{name}_regions", "Regions (CSV)", key="regions csv")
             else:
                 search = ask_search(table)
                 with place:

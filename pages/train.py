@@ -14,8 +14,8 @@ from core.runs.whatif import other_seed
 from ui.card import recall_warnings
 from ui.cost import show_cost
 from ui.forms import HOLDS
-from ui.line import show_dataset_line, show_line
-from ui.parts import decided, errors, go_to_run, say_finding, show_empty
+from ui.line import place_columns, say_facts, show_dataset_line, show_line
+from ui.parts import errors, go_to_run, say_finding, show_empty
 from ui.run_form import ask_custom, ask_paper, ask_quick, ask_samples
 from ui.runs import show_runs
 from ui.study_form import ask_study
@@ -33,15 +33,16 @@ LEVELS = {
 
 def show_launch() -> None:
     """The form, what it will cost, and the button that starts it."""
-    record, drawer = show_dataset_line("Train", "Dataset and class", ())
+    record, line = show_dataset_line("Train", "Dataset and class")
     if record is None:
         return
     level = st.segmented_control(
         "Recipe", list(LEVELS), format_func=LEVELS.get, default="quick", key="level",
         **HOLDS, required=True, label_visibility="collapsed",
     )  # fmt: skip
-    with drawer if decided(record).cohort.label else st.container():
+    with place_columns(record, line):
         choices, common = ask_samples(record)
+    say_facts(line.facts, record.name, choices.cohort.label, f"{record.samples:,} samples")
     for finding in recall_warnings(record, choices):
         say_finding(finding)
     if level in ("paper", "study"):

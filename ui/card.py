@@ -26,7 +26,7 @@ from core.runs.spec import say_option
 from ui.bring import show_corner, show_notes
 from ui.find import find_name
 from ui.forms import HOLDS, ask_number
-from ui.parts import errors, go_to, open_dataset, say_finding, show_figure
+from ui.parts import go_to, open_dataset, say_finding, show_figure
 
 SCALES = {"counts": "counts", "linear": "TPM-like", "log2": "log2"}
 MAP_GENES = 1000
@@ -83,8 +83,11 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
     """Sizes, findings with their repairs, class sizes, the corner, and the way on."""
     card = examine(record, choices)
     picture, found = st.columns([3, 2], gap="medium")
-    with picture, errors():
-        show_samples(record, choices)
+    with picture:
+        try:
+            show_samples(record, choices)
+        except InputError as error:
+            st.caption(f"No map of the samples. {escape_markdown(str(error))}")
     with found:
         show_decisions(record, choices)
         say_sizes(card)
