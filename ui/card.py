@@ -12,6 +12,7 @@ from core.data.prepare import PreparationSpec, Preprocessor
 from core.data.profile import MatrixProfile, profile
 from core.data.similarity import cluster, map_neighbours, map_samples
 from core.data.store import DatasetRecord
+from core.errors import InputError
 from core.escape import escape_markdown
 from core.images.classes import to_sd
 from core.plots.data import (
