@@ -16,7 +16,7 @@ from core.runs.whatif import other_seed
 from ui.card import recall_warnings
 from ui.cost import show_cost
 from ui.forms import HOLDS
-from ui.line import show_dataset_line, show_line
+from ui.line import place_columns, say_facts, show_dataset_line, show_line
 from ui.parts import errors, go_to_run, say_finding, show_empty
 from ui.run_form import ask_custom, ask_paper, ask_quick, ask_samples
 from ui.runs import show_runs
@@ -36,7 +36,7 @@ LEVELS = {
 
 def show_launch() -> None:
     """The form, what it will cost, and the button that starts it."""
-    record, _ = show_dataset_line("Train", "Dataset", ())
+    record, line = show_dataset_line("Train", "Dataset and class")
     if record is None:
         return
     foresee(TrainJob)
@@ -44,7 +44,9 @@ def show_launch() -> None:
         "Recipe", list(LEVELS), format_func=LEVELS.get, default="quick", key="level",
         **HOLDS, required=True, label_visibility="collapsed",
     )  # fmt: skip
-    choices, common = ask_samples(record)
+    with place_columns(record, line):
+        choices, common = ask_samples(record)
+    say_facts(line.facts, record.name, choices.cohort.label, f"{record.samples:,} samples")
     for finding in recall_warnings(record, choices):
         say_finding(finding)
     if level in ("paper", "study"):

@@ -78,7 +78,11 @@ def show_ended(record: RunRecord) -> None:
 def say_repeats(record: RunRecord) -> None:
     """What the same question gave on other splits, for a run that was repeated."""
     same = record.spec.key_without("seed")
-    repeats = [one for one in finished_runs() if one.spec.key_without("seed") == same]
+    repeats = [
+        one
+        for one in finished_runs()
+        if one.spec.cohort == record.spec.cohort and one.spec.key_without("seed") == same
+    ]
     if len(repeats) < 2:
         return
     said = ", ".join(say_score(one) for one in sorted(repeats, key=lambda one: one.spec.seed))
