@@ -125,7 +125,7 @@ def print_gains(name: str, gains: list[Gain]) -> None:
           f"| {' | '.join(map(str, counts))} |", flush=True)  # fmt: skip
 
 
-def print_coverage(cohorts: int = 100) -> None:
+def print_coverage(cohorts: int = 60) -> None:
     """How often the 95 % interval holds the gain of the population, and how wide it is.
 
     The population's gain is the mean over cohorts, each drawn anew; the source stays.
@@ -169,7 +169,7 @@ def pairs(folder: Path) -> Iterator[tuple[str, TransferSpec]]:
     sides = {name: {"dataset": dataset, **stage} for name, dataset in ids.items()}
     others = [sides[name] for name in names[1:]]
     budgets = [6, 12, 24, "all"]
-    ways = ["zscore_all", "raw", "rank", "quantile", "combat_all"]
+    ways = ["zscore_all", "raw", "quantile"]
     common = {"budgets": budgets, "preparations": ways}
     yield "bladder, all three -> GSE1827", make(others, sides["GSE1827"], **common)
     yield "bladder, GSE89 -> GSE1827", make([sides["GSE89"]], sides["GSE1827"], **common)
