@@ -288,7 +288,7 @@ def test_a_job_is_one_document_and_says_what_it_needs(job: Job) -> None:
     [run] = RunStore().list()
     needs = job.inputs()
     assert needs.datasets == (() if job.kind == "count" else (run.spec.cohort.dataset,))
-    about_run = job.kind not in ("count", "train", "layout")
+    about_run = job.kind not in ("count", "train", "layout", "transfer")
     assert needs.jobs == ((run.id,) if about_run else ())
     JobStore().submit(job)
     if needs.datasets:
