@@ -296,7 +296,7 @@ def test_a_job_is_one_document_and_says_what_it_needs(job: Job) -> None:
     needs = job.inputs()
     about_data = job.kind not in ("count", "speed")
     assert needs.datasets == ((run.spec.cohort.dataset,) if about_data else ())
-    about_run = about_data and job.kind not in ("train", "layout")
+    about_run = about_data and job.kind not in ("train", "layout", "transfer")
     assert needs.jobs == ((run.id,) if about_run else ())
     JobStore().submit(job)
     if needs.datasets:
