@@ -43,6 +43,7 @@ from core.transfer.references import REFERENCES
 DRAWS = 6
 HELPS, HARMS, NOT = ("helps",), ("harms",), ("no difference", "harms")
 NO_HARM = ("helps", "no difference")
+SHIFTED = {"kind": "shared", "effect": 2.0, "shift": 1.0}
 OTHER_GENES = {"kind": "unrelated", "unlabelled": 200}
 
 
@@ -79,8 +80,8 @@ CASES = [
     Case("frozen_0", "target_only", NOT, 20, {"kind": "permuted"}),
     Case("frozen_4", "target_only", NOT, 20, {"kind": "disjoint"}),
     # the adversary
-    Case("adversarial", "target_only", HELPS, 10, {"kind": "shared", "shift": 1.0}),
-    Case("adversarial_strong", "target_only", HELPS, 10, {"kind": "shared", "shift": 1.0}),
+    Case("adversarial", "target_only", HELPS, 10, SHIFTED),
+    Case("adversarial_strong", "target_only", HELPS, 10, SHIFTED),
     Case(
         "adversarial_strong", "adversarial_off", HARMS, 0,
         {"kind": "shared", "source_share": 0.15, "target_share": 0.85, "noise": 0.5},
@@ -103,7 +104,7 @@ CASES = [
     Case("deep_profile", "components_beside", NOT, 20, {"kind": "unrelated"}),
     Case("autoencoder", "random_directions", HELPS, 20, {"kind": "shared"}),
     # two encoders
-    Case("matched_encoders", "target_only", HELPS, 10, {"kind": "shared", "shift": 1.0}),
+    Case("matched_encoders", "target_only", HELPS, 10, SHIFTED),
     Case("matched_encoders", "target_only", NOT, 20, {"kind": "permuted"}),
     # numbers to classes
     Case("numbers_to_classes", "target_only", HELPS, 10, {"kind": "shared", "numbers": True}),
