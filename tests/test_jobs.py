@@ -42,6 +42,8 @@ from core.runs.fitting import BaselinesJob
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore, drop_dataset
 from core.runs.training import TrainJob
+from core.transfer.spec import TransferSpec
+from core.transfer.transferring import TransferJob
 from tests.counting import CountJob, QueuedCount
 
 FOLDS = ("predictions.csv", "model.safetensors", "preprocessor.npz", "layout.npz")
@@ -139,6 +141,16 @@ def make_job(kind: str) -> Job:
     )
     asked = PredictRequest(model=run, cohort=Cohort(dataset=dataset, label="tumour_type"))
     about = {"about": run, "asked": asked}
+    site = {"dataset": dataset, "label": "tumour_type", "group": "patient"}
+    types = {"tumour_type": ["BRCA", "KIRC"]}
+    transfer = TransferSpec.parse(
+        {
+            "sources": [{**site, "where": {**types, "batch": ["batch 2", "batch 3"]}}],
+            "target": {**site, "where": {**types, "batch": ["batch 1", "batch 4"]}},
+            "budgets": [5, "all"],
+            "draws": 4,
+        }
+    )
     return {
         "count": lambda: CountJob(to=200, wait=0.005),
         "train": lambda: TrainJob(spec=make_spec(dataset, epochs=8)),
@@ -149,6 +161,7 @@ def make_job(kind: str) -> Job:
         "robustness": lambda: RobustnessJob(about=run),
         "match": lambda: MatchJob(**about),
         "predict": lambda: PredictJob(**about),
+        "transfer": lambda: TransferJob(spec=transfer),
         "export": lambda: ExportJob(about=run),
         "why": lambda: WhyJob(**about, samples=tuple(load_dataset(dataset).obs_names[:2])),
     }[kind]()
@@ -173,7 +186,9 @@ def results(job: Job, id: str) -> dict[str, object]:
             "layout": job.trial.layout_path.read_bytes(),
             "quality": read_json(job.trial.quality_path)["quality"],
         }
-    if job.kind == "train":
+    if job.kind == "transfer":
+        paths = [*job.place.glob("*.*")]
+    elif job.kind == "train":
         paths = [job.folder(id) / "folds/0" / name for name in FOLDS]
     else:
         run = job.about[0] if job.kind == "baselines" else job.about

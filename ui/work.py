@@ -133,6 +133,7 @@ def _show_link(record: JobRecord) -> None:
         "match": _open_calls,
         "predict": _open_calls,
         "why": _open_calls,
+        "transfer": _open_transfer,
     }.get(record.kind)
     if open_it and st.button("Open →", key=f"work open {record.id}"):
         open_it(record)
@@ -153,6 +154,10 @@ def _open_robustness(record: JobRecord) -> None:
 def _open_calls(record: JobRecord) -> None:
     samples = getattr(record.job, "samples", ())
     open_view(record.job.asked, samples[0] if samples else None)
+
+
+def _open_transfer(record: JobRecord) -> None:
+    go_to("transfer", {"id": record.id})
 
 
 def _show_log(record: JobRecord) -> None:

@@ -25,6 +25,7 @@ COMMANDS = {
         "robustness",
         "distort a run's held-out samples: how much does its model stand, and who breaks first",
     ),
+    "transfer": ("transfer", "do samples of other cohorts help to tell classes apart in this one"),
     "export": ("models", "write a finished run as a folder that others can use"),
     "models": ("models", "models that others sent: import, list and delete them"),
     "doctor": ("doctor", "look for damage in all that is stored"),

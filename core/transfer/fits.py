@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from sklearn.model_selection import StratifiedGroupKFold
 
 from core.evaluation.metrics import METRICS
 from core.models.baselines import fit_predict_proba
@@ -59,6 +58,8 @@ def _part(side: Side, chosen: np.ndarray) -> Side:
 
 
 def _measure(source: Side, target: Side, name: str, preparation: str) -> Fit:
+    from sklearn.model_selection import StratifiedGroupKFold
+
     ours = fill_source(source)
     theirs = fill_source(Side(target.x, target.labels, target.groups, 0 * target.cohorts))
     domain = np.repeat([0, 1], [len(ours), len(theirs)])

@@ -14,7 +14,7 @@ MODEL = "ridge_regression"
 """A name in BASELINES."""
 WEIGHT = 5
 """How much more a target sample counts than a source sample, where it counts more."""
-REFERENCE = "Hoerl and Kennard 1970; penalty by inner folds"
+REFERENCE = "Hoerl and Kennard 1970"
 
 
 def _target_only(problem: Problem) -> np.ndarray:

@@ -115,6 +115,8 @@ class TransferSpec(BaseModel):
         labelled = [cohort.label is not None for cohort in self.sources]
         if self.source_labels != "none" and not all(labelled):
             raise ValueError("each source needs a label, or source_labels must be none")
+        if self.unrelated is not None and self.source_labels != "classes":
+            raise ValueError("an unrelated source needs sources that are labelled by classes")
         return self
 
     @property

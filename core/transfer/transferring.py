@@ -20,13 +20,14 @@ from core.identity import raised_versions
 from core.jobs.here import do_here
 from core.jobs.job import Inputs, Job, Reporter, stoppable
 from core.jobs.launch import AnswerState, answer_state, cancel, find, request
+from core.jobs.store import JobStore
 from core.scratch import scratch
 from core.transfer.cohorts import open_material
 from core.transfer.experiment import Plan, Row, list_methods, read_rows, row_table, run_rows
 from core.transfer.fits import Fit, measure_fits
 from core.transfer.preparing import PREPARATIONS
 from core.transfer.spec import TransferSpec
-from core.transfer.verdict import Gain, Scored, judge, say_gains, say_line, summarise
+from core.transfer.verdict import CONTROLS, Gain, Scored, judge, say_gains, say_line, summarise
 
 SPEC, ROWS, RESULT = "spec.json", "rows.jsonl", "result.json"
 
@@ -91,9 +92,17 @@ class Transfer(BaseModel):
                 lines.setdefault(gain.method, []).append(gain)
         return lines
 
+    def describe_controls(self) -> list[str]:
+        """A sentence a control of a method."""
+        return [
+            say_gains(gains, self.source)
+            for variant in CONTROLS
+            for gains in self.by_line(variant=variant).values()
+        ]
+
     def gain_table(self) -> pd.DataFrame:
-        """A row a gain, with its verdict."""
-        return pd.DataFrame([{**gain.model_dump(), "verdict": gain.answer} for gain in self.gains])
+        """A row a gain, with its line in words and its verdict."""
+        return gain_table(self.gains)
 
     def score_table(self) -> pd.DataFrame:
         """A row a method, control, preparation and budget, with its mean scores."""
@@ -101,6 +110,20 @@ class Transfer(BaseModel):
         words = [say_line(*pair) for pair in zip(table["method"], table["variant"], strict=True)]
         table.insert(0, "line", words)
         return table
+
+
+def gain_table(gains: Sequence[Gain]) -> pd.DataFrame:
+    """A row a gain: `line`, the method in words, then the fields of `Gain`, and its `verdict`."""
+    return pd.DataFrame(
+        [
+            {
+                "line": say_line(gain.method, gain.variant),
+                **gain.model_dump(),
+                "verdict": gain.answer,
+            }
+            for gain in gains
+        ]
+    )
 
 
 def transfer_folder(key: str) -> Path:
@@ -230,6 +253,21 @@ class Earlier(NamedTuple):
     key: str
     when: datetime
     spec: TransferSpec
+
+
+def load_spec(key: str) -> TransferSpec:
+    """What a transfer asks, whether it stands, runs or waits.
+
+    Raises InputError where there is none of that id.
+    """
+    with suppress(OSError, ValueError):
+        return TransferSpec.model_validate(read_json(transfer_folder(key) / SPEC))
+    record = None
+    with suppress(InputError):
+        record = JobStore().get(key) if JobStore.exists() else None
+    if record is None or not isinstance(record.job, TransferJob):
+        raise InputError(f"There is no transfer {key[:6]} here.")
+    return record.job.spec
 
 
 def list_transfers() -> list[Earlier]:

@@ -25,6 +25,7 @@ SAY_VARIANT = {
     "own": "", "source permuted": ", source labels permuted",
     "target permuted": ", target labels permuted", "unrelated source": ", unrelated source",
 }  # fmt: skip
+CONTROLS = [variant for variant in SAY_VARIANT if variant != "own"]
 
 
 class Gain(BaseModel):

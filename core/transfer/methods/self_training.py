@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from sklearn.metrics import log_loss
 
 from core.transfer.methods.linear import answer
 from core.transfer.problem import Problem, TransferMethod
@@ -109,6 +108,8 @@ def _judge(problem: Problem, sure: float, most_rounds: int) -> np.ndarray:
 
     A self-training that ended earlier answers with its last round.
     """
+    from sklearn.metrics import log_loss  # takes seconds to load, and pages read this module
+
     patients = np.unique(problem.target_groups)
     order = np.random.default_rng(problem.seed).permutation(patients)
     folds = np.array_split(order, min(FOLDS, len(order)))
