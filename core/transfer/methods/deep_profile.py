@@ -113,8 +113,8 @@ DEEP_PROFILE = TransferMethod(
     "are averaged into 25 features, on which a sparse model of the target is fitted.",
     scenario="unsupervised",
     reference=_REFERENCE,
-    departs="2 seeds of 3 sizes and 40 passes instead of 100 seeds of 6 sizes and 50 passes; 200 components at most instead of 1,000; 25 "
-    "features instead of 150.",
+    departs="2 seeds of 3 sizes and 40 passes instead of 100 seeds of 6 sizes and 50 passes; 200 "
+    "components at most instead of 1,000; 25 features instead of 150.",
     seconds=8.0,
     fit=fit_deep_profile,
     min_target=2,
