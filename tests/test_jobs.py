@@ -39,6 +39,7 @@ from core.processes import ROOT
 from core.runs.execute import Silent, execute
 from core.runs.explaining import EvidenceJob, ExplainJob
 from core.runs.fitting import BaselinesJob
+from core.runs.silenced import SilenceJob
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore, drop_dataset
 from core.runs.training import TrainJob
@@ -49,6 +50,7 @@ from tests.counting import CountJob, QueuedCount
 FOLDS = ("predictions.csv", "model.safetensors", "preprocessor.npz", "layout.npz")
 LEFT = {
     "baselines": "baselines/*",
+    "silence": "silenced/*",
     "robustness": "robustness.json",
     "match": "predictions/*/*.*",
     "predict": "predictions/*/*.*",
@@ -157,6 +159,7 @@ def make_job(kind: str) -> Job:
         "explain": lambda: ExplainJob(about=run, recipe=Recipe("integrated_gradients")),
         "evidence": lambda: EvidenceJob(about=run, recipe=Recipe("gradcam")),
         "baselines": lambda: BaselinesJob(about=(run,)),
+        "silence": lambda: SilenceJob(about=run, genes=tuple(load_dataset(dataset).var_names[:9])),
         "layout": lambda: LayoutJob(trial=trial),
         "robustness": lambda: RobustnessJob(about=run),
         "match": lambda: MatchJob(**about),

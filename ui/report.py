@@ -1,4 +1,4 @@
-"""Reports as files to keep: of a run, of a prediction, of runs side by side."""
+"""Reports as files to keep: of a run, of a prediction, of runs side by side, of a story."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -10,6 +10,7 @@ import streamlit as st
 from core.predict.request import PredictRequest
 from core.report.prediction import write_prediction_report
 from core.report.run import write_run_report
+from core.report.story import write_story_report
 from core.report.study import write_study_report
 from core.report.transfer import write_transfer_report
 
@@ -49,6 +50,14 @@ def offer_transfer_report(key: str) -> None:
         partial(write_transfer_report, key), f"transfer_{key[:6]}",
         "One file with the verdicts, gains, controls, limits, a methods text and what repeats it. "
         f"{ANYWHERE}",
+    )  # fmt: skip
+
+
+def offer_story_report(story: str) -> None:
+    """A button that saves a story with views as one file."""
+    _offer(
+        partial(write_story_report, story), f"story_{story[:6]}",
+        f"One file with the views and their captions, without the notes. {ANYWHERE}",
     )  # fmt: skip
 
 

@@ -31,7 +31,9 @@ COMMANDS = {
     "doctor": ("doctor", "look for damage in all that is stored"),
     "compare": ("compare", "finished runs side by side"),
     "study": ("compare", "train all runs of a study, then compare them"),
-    "report": ("report", "write a finished run, or several side by side, as one HTML file"),
+    "bundle": ("bundle", "write stories, models and datasets as one zip file"),
+    "import": ("bundle", "check a bundle that somebody sent, and keep what is in it"),
+    "report": ("report", "write runs, or a story, as one HTML file"),
     "archive": ("report", "write a finished run as a folder to be deposited"),
 }
 """Command -> its module, and what the help says of it; in the order of the help."""

@@ -18,6 +18,7 @@ KINDS: dict[str, str] = {
     "train": "core.runs.training:TrainJob",
     "explain": "core.runs.explaining:ExplainJob",
     "evidence": "core.runs.explaining:EvidenceJob",
+    "silence": "core.runs.silenced:SilenceJob",
     "baselines": "core.runs.fitting:BaselinesJob",
     "layout": "core.images.trial:LayoutJob",
     "match": "core.predict.predicting:MatchJob",
