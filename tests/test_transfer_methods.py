@@ -230,20 +230,22 @@ def test_sets_without_genes_and_names_without_sets() -> None:
 
 
 def test_rank_values_by_hand() -> None:
-    training = np.array([[2.0, 0.0, 8.0, 0.0], [4.0, 1.0, 8.0, 0.0]])
-    usual = usual_values(training)
-    np.testing.assert_array_equal(usual, [3, 1, 8, np.nan])
-    # against what is usual: 2, 3, 1
-    found = rank_values(np.array([[6.0, 3.0, 8.0, 5.0]]), usual, logged=False)
-    np.testing.assert_allclose(found, [[0.5, 1, 0, 0]])
-    np.testing.assert_allclose(rank_values(np.array([[6.0, 3, 8, 5]]), usual, logged=True),
-                               [[1, 0.5, 0, 0]])  # fmt: skip  # 3, 2, 0 above
+    training = np.array([[2.0, 0.0, 8.0, 0.0], [4.0, 4.0, 2.0, 0.0]])
+    usual = usual_values(training, logged=False)
+    np.testing.assert_allclose(usual, [0.3, 0.4, 0.5, np.nan])
+    # 4 / .3, 3 / .4 and none, whatever the total
+    found = rank_values(np.array([[4.0, 3.0, 0.0, 5.0]]), usual, logged=False)
+    np.testing.assert_allclose(found, [[1, 0.5, 0, 0]])
+    usual = usual_values(training, logged=True)
+    np.testing.assert_allclose(usual, [3, 2, 5, 0])
+    found = rank_values(np.array([[6.0, -3.0, 7.0, 5.0]]), usual, logged=True)
+    np.testing.assert_allclose(found, [[2 / 3, 0, 1 / 3, 1]])  # 3 above, 5 below, 2, 5 above
 
 
 def test_rank_values_do_not_see_how_deep_a_sample_was_sequenced() -> None:
     counts = np.random.default_rng(0).poisson(20, (10, 30)).astype(float)
-    usual = usual_values(counts)
-    deeper = counts * np.arange(1, 11)[:, None]
+    usual = usual_values(counts, logged=False)
+    deeper = counts * 2.0 ** np.arange(10)[:, None]
     np.testing.assert_array_equal(
         rank_values(counts, usual, logged=False), rank_values(deeper, usual, logged=False)
     )
@@ -271,10 +273,9 @@ def test_sets_that_are_enriched_in_both_species() -> None:
     effect = np.repeat([2.0, -2.0] + [0.0] * 8, 20)
     scores = [effect + 0.5 * rng.normal(size=200) for _ in range(2)]
     pairs = list(zip(ours, theirs, strict=True))
-    found = compare_species((ours, scores[0]), (theirs, scores[1]), sets, pairs, permutations=200)
+    found = compare_species((ours, scores[0]), (theirs, scores[1]), sets, pairs)
     assert set(found.table["set"][:2]) == {"set 0", "set 1"}
     assert found.agree == 2
-    against = compare_species((ours, scores[0]), (theirs, -scores[1]), sets, pairs,
-                              permutations=200)  # fmt: skip
+    against = compare_species((ours, scores[0]), (theirs, -scores[1]), sets, pairs)
     assert against.agree == 0
     assert against.correlation < found.correlation
