@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,10 +27,15 @@ def find_browser() -> str | None:
 
 
 class Server:
-    """The app on a free port of the loopback address, with a home of its own."""
+    """The app on a free port of the loopback address, with a home of its own.
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
+    Args:
+        home: the folder.
+        entry: the module that starts it, and its arguments.
+    """
+
+    def __init__(self, home: Path, entry: Sequence[str] = ("streamlit", "run", "app.py")) -> None:
+        self.home, self.entry = home, entry
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -40,7 +45,7 @@ class Server:
     def start(self) -> None:
         """Start the server and wait until it answers."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)],
+            [sys.executable, "-m", *self.entry, "--server.port", str(self.port)],
             cwd=ROOT,
             env={**os.environ, "GENECANVAS_HOME": str(self.home), "OMP_NUM_THREADS": "1"},
             stdin=subprocess.DEVNULL,
@@ -129,7 +134,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("app"))
+    server = Server(tmp_path_factory.mktemp("app"), ("tests.served",))
     yield server
     server.kill()
     for pid in worker_pids(server.home):
@@ -156,11 +161,13 @@ def worker_pids(home: Path) -> list[int]:
     """The workers of this home, from the first line of each job's log."""
     logs = [*home.glob("runs/*/log.txt"), *home.glob("jobs/*/log.txt")]
     found = {int(n) for log in logs for n in re.findall(r"^worker (\d+):", log.read_text(), re.M)}
-    return [pid for pid in found if is_worker(pid)]
+    return [pid for pid in found if belongs_to(pid, home)]
 
 
-def is_worker(pid: int) -> bool:
-    command = subprocess.run(
-        ["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return "core.jobs.worker" in command.stdout
+def belongs_to(pid: int, home: Path) -> bool:
+    """Whether that process lives and has this home."""
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return f"GENECANVAS_HOME={home}".encode() in environment

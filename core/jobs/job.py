@@ -18,6 +18,7 @@ KINDS: dict[str, str] = {
     "train": "core.runs.training:TrainJob",
     "explain": "core.runs.explaining:ExplainJob",
     "evidence": "core.runs.explaining:EvidenceJob",
+    "silence": "core.runs.silenced:SilenceJob",
     "baselines": "core.runs.fitting:BaselinesJob",
     "layout": "core.images.trial:LayoutJob",
     "match": "core.predict.predicting:MatchJob",
@@ -25,6 +26,7 @@ KINDS: dict[str, str] = {
     "why": "core.predict.predicting:WhyJob",
     "export": "core.predict.exporting:ExportJob",
     "robustness": "core.predict.robustness:RobustnessJob",
+    "transfer": "core.transfer.transferring:TransferJob",
 }
 """Kind -> "module:class"; a module is imported when a job of the kind is read. Workers know the
 kinds of the program that started them, so that one more entry is all that a new kind needs."""
