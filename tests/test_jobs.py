@@ -42,6 +42,11 @@ from core.runs.fitting import BaselinesJob
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore, drop_dataset
 from core.runs.training import TrainJob
+from core.tissue.job import TissueJob
+from core.tissue.result import answer_folder
+from core.tissue.simulate import simulate_tissue
+from core.tissue.spec import TissueSpec
+from core.tissue.store import add_tissue, list_tissues
 from tests.counting import CountJob, QueuedCount
 
 FOLDS = ("predictions.csv", "model.safetensors", "preprocessor.npz", "layout.npz")
@@ -108,6 +113,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENECANVAS_HOME", str(place))
         dataset = add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
+        add_tissue(simulate_tissue(4, 60, 60), "planted")
         spec = make_spec(dataset)
         store = RunStore()
         run = store.submit(spec)[0].id
@@ -150,6 +156,7 @@ def make_job(kind: str) -> Job:
         "match": lambda: MatchJob(**about),
         "predict": lambda: PredictJob(**about),
         "export": lambda: ExportJob(about=run),
+        "tissue": lambda: TissueJob(asked=TissueSpec(tissue=list_tissues()[0].id, genes=30)),
         "why": lambda: WhyJob(**about, samples=tuple(load_dataset(dataset).obs_names[:2])),
     }[kind]()
 
@@ -173,7 +180,9 @@ def results(job: Job, id: str) -> dict[str, object]:
             "layout": job.trial.layout_path.read_bytes(),
             "quality": read_json(job.trial.quality_path)["quality"],
         }
-    if job.kind == "train":
+    if job.kind == "tissue":
+        paths = [*answer_folder(job.asked).iterdir()]
+    elif job.kind == "train":
         paths = [job.folder(id) / "folds/0" / name for name in FOLDS]
     else:
         run = job.about[0] if job.kind == "baselines" else job.about
@@ -272,8 +281,9 @@ def test_a_job_is_one_document_and_says_what_it_needs(job: Job) -> None:
     assert job.title()
     [run] = RunStore().list()
     needs = job.inputs()
-    assert needs.datasets == (() if job.kind == "count" else (run.spec.cohort.dataset,))
-    about_run = job.kind not in ("count", "train", "layout")
+    apart = job.kind in ("count", "tissue")
+    assert needs.datasets == (() if apart else (run.spec.cohort.dataset,))
+    about_run = job.kind not in ("count", "tissue", "train", "layout")
     assert needs.jobs == ((run.id,) if about_run else ())
     JobStore().submit(job)
     if needs.datasets:

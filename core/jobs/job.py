@@ -25,6 +25,7 @@ KINDS: dict[str, str] = {
     "why": "core.predict.predicting:WhyJob",
     "export": "core.predict.exporting:ExportJob",
     "robustness": "core.predict.robustness:RobustnessJob",
+    "tissue": "core.tissue.job:TissueJob",
 }
 """Kind -> "module:class"; a module is imported when a job of the kind is read. Workers know the
 kinds of the program that started them, so that one more entry is all that a new kind needs."""
