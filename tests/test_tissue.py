@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import DamageError, InputError
 from core.jobs.here import do_here
+from core.jobs.store import JobStore
 from core.tissue.check import check_tissue
 from core.tissue.job import TissueJob
 from core.tissue.learning import learn, split
@@ -274,6 +275,9 @@ def test_an_answer_is_kept_and_told_when_it_is_damaged() -> None:
     spec = TissueSpec(tissue=record.id, genes=6)
     with pytest.raises(InputError, match="hasn't been asked"):
         load_answer(spec)
+    JobStore().submit(TissueJob(asked=spec))
+    with pytest.raises(InputError, match="The tissue is needed by work that is not done: tissue"):
+        delete_tissue(record.id)
     do_here(TissueJob(asked=spec), lambda share, text: None)
     answer = load_answer(spec)
     assert answer.result.genes == len(answer.genes) >= 6

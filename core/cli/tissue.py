@@ -80,7 +80,7 @@ def simulate(options: argparse.Namespace) -> int:
 def show_all(options: argparse.Namespace) -> int:
     """A line a tissue."""
     records = list_tissues()
-    lines = [f"{r.id[:8]}  {r.name}: {_say_size(r)}" for r in records]
+    lines = [f"{r.id[:8]}  {r.name}: {r.size}" for r in records]
     document = [record.model_dump(mode="json") for record in records]
     return give(options, document, "\n".join(lines) or "There is no tissue yet.")
 
@@ -119,14 +119,6 @@ def delete(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace, record: TissueRecord) -> int:
-    lines = [f"{record.id[:8]}  {record.name}: {_say_size(record)}", *record.said]
+    lines = [f"{record.id[:8]}  {record.name}: {record.size}", *record.said]
     lines += [f"{finding.severity}: {finding.message}" for finding in record.found]
     return give(options, record.model_dump(mode="json"), "\n".join(lines))
-
-
-def _say_size(record: TissueRecord) -> str:
-    patients = f"{len(record.patients)} patients" if record.patients else "patients unknown"
-    return (
-        f"{record.spots:,} spots of {len(record.sections)} sections, {patients}, "
-        f"{record.genes:,} genes, tiles of {record.side} pixels"
-    )

@@ -49,6 +49,8 @@ class Inputs(NamedTuple):
     """Ids of jobs that it starts after."""
     models: tuple[str, ...] = ()
     """Ids of models that somebody sent."""
+    tissues: tuple[str, ...] = ()
+    """Ids of stored spots."""
 
 
 class Reporter(Protocol):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from core.errors import InputError
-from core.jobs.job import Job, Reporter, stoppable
+from core.jobs.job import Inputs, Job, Reporter, stoppable
 from core.jobs.launch import AnswerState, answer_state, cancel, find, request
 from core.tissue.learning import learn
 from core.tissue.result import RESULT, answer_folder, save_answer, summarise
@@ -25,6 +25,9 @@ class TissueJob(Job):
     def title(self) -> str:
         how = self.asked.backbone if self.asked.has_network else "colour"
         return f"Genes of tissue {self.asked.tissue[:6]} by {how}"
+
+    def inputs(self) -> Inputs:
+        return Inputs(tissues=(self.asked.tissue,))
 
     def effort(self) -> tuple:
         return (self.kind, self.asked.tissue, self.asked.backbone, self.asked.symmetric)

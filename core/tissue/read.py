@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
 
 from core.data.apart import tiles_apart
 from core.data.formats.asking import read_description
@@ -15,7 +14,7 @@ from core.data.read import read_dataset
 from core.data.text import Table
 from core.errors import InputError
 from core.tissue.check import check_tissue, check_turns
-from core.tissue.spots import COLUMNS, Tissue
+from core.tissue.spots import COLUMNS, Tissue, spacing
 
 IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 FEWEST_READS = 500
@@ -183,7 +182,7 @@ def _cut(
             )
             continue
         places = table.loc[own, ["x", "y"]].to_numpy(float)
-        pixels = width or _spacing(places)
+        pixels = width or spacing(places)
         tiles, dark = tiles_apart(path, places, pixels, side)
         outside = np.isnan(dark[0])
         if outside.mean() > 0.5:
@@ -215,9 +214,3 @@ def _find_image(folder: Path, section: str) -> Path | None:
         if path.suffix.lower() in IMAGES and (stem == section or stem.endswith(f"_{section}")):
             return path
     return None
-
-
-def _spacing(places: np.ndarray) -> float:
-    """The usual distance from a spot to its nearest neighbour."""
-    distances, _ = cKDTree(places).query(places, k=2)
-    return float(np.median(distances[:, 1]))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import cKDTree
 
 from core.data.notes import Notes
 from core.errors import InputError
@@ -55,6 +56,40 @@ class Tissue:
             self.spots.iloc[np.arange(len(self.spots))[rows]], self.genes, self.counts[rows],
             self.tiles[rows], self.notes,
         )  # fmt: skip
+
+
+def lay_out(
+    tiles: np.ndarray, x: np.ndarray, y: np.ndarray, width: float, pixels: int = 14
+) -> tuple[np.ndarray, tuple[float, float, float, float]]:
+    """A small picture of a section, put together from its tiles.
+
+    Args:
+        tiles: (spots, side, side, 3) uint8.
+        x: (spots,) the middles, to the right, in any unit.
+        y: (spots,) downwards.
+        width: of a tile, in that unit.
+        pixels: a tile's side in the picture.
+
+    Returns:
+        (rows, columns, 3) uint8, white where there is no tile; its left, top, right and lower edge.
+    """
+    step = max(tiles.shape[1] // pixels, 1)
+    small = tiles[:, ::step, ::step]
+    side = small.shape[1]
+    left, top = x.min() - width / 2, y.min() - width / 2
+    columns, rows = (round((v.max() - v.min()) / width * side) + side for v in (x, y))
+    picture = np.full((rows, columns, 3), 255, np.uint8)
+    for tile, across, down in zip(small, x - width / 2 - left, y - width / 2 - top, strict=True):
+        column, row = round(across / width * side), round(down / width * side)
+        picture[row : row + side, column : column + side] = tile
+    scale = width / side
+    return picture, (left, top, left + columns * scale, top + rows * scale)
+
+
+def spacing(places: np.ndarray) -> float:
+    """The usual distance from a spot (spots, 2) to its nearest neighbour."""
+    distances, _ = cKDTree(places).query(places, k=2)
+    return float(np.median(distances[:, 1]))
 
 
 def darkness(tiles: np.ndarray) -> np.ndarray:

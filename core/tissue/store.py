@@ -15,6 +15,7 @@ from core.errors import DamageError, InputError
 from core.escape import read_csv, write_csv
 from core.files import UNREADABLE, read_json, write_folder, write_json
 from core.home import RUN_ID, home
+from core.jobs.store import JobStore
 from core.tissue.spots import Tissue
 
 RECORD, SPOTS, COUNTS, TILES, GENES = (
@@ -42,6 +43,15 @@ class TissueRecord(BaseModel):
     said: list[str]
     """What reading understood."""
     found: list[Finding]
+
+    @property
+    def size(self) -> str:
+        """How much there is, in words."""
+        patients = f"{len(self.patients)} patients" if self.patients else "patients unknown"
+        return (
+            f"{self.spots:,} spots, {len(self.sections)} sections, {patients}, {self.genes:,} "
+            f"genes, tiles of {self.side} pixels"
+        )
 
 
 def tissues_folder() -> Path:
@@ -132,9 +142,15 @@ def load_tissue(tissue: str) -> Tissue:
 
 
 def delete_tissue(tissue: str) -> None:
-    """Delete spots and all answers about them; raises InputError where there are none."""
+    """Delete spots, all answers about them, and the jobs that gave these.
+
+    Raises InputError where there are none, and while jobs that are still to be done need them.
+    """
     get_tissue(tissue)
+    store = JobStore()
+    store.check_unused(tissue, "The tissue")
     shutil.rmtree(tissue_folder(tissue))
+    store.forget_answers(tissue)
 
 
 def _say_damaged(tissue: str, name: str) -> DamageError:

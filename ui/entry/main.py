@@ -19,6 +19,7 @@ PAGES = {
     "compare": "Compare",
     "explain": "Explain",
     "predict": "Predict",
+    "tissue": "Histology",
 }
 
 
