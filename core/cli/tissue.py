@@ -51,13 +51,14 @@ def add_commands(commands: Any) -> None:
         known = ("patient", "section") if name == "held_out" else (NO_NETWORK, *BACKBONES.names)
         flag = f"--{name.replace('_', '-')}"
         add_choice(parser, flag, known, field.default, field.description)
-    for name in ("genes", "seed"):
+    for name in ("genes", "epochs", "auxiliary", "seed"):
         field = TissueSpec.model_fields[name]
-        parser.add_argument(f"--{name}", type=int, default=field.default, help=field.description)
+        kind = field.annotation
+        parser.add_argument(f"--{name}", type=kind, default=field.default, help=field.description)
     parser.add_argument("--weights", default="imagenet", help="imagenet, file:PATH or scratch")
-    parser.add_argument(
-        "--symmetric", action="store_true", help=TissueSpec.model_fields["symmetric"].description
-    )
+    for name in ("symmetric", "train"):
+        text = TissueSpec.model_fields[name].description
+        parser.add_argument(f"--{name}", action="store_true", help=text)
     parser.add_argument("--csv", type=Path, help="CSV of all genes")
     parser = add_command(group, "delete", delete, "delete a tissue and all answers about it")
     parser.add_argument("tissue", help="its id, or the beginning of it")
@@ -88,7 +89,7 @@ def show_all(options: argparse.Namespace) -> int:
 def learn(options: argparse.Namespace) -> int:
     """The verdict, the models, and the genes that are predicted best."""
     record = find_tissue(options.tissue)
-    fields = ("held_out", "genes", "backbone", "weights", "symmetric", "seed")
+    fields = [name for name in TissueSpec.model_fields if name != "tissue"]
     try:
         spec = TissueSpec(tissue=record.id, **{name: getattr(options, name) for name in fields})
     except ValueError as error:

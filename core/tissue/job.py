@@ -30,7 +30,8 @@ class TissueJob(Job):
         return Inputs(tissues=(self.asked.tissue,))
 
     def effort(self) -> tuple:
-        return (self.kind, self.asked.tissue, self.asked.backbone, self.asked.symmetric)
+        asked = self.asked
+        return (self.kind, asked.tissue, asked.backbone, asked.symmetric, asked.train, asked.epochs)
 
     def stands(self) -> bool:
         return (answer_folder(self.asked) / RESULT).exists()
@@ -47,7 +48,14 @@ class TissueJob(Job):
                 tissue.tiles, spec.backbone, spec.weights, symmetric=spec.symmetric, device=device,
                 progress=stoppable(reporter, "tiles seen"),
             )  # fmt: skip
-        genes, learned = learn(tissue, spec, frozen, stoppable(reporter, "models fitted"))
+        train = None
+        if spec.train:
+            from core.tissue.network import trainer
+
+            told = stoppable(reporter, "steps of one network")
+            train = trainer(tissue.tiles, spec, device, told)
+        fitted = stoppable(reporter, "models fitted")
+        genes, learned = learn(tissue, spec, frozen, fitted, train)
         result, table = summarise(spec, genes, learned, tissue.patients)
         save_answer(answer_folder(spec), result, table, learned)
 

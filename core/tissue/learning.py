@@ -14,7 +14,7 @@ from core.tissue.ridge import ridge
 from core.tissue.scores import GeneScores, correlate
 from core.tissue.spec import TissueSpec
 from core.tissue.spots import Tissue
-from core.tissue.targets import TARGETS, Scaling, Target, choose_genes, transform
+from core.tissue.targets import TARGETS, Scaling, Target, choose_genes, choose_others, transform
 
 MODELS = {
     "mean": "Training mean",
@@ -22,8 +22,14 @@ MODELS = {
     "shuffled": "Shuffled tiles",
     "colour": "Colour and texture",
     "frozen": "Frozen network",
+    "trained": "Trained network",
 }
 """Name -> title; from what knows nothing of the tissue to what looks closest."""
+
+
+Train = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""Masks of training and test spots, the former's z scores of the genes and of the others -> what a
+trained network says of the test spots; see `core.tissue.network.train_network`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +84,7 @@ def learn(
     spec: TissueSpec,
     frozen: np.ndarray | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    train_network: Train | None = None,
 ) -> tuple[np.ndarray, dict[Target, Learned]]:
     """Predict the genes of each held-out patient by all models, under both targets.
 
@@ -86,6 +93,7 @@ def learn(
         spec: the question.
         frozen: (spots, channels) features of a network, where the question names one.
         progress: told how many fits of how many are done.
+        train_network: trains a network, where the question asks for that.
 
     Returns:
         The genes that any fold chose, and what came of each target.
@@ -98,7 +106,8 @@ def learn(
     chosen = [choose_genes(tissue.counts[train], spec.genes) for train, _, _ in folds]
     union = np.unique(np.concatenate(chosen))
     reads = tissue.spots["reads"].to_numpy(float)
-    shape, names = (len(reads), len(union)), ["mean", *inputs]
+    shape = (len(reads), len(union))
+    names = ["mean", *inputs, *(["trained"] if train_network else [])]
     done, total = 0, len(TARGETS) * len(folds) * len(inputs)
     found = {}
     for target in TARGETS:
@@ -114,6 +123,12 @@ def learn(
                 predicted[name][place] = ridge(block[train], z[train], groups, block[test])
                 done += 1
                 progress(done, total)
+            if train_network:
+                others = choose_others(tissue.counts[train], genes)
+                aside = transform(tissue.counts[:, others], reads, len(tissue.genes), target)[train]
+                predicted["trained"][place] = train_network(
+                    train, test, z[train], Scaling.fit(aside).apply(aside)
+                )
         scores = {name: score(tissue, measured, said) for name, said in predicted.items()}
         found[target] = Learned(target, measured, predicted, scores)
     return tissue.genes[union], found

@@ -121,8 +121,8 @@ class TissueResult(BaseModel):
 
     def title(self, model: str) -> str:
         """A model in words, within a sentence."""
-        if model == "frozen":
-            return f"the frozen {self.spec.backbone}"
+        if model in ("frozen", "trained"):
+            return f"the {model} {self.spec.backbone}"
         return MODELS[model].lower()
 
 

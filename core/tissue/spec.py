@@ -40,6 +40,19 @@ class TissueSpec(BaseModel):
         title="Eight symmetries",
         description="Take the mean over a tile's quarter turns and mirror images.",
     )
+    train: bool = Field(
+        False,
+        title="Train the network",
+        description="Also fine-tune the network on the training patients' tiles, with all other "
+        "genes as an auxiliary head (as BrST-Net). Minutes to hours on a processor.",
+    )
+    epochs: int = Field(
+        10, ge=1, le=200, title="Epochs", description="So often each training tile is seen."
+    )
+    auxiliary: float = Field(
+        1.0, ge=0, le=100, title="Auxiliary weight",
+        description="Of the other genes' squared error beside that of the genes; 0: without them.",
+    )  # fmt: skip
     seed: int = Field(0, ge=0, title="Seed", description="Of the shuffled tiles and of training.")
 
     @field_validator("tissue")
@@ -64,9 +77,14 @@ class TissueSpec(BaseModel):
     @model_validator(mode="after")
     def _fit_together(self) -> "TissueSpec":
         if not self.has_network:  # what says nothing is no part of the question
-            for name in ("weights", "symmetric"):
-                object.__setattr__(self, name, type(self).model_fields[name].default)
+            self._leave("weights", "symmetric", "train")
+        if not self.train:
+            self._leave("epochs", "auxiliary")
         return self
+
+    def _leave(self, *names: str) -> None:
+        for name in names:
+            object.__setattr__(self, name, type(self).model_fields[name].default)
 
     @property
     def has_network(self) -> bool:

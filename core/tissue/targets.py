@@ -15,6 +15,8 @@ TARGETS: dict[Target, str] = {
     "reads has more of every gene, so that this is mostly depth",
 }
 """Name -> what it means; the first one is the one to believe."""
+SEEN = 0.1
+"""Of the training spots: genes that are found in fewer are not among the auxiliary ones."""
 
 
 def transform(counts: np.ndarray, reads: np.ndarray, genes: int, target: Target) -> np.ndarray:
@@ -42,6 +44,13 @@ def choose_genes(counts: np.ndarray, number: int) -> np.ndarray:
     means[np.ptp(counts, axis=0) == 0] = -1
     order = np.argsort(-means, kind="stable")[:number]
     return np.sort(order[means[order] >= 0])
+
+
+def choose_others(counts: np.ndarray, genes: np.ndarray) -> np.ndarray:
+    """Positions of the other genes that are found in at least SEEN of training spots."""
+    seen = (counts > 0).mean(axis=0) >= SEEN
+    seen[genes] = False
+    return np.flatnonzero(seen)
 
 
 @dataclass(frozen=True, eq=False)
