@@ -60,6 +60,8 @@ from core.runs.result import RunResult, headline, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from core.runs.training import TrainJob
+from core.transfer.spec import TransferSpec
+from core.transfer.transferring import Transfer, transfer_here
 
 __all__ = [
     "ALONG_CURVE",
@@ -80,6 +82,8 @@ __all__ = [
     "RunSpec",
     "Stage",
     "Store",
+    "Transfer",
+    "TransferSpec",
     "check",
     "compare",
     "fit",
@@ -88,6 +92,7 @@ __all__ = [
     "register_layout",
     "register_method",
     "simulate",
+    "transfer",
 ]
 
 
@@ -212,6 +217,67 @@ def compare(runs: Sequence[Run], metric: str | None = None) -> Comparison:
     core.errors.InputError: Unknown metric 'beauty'. Known: accuracy, balanced_accuracy, ...
     """
     return compare_runs([run.id for run in runs], metric)
+
+
+def transfer(
+    sources: AnnData | Sequence[AnnData],
+    target: AnnData,
+    source_cohorts: Cohort | Sequence[Cohort],
+    target_cohort: Cohort,
+    *,
+    name: str = "from Python",
+    progress: Callable[[float, str], None] | None = None,
+    **choices: Any,
+) -> Transfer:
+    """Ask whether samples of other cohorts help to tell classes apart in this one.
+
+    Models that learn from the target alone, from the sources alone and from both are held against
+    each other, and against `methods`, on the same held-out patients of the target, for growing
+    numbers of labelled ones. The cohorts and the answer are stored in the home, so that the page
+    Transfer shows them.
+
+    Args:
+        sources: one cohort that is learned from, or several, as `read` gives them.
+        target: the cohort whose classes shall be told apart.
+        source_cohorts: of each source its label and patients; `merge` says which class of its own
+            is which of the target's, where they have other names. One holds for all.
+        target_cohort: label and patients of the target.
+        name: what the app calls the datasets, with a number behind it.
+        progress: told the share that is done, and what happens.
+        choices: `budgets`, `draws`, `preparations`, `methods`, `controls`, `seed` and the other
+            fields of a TransferSpec.
+
+    Returns:
+        `headline` (one sentence), `verdicts` (a sentence a method), `gain_table()` (the gain in
+        AUROC at each number of labelled patients, with its interval and verdict),
+        `score_table()`, `fits` (how far each source is from the target), `notes`.
+
+    Raises:
+        GeneCanvasError: the cohorts share too few genes, a class is missing, or a budget is above
+            the patients that are there.
+
+    >>> other = gcv.simulate(samples=60, genes=200, seed=5)[0]
+    >>> other.obs_names = [f"other_{sample}" for sample in other.obs_names]
+    >>> other.obs["patient"] = [f"other_{patient}" for patient in other.obs["patient"]]
+    >>> found = gcv.transfer(
+    ...     other, adata, cohort, cohort, budgets=(10,), draws=3, preparations=("rank",),
+    ...     controls=False)
+    >>> found.gain_table()["verdict"].isin(["helps", "no difference", "harms"]).all().item()
+    True
+    """
+    parts = [sources] if isinstance(sources, AnnData) else list(sources)
+    cohorts = [source_cohorts] if isinstance(source_cohorts, Cohort) else list(source_cohorts)
+    if len(cohorts) == 1:
+        cohorts = cohorts * len(parts)
+    if len(cohorts) != len(parts):
+        raise InputError(f"Expected a cohort for each of {len(parts)} sources, got {len(cohorts)}.")
+    put = [put_cohort(cohort, data) for cohort, data in zip(cohorts, parts, strict=True)]
+    spec = TransferSpec.parse(
+        {"sources": put, "target": put_cohort(target_cohort, target), **choices}
+    )
+    for number, data in enumerate([*parts, target], start=1):
+        add_dataset(data, f"{name} {number}")
+    return transfer_here(spec, progress or _ignore)
 
 
 @dataclass(frozen=True)

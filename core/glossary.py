@@ -31,10 +31,14 @@ GLOSSARY: dict[str, str] = {
     "rank aggregation, Kolde et al. 2012): high are genes that many of them rank high.",
     "control": "A run that should fail, or be no better: with permuted labels, or with genes at "
     "random places.",
+    "corrected t test": "A t test over repeated draws of the same patients that allows for their "
+    "having patients in common (Nadeau and Bengio 2003): a plain one sees differences everywhere.",
     "dataset": "An expression matrix with what is known about its samples, stored once under the "
     "SHA-256 of its content.",
     "depth of a spot": "How many reads a spot of tissue has. Where more cells lie there are more "
     "reads of every gene, so that log counts follow the density of cells, whatever a gene does.",
+    "domain AUROC": "How well a linear model tells unseen samples of two cohorts apart: "
+    ".5 is not at all, 1 is always. Cohorts that can be told apart may still help each other.",
     "energy score": "How small all of a network's class scores are for a sample, taken together "
     "(Liu et al. 2020): high where it knows none of the classes.",
     "epoch": "One pass of the training through all training samples.",
@@ -100,10 +104,16 @@ GLOSSARY: dict[str, str] = {
     "stage": "A part of the network, from the image to the head: early stages see fine detail, "
     "late ones coarse patterns.",
     "study": "Runs that were asked for together and share a name.",
+    "target and source": "The cohort in which classes shall be told apart, and the one that is "
+    "learned from as well.",
     "task": "What a run predicts: a class (classification) or a number (regression).",
     "test samples": "Held-out samples on which a finished network is scored, once.",
     "tile": "The square of a tissue image around a spot.",
     "training samples": "Samples from which the network learns.",
+    "transductive": "Looking at the samples that are tested, though not at their classes: right "
+    "only where all of them are there before the first is called.",
+    "transfer": "Learning in one cohort with the help of another. It helps where gain over the "
+    "target alone is more than luck, and harms where loss is.",
     "trust card": "What speaks for and against a gene list: each measure with its limit and a "
     "light; the card is as good as its worst light.",
     "tuned linear model": "A weighted sum of the genes for each class: logistic or ridge "

@@ -39,6 +39,13 @@ def sent_folder(model: str) -> Path:
     return home() / "models" / run_folder(model).name
 
 
+def story_folder(story: str) -> Path:
+    """The folder of a story; raises InputError unless `story` is an id."""
+    if not RUN_ID.fullmatch(story):
+        raise InputError(f"Expected a story's id of 16 hexadecimal digits, got {story!r}.")
+    return home() / "stories" / story
+
+
 def download_folder(name: str) -> Path:
     """The folder of a public dataset's files as they were downloaded; users may put files there."""
     return home() / "downloads" / name

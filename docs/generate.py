@@ -17,6 +17,9 @@ from core.models.value_baselines import VALUE_BASELINES
 from core.runs.spec import PRESETS
 from core.training.augmentations import AUGMENTATIONS
 from core.training.splits import SPLITS
+from core.transfer.methods import TRANSFER_METHODS
+from core.transfer.preparing import PREPARATIONS
+from core.transfer.references import REFERENCES
 
 DOCS = Path(__file__).parent
 
@@ -50,6 +53,9 @@ def catalogue() -> str:
         ("Baseline models of a regression", VALUE_BASELINES),
         ("Scores", METRICS),
         ("Attribution methods", METHODS),
+        ("Preparations of a transfer", PREPARATIONS),
+        ("References of a transfer", REFERENCES),
+        ("Methods of transfer", TRANSFER_METHODS),
     ):
         parts += ["", f"## {title}", "", *_list_records(records)]
     parts += ["", "## Measures of the trust card", "", *_list_measures()]
@@ -58,7 +64,8 @@ def catalogue() -> str:
 
 def _list_records(records: Iterable) -> Iterable[str]:
     for record in records:
-        said = [record.help, getattr(record, "warning", None)]
+        departs = getattr(record, "departs", "")
+        said = [record.help, getattr(record, "warning", None), departs and f"Departs: {departs}"]
         source = getattr(record, "reference", "")
         cited = f" *{source}.*" if source else ""
         yield f"- **{record.title}** (`{record.name}`). {' '.join(filter(None, said))}{cited}"

@@ -16,9 +16,17 @@ from ui.compare_cost import show_cost, show_published
 from ui.compare_pick import pick_dataset_runs, pick_metric, pick_runs, pick_study, pick_view
 from ui.compare_run import show_run
 from ui.compare_samples import show_samples
-from ui.compare_scores import show_differences, show_ranks, show_scores, show_wins
+from ui.compare_scores import (
+    say_comparison,
+    show_differences,
+    show_ranks,
+    show_scores,
+    show_table,
+    show_wins,
+)
 from ui.compare_settings import show_curves, show_grid
-from ui.parts import errors, finished_runs, show_empty
+from ui.line import say_facts, show_line
+from ui.parts import errors, finished_runs, name_dataset, show_empty
 from ui.report import offer_study_report
 
 
@@ -52,20 +60,25 @@ def read_comparison(key: str, metric: str, _outcomes: list[Outcome]) -> Comparis
 
 
 def show_page() -> None:
-    """Pick runs; the sentence that follows; what they reach, where they differ, and why."""
+    """Pick runs; what they reach, the sentences that follow, where they differ, and why."""
+    facts, drawer = show_line("Compare", "Runs and score")
     records = finished_runs()
     if not records:
         show_empty("There is no finished run to compare yet.", "Train a network", "train")
         return
-    wide, narrow = st.columns([3, 1])
-    with wide:
+    with drawer:
         runs = pick_runs(pick_dataset_runs(pick_study(records)))
     if not runs:
         st.info("Choose at least one run.")
         return
-    task = next(TASKS[record.spec.task] for record in records if record.id in runs)
-    with narrow:
+    first = next(record for record in records if record.id in runs)
+    task = TASKS[first.spec.task]
+    with drawer:
         metric = pick_metric(task)
+    say_facts(
+        facts, name_dataset(first.spec.cohort.dataset), first.spec.cohort.label,
+        f"{len(runs)} run{'s' if len(runs) > 1 else ''}", metric.title,
+    )  # fmt: skip
     missing = missing_baselines(runs)
     by_run: dict[str, tuple[str, ...]] = dict.fromkeys(runs, ())
     for run, name in missing:
@@ -81,15 +94,19 @@ def show_page() -> None:
         return
     key, missing = json.dumps([key, runs]), [pair for pair in missing if pair[0] in runs]
     comparison = read_comparison(key, metric.name, outcomes)
-    st.markdown(f"### {escape_markdown(comparison.headline)}")
-    for note in comparison.notes:
-        st.caption(escape_markdown(note))
-    if missing:
-        show_request(runs, len(missing))
-    offer_study_report(runs, metric.name)
     view = pick_view(task)
+    if view != "scores":
+        st.markdown(f"**{escape_markdown(comparison.headline)}**")
     if view == "scores":
-        show_scores(comparison, outcomes)
+        chart, said = st.columns([3, 2], gap="medium")
+        with chart:
+            show_scores(comparison, outcomes)
+        with said:
+            say_comparison(comparison)
+            if missing:
+                show_request(runs, len(missing))
+            offer_study_report(runs, metric.name)
+        show_table(comparison)
     elif view == "differences":
         show_differences(comparison)
         show_ranks(comparison)
@@ -109,6 +126,5 @@ def show_page() -> None:
         show_samples(key, outcomes)
 
 
-st.title("Compare")
 with errors():
     show_page()

@@ -14,18 +14,23 @@ from core.escape import escape_markdown
 from core.home import dataset_folder
 from core.runs.store import RunStore, drop_dataset
 from ui.bring import offer_examples, show_catalogue, show_upload
-from ui.card import show_card, show_samples, show_values
+from ui.card import show_card, show_heat_map, show_values
 from ui.forms import HOLDS
+from ui.help import begin_tour
 from ui.join import show_join
-from ui.parts import decided, download_table, errors, pick_dataset, pick_role
+from ui.line import show_dataset_line, show_line
+from ui.parts import decided, download_table, errors, name_runs
 from ui.prepare import show_prepare
 
 VIEWS = {
-    "card": ("Data card", show_card),
-    "samples": ("Samples", show_samples),
+    "card": ("Overview", show_card),
+    "heat": ("Heat map", show_heat_map),
     "values": ("Values", show_values),
     "prepare": ("Prepare", show_prepare),
 }
+
+NAMED_RUNS = 8
+"""Runs that are named before their dataset is deleted; more are counted."""
 
 
 def show_welcome() -> None:
@@ -37,6 +42,8 @@ def show_welcome() -> None:
     with st.container(border=True):
         st.markdown("#### Start with an example")
         offer_examples()
+        if st.button("Or look around first: five steps", type="tertiary", key="tour first"):
+            begin_tour()
     with st.container(border=True):
         st.markdown("#### Or bring your own data")
         show_upload()
@@ -63,16 +70,16 @@ def ask_for_more() -> None:
 
 
 def show_dataset(record: DatasetRecord) -> None:
-    """The roles of the columns, and one of the views; what is damaged can still be deleted."""
+    """One of the views; what is damaged can still be deleted."""
     with errors():
-        roles = st.columns(3)
-        for column, role in zip(roles, ("label", "group", "batch"), strict=True):
-            with column:
-                pick_role(record, role)
-        view = st.segmented_control(
-            "View", VIEWS, default="card", required=True, format_func=lambda name: VIEWS[name][0],
-            label_visibility="collapsed", key="data view", **HOLDS,
-        )  # fmt: skip
+        with st.container(horizontal=True, horizontal_alignment="distribute"):
+            view = st.segmented_control(
+                "View", VIEWS, default="card", required=True,
+                format_func=lambda name: VIEWS[name][0],
+                label_visibility="collapsed", key="data view", **HOLDS,
+            )  # fmt: skip
+            if st.button("Add a dataset", icon=":material/add:"):
+                ask_for_more()
         with errors():
             VIEWS[view][1](record, decided(record))
     show_keeping(record)
@@ -89,23 +96,30 @@ def show_keeping(record: DatasetRecord) -> None:
             download_table(
                 lambda: simulate()[1], "planted_genes", "Planted marker genes (CSV)", key="truth"
             )
-        used = sum(run.spec.cohort.dataset == record.id for run in RunStore().list())
-        sure = st.checkbox(
-            "Yes, delete this dataset."
-            + (
-                f" {used} run{'s' if used > 1 else ''} used it: results stay, but nothing can "
-                "be explained or resumed."
-                if used
-                else ""
-            ),
-            key=f"sure {record.id}",
+        if st.button("Delete this dataset"):
+            ask_to_delete(record)
+
+
+@st.dialog("Delete this dataset?")
+def ask_to_delete(record: DatasetRecord) -> None:
+    """Which runs it would leave without their samples, and the button that deletes it."""
+    used = [run for run in RunStore().list() if run.spec.cohort.dataset == record.id]
+    st.markdown(f"**{escape_markdown(record.name)}**, {record.samples:,} samples.")
+    if used:
+        st.markdown(
+            f"{len(used)} run{'s' if len(used) > 1 else ''} used it. Results stay, but nothing can "
+            "be explained or resumed:"
         )
-        if st.button("Delete dataset", disabled=not sure):
-            with errors():
-                drop_dataset(record.id)
-                st.session_state.pop("last dataset", None)
-                st.query_params.from_dict({})
-                st.rerun()
+        names = name_runs(used)
+        st.markdown("\n".join(f"- {escape_markdown(names[run.id])}" for run in used[:NAMED_RUNS]))
+        if len(used) > NAMED_RUNS:
+            st.caption(f"and {len(used) - NAMED_RUNS} more")
+    if st.button("Yes, delete it", type="primary"):
+        with errors():
+            drop_dataset(record.id)
+            st.session_state.pop("last dataset", None)
+            st.query_params.from_dict({})
+            st.rerun()
 
 
 def show_damaged(damaged: DamagedDataset) -> None:
@@ -121,17 +135,15 @@ def show_damaged(damaged: DamagedDataset) -> None:
                 st.rerun()
 
 
-st.title("Data")
 with errors():
-    for damaged in damaged_datasets():
-        show_damaged(damaged)
     if not list_datasets():
+        show_line("Data")
+        for damaged in damaged_datasets():
+            show_damaged(damaged)
         show_welcome()
     else:
-        chosen, more = st.columns([4, 1], vertical_alignment="bottom")
-        with chosen:
-            record = pick_dataset()
-        if more.button("Add a dataset", icon=":material/add:", width="stretch"):
-            ask_for_more()
+        record, _ = show_dataset_line("Data", "Dataset and columns", ("label", "group", "batch"))
+        for damaged in damaged_datasets():
+            show_damaged(damaged)
         if record:
             show_dataset(record)

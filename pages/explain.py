@@ -34,14 +34,17 @@ from ui.explain_sets import show_sets, show_sets_of
 from ui.explain_statistics import ask_top, show_markers, show_statistics
 from ui.explain_table import ask_search, show_regions, show_table
 from ui.forms import HOLDS
+from ui.line import say_facts, show_line
 from ui.parts import download_table, errors, finished_runs, link_run, pick_run, show_empty
-from ui.trust import say_trust, show_trust
+from ui.trust import say_measured, say_skill, show_trust, warn_of_data
 
+LABELLED = 10
+"""So many of the first genes are named on the map."""
 VIEWS = {
     "genes": "Genes",
     "samples": "Chosen samples",
     "trust": "Trust card",
-    "statistics": "Network or classical statistics",
+    "statistics": "Against statistics",
     "sets": "Gene sets",
     "markers": "Known markers",
     "compare": "Side by side",
@@ -53,31 +56,31 @@ def show_genes(record: RunRecord, recipe: Recipe, cls: str, table: pd.DataFrame)
     found = read_attribution(record.id, recipe)
     layout = load_fitted(record.id, int(found.folds[0])).layout
     table, name = add_ids(table), f"{record.id}_{recipe.stem}_{cls}"
-    left, right = st.columns(2, gap="large")
-    with right:
-        has_classes = TASKS[record.spec.task].has_classes
-        verb = "spoke for" if has_classes else "raised the prediction of"
-        spoke = f"that {verb} {escape_markdown(cls)}"
-        if recipe.against:
-            spoke += f" rather than {escape_markdown(recipe.against)}"
-        if METHODS[recipe.method].unit == "region":
-            regions = read_regions(record.id, recipe, cls)
-            st.markdown(f"#### Regions {spoke}")
-            selected = show_regions(regions, name)
-            say_folds(found)
-            listed = regions.assign(genes=regions["genes"].str.join(" "))
-            download_table(listed, f"{name}_regions", "Regions (CSV)", key="regions csv")
-        else:
-            ranks = METHODS[recipe.method].ranks_genes
-            st.markdown(f"#### Genes {spoke if ranks else 'with their share of their sets'}")
-            selected = show_table(table, ask_search(table), name)
-            download_table(table, name, "Genes (CSV)", key="genes csv")
+    picture, listed = st.columns([6, 5], gap="medium")
+    of_regions = METHODS[recipe.method].unit == "region"
+    with listed:
+        place = st.container()
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            if of_regions:
+                regions = read_regions(record.id, recipe, cls)
+                with place:
+                    selected = show_regions(regions, name)
+                say_folds(found)
+                listed = regions.assign(genes=regions["genes"].str.join(" "))
+                download_table(listed, f"{name}_regions", "Regions (CSV)", key="regions csv")
+            else:
+                search = ask_search(table)
+                with place:
+                    selected = show_table(table, search, name)
+                said = say_question(record, recipe, cls)
+                download_table(table, name, "Genes (CSV)", key="genes csv", finding=said)
     gene = chosen_gene(record.id, table)
-    with left:
+    with picture:
         named = [gene] if gene else []
-        if METHODS[recipe.method].unit != "region":
+        if not of_regions:
             named += [name for name in selected if name != gene]
-        show_map(record.id, found, recipe, cls, named)
+        first = top_rows(table, LABELLED)["gene"].tolist() if "rank" in table else []
+        show_map(record.id, found, recipe, cls, named, first)
     left, right = st.columns([3, 2], gap="large")
     with left:
         if gene is None:
@@ -86,6 +89,18 @@ def show_genes(record: RunRecord, recipe: Recipe, cls: str, table: pd.DataFrame)
             show_gene(record, gene, table, layout)
     with right:
         show_chosen(record, table, selected, name)
+
+
+def say_question(record: RunRecord, recipe: Recipe, cls: str) -> str:
+    """What the list answers: 'Genes that spoke for BRCA rather than LUAD'."""
+    has_classes = TASKS[record.spec.task].has_classes
+    spoke = f"that {'spoke for' if has_classes else 'raised the prediction of'} {cls}"
+    if recipe.against:
+        spoke += f" rather than {recipe.against}"
+    method = METHODS[recipe.method]
+    if method.unit == "region":
+        return f"Regions {spoke}"
+    return f"Genes {spoke if method.ranks_genes else 'with their share of their sets'}"
 
 
 def show_chosen(record: RunRecord, table: pd.DataFrame, selected: list[str], name: str) -> None:
@@ -156,27 +171,31 @@ def is_computed(record: RunRecord, recipe: Recipe) -> bool:
 
 def show_page() -> None:
     """Pick a run and the question; then its answer, seen from several sides."""
+    facts, drawer = show_line("Explain", "Run and method")
     records = finished_runs()
     if not records:
         show_empty("There is no finished run to explain yet.", "Train a network", "train")
         return
-    record = pick_run(records)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(escape_markdown(headline(record.id)), width="stretch")
-        link_run(record.id)
-    recipe, cls = ask_question(record)
+    with drawer:
+        record = pick_run(records)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="explain_row") as row:
+        recipe, cls = ask_question(record, drawer)
+        view = st.segmented_control(
+            "View", VIEWS, default="genes", required=True, format_func=VIEWS.get,
+            key="explain view", label_visibility="collapsed", **HOLDS,
+        )  # fmt: skip
+    if recipe is not None:
+        say_facts(facts, say_question(record, recipe, cls), record.name)
     if recipe is None or not is_computed(record, recipe):
         return
     found, table = read_attribution(record.id, recipe), read_genes(record.id, recipe, cls)
     layout = load_fitted(record.id, load_result(record.id).scored[0]).layout
-    say_trust(record.id, found, recipe, cls)
+    with row:
+        warn_of_data(record.id)
+    say_skill(record.id, cls)
     warn_of_regions(record.spec, found, recipe, layout, cls)
     if unseen := describe_unseen(record.id):
         st.warning(escape_markdown(unseen))
-    view = st.segmented_control(
-        "View", VIEWS, default="genes", required=True, format_func=VIEWS.get, key="explain view",
-        label_visibility="collapsed", **HOLDS,
-    )  # fmt: skip
     name = f"{record.id}_{recipe.stem}_{cls}"
     with errors():
         if view == "genes":
@@ -200,8 +219,12 @@ def show_page() -> None:
                 show_markers(table, name, cls)
         else:
             show_side_by_side(record.id, recipe, cls)
+    if view != "trust":
+        say_measured(record.id, found, recipe, cls)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(escape_markdown(headline(record.id)), width="stretch")
+        link_run(record.id)
 
 
-st.title("Explain")
 with errors():
     show_page()

@@ -14,6 +14,7 @@ from ui.forms import HOLDS, ask_field, ask_genes, check_fields
 from ui.image_genes import show_drawn, show_gene
 from ui.image_groups import show_groups
 from ui.layouts import ask_layout
+from ui.line import show_dataset_line
 from ui.painting import (
     VIEWS,
     Painting,
@@ -24,15 +25,14 @@ from ui.painting import (
     show_one,
     show_samples,
 )
-from ui.parts import decided, download_table, errors, go_to, pick_dataset, pick_role, say_samples
+from ui.parts import decided, download_table, errors, go_to, say_samples
 from ui.trials import lay_out, prepare
 
 POINTERS = {"click": "Click a gene", "draw": "Draw around genes"}
 
 
 def ask_trial(record: DatasetRecord) -> Trial:
-    """The column on the left: which samples, which genes, which layout."""
-    pick_role(record, "label")
+    """What stands in the drawer: which samples, which genes, which layout."""
     choices = decided(record)
     above = st.container()
     genes = ask_genes(record, choices.preparation.genes)
@@ -65,18 +65,19 @@ def offer_layout(layout: GeneLayout) -> None:
 
 def show_images(painting: Painting, record: DatasetRecord) -> None:
     """What to look at, the image, and the gene or genes that are looked at."""
-    layout, trial = painting.layout, painting.trial
-    samples = trial.model_copy(update={"layout": LayoutSpec(), "image_size": 64})
+    samples = painting.trial.model_copy(update={"layout": LayoutSpec(), "image_size": 64})
     classes = average(samples, bool(painting.unit))
-    st.markdown(
-        f"**{layout.describe()}**; the network sees {trial.image_size} x {trial.image_size}. "
-        f"{len(painting.labels):,} samples."
-    )
     view = st.segmented_control(
         "Show", VIEWS, default="mean", required=True, format_func=VIEWS.get, key="image view",
         **HOLDS, label_visibility="collapsed",
     )  # fmt: skip
-    which, find, point = st.columns([3, 3, 4])
+    large = view in ("mean", "difference", "groups")
+    if large:
+        image, side = st.columns([8, 5], gap="medium")
+        places = [side] * 3
+    else:
+        places = st.columns([3, 3, 4])
+    which, find, point = places
     chosen = which.selectbox(
         "Class shown", classes.names, key="class shown", disabled=view in ("classes", "groups"),
         **HOLDS,
@@ -97,14 +98,14 @@ def show_images(painting: Painting, record: DatasetRecord) -> None:
         else:
             show_gene(painting, gene)
 
-    if view in ("mean", "difference", "groups"):
-        image, side = st.columns([3, 2], gap="medium")
+    if large:
         choices = side.container()
         with image, errors():
             if view == "groups":
                 show_groups(painting, record, samples, gene, choices)
             else:
                 show_one(painting, classes, chosen, view, gene)
+            say_painting(painting)
         with side:
             show_picked()
         return
@@ -117,29 +118,36 @@ def show_images(painting: Painting, record: DatasetRecord) -> None:
     else:
         show_compared(painting, record, classes, chosen, gene)
     show_picked()
+    say_painting(painting)
+
+
+def say_painting(painting: Painting) -> None:
+    """Which genes are painted how, on how many samples."""
+    size = painting.trial.image_size
+    st.caption(
+        f"{painting.layout.describe()}; the network sees {size} x {size}. "
+        f"{len(painting.labels):,} samples."
+    )
 
 
 def show_page() -> None:
-    """Settings on the left, images on the right."""
-    record = pick_dataset()
+    """The images; what they are made of stands in the drawer."""
+    record, drawer = show_dataset_line("Gene images", "Dataset and layout")
     if record is None:
         return
-    left, right = st.columns([1, 4], gap="large")
-    with left:
+    with drawer:
         trial = ask_trial(record)
-    with right, errors():
-        layout = lay_out(trial, key="main")
-        if layout is None:
-            return
-        prepared = prepare(trial)
-        show_images(Painting(trial, layout, prepared, class_of(prepared, trial.cohort)), record)
-        with left:
-            offer_layout(layout)
+    layout = lay_out(trial, key="main")
+    if layout is None:
+        return
+    prepared = prepare(trial)
+    show_images(Painting(trial, layout, prepared, class_of(prepared, trial.cohort)), record)
+    with st.container(horizontal=True):
         if st.button("Train on these →", type="primary"):
             st.session_state["level"] = "custom"  # the recommended recipe has its own layout
             go_to("train")
+        offer_layout(layout)
 
 
-st.title("Gene images")
 with errors():
     show_page()

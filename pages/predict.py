@@ -7,6 +7,7 @@ from core.predict.model import Model
 from core.predict.predicting import Prediction
 from core.predict.request import PredictRequest
 from ui.bring import show_upload
+from ui.line import say_facts, show_line
 from ui.parts import download_table, errors, link_run, show_empty
 from ui.predict import (
     ask_for_model,
@@ -42,25 +43,30 @@ VIEWS = {
 
 def show_page() -> None:
     """The question and its answer; what was asked before, what the model stands, sending it."""
+    facts, drawer = show_line("Predict", "Model and samples")
     models = list_models()
     if not models:
         show_empty("There is no finished run to predict with yet.", "Train a network", "train")
         with st.expander("Or bring a model that somebody sent"):
             take_model()
         return
-    left, other, middle, right = st.columns([4, 1.4, 4, 1.4], vertical_alignment="bottom")
-    with left:
+    with drawer:
         model = open_model(pick_model(models))
-    if other.button("Bring a model", icon=":material/add:", width="stretch"):
-        ask_for_model()
+        if st.button("Bring a model", icon=":material/add:"):
+            ask_for_model()
     if not list_datasets():
         st.markdown("#### Bring the samples")
         show_upload(use_samples)
         return
-    with middle:
+    with drawer:
         record = pick_samples(model.spec.cohort.dataset)
-    if right.button("Bring samples", icon=":material/add:", width="stretch"):
-        ask_for_file()
+        if st.button("Bring samples", icon=":material/add:"):
+            ask_for_file()
+    own = record.id == model.spec.cohort.dataset
+    say_facts(
+        facts, models[model.id],
+        f"on {record.name}, {record.samples:,} samples" + (", from which it comes" if own else ""),
+    )  # fmt: skip
     asked = ask_request(model, record)
     say_cohort(asked.cohort, record)
     with errors():
@@ -117,6 +123,5 @@ def show_calls(found: Prediction, asked: PredictRequest, model: Model) -> None:
         offer_prediction_report(asked)
 
 
-st.title("Predict")
 with errors():
     show_page()

@@ -4,21 +4,28 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.data.store import list_datasets
+from core.compare.records import REPEATS
+from core.data.store import DatasetRecord, list_datasets
 from core.jobs.launch import ensure_workers
 from core.runs.preflight import preflight_apart
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
+from core.runs.whatif import other_seed
 from ui.card import recall_warnings
 from ui.cost import show_cost
 from ui.forms import HOLDS
-from ui.parts import errors, go_to_run, pick_dataset, say_finding, show_empty
+from ui.line import show_dataset_line, show_line
+from ui.parts import errors, go_to_run, say_finding, show_empty
 from ui.run_form import ask_custom, ask_paper, ask_quick, ask_samples
 from ui.runs import show_runs
+from ui.study_form import ask_study
 from ui.whatif import EXPLAIN, explain_after
 
+CHEAP_SAMPLES = 1500
+"""Up to so many, a head is solved in seconds and repeated from the start."""
 LEVELS = {
     "quick": "Quick: the recommended recipe",
+    "study": "Study: many runs side by side",
     "paper": "Paper: its 40 runs",
     "custom": "Custom: every setting",
 }
@@ -26,7 +33,7 @@ LEVELS = {
 
 def show_launch() -> None:
     """The form, what it will cost, and the button that starts it."""
-    record = pick_dataset()
+    record, _ = show_dataset_line("Train", "Dataset", ())
     if record is None:
         return
     level = st.segmented_control(
@@ -36,14 +43,18 @@ def show_launch() -> None:
     choices, common = ask_samples(record)
     for finding in recall_warnings(record, choices):
         say_finding(finding)
-    if level == "paper":
-        specs = ask_paper(record, common)
+    if level in ("paper", "study"):
+        if level == "paper":
+            specs, name = ask_paper(record, common), f"Paper on {record.name}"
+        else:
+            specs, name = ask_study(record, common)
         show_cost(max(specs, key=lambda spec: spec.network.record.parameters), len(specs))
         if st.button("Start the study", type="primary", key="start"):
-            start_study(specs, f"Paper on {record.name}, {specs[0].id[:6]}")
+            start_study(specs, f"{name}, {specs[0].id[:6]}")
         return
     spec = ask_quick(record, common) if level == "quick" else ask_custom(record, choices, common)
-    show_cost(spec)
+    specs = repeat(spec, record) if level == "quick" else [spec]
+    show_cost(spec, len(specs))
     with st.expander("This run as YAML, for the command line"):
         st.code(spec.to_yaml(), language="yaml")
         st.caption("Save it as run.yaml and start it with `genecanvas run run.yaml`.")
@@ -52,17 +63,32 @@ def show_launch() -> None:
         help="Integrated gradients start by themselves when the training has ended.",
     )  # fmt: skip
     if st.button("Start training", type="primary", key="start"):
-        start(spec, explain)
+        start(specs, explain, f"Repeats on {record.name}, {spec.id[:6]}")
 
 
-def start(spec: RunSpec, explain: bool) -> None:
-    """Check and queue a run, and open its page; one that was asked before isn't trained again."""
+def repeat(spec: RunSpec, record: DatasetRecord) -> list[RunSpec]:
+    """The run, or it and the same on other splits; so from the start where that takes seconds."""
+    cheap = spec.network.is_solved and record.samples <= CHEAP_SAMPLES
+    if not st.checkbox(
+        f"Repeat on {REPEATS} splits", cheap, key=f"repeat {record.id[:12]}",
+        persist_state="session",
+        help="The same question on other held-out samples: how much of a result is luck. Compare "
+        "puts the repeats together.",
+    ):  # fmt: skip
+        return [spec]
+    return [other_seed(spec, spec.seed + more) for more in range(REPEATS)]
+
+
+def start(specs: Sequence[RunSpec], explain: bool, study: str) -> None:
+    """Check and queue a run and its repeats, and open its page; none is trained twice."""
     with st.spinner("Checking the settings"):
-        preflight_apart(spec)
+        preflight_apart(specs[0])
     store = RunStore()
-    record, new = store.submit(spec)
+    record, new = store.submit(specs[0], study=study if len(specs) > 1 else None)
     if explain:
         explain_after(record)
+    for spec in specs[1:]:
+        store.submit(spec, study=study)
     ensure_workers()
     if not new:
         st.toast("This question was asked before: here is its run.")
@@ -84,11 +110,11 @@ def start_study(specs: Sequence[RunSpec], study: str) -> None:
 
 if "run" in st.query_params:  # links of earlier versions
     go_to_run(st.query_params["run"])
-st.title("Train")
 with errors():
     if list_datasets():
         show_launch()
     else:
+        show_line("Train")
         show_empty("Training needs a dataset.", "Bring data", "data")
 with errors():
     show_runs()

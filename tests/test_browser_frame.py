@@ -10,6 +10,8 @@ from playwright.sync_api import Browser, Page, expect
 from core.data.simulate import simulate, write_simulated
 from tests.browser import Server, choose, expect_no_failure, open_page, press, set_number, settle
 
+DRAWER = "Dataset and layout"
+
 
 def click_gene(page: Page) -> str:
     """Click a gene of the first large image; gives its name, which then stands in the link."""
@@ -177,6 +179,7 @@ def test_a_link_holds_what_was_chosen_and_back_leads_to_the_page_before(
     open_page(page, f"{server.url}/images")
     page.get_by_role("radio", name="All classes").click()
     page.wait_for_url(re.compile(r"image\+view="))
+    press(page, DRAWER)
     set_number(page, "Image size", 48)
     page.wait_for_url(re.compile("size=48"))
     settle(page)
@@ -188,9 +191,11 @@ def test_a_link_holds_what_was_chosen_and_back_leads_to_the_page_before(
     page.go_back()
     page.wait_for_url(link)
     settle(page)
+    press(page, DRAWER)
     expect(page.get_by_role("spinbutton", name="Image size")).to_have_value("48")
     other = browser.new_page()
     open_page(other, link)
+    press(other, DRAWER)
     expect(other.get_by_role("spinbutton", name="Image size")).to_have_value("48")
     expect(other.get_by_role("radio", name="All classes")).to_be_checked()
     expect_no_failure(other)
@@ -271,6 +276,7 @@ def test_the_marked_gene_is_the_one_that_is_looked_at(server: Server, page: Page
     page.get_by_text("Class mean", exact=True).click()
     settle(page)
     click_pixel(page, 0, 0.95, 0.95)
+    press(page, DRAWER)
     set_number(page, "Genes", 50)
     expect(page.get_by_text("50 genes on").first).to_be_visible()
     expect_no_failure(page)
@@ -284,7 +290,7 @@ def test_every_small_image_names_its_genes(server: Server, page: Page) -> None:
     images = page.locator(".nsewdrag")
     expect(images.nth(2)).to_be_visible()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Save CSV", exact=True).first.click()
+        page.get_by_role("button", name="CSV", exact=True).first.click()
     with Path(download.value.path()).open() as file:
         means = list(csv.DictReader(file))
     for number in (0, 2):  # the same place in each
@@ -296,7 +302,7 @@ def test_every_small_image_names_its_genes(server: Server, page: Page) -> None:
 def test_figures_come_as_svg_png_and_csv(server: Server, page: Page) -> None:
     open_page(page, f"{server.url}/images")
     expect(page.locator(".nsewdrag").first).to_be_visible()
-    starts = {"Save SVG": b"<svg", "Save PNG": b"\x89PNG", "Save CSV": b"gene,row,column"}
+    starts = {"SVG": b"<svg", "PNG": b"\x89PNG", "CSV": b"gene,row,column"}
     for name, start in starts.items():
         with page.expect_download() as download:
             page.get_by_role("button", name=name, exact=True).first.click()
@@ -311,10 +317,14 @@ def test_figures_come_as_svg_png_and_csv(server: Server, page: Page) -> None:
 
 def test_what_is_chosen_goes_along(server: Server, page: Page) -> None:
     open_page(page, f"{server.url}/data")
+    press(page, "Dataset and columns")
     choose(page, "Class", "batch")
+    page.keyboard.press("Escape")
     page.get_by_role("link", name="Gene images").click()
     settle(page)
+    press(page, DRAWER)
     choose(page, "Layout", "Random (control)")
+    page.keyboard.press("Escape")
     press(page, "Train on these →")
     expect(page.get_by_role("heading", name="Train", exact=True)).to_be_visible()
     page.get_by_text("This run as YAML, for the command line").click()
@@ -346,8 +356,6 @@ def test_a_messy_file_is_repaired_by_buttons_and_prepared(server: Server, page: 
     press(page, "Keep one of each")
     expect(page.get_by_text("1 samples left out")).to_be_visible()
     expect(page.get_by_text("copies of one another")).to_have_count(0)
-    page.get_by_text("Samples", exact=True).first.click()
-    settle(page)
     expect(page.get_by_text("Draw around points")).to_be_visible()
     page.get_by_text("Prepare", exact=True).click()
     settle(page)

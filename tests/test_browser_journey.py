@@ -59,7 +59,7 @@ def expect_alert(page: Page, kind: str, text: str) -> None:
 def test_from_the_example_to_its_genes(server: Server, page: Page) -> None:
     open_page(page, server.url)
     press(page, "Load simulated tumours")
-    expect(page.get_by_text("600", exact=True)).to_be_visible()
+    expect(page.get_by_text("600 samples").first).to_be_visible()
     press(page, "See gene-images →")
     expect(page.get_by_text("1,000 genes on 32 x 32 pixels")).to_be_visible()
     expect_no_failure(page)

@@ -192,7 +192,7 @@ def test_compare(run: str, server: Server, watched: Page) -> None:
 
 
 def test_explain(run: str, server: Server, watched: Page) -> None:
-    views = ("Genes", "Chosen samples", "Trust card", "Network or classical statistics",
+    views = ("Genes", "Chosen samples", "Trust card", "Against statistics",
              "Gene sets", "Known markers", "Side by side")  # fmt: skip
     visit(watched, f"{server.url}/explain?run={run}&method=saliency", *views)
 

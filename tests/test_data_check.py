@@ -17,7 +17,7 @@ from core.data.prepare import PreparationSpec
 from core.data.profile import detect_scale, profile
 from core.data.read import read_dataset
 from core.data.roles import suggest_group, suggest_label
-from core.data.similarity import map_neighbours, map_samples
+from core.data.similarity import cluster, map_neighbours, map_samples
 from core.errors import InputError
 
 
@@ -344,3 +344,12 @@ def test_samples_of_one_group_are_neighbours_on_the_map() -> None:
     distance = np.linalg.norm(places[:, None] - places[None], axis=2)
     np.fill_diagonal(distance, np.inf)
     assert (groups[distance.argmin(axis=1)] == groups).all()
+
+
+def test_like_rows_stand_beside_each_other() -> None:
+    shape = np.array([0.0, 1, 0, 2, 1, 3])
+    values = np.array([shape, -shape, 2 * shape + 1, 1 - shape, np.ones(6)])
+    order = cluster(values).tolist()
+    assert abs(order.index(0) - order.index(2)) == 1
+    assert abs(order.index(1) - order.index(3)) == 1
+    assert sorted(order) == [0, 1, 2, 3, 4]

@@ -39,6 +39,7 @@ from core.processes import ROOT
 from core.runs.execute import Silent, execute
 from core.runs.explaining import EvidenceJob, ExplainJob
 from core.runs.fitting import BaselinesJob
+from core.runs.silenced import SilenceJob
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore, drop_dataset
 from core.runs.training import TrainJob
@@ -47,11 +48,14 @@ from core.tissue.result import answer_folder
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import TissueSpec
 from core.tissue.store import add_tissue, list_tissues
+from core.transfer.spec import TransferSpec
+from core.transfer.transferring import TransferJob
 from tests.counting import CountJob, QueuedCount
 
 FOLDS = ("predictions.csv", "model.safetensors", "preprocessor.npz", "layout.npz")
 LEFT = {
     "baselines": "baselines/*",
+    "silence": "silenced/*",
     "robustness": "robustness.json",
     "match": "predictions/*/*.*",
     "predict": "predictions/*/*.*",
@@ -145,16 +149,28 @@ def make_job(kind: str) -> Job:
     )
     asked = PredictRequest(model=run, cohort=Cohort(dataset=dataset, label="tumour_type"))
     about = {"about": run, "asked": asked}
+    site = {"dataset": dataset, "label": "tumour_type", "group": "patient"}
+    types = {"tumour_type": ["BRCA", "KIRC"]}
+    transfer = TransferSpec.parse(
+        {
+            "sources": [{**site, "where": {**types, "batch": ["batch 2", "batch 3"]}}],
+            "target": {**site, "where": {**types, "batch": ["batch 1", "batch 4"]}},
+            "budgets": [5, "all"],
+            "draws": 4,
+        }
+    )
     return {
         "count": lambda: CountJob(to=200, wait=0.005),
         "train": lambda: TrainJob(spec=make_spec(dataset, epochs=8)),
         "explain": lambda: ExplainJob(about=run, recipe=Recipe("integrated_gradients")),
         "evidence": lambda: EvidenceJob(about=run, recipe=Recipe("gradcam")),
         "baselines": lambda: BaselinesJob(about=(run,)),
+        "silence": lambda: SilenceJob(about=run, genes=tuple(load_dataset(dataset).var_names[:9])),
         "layout": lambda: LayoutJob(trial=trial),
         "robustness": lambda: RobustnessJob(about=run),
         "match": lambda: MatchJob(**about),
         "predict": lambda: PredictJob(**about),
+        "transfer": lambda: TransferJob(spec=transfer),
         "export": lambda: ExportJob(about=run),
         "tissue": lambda: TissueJob(asked=TissueSpec(tissue=list_tissues()[0].id, genes=30)),
         "why": lambda: WhyJob(**about, samples=tuple(load_dataset(dataset).obs_names[:2])),
@@ -182,6 +198,8 @@ def results(job: Job, id: str) -> dict[str, object]:
         }
     if job.kind == "tissue":
         paths = [*answer_folder(job.asked).iterdir()]
+    elif job.kind == "transfer":
+        paths = [*job.place.glob("*.*")]
     elif job.kind == "train":
         paths = [job.folder(id) / "folds/0" / name for name in FOLDS]
     else:

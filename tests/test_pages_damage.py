@@ -27,8 +27,9 @@ def test_a_damaged_matrix_is_said_and_can_be_deleted(runs: list[str]) -> None:
     (dataset_folder(record.id) / "data.h5ad").write_bytes(b"half")
     app = open_page("data")
     assert "can't be read" in words(app)
-    app.checkbox(key=f"sure {record.id}").check().run()
-    button(app, "Delete dataset").click().run()
+    app = button(app, "Delete this dataset").click().run()
+    assert all(RunStore().get(run).name in words(app) for run in runs[:1])
+    button(app, "Yes, delete it").click().run()
     assert list_datasets() == []
 
 

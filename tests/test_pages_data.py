@@ -1,6 +1,7 @@
 """The Data page: empty, with the example, with uploads good and bad."""
 
 import gzip
+import re
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,11 @@ def upload_and_keep(name: str, content: bytes, labels: tuple[str, bytes] | None 
 
 
 def metrics(app: AppTest) -> dict[str, str]:
-    return {metric.label: metric.value for metric in app.metric}
+    """The sizes in the line above the findings."""
+    line = next(each.value for each in app.markdown if "** samples · " in each.value)
+    *sizes, scale = line.split(" · ")
+    found = (re.fullmatch(r"\*\*(.+)\*\* (.+)", size).groups() for size in sizes)
+    return {name.capitalize(): number for number, name in found} | {"Scale": scale}
 
 
 def test_first_visit_offers_two_examples_first() -> None:
@@ -69,7 +74,7 @@ def test_simulated_tumours_in_one_click() -> None:
         "Samples": "600", "Genes": "1,000", "Classes": "5", "Patients": "543", "Batches": "4",
         "Scale": "counts",
     }  # fmt: skip
-    assert charts(app) == 1
+    assert charts(app) == 2
     record = list_datasets()[0]
     assert app.query_params["dataset"] == record.id[:12]
     assert record.id in words(app)  # where it is kept
@@ -261,14 +266,14 @@ def test_findings_are_repaired_by_buttons_and_the_decisions_are_kept() -> None:
     assert metrics(app)["Samples"] == "40"
 
 
-@pytest.mark.parametrize("view", ["samples", "values", "prepare"])
+@pytest.mark.parametrize("view", ["card", "heat", "values", "prepare"])
 def test_every_view(view: str) -> None:
     app = upload_and_keep("messy.csv", messy())
     app.session_state["data view"] = view
     app.run()
     assert not app.exception
     assert not app.error
-    assert charts(app) == {"samples": 1, "values": 2, "prepare": 0}[view]
+    assert charts(app) == {"card": 2, "heat": 1, "values": 2, "prepare": 0}[view]
 
 
 def test_a_preparation_is_chosen_told_and_kept() -> None:
@@ -349,10 +354,9 @@ def test_names_are_shown_as_they_are() -> None:
 def test_delete_asks_first_and_leads_back_to_the_start() -> None:
     data, _ = simulate(60, 200)
     add_dataset(data, "small")
-    app = open_page("data")
-    assert button(app, "Delete dataset").disabled
-    app.checkbox[0].check().run()
-    app = button(app, "Delete dataset").click().run()
+    app = button(open_page("data"), "Delete this dataset").click().run()
+    assert list_datasets()
+    app = button(app, "Yes, delete it").click().run()
     assert not list_datasets()
     assert button(app, "Load simulated tumours")
 

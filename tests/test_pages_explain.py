@@ -352,7 +352,7 @@ def test_samples_are_chosen_and_explained_towards_a_class(
     explain_run(run, recipe, lambda *_: None)
     app.run()
     assert not app.exception
-    assert "#### Genes that spoke for BRCA" in words(app)
+    assert "Genes that spoke for BRCA" in words(app)
     table = app.dataframe[1].value
     assert table["gene"].tolist() == class_genes(run, recipe, "BRCA")["gene"].tolist()
     app.segmented_control(key="explained samples map kind").set_value(

@@ -200,6 +200,30 @@ def test_the_papers_study_is_queued_paused_and_goes_on(dataset: str, busy_worker
     assert not app.exception
 
 
+def test_a_study_of_ticks_or_of_a_file_is_every_combination_once(
+    dataset: str, busy_worker: None
+) -> None:
+    app = open_page("train")
+    app = app.get("button_group")[0].set_value("study").run()
+    app.checkbox(key="study Networks resnet50").check().run()
+    assert "6 runs**: 2 networks x 1 augmentation x 1 split x 3 seeds" in words(app)
+    app = app.number_input(key="study seeds").set_value(11).run()
+    assert "Seeds must be 1 to 10, got 11" in app.error[0].value
+    assert not [widget for widget in app.button if widget.label == "Start the study"]
+    app = app.number_input(key="study seeds").set_value(1).run()
+    app = button(app, "Start the study").click().run()
+    assert not app.exception
+    assert not app.error, [error.value for error in app.error]
+    specs = [record.spec for record in RunStore().list()]
+    assert {spec.network.backbone for spec in specs} == {"squeezenet1_1", "resnet50"}
+    app = app.segmented_control(key="study from").set_value("A YAML file").run()
+    content = b"name: Mine\nseed: [0, 1, 1]\nnetwork: {backbone: [squeezenet1_1]}\n"
+    app.file_uploader[0].upload("mine.yaml", content)
+    app = app.run()
+    assert "of “Mine”" in words(app)
+    assert button(app, "Start the study")
+
+
 def test_what_if_is_asked_once_and_stands_beside_its_parent(
     dataset: str, request: pytest.FixtureRequest
 ) -> None:
@@ -300,7 +324,9 @@ def test_a_run_that_was_deleted_leads_to_the_list(dataset: str) -> None:
 def test_start_leads_to_the_run_and_an_old_link_too(dataset: str, busy_worker: None) -> None:
     app = button(open_page("train"), "Start training").click().run()
     assert not app.exception
-    [record] = RunStore().list()
+    record = next(record for record in RunStore().list() if not record.spec.seed)
+    assert sorted(repeat.spec.seed for repeat in RunStore().list()) == [0, 1, 2]
+    assert {repeat.study for repeat in RunStore().list()} == {record.study}
     assert app.query_params["id"] == record.id
     assert app.title[0].value == record.name == "SqueezeNet 1.1 from scratch · 70/30 · linear head"
     assert app.get("progress")[0].proto.text.startswith("Number 1 in the queue")
@@ -313,6 +339,7 @@ def test_genes_are_asked_for_when_the_training_ends(
     dataset: str, busy_worker: None, wanted: bool
 ) -> None:
     app = open_page("train")
+    app.checkbox(key=f"repeat {dataset[:12]}").uncheck().run()
     if not wanted:
         app.checkbox(key="explain after").uncheck().run()
     button(app, "Start training").click().run()

@@ -3,14 +3,17 @@
 import numpy as np
 
 from core.images.layout import GeneLayout
+from core.plots.data import class_sizes, sample_map
 from core.plots.figures import (
+    class_colours,
     expression_by_class,
     gene_image,
     image_grid,
     mark_clicked,
     name_pixels,
+    shade,
 )
-from core.plots.images import NO_GROUP, SEVERAL, group_image, shade, shorten
+from core.plots.images import NO_GROUP, SEVERAL, group_image, shorten
 
 
 def sharing() -> GeneLayout:
@@ -99,3 +102,17 @@ def test_a_canvas_is_coloured_by_group_and_says_what_is_mixed() -> None:
 def test_many_groups_have_different_colours_and_long_names_are_cut() -> None:
     assert len({shade(index) for index in range(33)}) == 33
     assert len(shorten("x" * 200)) == 60
+
+
+def test_a_class_has_one_colour_on_every_chart() -> None:
+    values, labels = np.arange(6.0), np.array(list("BABAAC"))
+    coloured = class_colours(["A", "B", "C"])
+    assert coloured == class_colours(labels)
+    assert len(set(class_colours(map(str, range(33))).values())) == 33
+    boxes = {box.name: box.marker.color for box in expression_by_class(values, labels, "G").data}
+    points = {
+        trace.name.split()[0]: trace.marker.color
+        for trace in sample_map(values, values, list(labels), labels, ("x", "y")).data
+    }
+    bars = class_sizes({"C": 1, "A": 3, "B": 2}).data[0]
+    assert boxes == points == dict(zip(bars.y, bars.marker.color, strict=True)) == coloured

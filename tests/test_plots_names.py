@@ -41,6 +41,7 @@ VALUES = np.array([1.0, 2.0])
 def marked() -> go.Figure:
     figure = figures.gene_image(LAYOUT, VALUES, marked=TWO)
     figures.mark_clicked(figure, LAYOUT, BAD)
+    figures.name_genes(figure, LAYOUT, TWO)
     return figure
 
 
@@ -76,6 +77,8 @@ FIGURES: dict[str, Callable[[], go.Figure]] = {
     "images": lambda: figures.image_grid(LAYOUT, np.eye(2), TWO),
     "runs": lambda: runs.curves_side_by_side({BAD: EPOCHS}),
     "matrix": lambda: runs.confusion_matrix(np.eye(2), TWO),
+    "numbers": lambda: data.sample_values(VALUES, VALUES, TWO, VALUES, BAD, ("x", "y")),
+    "heat": lambda: data.heat_map(np.zeros((2, 2)), TWO, TWO, TWO),
     "sizes": lambda: data.class_sizes({BAD: 1}),
     "expression": lambda: figures.expression_by_class(VALUES, np.array(TWO), BAD),
     "groups": lambda: images.group_image(LAYOUT, np.array(TWO), TWO),

@@ -20,6 +20,7 @@ import torch
 from anndata import AnnData
 from safetensors.numpy import load_file, save_file
 
+from core.bundle import export_bundle, import_bundle
 from core.cli import main
 from core.data.simulate import simulate
 from core.data.store import add_dataset
@@ -158,6 +159,20 @@ def test_what_is_exported_answers_elsewhere_what_it_answered_here(
         np.testing.assert_array_equal(elsewhere[found], expected)
         linear = model.references[number].answer(model.task, fitted.prepare(data))
         np.testing.assert_array_equal(elsewhere[f"{found} linear"], linear)
+
+
+def test_a_run_goes_along_in_a_bundle_as_a_model(
+    runs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, path = runs["linear head"], tmp_path / "a.zip"
+    expected = load_model(run).folds[0].predict(make_data(), device=CPU).to_numpy()
+    export_bundle(path, runs=[run])
+    monkeypatch.setenv("GENECANVAS_HOME", str(tmp_path / "elsewhere"))
+    found = import_bundle(path)
+    answer = load_model(found.models[0]).folds[0].predict(make_data(), device=CPU).to_numpy()
+    np.testing.assert_array_equal(answer, expected)
+    assert list(found.missing.values()) == ["tiny"]
+    assert import_bundle(path).models == found.models
 
 
 def test_a_model_that_was_sent_knows_what_its_run_knows_but_no_samples(

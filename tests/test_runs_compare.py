@@ -24,6 +24,7 @@ from core.evaluation.differences import corrected_t, mcnemar, paired_interval
 from core.evaluation.metrics import CLASS_METRICS
 from core.files import write_json
 from core.home import run_folder
+from core.images.layouts import LAYOUTS
 from core.jobs.record import JobState
 from core.models.baselines import BASELINES
 from core.runs.execute import fit_source
@@ -203,8 +204,8 @@ def test_repeats_are_compared_over_their_splits(dataset: str) -> None:
     found = compare_runs([*good, *bad])
     first, second = found.setups[:2]
     assert (first.name, second.name) == (
-        f"VGG16 · epochs {TrainingSpec().epochs}",
-        "VGG16 · epochs 3",
+        f"VGG16 · {TrainingSpec().epochs} epochs",
+        "VGG16 · 3 epochs",
     )
     assert first.runs == good
     assert first.splits == 4
@@ -263,7 +264,7 @@ def test_weights_files_of_two_names_are_two_setups(dataset: str) -> None:
     files = [{"backbone": "vgg16", "weights": f"file:/nets/{name}.pth"} for name in "ab"]
     runs = [finish_run(dataset, 0.2, network=network) for network in files]
     assert [setup.name for setup in compare_runs(runs).setups[:2]] == [
-        "VGG16 · weights file a.pth", "VGG16 · weights file b.pth"
+        "VGG16 · initial weights: file a.pth", "VGG16 · initial weights: file b.pth"
     ]  # fmt: skip
 
 
@@ -285,7 +286,9 @@ def test_runs_on_other_classes_or_samples_are_told_apart(dataset: str) -> None:
     ]
     one, other = (setup.name for setup in compare_runs(without).setups[:2])
     assert one != other
-    assert all(re.fullmatch(r"VGG16 · leave out 1 \([0-9a-f]{4}\)", name) for name in (one, other))
+    assert all(
+        re.fullmatch(r"VGG16 · samples left out: 1 \([0-9a-f]{4}\)", name) for name in (one, other)
+    )
 
 
 def test_a_run_given_twice_and_none_are_refused(dataset: str) -> None:
@@ -327,11 +330,17 @@ def test_effects_of_a_grid(dataset: str) -> None:
         for seed in range(3) for layout in ("random", "order") for backbone in ("vgg16", "resnet50")
     ]  # fmt: skip
     table = measure_effects(outcomes, "accuracy").set_index("level")
-    assert table.loc["vgg16", "effect"] == pytest.approx(10, abs=2)
-    assert table.loc["order", "effect"] == pytest.approx(-10, abs=2)
+    assert table.loc["VGG16", "effect"] == pytest.approx(10, abs=2)
+    assert table.loc[LAYOUTS["order"].title, "effect"] == pytest.approx(-10, abs=2)
     assert (table["low"] <= table["effect"]).all()
     assert (table["runs"] == 6).all()
-    assert table.loc["vgg16", "p_holm"] == table.loc["resnet50", "p_holm"] < 0.05
+    assert table.loc["VGG16", "p_holm"] == table.loc["ResNet50", "p_holm"] < 0.05
+    layout, network = compare(outcomes).effects
+    assert re.match(
+        r"Layout: -20\.\d points with Order.+ against Random.+, over 3 splits, Holm", layout
+    )
+    assert re.match(r"Network: -20\.\d points with ResNet50 against VGG16", network)
+    assert network.endswith("more than luck.")
 
 
 def test_runs_that_differ_in_more_than_a_setting_say_nothing_about_it(dataset: str) -> None:
@@ -348,9 +357,10 @@ def test_runs_that_differ_in_more_than_a_setting_say_nothing_about_it(dataset: s
     outcomes = [load_outcome(run) for run in (*pairs, *odd)]
     table = measure_effects(outcomes, "accuracy").set_index("level")
     assert set(table["setting"]) == {"network.backbone"}
-    assert table.loc["vgg16", "effect"] == pytest.approx(10, abs=2)
+    assert table.loc["VGG16", "effect"] == pytest.approx(10, abs=2)
     assert table["runs"].tolist() == [2, 2]
     assert np.isnan(table["p_holm"]).all()
+    assert compare(outcomes).effects[0].endswith("over 2 splits, which takes 3 to tell from luck.")
     assert measure_effects([*outcomes[::3], *outcomes[4:]], "accuracy").empty
 
 
@@ -368,8 +378,8 @@ def test_cells_are_means_over_the_same_rest(dataset: str) -> None:
     outcomes = [load_outcome(run) for run in (*runs, *more)]
     table, each = cross_settings(outcomes, "network.backbone", "training.epochs", "accuracy")
     assert each == 1
-    assert table.loc["vgg16", "3"] == outcomes[0].scores()["accuracy"] > 0.8
-    assert np.isnan(table.loc["resnet50", "4"])
+    assert table.loc["VGG16", "3"] == outcomes[0].scores()["accuracy"] > 0.8
+    assert np.isnan(table.loc["ResNet50", "4"])
 
 
 def test_verdicts_follow_the_corrected_p(dataset: str) -> None:
@@ -436,9 +446,10 @@ def test_controls_have_no_rank_and_do_not_win(dataset: str) -> None:
     setups = {setup.name: setup for setup in found.setups}
     control = setups["VGG16 · random layout"]
     assert (control.rank, control.best, control.first) == (None, None, None)
-    assert setups["VGG16 · layout order"].rank < setups["VGG16 · layout pca_grid"].rank
-    assert setups["VGG16 · layout order"].first == 1
-    assert setups["VGG16 · layout pca_grid"].first == 0
+    order, grid = (f"VGG16 · layout: {LAYOUTS[name].title}" for name in ("order", "pca_grid"))
+    assert setups[order].rank < setups[grid].rank
+    assert setups[order].first == 1
+    assert setups[grid].first == 0
     outcomes = [load_outcome(run) for run in runs]
     assert len(without_controls(outcomes)) == 6
     assert grid_of(outcomes) == outcomes

@@ -20,6 +20,7 @@ from core.runs.store import RunRecord, RunStore
 from core.runs.study import open_study, take_targets
 from core.runs.whatif import (
     by_quantiles,
+    compare_answers,
     compare_to_parent,
     describe_difference,
     drop_series,
@@ -82,7 +83,7 @@ def finish(spec: RunSpec, y: list[str], predicted: list[str], name: str | None =
             "without 50 genes (G0, …)",
         ),
         (lambda spec: only_genes(spec, ["G1", "G2"]), "only G1, G2"),
-        (by_quantiles, "across the genes of a sample: quantile"),
+        (by_quantiles, "across the genes of a sample: quantile normalisation"),
         (lambda spec: without_value(spec, "tumour_type", "LUAD", CLASSES), None),
         (lambda spec: merged_classes(spec, "BRCA", "LUAD"), "BRCA + LUAD as one class"),
         (half_the_training, "half of the training samples"),
@@ -169,6 +170,16 @@ def test_permuted_labels_are_not_compared_sample_by_sample(parent: RunSpec) -> N
         compare_to_parent(before, after)
 
 
+def test_what_became_of_a_class_and_of_all() -> None:
+    tables = [
+        pd.DataFrame({"sample": list("abcd"), "true": list("AABB"), "predicted": list(predicted)})
+        for predicted in ("AABB", "AABA")
+    ]
+    effect = compare_answers(*tables)
+    assert effect.say_class("A").startswith("A stays 2 of 2; overall 100.0 → 75.0 %, not signif")
+    assert effect.say_class("B").startswith("B goes from 2 to 1 of 2; overall")
+
+
 def test_a_series_of_left_out_genes(parent: RunSpec) -> None:
     series = drop_series(parent, GENES, "A")
     assert [words for words, _ in series] == [
@@ -180,7 +191,8 @@ def test_a_series_of_left_out_genes(parent: RunSpec) -> None:
     finish(parent, y, y)
     for (words, child), wrong in zip(series, (1, 0, 2, 1, 2, 2), strict=True):
         finish(child, y, list("BB")[:wrong] + y[wrong:], words)
-    table = read_drop_series(store.get(parent.id), store.list())
+    store.label(series[2][1].id, name="renamed")
+    table = read_drop_series(store.get(parent.id), store.list(), {"A": GENES})
     curves = table.pivot(index="genes", columns="kind", values="accuracy")
     assert curves["top"].to_dict() == {0: 1.0, 10: 0.75, 50: 0.5, 100: 0.5}
     assert curves["random"].to_dict() == {0: 1.0, 10: 1.0, 50: 0.75, 100: 0.5}

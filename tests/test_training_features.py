@@ -1,6 +1,8 @@
 """Frozen stages run once: the same numbers with and without the cache, within a quota."""
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from sklearn.metrics import r2_score
 from torch import nn
 
 from core.errors import Cancelled, InputError
+from core.files import write_array
 from core.images.imager import GeneImager
 from core.images.layout import GeneLayout
 from core.models.network import GeneImageNetwork
@@ -34,6 +37,13 @@ def imager_of(shift: int = 0, size: int = 32) -> GeneImager:
 def network_of(**fields: object) -> GeneImageNetwork:
     spec = {"backbone": "squeezenet1_1", "image_size": 32, "freeze": "backbone", **fields}
     return GeneImageNetwork(NetworkSpec(**spec), 2, seed=0)
+
+
+def frozen_part(
+    network: GeneImageNetwork, imager: nn.Module, precision: str = "float32"
+) -> FrozenPart:
+    """One that keeps what it computes, however long that takes here."""
+    return FrozenPart(network, imager, precision, keep=True)
 
 
 def fold() -> FoldData:
@@ -64,7 +74,7 @@ def test_cached_and_uncached_give_the_same_numbers(
     found, variants = [], 2 if training["augmentation"] == "expression" else 0
     for attempt in ("uncached", "computed", "from the cache"):
         network, imager = network_of(**fields), imager_of()
-        frozen = None if attempt == "uncached" else FrozenPart(network, imager, "float32")
+        frozen = None if attempt == "uncached" else frozen_part(network, imager)
         history = train(
             network, imager, fold(), spec, Watch(), learning_rate=0.01, seed=0, device=CPU,
             checkpoint=tmp_path / f"{attempt}.pt", variants=variants, frozen=frozen,
@@ -99,7 +109,7 @@ def test_images_that_come_of_no_genes_go_through_the_same_loop(
     y = rng.normal(size=40).astype(np.float32)
     rows = (y[:, None, None, None] + 0.1 * rng.normal(size=(40, 3, 8, 8))).astype(np.float32)
     network = GeneImageNetwork(network_of().spec, 1, seed=0)
-    frozen = FrozenPart(network, Tiles(), "float32") if augmentation == "none" else None
+    frozen = frozen_part(network, Tiles()) if augmentation == "none" else None
     spec = TrainingSpec(epochs=2, batch_size=10, precision="float32", augmentation=augmentation)
     history = train(
         network, Tiles(), FoldData(rows[:30], y[:30], rows[30:], y[30:], 1), spec, Watch(),
@@ -132,14 +142,14 @@ def test_everything_that_decides_features_is_in_their_key(home: Path) -> None:
         ],
         start=1,
     ):
-        FrozenPart(network, imager, precision).features(values)
+        frozen_part(network, imager, precision).features(values)
         assert len(entries(home)) == number
-    FrozenPart(network_of(), imager_of(), "float32").features(x)
+    frozen_part(network_of(), imager_of()).features(x)
     assert len(entries(home)) == number
 
 
 def test_a_damaged_entry_is_computed_again(home: Path) -> None:
-    x, frozen = torch.rand(3, GENES), FrozenPart(network_of(), imager_of(), "float32")
+    x, frozen = torch.rand(3, GENES), frozen_part(network_of(), imager_of())
     rows = frozen.features(x)
     [path] = entries(home)
     path.write_bytes(path.read_bytes()[:200])
@@ -172,7 +182,7 @@ def test_a_training_larger_than_the_quota_keeps_its_first_entries(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     versions = [torch.full((3, GENES), value) for value in (0.1, 0.2, 0.3)]
-    earlier, frozen = (FrozenPart(network_of(), imager_of(), "float32") for _ in range(2))
+    earlier, frozen = (frozen_part(network_of(), imager_of()) for _ in range(2))
     earlier.features(torch.zeros(3, GENES))
     [stale] = entries(home)
     monkeypatch.setenv("GENECANVAS_FEATURES_GB", str(2.5e-9 * stale.stat().st_size))
@@ -184,6 +194,32 @@ def test_a_training_larger_than_the_quota_keeps_its_first_entries(
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert entries(home) == kept
     assert capsys.readouterr().out.count("computed each time") == 1
+
+
+def test_features_are_kept_where_computing_them_takes_longer(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A painter that takes its time, then a disk that does."""
+    rows, found = torch.rand(3, 3, 8, 8), []
+
+    def wait(work: Callable[..., object]) -> Callable[..., object]:
+        def waited(*given: object) -> object:
+            time.sleep(0.5)
+            return work(*given)
+
+        return waited
+
+    for slow, files in (("disk", 0), ("painter", 1)):
+        with monkeypatch.context() as patch:
+            if slow == "painter":
+                patch.setattr(Tiles, "forward", wait(Tiles.forward))
+            else:
+                patch.setattr("core.training.features.write_array", wait(write_array))
+            frozen = FrozenPart(network_of(), Tiles(), "float32")
+            found += [frozen.features(rows), frozen.features(rows)]
+        assert len(entries(home)) == files
+        assert capsys.readouterr().out.count("are not kept") == 1 - files
+    assert all(torch.equal(features, found[0]) for features in found)
 
 
 def test_computing_features_stops_when_asked_to(home: Path) -> None:

@@ -10,23 +10,34 @@ from core.data.choices import Choices, save_choices
 from core.data.notes import Finding
 from core.data.prepare import PreparationSpec, Preprocessor
 from core.data.profile import MatrixProfile, profile
-from core.data.similarity import map_neighbours, map_samples
+from core.data.similarity import cluster, map_neighbours, map_samples
 from core.data.store import DatasetRecord
-from core.errors import InputError
 from core.escape import escape_markdown
-from core.glossary import define
-from core.plots.data import class_sizes, missing_by_class, sample_map, value_ranges
+from core.images.classes import to_sd
+from core.plots.data import (
+    class_sizes,
+    heat_map,
+    missing_by_class,
+    sample_map,
+    sample_values,
+    value_ranges,
+)
+from core.runs.spec import say_option
 from ui.bring import show_corner, show_notes
-from ui.forms import HOLDS, WORDS
-from ui.parts import go_to, open_dataset, say_finding, show_figure
+from ui.find import find_name
+from ui.forms import HOLDS, ask_number
+from ui.parts import errors, go_to, open_dataset, say_finding, show_figure
 
 SCALES = {"counts": "counts", "linear": "TPM-like", "log2": "log2"}
 MAP_GENES = 1000
 MOST_NEIGHBOURS = 5000
 """Samples beyond which t-SNE takes minutes."""
 """Most variable genes on which the map of samples rests."""
+MOST_DRAWN = 600
+"""Samples of a heat map; of more, some are drawn at random."""
 TAKEN_BACK = {"where": {}, "leave_out": (), "merge": {}}
 """What is undone when decisions about samples are taken back; columns keep their roles."""
+WORST_FIRST = ("error", "warning", "info")
 CARDS = 10
 """Cards that a session remembers."""
 
@@ -71,25 +82,17 @@ def recall_warnings(record: DatasetRecord, choices: Choices) -> list[Finding]:
 def show_card(record: DatasetRecord, choices: Choices) -> None:
     """Sizes, findings with their repairs, class sizes, the corner, and the way on."""
     card = examine(record, choices)
-    numbers = st.columns(6)
-    numbers[0].metric("Samples", f"{card.samples:,}")
-    numbers[1].metric("Genes", f"{card.genes:,}")
-    numbers[2].metric("Classes", len(card.classes) or "–")
-    numbers[3].metric("Patients", "–" if card.patients is None else f"{card.patients:,}")
-    numbers[4].metric(
-        "Batches", "–" if card.batches is None else f"{card.batches:,}", help=define("batch")
-    )
-    numbers[5].metric("Scale", SCALES[card.scale], help=escape_markdown(card.evidence))
-    show_decisions(record, choices)
-    understood, sizes = st.columns([3, 2], gap="large")
-    with understood:
-        st.markdown("#### What was found")
-        for finding in card.findings:
+    picture, found = st.columns([3, 2], gap="medium")
+    with picture, errors():
+        show_samples(record, choices)
+    with found:
+        show_decisions(record, choices)
+        say_sizes(card)
+        for finding in sorted(card.findings, key=lambda each: WORST_FIRST.index(each.severity)):
             say_finding(
                 finding, lambda f=finding: change(record, choices.changed(**f.repair.changes))
             )
         wrong = any(finding.severity == "error" for finding in card.findings)
-        st.space("small")
         if wrong or not card.label:
             st.caption(
                 "Once a class column is chosen and nothing stands in the way, go on from here."
@@ -99,11 +102,10 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
                 go_to("images")
             if st.button("Train on these →", type="primary", disabled=wrong or not card.label):
                 go_to("train")
-    with sizes:
-        st.markdown("#### Class sizes")
         if any(finding.code in ("label_ids", "label_numbers") for finding in card.findings):
             st.caption("The chosen column doesn't look like classes.")
         elif card.classes:
+            st.markdown("#### Class sizes")
             table = pd.DataFrame({"class": card.classes.keys(), "samples": card.classes.values()})
             show_figure(class_sizes(card.classes), table, "class_sizes", alt="Samples by class")
         else:
@@ -112,6 +114,17 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
         show_notes(record.notes)
         st.caption(escape_markdown(card.evidence))
         show_corner(used_samples(record.id, choices))
+
+
+def say_sizes(card: DataCard) -> None:
+    """How large the dataset is, in a line."""
+    sizes = [f"**{card.samples:,}** samples", f"**{card.genes:,}** genes"]
+    sizes += [f"**{len(card.classes)}** classes"] if card.classes else []
+    sizes += [f"**{card.patients:,}** patients"] if card.patients is not None else []
+    sizes += [f"**{card.batches:,}** batches"] if card.batches is not None else []
+    st.markdown(
+        " · ".join([*sizes, SCALES[card.scale]]), help=escape_markdown(card.evidence)
+    )  # fmt: skip
 
 
 def show_decisions(record: DatasetRecord, choices: Choices) -> None:
@@ -133,7 +146,7 @@ def show_decisions(record: DatasetRecord, choices: Choices) -> None:
     ]
     default = PreparationSpec()
     decided += [
-        f"{field.title}: {_say(getattr(choices.preparation, name))}"
+        f"{field.title}: {_say(name, getattr(choices.preparation, name))}"
         for name, field in PreparationSpec.model_fields.items()
         if getattr(choices.preparation, name) != getattr(default, name)
     ]
@@ -152,10 +165,10 @@ def show_decisions(record: DatasetRecord, choices: Choices) -> None:
         )  # fmt: skip
 
 
-def _say(value: object) -> str:
+def _say(name: str, value: object) -> str:
     if isinstance(value, tuple):
         return f"{len(value)} genes"
-    return escape_markdown(WORDS.get(str(value), str(value)))
+    return escape_markdown(say_option(name, value))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing samples")
@@ -179,37 +192,53 @@ def locate(
     return data, scores, axes
 
 
+def log_values(data: AnnData, gene: str) -> np.ndarray:
+    """(samples,) log2 expression of a gene, of counts and linear values that of 1 more."""
+    values = np.asarray(data[:, gene].X, dtype=float).ravel()
+    return values if data.uns["scale"] == "log2" else np.log2(np.maximum(values, 0) + 1)
+
+
 def show_samples(record: DatasetRecord, choices: Choices) -> None:
     """Samples on a map; a lasso says who they are and can leave them out."""
     data, scores, titles = locate(record.id, choices.model_dump_json())
-    left, right = st.columns(2)
-    columns = list(data.obs.columns)
-    if not columns:
-        raise InputError("Nothing is known about these samples to colour them by. Add labels.")
-    colour = left.selectbox(
-        "Colour by", columns, key="map colour", **HOLDS,
-        index=columns.index(choices.cohort.label) if choices.cohort.label else 0,
-    )  # fmt: skip
+    chart = st.container()
+    left, right, third = st.columns(3)
+    columns, colour, groups = list(data.obs.columns), "group", np.full(data.n_obs, "all samples")
+    if columns:
+        colour = left.selectbox(
+            "Colour by", columns, key="map colour", **HOLDS,
+            index=columns.index(choices.cohort.label) if choices.cohort.label else 0,
+        )  # fmt: skip
+        groups = data.obs[colour].astype(str).to_numpy()
     maps = {
         f"Principal components {n + 1} and {n + 2}": n for n in range(0, scores.shape[1] - 1, 2)
     }
     if 5 <= data.n_obs <= MOST_NEIGHBOURS:
         maps["Nearest neighbours (t-SNE)"] = None
+    with third:
+        gene = find_name(
+            "Or by a gene", data.var_names.tolist(), key="map gene", placeholder="such as ESR1"
+        )
     x = maps[right.selectbox("Map", list(maps), key="map axes", **HOLDS)]
     said = "Principal components of"
     if x is None:
         _, scores, titles = locate(record.id, choices.model_dump_json(), neighbours=True)
         x, said = 0, "Near samples are alike, far groups may be or not: t-SNE of"
     y, axes = x + 1, titles[x : x + 2]
-    groups = data.obs[colour].astype(str).to_numpy()
-    figure = sample_map(scores[:, x], scores[:, y], data.obs_names, groups, (axes[0], axes[1]))
+    at = scores[:, x], scores[:, y], data.obs_names
+    if gene is None:
+        figure = sample_map(*at, groups, (axes[0], axes[1]))
+    else:
+        colour, groups = f"{gene}, log2", log_values(data, gene)
+        figure = sample_values(*at, groups, colour, (axes[0], axes[1]))
     table = pd.DataFrame(
         {"sample": data.obs_names, colour: groups, axes[0]: scores[:, x], axes[1]: scores[:, y]}
     )
-    points = show_figure(
-        figure, table, "samples_map", alt=f"Samples on a map, by {colour}", key="samples_pca",
-        select="lasso",
-    )  # fmt: skip
+    with chart:
+        points = show_figure(
+            figure, table, "samples_map", alt=f"Samples on a map, by {colour}", key="samples_pca",
+            select="lasso",
+        )  # fmt: skip
     st.caption(
         f"{said} the {min(MAP_GENES, data.n_vars):,} most variable genes. Draw "
         "around points to see who they are."
@@ -224,6 +253,46 @@ def show_samples(record: DatasetRecord, choices: Choices) -> None:
         "Leave these samples out", icon=":material/build:",
         on_click=lambda: change(record, choices.changed(leave_out=chosen)),
     )  # fmt: skip
+
+
+@st.cache_resource(max_entries=4, show_spinner="Clustering genes and samples")
+def arrange(dataset: str, choices: str, genes: int) -> pd.DataFrame:
+    """The most variable genes x samples in SD, both clustered; at most MOST_DRAWN samples."""
+    decided = Choices.model_validate_json(choices)
+    data = used_samples(dataset, decided)
+    kept = np.arange(data.n_obs)
+    if data.n_obs > MOST_DRAWN:
+        kept = np.sort(np.random.default_rng(0).choice(kept, MOST_DRAWN, replace=False))
+    spec = decided.preparation.model_copy(update={"genes": genes, "scaling": "zscore"})
+    x, names = np.asarray(data.X)[kept], data.var_names.to_numpy()
+    prepared = Preprocessor.fit(x, names, str(data.uns["scale"]), spec)
+    values = to_sd(prepared.transform(x, names)).T
+    rows, columns = cluster(values), cluster(values.T)
+    samples = data.obs_names.to_numpy()[kept]
+    return pd.DataFrame(values[rows][:, columns], prepared.genes[rows], samples[columns])
+
+
+def show_heat_map(record: DatasetRecord, choices: Choices) -> None:
+    """Genes x samples, clustered, with the classes of the samples."""
+    chart = st.container()
+    genes = ask_number("Genes", 10, 200, 50, key="heat genes", step=10, width=160)
+    table = arrange(record.id, choices.model_dump_json(), int(genes))
+    label = choices.cohort.label
+    groups = np.full(len(table.columns), "all samples")
+    if label:
+        groups = used_samples(record.id, choices).obs.loc[table.columns, label].astype(str)
+    with chart:
+        show_figure(
+            heat_map(table.to_numpy(), table.index, table.columns, list(groups)),
+            table.rename_axis("gene").reset_index(), "heat_map", key="heat map",
+            alt=f"The {len(table)} most variable genes in {len(table.columns)} samples, like ones "
+            "beside each other",
+        )  # fmt: skip
+    some = f" {MOST_DRAWN} of the samples, drawn at random." if record.samples > MOST_DRAWN else ""
+    st.caption(
+        "The genes of highest variance, in SD from their mean; genes and samples are ordered by "
+        f"the correlation of their values (average linkage).{some}"
+    )
 
 
 @st.cache_resource(max_entries=4, show_spinner="Looking at the values")

@@ -13,7 +13,15 @@ from core.models.baselines import Baseline
 from core.plots.compare import answer_grid
 from core.plots.figures import gene_image
 from core.runs.outcome import Outcome, shared_reference
-from ui.parts import decimals, download_table, errors, open_dataset, show_figure
+from ui.parts import (
+    decimals,
+    download_table,
+    errors,
+    finished_runs,
+    name_runs,
+    open_dataset,
+    show_figure,
+)
 
 SHOWN_ANSWERS = 24
 """A chart shows the answers of at most so many runs; the CSV has all."""
@@ -129,21 +137,20 @@ def show_sample(sample: str, outcomes: Sequence[Outcome]) -> None:
     )
     by_id = {outcome.run: outcome for outcome in outcomes if outcome.run in set(answers["run"])}
     classes = next(iter(by_id.values())).result.classes
-    shown = answers.head(SHOWN_ANSWERS)
+    shown, names = answers.head(SHOWN_ANSWERS), name_runs(finished_runs())
     show_figure(
         answer_grid(
             shown[[f"p_{name}" for name in classes]].to_numpy(float),
-            [f"{row.run[:6]} · {row.name} · fold {row.fold + 1}" for row in shown.itertuples()],
+            [f"{names[row.run]} · fold {row.fold + 1}" for row in shown.itertuples()],
             classes, label,
         ),
         answers, "answers", alt=f"Probabilities of each run for {sample}", key="answers",
     )  # fmt: skip
     if len(answers) > SHOWN_ANSWERS:
         st.caption(f"The first {SHOWN_ANSWERS} of {len(answers)} tests; the CSV has all.")
-    names = dict(zip(answers["run"], answers["name"], strict=True))
     run = st.selectbox(
         "Image and neighbours of the run", list(by_id), key="sample run",
-        format_func=lambda run: f"{run[:6]} · {names[run]}",
+        format_func=names.get,
     )  # fmt: skip
     view = view_sample(by_id[run], sample, open_dataset(by_id[run].spec.cohort.dataset))
     left, right = st.columns(2, gap="large")

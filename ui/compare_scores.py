@@ -14,14 +14,24 @@ from core.glossary import define
 from core.plots.compare import rank_dots, score_dots
 from core.runs.outcome import DRAWS_BY_NAME, Outcome
 from core.runs.spec import setting_title
-from ui.parts import decimals, download_table, show_figure
+from ui.parts import decimals, download_table, finished_runs, name_runs, show_figure
+from ui.pin import offer_pin
 
 SHOWN_ROWS = 24
 """A chart shows at most so many models; the tables hold all."""
+FINDINGS = {
+    "runs": "Scores of each run",
+    "setup_differences": "Differences of setups over the same splits",
+    "differences": "Differences of runs on the same samples",
+    "classes": "How well each class is found",
+    "batches": "The score in each batch",
+    "errors": "The largest errors",
+}
+"""What is said of a table that is pinned."""
 
 
 def show_scores(comparison: Comparison, outcomes: list[Outcome]) -> None:
-    """The chart of scores with intervals, and the table of runs."""
+    """The chart of scores with intervals."""
     metric = METRICS[comparison.metric]
     table = list_models(comparison, outcomes)
     show_figure(
@@ -30,8 +40,22 @@ def show_scores(comparison: Comparison, outcomes: list[Outcome]) -> None:
     )  # fmt: skip
     if len(table) > SHOWN_ROWS:
         st.caption(f"The best {SHOWN_ROWS} of {len(table)}; the CSV has all.")
+
+
+def say_comparison(comparison: Comparison) -> None:
+    """The sentence of the comparison, one for each setting, and what a reader must know."""
+    st.markdown(f"#### {escape_markdown(comparison.headline)}")
+    for sentence in comparison.effects:
+        st.markdown(f"- {escape_markdown(sentence)}")
+    for note in comparison.notes:
+        st.caption(escape_markdown(note))
+
+
+def show_table(comparison: Comparison) -> None:
+    """The runs with their settings and scores, and what is equal in all."""
     st.markdown("#### Runs", help=define("confidence interval"))
-    rows = list_runs(comparison)
+    names = name_runs(finished_runs())
+    rows = list_runs(comparison).assign(run=[names[run.run] for run in comparison.runs])
     differing = [setting_title(name) for name in comparison.runs[0].settings if name != "seed"]
     levels = {name: list(dict.fromkeys(rows[name])) for name in differing}
     st.dataframe(
@@ -59,9 +83,10 @@ def show_scores(comparison: Comparison, outcomes: list[Outcome]) -> None:
 
 
 def show_downloads(table: pd.DataFrame, name: str) -> None:
-    """A table as CSV and as LaTeX."""
+    """A table as CSV and as LaTeX, and its place in a story."""
     with st.container(horizontal=True, gap="small"):
         download_table(table, name, "CSV", key=f"{name} csv")
+        offer_pin(name, FINDINGS[name], table, key=name)
         st.download_button(
             "LaTeX", lambda: latex_table(table).encode(), file_name=f"{name}.tex",
             mime="text/x-tex", on_click="ignore", key=f"{name} tex",
@@ -103,7 +128,8 @@ def show_differences(comparison: Comparison) -> None:
             "a": "first", "b": "second", "low": "from", "high": "to", "p": "exact McNemar p",
             "p_holm": "p, Holm", "note": "meaning",
         })  # fmt: skip
-        rows[["first", "second"]] = rows[["first", "second"]].apply(lambda ids: ids.str[:6])
+        names = name_runs(finished_runs())
+        rows[["first", "second"]] = rows[["first", "second"]].apply(lambda ids: ids.map(names))
         if rows["p, Holm"].isna().all():
             rows = rows.drop(columns=["exact McNemar p", "p, Holm"])
         forms = {"exact McNemar p": "%.2g", "p, Holm": "%.2g"}

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.escape import escape_markdown
 from core.explain.methods import BASELINE_PROFILES, METHODS, THROUGH, BaselineProfile, Recipe
@@ -85,15 +86,27 @@ def chosen_gene(run: str, table: pd.DataFrame) -> str | None:
     return gene
 
 
-def ask_question(record: RunRecord) -> tuple[Recipe | None, str]:
+def ask_question(record: RunRecord, drawer: DeltaGenerator) -> tuple[Recipe | None, str]:
     """Class and recipe; both stand in the link. No recipe while the gene sets it needs are missing.
 
     Only what the method has can be chosen: a baseline, a class that the question is against, a
     stage of the network, gene sets.
+
+    Args:
+        record: the run.
+        drawer: where all but the class is asked.
     """
     classes = load_result(record.id).classes
-    first, second, third, fourth = st.columns([3, 2, 2, 3])
-    with first:
+    wanted = st.query_params.get("class")
+    cls, against = classes[0], None
+    if len(classes) > 1:
+        cls = st.selectbox(
+            "Class", classes, index=classes.index(wanted) if wanted in classes else 0,
+            key=f"class {record.id}", persist_state="session", label_visibility="collapsed",
+            width=170,
+        )  # fmt: skip
+        st.query_params["class"] = cls
+    with drawer:
         wanted = st.query_params.get("method")
         name = ask_record(
             METHODS,
@@ -102,26 +115,16 @@ def ask_question(record: RunRecord) -> tuple[Recipe | None, str]:
             linked=False,
             default=wanted if wanted in METHODS else None,
         )
-    st.query_params["method"] = name
-    method = METHODS[name]
-    wanted = st.query_params.get("class")
-    cls, against = classes[0], None
-    if len(classes) > 1:
-        cls = second.selectbox(
-            "Class", classes, index=classes.index(wanted) if wanted in classes else 0,
-            key=f"class {record.id}", persist_state="session",
-        )  # fmt: skip
-        st.query_params["class"] = cls
-        against = third.selectbox(
-            "Against", [name for name in classes if name != cls], index=None,
-            placeholder="all others", key=f"against {record.id} {cls}", **HOLDS,
-            help="With a class here the question is: why the one and not the other? Scores then "
-            "say what spoke for the first rather than for the second.",
-        )  # fmt: skip
-    else:
-        second.markdown(f"Predicted value: **{escape_markdown(cls)}**")
-    baseline, stage = "mean", None
-    with fourth:
+        st.query_params["method"] = name
+        method = METHODS[name]
+        if len(classes) > 1:
+            against = st.selectbox(
+                "Against", [name for name in classes if name != cls], index=None,
+                placeholder="all others", key=f"against {record.id} {cls}", **HOLDS,
+                help="With a class here the question is: why the one and not the other? Scores "
+                "then say what spoke for the first rather than for the second.",
+            )  # fmt: skip
+        baseline, stage = "mean", None
         if method.uses_baseline:
             baseline = ask_record(
                 BASELINE_PROFILES if len(classes) > 1 else WITHOUT_CLASSES, "Compared with",
@@ -136,7 +139,7 @@ def ask_question(record: RunRecord) -> tuple[Recipe | None, str]:
                 **HOLDS, help="The answer of a linear head is a sum of what the "
                 "genes say by themselves and what the network's maps of the picture add.",
             )  # fmt: skip
-    sets = pick_sets("method ") if method.uses_sets else None
+        sets = pick_sets("method ") if method.uses_sets else None
     if method.uses_sets and sets is None:
         return None, cls
     return Recipe(name, baseline, against, stage, sets, through=through), cls

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.explain.methods import METHODS, Recipe
 from core.images.layout import GeneLayout
-from core.plots.figures import gene_image, let_draw, region_map
+from core.plots.figures import gene_image, let_draw, name_genes, region_map
 from core.runs.explain import (
     RunAttribution,
 )
@@ -26,9 +26,24 @@ POINTERS = {"click": "Click a gene", "draw": "Draw around genes"}
 
 
 def show_map(
-    run: str, found: RunAttribution, recipe: Recipe, cls: str, marked: Sequence[str]
+    run: str,
+    found: RunAttribution,
+    recipe: Recipe,
+    cls: str,
+    marked: Sequence[str],
+    first: Sequence[str],
 ) -> None:
-    """The class mean, the misclassified, or one sample as a map, to click or to draw on."""
+    """The class mean, the misclassified, or one sample as a map, to click or to draw on.
+
+    Args:
+        run: its id.
+        found: its attribution.
+        recipe: how it was computed.
+        cls: the class.
+        marked: genes to circle.
+        first: genes to name, the first ones of the list.
+    """
+    picture = st.container()
     method, own = METHODS[recipe.method], np.flatnonzero(found.labels == cls)
     true, predicted = _answers(run, found)
     several = len(np.unique(found.folds)) > 1
@@ -62,7 +77,9 @@ def show_map(
                          "attribution": values})  # fmt: skip
     figure = gene_image(layout, values, name="attribution", diverging=method.signed, marked=marked)
     alt = describe(recipe) if recipe.towards else f"{describe(recipe)} of {cls}"
-    _show_pointed(figure, layout, data, f"{recipe.stem}_{cls}", alt)
+    name_genes(figure, layout, [gene for gene in first if gene not in marked])
+    with picture:
+        _show_pointed(figure, layout, data, f"{recipe.stem}_{cls}", alt)
     if several and shown in (MEAN, WRONG):
         st.caption("Means over the folds, gene by gene, painted on the first fold's layout.")
     if found.maps is not None:

@@ -16,30 +16,10 @@ from core.data.store import DatasetRecord
 from core.errors import InputError
 from core.escape import escape_markdown
 from core.records import Registry
+from core.runs.spec import say_option
 
 HOLDS = {"bind": "query-params", "persist_state": "session"}
 """Of a widget with a key: its value stands in the link, and is there again when the page is."""
-WORDS = {
-    "auto": "automatic",
-    "linear": "linear (TPM, FPKM)",
-    "cpm": "counts per million",
-    "tmm": "TMM-scaled",
-    "drop": "leave their genes out",
-    "none": "nothing",
-    "quantile": "quantile normalisation",
-    "rank": "ranks",
-    "zscore": "z-score",
-    "robust": "robust z-score",
-    "minmax": "lowest to highest",
-    "head linear": "genes and all maps, solved",
-    "scales": "all maps, keeps position",
-    "position": "last map, keeps position",
-    "torchvision": "torchvision's own",
-    "cross_entropy": "cross-entropy",
-    "last": "of the last epoch",
-    "best": "of the best epoch",
-}
-"""Options whose names in a specification are not words; with their field, what means two things."""
 
 
 def ask_field(model: type[BaseModel], name: str, *, key: str, default: Any = None) -> Any:
@@ -64,7 +44,7 @@ def ask_field(model: type[BaseModel], name: str, *, key: str, default: Any = Non
         return st.selectbox(
             title, options, index=options.index(value), help=field.description, key=key,
             **HOLDS,
-            format_func=lambda option: WORDS.get(f"{name} {option}", WORDS.get(option, option)),
+            format_func=lambda option: say_option(name, option),
         )  # fmt: skip
     if kind is bool:
         return st.checkbox(title, value, help=field.description, key=key, **HOLDS)

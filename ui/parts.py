@@ -24,6 +24,7 @@ from core.glossary import define
 from core.runs.result import RunResult, load_result
 from core.runs.store import RunRecord, RunStore
 from core.training.tasks import TASKS
+from ui.pin import offer_pin, say_source
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "pages"
@@ -31,14 +32,11 @@ WANTED_RUN = "wanted run"
 """Where the session keeps the run whose page was asked for last."""
 SAVE_IMAGE = st.components.v2.component(
     "genecanvas_save_image",
-    html="<div>"
-    '<button data-format="svg" title="For papers: sharp at any size">Save SVG</button>'
-    '<button data-format="png" title="For slides: pixels, twice the size">Save PNG</button>'
-    "</div>",
+    html=(ROOT / "assets/save_image.html").read_text(encoding="utf-8"),
     css=(ROOT / "assets/save_image.css").read_text(encoding="utf-8"),
     js=(ROOT / "assets/save_image.js").read_text(encoding="utf-8"),
 )
-"""Two buttons that save the chart beside them; plotly draws the file in the browser."""
+"""Buttons that save the chart beside them; plotly draws the file in the browser."""
 
 
 @contextmanager
@@ -257,23 +255,25 @@ def link_run(run: str) -> None:
 
 def show_figure(
     figure: go.Figure,
-    data: pd.DataFrame,
+    data: pd.DataFrame | Callable[[], pd.DataFrame],
     name: str,
     *,
     alt: str,
     key: str | None = None,
     select: bool | Literal["lasso"] | Callable[[], None] = False,
+    pin: bool = True,
 ) -> list[dict]:
-    """A chart with, below it, its image as SVG or PNG and its numbers as CSV.
+    """A chart with, below it, its place in a story, its image as a file and its numbers as CSV.
 
     Args:
         figure: the chart.
-        data: the numbers that it shows.
+        data: the numbers that it shows, or what makes them.
         name: the name of the files, without ending.
         alt: the chart in words.
         key: the widget's key, by default `name`.
         select: whether clicked points are given back ("lasso": points that are drawn around), or
             what to do at once on a click; `key` in the session state then holds the event.
+        pin: whether it can be put on a story; not while it changes by itself.
 
     Returns:
         The selected points.
@@ -298,8 +298,11 @@ def show_figure(
         with st.container(
             horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap=None
         ):
-            SAVE_IMAGE(key=f"{key} image", width="content")
-            download_table(data, name, "Save CSV", key=f"{key} csv", type="tertiary")
+            if pin:
+                offer_pin(name, alt, data, figure, key=key)
+            words = {"title": alt, "source": say_source()}
+            SAVE_IMAGE(key=f"{key} image", width="content", data=words)
+            download_table(data, name, "CSV", key=f"{key} csv", type="tertiary")
     return event["selection"]["points"] if select else []
 
 
@@ -327,8 +330,23 @@ def download_table(
     *,
     key: str,
     type: Literal["secondary", "tertiary"] = "secondary",
+    finding: str | None = None,
 ) -> None:
-    """A button that saves a table, or what makes it, as CSV that is safe in a spreadsheet."""
+    """A button that saves a table, or what makes it, as CSV that is safe in a spreadsheet.
+
+    Args:
+        table: the table, or what makes it.
+        name: the file's name, without ending.
+        label: what the button is called.
+        key: the button's.
+        type: how the button looks.
+        finding: what the table shows, in a sentence; with it the table can be put on a story.
+    """
+    if finding is not None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            download_table(table, name, label, key=key, type=type)
+            offer_pin(name, finding, table, key=key)
+        return
     st.download_button(
         label,
         lambda: escape_formulas(table() if callable(table) else table).to_csv(index=False).encode(),

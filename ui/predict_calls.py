@@ -79,7 +79,10 @@ def _show_classes(found: Prediction, model: Model) -> None:
             f"The tuned linear model on the same genes names the same class for "
             f"{agreement:.0%} of the samples.", help=define("tuned linear model"),
         )  # fmt: skip
-    download_table(table, "predicted_classes", "Save CSV", key="classes csv", type="tertiary")
+    download_table(
+        table, "predicted_classes", "Save CSV", key="classes csv", type="tertiary",
+        finding="How often each class was called, and how well the model knows it",
+    )  # fmt: skip
 
 
 def show_samples(found: Prediction, asked: PredictRequest, model: Model) -> None:

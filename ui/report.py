@@ -1,4 +1,4 @@
-"""Reports as files to keep: of a run, of a prediction, of runs side by side."""
+"""Reports as files to keep: of a run, of a prediction, of runs side by side, of a story."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -10,7 +10,9 @@ import streamlit as st
 from core.predict.request import PredictRequest
 from core.report.prediction import write_prediction_report
 from core.report.run import write_run_report
+from core.report.story import write_story_report
 from core.report.study import write_study_report
+from core.report.transfer import write_transfer_report
 
 ANYWHERE = "It opens without a network and prints to PDF."
 
@@ -39,6 +41,23 @@ def offer_study_report(runs: Sequence[str], metric: str) -> None:
         partial(write_study_report, list(runs), metric=metric), f"compared_{len(runs)}_runs",
         "One file with the scores, differences, effects of settings and costs of these runs, and "
         f"a methods text ready for a paper. {ANYWHERE}",
+    )  # fmt: skip
+
+
+def offer_transfer_report(key: str) -> None:
+    """A button that saves the report of a transfer that stands."""
+    _offer(
+        partial(write_transfer_report, key), f"transfer_{key[:6]}",
+        "One file with the verdicts, gains, controls, limits, a methods text and what repeats it. "
+        f"{ANYWHERE}",
+    )  # fmt: skip
+
+
+def offer_story_report(story: str) -> None:
+    """A button that saves a story with views as one file."""
+    _offer(
+        partial(write_story_report, story), f"story_{story[:6]}",
+        f"One file with the views and their captions, without the notes. {ANYWHERE}",
     )  # fmt: skip
 
 

@@ -19,8 +19,10 @@ from ui.parts import (
     decimals,
     download_table,
     errors,
+    finished_runs,
     go_to,
     say_finding,
+    say_score,
     scores_table,
     show_figure,
 )
@@ -54,6 +56,7 @@ def show_ended(record: RunRecord) -> None:
                 say_finding(finding.model_copy(update={"message": line}))
     with errors():
         show_parent(record)
+    say_repeats(record)
     left, right = st.columns([5, 9], gap="medium")
     with left:
         show_confusion(result, predictions)
@@ -69,6 +72,19 @@ def show_ended(record: RunRecord) -> None:
         st.markdown(f"- {escape_markdown(sentence)}")
     show_scores(result)
     show_predictions(result, predictions)
+
+
+def say_repeats(record: RunRecord) -> None:
+    """What the same question gave on other splits, for a run that was repeated."""
+    same = record.spec.key_without("seed")
+    repeats = [one for one in finished_runs() if one.spec.key_without("seed") == same]
+    if len(repeats) < 2:
+        return
+    said = ", ".join(say_score(one) for one in sorted(repeats, key=lambda one: one.spec.seed))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"On {len(repeats)} splits: {said}.", width="content")
+        if st.button("Compare them →", type="tertiary", key="compare repeats"):
+            go_to("compare", {"runs": ",".join(one.id for one in repeats)})
 
 
 def show_reason(record: RunRecord) -> None:
@@ -116,7 +132,10 @@ def show_scores(result: RunResult) -> None:
     with st.expander("All scores, beside the baseline models"):
         table = scores_table(result)
         st.dataframe(table, width="stretch", column_config=decimals(table))
-        download_table(table.reset_index(), "scores", "CSV", key="scores")
+        download_table(
+            table.reset_index(), "scores", "CSV", key="scores",
+            finding="Scores of the network and of plain models on the held-out samples",
+        )  # fmt: skip
         task = TASKS[result.task]
         plain = task.baselines[task.reference(result.baselines)]
         st.caption(f"{plain.title}: {plain.help}", help=define("baseline model"))

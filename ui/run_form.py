@@ -21,7 +21,7 @@ from core.models.imagenet import fetch_imagenet
 from core.models.own_weights import list_own_weights
 from core.models.spec import MOST_MULTIPLIED, NetworkSpec
 from core.runs.paper import paper_study
-from core.runs.spec import PRESETS, SOLVED, RunSpec
+from core.runs.spec import PRESETS, SOLVED, RunSpec, say_option
 from core.training.augmentations import AUGMENTATIONS
 from core.training.spec import TrainingSpec
 from core.training.splits import SPLITS, SplitSpec
@@ -258,12 +258,13 @@ def ask_network() -> dict[str, Any]:
     backbone = ask_record(BACKBONES, "Network", key="backbone", default=QUICK_NETWORK)
     weights = ask_weights(backbone)
     head = ask_field(NetworkSpec, "head", key="network head")
-    frozen = {"nothing": "nothing, train all of it", "backbone": "all but the head"}
     solved = head == "linear"
     freeze = st.selectbox(
         "Frozen part",
         ["backbone"] if solved else ["nothing", "backbone", *BACKBONES[backbone].stages],
-        format_func=lambda stage: frozen.get(stage, f"up to and including {stage}"),
+        format_func=lambda stage: say_option("freeze", stage)
+        if stage in ("nothing", "backbone")
+        else f"up to and including {stage}",
         key="freeze all" if solved else f"freeze {backbone}", disabled=solved,
         help="Frozen layers keep their initial weights, and what they give is computed once and "
         "saved, so that a retrain takes seconds.",

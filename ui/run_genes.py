@@ -5,8 +5,9 @@ import pandas as pd
 import streamlit as st
 
 from core.escape import escape_markdown
+from core.explain.genes import top_rows
 from core.explain.methods import METHODS
-from core.plots.figures import gene_image
+from core.plots.figures import gene_image, name_genes
 from core.runs.explain import RunAttribution
 from core.runs.explaining import explanation_state
 from core.runs.fitted import load_fitted
@@ -43,7 +44,7 @@ def show_genes(record: RunRecord) -> None:
         list_first(table, f"first {record.id} {cls}")
     gene = chosen_gene(record.id, table)
     with picture:
-        draw_map(record.id, found, cls, gene)
+        draw_map(record.id, found, cls, gene, top_rows(table, FIRST)["gene"].tolist())
     say_skill(record.id, cls)
     if gene is not None and (table["gene"] == gene).any():
         with st.container(gap=None):
@@ -93,8 +94,8 @@ def list_first(table: pd.DataFrame, key: str) -> None:
     )  # fmt: skip
 
 
-def draw_map(run: str, found: RunAttribution, cls: str, gene: str | None) -> None:
-    """The mean attribution of a class's held-out samples as a gene-image, to click on."""
+def draw_map(run: str, found: RunAttribution, cls: str, gene: str | None, first: list[str]) -> None:
+    """The mean attribution of a class's held-out samples, to click on; the first genes named."""
     rows = np.flatnonzero(found.labels == cls)
     layout = load_fitted(run, int(found.folds[rows[0]])).layout
     values = mean_scores(found, rows, layout.genes)
@@ -102,6 +103,7 @@ def draw_map(run: str, found: RunAttribution, cls: str, gene: str | None) -> Non
         layout, values, name="attribution", diverging=METHODS[RECIPE.method].signed,
         marked=[gene] if gene else [],
     )  # fmt: skip
+    name_genes(figure, layout, [name for name in first if name != gene], side=HEIGHT - 40)
     figure.update_traces(showscale=False, selector={"type": "heatmap"})
     figure.update_layout(height=HEIGHT, margin={"t": 4, "r": 10})
     data = pd.DataFrame({"gene": layout.genes, "row": layout.row + 1, "column": layout.col + 1,

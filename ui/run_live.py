@@ -115,7 +115,7 @@ def show_epochs(record: RunRecord, epochs: Epochs, live: bool) -> None:
         )  # fmt: skip
     show_figure(
         epochs.curves, epochs.rows, "learning_curves", alt="Loss and validation scores by epoch",
-        key="curves",
+        key="curves", pin=not live,
     )  # fmt: skip
     if live and "validation_confusion" in best:
         title = "What the best epoch so far mixes up (validation samples)"
@@ -128,6 +128,7 @@ def show_epochs(record: RunRecord, epochs: Epochs, live: bool) -> None:
                 confusion_matrix(counts.to_numpy(), classes),
                 counts.rename_axis("true").reset_index(), "validation_confusion",
                 alt="True against predicted class of validation samples", key="best confusion",
+                pin=False,
             )  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """The trust card: how far an attribution can be believed, as lights with sentences and curves."""
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -29,6 +31,7 @@ from core.runs.whatif import permuted_labels
 from core.training.tasks import TASKS
 from ui.explain import describe, show_request
 from ui.parts import open_dataset, show_figure
+from ui.pin import offer_pin
 
 BADGES: dict[Light, str] = {
     "green": ":green-badge[:material/check: good]",
@@ -36,6 +39,16 @@ BADGES: dict[Light, str] = {
     "red": ":red-badge[:material/close: fails]",
     "none": ":gray-badge[not judged]",
 }
+WORST_FIRST: tuple[Light, ...] = ("red", "amber", "green", "none")
+GROUPS = {
+    "Is there something to find?": ("data", "skill", "signal", "permuted", "planted"),
+    "Is it what the network goes by?": (
+        "completeness", "randomisation", "untrained", "class_mean", "deletion", "insertion",
+        "infidelity",
+    ),
+    "Would it come out again?": ("sensitivity", "agreement", "resampling", "stability"),
+}  # fmt: skip
+"""The questions of the trust card -> the measures that answer each."""
 VERDICTS: dict[Light, str] = {
     "green": "Every light is green: nothing that was measured speaks against this list as a whole. "
     "Single genes can still be there by chance: look at their folds and their FDR.",
@@ -45,20 +58,15 @@ VERDICTS: dict[Light, str] = {
 }
 
 
-def say_trust(run: str, found: RunAttribution, recipe: Recipe, cls: str) -> None:
-    """What is known about how far the map can be believed, in lines above it.
-
-    A network that guesses has a red skill light whatever else is measured, and data that allow no
-    conclusion have theirs, so that is said first.
-    """
+def warn_of_data(run: str) -> None:
+    """That the data allow no conclusion, such as classes that can't be told from batches."""
     data = judge_data(load_result(run).findings)
     if data.light == "red":
-        st.error(
-            "These may be the genes of something else than the class. "
-            + escape_markdown(data.sentence)
-        )
-    say_skill(run, cls)
-    _say_measured(run, found, recipe, cls)
+        with st.popover(":red-badge[:material/warning: of the class?]", type="tertiary"):
+            st.markdown(
+                "**These may be the genes of something else than the class.** "
+                + escape_markdown(data.sentence)
+            )
 
 
 def say_skill(run: str, cls: str) -> None:
@@ -73,7 +81,7 @@ def say_skill(run: str, cls: str) -> None:
         )
 
 
-def _say_measured(run: str, found: RunAttribution, recipe: Recipe, cls: str) -> None:
+def say_measured(run: str, found: RunAttribution, recipe: Recipe, cls: str) -> None:
     """The card in a line, or what is known before there is one."""
     if explanation_state(run, recipe, evidence=True).state == "done":
         card = load_evidence(run, recipe)
@@ -117,16 +125,18 @@ def show_trust(record: RunRecord, recipe: Recipe) -> None:
         return
     card = load_evidence(record.id, recipe)
     by_name = {row.name: row for row in card.evidence}
-    for first in range(0, len(card.evidence), 2):
-        pair = card.evidence[first : first + 2]
-        for column, row in zip(st.columns(2), pair, strict=False):
-            with column.container(border=True, height="stretch"):
-                show_light(row)
-                if row.name == "permuted" and row.value is None:
-                    offer_permuted(record)
-                ranks = METHODS[recipe.method].ranks_genes
-                if row.name == "planted" and row.value is None and ranks:
-                    offer_planted(record, recipe)
+    st.markdown(f"{BADGES[card.light]} {_verdict(card)}")
+    ranks = METHODS[recipe.method].ranks_genes
+    for title, names in GROUPS.items():
+        rows = [by_name[name] for name in names if name in by_name]
+        with st.expander(_say_group(title, rows), expanded=any(r.light == "red" for r in rows)):
+            for row in rows:
+                with st.container(border=True):
+                    show_light(row)
+                    if row.name == "permuted" and row.value is None:
+                        offer_permuted(record)
+                    if row.name == "planted" and row.value is None and ranks:
+                        offer_planted(record, recipe)
     show_removal(by_name, recipe)
     show_randomisation(by_name["randomisation"], recipe)
     with st.expander("All measurements as a table"):
@@ -136,6 +146,15 @@ def show_trust(record: RunRecord, recipe: Recipe) -> None:
             columns=["question", "value", "light", "green at", "red at", "found"],
         )  # fmt: skip
         st.dataframe(table, hide_index=True, key="measurements")
+        said = f"Trust card: {card.light}, the worst of its lights"
+        offer_pin("trust_card", said, table[["light", "question", "found"]], key="measurements")
+
+
+def _say_group(title: str, rows: list[Evidence]) -> str:
+    """A group of lights in a line: how many are of each colour, the worst first."""
+    lights = Counter(row.light for row in rows)
+    said = [f"{BADGES[light]} {lights[light]}" for light in WORST_FIRST if lights[light]]
+    return f"**{title}** {' '.join(said)}"
 
 
 def show_light(row: Evidence) -> None:

@@ -16,10 +16,10 @@ from core.jobs.launch import ensure_workers
 from core.jobs.record import JobState
 from core.models.backbones import BACKBONES
 from core.plots.whatif import drop_curves, recall_changes
-from core.runs.explain import class_genes
 from core.runs.explaining import ExplainJob, explanation_state
 from core.runs.preflight import preflight_apart
 from core.runs.result import load_result
+from core.runs.silenced import load_silenced, request_silence, silence_state
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore
 from core.runs.training import TrainJob
@@ -31,6 +31,7 @@ from core.runs.whatif import (
     describe_difference,
     drop_series,
     from_weights,
+    genes_left_out,
     half_the_training,
     merged_classes,
     name_without,
@@ -149,6 +150,9 @@ def ask(record: RunRecord, children: Children, *, go: bool = False) -> None:
     asked = [store.submit(child, name, parent=record.id, study=study) for name, child in children]
     if st.session_state.get(EXPLAIN, True) and len(children) == 1:
         explain_after(asked[0][0])
+    for one, _ in asked:
+        if genes := _silenced(record, one):
+            request_silence(record.id, genes)
     ensure_workers()
     if not any(new for _, new in asked):
         st.toast("This was asked before: here is the answer.")
@@ -168,6 +172,16 @@ def _one(record: RunRecord, child: RunSpec, name: str | None = None) -> Children
 
 def _ranked_genes(record: RunRecord) -> tuple[str, list[str]] | None:
     """A class and its genes by attribution, the most important first."""
+    rankings = _rankings(record)
+    if not rankings:
+        st.info("That needs the genes to be ranked first. Other questions can be asked at once.")
+        return None
+    cls = st.selectbox("Top genes of", list(rankings), key="what if class", width=180)
+    return cls, rankings[cls]
+
+
+def _rankings(record: RunRecord) -> dict[str, list[str]]:
+    """Each class's genes by attribution, the most important first; empty before there is one."""
     computed = [
         Recipe(method.name)
         for method in METHODS
@@ -175,12 +189,11 @@ def _ranked_genes(record: RunRecord) -> tuple[str, list[str]] | None:
         and explanation_state(record.id, Recipe(method.name)).state == "done"
     ]
     if not computed:
-        st.info("That needs the genes to be ranked first. Other questions can be asked at once.")
-        return None
-    cls = st.selectbox(
-        "Top genes of", load_result(record.id).classes, key="what if class", width=180
-    )
-    return cls, class_genes(record.id, computed[0], cls)["gene"].tolist()
+        return {}
+    return {
+        cls: read_genes(record.id, computed[0], cls)["gene"].tolist()
+        for cls in load_result(record.id).classes
+    }
 
 
 def _top_genes(record: RunRecord) -> Children:
@@ -361,6 +374,12 @@ def _watch_answers(run: str, left: list[str]) -> None:
                     _open(child)
 
 
+def _silenced(record: RunRecord, child: RunRecord) -> tuple[str, ...]:
+    """The genes that the run itself can be asked without, before the child is trained."""
+    has_classes = TASKS[record.spec.task].has_classes
+    return genes_left_out(record.spec, child.spec) if has_classes else ()
+
+
 def _is_awaited(child: RunRecord) -> bool:
     """Whether a what-if, or the ranking of its genes, is still to come."""
     return not child.state.finished or explanation_state(child.id, RECIPE).state == "working"
@@ -369,16 +388,35 @@ def _is_awaited(child: RunRecord) -> bool:
 def _show_answer(record: RunRecord, child: RunRecord) -> None:
     """One what-if: its name and its answer, or how far it is."""
     _open(child)
+    genes = _silenced(record, child)
+    if genes and silence_state(record.id, genes).state == "done":
+        effect = load_silenced(record.id, genes)
+        st.markdown(
+            f":gray-badge[not retrained] {escape_markdown(_say_effect(record, effect))} This is "
+            f"the same network with {'it' if len(genes) == 1 else 'them'} at the training mean."
+        )
     if child.state == JobState.RUNNING:
         st.progress(
             min(child.done / max(child.total, 1), 1.0), escape_markdown(child.message.capitalize())
         )
     elif child.state == JobState.DONE:
+        if genes:
+            effect = compare_to_parent(record, child)
+            st.markdown(
+                f":green-badge[retrained] {escape_markdown(_say_effect(record, effect))}"
+                + ("" if child.spec.preparation.gene_list else " Other genes took the places.")
+            )
         show_effect(record, child)
         _say_first(child)
     else:
         reason = f": {(child.reason or '').partition(chr(10))[0]}" if child.reason else "."
         st.caption(escape_markdown(f"{str(child.state).capitalize()}{reason}"))
+
+
+def _say_effect(record: RunRecord, effect: Effect) -> str:
+    """What became of the class that is looked at, and of all."""
+    cls = st.session_state.get(f"class {record.id}")
+    return effect.say_class(cls if cls in effect.recall else next(iter(effect.recall)))
 
 
 def _say_first(child: RunRecord) -> None:
@@ -447,7 +485,8 @@ def _show_changes(effect: Effect, child: str) -> None:
 
 def show_series(record: RunRecord, children: list[RunRecord]) -> None:
     """Accuracy over the number of genes left out, beside as many random ones."""
-    table = read_drop_series(record, children)
+    rankings = _rankings(record) if any(_silenced(record, child) for child in children) else {}
+    table = read_drop_series(record, children, rankings)
     if table["genes"].nunique() < 3:
         return
     show_figure(

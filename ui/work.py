@@ -14,8 +14,10 @@ from core.jobs.record import JobRecord, JobState, read_log
 from core.jobs.schedule import Expected, expect
 from core.jobs.store import KEPT_DAYS, JobStore
 from core.words import say_duration
+from ui.help import show_help
 from ui.parts import errors, go_to, go_to_run
 from ui.predict_link import open_view
+from ui.theme import show_switch
 
 MOST = 15
 """Jobs that are listed of those that wait, and of those that have failed."""
@@ -44,6 +46,8 @@ def show_work() -> None:
         left = JobStore().unfinished() if JobStore.exists() else 0
         if left:
             st.badge(f"{left} to do", color="blue")
+        show_switch()
+        show_help()
         work = st.popover(  # of one label always: another would be another, closed one
             "Work", key="work", type="tertiary", icon=":material/pending_actions:",
             on_change="rerun",
@@ -134,6 +138,7 @@ def _show_link(record: JobRecord) -> None:
         "predict": _open_calls,
         "why": _open_calls,
         "tissue": _open_tissue,
+        "transfer": _open_transfer,
     }.get(record.kind)
     if open_it and st.button("Open →", key=f"work open {record.id}"):
         open_it(record)
@@ -158,6 +163,10 @@ def _open_tissue(record: JobRecord) -> None:
 def _open_calls(record: JobRecord) -> None:
     samples = getattr(record.job, "samples", ())
     open_view(record.job.asked, samples[0] if samples else None)
+
+
+def _open_transfer(record: JobRecord) -> None:
+    go_to("transfer", {"id": record.id})
 
 
 def _show_log(record: JobRecord) -> None:

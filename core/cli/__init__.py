@@ -26,12 +26,15 @@ COMMANDS = {
         "distort a run's held-out samples: how much does its model stand, and who breaks first",
     ),
     "tissue": ("tissue", "what images of tissue say of genes, and how much of it is depth"),
+    "transfer": ("transfer", "do samples of other cohorts help to tell classes apart in this one"),
     "export": ("models", "write a finished run as a folder that others can use"),
     "models": ("models", "models that others sent: import, list and delete them"),
     "doctor": ("doctor", "look for damage in all that is stored"),
     "compare": ("compare", "finished runs side by side"),
     "study": ("compare", "train all runs of a study, then compare them"),
-    "report": ("report", "write a finished run, or several side by side, as one HTML file"),
+    "bundle": ("bundle", "write stories, models and datasets as one zip file"),
+    "import": ("bundle", "check a bundle that somebody sent, and keep what is in it"),
+    "report": ("report", "write runs, or a story, as one HTML file"),
     "archive": ("report", "write a finished run as a folder to be deposited"),
 }
 """Command -> its module, and what the help says of it; in the order of the help."""

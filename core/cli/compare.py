@@ -87,7 +87,9 @@ def _describe_comparison(
         + pair.note
         for pair in comparison.setup_differences
     ]
-    return comparison.model_dump(mode="json"), "\n".join([*lines, *comparison.notes])
+    return comparison.model_dump(mode="json"), "\n".join(
+        [*lines, *comparison.effects, *comparison.notes]
+    )
 
 
 def train_study(options: argparse.Namespace) -> int:

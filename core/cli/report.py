@@ -1,4 +1,4 @@
-"""`report` and `archive`: finished runs as one HTML file, or as a folder to be deposited."""
+"""`report` and `archive`: runs or a story as one HTML file, a run as a folder to be deposited."""
 
 import argparse
 from pathlib import Path
@@ -11,6 +11,7 @@ from core.cli.parser import add_command
 from core.errors import InputError
 from core.evaluation.metrics import METRICS
 from core.runs.store import RunStore
+from core.stories import find_story
 
 
 def add_commands(commands: Any) -> None:
@@ -19,11 +20,12 @@ def add_commands(commands: Any) -> None:
         commands,
         "report",
         report,
-        "write a finished run, or several side by side, as one HTML file",
+        "write a finished run, several side by side, or a story as one HTML file",
     )
-    parser.add_argument("runs", nargs="+", metavar="run", help="run ids, or their beginnings")
+    parser.add_argument("runs", nargs="*", metavar="run", help="run ids, or their beginnings")
     parser.add_argument("file", type=Path, help="the HTML file, which is written anew")
     _add_sets(parser)
+    parser.add_argument("--story", help="a story's title, or the beginning of its id; no runs then")
     add_choice(
         parser, "--metric", METRICS.names, None,
         "the score that several runs are compared by (accuracy, or r2, unless another is named)",
@@ -45,11 +47,19 @@ def _add_sets(parser: argparse.ArgumentParser) -> None:
 
 
 def report(options: argparse.Namespace) -> int:
-    """Write the report of a run, or of several."""
+    """Write the report of a run, of several, or of a story."""
     # these load plotly, which no other command needs
     from core.report.run import write_run_report
+    from core.report.story import write_story_report
     from core.report.study import write_study_report
 
+    if bool(options.story) == bool(options.runs):
+        raise InputError("Name either runs or, with --story, a story.")
+    if options.story:
+        story = find_story(options.story)
+        path = write_story_report(story.id, options.file)
+        document = {"story": story.id, "file": str(path), "bytes": path.stat().st_size}
+        return give(options, document, f"{path} ({document['bytes'] / 1e6:.1f} MB)")
     store = RunStore()
     runs = [store.find_id(run) for run in options.runs]
     if len(runs) == 1:

@@ -12,7 +12,7 @@ from core.compare.setups import (
     rank_setups,
     share_of_firsts,
 )
-from core.compare.words import explain_numbers, say_headline
+from core.compare.words import explain_numbers, say_effects, say_headline
 from core.errors import InputError
 from core.runs.outcome import NETWORK, Outcome, load_outcome, shared_reference
 from core.training.tasks import Task
@@ -83,6 +83,7 @@ def compare(outcomes: Sequence[Outcome], metric: str | None = None) -> Compariso
             for outcome in outcomes
         ],
         equal=equal,
+        effects=say_effects(outcomes, metric),
         differences=compare_pairs(
             [(outcomes[i], NETWORK, outcomes[j], NETWORK) for i, j in pair_runs(outcomes, metric)],
             metric,

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from core.compare.records import REPEATS
-from core.compare.settings import split_settings, without_controls
+from core.compare.settings import name_levels, split_settings, without_controls
 from core.evaluation.differences import corrected_t, holm
 from core.evaluation.metrics import METRICS
 from core.runs.outcome import Outcome
@@ -41,9 +41,10 @@ def measure_effects(outcomes: Sequence[Outcome], metric: str) -> pd.DataFrame:
     Other runs don't count, so that a level isn't credited with what its runs differ in beside.
 
     Returns:
-        Columns setting, level, mean, effect (points), low, high (95 % interval of the effect by
-        the corrected t over splits; NaN below 3 splits), p_holm (Holm's correction for all settings
-        and levels; NaN without an interval), splits, runs. Settings without such runs are missing.
+        Columns setting, level (in words), mean, effect (points), low, high (95 % interval of the
+        effect by the corrected t over splits; NaN below 3 splits), p_holm (Holm's correction for
+        all settings and levels; NaN without an interval), splits, runs. Settings without such runs
+        are missing.
     """
     columns = ["setting", "level", "mean", "effect", "low", "high", "p_holm", "splits", "runs"]
     differing, _ = split_settings([outcome.settings for outcome in outcomes])
@@ -64,7 +65,7 @@ def measure_effects(outcomes: Sequence[Outcome], metric: str) -> pd.DataFrame:
                 scores.setdefault((block[levels[0]].spec.seed, fold), []).append(own)
         means = np.array([np.mean(own, axis=0) for own in scores.values()])  # (splits, levels)
         gains = means - means.mean(axis=1, keepdims=True)
-        first = len(rows)
+        first, words = len(rows), name_levels(outcomes, setting)
         for k, (level,) in enumerate(levels):
             low = high = np.nan
             if len(gains) >= REPEATS:
@@ -74,7 +75,7 @@ def measure_effects(outcomes: Sequence[Outcome], metric: str) -> pd.DataFrame:
                     tested.append(([first + k], found.p))
                 elif k:  # of two levels one mirrors the other
                     tested.append(([first, first + 1], found.p))
-            rows.append((setting, level, means[:, k].mean(), scale * gains[:, k].mean(),
+            rows.append((setting, words[level], means[:, k].mean(), scale * gains[:, k].mean(),
                          scale * low, scale * high, np.nan, len(gains), len(blocks)))  # fmt: skip
     table = pd.DataFrame(rows, columns=columns)
     adjusted = holm(np.array([p for _, p in tested]))
@@ -92,7 +93,8 @@ def cross_settings(
     of others are left out, and cells that these combinations lack stay empty.
 
     Returns:
-        The scores (levels of `row`, levels of `column`), and how many runs each cell's mean is of.
+        The scores (levels of `row`, levels of `column`, in words), and how many runs each cell's
+        mean is of.
     """
     levels, blocks = _match(outcomes, [row, column])
     found = Counter(frozenset(block) for block in blocks)
@@ -105,6 +107,7 @@ def cross_settings(
     )
     for cell in cells:
         table.loc[cell] = np.mean([block[cell].scores()[metric] for block in usable])
+    table = table.rename(index=name_levels(outcomes, row), columns=name_levels(outcomes, column))
     return table.rename_axis(index=row, columns=column), len(usable)
 
 

@@ -144,6 +144,8 @@ class Comparison(_Record):
     runs: list[ComparedRun]
     equal: dict[str, Any]
     """Settings that all runs share, by dotted name."""
+    effects: list[str]
+    """What each setting does on runs that differ in it alone, a sentence each."""
     differences: list[Difference]
     against_baseline: list[Difference]
     """Each run against the reference model on its own samples."""

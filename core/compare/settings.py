@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from core.runs.outcome import Outcome
-from core.runs.spec import RunSpec
+from core.runs.spec import RunSpec, say_option, setting_title
+
+SAID_ALONE = ("cohort.where", "cohort.merge", "network.backbone")
+"""Settings whose values say by themselves what they are of."""
+COUNTED = ("training.epochs", "preparation.genes")
+"""Settings that are numbers of what their title says."""
 
 
 def control_of(spec: RunSpec) -> str | None:
@@ -53,9 +58,7 @@ def say_settings(spec: RunSpec, names: Sequence[str]) -> list[str]:
     """A few words for each setting but seed and permuted labels; those of a split are one."""
     flat, words = spec.settings, []
     for name in names:
-        if name == "layout.name":
-            words.append(f"layout {spec.layout.name}")
-        elif name.startswith("split."):
+        if name.startswith("split."):
             words.append(spec.split.title())
         elif name not in ("seed", "permute_labels"):
             words.append(say_setting(name, flat[name]))
@@ -75,17 +78,30 @@ def say_value(name: str, value: Any) -> str:
     if isinstance(value, list):
         digest = blake2b("\n".join(value).encode(), digest_size=2).hexdigest()
         return f"{len(value)} ({digest})" if value else "none"
-    return str(value)
+    return say_option(name, value)
+
+
+def name_levels(outcomes: Sequence[Outcome], setting: str) -> dict[str, str]:
+    """A setting's values as `measure_effects` names them -> in words that people read."""
+    values = [outcome.settings[setting] for outcome in outcomes]
+    return {str(value): say_value(setting, value) for value in values}
 
 
 def say_setting(name: str, value: Any) -> str:
-    """A setting in a few words: 'epochs 4', 'leave out 3 (1f0a)', 'tumour_type is KIRC'.
+    """A setting in a few words: '4 epochs', 'genes left out: 3 (1f0a)', 'tumour_type is KIRC'.
 
-    Of a path only its end is said: 'weights file net.pth' for 'file:/a/net.pth'.
+    Of a path only its end is said: 'initial weights: file net.pth' for 'file:/a/net.pth'.
     """
     said = say_value(name, value)
-    if name in ("cohort.where", "cohort.merge"):
+    if name in SAID_ALONE:
         return said
-    kind, _, place = said.partition(":")
-    short = kind[:6] if name == "cohort.dataset" else f"{kind} {Path(place).name}".strip()
-    return f"{name.rpartition('.')[2].replace('_', ' ')} {short}"
+    title = setting_title(name)
+    title = f"{title[0].lower()}{title[1:]}"
+    if isinstance(value, int) and not isinstance(value, bool) and name in COUNTED:
+        return f"{value} {title}"
+    kind, mark, place = said.partition(":")
+    if name == "cohort.dataset":
+        said = said[:6]
+    elif mark and kind in ("file", "run"):
+        said = f"{kind} {Path(place).name}"
+    return f"{title}: {said}"

@@ -41,8 +41,12 @@ def _list_single(comparison: Comparison, outcomes: Sequence[Outcome]) -> list[tu
     """Each run, and each of its baseline models once."""
     metric, rows, seen = comparison.metric, [], set()
     for run in comparison.runs:
-        words = " · ".join(say_setting(name, value) for name, value in run.settings.items())
-        name = f"{run.network} · {words or 'one run'} · {run.run[:6]}"
+        words = [
+            say_setting(name, value)
+            for name, value in run.settings.items()
+            if name != "network.backbone"
+        ]
+        name = " · ".join([run.network, *words])
         kind = "control" if run.control else "network"
         limits = run.interval or NOTHING
         rows.append((name, kind, run.metrics[metric], *limits, 1, run.n_test))

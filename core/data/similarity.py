@@ -109,3 +109,19 @@ def map_neighbours(values: np.ndarray) -> np.ndarray:
     perplexity = min(30.0, (len(values) - 1) / 3)
     embedding = TSNE(2, perplexity=perplexity, init="pca", random_state=0)
     return embedding.fit_transform(scores.astype(np.float32))
+
+
+def cluster(values: np.ndarray) -> np.ndarray:
+    """(rows,) an order in which like rows stand beside each other.
+
+    Average linkage of 1 - Pearson's correlation, its leaves turned so that neighbours are alike
+    (Bar-Joseph et al. 2001, Bioinformatics 17:S22). Rows that are constant are like no other.
+
+    Args:
+        values: (rows, columns), at least two rows.
+    """
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import pdist
+
+    far = np.nan_to_num(pdist(values, "correlation"), nan=1.0)
+    return leaves_list(linkage(far, "average", optimal_ordering=True))

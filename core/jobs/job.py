@@ -18,6 +18,7 @@ KINDS: dict[str, str] = {
     "train": "core.runs.training:TrainJob",
     "explain": "core.runs.explaining:ExplainJob",
     "evidence": "core.runs.explaining:EvidenceJob",
+    "silence": "core.runs.silenced:SilenceJob",
     "baselines": "core.runs.fitting:BaselinesJob",
     "layout": "core.images.trial:LayoutJob",
     "match": "core.predict.predicting:MatchJob",
@@ -26,6 +27,7 @@ KINDS: dict[str, str] = {
     "export": "core.predict.exporting:ExportJob",
     "robustness": "core.predict.robustness:RobustnessJob",
     "tissue": "core.tissue.job:TissueJob",
+    "transfer": "core.transfer.transferring:TransferJob",
 }
 """Kind -> "module:class"; a module is imported when a job of the kind is read. Workers know the
 kinds of the program that started them, so that one more entry is all that a new kind needs."""

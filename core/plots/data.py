@@ -5,9 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from core.escape import escape_all, escape_chart
-from core.plots.figures import COLOURS, finish
+from core.plots.figures import (
+    COLOURS,
+    DIVERGING,
+    SEQUENTIAL,
+    SHADES,
+    class_colours,
+    finish,
+)
 
 MANY_POINTS = 3000
 """From here on points are drawn by the graphics card."""
@@ -32,7 +40,10 @@ def sample_map(
     frame = pd.DataFrame({"x": x, "y": y, "name": names, "group": groups})
     draw = figure.add_scattergl if len(frame) > MANY_POINTS else figure.add_scatter
     order = frame["group"].value_counts().index.tolist()
-    for number, group in enumerate(order):
+    named = [group for group in order if group]
+    coloured = named if len(named) <= SHADES * len(COLOURS) else named[: len(COLOURS)]
+    colours = class_colours(coloured)
+    for group in order:
         part = frame[frame["group"] == group]
         draw(
             x=part["x"], y=part["y"], mode="markers",
@@ -40,7 +51,7 @@ def sample_map(
             text=escape_all(part["name"]),
             marker={
                 "size": 7 if len(frame) < 2000 else 4, "opacity": 0.8,
-                "color": COLOURS[number] if number < len(COLOURS) and group else OTHER,
+                "color": colours.get(group, OTHER),
             },
             hovertemplate="<b>%{text}</b><br>" + f"{escape_chart(group)}<extra></extra>",
         )  # fmt: skip
@@ -49,6 +60,91 @@ def sample_map(
         legend={"title": None},
     )  # fmt: skip
     return finish(figure, 20)
+
+
+def sample_values(
+    x: np.ndarray,
+    y: np.ndarray,
+    names: Sequence[str],
+    values: np.ndarray,
+    title: str,
+    axes: tuple[str, str],
+) -> go.Figure:
+    """Samples as points, coloured by a number, such as the expression of a gene.
+
+    Args:
+        x: (samples,) first coordinate.
+        y: (samples,) second coordinate.
+        names: (samples,) ids; given back as custom data by a selection.
+        values: (samples,) the numbers.
+        title: what they are.
+        axes: titles of the two axes.
+    """
+    figure = go.Figure()
+    draw = figure.add_scattergl if len(x) > MANY_POINTS else figure.add_scatter
+    draw(
+        x=x, y=y, mode="markers", customdata=list(names), text=escape_all(names),
+        marker={
+            "size": 7 if len(x) < 2000 else 4, "color": values, "colorscale": SEQUENTIAL,
+            "showscale": True,
+            "colorbar": {"title": {"text": escape_chart(title), "side": "right"}, "thickness": 12},
+        },
+        hovertemplate="<b>%{text}</b><br>%{marker.color:.3g}<extra></extra>",
+    )  # fmt: skip
+    figure.update_layout(
+        xaxis_title=axes[0], yaxis_title=axes[1], height=550, dragmode="lasso", showlegend=False
+    )
+    return finish(figure, 20)
+
+
+def heat_map(
+    values: np.ndarray, genes: Sequence[str], samples: Sequence[str], groups: Sequence[str]
+) -> go.Figure:
+    """Genes x samples in SD from each gene's mean, with a strip of the samples' classes above.
+
+    Args:
+        values: (genes, samples), in the order in which they are drawn.
+        genes: their names.
+        samples: their ids.
+        groups: (samples,) classes.
+    """
+    colours = class_colours(groups)
+    codes = {name: at for at, name in enumerate(colours)}
+    share = 1 / len(colours)
+    steps = [
+        [edge, colour]
+        for at, colour in enumerate(colours.values())
+        for edge in (at * share, (at + 1) * share)
+    ]
+    figure = make_subplots(
+        2, 1, shared_xaxes=True, row_heights=[0.03, 0.97], vertical_spacing=0.008
+    )
+    text = escape_all(f"{sample}, {group}" for sample, group in zip(samples, groups, strict=True))
+    figure.add_heatmap(
+        z=[[codes[str(group)] for group in groups]], zmin=-0.5, zmax=len(colours) - 0.5,
+        colorscale=steps, showscale=False, text=[text], hovertemplate="%{text}<extra></extra>",
+        row=1, col=1,
+    )  # fmt: skip
+    figure.add_heatmap(
+        z=values, y=escape_all(genes), zmin=-3, zmax=3, colorscale=DIVERGING,
+        text=[text] * len(genes),
+        hovertemplate="<b>%{y}</b>, %{text}: %{z:.2f} SD<extra></extra>",
+        colorbar={"title": {"text": "SD from the mean", "side": "right"}, "thickness": 12},
+        row=2, col=1,
+    )  # fmt: skip
+    for name, colour in colours.items():
+        figure.add_scatter(
+            x=[None], y=[None], mode="markers", name=escape_chart(name),
+            marker={"color": colour, "symbol": "square", "size": 11}, row=1, col=1,
+        )  # fmt: skip
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False, row=1, col=1)
+    figure.update_yaxes(autorange="reversed", automargin=True, type="category", row=2, col=1)
+    figure.update_layout(
+        height=130 + 13 * max(len(genes), 20), legend={"orientation": "h", "y": 1.01,
+                                                       "yanchor": "bottom"},
+    )  # fmt: skip
+    return finish(figure, 60)
 
 
 def mark_wrong(figure: go.Figure, x: np.ndarray, y: np.ndarray, wrong: pd.DataFrame) -> None:
@@ -135,7 +231,8 @@ def class_sizes(counts: dict[str, int]) -> go.Figure:
     """Samples in each class."""
     figure = go.Figure(
         go.Bar(
-            x=list(counts.values()), y=escape_all(counts), orientation="h", marker_color=COLOURS[0],
+            x=list(counts.values()), y=escape_all(counts), orientation="h",
+            marker_color=[class_colours(counts)[name] for name in counts],
             text=list(counts.values()), hovertemplate="%{y}: %{x} samples<extra></extra>",
         )
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """Gene-images, and what all figures share: plotly, transparent, for light and dark pages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from urllib.parse import quote
 
@@ -28,7 +28,29 @@ TARGETS = "genes"
 """The trace of an image that takes hovers and clicks."""
 CLICKED = "#FF1FA0"
 """The colour of the gene that was clicked, which is in none of the colour scales."""
+BESIDE = {
+    "middle right": (1, 0), "middle left": (-1, 0), "top center": (0, -1), "bottom center": (0, 1),
+}  # fmt: skip
+"""Where a gene's name may stand: plotly's word -> to the right, downwards."""
 DOT = {"color": CLICKED, "size": 10}
+
+
+SHADES = 3
+"""How many shades of each colour there are."""
+
+
+def shade(index: int) -> str:
+    """A colour for each of many groups: the palette, then lighter, then darker shades of it."""
+    red, green, blue = (int(COLOURS[index % len(COLOURS)][at : at + 2], 16) for at in (1, 3, 5))
+    turn = index // len(COLOURS) % SHADES
+    target, share = ((0, 0.0), (255, 0.55), (0, 0.4))[turn]
+    mixed = (round(part + (target - part) * share) for part in (red, green, blue))
+    return "#" + "".join(f"{part:02X}" for part in mixed)
+
+
+def class_colours(names: Iterable[str]) -> dict[str, str]:
+    """Class -> its colour, by the order of the names: the same on every chart of a dataset."""
+    return {name: shade(at) for at, name in enumerate(sorted({str(name) for name in names}))}
 
 
 def gene_image(
@@ -150,6 +172,46 @@ def mark_genes(figure: go.Figure, layout: GeneLayout, marked: Sequence[str]) -> 
             standoff=9, arrowcolor=INK, font={"color": INK, "size": 14}, bgcolor=PAPER,
             bordercolor=INK, borderpad=3,
         )  # fmt: skip
+
+
+def name_genes(
+    figure: go.Figure, layout: GeneLayout, genes: Sequence[str], *, side: int = 600
+) -> None:
+    """Name genes on an image, each beside its pixel where it covers no other name.
+
+    Args:
+        figure: of `gene_image`.
+        layout: where each gene stands.
+        genes: the most important first; those that the layout lacks are left out, and those whose
+            name would cover another's.
+        side: pixels of the screen that the image takes.
+    """
+    scale, taken, shown = side / max(layout.shape), [], []
+    for gene in _painted(layout, genes):
+        row, col = layout.pixel_of(gene)
+        for position, (right, down) in BESIDE.items():
+            wide, high = 8 * len(gene) + 6, 17
+            x, y = (col + 0.5) * scale + right * (wide / 2 + 6), (row + 0.5) * scale + down * 15
+            box = (x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)
+            free = all(
+                box[2] < other[0] or other[2] < box[0] or box[3] < other[1] or other[3] < box[1]
+                for other in taken
+            )
+            if free and box[0] >= 0 and box[2] <= side and box[1] >= 0 and box[3] <= side:
+                taken.append(box)
+                shown.append((col, row, gene, position))
+                break
+    if not shown:
+        return
+    columns, rows, names, positions = zip(*shown, strict=True)
+    halo = ", ".join([f"0 0 2px {PAPER}"] * 4)
+    figure.add_scatter(
+        x=columns, y=rows, mode="markers+text", text=escape_all(names), textposition=positions,
+        hoverinfo="skip", showlegend=False,
+        marker={"color": INK, "size": 5, "line": {"color": PAPER, "width": 1.5}},
+        textfont={"color": INK, "size": 13, "shadow": halo},
+        unselected={"marker": {"opacity": 1}, "textfont": {"color": INK}},
+    )  # fmt: skip
 
 
 def identify(figure: go.Figure, *drawn: object) -> None:
@@ -288,7 +350,8 @@ def expression_by_class(values: np.ndarray, labels: np.ndarray, gene: str) -> go
     """
     figure = go.Figure()
     many = len(values) > MANY_SAMPLES
-    for number, name in enumerate(np.unique(labels)):
+    colours = class_colours(labels)
+    for name in np.unique(labels):
         own = values[(labels == name) & np.isfinite(values)]
         if not many or len(own) <= FEW_SAMPLES:
             drawn = {"y": own, "jitter": 0.5, "pointpos": 0, "boxpoints": "all"}
@@ -299,7 +362,7 @@ def expression_by_class(values: np.ndarray, labels: np.ndarray, gene: str) -> go
                      "lowerfence": [inside.min()], "upperfence": [inside.max()]}  # fmt: skip
         figure.add_box(
             name=escape_chart(str(name)), line={"width": 1.2},
-            marker={"size": 4, "opacity": 0.55, "color": COLOURS[number % len(COLOURS)]}, **drawn,
+            marker={"size": 4, "opacity": 0.55, "color": colours[str(name)]}, **drawn,
         )  # fmt: skip
     figure.update_yaxes(title_text=f"{escape_chart(gene)}, log2 expression")
     if many:
@@ -342,8 +405,8 @@ def lay_out_image(figure: go.Figure, rows: int, columns: int) -> None:
     figure.update_yaxes(
         visible=False, range=[rows - 0.5, -0.5], scaleanchor="x", constrain="domain"
     )
-    figure.update_layout(height=580, dragmode="zoom", margin_pad=0)
-    finish(figure, 36)
+    figure.update_layout(height=640, dragmode="zoom", margin_pad=0)
+    finish(figure, 10)
 
 
 def finish(figure: go.Figure, top: int) -> go.Figure:

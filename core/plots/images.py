@@ -8,12 +8,12 @@ import plotly.graph_objects as go
 from core.escape import escape_all, escape_chart
 from core.images.layout import GeneLayout
 from core.plots.figures import (
-    COLOURS,
     identify,
     lay_out_image,
     mark_free_pixels,
     name_pixels,
     place_pointers,
+    shade,
 )
 
 NO_GROUP = "#D5D8DA"
@@ -94,15 +94,6 @@ def share_limits(images: np.ndarray, *, diverging: bool) -> tuple[float, float]:
         return 0.0, 1.0
     reach = float(np.quantile(np.abs(images), 0.998)) or 1.0
     return -reach, reach
-
-
-def shade(index: int) -> str:
-    """A colour for each of many groups: the palette, then lighter, then darker shades of it."""
-    red, green, blue = (int(COLOURS[index % len(COLOURS)][at : at + 2], 16) for at in (1, 3, 5))
-    turn = index // len(COLOURS) % 3
-    target, share = ((0, 0.0), (255, 0.55), (0, 0.4))[turn]
-    mixed = (round(part + (target - part) * share) for part in (red, green, blue))
-    return "#" + "".join(f"{part:02X}" for part in mixed)
 
 
 def shorten(name: str) -> str:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from core.escape import escape_all, escape_chart
 from core.plots.data import MANY_POINTS, OTHER
-from core.plots.figures import COLOURS, finish
+from core.plots.figures import COLOURS, class_colours, finish
 
 TRAINING, NEW = "training", "new"
 """Kinds of samples on a map."""
@@ -26,12 +26,12 @@ def prediction_map(table: pd.DataFrame, groups: Sequence[str], axes: tuple[str, 
     Args:
         table: columns sample, kind (training or new), group, x, y and flagged; the flagged are
             ringed.
-        groups: values of the column group, in the order of their colours; others are grey.
+        groups: values of the column group that have a colour; others are grey.
         axes: titles of the two axes.
     """
     figure = go.Figure()
     draw = figure.add_scattergl if len(table) > MANY_POINTS else figure.add_scatter
-    colours = dict(zip(groups, COLOURS, strict=False))
+    colours = class_colours(groups)
     for kind, (symbol, size, opacity) in MARKS.items():
         rows = table[table["kind"] == kind]
         for group in [*groups, *sorted(set(rows["group"]) - set(groups))]:

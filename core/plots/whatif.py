@@ -4,7 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.escape import escape_all, escape_chart
-from core.plots.figures import COLOURS, finish
+from core.plots.figures import COLOURS, class_colours, finish
 
 GREY = "#888888"
 
@@ -41,13 +41,13 @@ def drop_curves(table: pd.DataFrame) -> go.Figure:
     Args:
         table: columns class, kind, genes, accuracy, low, high.
     """
-    figure = go.Figure()
-    for number, ((name, kind), curve) in enumerate(table.groupby(["class", "kind"], sort=False)):
+    figure, colours = go.Figure(), class_colours(table["class"])
+    for (name, kind), curve in table.groupby(["class", "kind"], sort=False):
         cls = escape_chart(name)
         figure.add_scatter(
             x=curve["genes"], y=curve["accuracy"], mode="lines+markers",
             name=f"{kind} genes of {cls}" if kind == "top" else f"random genes ({cls})",
-            line={"color": COLOURS[number // 2] if kind == "top" else GREY,
+            line={"color": colours[str(name)] if kind == "top" else GREY,
                   "dash": "solid" if kind == "top" else "dot"},
             error_y={"type": "data", "symmetric": False,
                      "array": curve["high"] - curve["accuracy"],

@@ -121,13 +121,14 @@ def _tell_effects(effects: pd.DataFrame, comparison: Comparison) -> list[Block]:
     largest = effects.loc[effects["effect"].abs().idxmax()]
     shown = effects.assign(setting=effects["setting"].map(setting_title))
     return [
+        Points(comparison.effects),
         Chart(
             f"What each setting does, on runs that differ in it alone: the largest is "
             f"{setting_title(largest['setting'])} = {largest['level']}, "
             f"{largest['effect']:+{metric.digits}}{metric.unit} from the mean over its levels.",
             effect_dots(shown, metric),
             shown,
-        )
+        ),
     ]
 
 

@@ -12,12 +12,13 @@ from core.data.prepare import PreparationSpec
 from core.errors import InputError
 from core.identity import Versioned, identify, raised_versions
 from core.images.layouts import LAYOUTS, LayoutSpec
+from core.models.backbones import BACKBONES
 from core.models.spec import MOST_MULTIPLIED, NetworkSpec
 from core.plain_yaml import parse_yaml
 from core.records import Registry
 from core.training.augmentations import AUGMENTATIONS
 from core.training.spec import TrainingSpec
-from core.training.splits import SplitSpec
+from core.training.splits import SPLITS, SplitSpec
 from core.training.tasks import TASKS
 
 BEFORE: dict[str, dict[str, Any]] = {
@@ -274,6 +275,56 @@ def setting_title(name: str) -> str:
     for part in parts:
         model = model.model_fields[part].annotation
     return model.model_fields[field].title
+
+
+WORDS = {
+    "auto": "automatic",
+    "linear": "linear (TPM, FPKM)",
+    "cpm": "counts per million",
+    "tmm": "TMM-scaled",
+    "drop": "leave their genes out",
+    "none": "nothing",
+    "quantile": "quantile normalisation",
+    "rank": "ranks",
+    "zscore": "z-score",
+    "robust": "robust z-score",
+    "minmax": "lowest to highest",
+    "head linear": "genes and all maps, solved",
+    "freeze nothing": "nothing, train all of it",
+    "freeze backbone": "all but the head",
+    "weights imagenet": "ImageNet",
+    "weights scratch": "random",
+    "scales": "all maps, keeps position",
+    "position": "last map, keeps position",
+    "torchvision": "torchvision's own",
+    "cross_entropy": "cross-entropy",
+    "last": "of the last epoch",
+    "best": "of the best epoch",
+}
+"""Options whose names in a specification are not words; with their field, what means two things."""
+RECORDS: dict[str, Registry] = {
+    "task": TASKS, "backbone": BACKBONES, "augmentation": AUGMENTATIONS, "kind": SPLITS,
+    "layout.name": LAYOUTS,
+}  # fmt: skip
+"""Settings that name a record -> where it stands."""
+
+
+def say_option(name: str, value: Any) -> str:
+    """A setting's value as people read it: 'ResNet50' for 'resnet50', 'automatic' for None.
+
+    Args:
+        name: of `RunSpec.settings`, or the field alone.
+        value: what it is set to.
+    """
+    field = name.rpartition(".")[2]
+    registry = RECORDS.get(name, RECORDS.get(field))
+    if registry is not None and value in registry:
+        return registry[value].title
+    if value is None:
+        return "automatic"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return WORDS.get(f"{field} {value}", WORDS.get(str(value), str(value)))
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,8 @@ def mix_pairs(x: "Tensor", targets: "Tensor", known: Known) -> Batch:
     """
     import torch
 
-    weight = torch.distributions.Beta(MIXING, MIXING).sample((len(x), 1)).to(x)
+    both = x.new_full((), MIXING)  # drawn where x is, and not looked at
+    weight = torch.distributions.Beta(both, both, validate_args=False).sample((len(x), 1))
     weight = torch.maximum(weight, 1 - weight)
     partner = torch.randperm(len(x), device=x.device)
     x = weight * x + (1 - weight) * x[partner]
@@ -124,9 +125,10 @@ def flip_and_turn(images: "Tensor") -> "Tensor":
     import torch
 
     turns = torch.randint(4, (len(images),), device=images.device)
-    turned = images.clone()
+    turned = images
     for turn in range(1, 4):
-        turned[turns == turn] = images[turns == turn].rot90(turn, (2, 3))
+        chosen = (turns == turn).view(-1, 1, 1, 1)
+        turned = torch.where(chosen, images.rot90(turn, (2, 3)), turned)
     return flip(turned)
 
 

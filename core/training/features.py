@@ -1,7 +1,9 @@
 """Frozen stages run once: what they give is kept on disk, under a key of all that decides it."""
 
 import hashlib
+import math
 import os
+import time
 from collections.abc import Callable, Set
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +30,15 @@ class FrozenPart:
     augmentation decide), the tensors of the painter (such as the layout's), the image size and its
     padding, the frozen tensors, the shapes that are kept of them, the number format, the kind of
     device and torch's version.
+
+    Args:
+        network: its frozen stages.
+        imager: paints the rows.
+        precision: the number format, which the caller computes in.
+        on_part: called after every few samples; may raise Cancelled.
+        keep: whether what isn't in the cache is put there; None: where computing a batch takes
+            longer than writing it and reading it once, which is measured when there is one. A GPU
+            is often quicker than a disk. The numbers are the same.
     """
 
     def __init__(
@@ -36,9 +47,12 @@ class FrozenPart:
         imager: Painter,
         precision: str,
         on_part: Callable[[], None] = lambda: None,
+        *,
+        keep: bool | None = None,
     ) -> None:
-        self.on_part = on_part
-        """Called after every few samples; may raise Cancelled."""
+        self.on_part, self.keep = on_part, keep
+        self._seconds = math.inf
+        """The quickest computation of a row so far."""
         self._used: set[Path] = set()
         self._full = False
         device = next(network.parameters()).device
@@ -63,8 +77,11 @@ class FrozenPart:
 
         Mapped into memory from the cache; computed and put there when they aren't in it yet. Where
         all that this training uses doesn't fit into the quota, the rest of it is computed each
-        time, because each entry would push out the one that is wanted next.
+        time, because each entry would push out the one that is wanted next. Where keeping doesn't
+        pay, all of it is.
         """
+        if self.keep is False:
+            return compute_in_parts(self._compute, x, AT_ONCE)
         digest = self._digest.copy()
         digest.update(x.cpu().contiguous().numpy().tobytes())
         path = self.folder / f"{digest.hexdigest()}.npy"
@@ -74,6 +91,10 @@ class FrozenPart:
             self._used.add(path)
             return found.to(x.device)
         rows = compute_in_parts(self._compute, x, AT_ONCE)
+        if self.keep is None:
+            self.keep = self._pays(rows[:AT_ONCE])
+        if not self.keep:
+            return rows
         if make_room(self.folder, rows.nbytes, self._used):
             write_array(path, rows.cpu().numpy())
             self._used.add(path)
@@ -87,9 +108,31 @@ class FrozenPart:
 
     @torch.no_grad()
     def _compute(self, x: Tensor) -> Tensor:
+        started = time.perf_counter()
         maps = self.network.frozen_maps(self.imager(x))
+        rows = torch.cat([_channels_last(kept).float().flatten(1) for kept in maps], dim=1)
+        if self.keep is None:
+            rows[-1, -1].item()  # a GPU has computed them then
+            self._seconds = min(self._seconds, (time.perf_counter() - started) / len(x))
         self.on_part()
-        return torch.cat([_channels_last(kept).float().flatten(1) for kept in maps], dim=1)
+        return rows
+
+    def _pays(self, rows: Tensor) -> bool:
+        """Whether computing rows took longer than it takes to write and to read them."""
+        path = self.folder / f"trial-{os.getpid()}.npy"
+        started = time.perf_counter()
+        write_array(path, rows.cpu().numpy())
+        torch.from_numpy(np.load(path)).to(rows.device)[-1, -1].item()
+        kept = time.perf_counter() - started
+        path.unlink()
+        computed = self._seconds * len(rows)
+        if computed > kept:
+            return True
+        print(
+            f"Features of frozen stages are not kept: computing {len(rows)} rows takes "
+            f"{1000 * computed:.1f} ms, writing and reading them {1000 * kept:.1f} ms."
+        )
+        return False
 
 
 class AfterFrozen(nn.Module):

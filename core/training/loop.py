@@ -3,7 +3,6 @@
 import json
 import math
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,20 +13,19 @@ import torch
 from torch import Tensor, nn
 
 from core.data.prepare import Reads
-from core.devices import is_out_of_memory
 from core.errors import GeneCanvasError
 from core.files import write_atomic
 from core.training.augmentations import AUGMENTATIONS, Known
+from core.training.captured import Captured, Pace
 from core.training.device import choose_precision, compute_in_parts
 from core.training.features import FrozenPart
 from core.training.objectives import Classes, Measurements, Objective
 from core.training.spec import TrainingSpec
+from core.training.step import Step, cut
 
 CHECKPOINT_SHARE = 0.005
 """Of the time of training, what writing checkpoints may take, by the quickest write so far: a disk
 that was busy once shall not leave an hour of training unsaved."""
-SMALLEST_PART = 2
-"""Batch normalisation can't learn from one sample."""
 CLASSES = Classes()
 
 
@@ -90,8 +88,9 @@ def train(
     A damaged checkpoint is not used. Where epochs are so short that writing it after each would
     take more than `CHECKPOINT_SHARE` of the time, it is written after the first and then as seldom
     as that asks for.
-    A batch that doesn't fit into memory is computed in halves, whose gradients are added, and so
-    are all after it.
+    A batch that doesn't fit into memory is computed in halves, and so are all after it. A GPU
+    replays the step that it has recorded, and is asked for nothing until an epoch has ended: its
+    losses and its scores of the validation samples come in one transfer.
 
     Args:
         network: images -> scores (batch, outputs).
@@ -122,10 +121,11 @@ def train(
     )
     network.to(device, memory_format=torch.channels_last)
     imager.to(device)
-    x_train, y_train, x_validation, y_validation = (
+    x_train, y_train, x_validation = (
         torch.as_tensor(array, device=device)
-        for array in (data.x_train, data.y_train, data.x_validation, data.y_validation)
+        for array in (data.x_train, data.y_train, data.x_validation)
     )
+    y_validation = torch.as_tensor(data.y_validation)  # measurements are taken on the processor
     known = _put_known(data.known, device)
     targets_train = objective.targets(y_train, data.outputs)
     weights = objective.weigh(y_train, data.outputs, spec)
@@ -135,33 +135,47 @@ def train(
         with autocast:
             x_validation = frozen.features(x_validation)
 
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(
-        parameters, lr=learning_rate, weight_decay=spec.weight_decay, fused=True
-    )
-    batches = len(_cut(len(x_train), spec.batch_size))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: _learning_rate_factor(step, spec.epochs * batches)
-    )
+    vary, vary_all = augmentation.on_expression, None
+    if variants:
+        vary, vary_all = None, vary
+
+    def paint_batch(x: Tensor, targets: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        if vary:
+            x, targets = vary(x, targets, known.of(positions))
+        images = paint(x)
+        return augmentation.on_images(images) if augmentation.on_images else images, targets
+
+    def loss_of(images: Tensor, targets: Tensor) -> Tensor:
+        with autocast:
+            scores = look(images)
+        return objective.loss(scores.float(), targets, spec, weights)
+
+    step = Step(
+        paint_batch, loss_of, [weight for weight in network.parameters() if weight.requires_grad],
+        weight_decay=spec.weight_decay, at_once=spec.batch_size, device=device,
+    )  # fmt: skip
+    take_step, pace = Captured(step, device), Pace(device)
+    batches = cut(len(x_train), spec.batch_size)
+
+    def rate_of(done: int) -> float:
+        return learning_rate * _learning_rate_factor(done, spec.epochs * len(batches))
+
     history: list[Measurements] = []
     best: dict[str, Tensor] = {}
     if state := _read_checkpoint(checkpoint, device):
         network.load_state_dict(state["network"])
-        optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
+        step.restore(state["optimiser"])
         history, best = state["history"], state["best"]
 
-    at_once = spec.batch_size
     next_checkpoint, writing = 0.0, math.inf
     for epoch in range(len(history), spec.epochs):
         if spec.patience and _epochs_without_progress(history) >= spec.patience:
             break
         started = time.perf_counter()
-        x_epoch, targets_epoch, vary = x_train, targets_train, augmentation.on_expression
-        if variants and vary:
+        x_epoch, targets_epoch = x_train, targets_train
+        if vary_all:
             torch.manual_seed(seed * 100_003 + epoch % variants)
-            x_epoch, targets_epoch = vary(x_train, targets_train, known)
-            vary = None
+            x_epoch, targets_epoch = vary_all(x_train, targets_train, known)
         if frozen is not None:
             with autocast:
                 x_epoch = frozen.features(x_epoch)
@@ -169,43 +183,32 @@ def train(
         order = draw_order(y_train, spec.balanced_sampling)
         losses = []
         network.train()
-        for index, cut in enumerate(_cut(len(order), spec.batch_size)):
-            x = x_epoch.index_select(0, order[cut])
-            targets = targets_epoch.index_select(0, order[cut])
-            if vary:
-                x, targets = vary(x, targets, known.of(order[cut]))
-            images = paint(x)
-            if augmentation.on_images:
-                images = augmentation.on_images(images)
+        for done, part in enumerate(batches, start=epoch * len(batches)):
+            positions = order[part]
+            step.set_rate(rate_of(done))
+            x, targets = (rows.index_select(0, positions) for rows in (x_epoch, targets_epoch))
+            losses.append(take_step(x, targets, positions))
+            pace.mark()
+            callback.on_batch(done + 1, spec.epochs * len(batches))
+        pace.finish()
+        training_seconds = time.perf_counter() - started
 
-            def loss_of(part: slice, images=images, targets=targets) -> Tensor:
-                with autocast:
-                    scores = look(images[part])
-                return objective.loss(scores.float(), targets[part], spec, weights)
-
-            loss, at_once = _add_gradients(optimiser, loss_of, len(x), at_once)
-            nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimiser.step()
-            schedule.step()
-            losses.append(loss)
-            callback.on_batch(epoch * batches + index + 1, spec.epochs * batches)
-        train_loss = float(torch.stack(losses).mean())
+        with autocast:
+            scores = _predict_scores(look, paint, x_validation, spec.batch_size)
+        found = torch.cat([torch.stack(losses), scores.flatten()]).cpu()
+        train_loss = float(found[: len(losses)].mean())
         if not math.isfinite(train_loss):
             raise DivergedError(
                 f"The training loss is no longer a number in epoch {epoch + 1}. "
                 f"Lower the learning rate (now {learning_rate:g}) or use float32."
             )
-        training_seconds = time.perf_counter() - started
-
-        with autocast:
-            scores = _predict_scores(look, paint, x_validation, spec.batch_size)
         row = {
             "epoch": epoch + 1,
             "train_loss": train_loss,
-            **objective.measure(scores, y_validation),
-            "learning_rate": schedule.get_last_lr()[0],
+            **objective.measure(found[len(losses) :].view(scores.shape), y_validation),
+            "learning_rate": rate_of((epoch + 1) * len(batches)),
             "samples_per_second": len(x_train) / training_seconds,
-            "at_once": at_once,
+            "at_once": step.at_once,
             "seconds": time.perf_counter() - started,
         }
         history.append(row)
@@ -214,8 +217,7 @@ def train(
         if (now := time.monotonic()) >= next_checkpoint:
             state = {
                 "network": network.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "schedule": schedule.state_dict(),
+                "optimiser": step.optimiser.state_dict(),
                 "history": json.dumps(history),  # torch pickles each number of a list
                 "best": best,
             }
@@ -274,48 +276,6 @@ def predict(
 def _predict_scores(network: nn.Module, imager: nn.Module, x: Tensor, batch_size: int) -> Tensor:
     network.eval()
     return compute_in_parts(lambda part: network(imager(part)).float(), x, batch_size)
-
-
-def _add_gradients(
-    optimiser: torch.optim.Optimizer,
-    loss_of: Callable[[slice], Tensor],
-    samples: int,
-    at_once: int,
-) -> tuple[Tensor, int]:
-    """Compute the gradients of a batch's mean loss, in halves where memory is too small for it.
-
-    Args:
-        optimiser: holds the parameters.
-        loss_of: positions in the batch -> their mean loss.
-        samples: how many the batch has.
-        at_once: how many of them are computed at once.
-
-    Returns:
-        The loss, and how many samples were computed at once.
-    """
-    while True:
-        optimiser.zero_grad()
-        loss = torch.zeros(())
-        try:
-            for part in _cut(samples, at_once):
-                share = loss_of(part) * ((part.stop - part.start) / samples)
-                share.backward()
-                loss = loss.to(share.device) + share.detach()
-            return loss, at_once
-        except RuntimeError as error:
-            if at_once <= SMALLEST_PART or not is_out_of_memory(error):
-                raise
-        at_once = max(SMALLEST_PART, min(at_once, samples) // 2)
-
-
-def _cut(samples: int, size: int) -> list[slice]:
-    """Cut a row of samples into batches; a last batch of one joins its neighbour, because batch
-    normalisation can't learn from one sample.
-    """
-    starts = list(range(0, samples, size))
-    if len(starts) > 1 and starts[-1] == samples - 1:
-        starts.pop()
-    return [slice(a, b) for a, b in zip(starts, [*starts[1:], samples], strict=True)]
 
 
 def draw_order(y: Tensor, balanced: bool) -> Tensor:

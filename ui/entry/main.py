@@ -4,6 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui.help import show_step
+from ui.pin import PAGE
 from ui.work import show_work
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +22,8 @@ PAGES = {
     "explain": "Explain",
     "predict": "Predict",
     "tissue": "Histology",
+    "transfer": "Transfer",
+    "story": "Story",
 }
 
 
@@ -38,7 +42,10 @@ pages = {
     for name, title in PAGES.items()
 }
 start = st.Page(open_first_page, title="GeneCanvas", default=True, visibility="hidden")
-page = st.navigation([start, *pages.values()], position="top")
+stage = st.Page(ROOT / "pages/present.py", title="Present", url_path="present", visibility="hidden")
+page = st.navigation([start, *pages.values(), stage], position="top")
 st.set_page_config(page_title="GeneCanvas" if page == start else f"{page.title} · GeneCanvas")
+st.session_state[PAGE] = page.url_path
 show_work()
+show_step()
 page.run()

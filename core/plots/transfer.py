@@ -1,0 +1,82 @@
+"""Figures of a transfer: what is gained with more and more labelled target patients."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.escape import escape_all, escape_chart
+from core.plots.figures import COLOURS, finish
+
+BAND = 0.14
+"""How opaque the band of an interval is."""
+
+
+def gain_curves(table: pd.DataFrame, score: str) -> go.Figure:
+    """The gain over the target alone against the number of labelled patients, a line a method.
+
+    Budgets are equally far apart.
+
+    Args:
+        table: columns line (the method in words), n, gain, low, high, alone, score, verdict.
+        score: what the gain is of.
+    """
+    sizes = sorted(set(table["n"]))
+    places = {n: place for place, n in enumerate(sizes)}
+    figure = go.Figure()
+    figure.add_hline(y=0, line={"color": "#888888", "width": 1})
+    for number, (line, own) in enumerate(table.groupby("line", sort=False)):
+        own = own.sort_values("n")
+        colour, x = COLOURS[number % len(COLOURS)], [places[n] for n in own["n"]]
+        red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+        figure.add_scatter(
+            x=[*x, *x[::-1]], y=[*own["high"], *own["low"][::-1]], fill="toself", mode="lines",
+            line={"width": 0}, fillcolor=f"rgba({red},{green},{blue},{BAND})", hoverinfo="skip",
+            showlegend=False, legendgroup=str(line),
+        )  # fmt: skip
+        figure.add_scatter(
+            x=x, y=own["gain"], mode="lines+markers", name=escape_chart(str(line)),
+            legendgroup=str(line), line={"color": colour, "width": 2},
+            marker={"size": 8, "symbol": [_SYMBOLS[word] for word in own["verdict"]]},
+            customdata=own[["low", "high", "alone", "score", "verdict"]],
+            hovertemplate="%{y:+.3f} (%{customdata[0]:+.3f} to %{customdata[1]:+.3f}), from "
+            "%{customdata[2]:.3f} to %{customdata[3]:.3f}: %{customdata[4]}",
+        )  # fmt: skip
+    _lay_out(figure, sizes, f"gain in {score} over the target alone")
+    return figure
+
+
+_SYMBOLS = {"helps": "triangle-up", "no difference": "circle-open", "harms": "triangle-down"}
+
+
+def score_curves(table: pd.DataFrame, score: str) -> go.Figure:
+    """Mean scores against the number of labelled patients, a line a method.
+
+    Args:
+        table: columns line, n, score.
+        score: its title.
+    """
+    sizes = sorted(set(table["n"]))
+    figure = go.Figure()
+    for number, (line, own) in enumerate(table.groupby("line", sort=False)):
+        own = own.sort_values("n")
+        figure.add_scatter(
+            x=[sizes.index(n) for n in own["n"]], y=own["score"], mode="lines+markers",
+            name=escape_chart(str(line)), marker={"size": 7},
+            line={"color": COLOURS[number % len(COLOURS)], "width": 2},
+            hovertemplate="%{y:.3f}",
+        )  # fmt: skip
+    _lay_out(figure, sizes, score)
+    return figure
+
+
+def _lay_out(figure: go.Figure, sizes: list[int], title: str) -> None:
+    ticks = list(escape_all([str(n) for n in sizes]))
+    figure.update_xaxes(
+        title_text="labelled target patients", tickvals=list(range(len(sizes))), ticktext=ticks,
+        zeroline=False,
+    )  # fmt: skip
+    figure.update_yaxes(title_text=title, zeroline=False)
+    figure.update_layout(
+        height=400, hovermode="x unified",
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    )  # fmt: skip
+    finish(figure, 70)

@@ -1,0 +1,63 @@
+"""The report of a story: its views with their captions, to be read instead of shown."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from core.errors import DamageError, InputError
+from core.plots.stage import restore_figure
+from core.report.contents import Block, Chart, Remark, Report, Section, Table, Text
+from core.report.render import write_report
+from core.stories import Pinned, load_story, load_view
+
+MOST_COLUMNS = 40
+"""Of a table; one of more is turned around."""
+
+
+def report_story(story: str) -> Report:
+    """The report of a story; notes for the speaker are left out.
+
+    A view that is damaged costs itself alone: the report says so in its place.
+
+    Raises:
+        InputError: there is no such story, or nothing is pinned to it.
+    """
+    found = load_story(story)
+    if not found.views:
+        raise InputError(f"Nothing is pinned to the story “{found.title}” yet.")
+    views = f"{len(found.views)} view{'s' if len(found.views) > 1 else ''}"
+    return Report(
+        title=found.title,
+        subtitle=f"Story {found.id} · {datetime.now(UTC).astimezone():%-d %B %Y}",
+        headline=f"{views}, as they were when they were pinned.",
+        sections=[_tell_view(story, pinned) for pinned in found.views],
+        references=[],
+    )
+
+
+def write_story_report(story: str, path: Path) -> Path:
+    """Write the report of a story as one HTML file; returns its absolute path.
+
+    Raises InputError as `report_story` does.
+    """
+    write_report(report_story(story), path)
+    return path.absolute()
+
+
+def _tell_view(story: str, pinned: Pinned) -> Section:
+    try:
+        view = load_view(story, pinned.view)
+        table = pd.DataFrame(list(view.table.rows), columns=list(view.table.columns))
+        if len(table.columns) > MOST_COLUMNS:  # such as a gene in each
+            table = table.set_index(table.columns[0]).T.reset_index(names="")
+        shown: Block
+        if view.figure is None:
+            shown = Table(view.finding, table)
+        else:
+            shown = Chart(view.finding, restore_figure(view.figure), table)
+    except DamageError as error:
+        return Section(pinned.caption or "A view", [Remark("error", str(error))])
+    when = f"{view.pinned.astimezone():%-d %B %Y}, GeneCanvas {view.version}"
+    said = ". ".join(part for part in (view.source, f"Pinned {when}") if part)
+    return Section(pinned.caption or view.finding, [shown, Text(f"{said}.")])

@@ -1,0 +1,1 @@
+"""Whether knowledge from another cohort helps in this one."""

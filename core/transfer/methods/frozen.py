@@ -1,0 +1,74 @@
+"""A network pretrained on the source and fine-tuned on the target, its first layers frozen."""
+
+from functools import partial
+
+import numpy as np
+
+from core.transfer.methods.linear import source_classes
+from core.transfer.problem import Problem, TransferMethod
+
+WIDTHS = (256, 256, 256, 256)
+SOURCE_EPOCHS = 60
+"""At most; a fifth of the source says when to stop."""
+TARGET_EPOCHS = 60
+TARGET_RATE = 1e-4
+"""A tenth of the rate of the source, so that what was learned there isn't overwritten."""
+
+
+def fit_frozen(problem: Problem, frozen: int) -> np.ndarray:
+    """(test, classes) probabilities of a network that learned from the source, then the target.
+
+    Without target samples it is the network of the source.
+
+    Args:
+        problem: the samples.
+        frozen: how many of the first layers keep the source's weights, from 0 to 4.
+    """
+    from core.transfer.methods import networks
+
+    y = source_classes(problem)
+    mean, spread = networks.one_scale(problem.source, problem.target)
+    with networks.repeatable(problem.seed):
+        network = networks.Layers(problem.source.shape[1], WIDTHS, problem.n_classes)
+        x, y = networks.tensors((problem.source - mean) / spread, y)
+        learned, held_out = networks.split(y.numpy(), problem.seed)
+        networks.train(
+            network, networks.classify(network, x[learned], y[learned]), len(learned),
+            problem.seed, SOURCE_EPOCHS,
+            judge=lambda: networks.classify(network, x, y)(held_out) if len(held_out) else 0.0,
+        )  # fmt: skip
+        for layer in network.layers[:frozen]:
+            layer.requires_grad_(False)
+        if len(problem.target):
+            x, y = networks.tensors((problem.target - mean) / spread, problem.target_labels)
+            loss = networks.classify(network, x, y)
+            networks.train(
+                network, loss, len(x), problem.seed, TARGET_EPOCHS, rate=TARGET_RATE
+            )  # fmt: skip
+        return networks.probabilities(network, (problem.test - mean) / spread)
+
+
+def _record(frozen: int) -> TransferMethod:
+    kept = {0: "no layer", 1: "the first layer", 4: "all four layers"}.get(
+        frozen, f"the first {frozen} layers"
+    )
+    return TransferMethod(
+        name=f"frozen_{frozen}",
+        title=f"Pretrained network, {frozen} of 4 layers frozen",
+        description="A network learns from the source, then from the labelled target samples while "
+        f"{kept} {'keeps' if frozen == 1 else 'keep'} what the source taught."
+        if frozen
+        else "A network learns from the source, then from the labelled target samples with all of "
+        "its layers.",
+        scenario="inductive",
+        reference="Hanczar et al. 2022, Assessment of deep learning and transfer learning for "
+        "cancer prediction based on gene expression data, BMC Bioinformatics 23:262",
+        departs="Widths (4 x 256), dropout (.5), rates (1e-3, then 1e-4) and passes (60 at most) "
+        "are ours, as the article's aren't published as code; weight decay; the source's head is "
+        "fine-tuned too.",
+        seconds=3.0,
+        fit=partial(fit_frozen, frozen=frozen),
+    )
+
+
+FROZEN = [_record(frozen) for frozen in range(len(WIDTHS) + 1)]

@@ -1,0 +1,183 @@
+"""Small networks on genes, and the one loop that trains them.
+
+Imported by methods when they fit, since torch takes a second to load.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+BATCH = 32
+PENALTY = 1e-3
+"""Weight decay (Loshchilov and Hutter 2019)."""
+
+
+@contextmanager
+def repeatable(seed: int) -> Iterator[None]:
+    """One thread and a random state of its own: the same numbers whatever ran before."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+class Layers(nn.Module):
+    """A perceptron whose layers can be told apart: linear, ReLU, dropout; a linear head.
+
+    Args:
+        genes: values of a sample.
+        widths: units of each layer.
+        outputs: of the head.
+        dropout: share of units left out in training.
+        norm: whether each layer has batch normalisation.
+    """
+
+    def __init__(
+        self,
+        genes: int,
+        widths: Sequence[int],
+        outputs: int,
+        dropout: float = 0.5,
+        norm: bool = False,
+    ) -> None:
+        super().__init__()
+        sizes = [genes, *widths]
+        self.layers = nn.Sequential(
+            *(
+                nn.Sequential(
+                    nn.Linear(size, width),
+                    *([nn.BatchNorm1d(width)] if norm else []),
+                    nn.ReLU(),
+                    nn.Dropout(dropout),
+                )
+                for size, width in zip(sizes, widths, strict=False)
+            )
+        )
+        self.head = nn.Linear(sizes[-1], outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(samples, genes) -> (samples, outputs)."""
+        return self.head(self.layers(x))
+
+
+class _Reversal(torch.autograd.Function):
+    """Passes values on, and gradients back with the sign turned."""
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, x: torch.Tensor) -> torch.Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, grad: torch.Tensor) -> torch.Tensor:
+        return -grad
+
+
+def reverse_gradient(x: torch.Tensor) -> torch.Tensor:
+    """x, so that what is before it learns the opposite of what is behind it.
+
+    Ganin and Lempitsky 2015, Unsupervised domain adaptation by backpropagation.
+    """
+    return _Reversal.apply(x)
+
+
+def one_scale(*parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and SD of each gene over the samples of all these cohorts, the SD 1 of constant genes.
+
+    One scale for all cohorts: how they are made alike is the preparation's business.
+    """
+    x = np.concatenate(parts)
+    spread = x.std(axis=0)
+    return x.mean(axis=0), np.where(spread > 1e-6, spread, 1)
+
+
+def tensors(x: np.ndarray, y: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """Samples and their classes."""
+    return as_tensor(x), torch.from_numpy(np.asarray(y, dtype=np.int64))
+
+
+def as_tensor(x: np.ndarray) -> torch.Tensor:
+    """Values as float32."""
+    return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
+
+
+def classify(
+    network: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, y: torch.Tensor
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The cross-entropy of a batch, given by its rows."""
+    return lambda rows: functional.cross_entropy(network(x[rows]), y[rows])
+
+
+def train(
+    network: nn.Module,
+    loss: Callable[[torch.Tensor], torch.Tensor],
+    samples: int,
+    seed: int,
+    epochs: int,
+    *,
+    rate: float = 1e-3,
+    judge: Callable[[], torch.Tensor] | None = None,
+    patience: int = 10,
+    batch: int = BATCH,
+) -> None:
+    """Train what of a network asks for gradients, with Adam.
+
+    Args:
+        network: all that is trained.
+        loss: of a batch, whose rows it is given.
+        samples: how many rows there are; batches are of nearly the same size.
+        seed: of their order.
+        epochs: passes at most.
+        rate: learning rate.
+        judge: loss of held-out samples after each pass; the pass with the least one is kept.
+        patience: passes without a better one after which training ends.
+        batch: rows at once, at most.
+    """
+    learned = [weights for weights in network.parameters() if weights.requires_grad]
+    optimiser = torch.optim.AdamW(learned, lr=rate, weight_decay=PENALTY)
+    order = np.random.default_rng(seed)
+    best, least, waited = None, np.inf, 0
+    for _ in range(epochs):
+        network.train()
+        for rows in np.array_split(order.permutation(samples), -(-samples // batch)):
+            optimiser.zero_grad()
+            loss(torch.from_numpy(rows)).backward()
+            optimiser.step()
+        if judge is None:
+            continue
+        network.eval()
+        with torch.no_grad():
+            found = float(judge())
+        waited = 0 if found < least else waited + 1
+        if found < least:
+            least = found
+            best = {name: value.clone() for name, value in network.state_dict().items()}
+        if waited >= patience:
+            break
+    if best is not None:
+        network.load_state_dict(best)
+    network.eval()
+
+
+def probabilities(network: Callable[[torch.Tensor], torch.Tensor], x: np.ndarray) -> np.ndarray:
+    """(samples, classes) of a network whose outputs are scores of classes."""
+    with torch.no_grad():
+        return torch.softmax(network(as_tensor(x)).double(), dim=1).numpy()
+
+
+def split(y: np.ndarray, seed: int, share: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to learn from and rows to stop by: a fifth, of each class where it has five or more."""
+    rng = np.random.default_rng(seed)
+    held = [
+        rng.permutation(np.flatnonzero(y == number))[: round(share * (y == number).sum())]
+        for number in np.unique(y)
+    ]
+    stop = np.concatenate(held)
+    return np.setdiff1d(np.arange(len(y)), stop), np.sort(stop)

@@ -1,0 +1,38 @@
+"""A network of the labelled target samples alone: what a pretrained one has to beat."""
+
+import numpy as np
+
+from core.transfer.problem import Problem, TransferMethod
+
+EPOCHS = 60
+"""Passes through the target's samples."""
+
+
+def fit_scratch(problem: Problem) -> np.ndarray:
+    """(test, classes) probabilities of a network of the n target samples alone."""
+    from core.transfer.methods import networks
+    from core.transfer.methods.frozen import WIDTHS
+
+    mean, spread = networks.one_scale(problem.target)
+    with networks.repeatable(problem.seed):
+        network = networks.Layers(problem.target.shape[1], WIDTHS, problem.n_classes)
+        x, y = networks.tensors((problem.target - mean) / spread, problem.target_labels)
+        networks.train(network, networks.classify(network, x, y), len(x), problem.seed, EPOCHS)
+        return networks.probabilities(network, (problem.test - mean) / spread)
+
+
+SCRATCH = TransferMethod(
+    name="scratch",
+    title="Network from scratch",
+    description="A network of four layers that sees the labelled target samples alone, so that a "
+    "gain of a pretrained one isn't a gain of networks.",
+    scenario="inductive",
+    reference="Hanczar et al. 2022, Assessment of deep learning and transfer learning for cancer "
+    "prediction based on gene expression data, BMC Bioinformatics 23:262",
+    departs="Four layers of 256 units, dropout of a half, and 60 passes without early stopping: "
+    "few target samples leave none to stop by.",
+    seconds=2.0,
+    fit=fit_scratch,
+    min_target=2,
+    learns_from="target",
+)

@@ -1,0 +1,295 @@
+"""A transfer as a job, and what it leaves."""
+
+# ruff: noqa: D102 -- `Job` says what its methods are for
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from core.errors import DamageError, InputError
+from core.files import read_json, write_json
+from core.home import RUN_ID, home
+from core.identity import raised_versions
+from core.jobs.here import do_here
+from core.jobs.job import Inputs, Job, Reporter, stoppable
+from core.jobs.launch import AnswerState, answer_state, cancel, find, request
+from core.jobs.store import JobStore
+from core.scratch import scratch
+from core.transfer.cohorts import open_material
+from core.transfer.experiment import Plan, Row, list_methods, read_rows, row_table, run_rows
+from core.transfer.fits import Fit, measure_fits
+from core.transfer.preparing import PREPARATIONS
+from core.transfer.spec import TransferSpec
+from core.transfer.verdict import CONTROLS, Gain, Scored, judge, say_gains, say_line, summarise
+
+SPEC, ROWS, RESULT = "spec.json", "rows.jsonl", "result.json"
+
+
+class Transfer(BaseModel):
+    """What came of a transfer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    spec: TransferSpec
+    sources: tuple[str, ...]
+    """Names of the source cohorts."""
+    target: str
+    classes: tuple[str, ...]
+    genes: int
+    source_samples: int
+    target_patients: int
+    held_out: int
+    """Patients that each draw holds out."""
+    draws: int
+    notes: tuple[str, ...]
+    fits: tuple[Fit, ...]
+    gains: tuple[Gain, ...]
+    scores: tuple[Scored, ...]
+    refused: dict[str, str]
+    """Method -> why it could not be asked somewhere."""
+
+    @property
+    def source(self) -> str:
+        """The sources' names in a sentence."""
+        *first, last = self.sources
+        return f"{', '.join(first)} and {last}" if first else last
+
+    @property
+    def verdicts(self) -> list[str]:
+        """A sentence a method, under the first preparation."""
+        return [say_gains(gains, self.source) for gains in self.by_line().values()]
+
+    @property
+    def headline(self) -> str:
+        """The verdict on the first chosen method; without any, on pooled samples."""
+        lines = self.by_line()
+        wanted = next((name for name in self.spec.methods if name in lines), "pooled")
+        gains = lines.get(wanted) or next(iter(lines.values()), None)
+        if gains is None:
+            return "No method could be judged: no budget is above 0."
+        return say_gains(gains, self.source)
+
+    def by_line(
+        self, preparation: str | None = None, variant: str = "own"
+    ) -> dict[str, list[Gain]]:
+        """Method -> its gains at each budget.
+
+        Args:
+            preparation: one of the specification's; by default the first.
+            variant: own, or a control.
+        """
+        wanted = preparation or self.spec.preparations[0]
+        lines: dict[str, list[Gain]] = {}
+        for gain in self.gains:
+            if gain.variant == variant and gain.preparation == wanted:
+                lines.setdefault(gain.method, []).append(gain)
+        return lines
+
+    def describe_controls(self) -> list[str]:
+        """A sentence a control of a method."""
+        return [
+            say_gains(gains, self.source)
+            for variant in CONTROLS
+            for gains in self.by_line(variant=variant).values()
+        ]
+
+    def gain_table(self) -> pd.DataFrame:
+        """A row a gain, with its line in words and its verdict."""
+        return gain_table(self.gains)
+
+    def score_table(self) -> pd.DataFrame:
+        """A row a method, control, preparation and budget, with its mean scores."""
+        table = pd.DataFrame([score.model_dump() for score in self.scores])
+        words = [say_line(*pair) for pair in zip(table["method"], table["variant"], strict=True)]
+        table.insert(0, "line", words)
+        return table
+
+
+def gain_table(gains: Sequence[Gain]) -> pd.DataFrame:
+    """A row a gain: `line`, the method in words, then the fields of `Gain`, and its `verdict`."""
+    return pd.DataFrame(
+        [
+            {
+                "line": say_line(gain.method, gain.variant),
+                **gain.model_dump(),
+                "verdict": gain.answer,
+            }
+            for gain in gains
+        ]
+    )
+
+
+def transfer_folder(key: str) -> Path:
+    """Where a transfer stands; raises InputError unless `key` is an id."""
+    if not RUN_ID.fullmatch(key):
+        raise InputError(f"Expected a transfer id of 16 hexadecimal digits, got {key[:80]!r}.")
+    return home() / "transfers" / key
+
+
+class TransferJob(Job):
+    """Rows of an experiment, and the verdict."""
+
+    kind: ClassVar[str] = "transfer"
+
+    spec: TransferSpec
+
+    def content(self) -> dict[str, Any]:
+        records = {method.name: method for method in list_methods(self.spec)}
+        records |= {name: PREPARATIONS[name] for name in self.spec.preparations}
+        return super().content() | raised_versions(**records)
+
+    @classmethod
+    def restore(cls, content: dict[str, Any]) -> TransferJob:
+        return super().restore({name: part for name, part in content.items() if name == "spec"})
+
+    def title(self) -> str:
+        sources = ", ".join(cohort.dataset[:6] for cohort in self.spec.sources)
+        return f"Transfer from {sources} to {self.spec.target.dataset[:6]}"
+
+    def inputs(self) -> Inputs:
+        return Inputs(tuple(dict.fromkeys(cohort.dataset for cohort in self.spec.cohorts)))
+
+    def effort(self) -> tuple:
+        return (self.kind, self.key)
+
+    @property
+    def place(self) -> Path:
+        """The folder of what it leaves."""
+        return transfer_folder(self.key)
+
+    def stands(self) -> bool:
+        return (self.place / RESULT).exists()
+
+    def run(self, folder: Path, reporter: Reporter, device: str) -> None:
+        if self.stands():
+            return
+        reporter.progress(0, 1, "reading the cohorts")
+        material = open_material(self.spec)
+        plan = Plan.of(self.spec, material)
+        write_json(self.place / SPEC, self.spec.model_dump(mode="json"))
+        rows = run_rows(plan, self.place / ROWS, stoppable(reporter, "fits"))
+        fits = measure_fits(material, self.spec.preparations)
+        write_json(self.place / RESULT, _gather(plan, rows, fits).model_dump(mode="json"))
+
+
+def _gather(plan: Plan, rows: Sequence[Row], fits: Sequence[Fit]) -> Transfer:
+    material, target = plan.material, plan.material.target
+    held = len(set(target.groups[plan.draws[0].test]))
+    return Transfer(
+        spec=plan.spec, sources=material.source_names, target=material.target_name,
+        classes=material.classes, genes=len(material.genes), source_samples=len(material.source.x),
+        target_patients=held + len(plan.draws[0].patients), held_out=held, draws=len(plan.draws),
+        notes=material.notes, fits=tuple(fits), gains=tuple(judge(rows, plan.test_to_pool)),
+        scores=tuple(summarise(rows)),
+        refused={row.method: row.refused for row in rows if row.refused},
+    )  # fmt: skip
+
+
+def check_transfer(spec: TransferSpec) -> Plan:
+    """Everything that the experiment will do, without doing it.
+
+    Raises InputError where cohorts, budgets or methods don't fit, so that nothing is stored.
+    """
+    return Plan.of(spec, open_material(spec))
+
+
+def transfer_here(spec: TransferSpec, progress: Callable[[float, str], None]) -> Transfer:
+    """Do a transfer in this process, unless it stands, and wait for it.
+
+    Raises InputError where it can't be done; nothing is stored then.
+    """
+    job = TransferJob(spec=spec)
+    if not job.stands():
+        check_transfer(spec)
+    do_here(job, progress)
+    return load_transfer(job.key)
+
+
+def request_transfer(spec: TransferSpec) -> str:
+    """Have it done in the background, unless it stands or is under way; gives its id.
+
+    Raises InputError where it can't be done; nothing is stored then.
+    """
+    job = TransferJob(spec=spec)
+    if not job.stands():
+        check_transfer(spec)
+        request(job)
+    return job.key
+
+
+def transfer_state(spec: TransferSpec) -> AnswerState:
+    """Whether it stands, and how far it is."""
+    return answer_state(TransferJob(spec=spec))
+
+
+def cancel_transfer(spec: TransferSpec) -> None:
+    """Have it stop, unless it has ended; its rows stay, and it goes on from there."""
+    if record := find(TransferJob(spec=spec)):
+        with suppress(InputError):
+            cancel(record.id)
+
+
+def load_transfer(key: str) -> Transfer:
+    """What came of a transfer; raises InputError until it stands, or where it is damaged."""
+    path = transfer_folder(key) / RESULT
+    try:
+        return Transfer.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"Transfer {key[:6]} isn't done yet.") from None
+    except (OSError, ValidationError):
+        raise DamageError(f"{path} is damaged. Delete the folder and ask again.") from None
+
+
+class Earlier(NamedTuple):
+    """A transfer that was asked for before."""
+
+    key: str
+    when: datetime
+    spec: TransferSpec
+
+
+def load_spec(key: str) -> TransferSpec:
+    """What a transfer asks, whether it stands, runs or waits.
+
+    Raises InputError where there is none of that id.
+    """
+    with suppress(OSError, ValueError):
+        return TransferSpec.model_validate(read_json(transfer_folder(key) / SPEC))
+    record = None
+    with suppress(InputError):
+        record = JobStore().get(key) if JobStore.exists() else None
+    if record is None or not isinstance(record.job, TransferJob):
+        raise InputError(f"There is no transfer {key[:6]} here.")
+    return record.job.spec
+
+
+def list_transfers() -> list[Earlier]:
+    """Transfers that stand, the latest first; damaged ones are passed over."""
+    found = []
+    for path in home().glob(f"transfers/*/{RESULT}"):
+        with suppress(OSError, ValueError):
+            spec = TransferSpec.model_validate(read_json(path.with_name(SPEC)))
+            when = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            found.append(Earlier(path.parent.name, when, spec))
+    return sorted(found, key=lambda one: one.when, reverse=True)
+
+
+def delete_transfer(key: str) -> None:
+    """Delete a transfer; raises InputError where there is none of that id."""
+    folder = transfer_folder(key)
+    if not folder.is_dir():
+        raise InputError(f"There is no transfer {key[:6]} any more.")
+    with scratch() as doomed:
+        folder.rename(doomed / key)
+
+
+def load_rows(key: str) -> pd.DataFrame:
+    """All rows of a transfer that are done, under the names of `Row`."""
+    return row_table(list(read_rows(transfer_folder(key) / ROWS).values()))

@@ -1,0 +1,54 @@
+"""Transfer: do samples of other cohorts help to tell classes apart in this one?"""
+
+from functools import partial
+
+import streamlit as st
+
+from core.data.store import list_datasets
+from core.transfer.spec import TransferSpec
+from core.transfer.transferring import cancel_transfer, load_transfer, transfer_state
+from ui.parts import errors, show_empty
+from ui.predict import is_working
+from ui.transfer_ask import ask_spec, asked_before, offer_start, start
+from ui.transfer_show import show_earlier, show_so_far, show_transfer
+
+FEWEST = 2
+
+
+def show_page() -> None:
+    """The question, how far its answer is, and the answer; what was asked before."""
+    if len(list_datasets()) < FEWEST:
+        show_empty(
+            "A transfer needs two cohorts: one that is learned from, and the one in which classes "
+            "shall be told apart.", "Bring data", "data",
+        )  # fmt: skip
+        return
+    opened = asked_before()
+    with st.expander("What is asked", expanded=opened is None, key="transfer question"):
+        spec = ask_spec()
+        if spec is not None:
+            offer_start(spec)
+    if opened is not None:
+        with errors():
+            show_answer(*opened)
+    show_earlier()
+
+
+def show_answer(key: str, spec: TransferSpec) -> None:
+    """A transfer that was asked for."""
+    state = transfer_state(spec)
+    if state.state == "done":
+        show_transfer(load_transfer(key), key)
+    elif is_working(
+        state, partial(transfer_state, spec), "Transfer", partial(cancel_transfer, spec)
+    ):  # fmt: skip
+        show_so_far(key, spec)
+    else:
+        st.caption("It was stopped. Rows that were done are kept.")
+        if st.button("Go on", key="transfer again", type="primary"):
+            start(spec)
+
+
+st.title("Transfer")
+with errors():
+    show_page()

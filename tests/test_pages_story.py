@@ -1,0 +1,62 @@
+"""The pages Story and Present: made before the meeting, shown in it, and what is damaged named."""
+
+import pytest
+
+from core.stories import change_story, create_story, load_story, pin
+from tests.pages import button, charts, open_page, words
+from tests.test_stories import captions, make_view
+
+
+@pytest.fixture
+def story() -> str:
+    """A story of a chart, a table, and a chart again."""
+    story = create_story("Meeting").id
+    pin(story, make_view("KRT5 is high"), "KRT5 is *high*")
+    pin(story, make_view("The first genes", {}), "The first genes")
+    pin(story, make_view("TP53 is low"), "TP53 is low")
+    return story
+
+
+def test_without_a_story_the_page_says_how_to_begin() -> None:
+    app = open_page("story")
+    assert "There is no story yet." in words(app)
+    assert button(app, "Take a bundle")
+
+
+def test_a_story_is_put_in_order_and_kept(story: str) -> None:
+    app = open_page("story", id=story)
+    assert charts(app) == 2
+    assert len(app.dataframe) == 1
+    area = next(area for area in app.text_area if area.value == "TP53 is low")
+    area.set_value("TP53 is lower").run()
+    assert captions(story)[2] == "TP53 is lower"
+    [*_, up] = [widget for widget in app.button if widget.label == "Up"]
+    up.click().run()
+    assert captions(story) == ["KRT5 is *high*", "TP53 is lower", "The first genes"]
+    [box, _] = [box for box in app.checkbox if box.label == "Beside the one before"]
+    box.check().run()
+    assert load_story(story).views[1].beside
+    assert "Slide 1, beside" in words(app)
+    [first, *_] = [widget for widget in app.button if widget.label == "Remove"]
+    first.click().run()
+    assert captions(story) == ["TP53 is lower", "The first genes"]
+
+
+def test_a_slide_shows_its_views_and_the_speaker_has_notes(story: str) -> None:
+    change_story(story, lambda found: found.with_view(1, beside=True, notes="Ask Anna"))
+    app = open_page("present", story=story, slide="1")
+    assert charts(app) == 1
+    assert len(app.table) == 1
+    assert "# KRT5 is *high*" in words(app)
+    assert "Ask Anna" not in words(app)
+    app = open_page("present", story=story, slide="9")
+    assert "# TP53 is low" in words(app), "the last slide stands for those that aren't there"
+    app = open_page("present", story=story, slide="1", notes="1")
+    assert charts(app) == 0
+    assert "Ask Anna" in words(app)
+    assert "Next: TP53 is low" in words(app)
+
+
+def test_a_link_to_nothing_says_so() -> None:
+    assert "There is no story" in words(open_page("present", story="ab" * 8))
+    assert "Expected a story's id" in words(open_page("present", story="../x"))

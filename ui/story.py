@@ -1,0 +1,244 @@
+"""A story as it is made: its views with captions and notes, and their order."""
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import streamlit as st
+
+from core.bundle import export_bundle, import_bundle
+from core.errors import GeneCanvasError
+from core.escape import escape_markdown
+from core.plots.stage import restore_figure
+from core.stories import (
+    LONGEST_CAPTION,
+    LONGEST_NOTES,
+    LONGEST_TITLE,
+    Pinned,
+    Story,
+    View,
+    change_story,
+    create_story,
+    damaged_stories,
+    delete_story,
+    list_stories,
+    load_view,
+)
+from ui.parts import PAGES, errors, go_to, pick
+from ui.pin import LAST
+from ui.report import offer_story_report
+from ui.uploads import hold
+
+SMALL = 300
+"""Pixels of a chart's height beside its caption."""
+FEW_ROWS = 5
+KEYS = (
+    "Keys: **→** or space next, **←** back, **F** full screen, **N** notes in a second window, "
+    "**O** open the page behind a chart, **Esc** leave."
+)
+
+
+def show_damaged() -> None:
+    """The stories that can't be read, each with the one thing that can be done."""
+    for story in damaged_stories():
+        with st.container(border=True):
+            st.error(escape_markdown(story.why))
+            if st.button("Delete this story", key=f"drop {story.id}"):
+                delete_story(story.id)
+                st.rerun()
+
+
+def show_none() -> None:
+    """What a story is, where there is none yet."""
+    with st.container(border=True):
+        st.markdown("#### There is no story yet.")
+        st.markdown(
+            "Every chart has a **Pin** below it. It puts the chart, with a caption of your own, on "
+            "a story: shown on a projector, or kept as a report."
+        )
+        with st.container(horizontal=True):
+            if st.button("Look at the data", type="primary"):
+                go_to("data")
+            if st.button("Look at a run"):
+                go_to("run")
+            offer_bundle()
+
+
+def pick_story() -> Story | None:
+    """The story of the link, or the one that was pinned to last; None without any."""
+    stories = {story.id: story for story in list_stories()}
+    if not stories:
+        return None
+    if "id" not in st.query_params and st.session_state.get(LAST) in stories:
+        st.query_params["id"] = st.session_state[LAST]
+    left, right, other = st.columns([4, 1.2, 1.2], vertical_alignment="bottom")
+    with other:
+        offer_bundle()
+    with left:
+        chosen = pick("Story", list(stories), lambda id: stories[id].title, "id")
+    with (
+        right,
+        st.popover("New story", icon=":material/add:", width="stretch"),
+        st.form("new story", border=False, clear_on_submit=True),
+    ):
+        title = st.text_input("Title", placeholder="Lab meeting", max_chars=LONGEST_TITLE)
+        if st.form_submit_button("Make it"):
+            st.query_params["id"] = create_story(title).id
+            st.rerun()
+    st.session_state[LAST] = chosen
+    return stories[chosen]
+
+
+def offer_bundle() -> None:
+    """The button that takes what somebody sent."""
+    if st.button("Take a bundle", icon=":material/upload:", width="stretch"):
+        _take_bundle()
+
+
+@st.dialog("Take a bundle")
+def _take_bundle() -> None:
+    """Check a bundle that is uploaded, and keep what is in it."""
+    st.markdown(
+        "A zip file that somebody wrote here or with `genecanvas bundle`. Its parts are checked, "
+        "and nothing that is here is overwritten."
+    )
+    upload = st.file_uploader("Bundle (zip)", type="zip", key="bundle file")
+    if upload is None:
+        return
+    with errors(), st.spinner("Checking the bundle"):
+        found = import_bundle(hold(upload))
+        for id, name in found.missing.items():
+            st.toast(escape_markdown(f"The dataset {name} ({id[:12]}) is not here."))
+        if found.stories:
+            st.query_params["id"] = st.session_state[LAST] = found.stories[0]
+        st.rerun()
+
+
+def read_bundle(story: str) -> bytes:
+    """A bundle of a story alone."""
+    with TemporaryDirectory() as folder:
+        return export_bundle(Path(folder) / "story.zip", stories=[story]).read_bytes()
+
+
+def show_story(story: Story) -> None:
+    """Its ways out, and its views one below the other."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Present", type="primary", icon=":material/slideshow:",
+                     disabled=not story.views):  # fmt: skip
+            go_to("present", {"story": story.id, "slide": "1"})
+        if story.views:
+            offer_story_report(story.id)
+            st.download_button(
+                "Bundle (zip)", lambda: read_bundle(story.id), f"story_{story.id[:6]}.zip",
+                "application/zip", on_click="ignore", icon=":material/folder_zip:", key="bundle",
+                help="This story for another computer. With datasets and models: "
+                "`genecanvas bundle`.",
+            )  # fmt: skip
+        _offer_keeping(story)
+    if not story.views:
+        st.info("Nothing is pinned to it yet: every chart has a Pin below it.")
+        return
+    st.caption(KEYS)
+    slide = 0
+    for place, pinned in enumerate(story.views):
+        beside = place and _stands_beside(story, place)
+        slide += not beside
+        with st.container(border=True, key=f"pinned {place}"):
+            _show_pinned(story, place, pinned, f"Slide {slide}" + (", beside" if beside else ""))
+
+
+def _stands_beside(story: Story, place: int) -> bool:
+    seen = -1
+    for slide in story.slides:
+        seen += len(slide)
+        if place <= seen:
+            return len(slide) == 2 and place == seen
+    return False
+
+
+def _offer_keeping(story: Story) -> None:
+    """Its title, and deleting it."""
+    with st.popover("Title, deletion", icon=":material/edit:", type="tertiary"):
+        st.text_input(
+            "Title", story.title, max_chars=LONGEST_TITLE, key=f"title {story.id}",
+            on_change=_retitle, args=(story.id,),
+        )  # fmt: skip
+        sure = st.checkbox("Yes, delete this story", key=f"sure {story.id}")
+        if st.button("Delete story", disabled=not sure):
+            delete_story(story.id)
+            st.session_state.pop(LAST, None)
+            st.session_state.pop("last id", None)
+            st.query_params.clear()
+            st.rerun()
+
+
+def _retitle(story: str) -> None:
+    title = " ".join(st.session_state[f"title {story}"].split())
+    if title:
+        _change(story, lambda found: found.model_copy(update={"title": title}))
+
+
+def _change(story: str, change: Callable[[Story], Story]) -> None:
+    try:
+        change_story(story, change)
+    except GeneCanvasError as error:
+        st.toast(escape_markdown(str(error)))
+
+
+def _show_pinned(story: Story, place: int, pinned: Pinned, slide: str) -> None:
+    """The view, small, beside what is said about it and what can be done with it."""
+    key = f"{story.id} {pinned.view} {place}"
+
+    def keep(field: str) -> None:
+        value = st.session_state[f"{field} {key}"]
+        _change(story.id, lambda found: found.with_view(place, **{field: value}))
+
+    left, right = st.columns([5, 6], gap="medium")
+    with right:
+        st.caption(slide)
+        st.text_area("Caption", pinned.caption, max_chars=LONGEST_CAPTION, height=75,
+                     key=f"caption {key}", on_change=keep, args=("caption",))  # fmt: skip
+        st.text_area("Notes for the speaker", pinned.notes, max_chars=LONGEST_NOTES, height=75,
+                     key=f"notes {key}", on_change=keep, args=("notes",))  # fmt: skip
+        if place:
+            st.checkbox("Beside the one before", pinned.beside, key=f"beside {key}",
+                        on_change=keep, args=("beside",),
+                        help="Two views stand side by side on a slide.")  # fmt: skip
+        with st.container(horizontal=True, gap="small"):
+            last = place == len(story.views) - 1
+            for label, icon, change, off in (
+                ("Up", "arrow_upward", lambda found: found.moved(place, -1), not place),
+                ("Down", "arrow_downward", lambda found: found.moved(place, 1), last),
+                ("Remove", "close", lambda found: found.without(place), False),
+            ):
+                st.button(
+                    label, icon=f":material/{icon}:", key=f"{label} {key}", type="tertiary",
+                    disabled=off, on_click=_change, args=(story.id, change),
+                )  # fmt: skip
+            open_page = st.empty()
+    with left:
+        try:
+            view = load_view(story.id, pinned.view)
+            _draw_small(view, key)
+        except GeneCanvasError as error:
+            st.error(escape_markdown(str(error)))
+            return
+        st.caption(escape_markdown(f"{view.source} · pinned {view.pinned.astimezone():%-d %b %Y}"))
+    if open_page.button("Open this view →", key=f"open {key}", type="tertiary"):
+        open_view(view)
+
+
+def open_view(view: View, **more: str) -> None:
+    """Change to the page that a view was pinned on, as it was."""
+    if (PAGES / f"{view.page}.py").exists():
+        go_to(view.page, view.link | more)
+
+
+def _draw_small(view: View, key: str) -> None:
+    if view.figure is None:
+        rows = [dict(zip(view.table.columns, row, strict=True)) for row in view.table.rows]
+        st.dataframe(rows[:FEW_ROWS], hide_index=True, key=f"table {key}")
+        return
+    figure = restore_figure(view.figure)
+    figure.update_layout(height=SMALL)
+    st.plotly_chart(figure, key=f"chart {key}", alt=view.finding, config={"displayModeBar": False})

@@ -1,0 +1,205 @@
+"""What the page Transfer shows: the verdict, the gain against patients, scores, controls, fit."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core.escape import escape_markdown
+from core.evaluation.metrics import METRICS
+from core.plots.transfer import gain_curves, score_curves
+from core.transfer.experiment import SCORES, read_rows
+from core.transfer.preparing import PREPARATIONS
+from core.transfer.spec import TransferSpec
+from core.transfer.transferring import (
+    ROWS,
+    Transfer,
+    delete_transfer,
+    gain_table,
+    list_transfers,
+    load_rows,
+    transfer_folder,
+)
+from core.transfer.verdict import CONTROLS, Gain, find_method, judge, say_gains
+from ui.parts import decimals, download_table, name_dataset, show_figure
+from ui.report import offer_transfer_report
+
+BADGES = {
+    "helps": ":green-badge[:material/trending_up: helps]",
+    "no difference": ":gray-badge[:material/trending_flat: no difference]",
+    "harms": ":red-badge[:material/trending_down: harms]",
+}
+SCORE = "AUROC"
+
+
+def show_transfer(found: Transfer, key: str) -> None:
+    """The verdict first, then the chart, the table, the controls, and whether the source fits."""
+    preparation = _pick_preparation(found)
+    lines = found.by_line(preparation)
+    _show_verdicts(lines, found.source)
+    for reason in found.refused.items():
+        st.warning(f"{escape_markdown(find_method(reason[0]).title)}: {escape_markdown(reason[1])}")
+    st.caption(
+        f"{found.source_samples:,} samples of {escape_markdown(found.source)}, "
+        f"{found.target_patients:,} patients of {escape_markdown(found.target)}, of which each of "
+        f"{found.draws} draws holds {found.held_out} out; {found.genes:,} shared genes. Bands and "
+        "limits: 95 %, corrected t test over draws (Nadeau and Bengio 2003), p values by Holm over "
+        "the numbers of patients."
+    )
+    left, right = st.columns(2, gap="large")
+    table = gain_table([gain for gains in lines.values() for gain in gains])
+    with left:
+        show_figure(
+            gain_curves(table, SCORE), table, f"gain_{key}", key="transfer gain",
+            alt="Gain in AUROC over the target alone against the number of labelled patients",
+        )  # fmt: skip
+    scores = found.score_table()
+    own = scores[(scores["variant"] == "own") & (scores["preparation"] == preparation)]
+    with right:
+        show_figure(
+            score_curves(own.rename(columns={SCORES[0]: "score"}), SCORE), own, f"auroc_{key}",
+            key="transfer scores", alt="Mean AUROC against the number of labelled patients",
+        )  # fmt: skip
+    _show_table(own, table)
+    _show_controls(found)
+    _show_fits(found)
+    for note in found.notes:
+        st.caption(escape_markdown(note))
+    with st.container(horizontal=True):
+        download_table(
+            lambda: load_rows(key), f"transfer_{key}", "All rows (CSV)", key="transfer rows csv"
+        )
+        offer_transfer_report(key)
+        st.download_button(
+            "Specification (YAML)", found.spec.to_yaml(), "transfer.yaml", "text/yaml",
+            on_click="ignore", key="transfer spec",
+        )  # fmt: skip
+
+
+def _pick_preparation(found: Transfer) -> str:
+    names = list(found.spec.preparations)
+    if len(names) == 1:
+        return names[0]
+    return st.segmented_control(
+        "Preparation", names, default=names[0], required=True, key="shown preparation",
+        format_func=lambda name: PREPARATIONS[name].title,
+        help="How the cohorts' values were brought together; the target alone is prepared alike.",
+    )  # fmt: skip
+
+
+def _show_verdicts(lines: dict[str, list[Gain]], source: str) -> None:
+    """A sentence a method, the chosen methods first."""
+    if not lines:
+        st.info("No method could be judged: no number of labelled patients is above 0.")
+    chosen = [name for name in lines if name not in _QUIET] + [n for n in lines if n in _QUIET]
+    for name in chosen:
+        gains = sorted(lines[name], key=lambda gain: gain.n)
+        first = next((gain for gain in gains if gain.answer != "no difference"), gains[0])
+        st.markdown(f"{BADGES[first.answer]} {escape_markdown(say_gains(gains, source))}")
+
+
+_QUIET = ("source_only", "pooled_weighted")
+"""References whose verdicts come last."""
+
+
+def _show_table(scores: pd.DataFrame, gains: pd.DataFrame) -> None:
+    """Scores of each method at each number of patients, with the verdict."""
+    shown = scores.merge(gains[["line", "n", "gain", "low", "high", "p", "verdict"]],
+                         how="left", on=["line", "n"])  # fmt: skip
+    shown = shown[["line", "n", *SCORES, "gain", "low", "high", "p", "verdict"]]
+    shown = shown.rename(
+        columns={"line": "method", "n": "patients", SCORES[0]: SCORE}
+        | {name: METRICS[name].title for name in SCORES[1:]}
+    )
+    st.dataframe(shown, hide_index=True, column_config=decimals(shown, "%.3f"))
+
+
+def _show_controls(found: Transfer) -> None:
+    gains = [
+        gain
+        for variant in CONTROLS
+        for own in found.by_line(variant=variant).values()
+        for gain in own
+    ]
+    if not gains:
+        return
+    st.markdown("#### Controls")
+    st.caption(
+        "With the sources' labels permuted, or an unrelated source, nothing should be gained, and "
+        "harm shows what a bad source can do. With the target's labels permuted what is left comes "
+        "from the source."
+    )
+    for variant in CONTROLS:
+        for own in found.by_line(variant=variant).values():
+            own = sorted(own, key=lambda gain: gain.n)
+            first = next((gain for gain in own if gain.answer != "no difference"), own[0])
+            st.markdown(f"{BADGES[first.answer]} {escape_markdown(say_gains(own, found.source))}")
+    table = gain_table(gains)
+    show_figure(
+        gain_curves(table, SCORE), table, "controls", key="transfer controls",
+        alt="Gain of the controls in AUROC against the number of labelled patients",
+    )  # fmt: skip
+
+
+def _show_fits(found: Transfer) -> None:
+    if not found.fits:
+        return
+    st.markdown("#### Does this source fit?")
+    st.caption(
+        "How far source and target are apart, whatever their classes. Distance: mean over genes of "
+        "the difference of the two means, in SD. Domain AUROC: how well a linear model tells the "
+        "cohorts apart on samples that had no part in fitting it or the preparation; .5 is not at "
+        "all, 1 is always. Cohorts that can be told apart may still help."
+    )
+    table = pd.DataFrame([fit.model_dump() for fit in found.fits])
+    table["preparation"] = [PREPARATIONS[name].title for name in table["preparation"]]
+    table = table.rename(columns={"domain_auroc": "domain AUROC", "samples": "source samples"})
+    st.dataframe(table, hide_index=True, column_config=decimals(table, "%.2f"))
+
+
+def show_so_far(key: str, spec: TransferSpec) -> None:
+    """The chart of the rows that stand, while the others are computed."""
+    st.fragment(_draw_so_far, run_every=4)(key, spec)
+
+
+def _draw_so_far(key: str, spec: TransferSpec) -> None:
+    rows = list(read_rows(transfer_folder(key) / ROWS).values())
+    ended = max((row.draw for row in rows), default=0)
+    rows = [
+        row for row in rows
+        if row.draw < ended and row.variant == "own" and row.preparation == spec.preparations[0]
+    ]  # fmt: skip
+    gains = judge(rows, spec.held_out / (1 - spec.held_out))
+    if gains:
+        table = gain_table(gains)
+        st.caption(f"So far, after {ended} draws:")
+        show_figure(
+            gain_curves(table, SCORE), table, "so_far", key="transfer so far",
+            alt="Gain in AUROC so far against the number of labelled patients",
+        )  # fmt: skip
+
+
+def show_earlier() -> None:
+    """What was asked before."""
+    earlier = list_transfers()
+    if not earlier:
+        return
+    with st.expander(f"Asked before ({len(earlier)})", key="transfers earlier"):
+        for one in earlier[:20]:
+            sources = ", ".join(name_dataset(cohort.dataset) for cohort in one.spec.sources)
+            words = f"{sources} → {name_dataset(one.spec.target.dataset)}"
+            methods = ", ".join(find_method(name).title for name in one.spec.methods)
+            when = one.when.astimezone().strftime("%d %b %H:%M")
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(
+                    escape_markdown(f"{words}{' · ' + methods if methods else ''} · {when}"),
+                    width="stretch",
+                )
+                if st.button("Open", key=f"open transfer {one.key}"):
+                    st.query_params["id"] = one.key
+                    st.rerun()
+                if st.button("Delete", key=f"delete transfer {one.key}", type="tertiary"):
+                    delete_transfer(one.key)
+                    if st.query_params.get("id") == one.key:
+                        del st.query_params["id"]
+                    st.rerun()
