@@ -12,7 +12,7 @@ from core.jobs.store import JobStore
 from core.tissue.check import check_tissue
 from core.tissue.job import TissueJob
 from core.tissue.learning import learn, split
-from core.tissue.read import read_tissue
+from core.tissue.read import read_tissue, read_visium
 from core.tissue.result import TissueResult, answer_folder, load_answer, summarise
 from core.tissue.ridge import ridge
 from core.tissue.scores import GeneScores, correlate, patients_needed, sign_test
@@ -216,6 +216,54 @@ def test_a_table_without_sections_is_one_section_called_after_its_file(tmp_path:
     assert read.spots.index.tolist() == tissue.spots.index[1:].tolist()
     np.testing.assert_array_equal(read.tiles, tissue.tiles[1:])
     assert "no_patients" in {finding.code for finding in read.notes.found}
+
+
+def test_visium_folders_are_read_as_space_ranger_writes_them(tmp_path: Path) -> None:
+    tissue = simulate_tissue(2, 20, 8, driven=2)
+    paint(tmp_path, tissue)
+    for section in tissue.sections:
+        own = tissue.take((tissue.spots["section"] == section).to_numpy())
+        spatial = tmp_path / section / "spatial"
+        spatial.mkdir(parents=True)
+        (tmp_path / f"slide_{section}.png").rename(spatial / "tissue_hires_image.png")
+        (spatial / "scalefactors_json.json").write_text('{"tissue_hires_scalef": 0.5}')
+        barcodes = [f"{'ACGT'[n % 4]}{'ACGT'[n // 4 % 4]}{'ACGT'[n // 16]}TTT-1" for n in range(20)]
+        places = [
+            f"{barcode},{int(n > 0)},0,{n},{2 * y:.0f},{2 * x:.0f}"
+            for n, (barcode, x, y) in enumerate(
+                zip(barcodes, own.spots["x"], own.spots["y"], strict=True)
+            )
+        ]
+        head = "barcode,in_tissue,array_row,array_col,pxl_row_in_fullres,pxl_col_in_fullres"
+        old = section == "S1"  # the first version has no header
+        name = "tissue_positions_list.csv" if old else "tissue_positions.csv"
+        (spatial / name).write_text("\n".join(places if old else [head, *places]))
+        write_10x(tmp_path / section / "filtered_feature_bc_matrix.h5", own, barcodes)
+    read = read_visium([tmp_path / name for name in tissue.sections], width=16, side=16)
+    kept = np.arange(40) % 20 > 0
+    assert read.spots.index[0] == "S1_CAATTT-1"
+    np.testing.assert_array_equal(read.tiles, tissue.tiles[kept])
+    order = [list(read.genes).index(gene) for gene in tissue.genes]
+    np.testing.assert_array_equal(read.counts[:, order], tissue.counts[kept])
+    with pytest.raises(InputError, match="Expected a folder as Space Ranger writes it"):
+        read_visium([tmp_path])
+
+
+def write_10x(path: Path, tissue: Tissue, barcodes: list[str]) -> None:
+    """Counts as 10x Genomics' HDF5, genes x barcodes in columns."""
+    import h5py
+    from scipy import sparse
+
+    matrix = sparse.csr_array(tissue.counts.astype(np.int32))
+    with h5py.File(path, "w") as file:
+        group = file.create_group("matrix")
+        for name in ("data", "indices", "indptr"):
+            group[name] = getattr(matrix, name)
+        group["shape"] = np.array(tissue.counts.T.shape)
+        group["barcodes"] = np.array(barcodes, "S")
+        features = group.create_group("features")
+        features["id"] = features["name"] = np.array(tissue.genes, "S")
+        features["feature_type"] = np.array(["Gene Expression"] * len(tissue.genes), "S")
 
 
 @pytest.mark.parametrize(

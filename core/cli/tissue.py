@@ -13,7 +13,7 @@ from core.files import write_atomic
 from core.jobs.here import do_here
 from core.models.backbones import BACKBONES
 from core.tissue.job import TissueJob
-from core.tissue.read import FEWEST_READS, read_tissue
+from core.tissue.read import FEWEST_READS, read_tissue, read_visium
 from core.tissue.result import load_answer, scores_table
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import NO_NETWORK, TissueSpec
@@ -29,9 +29,10 @@ def add_commands(commands: Any) -> None:
     parser = add_command(group, "add", add, "read spots, counts and images, check and store them")
     parser.add_argument(
         "spots", type=Path, nargs="+",
-        help="tables of spots: section, patient, x, y; or one a section, called as it",
+        help="tables of spots: section, patient, x, y; or one a section, called as it; or Space "
+        "Ranger's folders (Visium), one a section",
     )  # fmt: skip
-    parser.add_argument("--counts", type=Path, required=True, help="counts with the same ids")
+    parser.add_argument("--counts", type=Path, help="counts with the same ids")
     parser.add_argument("--tiles", type=Path, help="ready tiles in the spots' order: .npz or .npy")
     parser.add_argument("--images", type=Path, help="a folder with an image a section")
     parser.add_argument("--width", type=float, help="of a tile, in pixels of the image")
@@ -66,10 +67,13 @@ def add_commands(commands: Any) -> None:
 
 def add(options: argparse.Namespace) -> int:
     """What was read, and what is doubtful about it."""
-    tissue = read_tissue(
-        options.spots, options.counts, options.tiles, options.images, width=options.width,
-        side=options.side, fewest_reads=options.fewest_reads,
-    )  # fmt: skip
+    how = {name: getattr(options, name) for name in ("width", "side", "fewest_reads")}
+    if all(path.is_dir() for path in options.spots):
+        tissue = read_visium(options.spots, **how)
+    elif options.counts is None:
+        raise InputError("Expected --counts with a file of counts, beside the table of spots.")
+    else:
+        tissue = read_tissue(options.spots, options.counts, options.tiles, options.images, **how)
     return _show(options, add_tissue(tissue, options.name or options.spots[0].stem))
 
 

@@ -1,7 +1,7 @@
 """Reading spots: a table of places, a matrix of counts, and tiles or whole images."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,12 @@ from core.data.notes import Notes
 from core.data.read import read_dataset
 from core.data.text import Table
 from core.errors import InputError
+from core.files import read_json
 from core.tissue.check import check_tissue, check_turns
 from core.tissue.spots import COLUMNS, Tissue, spacing
 
 IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+VISIUM_X, VISIUM_Y = "pxl_col_in_fullres", "pxl_row_in_fullres"
 FEWEST_READS = 500
 """Spots with fewer say little, and are left out by default."""
 _AROUND = re.compile(r"^(align|her2)_|_(spots?|selection|positions?|align)$", re.IGNORECASE)
@@ -70,8 +72,84 @@ def read_tissue(
     if ready is not None:
         ready = ready[known]
     else:
-        table, ready, kept = _cut(table, images, width, side, notes)
+        found = {name: _find_image(images, name) for name in table["section"].unique()}
+        table, ready, kept = _cut(table, found, width, side, notes)
         matrix = matrix[kept]
+    return _finish(table, genes, matrix, ready, fewest_reads, notes)
+
+
+def read_visium(
+    folders: Sequence[Path],
+    *,
+    width: float | None = None,
+    side: int = 64,
+    fewest_reads: int = FEWEST_READS,
+) -> Tissue:
+    """Read Space Ranger's folders, one a section, called as it; the patient isn't known from them.
+
+    Each has `filtered_feature_bc_matrix.h5` and `spatial` with tissue_positions (either version's),
+    scalefactors_json.json and tissue_hires_image.png, from which tiles are cut. Spots beside the
+    tissue are left out. The other arguments, and errors, are those of `read_tissue`.
+    """
+    notes, tables, counts = Notes(), [], []
+    images: dict[str, Path | None] = {}
+    for folder in folders:
+        data = read_dataset(_need(folder / "filtered_feature_bc_matrix.h5"))
+        table = _read_visium_places(folder)
+        table = table[table.index.isin(data.obs_names)]
+        found = pd.DataFrame(data[table.index].X, data[table.index].obs_names, data.var_names)
+        found.index = table.index = [f"{folder.name}_{name}" for name in table.index]
+        tables.append(table)
+        counts.append(found)
+        images[folder.name] = _need(folder / "spatial/tissue_hires_image.png")
+    table, matrix = pd.concat(tables), pd.concat(counts, join="inner")
+    if not len(matrix.columns):
+        raise InputError("The sections have no gene in common. Are they of one species?")
+    values = matrix.to_numpy(np.float32)
+    table["reads"] = pd.concat([found.sum(axis=1) for found in counts])
+    table, tiles, kept = _cut(table, images, width, side, notes)
+    genes = np.asarray(matrix.columns, dtype=str)
+    return _finish(table, genes, values[kept], tiles, fewest_reads, notes)
+
+
+def _read_visium_places(folder: Path) -> pd.DataFrame:
+    """Spots under tissue by their barcodes, at their places on the image of high resolution."""
+    spatial = folder / "spatial"
+    path = spatial / "tissue_positions.csv"
+    if path.exists():
+        places = pd.read_csv(path, index_col=0)
+    else:
+        names = ["barcode", "in_tissue", "row", "column", VISIUM_Y, VISIUM_X]
+        path = _need(spatial / "tissue_positions_list.csv")
+        places = pd.read_csv(path, header=None, names=names, index_col=0)
+    if not {"in_tissue", VISIUM_X, VISIUM_Y} <= set(places.columns):
+        raise InputError(f"{path} is no table of tissue positions as Space Ranger writes it.")
+    try:
+        scale = float(read_json(_need(spatial / "scalefactors_json.json"))["tissue_hires_scalef"])
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{spatial}/scalefactors_json.json has no tissue_hires_scalef.") from None
+    places = places[places["in_tissue"] == 1]
+    found = pd.DataFrame(
+        {
+            "section": folder.name, "patient": "", "x": places[VISIUM_X] * scale,
+            "y": places[VISIUM_Y] * scale, "reads": np.nan,
+        },
+        index=places.index.astype(str),
+    )  # fmt: skip
+    return found
+
+
+def _need(path: Path) -> Path:
+    if not path.is_file():
+        raise InputError(f"{path} is missing. Expected a folder as Space Ranger writes it.")
+    return path
+
+
+def _finish(
+    table: pd.DataFrame, genes: np.ndarray, matrix: np.ndarray, ready: np.ndarray,
+    fewest_reads: int, notes: Notes,
+) -> Tissue:  # fmt: skip
+    """Leave out spots of few reads, and look at the others."""
     enough = (table["reads"] >= fewest_reads).to_numpy()
     if not enough.all():
         notes.warn(
@@ -167,18 +245,21 @@ def _join_counts(
 
 
 def _cut(
-    table: pd.DataFrame, folder: Path, width: float | None, side: int, notes: Notes
+    table: pd.DataFrame,
+    images: Mapping[str, Path | None],
+    width: float | None,
+    side: int,
+    notes: Notes,
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Spots that are on their section's image, their tiles, and a mask of the table's rows."""
     found, kept = np.empty((len(table), side, side, 3), np.uint8), np.zeros(len(table), bool)
     for section in sorted(table["section"].unique()):
         own = (table["section"] == section).to_numpy()
-        path = _find_image(folder, section)
+        path = images[section]
         if path is None:
             notes.warn(
                 "no_image",
-                f"There is no image of section {section} in {folder.name}; its {own.sum()} spots "
-                "are left out.",
+                f"There is no image of section {section}; its {own.sum()} spots are left out.",
             )
             continue
         places = table.loc[own, ["x", "y"]].to_numpy(float)
@@ -201,7 +282,7 @@ def _cut(
         notes.say(f"Section {section}: tiles of {pixels:.0f} pixels of {path.name}.")
         found[own], kept[own] = tiles, ~outside
     if not kept.any():
-        raise InputError(f"No spot has an image in {folder}. Images are called SECTION.jpg.")
+        raise InputError("No section has an image. Images are called as it: SECTION.jpg.")
     return table[kept], found[kept], kept
 
 
