@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from core.errors import InputError
 from core.escape import escape_markdown
 from core.glossary import define
 from core.models.backbones import BACKBONES
+from core.models.own_weights import list_own_weights
 from core.plots.tissue import model_bars, section_map
 from core.scratch import scratch
 from core.tissue.job import cancel_tissue, request_tissue, tissue_state
@@ -29,6 +31,7 @@ from ui.uploads import hold
 
 OFFERED = (NO_NETWORK, "squeezenet1_1", "vgg16", "resnet50")
 """Networks that are quick enough on a processor."""
+NAMES = {NO_NETWORK: "none: colour and texture", "imagenet": "ImageNet", "scratch": "random"}
 TITLES = {"normalised": "divided by each spot's reads", "raw": "log(1 + count), as published"}
 LIMIT = "r > 0.3"
 STRONGEST = 2.0
@@ -88,7 +91,7 @@ def _use(tissue: Tissue, name: str) -> None:
 
 def ask_question(record: TissueRecord) -> TissueSpec:
     """Who is held out, and what looks at the tiles."""
-    first, second, third, fourth = st.columns(4, vertical_alignment="bottom")
+    first, second, third = st.columns(3, vertical_alignment="bottom")
     start = "patient" if len(record.patients) > 1 else "section"
     with first:
         held_out = ask_field(TissueSpec, "held_out", key=f"held out {record.id[:6]}", default=start)
@@ -96,22 +99,39 @@ def ask_question(record: TissueRecord) -> TissueSpec:
         field = TissueSpec.model_fields["backbone"]
         backbone = st.selectbox(
             field.title, OFFERED, help=field.description, key="tissue network", **HOLDS,
-            format_func=lambda name: BACKBONES[name].title if name in BACKBONES else
-            "none: colour and texture",
+            format_func=lambda name: NAMES[name] if name in NAMES else BACKBONES[name].title,
         )  # fmt: skip
     with third:
         genes = ask_field(TissueSpec, "genes", key="tissue genes")
-    with fourth:
-        symmetric = backbone != NO_NETWORK and ask_field(
-            TissueSpec, "symmetric", key="tissue symmetric"
-        )
+    more = {} if backbone == NO_NETWORK else _ask_network()
     try:
         return TissueSpec(
-            tissue=record.id, held_out=held_out, backbone=backbone, genes=genes,
-            symmetric=symmetric,
-        )  # fmt: skip
+            tissue=record.id, held_out=held_out, backbone=backbone, genes=genes, **more
+        )
     except ValidationError:
         raise InputError("Correct what is marked above; nothing is computed with it.") from None
+
+
+def _ask_network() -> dict[str, Any]:
+    """Where a network's weights come from, and whether it is trained."""
+    weights, symmetric, train, epochs, auxiliary = st.columns(5, vertical_alignment="bottom")
+    field = TissueSpec.model_fields["weights"]
+    known = ["imagenet", *(f"file:{name}" for name in list_own_weights()), "scratch"]
+    found: dict[str, Any] = {
+        "weights": weights.selectbox(
+            field.title, known, help=field.description, key="tissue weights", **HOLDS,
+            format_func=lambda name: NAMES.get(name, name.removeprefix("file:")),
+        )
+    }  # fmt: skip
+    with symmetric:
+        found["symmetric"] = ask_field(TissueSpec, "symmetric", key="tissue symmetric")
+    with train:
+        found["train"] = ask_field(TissueSpec, "train", key="tissue train")
+    if found["train"]:
+        for name, column in (("epochs", epochs), ("auxiliary", auxiliary)):
+            with column:
+                found[name] = ask_field(TissueSpec, name, key=f"tissue {name}")
+    return found
 
 
 def is_answered(asked: TissueSpec) -> bool:
