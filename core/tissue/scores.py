@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom, t
 
 from core.evaluation.differences import holm
 
@@ -78,6 +77,8 @@ def sign_test(differences: np.ndarray) -> np.ndarray:
     One-sided binomial test over patients (as ST-Net's, He et al. 2020), adjusted for the number of
     genes. A difference of 0 speaks against; NaN says nothing.
     """
+    from scipy.stats import binom
+
     known = np.isfinite(differences)
     patients = known.sum(axis=0)
     higher = (known & (np.nan_to_num(differences) > 0)).sum(axis=0)
@@ -94,6 +95,8 @@ def mean_interval(values: np.ndarray) -> np.ndarray:
 
     The bootstrap's intervals are much too narrow for a handful of patients.
     """
+    from scipy.stats import t
+
     n = np.isfinite(values).sum(axis=0)
     few = np.where(n > 1, n, 2)
     mean = np.nansum(values, axis=0) / np.maximum(n, 1)

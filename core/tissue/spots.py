@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
 
 from core.data.notes import Notes
 from core.errors import InputError
@@ -88,6 +87,8 @@ def lay_out(
 
 def spacing(places: np.ndarray) -> float:
     """The usual distance from a spot (spots, 2) to its nearest neighbour."""
+    from scipy.spatial import cKDTree
+
     distances, _ = cKDTree(places).query(places, k=2)
     return float(np.median(distances[:, 1]))
 
