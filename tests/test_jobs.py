@@ -44,6 +44,11 @@ from core.runs.spec import RunSpec
 from core.runs.speed import SpeedJob, load_speeds
 from core.runs.store import RunStore, drop_dataset
 from core.runs.training import TrainJob
+from core.tissue.job import TissueJob
+from core.tissue.result import answer_folder
+from core.tissue.simulate import simulate_tissue
+from core.tissue.spec import TissueSpec
+from core.tissue.store import add_tissue, list_tissues
 from core.transfer.spec import TransferSpec
 from core.transfer.transferring import TransferJob
 from tests.counting import CountJob, PreparedCount, QueuedCount, told
@@ -113,6 +118,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENECANVAS_HOME", str(place))
         dataset = add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
+        add_tissue(simulate_tissue(4, 60, 60), "planted")
         spec = make_spec(dataset)
         store = RunStore()
         run = store.submit(spec)[0].id
@@ -168,6 +174,7 @@ def make_job(kind: str) -> Job:
         "transfer": lambda: TransferJob(spec=transfer),
         "export": lambda: ExportJob(about=run),
         "speed": lambda: SpeedJob(networks=("squeezenet1_1",), sizes=(32,)),
+        "tissue": lambda: TissueJob(asked=TissueSpec(tissue=list_tissues()[0].id, genes=30)),
         "why": lambda: WhyJob(**about, samples=tuple(load_dataset(dataset).obs_names[:2])),
     }[kind]()
 
@@ -193,7 +200,9 @@ def results(job: Job, id: str) -> dict[str, object]:
             "layout": job.trial.layout_path.read_bytes(),
             "quality": read_json(job.trial.quality_path)["quality"],
         }
-    if job.kind == "transfer":
+    if job.kind == "tissue":
+        paths = [*answer_folder(job.asked).iterdir()]
+    elif job.kind == "transfer":
         paths = [*job.place.glob("*.*")]
     elif job.kind == "train":
         paths = [job.folder(id) / "folds/0" / name for name in FOLDS]
@@ -294,7 +303,7 @@ def test_a_job_is_one_document_and_says_what_it_needs(job: Job) -> None:
     assert job.title()
     [run] = RunStore().list()
     needs = job.inputs()
-    about_data = job.kind not in ("count", "speed")
+    about_data = job.kind not in ("count", "speed", "tissue")
     assert needs.datasets == ((run.spec.cohort.dataset,) if about_data else ())
     about_run = about_data and job.kind not in ("train", "layout", "transfer")
     assert needs.jobs == ((run.id,) if about_run else ())

@@ -27,6 +27,7 @@ KINDS: dict[str, str] = {
     "export": "core.predict.exporting:ExportJob",
     "robustness": "core.predict.robustness:RobustnessJob",
     "speed": "core.runs.speed:SpeedJob",
+    "tissue": "core.tissue.job:TissueJob",
     "transfer": "core.transfer.transferring:TransferJob",
 }
 """Kind -> "module:class"; a module is imported when a job of the kind is read. Workers know the
@@ -51,6 +52,8 @@ class Inputs(NamedTuple):
     """Ids of jobs that it starts after."""
     models: tuple[str, ...] = ()
     """Ids of models that somebody sent."""
+    tissues: tuple[str, ...] = ()
+    """Ids of stored spots."""
 
 
 class Reporter(Protocol):
