@@ -43,6 +43,7 @@ from core.transfer.references import REFERENCES
 DRAWS = 6
 HELPS, HARMS, NOT = ("helps",), ("harms",), ("no difference", "harms")
 NO_HARM = ("helps", "no difference")
+SHIFTED = {"kind": "shared", "effect": 2.0, "shift": 1.0}
 OTHER_GENES = {"kind": "unrelated", "unlabelled": 200}
 
 
@@ -79,8 +80,8 @@ CASES = [
     Case("frozen_0", "target_only", NOT, 20, {"kind": "permuted"}),
     Case("frozen_4", "target_only", NOT, 20, {"kind": "disjoint"}),
     # the adversary
-    Case("adversarial", "target_only", HELPS, 10, {"kind": "shared", "shift": 1.0}),
-    Case("adversarial_strong", "target_only", HELPS, 10, {"kind": "shared", "shift": 1.0}),
+    Case("adversarial", "target_only", HELPS, 10, SHIFTED),
+    Case("adversarial_strong", "target_only", HELPS, 10, SHIFTED),
     Case(
         "adversarial_strong", "adversarial_off", HARMS, 0,
         {"kind": "shared", "source_share": 0.15, "target_share": 0.85, "noise": 0.5},
@@ -103,7 +104,7 @@ CASES = [
     Case("deep_profile", "components_beside", NOT, 20, {"kind": "unrelated"}),
     Case("autoencoder", "random_directions", HELPS, 20, {"kind": "shared"}),
     # two encoders
-    Case("matched_encoders", "target_only", HELPS, 10, {"kind": "shared", "shift": 1.0}),
+    Case("matched_encoders", "target_only", HELPS, 10, SHIFTED),
     Case("matched_encoders", "target_only", NOT, 20, {"kind": "permuted"}),
     # numbers to classes
     Case("numbers_to_classes", "target_only", HELPS, 10, {"kind": "shared", "numbers": True}),
@@ -227,8 +228,10 @@ def _check_deep_profile() -> tuple[str, str, bool]:
 def _check_ranks() -> tuple[str, str, bool]:
     rng = np.random.default_rng(0)
     counts = rng.poisson(rng.gamma(2, 20, 50), (20, 50)).astype(float)
-    deeper = 3.0 * counts
-    left, right = (rank_values(x, usual_values(x), logged=False) for x in (counts, deeper))
+    deeper = 4.0 * counts
+    left, right = (
+        rank_values(x, usual_values(x, logged=False), logged=False) for x in (counts, deeper)
+    )
     apart = float(np.abs(left - right).max())
     return "rank values don't see the depth (most difference)", f"{apart:.2f}", apart < 1e-6
 
