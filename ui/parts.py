@@ -227,7 +227,7 @@ def finished_runs() -> list[RunRecord]:
 def show_empty(text: str, button: str, page: str) -> None:
     """Say what to do first, with the button that leads to that page."""
     with st.container(border=True):
-        st.markdown(f"#### {text}")
+        st.markdown(f"## {text}")
         if st.button(button, type="primary", key=f"empty {page}"):
             go_to(page)
 
