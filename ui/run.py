@@ -10,6 +10,7 @@ from core.glossary import define
 from core.jobs.launch import ensure_workers
 from core.jobs.record import JobState
 from core.plots.runs import confusion_matrix, observed_against_predicted
+from core.report.story import tell_run
 from core.runs.doctor import reopen
 from core.runs.result import RunResult, headline, load_predictions, load_result
 from core.runs.store import RunRecord, RunStore, bytes_of, read_log
@@ -132,6 +133,12 @@ def show_ways_on(record: RunRecord) -> None:
         if st.button("Predict other samples →"):
             go_to("predict", {"run": record.id})
         offer_report(record.id)
+        if st.button(
+            "Make a story", icon=":material/slideshow:",
+            help="The charts of the report, each with its finding, to be presented.",
+        ):  # fmt: skip
+            with errors(), st.spinner("Drawing its charts"):
+                go_to("story", {"id": tell_run(record.id).id})
 
 
 def show_scores(result: RunResult) -> None:

@@ -51,7 +51,7 @@ def show_transfer(found: Transfer, key: str) -> None:
     with left:
         show_figure(
             gain_curves(table, SCORE), table, f"gain_{key}", key="transfer gain",
-            alt="Gain in AUROC over the target alone against the number of labelled patients",
+            alt=f"Gain over the target alone. {found.headline}",
         )  # fmt: skip
     scores = found.score_table()
     own = scores[(scores["variant"] == "own") & (scores["preparation"] == preparation)]
