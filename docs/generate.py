@@ -108,13 +108,13 @@ def transfer_methods() -> str:
         ]
     parts += [
         "",
-        "# Functions beside them",
+        "## Functions beside them",
         "",
         "For what is no probability of a class, and for what happens within a method.",
     ]
     for function in BESIDE:
         said = inspect.getdoc(function).partition("\n\nArgs:")[0].partition("\n\nRaises:")[0]
-        parts += ["", f"## {function.__qualname__}", "", f"In `{function.__module__}`. {said}"]
+        parts += ["", f"### {function.__qualname__}", "", f"In `{function.__module__}`. {said}"]
     return "\n".join(parts) + "\n"
 
 

@@ -18,6 +18,7 @@ from core.transfer.methods.components import (
 from core.transfer.methods.deep_profile import learn_features
 from core.transfer.methods.gene_networks import order_genes
 from core.transfer.methods.linear import answer_sparsely, domain_auc
+from core.transfer.methods.masked_genes import learn_to_fill_in
 from core.transfer.methods.matching import match_cohorts
 from core.transfer.methods.pathways import learn_programs
 from core.transfer.methods.rank_value import rank_values, usual_values
@@ -180,6 +181,14 @@ def test_planted_programs_have_a_feature_of_deep_profile() -> None:
     found = np.abs(np.corrcoef(means.T, features.T)[:PROGRAMS, PROGRAMS:]).max(axis=1)
     assert np.median(found) > 0.5
     np.testing.assert_allclose(again, features[:7], atol=1e-5)
+
+
+def test_hidden_genes_are_filled_in_if_genes_go_together() -> None:
+    problem, *_ = plant(9, 0, source=300, genes=36, noise=0.2)
+    rng = np.random.default_rng(0)
+    apart = rng.permuted(problem.source, axis=0)  # each gene's samples in an order of its own
+    assert learn_to_fill_in(problem.source, 0).explained > 0.3
+    assert learn_to_fill_in(apart, 0).explained < 0.1
 
 
 def test_neighbours_in_the_order_of_genes_are_of_one_program() -> None:

@@ -18,6 +18,7 @@ from core.stories import (
     Pinned,
     Story,
     View,
+    check_figure,
     create_story,
     keep_table,
     load_story,
@@ -42,7 +43,7 @@ def tell_run(run: str) -> Story:
         "Genes": ("explain", {"run": run}),
     }
     source = f"{spec.title()} · {result.n_test:,} samples held out"
-    story = create_story(report.title)
+    views = []
     for section in report.sections:
         page, link = pages.get(section.title, ("run", {"id": run}))
         for block in section.blocks:
@@ -53,7 +54,11 @@ def tell_run(run: str) -> Story:
                     figure=json.loads(block.figure.to_json()), table=keep_table(block.data),
                     pinned=datetime.now(UTC), version=__version__,
                 )  # fmt: skip
-                story = pin(story.id, view, block.finding)
+                check_figure(view)
+                views.append(view)
+    story = create_story(report.title)
+    for view in views:
+        story = pin(story.id, view, view.finding)
     return story
 
 

@@ -1,6 +1,10 @@
 """Features that many small autoencoders of the source agree on, and principal components beside."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +12,9 @@ from core.models.baselines import one_thread
 from core.transfer.methods.components import principal_axes
 from core.transfer.methods.linear import answer_sparsely, scale_of
 from core.transfer.problem import Problem, TransferMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 COMPONENTS = 200
 """Principal components that autoencoders see, at most; at most half as many as samples."""
@@ -55,7 +62,9 @@ def learn_features(source: np.ndarray, target: list[np.ndarray], seed: int) -> l
     return [own @ mixing for own in nodes]
 
 
-def _train_autoencoder(x, widths: tuple[int, ...], latent: int, seed: int):
+def _train_autoencoder(
+    x: Tensor, widths: tuple[int, ...], latent: int, seed: int
+) -> Callable[[Tensor], np.ndarray]:
     """The mean of each latent dimension, as a function of (samples, components)."""
     import torch
     from torch import nn
