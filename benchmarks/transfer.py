@@ -196,11 +196,7 @@ def make(sources: list[dict], target: dict, **fields: object) -> TransferSpec:
 def print_pairs(folder: Path) -> None:
     """Gains of pooled and source-only learning, and of the controls."""
     for name, spec in pairs(folder):
-        try:
-            plan = Shorter.of(spec, open_material(spec))
-        except ValueError as error:
-            print(f"\n{name}: {error}")
-            continue
+        plan = Shorter.of(spec, open_material(spec))
         material = plan.material
         print(f"\n{name}: {len(material.genes):,} genes, {len(material.source.x)} + "
               f"{len(material.target.x)} samples\n")  # fmt: skip

@@ -30,7 +30,7 @@ from core.jobs.job import KINDS, Inputs, Job, Lane, job_class
 from core.jobs.launch import ensure_workers, foresee, request
 from core.jobs.record import JobState, Worker, read_log
 from core.jobs.store import JobStore
-from core.jobs.worker import Stop, main, run_one
+from core.jobs.worker import Stop, run_one, run_waiting
 from core.predict.exporting import ExportJob
 from core.predict.predicting import MatchJob, PredictJob, WhyJob
 from core.predict.request import PredictRequest
@@ -572,7 +572,7 @@ def test_what_follows_a_result_waits_for_jobs_that_wait(
             yield
 
     monkeypatch.setattr(PreparedCount, "afterwards", ask_between)
-    main("cpu", Lane.QUEUE, 0)
+    run_waiting(store, Worker("cpu", Lane.QUEUE, 0), Stop())
     assert told() == [
         "counted to 1", "counted to 2", "part one after 1", "counted to 3", "part two after 1",
         *(f"part {part} after {to}" for to in (2, 3) for part in ("one", "two")),

@@ -135,14 +135,14 @@ def _serve(store: JobStore, lease: Lease, worker: Worker, foreseen: str | None) 
             if foreseen and not persist(store, lambda: store.waiting(worker.lane)):
                 job_class(foreseen).load()
             while not ends() and _await_work(store, worker.lane, changed, ends):
-                _work(store, worker, stop)
+                run_waiting(store, worker, stop)
             leaving = ends()
         lease.release()
         if leaving or not persist(store, lambda: store.waiting(worker.lane)):
             return
 
 
-def _work(store: JobStore, worker: Worker, stop: "Stop") -> None:
+def run_waiting(store: JobStore, worker: Worker, stop: "Stop") -> None:
     """Run jobs until none waits, and what follows their results when none waits."""
     left: list[tuple[JobRecord, Iterator[None]]] = []
     while not stop.asked:
