@@ -34,7 +34,7 @@ from core.files import UNREADABLE, read_json, write_atomic, write_json
 from core.home import DATASET_ID, RUN_ID, dataset_folder
 from core.predict.folder import export_model
 from core.predict.sent import import_model
-from core.runs.store import RunStore
+from core.runs.result import load_spec
 from core.scratch import scratch
 from core.stories import list_files, take_story
 
@@ -174,7 +174,7 @@ def _copy(file: Path, place: Path) -> None:
 def _refer(runs: Sequence[str], datasets: Sequence[str]) -> dict[str, Reference]:
     """The datasets that go along, and those that runs are of as far as they are here."""
     found = {}
-    for dataset in [*datasets, *(RunStore().get(run).spec.cohort.dataset for run in runs)]:
+    for dataset in [*datasets, *(load_spec(run).cohort.dataset for run in runs)]:
         with suppress(InputError):
             record = get_record(dataset)
             found[dataset] = Reference(

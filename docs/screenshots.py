@@ -20,7 +20,7 @@ from tests.browser import ARGUMENTS, Server, find_browser
 
 HEIGHTS = {
     "data": 1000, "images": 1000, "train": 1000, "run": 900, "compare": 1000, "explain": 1100,
-    "predict": 1700,
+    "predict": 1700, "story": 1000,
 }  # fmt: skip
 """Page -> pixels from its top that are shown."""
 
@@ -34,6 +34,7 @@ def fill(home: Path) -> str:
     """
     os.environ["GENECANVAS_HOME"] = str(home)
     import genecanvas as gcv
+    from core.report.story import tell_run
 
     adata, _ = gcv.simulate()
     cohort = gcv.Cohort(label="tumour_type", group="patient")
@@ -49,6 +50,7 @@ def fill(home: Path) -> str:
     others = adata[runs[0].predictions["sample"].to_numpy()].copy()
     others.X = np.random.default_rng(0).binomial(others.X.astype(int), 1 / 3).astype(np.float32)
     runs[0].predict(others, cohort, name="Example: other tumours, a third of the reads")
+    tell_run(runs[0].id)
     return runs[0].id
 
 

@@ -25,18 +25,22 @@ from core.images.references import add_reference
 from core.jobs.job import Lane
 from core.jobs.record import JobState
 from core.models.backbones import BACKBONES
+from core.plots.stage import restore_figure
 from core.predict.predicting import predict_here
 from core.predict.request import PredictRequest
 from core.predict.words import describe_flags
+from core.report.contents import Chart
 from core.report.notebook import make_notebook
 from core.report.prediction import write_prediction_report
 from core.report.references import Bibliography, key_of, known_references
 from core.report.run import RECIPE, report_run, write_run_report
+from core.report.story import tell_run
 from core.runs.execute import Silent, execute
 from core.runs.explaining import explain_run
 from core.runs.result import headline, load_result, load_spec
 from core.runs.spec import PRESETS, RunSpec
 from core.runs.store import RunStore
+from core.stories import delete_story, load_view
 from core.training.augmentations import AUGMENTATIONS
 from core.training.splits import SPLITS
 from tests.runs import make
@@ -132,6 +136,22 @@ def written(trained: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="module")
 def page(written: Path) -> Page:
     return Page(written.read_text())
+
+
+def test_a_story_of_the_run_has_the_charts_of_its_report(run: str) -> None:
+    charts = [
+        block.finding for section in report_run(run).sections for block in section.blocks
+        if isinstance(block, Chart)
+    ]  # fmt: skip
+    story = tell_run(run)
+    assert [pinned.caption for pinned in story.views] == charts
+    views = [load_view(story.id, pinned.view) for pinned in story.views]
+    assert {"run", "data", "images", "explain"} == {view.page for view in views}
+    assert views[0].link == {"id": run}
+    assert "samples held out" in views[0].source
+    for view in views:
+        restore_figure(view.figure)
+    delete_story(story.id)
 
 
 def test_every_section_stands_in_it_under_headings_in_order(page: Page) -> None:

@@ -1,18 +1,65 @@
-"""The report of a story: its views with their captions, to be read instead of shown."""
+"""A story out of the charts of a run's report; and the report of a story, to be read."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 
+from core import __version__
 from core.errors import DamageError, InputError
 from core.plots.stage import restore_figure
 from core.report.contents import Block, Chart, Remark, Report, Section, Table, Text
 from core.report.render import write_report
-from core.stories import Pinned, load_story, load_view
+from core.report.run import report_run
+from core.runs.result import load_result, load_spec
+from core.stories import (
+    LONGEST_CAPTION,
+    Pinned,
+    Story,
+    View,
+    check_figure,
+    create_story,
+    keep_table,
+    load_story,
+    load_view,
+    pin,
+)
 
 MOST_COLUMNS = 40
 """Of a table; one of more is turned around."""
+
+
+def tell_run(run: str) -> Story:
+    """A new story of a finished run: the charts of its report, each with its finding.
+
+    Raises InputError as `report_run` does.
+    """
+    report, result, spec = report_run(run), load_result(run), load_spec(run)
+    data = {"dataset": spec.cohort.dataset[:12]}
+    pages = {
+        "Data": ("data", data),
+        "Gene-images": ("images", data),
+        "Genes": ("explain", {"run": run}),
+    }
+    source = f"{spec.title()} · {result.n_test:,} samples held out"
+    views = []
+    for section in report.sections:
+        page, link = pages.get(section.title, ("run", {"id": run}))
+        for block in section.blocks:
+            if isinstance(block, Chart):
+                view = View(
+                    page=page, link=link, name=section.title.lower().replace(" ", "_"),
+                    finding=block.finding[:LONGEST_CAPTION], source=source[:LONGEST_CAPTION],
+                    figure=json.loads(block.figure.to_json()), table=keep_table(block.data),
+                    pinned=datetime.now(UTC), version=__version__,
+                )  # fmt: skip
+                check_figure(view)
+                views.append(view)
+    story = create_story(report.title)
+    for view in views:
+        story = pin(story.id, view, view.finding)
+    return story
 
 
 def report_story(story: str) -> Report:

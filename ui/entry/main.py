@@ -46,6 +46,7 @@ stage = st.Page(ROOT / "pages/present.py", title="Present", url_path="present", 
 page = st.navigation([start, *pages.values(), stage], position="top")
 st.set_page_config(page_title="GeneCanvas" if page == start else f"{page.title} · GeneCanvas")
 st.session_state[PAGE] = page.url_path
-show_work()
-show_step()
+if page != stage:
+    show_work()
+    show_step()
 page.run()
