@@ -35,7 +35,7 @@ SETS = {
     "her2st": ("her2st_spots.csv", "her2st_counts.parquet", "her2st_tiles64.npz", "patient"),
     "MOB": ("mob_spots.csv", "mob_counts.parquet", "mob_tiles48.npz", "section"),
 }
-TARGETS = {"normalised": "normalised", "raw": "log(1 + count)"}
+TARGETS = {"normalised": "normalised", "stnet": "ST-Net's", "raw": "log(1 + count)"}
 
 
 def main() -> None:

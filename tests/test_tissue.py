@@ -20,7 +20,7 @@ from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import TissueSpec
 from core.tissue.spots import Tissue
 from core.tissue.store import add_tissue, delete_tissue, get_tissue, list_tissues, load_tissue
-from core.tissue.targets import Scaling, choose_genes, transform
+from core.tissue.targets import TARGETS, Scaling, choose_genes, transform
 
 SPEC = TissueSpec(tissue="0" * 16, genes=40)
 
@@ -48,7 +48,7 @@ def test_genes_that_only_follow_the_depth_are_called_depth() -> None:
     assert (table["r"].abs() < 0.3).all()
     first, *_, last = result.verdict()
     assert first == "With 12 patients no gene is predicted beyond depth."
-    assert last.endswith("That figure is depth: spots with more cells have more of every gene.")
+    assert last.endswith("That is depth: spots with more cells have more of every gene.")
 
 
 def test_three_patients_are_too_few_to_show_anything() -> None:
@@ -73,7 +73,7 @@ def test_genes_and_their_scaling_are_of_the_training_patients_alone() -> None:
     for name, train in (("P3", ~held_out),):
         chosen = tissue.genes[choose_genes(tissue.counts[train], 5)]
         place, place_after = (np.flatnonzero(np.isin(g, chosen)) for g in (genes, same))
-        for target in ("normalised", "raw"):
+        for target in TARGETS:
             rows = np.flatnonzero(tissue.spots["patient"] == name)
             told, told_after = (
                 learned[target].predicted["colour"][np.ix_(rows, at)]
@@ -87,7 +87,13 @@ def test_genes_and_their_scaling_are_of_the_training_patients_alone() -> None:
 def test_targets_are_the_published_formulas() -> None:
     counts, reads = np.array([[3.0, 0.0]]), np.array([96.0])
     np.testing.assert_allclose(transform(counts, reads, 4, "raw"), np.log([[4, 1]]))
-    np.testing.assert_allclose(transform(counts, reads, 4, "normalised"), np.log([[0.04, 0.01]]))
+    np.testing.assert_allclose(transform(counts, reads, 4, "stnet"), np.log([[0.04, 0.01]]))
+    np.testing.assert_allclose(transform(counts, reads, 4, "normalised"), np.log([[313.5, 1]]))
+    reads = np.arange(1000.0, 9000, 500)
+    share = {t: transform(reads[:, None] / 100, reads, 9627, t)[:, 0] for t in TARGETS}
+    assert np.ptp(share["normalised"]) < 1e-9, "a constant share of the reads"
+    for published in ("stnet", "raw"):
+        assert np.corrcoef(share[published], np.log(reads))[0, 1] > 0.9, "depth is still there"
     z = Scaling.fit(np.array([[1.0, 5.0], [3.0, 5.0]])).apply(np.array([[3.0, 6.0]]))
     np.testing.assert_allclose(z, [[1, 1]])
     assert choose_genes(np.array([[9, 1, 5, 2], [9, 2, 6, 8.0]]), 2).tolist() == [2, 3]

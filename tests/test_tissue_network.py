@@ -56,7 +56,7 @@ def test_a_network_is_trained_for_each_patient_with_the_other_genes_beside() -> 
         return train(*given)
 
     genes, learned = learn(tissue, SPEC, None, train_network=watch)
-    assert seen == [[(12, 4), (12, 6)]] * 4, "two patients, two targets; 6 other genes"
+    assert seen == [[(12, 4), (12, 6)]] * 6, "two patients, three targets; 6 other genes"
     result, _ = summarise(SPEC, genes, learned, tissue.patients)
     assert result.main == "trained"
     assert "by the trained squeezenet1_1" in result.verdict()[1]

@@ -32,7 +32,11 @@ from ui.uploads import hold
 OFFERED = (NO_NETWORK, "squeezenet1_1", "vgg16", "resnet50")
 """Networks that are quick enough on a processor."""
 NAMES = {NO_NETWORK: "none: colour and texture", "imagenet": "ImageNet", "scratch": "random"}
-TITLES = {"normalised": "divided by each spot's reads", "raw": "log(1 + count), as published"}
+TITLES = {
+    "normalised": "divided by each spot's reads",
+    "stnet": "as ST-Net published",
+    "raw": "log(1 + count), as BrST-Net",
+}
 LIMIT = "r > 0.3"
 STRONGEST = 2.0
 """SD of the strongest colour."""

@@ -34,15 +34,15 @@ class TileNetwork(nn.Module):
     def __init__(self, stages: nn.Module, channels: int, genes: int, others: int) -> None:
         super().__init__()
         self.stages = stages
-        self.main, self.auxiliary = nn.Linear(channels, genes), nn.Linear(channels, others)
-        for head in (self.main, self.auxiliary):
-            nn.init.zeros_(head.weight)
-            nn.init.zeros_(head.bias)
+        self.genes = genes
+        self.heads = nn.Linear(channels, genes + others)
+        nn.init.zeros_(self.heads.weight)
+        nn.init.zeros_(self.heads.bias)
 
     def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """What both heads say."""
-        pooled = self.stages(batch).mean(dim=(2, 3))
-        return self.main(pooled), self.auxiliary(pooled)
+        said = self.heads(self.stages(batch).mean(dim=(2, 3)))
+        return said[:, : self.genes], said[:, self.genes :]
 
 
 def trainer(

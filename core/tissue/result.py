@@ -104,13 +104,17 @@ class TissueResult(BaseModel):
             f"{depth.above[2]} by the number of reads without an image, {luck.above[1]} and "
             f"{luck.above[2]} with shuffled tiles."
         )
-        main, depth = (self.get(name, "raw") for name in (self.main, "reads"))
-        line = (
-            f"On log(1 + count), as published, it is above 0.5 for {main.above[2]} genes; for "
-            f"{depth.above[2]} by the number of reads alone."
+        (main, depth), (main_raw, depth_raw) = (
+            [self.get(name, target).above[2] for name in (self.main, "reads")]
+            for target in ("stnet", "raw")
         )
-        if depth.above[2] >= main.above[2] > 0:
-            line += " That figure is depth: spots with more cells have more of every gene."
+        line = (
+            f"As published it is above 0.5 for {main} genes on ST-Net's log((1 + count) / (genes + "
+            f"reads)), for {depth} by the number of reads alone; on BrST-Net's log(1 + count) for "
+            f"{main_raw}, and {depth_raw} by reads alone."
+        )
+        if depth_raw >= main_raw > 0:
+            line += " That is depth: spots with more cells have more of every gene."
         lines.append(line)
         if self.spec.held_out == "section" and self.knows_patients:
             lines.append(
@@ -181,7 +185,8 @@ def tabulate(genes: np.ndarray, learned: Mapping[Target, Learned], main: str) ->
 
     Columns: gene; place (its column in the arrays of z scores); r, low, high (median over sections;
     95 % interval of the mean over patients), p and p_beyond (sign tests over patients, by Holm);
-    then the median r of the other models; then `raw` and that of others under the raw target.
+    then the median r of the other models; then that of the model and of reads under the targets
+    as published: stnet, stnet_reads, raw, raw_reads.
     """
     found = learned["normalised"].scores
     low, high = found[main].interval()
@@ -192,8 +197,9 @@ def tabulate(genes: np.ndarray, learned: Mapping[Target, Learned], main: str) ->
     }  # fmt: skip
     others = [name for name in found if name not in (main, "mean")]
     columns |= {name: found[name].median for name in others}
-    raw = learned["raw"].scores
-    columns |= {"raw": raw[main].median} | {f"raw_{name}": raw[name].median for name in others}
+    for target in list(TARGETS)[1:]:
+        other = learned[target].scores
+        columns |= {target: other[main].median, f"{target}_reads": other["reads"].median}
     return pd.DataFrame(columns).sort_values("r", ascending=False, ignore_index=True)
 
 

@@ -7,14 +7,17 @@ import numpy as np
 
 from core.errors import InputError
 
-Target = Literal["normalised", "raw"]
+Target = Literal["normalised", "stnet", "raw"]
 TARGETS: dict[Target, str] = {
-    "normalised": "log((1 + count) / (genes + reads)): how much of the spot's reads a gene has "
-    "(ST-Net, He et al. 2020)",
-    "raw": "log(1 + count), as BrST-Net was published (Rahaman et al. 2023): a spot with more "
-    "reads has more of every gene, so that this is mostly depth",
+    "normalised": "log(1 + 10,000 count / reads): which share of the spot's reads is this gene's",
+    "stnet": "log((1 + count) / (genes + reads)), as ST-Net (He et al. 2020): the 1 that is added "
+    "to each gene lets depth back in where a spot has few reads for many genes",
+    "raw": "log(1 + count), as BrST-Net (Rahaman et al. 2023): a spot with more reads has more of "
+    "every gene, so that this is mostly depth",
 }
-"""Name -> what it means; the first one is the one to believe."""
+"""Name -> what it means; the first one is the one to believe, the others are as published."""
+SIZE = 10_000
+"""Reads that each spot is brought to."""
 SEEN = 0.1
 """Of the training spots: genes that are found in fewer are not among the auxiliary ones."""
 
@@ -31,6 +34,8 @@ def transform(counts: np.ndarray, reads: np.ndarray, genes: int, target: Target)
     if target == "raw":
         return np.log1p(counts)
     if target == "normalised":
+        return np.log1p(SIZE * counts / reads[:, None])
+    if target == "stnet":
         return np.log((1 + counts) / (genes + reads)[:, None])
     raise InputError(f"Unknown target {target!r}. Known: {', '.join(TARGETS)}.")
 
