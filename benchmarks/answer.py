@@ -1,4 +1,4 @@
-"""From asking to the answer of a what-if, with a cold and with a warm worker, in one run.
+"""From asking to the answer of a what-if, with a cold, a foreseen and a warm worker, in one run.
 
     python -m benchmarks.answer [--rounds 3] [--data EXPRESSION SAMPLES] [--where COLUMN=VALUE] \
         [--weights PATH] [--backbone vgg16]
@@ -7,9 +7,9 @@ The recommended recipe on the simulated example, or on other data with the colum
 patient: a parent run is trained first. Then, in each round, one thing is changed that the cached
 features of the frozen stages outlive (the share of validation samples, from which a solved head
 learns as from the others), and one that they don't (the seed, and with it the split), each asked
-for when there is no worker and again when one is warm; and the run is explained. The clock runs
-from submitting to the result in the store, as a page sees it that looks every 20 ms, and that sees
-to workers each second.
+for when there is no worker, when a page has foreseen the question for ten seconds, and when a
+worker is warm; and the run is explained. The clock runs from submitting to the result in the store,
+as a page sees it that looks every 20 ms, and that sees to workers each second.
 """
 
 import argparse
@@ -30,13 +30,16 @@ from core.data.store import add_dataset
 from core.devices import devices
 from core.explain.methods import Recipe
 from core.jobs.job import Job, Lane
-from core.jobs.launch import ensure_workers, request
+from core.jobs.launch import ensure_workers, foresee, request
 from core.jobs.record import JobState
 from core.jobs.store import JobStore
 from core.lease import holder, is_held
 from core.runs.explaining import ExplainJob
 from core.runs.spec import PRESETS, RunSpec
 from core.runs.training import TrainJob
+
+FORESEEN = 10
+"""Seconds for which somebody fills in the form before asking."""
 
 
 def ask(job: Job) -> tuple[float, float]:
@@ -54,6 +57,15 @@ def ask(job: Job) -> tuple[float, float]:
         raise SystemExit(f"{record.name}: {record.reason}")
     done = time.perf_counter() - started
     return begun or done, done
+
+
+def prepare(worker: str, job: Job) -> None:
+    """Let a job find a worker as it is said: cold, foreseen or warm."""
+    if worker != "warm":
+        end_workers(job.lane)
+    if worker == "foreseen":
+        foresee(type(job))
+        time.sleep(FORESEEN)
 
 
 def end_workers(lane: Lane) -> None:
@@ -102,22 +114,18 @@ def main() -> None:
                         "smoothgrad", "gradient_shap"))  # fmt: skip
         taken: dict[str, list[tuple[float, float]]] = {}
         for number in range(1, rounds + 1):
-            for warm in (False, True):
-                share = 0.1 + (2 * number + warm) / 100
-                seed = 2 * number + warm
+            for state, worker in enumerate(("cold", "foreseen", "warm")):
+                seed = 3 * number + state
                 for what, job in (
-                    ("features are reused", train(0, share)),
+                    ("features are reused", train(0, 0.1 + seed / 100)),
                     ("features are computed", train(seed, 0.1)),
                 ):
-                    if not warm:
-                        end_workers(Lane.QUEUE)
-                    taken.setdefault(f"{what}, {'warm' if warm else 'cold'}", []).append(ask(job))
+                    prepare(worker, job)
+                    taken.setdefault(f"{what}, {worker}", []).append(ask(job))
                 if (method := next(methods, None)) is not None:
-                    if not warm:
-                        end_workers(Lane.INTERACTIVE)
                     job = ExplainJob(about=parent.key, recipe=Recipe(method))
-                    name = f"explanation, {'warm' if warm else 'cold'}"
-                    taken.setdefault(name, []).append(ask(job))
+                    prepare(worker, job)
+                    taken.setdefault(f"explanation, {worker}", []).append(ask(job))
         print("\n| question, worker | begun after s | answered after s |\n| --- | ---: | ---: |")
         for name in sorted(taken):
             begun, done = (statistics.median(row[k] for row in taken[name]) for k in (0, 1))

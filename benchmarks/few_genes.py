@@ -12,9 +12,7 @@ The rule, written down before the figures: a family is built into the linear hea
 it gains half a point on the tuned linear model with p < .05 (Nadeau and Bengio 2003).
 """
 
-import argparse
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -30,13 +28,10 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from core.data.cohort import Cohort
+from benchmarks.asking import Rows, make_parser, open_studies
 from core.data.prepare import PreparationSpec, Preprocessor
-from core.data.read import read_dataset
 from core.evaluation.differences import corrected_t
 from core.models.tuned import CLASSES, Choice, Sources
-from core.runs.spec import RunSpec
-from core.runs.study import open_study
 
 PLAIN = "tuned linear model"
 WIDTHS = (0.1, 0.3, 1.0)
@@ -48,40 +43,27 @@ scale: votes), and what was chosen."""
 
 def main() -> None:
     """Ask what isn't there yet, and print a row a family."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("expression", type=Path)
-    parser.add_argument("samples", type=Path, nargs="?")
-    parser.add_argument("rows", type=Path)
-    parser.add_argument("--label", required=True)
-    parser.add_argument("--group")
-    parser.add_argument("--splits", type=int, default=6)
+    parser = make_parser(__doc__)
     parser.add_argument("--only", nargs="*", choices=FAMILIES)
     given = parser.parse_args()
 
-    data = read_dataset(given.expression, given.samples)
-    preparation = PreparationSpec(genes=data.n_vars, floor=-20)
-    done = pd.read_csv(given.rows) if given.rows.exists() else pd.DataFrame(columns=COLUMNS)
-    for name in given.only or FAMILIES:
-        for seed in range(given.splits):
-            if ((done["family"] == name) & (done["seed"] == seed)).any():
+    rows = Rows(given.rows, COLUMNS)
+    for seed, study in open_studies(given):
+        [fold] = study.folds
+        fitting, test = fold.fitting, fold.test
+        preparation = PreparationSpec(genes=len(study.genes), floor=-20)
+        prepared = Preprocessor.fit(study.x[fitting], study.genes, study.scale, preparation)
+        x = prepared.transform(study.x, study.genes)
+        x = (x - x[fitting].mean(axis=0)) / x[fitting].std(axis=0)
+        known, y = (x[fitting], study.y[fitting], study.who[fitting]), study.y[test]
+        for name in given.only or FAMILIES:
+            if rows.has(family=name, seed=seed):
                 continue
-            cohort = Cohort(label=given.label, group=given.group)
-            study = open_study(RunSpec(cohort=cohort, seed=seed), data)
-            [fold] = study.folds
-            fitting, test = fold.fitting, fold.test
-            prepared = Preprocessor.fit(study.x[fitting], study.genes, study.scale, preparation)
-            x = prepared.transform(study.x, study.genes)
-            x = (x - x[fitting].mean(axis=0)) / x[fitting].std(axis=0)
             with threadpool_limits(1):
-                proba, chosen = FAMILIES[name](
-                    x[fitting], study.y[fitting], study.who[fitting], x[test]
-                )
-            y = study.y[test]
-            row = [name, seed, (proba.argmax(axis=1) == y).mean(), log_loss(y, proba),
-                   len(test) / len(fitting), chosen]  # fmt: skip
-            frame = pd.DataFrame([row], columns=COLUMNS)
-            frame.to_csv(given.rows, mode="a", header=not given.rows.exists(), index=False)
-    report(pd.read_csv(given.rows))
+                proba, chosen = FAMILIES[name](*known, x[test])
+            right = (proba.argmax(axis=1) == y).mean()
+            rows.add(name, seed, right, log_loss(y, proba), len(test) / len(fitting), chosen)
+    report(rows.read())
 
 
 COLUMNS = ["family", "seed", "accuracy", "log_loss", "ratio", "chosen"]

@@ -7,27 +7,24 @@
 Test samples are those of a run of the app (30 % of the patients); of the others so many learn,
 whole patients at random, the smaller numbers within the larger. Classes that have fewer than two
 patients among them are neither learned nor tested. Each answer is a row of ROWS.csv as soon as it
-is there; rows that are there aren't computed again. Prints a table of all that is in ROWS.csv.
+is there; those that are there aren't computed again. Prints a table of all that is in ROWS.csv.
 """
 
-import argparse
 import os
 import tempfile
-from pathlib import Path
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import torch
 
+from benchmarks.asking import Rows, make_parser, open_studies
 from benchmarks.fitting import solve, train_by_steps
-from core.data.cohort import Cohort
 from core.data.prepare import PreparationSpec, Preprocessor
-from core.data.read import read_dataset
 from core.evaluation.differences import corrected_t
 from core.models.baselines import fit_predict_proba
 from core.models.spec import NetworkSpec
-from core.runs.spec import RunSpec
-from core.runs.study import Study, open_study
+from core.runs.study import Study
 
 PLAIN = "tuned linear model"
 MODELS = ("linear head", PLAIN, "trained head")
@@ -36,46 +33,24 @@ COLUMNS = ["data", "size", "seed", "model", "accuracy", "ratio", "classes", "map
 
 def main() -> None:
     """Ask what isn't there yet, and print a row for each number of samples."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("expression", type=Path)
-    parser.add_argument("samples", type=Path, nargs="?")
-    parser.add_argument("rows", type=Path)
+    parser = make_parser(__doc__)
     parser.add_argument("--name", required=True)
-    parser.add_argument("--label", nargs="+", required=True)
-    parser.add_argument("--group")
-    parser.add_argument("--where", default="")
     parser.add_argument("--sizes", type=int, nargs="+", required=True)
-    parser.add_argument("--splits", type=int, default=6)
     parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS)
     parser.add_argument("--weights", default="scratch")
     given = parser.parse_args()
 
     torch.set_num_threads(1)
-    data, label = read_dataset(given.expression, given.samples), " ".join(given.label)
-    data.obs[label] = data.obs[given.label].astype(str).agg(" ".join, axis=1)
-    column, _, value = given.where.partition("=")
-    where = {column: [value]} if column else {}
-    cohort = Cohort(label=label, group=given.group, where=where)
-    done = pd.read_csv(given.rows) if given.rows.exists() else pd.DataFrame(columns=COLUMNS)
-    for seed in range(given.splits):
-        study = open_study(RunSpec(cohort=cohort, seed=seed), data)
-        for size in given.sizes:
-            known = done[(done[["data", "size", "seed"]] == [given.name, size, seed]).all(axis=1)]
-            for model in given.models:
-                if (known["model"] == model).any():
-                    continue
-                with tempfile.TemporaryDirectory() as home:
-                    os.environ["GENECANVAS_HOME"] = home  # where maps are kept
-                    row = [
-                        given.name,
-                        size,
-                        seed,
-                        model,
-                        *ask(study, size, seed, model, given.weights),
-                    ]
-                frame = pd.DataFrame([row], columns=COLUMNS)
-                frame.to_csv(given.rows, mode="a", header=not given.rows.exists(), index=False)
-    report(pd.read_csv(given.rows))
+    rows = Rows(given.rows, COLUMNS)
+    for seed, study in open_studies(given):
+        for size, model in product(given.sizes, given.models):
+            if rows.has(data=given.name, size=size, seed=seed, model=model):
+                continue
+            with tempfile.TemporaryDirectory() as home:
+                os.environ["GENECANVAS_HOME"] = home  # where maps are kept
+                answer = ask(study, size, seed, model, given.weights)
+            rows.add(given.name, size, seed, model, *answer)
+    report(rows.read())
 
 
 def ask(

@@ -196,7 +196,8 @@ def fit(
     precision = choose_precision("auto", DEVICE)
     return train(
         network, imager, data, training, callback, learning_rate=1e-3, seed=0, device=DEVICE,
-        checkpoint=checkpoint, frozen=FrozenPart(network, imager, precision) if cached else None,
+        checkpoint=checkpoint,
+        frozen=FrozenPart(network, imager, precision, keep=True) if cached else None,
     )  # fmt: skip
 
 

@@ -35,6 +35,8 @@ GLOSSARY: dict[str, str] = {
     "having patients in common (Nadeau and Bengio 2003): a plain one sees differences everywhere.",
     "dataset": "An expression matrix with what is known about its samples, stored once under the "
     "SHA-256 of its content.",
+    "depth of a spot": "How many reads a spot of tissue has. Where more cells lie there are more "
+    "reads of every gene, so that log counts follow the density of cells, whatever a gene does.",
     "domain AUROC": "How well a linear model tells unseen samples of two cohorts apart: "
     ".5 is not at all, 1 is always. Cohorts that can be told apart may still help each other.",
     "energy score": "How small all of a network's class scores are for a sample, taken together "
@@ -52,6 +54,7 @@ GLOSSARY: dict[str, str] = {
     "brightness.",
     "held-out sample": "A sample that a network, its gene filter, scaling and layout have never "
     "seen: only these say how good it is.",
+    "held-out spot": "A spot of a patient whose spots, genes and scaling the model has never seen.",
     "home": "The folder where datasets, runs and weights are stored; GENECANVAS_HOME names it.",
     "leak": "Knowledge about test samples that reached the training, by a shared patient, a "
     "shared sample or a filter fitted to everything. Scores are then too good.",
@@ -96,6 +99,8 @@ GLOSSARY: dict[str, str] = {
     "Spearman correlation": "Pearson's correlation of the ranks: whether higher predictions stand "
     "for higher values. A few extreme values can't make it.",
     "split": "How samples are divided into training, validation and test samples.",
+    "spot": "A place on a tissue section, 50 to 100 µm wide, whose RNA was sequenced together "
+    "(spatial transcriptomics).",
     "stage": "A part of the network, from the image to the head: early stages see fine detail, "
     "late ones coarse patterns.",
     "study": "Runs that were asked for together and share a name.",
@@ -103,6 +108,7 @@ GLOSSARY: dict[str, str] = {
     "learned from as well.",
     "task": "What a run predicts: a class (classification) or a number (regression).",
     "test samples": "Held-out samples on which a finished network is scored, once.",
+    "tile": "The square of a tissue image around a spot.",
     "training samples": "Samples from which the network learns.",
     "transductive": "Looking at the samples that are tested, though not at their classes: right "
     "only where all of them are there before the first is called.",

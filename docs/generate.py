@@ -3,6 +3,7 @@
 python -m docs.generate
 """
 
+import inspect
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +19,13 @@ from core.runs.spec import PRESETS
 from core.training.augmentations import AUGMENTATIONS
 from core.training.splits import SPLITS
 from core.transfer.methods import TRANSFER_METHODS
+from core.transfer.methods.adversarial import train_against_domains
+from core.transfer.methods.linear import domain_auc
+from core.transfer.methods.matching import match_cohorts
+from core.transfer.methods.pathways import Programs, learn_programs
+from core.transfer.methods.rank_value import rank_values, usual_values
+from core.transfer.methods.self_training import self_train
+from core.transfer.methods.species import carry_sets, compare_species
 from core.transfer.preparing import PREPARATIONS
 from core.transfer.references import REFERENCES
 
@@ -55,17 +63,64 @@ def catalogue() -> str:
         ("Attribution methods", METHODS),
         ("Preparations of a transfer", PREPARATIONS),
         ("References of a transfer", REFERENCES),
-        ("Methods of transfer", TRANSFER_METHODS),
     ):
         parts += ["", f"## {title}", "", *_list_records(records)]
+    parts += ["", "## Methods of transfer", "", "Each has [a card](transfer_methods.md)."]
     parts += ["", "## Measures of the trust card", "", *_list_measures()]
+    return "\n".join(parts) + "\n"
+
+
+NEEDS = {
+    "classes": "samples with classes",
+    "numbers": "samples with a number each",
+    "samples": "samples, whatever their labels",
+    "target": "nothing",
+}
+"""What a method of transfer learns from -> what it needs of the source, in words."""
+BESIDE = (learn_programs, Programs.project, compare_species, carry_sets, usual_values, rank_values,
+          train_against_domains, match_cohorts, self_train, domain_auc)  # fmt: skip
+"""Functions that don't answer with probabilities of classes, or say more than these."""
+
+
+def transfer_methods() -> str:
+    """A card for each method of transfer."""
+    parts = [
+        "# Methods of transfer",
+        "",
+        "What each does, what differs from the published one, and what it needs. Whether one helps "
+        "is what [Transfer](transfer.md) measures; what they did on planted and on real cohorts "
+        "is [here](../../benchmarks/results/transfer_methods.md). Seconds are of one fit on one "
+        "core of some hundred samples and genes.",
+    ]
+    for record in TRANSFER_METHODS:
+        parts += [
+            "",
+            f"## {record.title}",
+            "",
+            record.description,
+            "",
+            f"- **Name:** `{record.name}` ({record.scenario})",
+            f"- **Needs of the source:** {NEEDS[record.learns_from]}",
+            f"- **Labelled target samples:** {record.min_target} or more",
+            f"- **Seconds:** {record.seconds:g}",
+            f"- **Departs:** {record.departs}",
+            f"- **Reference:** {record.reference}",
+        ]
+    parts += [
+        "",
+        "## Functions beside them",
+        "",
+        "For what is no probability of a class, and for what happens within a method.",
+    ]
+    for function in BESIDE:
+        said = inspect.getdoc(function).partition("\n\nArgs:")[0].partition("\n\nRaises:")[0]
+        parts += ["", f"### {function.__qualname__}", "", f"In `{function.__module__}`. {said}"]
     return "\n".join(parts) + "\n"
 
 
 def _list_records(records: Iterable) -> Iterable[str]:
     for record in records:
-        departs = getattr(record, "departs", "")
-        said = [record.help, getattr(record, "warning", None), departs and f"Departs: {departs}"]
+        said = [record.help, getattr(record, "warning", None)]
         source = getattr(record, "reference", "")
         cited = f" *{source}.*" if source else ""
         yield f"- **{record.title}** (`{record.name}`). {' '.join(filter(None, said))}{cited}"
@@ -88,7 +143,11 @@ def _say_limits(green: float | None, red: float | None) -> tuple[str, str]:
     return f"{signs[0]} {green:g}", f"{signs[1]} {red:g}"
 
 
-PAGES = {"glossary.md": glossary, "methods/catalogue.md": catalogue}
+PAGES = {
+    "glossary.md": glossary,
+    "methods/catalogue.md": catalogue,
+    "methods/transfer_methods.md": transfer_methods,
+}
 """File of docs -> what it holds."""
 
 if __name__ == "__main__":

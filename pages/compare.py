@@ -10,6 +10,7 @@ from core.compare.records import Comparison
 from core.errors import DamageError
 from core.escape import escape_markdown
 from core.runs.outcome import Outcome, load_outcome, missing_baselines
+from core.runs.result import load_result
 from core.training.tasks import TASKS
 from ui.compare_baselines import show_request
 from ui.compare_cost import show_cost, show_published
@@ -59,6 +60,19 @@ def read_comparison(key: str, metric: str, _outcomes: list[Outcome]) -> Comparis
     return compare(_outcomes, metric)
 
 
+def leave_out_damaged(runs: list[str]) -> list[str]:
+    """The runs whose result can be read; says what is wrong with the others."""
+    whole = []
+    for run in runs:
+        try:
+            load_result(run)
+        except DamageError as error:
+            st.warning(escape_markdown(f"Left out: {error}"))
+        else:
+            whole.append(run)
+    return whole
+
+
 def show_page() -> None:
     """Pick runs; what they reach, the sentences that follow, where they differ, and why."""
     facts, drawer = show_line("Compare", "Runs and score")
@@ -79,6 +93,7 @@ def show_page() -> None:
         facts, name_dataset(first.spec.cohort.dataset), first.spec.cohort.label,
         f"{len(runs)} run{'s' if len(runs) > 1 else ''}", metric.title,
     )  # fmt: skip
+    runs = leave_out_damaged(runs)
     missing = missing_baselines(runs)
     by_run: dict[str, tuple[str, ...]] = dict.fromkeys(runs, ())
     for run, name in missing:

@@ -18,8 +18,8 @@ from ui.card import show_card, show_heat_map, show_values
 from ui.forms import HOLDS
 from ui.help import begin_tour
 from ui.join import show_join
-from ui.line import show_dataset_line, show_line
-from ui.parts import decided, download_table, errors, name_runs
+from ui.line import Line, place_columns, say_dataset, show_dataset_line, show_line
+from ui.parts import decided, download_table, errors, name_runs, pick_role
 from ui.prepare import show_prepare
 
 VIEWS = {
@@ -40,12 +40,12 @@ def show_welcome() -> None:
         "and shows **which genes** tell one tumour type from another."
     )
     with st.container(border=True):
-        st.markdown("#### Start with an example")
+        st.markdown("## Start with an example")
         offer_examples()
         if st.button("Or look around first: five steps", type="tertiary", key="tour first"):
             begin_tour()
     with st.container(border=True):
-        st.markdown("#### Or bring your own data")
+        st.markdown("## Or bring your own data")
         show_upload()
     with st.expander("Or take a public dataset"):
         show_catalogue()
@@ -69,9 +69,13 @@ def ask_for_more() -> None:
         show_join()
 
 
-def show_dataset(record: DatasetRecord) -> None:
-    """One of the views; what is damaged can still be deleted."""
+def show_dataset(record: DatasetRecord, line: Line) -> None:
+    """The roles of the columns, and one of the views; what is damaged can still be deleted."""
     with errors():
+        with place_columns(record, line):
+            for role in ("label", "group", "batch"):
+                pick_role(record, role)
+        say_dataset(record, line)
         with st.container(horizontal=True, horizontal_alignment="distribute"):
             view = st.segmented_control(
                 "View", VIEWS, default="card", required=True,
@@ -142,8 +146,8 @@ with errors():
             show_damaged(damaged)
         show_welcome()
     else:
-        record, _ = show_dataset_line("Data", "Dataset and columns", ("label", "group", "batch"))
+        record, line = show_dataset_line("Data", "Dataset and columns")
         for damaged in damaged_datasets():
             show_damaged(damaged)
         if record:
-            show_dataset(record)
+            show_dataset(record, line)

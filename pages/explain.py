@@ -66,8 +66,8 @@ def show_genes(record: RunRecord, recipe: Recipe, cls: str, table: pd.DataFrame)
                 with place:
                     selected = show_regions(regions, name)
                 say_folds(found)
-                listed = regions.assign(genes=regions["genes"].str.join(" "))
-                download_table(listed, f"{name}_regions", "Regions (CSV)", key="regions csv")
+                saved = regions.assign(genes=regions["genes"].str.join(" "))
+                download_table(saved, f"{name}_regions", "Regions (CSV)", key="regions csv")
             else:
                 search = ask_search(table)
                 with place:
@@ -121,7 +121,7 @@ def show_chosen(record: RunRecord, table: pd.DataFrame, selected: list[str], nam
         genes, words = top_rows(table, k)["gene"].tolist(), "at the top of the table"
         if len(genes) < k:
             st.caption(f"Others are tied for the last of the first {k} places and left out.")
-    title.markdown(f"#### {len(genes):,} genes {words}")
+    title.markdown(f"## {len(genes):,} genes {words}")
     if drawing and not drawn:
         st.caption("Draw around pixels of the map with the mouse: their genes become this list.")
     show_list(record, genes, table, name, key="list")

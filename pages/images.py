@@ -14,7 +14,7 @@ from ui.forms import HOLDS, ask_field, ask_genes, check_fields
 from ui.image_genes import show_drawn, show_gene
 from ui.image_groups import show_groups
 from ui.layouts import ask_layout
-from ui.line import show_dataset_line
+from ui.line import place_columns, say_dataset, show_dataset_line
 from ui.painting import (
     VIEWS,
     Painting,
@@ -25,7 +25,7 @@ from ui.painting import (
     show_one,
     show_samples,
 )
-from ui.parts import decided, download_table, errors, go_to, say_samples
+from ui.parts import decided, download_table, errors, go_to, pick_role, say_samples
 from ui.trials import lay_out, prepare
 
 POINTERS = {"click": "Click a gene", "draw": "Draw around genes"}
@@ -132,10 +132,13 @@ def say_painting(painting: Painting) -> None:
 
 def show_page() -> None:
     """The images; what they are made of stands in the drawer."""
-    record, drawer = show_dataset_line("Gene images", "Dataset and layout")
+    record, line = show_dataset_line("Gene images", "Dataset and layout")
     if record is None:
         return
-    with drawer:
+    with place_columns(record, line):
+        pick_role(record, "label")
+    say_dataset(record, line)
+    with line.drawer:
         trial = ask_trial(record)
     layout = lay_out(trial, key="main")
     if layout is None:

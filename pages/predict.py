@@ -55,7 +55,7 @@ def show_page() -> None:
         if st.button("Bring a model", icon=":material/add:"):
             ask_for_model()
     if not list_datasets():
-        st.markdown("#### Bring the samples")
+        st.markdown("## Bring the samples")
         show_upload(use_samples)
         return
     with drawer:

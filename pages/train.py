@@ -6,18 +6,21 @@ import streamlit as st
 
 from core.compare.records import REPEATS
 from core.data.store import DatasetRecord, list_datasets
-from core.jobs.launch import ensure_workers
+from core.jobs.launch import ensure_workers, foresee
+from core.runs.explaining import ExplainJob
 from core.runs.preflight import preflight_apart
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
+from core.runs.training import TrainJob
 from core.runs.whatif import other_seed
 from ui.card import recall_warnings
 from ui.cost import show_cost
 from ui.forms import HOLDS
-from ui.line import show_dataset_line, show_line
+from ui.line import place_columns, say_facts, show_dataset_line, show_line
 from ui.parts import errors, go_to_run, say_finding, show_empty
 from ui.run_form import ask_custom, ask_paper, ask_quick, ask_samples
 from ui.runs import show_runs
+from ui.speed import show_speed
 from ui.study_form import ask_study
 from ui.whatif import EXPLAIN, explain_after
 
@@ -33,14 +36,17 @@ LEVELS = {
 
 def show_launch() -> None:
     """The form, what it will cost, and the button that starts it."""
-    record, _ = show_dataset_line("Train", "Dataset", ())
+    record, line = show_dataset_line("Train", "Dataset and class")
     if record is None:
         return
+    foresee(TrainJob)
     level = st.segmented_control(
         "Recipe", list(LEVELS), format_func=LEVELS.get, default="quick", key="level",
         **HOLDS, required=True, label_visibility="collapsed",
     )  # fmt: skip
-    choices, common = ask_samples(record)
+    with place_columns(record, line):
+        choices, common = ask_samples(record)
+    say_facts(line.facts, record.name, choices.cohort.label, f"{record.samples:,} samples")
     for finding in recall_warnings(record, choices):
         say_finding(finding)
     if level in ("paper", "study"):
@@ -87,6 +93,7 @@ def start(specs: Sequence[RunSpec], explain: bool, study: str) -> None:
     record, new = store.submit(specs[0], study=study if len(specs) > 1 else None)
     if explain:
         explain_after(record)
+        foresee(ExplainJob)
     for spec in specs[1:]:
         store.submit(spec, study=study)
     ensure_workers()
@@ -118,3 +125,5 @@ with errors():
         show_empty("Training needs a dataset.", "Bring data", "data")
 with errors():
     show_runs()
+with errors():
+    show_speed()

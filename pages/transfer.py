@@ -23,6 +23,10 @@ def show_page() -> None:
             "shall be told apart.", "Bring data", "data",
         )  # fmt: skip
         return
+    st.caption(
+        "A few patients of your own, many of somebody else's: do theirs help? Each method is held "
+        "against learning from yours alone, on the same held-out patients."
+    )
     opened = asked_before()
     with st.expander("What is asked", expanded=opened is None, key="transfer question"):
         spec = ask_spec()

@@ -1,11 +1,14 @@
 """A kind of job that somebody adds: it counts, and goes on from where it was."""
 
+import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
 from core.errors import Cancelled
 from core.files import read_json, write_json
+from core.home import home
 from core.jobs.job import Job, Lane, Reporter
 
 
@@ -39,3 +42,33 @@ class QueuedCount(CountJob):
 
     kind: ClassVar[str] = "queued count"
     lane: ClassVar[Lane] = Lane.QUEUE
+
+
+class PreparedCount(QueuedCount):
+    """One that has something to load in advance, and two things to do when it has counted."""
+
+    kind: ClassVar[str] = "prepared count"
+
+    @classmethod
+    def load(cls) -> None:
+        _tell(f"loaded by {os.getpid()}")
+
+    def run(self, folder: Path, reporter: Reporter, device: str) -> None:
+        super().run(folder, reporter, device)
+        _tell(f"counted to {self.to}")
+
+    def afterwards(self, folder: Path) -> Iterator[None]:
+        for part in ("one", "two"):
+            _tell(f"part {part} after {self.to}")
+            yield
+
+
+def told() -> list[str]:
+    """What prepared counts of this home did, in turn."""
+    path = home() / "told.txt"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def _tell(what: str) -> None:
+    with (home() / "told.txt").open("a") as file:
+        file.write(f"{what}\n")

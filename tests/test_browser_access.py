@@ -43,7 +43,17 @@ def test_no_page_has_barriers(
     context = browser.new_context(color_scheme=scheme, viewport={"width": 1280, "height": 900})
     page = context.new_page()
     found = {}
-    for name in ("data", "images", "train", f"run?id={run}", "compare", "explain", "predict"):
+    for name in (
+        "data",
+        "images",
+        "train",
+        f"run?id={run}",
+        "compare",
+        "explain",
+        "predict",
+        "story",
+        "transfer",
+    ):
         open_page(page, f"{filled.url}/{name}")
         settle(page)
         if barriers := find_barriers(page):

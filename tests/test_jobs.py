@@ -27,10 +27,10 @@ from core.images.trial import LayoutJob, Trial
 from core.jobs import launch
 from core.jobs.here import do_here
 from core.jobs.job import KINDS, Inputs, Job, Lane, job_class
-from core.jobs.launch import ensure_workers, request
+from core.jobs.launch import ensure_workers, foresee, request
 from core.jobs.record import JobState, Worker, read_log
 from core.jobs.store import JobStore
-from core.jobs.worker import Stop, run_one
+from core.jobs.worker import Stop, run_one, run_waiting
 from core.predict.exporting import ExportJob
 from core.predict.predicting import MatchJob, PredictJob, WhyJob
 from core.predict.request import PredictRequest
@@ -41,11 +41,17 @@ from core.runs.explaining import EvidenceJob, ExplainJob
 from core.runs.fitting import BaselinesJob
 from core.runs.silenced import SilenceJob
 from core.runs.spec import RunSpec
+from core.runs.speed import SpeedJob, load_speeds
 from core.runs.store import RunStore, drop_dataset
 from core.runs.training import TrainJob
+from core.tissue.job import TissueJob
+from core.tissue.result import answer_folder
+from core.tissue.simulate import simulate_tissue
+from core.tissue.spec import TissueSpec
+from core.tissue.store import add_tissue, list_tissues
 from core.transfer.spec import TransferSpec
 from core.transfer.transferring import TransferJob
-from tests.counting import CountJob, QueuedCount
+from tests.counting import CountJob, PreparedCount, QueuedCount, told
 
 FOLDS = ("predictions.csv", "model.safetensors", "preprocessor.npz", "layout.npz")
 LEFT = {
@@ -112,6 +118,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENECANVAS_HOME", str(place))
         dataset = add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
+        add_tissue(simulate_tissue(4, 60, 60), "planted")
         spec = make_spec(dataset)
         store = RunStore()
         run = store.submit(spec)[0].id
@@ -166,6 +173,8 @@ def make_job(kind: str) -> Job:
         "predict": lambda: PredictJob(**about),
         "transfer": lambda: TransferJob(spec=transfer),
         "export": lambda: ExportJob(about=run),
+        "speed": lambda: SpeedJob(networks=("squeezenet1_1",), sizes=(32,)),
+        "tissue": lambda: TissueJob(asked=TissueSpec(tissue=list_tissues()[0].id, genes=30)),
         "why": lambda: WhyJob(**about, samples=tuple(load_dataset(dataset).obs_names[:2])),
     }[kind]()
 
@@ -184,12 +193,16 @@ def results(job: Job, id: str) -> dict[str, object]:
     """All that a job leaves, but for the time that it took."""
     if job.kind == "count":
         return {"counted": read_json(job.folder(id) / "counted.json")}
+    if job.kind == "speed":
+        return {"measured": load_speeds().table()["network"].tolist()}
     if job.kind == "layout":
         return {
             "layout": job.trial.layout_path.read_bytes(),
             "quality": read_json(job.trial.quality_path)["quality"],
         }
-    if job.kind == "transfer":
+    if job.kind == "tissue":
+        paths = [*answer_folder(job.asked).iterdir()]
+    elif job.kind == "transfer":
         paths = [*job.place.glob("*.*")]
     elif job.kind == "train":
         paths = [job.folder(id) / "folds/0" / name for name in FOLDS]
@@ -290,8 +303,9 @@ def test_a_job_is_one_document_and_says_what_it_needs(job: Job) -> None:
     assert job.title()
     [run] = RunStore().list()
     needs = job.inputs()
-    assert needs.datasets == (() if job.kind == "count" else (run.spec.cohort.dataset,))
-    about_run = job.kind not in ("count", "train", "layout")
+    about_data = job.kind not in ("count", "speed", "tissue")
+    assert needs.datasets == ((run.spec.cohort.dataset,) if about_data else ())
+    about_run = about_data and job.kind not in ("train", "layout", "transfer")
     assert needs.jobs == ((run.id,) if about_run else ())
     JobStore().submit(job)
     if needs.datasets:
@@ -520,6 +534,49 @@ def test_a_warm_worker_gives_way_to_a_later_version_of_the_store(
         db.execute("PRAGMA user_version = 99")
     assert worker.wait(200) != 0
     assert "store version 99" in (home / "worker.log").read_text()
+
+
+def test_a_worker_loads_what_a_foreseen_job_needs_and_does_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(KINDS, "prepared count", "tests.counting:PreparedCount")
+    foresee(PreparedCount)  # workers don't stay here: none is started
+    monkeypatch.setenv("GENECANVAS_WARM_MINUTES", "5")
+    store, job = JobStore(), PreparedCount(to=1)
+    for _ in range(2):  # as a page that is shown again
+        foresee(PreparedCount)
+        wait_until(lambda: bool(told()))
+    worker = the_worker(Lane.QUEUE)
+    assert told() == [f"loaded by {worker.pid}"]
+    request(job)
+    wait_until(lambda: len(told()) == 4)
+    assert told()[1:] == ["counted to 1", "part one after 1", "part two after 1"]
+    assert read_log(store.get(job.key).folder).startswith(f"worker {worker.pid}:")
+    worker.terminate()
+    assert worker.wait(200) == 0
+
+
+def test_what_follows_a_result_waits_for_jobs_that_wait(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(KINDS, "prepared count", "tests.counting:PreparedCount")
+    store, later = JobStore(), PreparedCount(to=3)
+    for to in (1, 2):
+        store.submit(PreparedCount(to=to))
+    ask = PreparedCount.afterwards
+
+    def ask_between(job: PreparedCount, folder: Path) -> Iterator[None]:
+        """Somebody asks for another count while the first part is done."""
+        for _ in ask(job, folder):
+            store.submit(later)
+            yield
+
+    monkeypatch.setattr(PreparedCount, "afterwards", ask_between)
+    run_waiting(store, Worker("cpu", Lane.QUEUE, 0), Stop())
+    assert told() == [
+        "counted to 1", "counted to 2", "part one after 1", "counted to 3", "part two after 1",
+        *(f"part {part} after {to}" for to in (2, 3) for part in ("one", "two")),
+    ]  # fmt: skip
 
 
 def test_a_wrong_number_of_warm_minutes_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

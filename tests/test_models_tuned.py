@@ -35,6 +35,12 @@ def only(family: tuned.Family, **changed) -> Aim:
     return replace(CLASSES, families=(replace(family, **changed),))
 
 
+def fixed(family: tuned.Family, strength: float) -> tuned.Candidate:
+    """One that wasn't chosen."""
+    nothing = np.array([])
+    return tuned.Candidate((1.0,), family, strength, 1.0, nothing, nothing, lambda: nothing)
+
+
 def standardise(x: np.ndarray) -> np.ndarray:
     x = x.astype(np.float64)
     varies = x.std(axis=0) > 1e-6
@@ -83,29 +89,60 @@ def test_ridge_holds_a_fold_out_as_if_it_were_fitted_without_it() -> None:
     axes = tuned._Axes.of(z @ z.T)
     fold = np.array([3, 4, 11, 30])
     others = np.setdiff1d(np.arange(40), fold)
-    [scores] = tuned._hold_out_ridge(axes, targets, [fold, others], [20.0])
+    [held] = tuned._hold_out_ridge(axes, targets, [fold, others], [20.0])
     mean, known = z[others].mean(axis=0), z[others] - z[others].mean(axis=0)
     kernel = known @ known.T + 40 / 20.0 * np.eye(len(others))
     dual = np.linalg.solve(kernel, targets[others] - targets[others].mean(axis=0))
     expected = targets[others].mean(axis=0) + (z[fold] - mean) @ known.T @ dual
-    np.testing.assert_allclose(scores[fold], expected, atol=1e-8)
+    for scores in (held.scores, held.finish()):
+        np.testing.assert_allclose(scores[fold], expected, atol=1e-8)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_a_penalty_is_scikit_learns_of_two_classes_too(
-    classes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tuned, "NEAR", 1e-8)
+def test_a_penalty_is_scikit_learns_of_two_classes_too(classes: int) -> None:
     x, y = make_samples(60, np.random.default_rng(12))
     x, y = standardise(x[y < classes]), y[y < classes]
     z = np.linalg.svd(x, full_matrices=False)
     z = z.U * z.S / z.S[0]
-    for strength, (weights, offsets) in zip(
+    for strength, (near, finish) in zip(
         (1.0, 100.0), tuned._logistic_path(z, np.eye(classes)[y], (1.0, 100.0)), strict=True
     ):
-        model = LogisticRegression(C=strength, tol=1e-9, solver="newton-cg").fit(z, y)
-        answers = softmax(z @ weights.T + offsets, axis=1)
-        np.testing.assert_allclose(answers, model.predict_proba(z), atol=1e-5)
+        model = LogisticRegression(C=strength, tol=1e-10, solver="newton-cg").fit(z, y)
+        for weights, tolerance in ((near, 1e-2), (finish(), 1e-6)):
+            answers = softmax(z @ weights[:, :-1].T + weights[:, -1], axis=1)
+            np.testing.assert_allclose(answers, model.predict_proba(z), atol=tolerance)
+
+
+@pytest.mark.parametrize("strength", [1.0, 1000.0])
+def test_what_is_kept_of_inner_folds_hangs_on_no_start_and_no_order(
+    strength: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = make_samples(90, np.random.default_rng(15))
+    z, fold = standardise(x), np.arange(0, 90, 3)
+    z /= np.sqrt(np.square(z).sum(axis=1).mean())  # a sample's squared length is 1 on average
+    near, kept = [], []
+    for tolerance, order in ((1e-5, np.arange(90)), (1e-2, np.arange(90)[::-1])):
+        monkeypatch.setattr(tuned, "NEAR", tolerance)
+        folds = [np.flatnonzero(np.isin(order, part)) for part in (fold, fold + 1, fold + 2)]
+        axes, targets = tuned._Axes.of(z[order] @ z[order].T), np.eye(3)[y[order]]
+        *_, held = tuned._hold_out_logistic(axes, targets, folds, (strength / 10, strength))
+        for scores, found in ((held.scores, near), (held.finish(), kept)):
+            found.append(softmax(scores[np.argsort(order)], axis=1))
+    assert np.abs(near[1] - near[0]).max() > 1e-4
+    np.testing.assert_allclose(kept[1], kept[0], atol=1e-6)
+
+
+def test_the_start_decides_nothing_of_the_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither weights nor the temperature, which comes from the inner folds."""
+    rng = np.random.default_rng(16)
+    x, y = make_samples(90, rng)
+    new, _ = make_samples(30, rng)
+    answers = []
+    for tolerance in (1e-5, 1e-2):
+        monkeypatch.setattr(tuned, "NEAR", tolerance)
+        model = TunedLinear(only(LOGISTIC, strengths=(1000.0,))).fit(x, y)
+        answers.append(model.predict_proba(new))
+    np.testing.assert_allclose(answers[1], answers[0], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -122,10 +159,10 @@ def test_penalties_are_tried_while_that_can_help(
 ) -> None:
     asked = []
 
-    def hold_out(axes, targets, folds, strengths) -> Iterator[np.ndarray]:
+    def hold_out(axes, targets, folds, strengths) -> Iterator[tuned.Held]:
         for loss in losses:
             asked.append(loss)
-            yield np.full(targets.shape, loss)
+            yield tuned.Held(np.full(targets.shape, loss), lambda: None)
 
     family = tuned.Family("known losses", (1.0, 2.0, 3.0, 4.0), hold_out, RIDGE.fit)
     aim = Aim((family,), lambda scores, targets: (scores[:, 0], 1.0))
@@ -214,7 +251,7 @@ def test_answers_are_the_same_to_six_digits_in_another_order(family: tuned.Famil
     answers = []
     for order in (np.arange(90), np.arange(90)[::-1], np.random.default_rng(0).permutation(90)):
         choice = choose([x[order]], y[order])
-        found = choice.fit(tuned.Candidate((1.0,), family, 100.0, 1.0, np.array([]), np.array([])))
+        found = choice.fit(fixed(family, 100.0))
         answers.append(softmax(found.score(choice.sources, [x]), axis=1))
     np.testing.assert_allclose(answers[1], answers[0], atol=1e-7)
     np.testing.assert_allclose(answers[2], answers[0], atol=1e-7)
@@ -227,13 +264,12 @@ def test_landmarks_that_span_everything_give_the_same_answers(
     rng = np.random.default_rng(9)
     x = rng.normal(size=(120, 5)) @ rng.normal(size=(5, 30))
     y = (x[:, 0] > 0).astype(int)
-    fixed = tuned.Candidate((1.0,), RIDGE, 300.0, 1.0, np.array([]), np.array([]))
     exact, few = [], []
     for most, found in ((1000, exact), (40, few)):
         monkeypatch.setattr(tuned, "LANDMARKS", most)
         monkeypatch.setattr(tuned, "CHOOSING", most)
         choice = choose([x], y)
-        found.append(choice.fit(fixed).score(choice.sources, [x]))
+        found.append(choice.fit(fixed(RIDGE, 300.0)).score(choice.sources, [x]))
     np.testing.assert_allclose(few[0], exact[0], atol=1e-6)
 
 

@@ -192,7 +192,7 @@ def test_controls_and_a_learning_curve(dataset: str) -> None:
     assert not app.exception
     assert not app.error
     assert set(app.dataframe[0].value["control"]) == {"", "random layout", "permuted labels"}
-    assert "#### Learning curve" in words(open_page("compare", view="settings"))
+    assert "## Learning curve" in words(open_page("compare", view="settings"))
     text = words(app)
     assert "Controls, never the best network" in text
     assert "random" not in text.splitlines()[1]

@@ -101,7 +101,7 @@ def test_a_search_leads_to_the_gene(run: str) -> None:
     app.text_input(key="search").input(gene.lower()).run()
     assert not app.exception
     assert 0 < len(app.dataframe[0].value) < 10
-    assert f"#### {gene}" in words(app)
+    assert f"## {gene}" in words(app)
     assert "Rank 31 of" in words(app)
     app.text_input(key="search").input("no such gene").run()
     assert not app.exception
@@ -195,7 +195,7 @@ def test_a_region_method_shows_regions_and_no_rank_of_a_gene(run: str) -> None:
     assert sorted(", ".join(table["genes"]).split(", ")) == sorted(layout.genes)
     app.session_state["explained gene"] = str(layout.genes[3])
     app.run()
-    assert f"#### {layout.genes[3]}" in words(app)
+    assert f"## {layout.genes[3]}" in words(app)
     assert "Rank" not in words(app).replace("Rank genes by integrated gradients", "")
     for name in ("statistics", "sets", "markers"):
         app = view(app, name)
@@ -342,7 +342,7 @@ def test_samples_are_chosen_and_explained_towards_a_class(
     assert len(wrong)
     app.button(key="choose All misclassified").click().run()
     assert not app.exception
-    assert f"#### {len(wrong)} samples, explained towards BRCA" in words(app)
+    assert f"## {len(wrong)} samples, explained towards BRCA" in words(app)
     assert set(app.dataframe[0].value["sample"]) == set(wrong["sample"])
     few = sorted(wrong["sample"])[:4]
     app.session_state["explained samples"] = few
@@ -400,10 +400,10 @@ def test_a_gene_of_the_link_is_shown_and_stays(run: str) -> None:
     gene = class_genes(run, Recipe(), "BRCA")["gene"][7]
     app = open_page("explain", run=run, gene=gene)
     assert not app.exception
-    assert f"#### {gene}" in words(app)
+    assert f"## {gene}" in words(app)
     assert "Rank 8 of" in words(app)
     app.selectbox(key=f"class {run}").select("KIRC").run()
-    assert f"#### {gene}" in words(app)
+    assert f"## {gene}" in words(app)
     assert app.query_params["gene"] == gene
     app = open_page("explain", run=run, gene="no such gene")
     assert not app.exception
@@ -417,7 +417,7 @@ def test_what_if_without_a_list(run: str, monkeypatch: pytest.MonkeyPatch) -> No
     genes = class_genes(run, Recipe(), "BRCA")["gene"].tolist()
     app = open_page("explain", run=run)
     app.number_input(key="list top").set_value(5).run()
-    assert "#### 5 genes at the top of the table" in words(app)
+    assert "## 5 genes at the top of the table" in words(app)
     assert any(code.value.splitlines() == genes[:5] for code in app.code)
     button(app, "What if without these 5?").click().run()
     assert not app.exception
@@ -437,7 +437,7 @@ def test_genes_drawn_around_and_their_sets(run: str) -> None:
     app.session_state["explained genes drawn"] = [*genes[3:10], "of another class"]
     app.run()
     assert not app.exception
-    assert "#### 7 genes drawn around on the map" in words(app)
+    assert "## 7 genes drawn around on the map" in words(app)
     assert any(code.value.splitlines() == genes[3:10] for code in app.code)
 
 

@@ -77,12 +77,12 @@ def test_a_gene_is_found_and_its_expression_shown(dataset: DatasetRecord) -> Non
     gene = "GATA3"
     app.text_input(key="gene").input(gene.lower()).run()
     assert charts(app) == 2
-    assert f"#### {gene}" in words(app)
+    assert f"## {gene}" in words(app)
     assert "Neighbours" in words(app)
 
 
 def test_a_link_restores_the_gene_and_an_unknown_one_does_no_harm(dataset: DatasetRecord) -> None:
-    assert "#### GATA3" in words(open_page("images", gene="GATA3"))
+    assert "## GATA3" in words(open_page("images", gene="GATA3"))
     app = open_page("images", gene="NOSUCHGENE")
     assert not app.exception
     assert "No name here holds “NOSUCHGENE”" in words(app)
@@ -98,11 +98,11 @@ def test_genes_that_hold_what_is_typed_are_offered(dataset: DatasetRecord) -> No
     assert 0 < len(offered) <= 4
     first = [name for name in held if name.startswith(part)] or held
     assert offered[0].replace("\\", "") == min(first, key=lambda name: (len(name), name))
-    assert "#### One gene" in words(app)
+    assert "## One gene" in words(app)
     name = offered[0].replace("\\", "")
     app = app.button(key=f"gene offer {name}").click().run()
     assert app.text_input(key="gene").value == name
-    assert f"#### {name}" in words(app)
+    assert f"## {name}" in words(app)
 
 
 def test_more_genes_than_pixels_is_one_message(dataset: DatasetRecord) -> None:

@@ -27,7 +27,6 @@ from core.home import run_folder
 from core.images.layouts import LAYOUTS
 from core.jobs.record import JobState
 from core.models.baselines import BASELINES
-from core.runs.execute import fit_source
 from core.runs.fitting import baselines_state
 from core.runs.outcome import (
     Outcome,
@@ -37,6 +36,7 @@ from core.runs.outcome import (
     missing_baselines,
 )
 from core.runs.result import RunResult
+from core.runs.source import source_of
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from core.runs.study import open_study
@@ -126,7 +126,7 @@ def keep_images(run: str) -> None:
     spec = load_outcome(run).spec
     study = open_study(spec)
     for number, fold in enumerate(study.folds):
-        fit_source(spec, study, fold, run_folder(run) / f"folds/{number}")
+        source_of(spec).fit(spec, study, fold).save(run_folder(run) / f"folds/{number}")
 
 
 def test_two_runs_on_the_same_samples(dataset: str) -> None:

@@ -14,7 +14,7 @@ from core.data.simulate import simulate
 from core.files import write_atomic
 from core.images.layouts import LAYOUTS
 from core.processes import ROOT, run_module
-from core.runs.execute import fit_source
+from core.runs.source import source_of
 from core.runs.spec import RunSpec
 from core.runs.study import open_study
 
@@ -38,7 +38,7 @@ def test_nothing_fitted_has_seen_a_test_sample(
             test = study.folds[0].test
             study.x[test] = rng.integers(0, 10_000, (len(test), study.x.shape[1]))
         place = tmp_path_factory.mktemp("fold")
-        fit_source(spec, study, study.folds[0], place)
+        source_of(spec).fit(spec, study, study.folds[0]).save(place)
         with np.load(place / "preprocessor.npz") as one, np.load(place / "layout.npz") as two:
             fitted.append({**one, **two})
     assert fitted[0].keys() == fitted[1].keys()

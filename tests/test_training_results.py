@@ -123,7 +123,10 @@ def test_a_learning_curve_is_scored_by_its_largest_part(dataset: str) -> None:
     assert "McNemar" in headline(spec.id) or "the same as" in headline(spec.id)
 
 
-def test_a_what_if_on_the_head_finds_its_features_computed(dataset: str, home: Path) -> None:
+def test_a_what_if_on_the_head_finds_its_features_computed(
+    dataset: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.training.features.FrozenPart._pays", lambda *_: True)
     frozen = {"freeze": "backbone"}
     train_run(dataset, network=frozen, training={"variants": 2})
     kept = {path: path.read_bytes() for path in (home / "features").glob("*.npy")}

@@ -205,10 +205,8 @@ def test_the_sentence() -> None:
 
 
 def test_a_source_with_the_same_program_helps_few_patients(tmp_path: Path) -> None:
-    plan = make_plan(
-        make_side(80, 1, program(0)), make_side(120, 2, program(0)), budgets=(4, 90),
-        draws=20,
-    )  # fmt: skip
+    source, target = make_side(40, 1, program(0)), make_side(100, 2, program(0))
+    plan = make_plan(source, target, budgets=(4, 60), draws=8, controls=False)
     few, many = gains_of(plan, tmp_path, "pooled")
     assert few.answer == "helps"
     assert few.gain > 0.1
@@ -216,9 +214,8 @@ def test_a_source_with_the_same_program_helps_few_patients(tmp_path: Path) -> No
 
 
 def test_a_source_with_the_opposite_program_harms(tmp_path: Path) -> None:
-    plan = make_plan(
-        make_side(80, 1, -program(0)), make_side(120, 2, program(0)), budgets=(30,), draws=20
-    )
+    source, target = make_side(60, 1, -program(0)), make_side(100, 2, program(0))
+    plan = make_plan(source, target, budgets=(30,), draws=8)
     [gain] = gains_of(plan, tmp_path, "pooled")
     assert gain.answer == "harms"
     [permuted] = gains_of(plan, tmp_path, "pooled", "source permuted")

@@ -215,7 +215,7 @@ def _read_draft(asked: tuple, paths: list[Path], ways: dict[str, Any]) -> AnnDat
 
 def show_draft(data: AnnData, name: str, use: Callable[[DatasetRecord], None]) -> None:
     """What was understood of a file that isn't stored yet."""
-    st.markdown(f"#### {data.n_obs:,} samples x {data.n_vars:,} genes")
+    st.markdown(f"## {data.n_obs:,} samples x {data.n_vars:,} genes")
     data = offer_current_symbols(data)
     for finding in map(Finding.model_validate, data.uns["findings"]):
         say_finding(finding, lambda f=finding: _say(**f.repair.changes))
@@ -239,7 +239,7 @@ def show_draft(data: AnnData, name: str, use: Callable[[DatasetRecord], None]) -
 def ask_roles(data: AnnData) -> None:
     """What each column was taken for that isn't simply a gene or a sample; each can be changed."""
     columns = [Column.model_validate(column) for column in data.uns["columns"]]
-    st.markdown("##### What the columns are")
+    st.markdown("### What the columns are")
     st.caption(
         "All others are genes or samples. After a change the file is read again; nothing is saved "
         "yet."

@@ -12,6 +12,7 @@ from core.data.prepare import PreparationSpec, Preprocessor
 from core.data.profile import MatrixProfile, profile
 from core.data.similarity import cluster, map_neighbours, map_samples
 from core.data.store import DatasetRecord
+from core.errors import InputError
 from core.escape import escape_markdown
 from core.images.classes import to_sd
 from core.plots.data import (
@@ -26,7 +27,7 @@ from core.runs.spec import say_option
 from ui.bring import show_corner, show_notes
 from ui.find import find_name
 from ui.forms import HOLDS, ask_number
-from ui.parts import errors, go_to, open_dataset, say_finding, show_figure
+from ui.parts import go_to, open_dataset, say_finding, show_figure
 
 SCALES = {"counts": "counts", "linear": "TPM-like", "log2": "log2"}
 MAP_GENES = 1000
@@ -83,8 +84,11 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
     """Sizes, findings with their repairs, class sizes, the corner, and the way on."""
     card = examine(record, choices)
     picture, found = st.columns([3, 2], gap="medium")
-    with picture, errors():
-        show_samples(record, choices)
+    with picture:
+        try:
+            show_samples(record, choices)
+        except InputError as error:
+            st.caption(f"No map of the samples. {escape_markdown(str(error))}")
     with found:
         show_decisions(record, choices)
         say_sizes(card)
@@ -105,7 +109,7 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
         if any(finding.code in ("label_ids", "label_numbers") for finding in card.findings):
             st.caption("The chosen column doesn't look like classes.")
         elif card.classes:
-            st.markdown("#### Class sizes")
+            st.markdown("## Class sizes")
             table = pd.DataFrame({"class": card.classes.keys(), "samples": card.classes.values()})
             show_figure(class_sizes(card.classes), table, "class_sizes", alt="Samples by class")
         else:
@@ -247,7 +251,7 @@ def show_samples(record: DatasetRecord, choices: Choices) -> None:
     chosen = [name[0] if isinstance(name, list) else name for name in chosen]
     if not chosen:
         return
-    st.markdown(f"#### {len(chosen)} samples")
+    st.markdown(f"## {len(chosen)} samples")
     st.dataframe(data.obs.loc[chosen].rename_axis("sample").reset_index(), hide_index=True)
     st.button(
         "Leave these samples out", icon=":material/build:",
@@ -314,7 +318,7 @@ def show_values(record: DatasetRecord, choices: Choices) -> None:
     quantiles, unit = found.quantiles, "log2 values"
     if found.scale != "log2":
         quantiles, unit = np.log2(np.maximum(quantiles, 0) + 1), f"log2({SCALES[found.scale]} + 1)"
-    st.markdown("#### Values of each sample")
+    st.markdown("## Values of each sample")
     table = pd.DataFrame(quantiles, columns=["p5", "p25", "median", "p75", "p95"])
     table.insert(0, "sample", data.obs_names)
     show_figure(
@@ -325,7 +329,7 @@ def show_values(record: DatasetRecord, choices: Choices) -> None:
         "A class that lies higher or lower as a whole was often processed elsewhere. "
         + escape_markdown(found.evidence)
     )
-    st.markdown("#### Missing values")
+    st.markdown("## Missing values")
     if not found.missing.any():
         st.caption("No value is missing.")
         return

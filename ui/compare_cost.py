@@ -22,7 +22,7 @@ def show_published(comparison: Comparison) -> None:
     """
     table = put_beside_published(comparison)
     if len(table):
-        st.markdown("#### Published figures beside these")
+        st.markdown("## Published figures beside these")
         st.warning(
             "Other samples, other genes, other splits: the published figures say what was reached "
             "elsewhere, not which method is better."
@@ -37,7 +37,7 @@ def show_published(comparison: Comparison) -> None:
             shown, hide_index=True, column_config=dict.fromkeys(shares, percents()), key="published"
         )
         download_table(table, "beside_published", "CSV", key="published csv")
-    st.markdown("#### Accuracies that others published for gene-images")
+    st.markdown("## Accuracies that others published for gene-images")
     st.dataframe(list_published(), hide_index=True, column_config={"accuracy": percents()})
     st.caption(
         "Figures with their sources, of other samples, other genes and other splits. None of them "
@@ -48,7 +48,7 @@ def show_published(comparison: Comparison) -> None:
 def show_cost(comparison: Comparison) -> None:
     """What each network costs, beside what it reaches."""
     metric, table = METRICS[comparison.metric], list_costs(comparison)
-    st.markdown("#### Cost beside benefit")
+    st.markdown("## Cost beside benefit")
     show_figure(
         cost_dots(table.head(SHOWN_COSTS), metric.title, percent=metric.is_share,
                   plain=plain_score(comparison),

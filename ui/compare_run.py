@@ -85,7 +85,7 @@ def show_batches(found: Batches, outcome: Outcome, metric: Metric) -> None:
     """Each batch that was held out, and what the network gains on average."""
     plain = name_model(found.reference, outcome.task)
     column = escape_markdown(outcome.spec.split.batch)
-    st.markdown(f"#### Each {column} held out in turn")
+    st.markdown(f"## Each {column} held out in turn")
     if found.difference is not None:
         difference, points = found.difference, metric.points
         low, high = (points * limit for limit in difference.interval())
@@ -119,7 +119,7 @@ def show_values(table: pd.DataFrame, target: str) -> None:
             alt=f"Predicted against observed {target}", key="observed predicted",
         )  # fmt: skip
     with right:
-        st.markdown("#### Largest errors")
+        st.markdown("## Largest errors")
         st.dataframe(table, hide_index=True, column_config=decimals(table), height=400)
         show_downloads(table, "errors")
 

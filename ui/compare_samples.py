@@ -44,7 +44,7 @@ def show_samples(key: str, outcomes: Sequence[Outcome]) -> None:
     """Two lists of samples; a row that is clicked, or a sample that is named, opens below."""
     outcomes = without_controls(outcomes)
     with errors():
-        st.markdown("#### Samples")
+        st.markdown("## Samples")
         lists = {"wrong most often": _show_wrong, "doubtful labels": _show_doubtful}
         chosen = st.segmented_control(
             "List", list(lists), default="wrong most often", required=True, key="sample list",

@@ -44,7 +44,7 @@ def show_scores(comparison: Comparison, outcomes: list[Outcome]) -> None:
 
 def say_comparison(comparison: Comparison) -> None:
     """The sentence of the comparison, one for each setting, and what a reader must know."""
-    st.markdown(f"#### {escape_markdown(comparison.headline)}")
+    st.markdown(f"## {escape_markdown(comparison.headline)}")
     for sentence in comparison.effects:
         st.markdown(f"- {escape_markdown(sentence)}")
     for note in comparison.notes:
@@ -53,7 +53,7 @@ def say_comparison(comparison: Comparison) -> None:
 
 def show_table(comparison: Comparison) -> None:
     """The runs with their settings and scores, and what is equal in all."""
-    st.markdown("#### Runs", help=define("confidence interval"))
+    st.markdown("## Runs", help=define("confidence interval"))
     names = name_runs(finished_runs())
     rows = list_runs(comparison).assign(run=[names[run.run] for run in comparison.runs])
     differing = [setting_title(name) for name in comparison.runs[0].settings if name != "seed"]
@@ -104,7 +104,7 @@ def show_differences(comparison: Comparison) -> None:
             "have. Choose more runs, or train another one on the same split and seed."
         )
     if comparison.setup_differences:
-        st.markdown("#### Differences over splits", help=define("setup"))
+        st.markdown("## Differences over splits", help=define("setup"))
         rows = pd.DataFrame([pair.model_dump() for pair in comparison.setup_differences])
         rows = rows.rename(columns={
             "a": "first", "b": "second", "low": "from", "high": "to", "p_holm": "p, Holm",
@@ -122,7 +122,7 @@ def show_differences(comparison: Comparison) -> None:
         )
         show_downloads(rows, "setup_differences")
     if found:
-        st.markdown("#### Differences on the same samples", help=define("significant at 5 %"))
+        st.markdown("## Differences on the same samples", help=define("significant at 5 %"))
         rows = pd.DataFrame([pair.model_dump(exclude={"significant"}) for pair in found])
         rows = rows.rename(columns={
             "a": "first", "b": "second", "low": "from", "high": "to", "p": "exact McNemar p",
@@ -145,7 +145,7 @@ def show_ranks(comparison: Comparison) -> None:
     """Mean ranks over the shared splits, and how often each setup is the best."""
     if comparison.critical_difference is None:
         return
-    st.markdown("#### Ranks over splits", help=define("setup"))
+    st.markdown("## Ranks over splits", help=define("setup"))
     table = list_ranks(comparison)
     show_figure(
         rank_dots(table.head(SHOWN_ROWS), comparison.critical_difference), table, "ranks",
@@ -165,7 +165,7 @@ def show_wins(comparison: Comparison) -> None:
     winners = list_wins(comparison)
     if winners.empty:
         return
-    st.markdown("#### How often each network wins")
+    st.markdown("## How often each network wins")
     st.dataframe(
         winners, hide_index=True,
         column_config={

@@ -32,7 +32,7 @@ def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
     effects = measure_effects(outcomes, metric.name)
     effects["setting"] = effects["setting"].map(setting_title)
     if len(factors) >= 2:
-        st.markdown("#### One setting against another")
+        st.markdown("## One setting against another")
         down, across, _ = st.columns([1, 1, 2])
         row = down.selectbox(
             "Rows", factors, key="rows", persist_state="session", format_func=setting_title
@@ -60,7 +60,7 @@ def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
             )
         )
     if len(effects):
-        st.markdown("#### What each setting does, on runs that differ in it alone")
+        st.markdown("## What each setting does, on runs that differ in it alone")
         show_figure(
             effect_dots(effects, metric), effects, "effects",
             alt="Effect of each setting's levels", key="effects",
@@ -100,7 +100,7 @@ def show_curves(key: str, outcomes: Sequence[Outcome], metric: Metric) -> None:
     curves = read_curves(key, metric.name, list(outcomes))
     if not curves:
         return
-    st.markdown("#### Learning curve", help=define("learning curve"))
+    st.markdown("## Learning curve", help=define("learning curve"))
     named = [(_name_curve(curve, outcomes[0].task, alone=len(curves) == 2), curve)
              for curve in curves]  # fmt: skip
     data = pd.concat(

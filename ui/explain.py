@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.escape import escape_markdown
 from core.explain.methods import BASELINE_PROFILES, METHODS, THROUGH, BaselineProfile, Recipe
 from core.images.layout import GeneLayout
-from core.jobs.launch import ensure_workers
+from core.jobs.launch import ensure_workers, foresee
 from core.models.backbones import REGION_CELLS
 from core.models.spec import NetworkSpec
 from core.records import Registry
@@ -20,7 +20,12 @@ from core.runs.explain import (
     load_attribution,
     unseen_genes,
 )
-from core.runs.explaining import cancel_explanation, explanation_state, request_explanation
+from core.runs.explaining import (
+    ExplainJob,
+    cancel_explanation,
+    explanation_state,
+    request_explanation,
+)
 from core.runs.fitted import load_fitted
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
@@ -195,6 +200,7 @@ def show_request(
     if state.state == "working":
         st.fragment(_wait_for, run_every=1)(run, recipe, what, evidence)
         return
+    foresee(ExplainJob)
     st.markdown(f"**{escape_markdown(what)}** has not been computed for this run yet.")
     st.caption(duration)
     if st.button(button, type="primary", key=f"compute {run} {evidence}"):

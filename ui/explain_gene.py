@@ -75,7 +75,7 @@ def say_gene(record: RunRecord, gene: str, table: pd.DataFrame) -> None:
 
 def show_gene(record: RunRecord, gene: str, table: pd.DataFrame, layout: GeneLayout) -> None:
     """One gene: what is known of it, and its expression in each class."""
-    st.markdown(f"#### {escape_markdown(gene)}")
+    st.markdown(f"## {escape_markdown(gene)}")
     if not (table["gene"] == gene).any():
         st.caption("This gene has no score for this class.")
         return

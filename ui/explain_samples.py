@@ -73,7 +73,7 @@ def ask_samples(record: RunRecord, recipe: Recipe, cls: str) -> Recipe | None:
                 "of, each by the network that had not seen it."
             )
             return None
-        st.markdown(f"#### {len(samples)} samples, explained towards {escape_markdown(cls)}")
+        st.markdown(f"## {len(samples)} samples, explained towards {escape_markdown(cls)}")
         st.dataframe(samples, hide_index=True, height=300, key="explained samples table")
         st.button("Choose none", on_click=_choose, args=([],), type="tertiary")
     if len(samples) > MOST_SAMPLES:

@@ -25,7 +25,7 @@ LISTED = 12  # genes named in a sentence
 def show_gene(painting: Painting, gene: str | None) -> None:
     """A gene's expression in each class, and its neighbours on the canvas."""
     if gene is None:
-        st.markdown("#### One gene")
+        st.markdown("## One gene")
         st.caption("Find a gene above, or click a pixel of a large image: its expression in each "
                    "class stands here.")  # fmt: skip
         return
@@ -33,7 +33,7 @@ def show_gene(painting: Painting, gene: str | None) -> None:
     row, col = layout.pixel_of(gene)
     same = [name for name in layout.genes_at(row, col) if name != gene]
     neighbours = [name for name in layout.neighbours(gene) if name not in same]
-    st.markdown(f"#### {escape_markdown(gene)}")
+    st.markdown(f"## {escape_markdown(gene)}")
     shares = f" **Shares its pixel with {list_genes(same)}.**" if same else ""
     st.caption(
         f"Row {row + 1}, column {col + 1}.{shares} Neighbours: {list_genes(neighbours) or 'none'}."
@@ -76,10 +76,10 @@ def show_drawn(painting: Painting, record: DatasetRecord, classes: ClassMeans) -
     known = set(painting.genes)
     genes = [gene for gene in st.session_state.get("drawn", []) if gene in known]
     if not genes:
-        st.markdown("#### Several genes")
+        st.markdown("## Several genes")
         st.caption("Draw around pixels with the mouse: their genes are listed here.")
         return
-    st.markdown(f"#### {len(genes):,} genes drawn around")
+    st.markdown(f"## {len(genes):,} genes drawn around")
     st.code("\n".join(genes), language=None, height=200)
     inside = np.isin(painting.layout.genes, genes)
     table = painting.layout.table(

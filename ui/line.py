@@ -1,27 +1,30 @@
 """The line above a page: what the page is, what is looked at, and a drawer to choose other data."""
 
-from collections.abc import Sequence
-from typing import Literal
+from typing import NamedTuple
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.data.store import DatasetRecord
 from core.escape import escape_markdown
-from ui.parts import decided, pick_dataset, pick_role
-
-Role = Literal["label", "group", "batch"]
+from ui.parts import decided, pick_dataset
 
 
-def show_line(title: str, drawer: str | None = None) -> tuple[DeltaGenerator, DeltaGenerator]:
+class Line(NamedTuple):
+    """The parts of a page's line that are filled later."""
+
+    facts: DeltaGenerator
+    """Where `say_facts` writes what is looked at."""
+    drawer: DeltaGenerator
+    """What opens for what is rarely changed; the page itself where there is nothing."""
+
+
+def show_line(title: str, drawer: str | None = None) -> Line:
     """A page's title, with room for facts, and a drawer for what is rarely changed.
 
     Args:
         title: the page's.
         drawer: what the button of the drawer says; None where there is nothing to choose.
-
-    Returns:
-        Where the facts go, which `say_facts` fills, and the drawer (the page itself without one).
     """
     with st.container(horizontal=True, vertical_alignment="center", key="page_line"):
         st.title(title, anchor=False, width="content")
@@ -29,7 +32,7 @@ def show_line(title: str, drawer: str | None = None) -> tuple[DeltaGenerator, De
         opened = st.container()
         if drawer:
             opened = st.popover(drawer, icon=":material/tune:", type="tertiary")
-    return facts, opened
+    return Line(facts, opened)
 
 
 def say_facts(place: DeltaGenerator, *facts: str | None) -> None:
@@ -37,23 +40,18 @@ def say_facts(place: DeltaGenerator, *facts: str | None) -> None:
     place.markdown(escape_markdown(" · ".join(fact for fact in facts if fact)))
 
 
-def show_dataset_line(
-    title: str, drawer: str, roles: Sequence[Role] = ("label",)
-) -> tuple[DatasetRecord | None, DeltaGenerator]:
-    """The line of a page on a dataset, with the boxes of dataset and columns in the drawer.
+def show_dataset_line(title: str, drawer: str) -> tuple[DatasetRecord | None, Line]:
+    """The line of a page on a dataset, whose box is in the drawer; None without any dataset."""
+    line = show_line(title, drawer)
+    with line.drawer:
+        return pick_dataset(), line
 
-    While no column holds the class, the columns' boxes stand on the page itself.
 
-    Returns:
-        The dataset, None without any, and the drawer.
-    """
-    facts, opened = show_line(title, drawer)
-    with opened:
-        record = pick_dataset()
-    if record is None:
-        return None, opened
-    with opened if decided(record).cohort.label else st.container(horizontal=True):
-        for role in roles:
-            pick_role(record, role)
-    say_facts(facts, record.name, decided(record).cohort.label, f"{record.samples:,} samples")
-    return record, opened
+def place_columns(record: DatasetRecord, line: Line) -> DeltaGenerator:
+    """Where the boxes of a dataset's columns stand: on the page while no class is chosen."""
+    return line.drawer if decided(record).cohort.label else st.container(horizontal=True)
+
+
+def say_dataset(record: DatasetRecord, line: Line) -> None:
+    """Fill the line with a dataset's name, its class column and how many samples it has."""
+    say_facts(line.facts, record.name, decided(record).cohort.label, f"{record.samples:,} samples")

@@ -26,6 +26,8 @@ from core.runs.store import RunRecord, RunStore
 from core.training.tasks import TASKS
 from ui.pin import offer_pin, say_source
 
+DAMAGED = "damaged"
+"""What stands for the score of a run whose result can't be read."""
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "pages"
 WANTED_RUN = "wanted run"
@@ -203,7 +205,7 @@ def say_score(record: RunRecord) -> str:
     try:
         scores = load_result(record.id).metrics
     except GeneCanvasError:
-        return "damaged"
+        return DAMAGED
     task = TASKS[record.spec.task]
     if task.has_classes:
         return f"{scores['accuracy']:.1%} right"
@@ -227,7 +229,7 @@ def finished_runs() -> list[RunRecord]:
 def show_empty(text: str, button: str, page: str) -> None:
     """Say what to do first, with the button that leads to that page."""
     with st.container(border=True):
-        st.markdown(f"#### {text}")
+        st.markdown(f"## {text}")
         if st.button(button, type="primary", key=f"empty {page}"):
             go_to(page)
 

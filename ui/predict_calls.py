@@ -35,7 +35,7 @@ def show_summary(found: Prediction, model: Model) -> None:
         st.markdown(f"- {escape_markdown(note)}")
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("#### How unusual are they?", help=define("novelty"))
+        st.markdown("## How unusual are they?", help=define("novelty"))
         show_figure(
             novelty_bars(found.calls["novelty"].to_numpy(), summary.expected),
             found.calls[["sample", "novelty", "energy", "flagged"]], "novelty",
@@ -53,7 +53,7 @@ def show_summary(found: Prediction, model: Model) -> None:
 
 def _show_classes(found: Prediction, model: Model) -> None:
     """Each class of the model: how often it was called, and how well it is known."""
-    st.markdown("#### What was called, and how well the model knows it")
+    st.markdown("## What was called, and how well the model knows it")
     columns = ["class", "n", "recall", "precision"]
     table = model.record[columns].rename(columns={"n": "held out"})
     table.insert(1, "called", table["class"].map(found.summary.called).fillna(0).astype(int))
@@ -95,7 +95,7 @@ def show_samples(found: Prediction, asked: PredictRequest, model: Model) -> None
         "wrong": calls["true"].isin(model.classes) & (calls["true"] != calls["called"]),
     }
     options = [name for name in SHOWN if name == "all" or (has_classes and rows[name].any())]
-    st.markdown("#### Each sample")
+    st.markdown("## Each sample")
     shown = st.segmented_control(
         "Shown", options, default="all", required=True, key="predicted rows",
         format_func=lambda name: f"{SHOWN[name]} ({int(rows[name].sum()):,})",
@@ -174,7 +174,7 @@ def _describe_columns(table: pd.DataFrame) -> dict[str, dict]:
 def show_sample(row: pd.Series, asked: PredictRequest, model: Model) -> None:
     """One sample: each class's probability, how unusual it is, and the genes behind its call."""
     name, classes = escape_markdown(row["sample"]), model.classes
-    st.markdown(f"##### {name}: {UNLIKE if row['flagged'] else LIKE}")
+    st.markdown(f"### {name}: {UNLIKE if row['flagged'] else LIKE}")
     if model.task.has_classes:
         stems = {"network": "p", "tuned linear model": "l"}
         table = pd.DataFrame(

@@ -35,7 +35,7 @@ def show_match(card: MatchCard) -> None:
     numbers[4].metric("Verdict", "does not fit" if card.refused else "can be called")
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.markdown("#### What was found")
+        st.markdown("## What was found")
         for finding in card.findings:
             say_finding(finding)
         if not (card.findings or card.translated or card.missing):
@@ -44,7 +44,7 @@ def show_match(card: MatchCard) -> None:
             st.markdown(f":gray-badge[:material/translate: genes] {escape_markdown(sentence)}")
         _show_missing(card)
     with right:
-        st.markdown("#### Values beside those of training")
+        st.markdown("## Values beside those of training")
         curves = {"these samples": card.quantiles, "training": card.training_quantiles}
         curves = {name: np.asarray(values) for name, values in curves.items() if len(values)}
         table = pd.DataFrame(curves)

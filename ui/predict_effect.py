@@ -32,7 +32,7 @@ def show_effect(asked: PredictRequest, model: Model) -> None:
         return
     if len(done) < 2:
         return
-    st.markdown("#### What bringing the cohorts together did")
+    st.markdown("## What bringing the cohorts together did")
     table = effect_table({name: ways[name] for name in done}, model)
     st.dataframe(
         table, hide_index=True, key="together effects",

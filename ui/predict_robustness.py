@@ -92,7 +92,7 @@ def _show_distortion(found: Robustness, verdict: Verdict) -> None:
     kind, metric = DISTORTIONS[verdict.distortion], METRICS[found.metric]
     table = found.table()
     table = table[table["distortion"] == kind.name]
-    st.markdown(f"##### {kind.title}", help=kind.help)
+    st.markdown(f"### {kind.title}", help=kind.help)
     form = ".0%" if metric.is_share else ".2f"
     show_figure(
         distortion_curves(

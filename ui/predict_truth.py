@@ -24,7 +24,7 @@ from ui.parts import decimals, download_table, show_figure
 def show_truth(found: Prediction, model: Model) -> None:
     """How right the calls are, where it is known."""
     scores = found.summary.scores
-    st.markdown("#### How right are they?")
+    st.markdown("## How right are they?")
     if scores is None:
         st.caption("Too few of the samples are known to be of a class that the model has.")
         return
@@ -48,7 +48,7 @@ def show_truth(found: Prediction, model: Model) -> None:
 def _show_confusion(found: Prediction, model: Model, scores: Scores) -> None:
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("##### What was taken for what")
+        st.markdown("### What was taken for what")
         counts = confusion_table(scores, model.classes)
         show_figure(
             confusion_grid(counts.to_numpy(), list(counts), percent=False),
@@ -57,7 +57,7 @@ def _show_confusion(found: Prediction, model: Model, scores: Scores) -> None:
         )  # fmt: skip
         st.caption("Classes that no sample is of, or was called, are left out.")
     with right:
-        st.markdown("##### Are they as sure as they are right?")
+        st.markdown("### Are they as sure as they are right?")
         bins = reliability_tables(found.calls, model.classes)
         show_figure(
             reliability_diagram(bins),

@@ -72,7 +72,7 @@ def _read_why(asked: PredictRequest, sample: str, method: str) -> pd.DataFrame:
 def show_agreement(found: Prediction, model: Model) -> None:
     """Whether the genes that speak for each class are those that did in the model's own cohort."""
     genes = found.summary.genes
-    st.markdown("#### Are the genes those of training?")
+    st.markdown("## Are the genes those of training?")
     if not genes:
         st.caption("Too few samples are called alike to say so.")
         return

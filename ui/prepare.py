@@ -25,7 +25,7 @@ def show_prepare(record: DatasetRecord, choices: Choices) -> None:
     key = f"prepare {record.id[:12]} {hash(version)}"
     left, middle, right = st.columns(3, gap="large")
     with left:
-        st.markdown("##### The samples")
+        st.markdown("### The samples")
         where = ask_where(record.columns, key=key, chosen=choices.cohort.where)
         if left_out := choices.cohort.leave_out:
             kept_out = st.multiselect(
@@ -36,7 +36,7 @@ def show_prepare(record: DatasetRecord, choices: Choices) -> None:
     asked = {}
     for column, (title, names) in zip((middle, right), STEPS.items(), strict=True):
         with column:
-            st.markdown(f"##### {title}")
+            st.markdown(f"### {title}")
             for name in names:
                 asked[name] = ask_field(
                     PreparationSpec, name, key=f"{key} {name}",
@@ -44,7 +44,7 @@ def show_prepare(record: DatasetRecord, choices: Choices) -> None:
                 )  # fmt: skip
     with right:
         asked["gene_list"] = ask_gene_list(key, choices.preparation.gene_list)
-    st.markdown("##### So it is prepared")
+    st.markdown("### So it is prepared")
     with errors():
         numbers = {name: value for name, value in asked.items() if isinstance(value, int | float)}
         check_fields(PreparationSpec, numbers)

@@ -17,6 +17,7 @@ from core.runs.store import RunRecord, RunStore, bytes_of, read_log
 from core.training.tasks import TASKS
 from ui.beside import show_side_by_side
 from ui.parts import (
+    DAMAGED,
     decimals,
     download_table,
     errors,
@@ -78,14 +79,20 @@ def show_ended(record: RunRecord) -> None:
 def say_repeats(record: RunRecord) -> None:
     """What the same question gave on other splits, for a run that was repeated."""
     same = record.spec.key_without("seed")
-    repeats = [one for one in finished_runs() if one.spec.key_without("seed") == same]
-    if len(repeats) < 2:
+    repeats = [
+        one
+        for one in finished_runs()
+        if one.spec.cohort == record.spec.cohort and one.spec.key_without("seed") == same
+    ]
+    repeats.sort(key=lambda one: one.spec.seed)
+    scores = {one.id: say_score(one) for one in repeats}
+    scores = {run: score for run, score in scores.items() if score != DAMAGED}
+    if len(scores) < 2:
         return
-    said = ", ".join(say_score(one) for one in sorted(repeats, key=lambda one: one.spec.seed))
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"On {len(repeats)} splits: {said}.", width="content")
+        st.markdown(f"On {len(scores)} splits: {', '.join(scores.values())}.", width="content")
         if st.button("Compare them →", type="tertiary", key="compare repeats"):
-            go_to("compare", {"runs": ",".join(one.id for one in repeats)})
+            go_to("compare", {"runs": ",".join(scores)})
 
 
 def show_reason(record: RunRecord) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from core.data.choices import Choices
 from core.data.cohort import GENE
@@ -38,16 +37,12 @@ def ask_samples(record: DatasetRecord) -> tuple[Choices, dict[str, Any]]:
 
     Raises InputError while no column holds the label.
     """
-    task_column, label_column, group_column, gene_column = st.columns(4)
-    with task_column:
-        task = ask_record(TASKS, "Predict", key="task")
+    task = ask_record(TASKS, "Predict", key="task")
     if TASKS[task].has_classes:
-        with label_column:
-            pick_role(record, "label")
+        pick_role(record, "label")
     else:
-        number = ask_number_column(record, label_column, gene_column)
-    with group_column:
-        pick_role(record, "group")
+        number = ask_number_column(record)
+    pick_role(record, "group")
     choices = decided(record)
     if not TASKS[task].has_classes:
         choices = choices.changed(label=number)
@@ -62,16 +57,14 @@ def ask_samples(record: DatasetRecord) -> tuple[Choices, dict[str, Any]]:
     }
 
 
-def ask_number_column(
-    record: DatasetRecord, column_place: DeltaGenerator, gene_place: DeltaGenerator
-) -> str | None:
+def ask_number_column(record: DatasetRecord) -> str | None:
     """The column of the samples that holds the number, or a gene of the matrix."""
-    column = column_place.selectbox(
+    column = st.selectbox(
         "Number", find_numbers(record.id), index=None, key=f"target {record.id[:12]}",
         placeholder="choose the column", **HOLDS,
         help=f"Columns of at least {FEWEST_VALUES} different numbers.",
     )  # fmt: skip
-    gene = gene_place.text_input(
+    gene = st.text_input(
         "Or a gene", key=f"target gene {record.id[:12]}", placeholder="such as ESR1",
         help="Its expression is predicted from the other genes; it is left out of the image.",
     ).strip()  # fmt: skip
@@ -200,10 +193,10 @@ def ask_custom(record: DatasetRecord, choices: Choices, common: dict[str, Any]) 
     """Every field of a run, grouped."""
     split_column, network_column, training_column = st.columns(3, gap="large")
     with network_column:
-        st.markdown("##### Network")
+        st.markdown("### Network")
         network = ask_network()
     with split_column:
-        st.markdown("##### Split and gene-images", help=define("split"))
+        st.markdown("### Split and gene-images", help=define("split"))
         split = ask_split(record)
         layout = ask_layout(record, network["image_size"])
         genes = ask_genes(record, choices.preparation.genes)
@@ -212,7 +205,7 @@ def ask_custom(record: DatasetRecord, choices: Choices, common: dict[str, Any]) 
             default=choices.preparation.scaling,
         )  # fmt: skip
     with training_column:
-        st.markdown("##### Training", help=define("fine-tuning"))
+        st.markdown("### Training", help=define("fine-tuning"))
         if network["head"] == "linear":
             st.caption(
                 "The linear head is solved, not trained: there are no epochs, no augmentation and "

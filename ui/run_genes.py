@@ -30,7 +30,7 @@ def show_genes(record: RunRecord) -> None:
     """Map and list of a class's genes; before they are there, how far they are."""
     method = METHODS[RECIPE.method].title
     if explanation_state(record.id, RECIPE).state != "done":
-        st.markdown("#### Which genes decided?")
+        st.markdown("## Which genes decided?")
         show_request(
             record.id, RECIPE, what=method, button=f"Compute {method}",
             duration="It takes seconds to a few minutes, in a process of its own.",

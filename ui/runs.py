@@ -31,7 +31,7 @@ def show_runs() -> None:
     store.reconcile()
     records = store.list()
     st.divider()
-    st.subheader("Runs")
+    st.markdown("## Runs")
     show_damaged(store)
     if not records:
         st.caption("No run yet.")

@@ -51,7 +51,7 @@ def show_damaged() -> None:
 def show_none() -> None:
     """What a story is, where there is none yet."""
     with st.container(border=True):
-        st.markdown("#### There is no story yet.")
+        st.markdown("## There is no story yet.")
         st.markdown(
             "Every chart has a **Pin** below it. It puts the chart, with a caption of your own, on "
             "a story: shown on a projector, or kept as a report."

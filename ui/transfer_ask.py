@@ -45,11 +45,11 @@ def ask_spec() -> TransferSpec | None:
     records = {record.id[:12]: record for record in list_datasets()}
     left, right = st.columns(2, gap="large")
     with right:
-        st.markdown("##### Target: where classes shall be told apart")
+        st.markdown("### Target: where classes shall be told apart")
         chosen = pick("Target", list(records), lambda name: records[name].name, "target")
         target = _ask_cohort(records[chosen], "target")
     with left:
-        st.markdown("##### Sources: what is learned from")
+        st.markdown("### Sources: what is learned from")
         others = [name for name in records if name != chosen]
         sources = st.multiselect(
             "Sources", others, default=others[:1], format_func=lambda name: records[name].name,
@@ -59,7 +59,9 @@ def ask_spec() -> TransferSpec | None:
             "Their labels are", list(LABELS), format_func=LABELS.get, key="source labels", **HOLDS,
             help=TransferSpec.model_fields["source_labels"].description,
         )  # fmt: skip
-        cohorts = [_ask_cohort(records[name], f"source {name}", kind) for name in sources]
+        cohorts = [
+            _ask_cohort(records[name], f"source {name}", kind, target.label) for name in sources
+        ]
     if target.label is None or not sources:
         st.caption("Choose at least one source, and the column of the target's classes.")
         return None
@@ -97,8 +99,17 @@ def ask_spec() -> TransferSpec | None:
     )  # fmt: skip
 
 
-def _ask_cohort(record: DatasetRecord, key: str, kind: str = "classes") -> Cohort:
-    """Which column holds the class, and the patient; the samples are as decided on Data."""
+def _ask_cohort(
+    record: DatasetRecord, key: str, kind: str = "classes", wanted: str | None = None
+) -> Cohort:
+    """Which column holds the class, and the patient; the samples are as decided on Data.
+
+    Args:
+        record: the dataset.
+        key: of the widgets.
+        kind: what the label holds, of LABELS.
+        wanted: the column of the label to begin with, where it is there.
+    """
     decision = decided(record).cohort
     name = escape_markdown(record.name)
     label_column, group_column = st.columns(2)
@@ -108,7 +119,7 @@ def _ask_cohort(record: DatasetRecord, key: str, kind: str = "classes") -> Cohor
         several = [column for column in columns if len(record.columns[column]) != 1]
         label = label_column.selectbox(
             f"Label of {name}", several, key=f"label {key} {record.id[:12]}", **HOLDS,
-            index=several.index(decision.label) if decision.label in several else None,
+            index=next((several.index(c) for c in (wanted, decision.label) if c in several), None),
             placeholder="choose the column",
         )  # fmt: skip
     group = group_column.selectbox(

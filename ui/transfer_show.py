@@ -51,7 +51,7 @@ def show_transfer(found: Transfer, key: str) -> None:
     with left:
         show_figure(
             gain_curves(table, SCORE), table, f"gain_{key}", key="transfer gain",
-            alt="Gain in AUROC over the target alone against the number of labelled patients",
+            alt=f"Gain over the target alone. {found.headline}",
         )  # fmt: skip
     scores = found.score_table()
     own = scores[(scores["variant"] == "own") & (scores["preparation"] == preparation)]
@@ -123,7 +123,7 @@ def _show_controls(found: Transfer) -> None:
     ]
     if not gains:
         return
-    st.markdown("#### Controls")
+    st.markdown("## Controls")
     st.caption(
         "With the sources' labels permuted, or an unrelated source, nothing should be gained, and "
         "harm shows what a bad source can do. With the target's labels permuted what is left comes "
@@ -144,7 +144,7 @@ def _show_controls(found: Transfer) -> None:
 def _show_fits(found: Transfer) -> None:
     if not found.fits:
         return
-    st.markdown("#### Does this source fit?")
+    st.markdown("## Does this source fit?")
     st.caption(
         "How far source and target are apart, whatever their classes. Distance: mean over genes of "
         "the difference of the two means, in SD. Domain AUROC: how well a linear model tells the "

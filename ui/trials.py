@@ -101,7 +101,7 @@ def name_layout(spec: LayoutSpec) -> str:
 
 def show_quality(trials: list[Trial]) -> None:
     """The measures of layouts side by side; those that are still computed come in one by one."""
-    st.markdown("#### How good are they?")
+    st.markdown("## How good are they?")
     if all(trial.quality_path.exists() for trial in trials):
         show_measures(trials)
     else:

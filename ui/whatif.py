@@ -12,7 +12,7 @@ from core.escape import escape_markdown
 from core.explain.methods import METHODS, Recipe
 from core.glossary import define
 from core.images.references import list_references, read_gene_sets, reference_file
-from core.jobs.launch import ensure_workers
+from core.jobs.launch import ensure_workers, foresee
 from core.jobs.record import JobState
 from core.models.backbones import BACKBONES
 from core.plots.whatif import drop_curves, recall_changes
@@ -71,6 +71,7 @@ def explain_after(record: RunRecord) -> None:
 
 def show_whatif(record: RunRecord) -> None:
     """One question to a finished run, as a sentence; the answers stand below it."""
+    foresee(TrainJob)
     with st.container(horizontal=True, vertical_alignment="bottom", key="what_if", gap="small"):
         question = st.selectbox(
             "What if it were trained", _questions(record), key="what if", help=define("what-if"),
@@ -150,6 +151,7 @@ def ask(record: RunRecord, children: Children, *, go: bool = False) -> None:
     asked = [store.submit(child, name, parent=record.id, study=study) for name, child in children]
     if st.session_state.get(EXPLAIN, True) and len(children) == 1:
         explain_after(asked[0][0])
+        foresee(ExplainJob)
     for one, _ in asked:
         if genes := _silenced(record, one):
             request_silence(record.id, genes)

@@ -137,6 +137,7 @@ def _show_link(record: JobRecord) -> None:
         "match": _open_calls,
         "predict": _open_calls,
         "why": _open_calls,
+        "tissue": _open_tissue,
         "transfer": _open_transfer,
     }.get(record.kind)
     if open_it and st.button("Open →", key=f"work open {record.id}"):
@@ -153,6 +154,10 @@ def _open_genes(record: JobRecord) -> None:
 
 def _open_robustness(record: JobRecord) -> None:
     go_to("predict", {"run": record.job.about, "distorted": "yes"})
+
+
+def _open_tissue(record: JobRecord) -> None:
+    go_to("tissue", {"tissue": record.job.asked.tissue})
 
 
 def _open_calls(record: JobRecord) -> None:

@@ -25,6 +25,7 @@ COMMANDS = {
         "robustness",
         "distort a run's held-out samples: how much does its model stand, and who breaks first",
     ),
+    "tissue": ("tissue", "what images of tissue say of genes, and how much of it is depth"),
     "transfer": ("transfer", "do samples of other cohorts help to tell classes apart in this one"),
     "export": ("models", "write a finished run as a folder that others can use"),
     "models": ("models", "models that others sent: import, list and delete them"),

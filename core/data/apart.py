@@ -77,6 +77,24 @@ def unpack_apart(path: Path, name: str, folder: Path) -> Path | None:
     return None if found is None else place / found
 
 
+def tiles_apart(
+    path: Path, places: np.ndarray | None, width: float = 0, side: int = 0
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Tiles cut out of an image, with how dark it is; or, without places, tiles that are ready.
+
+    The arguments are those of `core.data.formats.pictures.cut_tiles`. Raises InputError for a file
+    that isn't right.
+    """
+    asked = {"do": "tiles", "path": str(path.absolute()), "width": width, "side": side,
+             "places": None if places is None else places.tolist()}  # fmt: skip
+    with scratch() as folder:
+        _run(asked, folder)
+        tiles = np.load(folder / "tiles.npy", allow_pickle=False)
+        if places is None:
+            return tiles, None
+        return tiles, np.load(folder / "dark.npy", allow_pickle=False)
+
+
 def _run(asked: dict[str, Any], folder: Path, progress: Progress | None = None) -> None:
     """Have a process do what is asked and leave its answer in a folder."""
     path = Path(asked["path"])

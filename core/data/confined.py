@@ -16,8 +16,11 @@ import time
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from core.confine import give_up_files, give_up_network, interpreter_files, limit_resources
 from core.data.apart import NO_MEMORY, hand_over
+from core.data.formats.pictures import cut_tiles, read_tiles
 from core.data.formats.readers import list_parts_here, read_here
 from core.data.formats.request import Request
 from core.data.formats.unpack import Archive
@@ -83,9 +86,21 @@ def _do(asked: dict[str, Any], path: Path, folder: Path) -> None:
             place = None if member is None else archive.extract(member)
         answer = json.dumps(None if place is None else str(place.relative_to(folder)))
         (folder / "unpacked.json").write_text(answer, encoding="utf-8")
+    elif asked["do"] == "tiles":
+        _take_tiles(asked, path, folder)
     else:
         request = Request(asked["part"], asked["metadata"], asked["all_text"], _Shown())
         hand_over(read_here(path, request), folder)
+
+
+def _take_tiles(asked: dict[str, Any], path: Path, folder: Path) -> None:
+    if asked["places"] is None:
+        tiles = read_tiles(path)
+    else:
+        places = np.array(asked["places"], dtype=float)
+        tiles, dark = cut_tiles(path, places, asked["width"], asked["side"])
+        np.save(folder / "dark.npy", dark, allow_pickle=False)
+    np.save(folder / "tiles.npy", tiles, allow_pickle=False)
 
 
 class _Shown:

@@ -14,7 +14,7 @@ from core.jobs.job import Job, Lane
 from core.jobs.launch import WORKERS, ensure_workers
 from core.jobs.record import JobRecord, JobState, Worker, log_path
 from core.jobs.store import JobStore
-from core.jobs.worker import Say, Stop, first_device, run_one
+from core.jobs.worker import Say, Stop, first_device, go_on_afterwards, run_one
 from core.lease import Lease
 
 
@@ -34,7 +34,11 @@ def do_here(job: Job, say: Say) -> str:
         if record.state == JobState.RUNNING and worker == (record.device, record.lane, record.slot):
             try:
                 with _torch_as_it_was():
-                    run_one(store, record, worker.device, Stop(), say)
+                    state = run_one(store, record, worker.device, Stop(), say)
+                if state == JobState.DONE:
+                    parts = job.afterwards(record.folder)
+                    while go_on_afterwards(record, parts):
+                        pass
             except KeyboardInterrupt:
                 words = "It was interrupted. Resume it to go on from where it was."
                 store.finish(record.id, JobState.CANCELLED, words)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
@@ -26,6 +26,8 @@ KINDS: dict[str, str] = {
     "why": "core.predict.predicting:WhyJob",
     "export": "core.predict.exporting:ExportJob",
     "robustness": "core.predict.robustness:RobustnessJob",
+    "speed": "core.runs.speed:SpeedJob",
+    "tissue": "core.tissue.job:TissueJob",
     "transfer": "core.transfer.transferring:TransferJob",
 }
 """Kind -> "module:class"; a module is imported when a job of the kind is read. Workers know the
@@ -50,6 +52,8 @@ class Inputs(NamedTuple):
     """Ids of jobs that it starts after."""
     models: tuple[str, ...] = ()
     """Ids of models that somebody sent."""
+    tissues: tuple[str, ...] = ()
+    """Ids of stored spots."""
 
 
 class Reporter(Protocol):
@@ -147,8 +151,17 @@ class Job(BaseModel):
         """
         raise NotImplementedError
 
-    def afterwards(self, folder: Path) -> None:
-        """What may be done once the result stands, which nobody waits for."""
+    @classmethod
+    def load(cls) -> None:
+        """Import what `run` needs and takes seconds to load: a worker does so in advance."""
+
+    def afterwards(self, folder: Path) -> Iterator[None]:
+        """What may be done once the result stands, which nobody waits for, in parts.
+
+        Between two parts the worker takes other jobs first. What is left undone is done by whoever
+        needs it.
+        """
+        return iter(())
 
 
 def stoppable(reporter: Reporter, words: str) -> Callable[[int, int], None]:

@@ -6,9 +6,11 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 
 from core.devices import devices
+from core.errors import GeneCanvasError, InputError
 from core.jobs.job import KINDS, Job, Lane
 from core.jobs.record import JobRecord, JobState, Worker
 from core.jobs.store import JobStore
@@ -52,7 +54,29 @@ def ensure_workers() -> None:
             _start(store, worker)
 
 
-def _start(store: JobStore, worker: Worker) -> None:
+def foresee(*jobs: type[Job]) -> None:
+    """Have workers load what jobs of these kinds need, as somebody is about to ask for one.
+
+    A lane that has a worker keeps it, and where workers don't stay for work none is started. Comes
+    back at once: which devices there are may be unknown for seconds.
+    """
+    with suppress(InputError):  # whoever asks for a job is told what is wrong
+        for job in jobs if warm_seconds() else ():
+            Thread(target=_make_ready, args=(job,), daemon=True).start()
+
+
+def _make_ready(job: type[Job]) -> None:
+    """Start a worker for a kind of job, unless its lane has one."""
+    with suppress(GeneCanvasError):
+        store = JobStore()
+        if not os.access(store.path, os.W_OK):
+            return
+        workers = [Worker(device, job.lane, 0) for device in devices()]
+        if not any(is_held(store.lease_path(*worker)) for worker in workers):
+            _start(store, workers[0], job.kind)
+
+
+def _start(store: JobStore, worker: Worker, foreseen: str | None = None) -> None:
     lease = store.lease_path(*worker)
     child, when = _started.get(lease, (None, 0.0))
     if child is not None and child.poll() is None:
@@ -61,7 +85,7 @@ def _start(store: JobStore, worker: Worker) -> None:
         return
     with store.path.with_name("worker.log").open("ab") as log:
         child = start_detached(
-            "core.jobs.worker", log, {**worker._asdict(), "kinds": KINDS},
+            "core.jobs.worker", log, {**worker._asdict(), "kinds": KINDS, "foreseen": foreseen},
             {**os.environ, "OMP_WAIT_POLICY": "passive"},
         )  # fmt: skip
     _started[lease] = child, time.monotonic()

@@ -656,7 +656,7 @@ def _identify_one(db: sqlite3.Connection, id: str, job: Job) -> None:
     db.execute("UPDATE OR IGNORE jobs SET key = ? WHERE id = ?", (job.key, id))
     db.execute("DELETE FROM needs WHERE job = ?", (id,))
     inputs = job.inputs()
-    for input in {*inputs.datasets, *inputs.jobs, *inputs.models}:
+    for input in {*inputs.datasets, *inputs.jobs, *inputs.models, *inputs.tissues}:
         db.execute("INSERT INTO needs VALUES (?, ?)", (id, input))
 
 

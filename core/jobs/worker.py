@@ -2,7 +2,8 @@
 
 Started by `core.jobs.launch`, or by hand with `python -m core.jobs.worker < /dev/null`: on its
 standard input it is told who it is as JSON, and without that it trains on the first device. One
-that has run out of work stays warm for some minutes, so that the next job starts at once.
+that has run out of work stays warm for some minutes, so that the next job starts at once; one that
+was started for a job that is yet to come loads what such a job needs.
 """
 
 import json
@@ -19,7 +20,7 @@ from typing import Any, TypeVar
 
 from core.devices import is_out_of_memory, named_devices
 from core.errors import Cancelled, GeneCanvasError, InputError, StoreError
-from core.jobs.job import KINDS, Lane
+from core.jobs.job import KINDS, Lane, job_class
 from core.jobs.processor import let_go, prepare_torch
 from core.jobs.record import JobRecord, JobState, Requests, Worker, log_path, write_listing
 from core.jobs.store import JobStore
@@ -97,24 +98,30 @@ class StoreReporter:
         return self._requests
 
 
-def main(device: str, lane: Lane, slot: int) -> None:
+def main(device: str, lane: Lane, slot: int, foreseen: str | None = None) -> None:
     """Run jobs of a lane on a device, and stay for some minutes when there are none.
 
     Returns at once when the device has such a worker. After giving the lease back the queue is
     looked at once more: a job that was queued in that moment found the lease held, and nobody else
     would come for it.
+
+    Args:
+        device: where to compute.
+        lane: whose jobs.
+        slot: which of the lane's workers on the device it is.
+        foreseen: the kind of job that it was started for, which nobody has asked for yet.
     """
     store, worker = JobStore(), Worker(device, lane, slot)
     if lane == Lane.INTERACTIVE:
         os.nice(NICE)
     try:
-        _serve(store, Lease(store.lease_path(*worker)), worker)
+        _serve(store, Lease(store.lease_path(*worker)), worker, foreseen)
     except StoreError:
         if store.path.exists():  # else it went with its home
             raise
 
 
-def _serve(store: JobStore, lease: Lease, worker: Worker) -> None:
+def _serve(store: JobStore, lease: Lease, worker: Worker, foreseen: str | None) -> None:
     stop, program = Stop(), read_program()
     stop.listen()
     while lease.acquire():
@@ -125,13 +132,28 @@ def _serve(store: JobStore, lease: Lease, worker: Worker) -> None:
             def ends() -> bool:
                 return stop.asked or not lease.stands() or read_program() != program
 
+            if foreseen and not persist(store, lambda: store.waiting(worker.lane)):
+                job_class(foreseen).load()
             while not ends() and _await_work(store, worker.lane, changed, ends):
-                while not stop.asked and (record := persist(store, lambda: store.claim(*worker))):
-                    with print_to(log_path(record.folder)):
-                        run_one(store, record, worker.device, stop)
+                run_waiting(store, worker, stop)
             leaving = ends()
         lease.release()
         if leaving or not persist(store, lambda: store.waiting(worker.lane)):
+            return
+
+
+def run_waiting(store: JobStore, worker: Worker, stop: "Stop") -> None:
+    """Run jobs until none waits, and what follows their results when none waits."""
+    left: list[tuple[JobRecord, Iterator[None]]] = []
+    while not stop.asked:
+        if record := persist(store, lambda: store.claim(*worker)):
+            with print_to(log_path(record.folder)):
+                if run_one(store, record, worker.device, stop) == JobState.DONE:
+                    left.append((record, record.job.afterwards(record.folder)))
+        elif left:
+            if not go_on_afterwards(*left[0]):
+                left.pop(0)
+        else:
             return
 
 
@@ -227,8 +249,8 @@ def keep_quiet(share: float, text: str) -> None:
 
 def run_one(
     store: JobStore, record: JobRecord, device: str, stop: Stop, say: Say = keep_quiet
-) -> None:
-    """Run a claimed job and write down how it ended; who waits for it here is told by `say`."""
+) -> JobState:
+    """Run a claimed job, write down and give how it ended; who waits for it is told by `say`."""
     job, folder = record.job, record.folder
     folder.mkdir(parents=True, exist_ok=True)
     reporter = stop.reporter = StoreReporter(store, record, say)
@@ -255,11 +277,23 @@ def run_one(
     with suppress(StoreError):
         persist(store, reporter.write_events)
     persist(store, lambda: store.finish(record.id, state, reason))
-    if state == JobState.DONE:
-        try:
-            job.afterwards(folder)
-        except (OSError, MemoryError, GeneCanvasError) as error:
-            reporter.log(f"{record.kind} {record.id}: {error}")
+    return state
+
+
+def go_on_afterwards(record: JobRecord, parts: Iterator[None]) -> bool:
+    """Do the next part of what follows a job's result; whether there may be another.
+
+    What goes wrong stands in the job's log, and ends it: the result is there.
+    """
+    try:
+        next(parts)
+        return True
+    except StopIteration:
+        return False
+    except (OSError, MemoryError, GeneCanvasError) as error:
+        with suppress(OSError), log_path(record.folder).open("a", encoding="utf-8") as log:
+            log.write(f"{record.kind} {record.id}: {error}\n")
+        return False
 
 
 def explain_failure(error: Exception, when_memory_is_short: str) -> tuple[JobState, str]:
@@ -302,7 +336,8 @@ def start(asked: dict[str, Any]) -> None:
     """Run as the worker that a document describes: device, lane, slot, and the kinds it knows."""
     KINDS.update(asked.get("kinds", {}))
     device = asked.get("device") or first_device()
-    main(device, Lane(asked.get("lane", Lane.QUEUE)), asked.get("slot", 0))
+    lane, slot = Lane(asked.get("lane", Lane.QUEUE)), asked.get("slot", 0)
+    main(device, lane, slot, asked.get("foreseen"))
 
 
 def first_device() -> str:

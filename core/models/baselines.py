@@ -146,6 +146,7 @@ BASELINES: Registry[Baseline] = Registry(
             in_every_run=True,
             article="the",
             keeps_patients_together=True,
+            version=2,
         ),
         Baseline(
             name="ridge_regression",
@@ -153,6 +154,7 @@ BASELINES: Registry[Baseline] = Registry(
             help="A linear model of each class's indicator; the penalty is chosen on inner folds.",
             build=_build_ridge_regression,
             keeps_patients_together=True,
+            version=2,
         ),
         Baseline(
             name="linear_svm",

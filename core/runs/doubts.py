@@ -4,16 +4,12 @@ The findings are the data card's own, under the run's choices; they are looked f
 run starts, and travel with its result.
 """
 
-from contextlib import suppress
-from pathlib import Path
-
 from anndata import AnnData
 
 from core.data.check import check_dataset
 from core.data.choices import load_choices
 from core.data.notes import Finding
 from core.data.roles import suggest_batch
-from core.files import UNREADABLE, read_json, write_json
 from core.runs.spec import RunSpec
 from core.training.tasks import TASKS
 
@@ -47,13 +43,3 @@ def find_doubts(spec: RunSpec, data: AnnData) -> list[Finding]:
         for finding in card.findings
         if finding.severity != "info" and (label or finding.code != "no_label")
     ]
-
-
-def keep_doubts(spec: RunSpec, data: AnnData, folder: Path) -> list[Finding]:
-    """The same, looked for once: a run that goes on takes what stands in its folder."""
-    path = folder / "findings.json"
-    with suppress(*UNREADABLE):  # none yet, or damaged: they are found again
-        return [Finding.model_validate(finding) for finding in read_json(path)]
-    found = find_doubts(spec, data)
-    write_json(path, [finding.model_dump(mode="json") for finding in found])
-    return found

@@ -8,9 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
 from anndata import AnnData
@@ -19,15 +17,14 @@ from pydantic import BaseModel, ConfigDict
 from core.errors import GeneCanvasError, InputError
 from core.processes import run_module
 from core.runs.spec import RunSpec
+from core.runs.speed import load_speeds
 from core.runs.study import open_study
 
 if TYPE_CHECKING:
+    import torch
+
     from core.models.heads import LinearHead
 
-BATCHES = 3
-"""Timed batches, after one that sets things up; fewer where that takes long."""
-LONG = 3.0
-"""Seconds."""
 SOLVED_WITH = 500
 """Samples; of more, the time goes with the square of their number."""
 
@@ -50,6 +47,8 @@ class Estimate(BaseModel):
 def estimate(spec: RunSpec, data: AnnData | None = None) -> Estimate:
     """Train a few batches of a run's network on made-up samples, in a process of its own.
 
+    Nothing is trained where `core.runs.speed` has measured just such a network on this computer.
+
     Args:
         spec: what shall be trained; its weights are not needed for that.
         data: the dataset, where it is at hand.
@@ -65,6 +64,14 @@ def estimate(spec: RunSpec, data: AnnData | None = None) -> Estimate:
         "train": [len(fold.train) for fold in study.folds],
         "tested": [len(fold.validation) + len(fold.test) for fold in study.folds],
     }
+    kept = load_speeds()
+    if kept and (known := kept.find(spec, min(work["train"]))):
+        return Estimate(
+            seconds=_add_up(spec, work, known.batch, known.trained, 0.0, known.tested),
+            peak_bytes=known.peak_bytes,
+            free_bytes=free_memory() if kept.device.startswith("CPU") else known.free_bytes,
+            parameters=known.parameters, device=kept.device,
+        )  # fmt: skip
     answer = run_module("core.runs.estimate", work)
     if answer.returncode:
         last = (answer.stderr.strip().splitlines() or ["it was killed"])[-1]
@@ -77,77 +84,46 @@ def estimate(spec: RunSpec, data: AnnData | None = None) -> Estimate:
 
 
 def _measure(work: dict) -> Estimate:
-    import numpy as np
     import torch
 
-    from core.images.imager import GeneImager
-    from core.images.layouts import LayoutSpec, fit_layout
     from core.jobs.processor import choose_threads
-    from core.models.network import GeneImageNetwork
-    from core.training.device import (
-        choose_device,
-        choose_precision,
-        describe_device,
-        peak_memory,
-    )
-    from core.training.loop import predict
+    from core.training.device import choose_device, describe_device, peak_memory
+    from core.training.timing import TrialBatch
 
     torch.set_num_threads(choose_threads())
     spec, device = RunSpec.parse(work["spec"]), choose_device()
-    free = _free_bytes() if device.type == "cpu" else torch.cuda.mem_get_info(device)[0]
-    genes, batch = work["genes"], min(spec.training.batch_size, *work["train"])
-    x = torch.rand(batch, genes, device=device)
-    layout = fit_layout(
-        np.empty((2, genes), np.float32), [f"g{n}" for n in range(genes)],
-        LayoutSpec(name="order", side=spec.layout.side), spec.network.image_size, 0,
+    free = free_bytes(device)
+    trial = TrialBatch(
+        spec.network, spec.training, samples=min(work["train"]), classes=work["classes"],
+        genes=work["genes"], side=spec.layout.side, device=device,
     )  # fmt: skip
-    network = GeneImageNetwork(spec.network, work["classes"], seed=0)
-    network.to(device, memory_format=torch.channels_last)
-    imager = GeneImager(layout, spec.network.image_size).to(device)
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, lr=1e-6, fused=True)
-    autocast = torch.autocast(
-        device.type, torch.bfloat16,
-        enabled=choose_precision(spec.training.precision, device) == "bfloat16",
-    )  # fmt: skip
-    y = torch.arange(batch, device=device) % work["classes"]
-
-    def look() -> list[torch.Tensor]:
-        with torch.no_grad(), autocast:
-            return network.frozen_maps(imager(x))
-
-    def train_batch() -> None:
-        optimiser.zero_grad()
-        with autocast:
-            maps = known if spec.caches_features else network.frozen_maps(imager(x))
-            logits = network.score_frozen(maps)
-        torch.nn.functional.cross_entropy(logits.float(), y).backward()
-        optimiser.step()
-
     if spec.network.is_solved:
+        frozen = trial.time_frozen()
         seconds = sum(
-            (samples + others) / batch * _time(look) + _time_solving(network.head, samples)
+            (samples + others) / trial.size * frozen + _time_solving(trial.network.head, samples)
             for samples, others in zip(work["train"], work["tested"], strict=True)
         )
-        return Estimate(
-            seconds=seconds, peak_bytes=peak_memory(device), free_bytes=free,
-            parameters=sum(p.numel() for p in network.parameters()),
-            device=describe_device(device),
+    else:
+        seconds = _add_up(
+            spec, work, trial.size, trial.time_training(from_features=spec.caches_features),
+            trial.time_frozen() if spec.caches_features else 0.0, trial.time_testing(),
         )  # fmt: skip
-    network.train()
-    known = look()
-    trained = _time(train_batch)
-    frozen = _time(look) if spec.caches_features else 0.0
-    tested = _time(lambda: predict(network, imager, x.cpu().numpy(), device))
+    return Estimate(
+        seconds=seconds, peak_bytes=peak_memory(device), free_bytes=free,
+        parameters=trial.parameters, device=describe_device(device),
+    )  # fmt: skip
+
+
+def _add_up(
+    spec: RunSpec, work: dict, batch: int, trained: float, frozen: float, tested: float
+) -> float:
+    """Seconds of a run by those of a batch: of a step, of its frozen stages, of testing it."""
     seconds = 0.0
     for samples, others in zip(work["train"], work["tested"], strict=True):
         batches = -(-samples // batch)
         seconds += batches * (spec.training.epochs * trained + max(spec.variants, 1) * frozen)
         seconds += (spec.training.epochs + 1) * others / batch * tested
-    return Estimate(
-        seconds=seconds, peak_bytes=peak_memory(device), free_bytes=free,
-        parameters=sum(p.numel() for p in network.parameters()), device=describe_device(device),
-    )  # fmt: skip
+    return seconds
 
 
 def _time_solving(head: "LinearHead", samples: int) -> float:
@@ -171,19 +147,15 @@ def _time_solving(head: "LinearHead", samples: int) -> float:
     return (time.perf_counter() - started) * (samples / n) ** 2
 
 
-def _time(work: Callable[[], object]) -> float:
-    """Seconds of the middle one of a few repeats; the first one sets things up and isn't timed."""
-    work()
-    seconds: list[float] = []
-    while len(seconds) < BATCHES and sum(seconds) < LONG:
-        started = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - started)
-    return median(seconds)
+def free_bytes(device: "torch.device") -> int:
+    """Memory of a device that can be had without taking it from others."""
+    import torch
+
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
 
 
-def _free_bytes() -> int:
-    """Memory that can be had without taking it from others; all of it where that isn't known."""
+def free_memory() -> int:
+    """That of this computer beside a GPU; all of it where that isn't known."""
     listed = Path("/proc/meminfo")
     if listed.exists():
         for line in listed.read_text().splitlines():

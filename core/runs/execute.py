@@ -11,14 +11,13 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import torch
+from anndata import AnnData
 
 from core.data.notes import Finding
-from core.data.store import load_dataset
 from core.errors import Cancelled, DamageError, InputError
 from core.escape import read_csv, write_csv
 from core.files import UNREADABLE, read_json, write_atomic, write_json
 from core.models.network import GeneImageNetwork, build_network, save_network
-from core.runs.doubts import keep_doubts
 from core.runs.leaks import (
     Start,
     describe_fitting,
@@ -27,11 +26,17 @@ from core.runs.leaks import (
     say_start,
     start_weights,
 )
+from core.runs.remembered import (
+    recall_baseline,
+    recall_dataset,
+    recall_doubts,
+    recall_source,
+)
 from core.runs.result import RunResult, hash_kept
 from core.runs.solved import describe_solved, say_solved
 from core.runs.source import Source, source_of
 from core.runs.spec import RunSpec
-from core.runs.study import Study, find_fold, fit_baseline, open_study
+from core.runs.study import Study, find_fold, open_study
 from core.training.augmentations import AUGMENTATIONS
 from core.training.device import (
     choose_device,
@@ -113,10 +118,10 @@ def execute(
     torch.utils.deterministic.fill_uninitialized_memory = False  # it finds bugs, and costs 7 %
     write_json(folder / "spec.json", spec.model_dump(mode="json"))
     reporter.progress(0, 1, "Reading the dataset")
-    data = load_dataset(spec.cohort.dataset)
+    data = recall_dataset(spec.cohort.dataset)
     study = _keep_folds(open_study(spec, data), folder)
     reporter.progress(0, 1, "Looking through the samples")
-    doubts = keep_doubts(spec, data, folder)
+    doubts = _keep_doubts(spec, data, folder)
     del data  # the study has what trains
     starts = _keep_starts(spec, study, folder)
     for number in range(len(study.folds)):
@@ -153,6 +158,16 @@ def _is_finished(place: Path, study: Study, number: int) -> bool:
         parts = read_json(place / "fold.json")["parts"]
         return parts == _name_parts(study, study.folds[number])
     return False
+
+
+def _keep_doubts(spec: RunSpec, data: AnnData, folder: Path) -> list[Finding]:
+    """Look through the samples once: a run that goes on takes what stands in its folder."""
+    path = folder / "findings.json"
+    with suppress(*UNREADABLE):  # none yet, or damaged: they are found again
+        return [Finding.model_validate(finding) for finding in read_json(path)]
+    found = recall_doubts(spec, data)
+    write_json(path, [finding.model_dump(mode="json") for finding in found])
+    return found
 
 
 def _keep_starts(spec: RunSpec, study: Study, folder: Path) -> list[Start] | None:
@@ -193,11 +208,14 @@ def _run_fold(
     source = _begun_source(spec, place) if checkpoint.exists() else None
     if source is None:
         checkpoint.unlink(missing_ok=True)
-        source = fit_source(spec, study, fold, place)
-    painter, x = source.painter(spec.network), source.transform(study)
+        source, x = recall_source(spec, study, fold)
+        source.save(place)
+    else:
+        x = source.transform(study)
+    painter = source.painter(spec.network)
     watch.say("baseline models")
     fitted = {
-        baseline.name: fit_baseline(baseline.name, spec, study, fold, x)
+        baseline.name: recall_baseline(baseline.name, spec, study, fold, x)
         for baseline in task.baselines
         if baseline.in_every_run
     }
@@ -327,13 +345,6 @@ def _begun_source(spec: RunSpec, place: Path) -> Source | None:
         return source_of(spec).load(lambda name: place / name)
     except (InputError, *UNREADABLE):
         return None
-
-
-def fit_source(spec: RunSpec, study: Study, fold: Fold, place: Path) -> Source:
-    """Fit the source on the fold's training samples and write it to `place`."""
-    source = source_of(spec).fit(spec, study, fold)
-    source.save(place)
-    return source
 
 
 def _gather(

@@ -89,6 +89,11 @@ class ExplainJob(Job):
     def stands(self) -> bool:
         return attribution_path(self.about, self.recipe, ATTRIBUTION).exists()
 
+    @classmethod
+    def load(cls) -> None:
+        import core.explain.case
+        import core.runs.attribute  # noqa: F401
+
     def run(self, folder: Path, reporter: Reporter, device: str) -> None:
         reporter.progress(0, 1, "opening the run")
         explain_run(self.about, self.recipe, stoppable(reporter, "samples explained"))

@@ -184,6 +184,12 @@ def load_outcome(run: str) -> Outcome:
 
 def keep_measures(run: str) -> None:
     """Measure a finished run's models under all weights now, so that no page has to."""
+    for _ in keep_measures_one_by_one(run):
+        pass
+
+
+def keep_measures_one_by_one(run: str) -> Iterator[None]:
+    """The same, a model in each step."""
     outcome = load_outcome(run)
     for model in outcome.proba:
         path = _measures_path(outcome, model)
@@ -191,6 +197,7 @@ def keep_measures(run: str) -> None:
             metrics = outcome.task.metrics.names
             table = np.stack([outcome.measure(metric, model) for metric in metrics])
             write_array(path, table)
+            yield
 
 
 def shared_reference(outcomes: Sequence[Outcome]) -> str:

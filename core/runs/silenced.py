@@ -13,7 +13,7 @@ from core.errors import InputError
 from core.escape import read_csv, write_csv
 from core.files import write_atomic
 from core.home import run_folder
-from core.jobs.job import Inputs, Job, Reporter
+from core.jobs.job import Inputs, Job, Reporter, stoppable
 from core.jobs.launch import AnswerState, answer_state, request
 from core.runs.result import load_predictions, load_result, load_spec
 from core.runs.study import open_samples
@@ -52,10 +52,11 @@ class SilenceJob(Job):
 
         from core.runs.fitted import load_fitted
 
-        spec, parts = load_spec(self.about), []
-        samples, scored = open_samples(spec), load_result(self.about).scored
-        for done, number in enumerate(scored):
-            reporter.progress(done, len(scored), "asking the network")
+        scored, parts = load_result(self.about).scored, []
+        reporter.progress(0, len(scored), "opening the run")
+        samples, tell = open_samples(load_spec(self.about)), stoppable(reporter, "folds asked")
+        for number in scored:
+            tell(len(parts), len(scored))
             fitted = load_fitted(self.about, number)
             fold, x = fitted.locate(samples), fitted.source.transform(samples)
             at, rows = np.isin(fitted.preprocessor.genes, self.genes), x[fold.test]

@@ -2,6 +2,7 @@
 
 # ruff: noqa: D102 -- `Job` says what its methods are for
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -61,11 +62,16 @@ class TrainJob(Job):
         remove_leftovers(folder)
         execute(self.spec, folder, _EpochReporter(reporter), torch.device(device))
 
-    def afterwards(self, folder: Path) -> None:
-        """Measure the result under all draws of patients; what is missing a page measures."""
-        from core.runs.outcome import keep_measures
+    @classmethod
+    def load(cls) -> None:
+        import core.runs.execute
+        import core.runs.outcome  # noqa: F401 -- needed when a training has ended
 
-        keep_measures(folder.name)
+    def afterwards(self, folder: Path) -> Iterator[None]:
+        """Measure the result under all draws of patients; what is missing a page measures."""
+        from core.runs.outcome import keep_measures_one_by_one
+
+        yield from keep_measures_one_by_one(folder.name)
 
 
 class _EpochReporter:

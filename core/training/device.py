@@ -86,6 +86,13 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def scored_at_once(device: torch.device, on_cpu: int) -> int:
+    """Samples that are scored at once: so many on a CPU, whose scores then keep their last bits; on
+    a GPU as many as keep it busy, which `compute_in_parts` halves where memory is short.
+    """
+    return 512 if device.type == "cuda" else on_cpu
+
+
 def compute_in_parts(compute: Callable[[Tensor], Tensor], x: Tensor, at_once: int) -> Tensor:
     """Rows that `compute` gives for the rows of `x`, at most `at_once` of them at a time.
 

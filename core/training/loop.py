@@ -17,7 +17,7 @@ from core.errors import GeneCanvasError
 from core.files import write_atomic
 from core.training.augmentations import AUGMENTATIONS, Known
 from core.training.captured import Captured, Pace
-from core.training.device import choose_precision, compute_in_parts
+from core.training.device import choose_precision, compute_in_parts, scored_at_once
 from core.training.features import FrozenPart
 from core.training.objectives import Classes, Measurements, Objective
 from core.training.spec import TrainingSpec
@@ -275,7 +275,8 @@ def predict(
 @torch.no_grad()
 def _predict_scores(network: nn.Module, imager: nn.Module, x: Tensor, batch_size: int) -> Tensor:
     network.eval()
-    return compute_in_parts(lambda part: network(imager(part)).float(), x, batch_size)
+    at_once = scored_at_once(x.device, batch_size)
+    return compute_in_parts(lambda part: network(imager(part)).float(), x, at_once)
 
 
 def draw_order(y: Tensor, balanced: bool) -> Tensor:

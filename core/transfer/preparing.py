@@ -14,6 +14,7 @@ import numpy as np
 from core.data.prepare import spread_ranks
 from core.predict.combat import shrink_moments
 from core.records import Registry
+from core.transfer.methods.rank_value import rank_values, usual_values
 
 SMALLEST_SD = 1e-4
 """Genes that vary less in a cohort say nothing about its samples."""
@@ -83,6 +84,17 @@ def _standardise(rows: Rows) -> Callable[[Rows], Rows]:
     return lambda asked: ((asked - mean) * factor).astype(np.float32)
 
 
+def _rank_value(source: Rows, cohorts: np.ndarray, target: Rows) -> Fitted:
+    own = {number: _measure_against(source[cohorts == number]) for number in np.unique(cohorts)}
+    return Fitted(lambda rows, of: _each(own, rows, of), _measure_against(target))
+
+
+def _measure_against(rows: Rows) -> Callable[[Rows], Rows]:
+    """What ranks the genes of a sample by how far they are above their median in these rows."""
+    usual = usual_values(rows, logged=True)
+    return lambda asked: rank_values(asked, usual, logged=True)
+
+
 def _combat(source: Rows, cohorts: np.ndarray, target: Rows) -> Fitted:
     """The first source stays as it is; the others, and the target, are brought to it."""
     first = source[cohorts == cohorts.min()]
@@ -140,6 +152,11 @@ PREPARATIONS: Registry[Preparation] = Registry(
             "quantile", "Quantiles of the source", "Each sample's values are replaced by those "
             "that source samples have at the same ranks, on average (Bolstad et al. 2003). "
             "Nothing is fitted on the target.", _quantile,
+        ),
+        Preparation(
+            "rank_value", "Rank values", "Each sample's genes by their rank after the gene's "
+            "median in the cohort is subtracted (Theodoris et al. 2023, Geneformer); in the target "
+            "by the labelled samples alone.", _rank_value, min_target=FEWEST,
         ),
         Preparation(
             "combat", "ComBat", "Mean and SD of each gene are brought to the first source, drawn "

@@ -21,11 +21,13 @@ from core.jobs.here import do_here
 from core.jobs.job import Inputs, Job, Reporter, stoppable
 from core.jobs.launch import AnswerState, answer_state, cancel, find, request
 from core.jobs.store import JobStore
+from core.models.baselines import BASELINES
 from core.scratch import scratch
 from core.transfer.cohorts import open_material
 from core.transfer.experiment import Plan, Row, list_methods, read_rows, row_table, run_rows
 from core.transfer.fits import Fit, measure_fits
 from core.transfer.preparing import PREPARATIONS
+from core.transfer.references import MODEL
 from core.transfer.spec import TransferSpec
 from core.transfer.verdict import CONTROLS, Gain, Scored, judge, say_gains, say_line, summarise
 
@@ -142,6 +144,7 @@ class TransferJob(Job):
 
     def content(self) -> dict[str, Any]:
         records = {method.name: method for method in list_methods(self.spec)}
+        records["model"] = BASELINES[MODEL]
         records |= {name: PREPARATIONS[name] for name in self.spec.preparations}
         return super().content() | raised_versions(**records)
 

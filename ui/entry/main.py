@@ -21,6 +21,7 @@ PAGES = {
     "compare": "Compare",
     "explain": "Explain",
     "predict": "Predict",
+    "tissue": "Histology",
     "transfer": "Transfer",
     "story": "Story",
 }

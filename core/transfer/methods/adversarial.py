@@ -71,7 +71,9 @@ def train_against_domains(
             ) / (classes[rows] >= 0).sum().clamp(min=1)
             return task + strength * functional.cross_entropy(told, of_domain[rows], by_size)
 
-        networks.train(nn.ModuleList([network, adversary]), loss, len(x), problem.seed, EPOCHS)
+        networks.train(
+            nn.ModuleList([network, adversary]), loss, len(x), problem.seed, EPOCHS, batch=64
+        )
         before = after = np.nan
         if measure:
             with torch.no_grad():

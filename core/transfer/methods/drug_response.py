@@ -11,7 +11,7 @@ GLOBAL, BY_CLASS = 0.2, 0.4
 """Weights of the global discriminator and of the class-wise ones."""
 DROPOUT = 0.4
 EPOCHS = 40
-BATCH = 16
+BATCH = 32
 
 
 def fit_numbers_to_classes(

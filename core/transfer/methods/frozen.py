@@ -32,34 +32,26 @@ def fit_frozen(problem: Problem, frozen: int) -> np.ndarray:
         network = networks.Layers(problem.source.shape[1], WIDTHS, problem.n_classes)
         x, y = networks.tensors((problem.source - mean) / spread, y)
         learned, held_out = networks.split(y.numpy(), problem.seed)
-        networks.train(
-            network, networks.classify(network, x[learned], y[learned]), len(learned),
-            problem.seed, SOURCE_EPOCHS,
-            judge=lambda: networks.classify(network, x, y)(held_out) if len(held_out) else 0.0,
-        )  # fmt: skip
+        judge = partial(networks.classify(network, x, y), held_out) if len(held_out) else None
+        loss = networks.classify(network, x[learned], y[learned])
+        networks.train(network, loss, len(learned), problem.seed, SOURCE_EPOCHS, judge=judge)
         for layer in network.layers[:frozen]:
             layer.requires_grad_(False)
         if len(problem.target):
             x, y = networks.tensors((problem.target - mean) / spread, problem.target_labels)
             loss = networks.classify(network, x, y)
-            networks.train(
-                network, loss, len(x), problem.seed, TARGET_EPOCHS, rate=TARGET_RATE
-            )  # fmt: skip
+            networks.train(network, loss, len(x), problem.seed, TARGET_EPOCHS, rate=TARGET_RATE)
         return networks.probabilities(network, (problem.test - mean) / spread)
 
 
 def _record(frozen: int) -> TransferMethod:
-    kept = {0: "no layer", 1: "the first layer", 4: "all four layers"}.get(
-        frozen, f"the first {frozen} layers"
-    )
+    kept = {0: "all of its layers learn", 1: "the first layer keeps", 4: "all four layers keep"}
+    said = kept.get(frozen, f"the first {frozen} layers keep")
     return TransferMethod(
         name=f"frozen_{frozen}",
         title=f"Pretrained network, {frozen} of 4 layers frozen",
-        description="A network learns from the source, then from the labelled target samples while "
-        f"{kept} {'keeps' if frozen == 1 else 'keep'} what the source taught."
-        if frozen
-        else "A network learns from the source, then from the labelled target samples with all of "
-        "its layers.",
+        description="A network learns from the source, then from the labelled target samples, "
+        f"where {said}{' what the source taught' if frozen else ''}.",
         scenario="inductive",
         reference="Hanczar et al. 2022, Assessment of deep learning and transfer learning for "
         "cancer prediction based on gene expression data, BMC Bioinformatics 23:262",

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 SOURCE_EPOCHS, TARGET_EPOCHS = 40, 40
 TARGET_RATE = 1e-4
-TOKENS = 128
+TOKENS = 64
 """Genes that the transformer sees: those that vary most in the source."""
-UNITS = 32
+UNITS = 16
 """Features of each gene in it."""
 FEATURES = 32
 """Of the autoencoder."""
@@ -189,11 +189,11 @@ CONVOLUTION = _record(
 TRANSFORMER = _record(
     name="transformer",
     title="Small transformer over genes",
-    description="Every gene is a token; one layer of attention over the 128 genes that vary most "
+    description="Every gene is a token; one layer of attention over the 64 genes that vary most "
     "in the source, learned on the source, then the target.",
     scenario="inductive",
-    departs=f"One layer of 32 features and four heads. {_PASSES}",
-    seconds=20.0,
+    departs=f"One layer of 16 features and four heads. {_PASSES}",
+    seconds=8.0,
     fit=fit_transformer,
 )
 AUTOENCODER = _record(

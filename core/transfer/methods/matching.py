@@ -1,11 +1,17 @@
 """Two encoders whose outputs are made alike: from bulk to single cells."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.transfer.methods.linear import source_classes
 from core.transfer.problem import Problem, TransferMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 WIDTHS = (128, 32)
 DROPPED = 0.2
@@ -80,7 +86,7 @@ def match_cohorts(problem: Problem, weight: float = WEIGHT) -> Matched:
     return Matched(said, before, after)
 
 
-def discrepancy(left, right):
+def discrepancy(left: Tensor, right: Tensor) -> Tensor:
     """Squared maximum mean discrepancy of (n, features) and (m, features) tensors.
 
     The mean of five Gaussian kernels around the median squared distance; the biased estimate, which
@@ -96,7 +102,7 @@ def discrepancy(left, right):
     return kernel[:n, :n].mean() + kernel[n:, n:].mean() - 2 * kernel[:n, n:].mean()
 
 
-def _fill_in(network, x, seed: int) -> None:
+def _fill_in(network: nn.Module, x: Tensor, seed: int) -> None:
     """Train an autoencoder to give whole samples from samples with a fifth of the genes at 0."""
     import torch
     from torch.nn import functional
@@ -110,7 +116,7 @@ def _fill_in(network, x, seed: int) -> None:
     networks.train(network, loss, len(x), seed, EPOCHS // 2)
 
 
-def _measure(of_source, of_target, there, here) -> float:
+def _measure(of_source: nn.Module, of_target: nn.Module, there: Tensor, here: Tensor) -> float:
     import torch
 
     of_source.eval()

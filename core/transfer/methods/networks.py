@@ -141,7 +141,7 @@ def train(
         batch: rows at once, at most.
     """
     learned = [weights for weights in network.parameters() if weights.requires_grad]
-    optimiser = torch.optim.AdamW(learned, lr=rate, weight_decay=PENALTY)
+    optimiser = torch.optim.AdamW(learned, lr=rate, weight_decay=PENALTY, fused=True)
     order = np.random.default_rng(seed)
     best, least, waited = None, np.inf, 0
     for _ in range(epochs):

@@ -3,13 +3,17 @@
 import numpy as np
 
 
-def usual_values(training: np.ndarray) -> np.ndarray:
-    """(genes,) median of each gene's values above 0 in training samples (samples, genes).
+def usual_values(training: np.ndarray, *, logged: bool) -> np.ndarray:
+    """(genes,) what is usual for each gene in training samples (samples, genes).
 
     Theodoris et al. 2023, Transfer learning enables predictions in network biology, Nature 618:616
-    (Geneformer), whose medians are of a corpus of cells. A gene that never is above 0 gets NaN.
+    (Geneformer), whose usual values are of a corpus of cells: of counts, the median of those above
+    0 after each sample has the same total, NaN for a gene that never is above 0; of values on a log
+    scale, the median.
     """
-    shown = np.where(training > 0, training, np.nan)
+    if logged:
+        return np.median(training, axis=0)
+    shown = np.where(training > 0, _even(training), np.nan)
     known = ~np.isnan(shown).all(axis=0)
     found = np.full(training.shape[1], np.nan)
     found[known] = np.nanmedian(shown[:, known], axis=0)
@@ -19,9 +23,9 @@ def usual_values(training: np.ndarray) -> np.ndarray:
 def rank_values(x: np.ndarray, usual: np.ndarray, *, logged: bool) -> np.ndarray:
     """Ranks from 0 (far below what is usual for the gene) to 1 (far above), as float32.
 
-    Counts are divided by what is usual after each sample has the same total; of values on a log
-    scale what is usual is subtracted, which orders genes in the same way. Genes that aren't
-    expressed in a sample share the lowest rank; those without a usual value are left at 0.
+    Counts are divided by what is usual after each sample has the same total; from values on a log
+    scale what is usual is subtracted, which orders genes in the same way. Genes without a count
+    share the lowest rank; those without a usual value are left at 0.
 
     Args:
         x: (samples, genes).
@@ -31,13 +35,18 @@ def rank_values(x: np.ndarray, usual: np.ndarray, *, logged: bool) -> np.ndarray
     from scipy.stats import rankdata
 
     known = np.isfinite(usual)
-    inside = x[:, known].astype(float)
-    against = inside - usual[known] if logged else inside / usual[known]
-    if not logged:
-        total = inside.sum(axis=1, keepdims=True)
-        against = against / np.where(total > 0, total, 1)
-    against = np.where(inside > 0, against, -np.inf)
+    if logged:
+        against = x[:, known] - usual[known]
+    else:
+        shown = x[:, known] > 0
+        against = np.where(shown, _even(x)[:, known] / usual[known], -np.inf)
     ranks = (rankdata(against, method="average", axis=1) - 1) / max(known.sum() - 1, 1)
     found = np.zeros(x.shape, np.float32)
     found[:, known] = ranks
     return found
+
+
+def _even(counts: np.ndarray) -> np.ndarray:
+    """Counts of samples that all have the same total."""
+    total = counts.sum(axis=1, keepdims=True, dtype=float)
+    return counts / np.where(total > 0, total, 1)

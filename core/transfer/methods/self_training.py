@@ -51,9 +51,8 @@ def self_train(
     """Label samples without labels by a model that is fitted anew with them, round after round.
 
     The model is ridge regression, whose probabilities are calibrated by a temperature of inner
-    folds before they are compared with `sure`. In each round all samples of which it is sure get
-    their label or, with fewer labels than the round before, keep what they had. It ends when no
-    sample is added.
+    folds before they are compared with `sure`. In each round the samples of which it is sure get
+    their label, and keep it. It ends when no sample is added.
 
     Args:
         problem: labelled, unlabelled and test samples of the target; the source isn't used.

@@ -1,0 +1,112 @@
+"""What is doubtful about spots, a sentence each."""
+
+import numpy as np
+
+from core.data.formats.pictures import TURNS
+from core.data.notes import Finding
+from core.tissue.spots import Tissue, darkness
+
+WHITE = 0.05
+"""Tiles that are less dark than this show hardly any tissue."""
+CLEARLY = 0.15
+"""By how much a correlation has to be higher before another reading of coordinates is named."""
+
+
+def check_tissue(tissue: Tissue) -> list[Finding]:
+    """Look at blank tiles, sections that are there twice, patients, and darkness against reads."""
+    found = []
+    dark = darkness(tissue.tiles)
+    if (blank := dark < WHITE).any():
+        found.append(
+            _warn(
+                "blank_tiles",
+                f"{blank.sum()} of {len(blank)} tiles are nearly white: the spots stand beside the "
+                "tissue, or the places don't fit the image.",
+            )
+        )
+    found += _check_copies(tissue)
+    patients = tissue.patients
+    if not patients:
+        found.append(
+            _warn(
+                "no_patients",
+                "No column says the patient. Sections can be left out instead; that is too good "
+                "where they are of the same patient.",
+            )
+        )
+    elif len(patients) == 1:
+        found.append(
+            _warn(
+                "one_patient",
+                f"All sections are of one patient ({patients[0]}): nothing can be said about "
+                "another one.",
+            )
+        )
+    reads = tissue.spots["reads"].to_numpy(float)
+    for section in tissue.sections:
+        own = (tissue.spots["section"] == section).to_numpy()
+        fit = correlate_reads(dark[own], reads[own])
+        if fit < -CLEARLY:
+            found.append(
+                _warn(
+                    "darkness",
+                    f"Section {section}: spots on darker tissue have fewer reads (r = {fit:.2f}). "
+                    "More cells are darker and give more reads: do the tiles belong to these "
+                    "spots?",
+                )
+            )
+    return found
+
+
+def check_turns(section: str, dark: np.ndarray, reads: np.ndarray) -> list[Finding]:
+    """Whether another reading of the coordinates fits a section's image better.
+
+    Args:
+        section: its name.
+        dark: (TURNS, spots) how dark the image is, NaN outside.
+        reads: (spots,).
+    """
+    fits = [correlate_reads(row, reads) for row in dark]
+    best = int(np.argmax(fits))
+    if fits[best] - fits[0] < CLEARLY:
+        return []
+    message = (
+        f"Section {section}: the darkness of the tissue goes with the reads by r = {fits[0]:.2f} "
+        f"as the places are given, and by r = {fits[best]:.2f} with {TURNS[best]}. Look at the "
+        "section before you trust a result."
+    )
+    return [_warn("turned", message)]
+
+
+def correlate_reads(dark: np.ndarray, reads: np.ndarray) -> float:
+    """Correlation of darkness with the logarithm of reads; -1 where most spots are outside."""
+    inside = np.isfinite(dark)
+    if inside.mean() < 0.9 or inside.sum() < 3:
+        return -1.0
+    a, b = dark[inside], np.log1p(reads[inside])
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return 0.0
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def _check_copies(tissue: Tissue) -> list[Finding]:
+    """Sections whose counts, or whose tiles, are those of another one."""
+    found, seen = [], {}
+    for section in tissue.sections:
+        own = (tissue.spots["section"] == section).to_numpy()
+        for what, values in (("counts", tissue.counts[own]), ("tiles", tissue.tiles[own])):
+            key = what, hash(np.sort([hash(row.tobytes()) for row in values]).tobytes())
+            if key in seen:
+                message = (
+                    f"Sections {seen[key]} and {section} have the same {what}. What is learned "
+                    "from one is tested on its copy: leave one of them out."
+                )
+                found.append(
+                    Finding(severity="error", code="copies", message=message, decisive=True)
+                )
+            seen.setdefault(key, section)
+    return found
+
+
+def _warn(code: str, message: str) -> Finding:
+    return Finding(severity="warning", code=code, message=message)

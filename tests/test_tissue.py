@@ -1,0 +1,341 @@
+"""From tiles of tissue to genes: what is planted is found, what is depth is called so."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.errors import DamageError, InputError
+from core.jobs.here import do_here
+from core.jobs.store import JobStore
+from core.tissue.check import check_tissue
+from core.tissue.job import TissueJob
+from core.tissue.learning import learn, split
+from core.tissue.read import read_tissue, read_visium
+from core.tissue.result import TissueResult, answer_folder, load_answer, summarise
+from core.tissue.ridge import ridge
+from core.tissue.scores import GeneScores, correlate, patients_needed, sign_test
+from core.tissue.simulate import simulate_tissue
+from core.tissue.spec import TissueSpec
+from core.tissue.spots import Tissue
+from core.tissue.store import add_tissue, delete_tissue, get_tissue, list_tissues, load_tissue
+from core.tissue.targets import TARGETS, Scaling, choose_genes, transform
+
+SPEC = TissueSpec(tissue="0" * 16, genes=40)
+
+
+def ask(tissue: Tissue) -> tuple[TissueResult, pd.DataFrame]:
+    genes, learned = learn(tissue, SPEC)
+    result, table = summarise(SPEC, genes, learned, tissue.patients)
+    return result, table.set_index("gene")
+
+
+def test_genes_that_follow_the_hue_are_found_and_no_others() -> None:
+    result, table = ask(simulate_tissue(12, 40, 40))
+    driven = table.index.str.startswith("HUE")
+    assert (table["r"][driven] >= 0.9).all()
+    assert (table["r"][~driven].abs() < 0.3).all()
+    assert set(table.index[table["p_beyond"] < 0.05]) == set(table.index[driven])
+    assert result.verdict()[0].startswith("10 of 40 genes are predicted beyond depth in held-out")
+    assert (table["shuffled"] < 0.3).all()
+
+
+def test_genes_that_only_follow_the_depth_are_called_depth() -> None:
+    result, table = ask(simulate_tissue(12, 40, 40, driven=0))
+    assert (table["raw"] > 0.9).all(), "as in the papers: every gene of high r"
+    assert (table["raw_reads"] > 0.9).all(), "without any image"
+    assert (table["r"].abs() < 0.3).all()
+    first, *_, last = result.verdict()
+    assert first == "With 12 patients no gene is predicted beyond depth."
+    assert last.endswith("That is depth: spots with more cells have more of every gene.")
+
+
+def test_three_patients_are_too_few_to_show_anything() -> None:
+    result, table = ask(simulate_tissue(3, 30, 20, driven=10))
+    assert (table["r"][table.index.str.startswith("HUE")] > 0.9).all()
+    assert result.beyond == 0
+    assert result.verdict()[0] == (
+        "With 3 patients no gene is predicted beyond depth. A sign test over 20 genes could find "
+        "one with 9 patients or more; fewer can only be described."
+    )
+
+
+def test_genes_and_their_scaling_are_of_the_training_patients_alone() -> None:
+    tissue = simulate_tissue(3, 20, 12, driven=2)
+    held_out = (tissue.spots["patient"] == "P3").to_numpy()
+    counts = tissue.counts.copy()
+    counts[held_out] = 0
+    counts[held_out, 11] = 10_000  # the highest mean of all, in the held-out patient alone
+    other = Tissue(tissue.spots, tissue.genes, counts, tissue.tiles)
+    spec = SPEC.changed(genes=5)
+    (genes, before), (same, after) = (learn(t, spec) for t in (tissue, other))
+    for name, train in (("P3", ~held_out),):
+        chosen = tissue.genes[choose_genes(tissue.counts[train], 5)]
+        place, place_after = (np.flatnonzero(np.isin(g, chosen)) for g in (genes, same))
+        for target in TARGETS:
+            rows = np.flatnonzero(tissue.spots["patient"] == name)
+            told, told_after = (
+                learned[target].predicted["colour"][np.ix_(rows, at)]
+                for learned, at in ((before, place), (after, place_after))
+            )
+            np.testing.assert_array_equal(told, told_after)
+    last = after["raw"].predicted["colour"][held_out]
+    assert np.isnan(last[:, list(same).index(tissue.genes[11])]).all(), "it was not chosen there"
+
+
+def test_targets_are_the_published_formulas() -> None:
+    counts, reads = np.array([[3.0, 0.0]]), np.array([96.0])
+    np.testing.assert_allclose(transform(counts, reads, 4, "raw"), np.log([[4, 1]]))
+    np.testing.assert_allclose(transform(counts, reads, 4, "stnet"), np.log([[0.04, 0.01]]))
+    np.testing.assert_allclose(transform(counts, reads, 4, "normalised"), np.log([[313.5, 1]]))
+    reads = np.arange(1000.0, 9000, 500)
+    share = {t: transform(reads[:, None] / 100, reads, 9627, t)[:, 0] for t in TARGETS}
+    assert np.ptp(share["normalised"]) < 1e-9, "a constant share of the reads"
+    for published in ("stnet", "raw"):
+        assert np.corrcoef(share[published], np.log(reads))[0, 1] > 0.9, "depth is still there"
+    z = Scaling.fit(np.array([[1.0, 5.0], [3.0, 5.0]])).apply(np.array([[3.0, 6.0]]))
+    np.testing.assert_allclose(z, [[1, 1]])
+    assert choose_genes(np.array([[9, 1, 5, 2], [9, 2, 6, 8.0]]), 2).tolist() == [2, 3]
+
+
+def test_ridge_finds_a_line_and_the_mean_where_there_is_none() -> None:
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(200, 3))
+    y = np.column_stack([2 * x[:, 0] - x[:, 1] + 5, draw.normal(size=200)])
+    groups = np.repeat(np.arange(4), 50)
+    said = ridge(x[:150], y[:150], groups[:150], x[150:])
+    assert correlate(y[150:], said)[0] > 0.99
+    assert abs(said[:, 1]).max() < 0.5
+    assert ridge(np.ones((6, 1)), y[:6], groups[:6], np.ones((1, 1)))[0] == pytest.approx(
+        y[:6].mean(axis=0)
+    )
+
+
+def test_correlations_and_tests_are_those_of_the_textbook() -> None:
+    a = np.array([[0.0, 1, 2], [1, 1, 1], [2, 1, 0.5]])
+    b = np.array([[1.0, 2, 7], [2, 3, 7], [3, 1, 7]])
+    found = correlate(a, b)
+    assert found[0] == pytest.approx(1)
+    assert np.isnan(found[1]), "nothing varies"
+    assert found[2] == 0, "a constant prediction"
+    differences = np.ones((10, 2))
+    differences[:5, 1] = -1
+    assert sign_test(differences) == pytest.approx([2 * 0.5**10, 0.623046875])
+    assert patients_needed(332) == 13
+    scores = GeneScores(np.array([[0.2], [0.4], [0.9]]), np.array(["A", "A", "B"]))
+    assert scores.median == pytest.approx([0.4])
+    assert scores.by_patient == pytest.approx(np.array([[0.3], [0.9]]))
+    assert scores.count() == {0.0: 1, 0.3: 1, 0.5: 0}
+    assert scores.interval().ravel().tolist() == [-1, 1], "two patients say next to nothing"
+    assert np.isnan(GeneScores(scores.r[:2], scores.patients[:2]).interval()).all()
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def write(folder: Path, tissue: Tissue, **changes: object) -> dict[str, object]:
+    """Files of spots, as `read_tissue` takes them."""
+    folder.mkdir(exist_ok=True)
+    table = tissue.spots.rename_axis("spot").assign(**changes)
+    table.to_csv(folder / "spots.csv")
+    counts = pd.DataFrame(tissue.counts.astype(int), tissue.spots.index, tissue.genes)
+    counts.to_csv(folder / "counts.csv")
+    np.savez(folder / "tiles.npz", tiles=tissue.tiles)
+    return {"spots": [folder / "spots.csv"], "counts": folder / "counts.csv",
+            "tiles": folder / "tiles.npz"}  # fmt: skip
+
+
+def paint(folder: Path, tissue: Tissue) -> None:
+    """One image a section, of the tiles at their places, wider than high."""
+    from PIL import Image
+
+    for section in tissue.sections:
+        own = tissue.spots["section"] == section
+        image = np.full((200, 260, 3), 255, np.uint8)
+        for (x, y), tile in zip(
+            tissue.spots.loc[own, ["x", "y"]].to_numpy(int), tissue.tiles[own], strict=True
+        ):
+            image[y - 8 : y + 8, x - 8 : x + 8] = tile
+        Image.fromarray(image).save(folder / f"slide_{section}.png")
+
+
+def test_files_are_read_as_they_were_written_and_stored_once(tmp_path: Path) -> None:
+    tissue = simulate_tissue(2, 20, 8, driven=2)
+    files = write(tmp_path, tissue)
+    read = read_tissue(**files)
+    pd.testing.assert_frame_equal(read.spots, tissue.spots, check_names=False)
+    np.testing.assert_array_equal(read.counts, tissue.counts)
+    np.testing.assert_array_equal(read.tiles, tissue.tiles)
+    record = add_tissue(read, "planted")
+    assert add_tissue(read, "again").id == record.id
+    assert [one.name for one in list_tissues()] == ["planted"]
+    kept = load_tissue(record.id)
+    pd.testing.assert_frame_equal(kept.spots, read.spots, check_names=False)
+    np.testing.assert_array_equal(kept.counts, read.counts)
+    assert kept.genes.tolist() == tissue.genes.tolist()
+    delete_tissue(record.id)
+    with pytest.raises(InputError, match="There is no tissue"):
+        get_tissue(record.id)
+
+
+def test_tiles_are_cut_from_whole_images_at_the_spots(tmp_path: Path) -> None:
+    tissue = simulate_tissue(2, 20, 8, driven=2)
+    files = write(tmp_path, tissue)
+    paint(tmp_path, tissue)
+    del files["tiles"]
+    read = read_tissue(**files, images=tmp_path, width=16, side=16)
+    np.testing.assert_array_equal(read.tiles, tissue.tiles)
+    far = tissue.spots["x"].where(tissue.spots.index != "S1_0x0", 255)
+    left = read_tissue(
+        **write(tmp_path, tissue, x=far) | {"tiles": None}, images=tmp_path, width=16
+    )
+    assert len(left.spots) == 39
+    assert left.notes.found[0].code == "off_image"
+    with pytest.raises(InputError, match="lie off its image"):
+        read_tissue(**write(tmp_path, tissue, x=9999.0) | {"tiles": None}, images=tmp_path)
+
+
+def test_swapped_axes_are_told_by_the_darkness_of_the_tissue(tmp_path: Path) -> None:
+    tissue = simulate_tissue(1, 49, 8, driven=0)
+    paint(tmp_path, tissue)
+    swapped = {"x": tissue.spots["y"], "y": tissue.spots["x"]}
+    files = write(tmp_path, tissue, **swapped) | {"tiles": None}
+    read = read_tissue(**files, images=tmp_path, width=16)
+    [found] = [f.message for f in read.notes.found if f.code == "turned"]
+    assert "with x and y swapped. Look at the section" in found
+    files = write(tmp_path, tissue) | {"tiles": None}
+    assert "turned" not in {f.code for f in read_tissue(**files, images=tmp_path).notes.found}
+
+
+def test_a_table_without_sections_is_one_section_called_after_its_file(tmp_path: Path) -> None:
+    tissue = simulate_tissue(1, 20, 8, driven=2)
+    files = write(tmp_path, tissue)
+    places = [name.partition("_")[2].split("x") for name in tissue.spots.index]
+    table = pd.DataFrame(places, columns=["x", "y"])
+    table["pixel_x"], table["pixel_y"] = tissue.spots["x"].to_numpy(), tissue.spots["y"].to_numpy()
+    table["selected"] = [0] + [1] * 19
+    path = tmp_path / "align_S1.tsv"
+    table.to_csv(path, sep="\t", index=False)
+    paint(tmp_path, tissue)
+    read = read_tissue([path], files["counts"], images=tmp_path, width=16, side=16)
+    assert read.spots.index.tolist() == tissue.spots.index[1:].tolist()
+    np.testing.assert_array_equal(read.tiles, tissue.tiles[1:])
+    assert "no_patients" in {finding.code for finding in read.notes.found}
+
+
+def test_visium_folders_are_read_as_space_ranger_writes_them(tmp_path: Path) -> None:
+    tissue = simulate_tissue(2, 20, 8, driven=2)
+    paint(tmp_path, tissue)
+    for section in tissue.sections:
+        own = tissue.take((tissue.spots["section"] == section).to_numpy())
+        spatial = tmp_path / section / "spatial"
+        spatial.mkdir(parents=True)
+        (tmp_path / f"slide_{section}.png").rename(spatial / "tissue_hires_image.png")
+        (spatial / "scalefactors_json.json").write_text('{"tissue_hires_scalef": 0.5}')
+        barcodes = [f"{'ACGT'[n % 4]}{'ACGT'[n // 4 % 4]}{'ACGT'[n // 16]}TTT-1" for n in range(20)]
+        places = [
+            f"{barcode},{int(n > 0)},0,{n},{2 * y:.0f},{2 * x:.0f}"
+            for n, (barcode, x, y) in enumerate(
+                zip(barcodes, own.spots["x"], own.spots["y"], strict=True)
+            )
+        ]
+        head = "barcode,in_tissue,array_row,array_col,pxl_row_in_fullres,pxl_col_in_fullres"
+        old = section == "S1"  # the first version has no header
+        name = "tissue_positions_list.csv" if old else "tissue_positions.csv"
+        (spatial / name).write_text("\n".join(places if old else [head, *places]))
+        write_10x(tmp_path / section / "filtered_feature_bc_matrix.h5", own, barcodes)
+    read = read_visium([tmp_path / name for name in tissue.sections], width=16, side=16)
+    kept = np.arange(40) % 20 > 0
+    assert read.spots.index[0] == "S1_CAATTT-1"
+    np.testing.assert_array_equal(read.tiles, tissue.tiles[kept])
+    order = [list(read.genes).index(gene) for gene in tissue.genes]
+    np.testing.assert_array_equal(read.counts[:, order], tissue.counts[kept])
+    with pytest.raises(InputError, match="Expected a folder as Space Ranger writes it"):
+        read_visium([tmp_path])
+
+
+def write_10x(path: Path, tissue: Tissue, barcodes: list[str]) -> None:
+    """Counts as 10x Genomics' HDF5, genes x barcodes in columns."""
+    import h5py
+    from scipy import sparse
+
+    matrix = sparse.csr_array(tissue.counts.astype(np.int32))
+    with h5py.File(path, "w") as file:
+        group = file.create_group("matrix")
+        for name in ("data", "indices", "indptr"):
+            group[name] = getattr(matrix, name)
+        group["shape"] = np.array(tissue.counts.T.shape)
+        group["barcodes"] = np.array(barcodes, "S")
+        features = group.create_group("features")
+        features["id"] = features["name"] = np.array(tissue.genes, "S")
+        features["feature_type"] = np.array(["Gene Expression"] * len(tissue.genes), "S")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda f: np.savez(f / "tiles.npz", a=np.zeros((3, 4, 4, 3), np.uint8)),
+            "order of the sp",
+        ),
+        (lambda f: np.savez(f / "tiles.npz", a=np.zeros((40, 4, 4))), "Expected square RGB tiles"),
+        (lambda f: (f / "tiles.npz").write_bytes(b"PK\x03\x04 cut short"), "can't be read"),
+        (lambda f: np.savez(f / "tiles.npz", a=np.array([{}], dtype=object)), "can't be read"),
+        (lambda f: (f / "spots.csv").write_text("spot,section\nS1_0x0,S1\n"), "no columns x and y"),
+        (
+            lambda f: (f / "spots.csv").write_text("spot,section,x,y\nS1_0x0,S1,a,1\nb,S1,2,2\n"),
+            "x is 'a', which is no number",
+        ),
+        (lambda f: (f / "counts.csv").write_text("id,A,B,C\nq,1,2,3\nr,2,3,4\n"), "Ids have to be"),
+    ],
+)
+def test_bad_files_are_told_in_a_sentence(tmp_path: Path, change: object, words: str) -> None:
+    files = write(tmp_path, simulate_tissue(2, 20, 8, driven=2))
+    change(tmp_path)
+    with pytest.raises(InputError, match=words):
+        read_tissue(**files)
+
+
+def test_traps_are_named() -> None:
+    tissue = simulate_tissue(2, 20, 8, driven=2)
+    assert check_tissue(tissue) == []
+
+    def codes(**changes: object) -> set[str]:
+        parts = {"spots": tissue.spots, "genes": tissue.genes, "counts": tissue.counts,
+                 "tiles": tissue.tiles} | changes  # fmt: skip
+        return {finding.code for finding in check_tissue(Tissue(**parts))}
+
+    assert codes(spots=tissue.spots.assign(patient="P1")) == {"one_patient"}
+    assert codes(spots=tissue.spots.assign(patient="")) == {"no_patients"}
+    assert codes(counts=np.tile(tissue.counts[:20], (2, 1))) == {"copies"}
+    white = tissue.tiles.copy()
+    white[0] = 255
+    assert codes(tiles=white) == {"blank_tiles"}
+    assert "darkness" in codes(tiles=255 - tissue.tiles)
+    with pytest.raises(InputError, match="one patient only"):
+        next(split(Tissue(tissue.spots.assign(patient="P1"), tissue.genes, tissue.counts,
+                          tissue.tiles), "patient"))  # fmt: skip
+    with pytest.raises(InputError, match="Some spots have no patient"):
+        next(split(Tissue(tissue.spots.assign(patient=""), tissue.genes, tissue.counts,
+                          tissue.tiles), "patient"))  # fmt: skip
+
+
+# --- the job ------------------------------------------------------------------------------------
+
+
+def test_an_answer_is_kept_and_told_when_it_is_damaged() -> None:
+    record = add_tissue(simulate_tissue(3, 20, 8, driven=2), "planted")
+    spec = TissueSpec(tissue=record.id, genes=6)
+    with pytest.raises(InputError, match="hasn't been asked"):
+        load_answer(spec)
+    JobStore().submit(TissueJob(asked=spec))
+    with pytest.raises(InputError, match="The tissue is needed by work that is not done: tissue"):
+        delete_tissue(record.id)
+    do_here(TissueJob(asked=spec), lambda share, text: None)
+    answer = load_answer(spec)
+    assert answer.result.genes == len(answer.genes) >= 6
+    assert answer.values("predicted", "normalised").shape == (60, answer.result.genes)
+    (answer_folder(spec) / "result.json").write_text("{")
+    with pytest.raises(DamageError, match="is damaged"):
+        load_answer(spec)
