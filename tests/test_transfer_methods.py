@@ -106,21 +106,6 @@ def test_self_training_confirms_wrong_labels() -> None:
     assert self_train(swapped, hidden, judged=False).rounds[-1].right <= 0.05
 
 
-def test_self_training_may_choose_to_stay_with_the_true_labels() -> None:
-    """Samples without labels of another world, whose labels can only mislead."""
-    problem, y, _ = plant(5, 40, effect=1.5)
-    noise = 8 * np.random.default_rng(0).normal(size=problem.unlabelled.shape)
-    misled = replace(problem, unlabelled=noise.astype(np.float32))
-    judged, end = self_train(misled), self_train(misled, judged=False)
-    assert end.chosen > 0
-    alone, chosen, last = (
-        roc_auc_score(y, one[:, 1])
-        for one in (end.rounds[0].probabilities, judged.probabilities, end.probabilities)
-    )
-    assert last < alone
-    assert chosen >= last
-
-
 def test_the_adversary_hides_a_planted_shift() -> None:
     problem, *_ = plant(6, 10, shift=2.0, genes=60, source=100, test=10)
     strong, off = (train_against_domains(problem, strength) for strength in (1.0, 0.0))
