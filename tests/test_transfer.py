@@ -223,7 +223,7 @@ def test_an_interrupted_experiment_goes_on_from_its_rows(tmp_path: Path) -> None
     half = path.read_text()
     path.write_text(half[:-9])  # a process was killed as it wrote
     assert run_rows(plan, path, lambda done, total: asked.append(done)) == whole
-    assert asked[0] == 19, "rows that stand are not computed again"
+    assert asked == list(range(19, len(whole) + 1)), "rows that stand are not computed again"
 
 
 # --- Cohorts of files -------------------------------------------------------------------------
