@@ -29,6 +29,8 @@ VIEWS = {
     "prepare": ("Prepare", show_prepare),
 }
 
+DELETING = "dataset to delete"
+"""Where the session keeps the dataset whose deletion is being asked about."""
 NAMED_RUNS = 8
 """Runs that are named before their dataset is deleted; more are counted."""
 
@@ -101,10 +103,12 @@ def show_keeping(record: DatasetRecord) -> None:
                 lambda: simulate()[1], "planted_genes", "Planted marker genes (CSV)", key="truth"
             )
         if st.button("Delete this dataset"):
-            ask_to_delete(record)
+            st.session_state[DELETING] = record.id
+    if st.session_state.get(DELETING) == record.id:
+        ask_to_delete(record)
 
 
-@st.dialog("Delete this dataset?")
+@st.dialog("Delete this dataset?", on_dismiss=lambda: st.session_state.pop(DELETING, None))
 def ask_to_delete(record: DatasetRecord) -> None:
     """Which runs it would leave without their samples, and the button that deletes it."""
     used = [run for run in RunStore().list() if run.spec.cohort.dataset == record.id]
@@ -122,6 +126,7 @@ def ask_to_delete(record: DatasetRecord) -> None:
         with errors():
             drop_dataset(record.id)
             st.session_state.pop("last dataset", None)
+            st.session_state.pop(DELETING, None)
             st.query_params.from_dict({})
             st.rerun()
 

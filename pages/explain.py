@@ -178,7 +178,8 @@ def show_page() -> None:
         return
     with drawer:
         record = pick_run(records)
-    with st.container(horizontal=True, vertical_alignment="bottom", key="explain_row") as row:
+    row = st.container(horizontal=True, vertical_alignment="bottom", key="explain_row")
+    with row:
         recipe, cls = ask_question(record, drawer)
         view = st.segmented_control(
             "View", VIEWS, default="genes", required=True, format_func=VIEWS.get,

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.data.store import list_datasets
 from core.transfer.spec import TransferSpec
-from core.transfer.transferring import cancel_transfer, load_transfer, transfer_state
+from core.transfer.transferring import cancel_transfer, is_done, load_transfer, transfer_state
 from ui.parts import errors, show_empty
 from ui.predict import is_working
 from ui.transfer_ask import ask_spec, asked_before, offer_start, start
@@ -40,10 +40,11 @@ def show_page() -> None:
 
 def show_answer(key: str, spec: TransferSpec) -> None:
     """A transfer that was asked for."""
-    state = transfer_state(spec)
-    if state.state == "done":
+    if is_done(key):
         show_transfer(load_transfer(key), key)
-    elif is_working(
+        return
+    state = transfer_state(spec)
+    if is_working(
         state, partial(transfer_state, spec), "Transfer", partial(cancel_transfer, spec)
     ):  # fmt: skip
         show_so_far(key, spec)

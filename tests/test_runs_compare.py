@@ -382,6 +382,16 @@ def test_cells_are_means_over_the_same_rest(dataset: str) -> None:
     assert np.isnan(table.loc["ResNet50", "4"])
 
 
+def test_a_solved_head_stands_beside_a_trained_one(dataset: str) -> None:
+    """Settings of steps say nothing for the one, and are no reason not to compare."""
+    solved = finish_run(dataset, 0.2, network={"head": "linear", "freeze": "backbone"},
+                        training={"augmentation": "none"})  # fmt: skip
+    trained = finish_run(dataset, 0.4)
+    found = compare_runs([trained, solved])
+    assert [run.settings["training.epochs"] for run in found.runs] == [TrainingSpec().epochs, "–"]
+    assert "epochs" not in found.setups[1].name
+
+
 def test_verdicts_follow_the_corrected_p(dataset: str) -> None:
     """Seven wrong in 27 samples: alone significant, beside 27 other pairs it can be luck."""
     shares = [0.0, *(7 / 27 for _ in range(7))]

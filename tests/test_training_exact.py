@@ -190,7 +190,8 @@ def test_the_network_computes_what_was_solved() -> None:
     choice = Choice(sources, np.eye(3)[np.arange(30) % 3], np.arange(30) % 3, np.arange(30),
                     CLASSES, 0)  # fmt: skip
     nobody = np.array([])
-    solution = choice.fit(Candidate((0.6, 0.4), RIDGE, 100.0, 0.3, nobody, nobody))
+    fixed = Candidate((0.6, 0.4), RIDGE, 100.0, 0.3, nobody, nobody, lambda: nobody)
+    solution = choice.fit(fixed)
     _put(head, sources, solution)
     maps = [
         torch.as_tensor(block.reshape(30, side, side, -1)).permute(0, 3, 1, 2)

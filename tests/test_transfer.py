@@ -6,11 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from anndata import AnnData
 
 from core.cli import main
 from core.data.cohort import Cohort
-from core.data.store import add_dataset
 from core.errors import Cancelled, InputError
 from core.home import home as open_home
 from core.transfer.cohorts import Material, Side, open_material
@@ -22,29 +20,7 @@ from core.transfer.preparing import PREPARATIONS
 from core.transfer.spec import ALL, TransferSpec
 from core.transfer.transferring import TransferJob, check_transfer, list_transfers, transfer_here
 from core.transfer.verdict import Gain, judge, say_gains
-from tests.pages import button, charts, open_page, words
-
-GENES = 60
-EFFECT = 0.8
-
-
-def make_side(
-    samples: int, seed: int, direction: np.ndarray, shift: float = 0.0, noise: float = 1.0
-) -> Side:
-    """Two classes in turn, apart along a direction; each sample is another patient's."""
-    rng = np.random.default_rng(seed)
-    y = np.arange(samples) % 2
-    x = noise * rng.normal(size=(samples, GENES)) + np.outer(2 * y - 1, direction)
-    x += shift * rng.normal(size=GENES)
-    groups = np.array([f"{seed}-{number}" for number in range(samples)])
-    return Side(x.astype(np.float32), y, groups, np.zeros(samples, int))
-
-
-def program(first: int) -> np.ndarray:
-    """A class difference in ten genes."""
-    direction = np.zeros(GENES)
-    direction[first : first + 10] = EFFECT / 2
-    return direction
+from tests.transfers import GENES, add_cohort, add_pair, make_side, program
 
 
 def make_plan(source: Side, target: Side, **fields: object) -> Plan:
@@ -252,25 +228,9 @@ def test_an_interrupted_experiment_goes_on_from_its_rows(tmp_path: Path) -> None
 # --- Cohorts of files -------------------------------------------------------------------------
 
 
-def add_cohort(name: str, side: Side, genes: list[str] | None = None, **columns: object) -> str:
-    words = np.array(["a", "b"])[side.labels]
-    obs = pd.DataFrame(
-        {"y": words, "who": side.groups, **columns}, index=[f"{name}{n}" for n in range(len(words))]
-    ).astype(str)
-    names = genes or [f"GENE{number}" for number in range(GENES)]
-    data = AnnData(side.x + 8, obs=obs, var=pd.DataFrame(index=names))
-    data.uns = {"scale": "log2", "notes": []}
-    return add_dataset(data, name).id
-
-
 @pytest.fixture
 def cohorts(home: Path) -> dict[str, dict]:
-    source = add_cohort("S", make_side(40, 1, program(0)), ic50=[f"{n}.5" for n in range(40)])
-    target = add_cohort("T", make_side(40, 2, program(0)))
-    return {
-        "sources": [{"dataset": source, "label": "y", "group": "who"}],
-        "target": {"dataset": target, "label": "y", "group": "who"},
-    }
+    return add_pair()
 
 
 def test_a_transfer_from_cohorts_to_a_verdict(cohorts: dict) -> None:
@@ -377,18 +337,3 @@ def test_the_command_names_datasets_and_gives_the_verdict(
     path.write_text("sources: [{dataset: S, label: y}]\ntarget: {dataset: T, label: who}\n")
     assert main(["transfer", str(path)]) == 2
     assert "at least 4 are needed" in capsys.readouterr().err
-
-
-def test_the_page_asks_and_shows(cohorts: dict) -> None:
-    app = open_page("transfer")
-    assert not app.exception
-    assert "About" in words(app)
-    assert "60 shared genes" in words(app)
-    assert button(app, "Start")
-    spec = TransferSpec.parse({**cohorts, "budgets": [10], "draws": 3})
-    transfer_here(spec, lambda share, text: None)
-    app = open_page("transfer", id=TransferJob(spec=spec).key)
-    assert not app.exception
-    assert "learning from S as well" in words(app)
-    assert "Does this source fit?" in words(app)
-    assert charts(app) == 3, "gains, scores and controls"

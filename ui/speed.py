@@ -1,5 +1,6 @@
 """What this computer can do: how quickly it trains which network, at the foot of the page Train."""
 
+import pandas as pd
 import streamlit as st
 
 from core.errors import InputError
@@ -52,7 +53,8 @@ def _show_found() -> None:
     wide = wide.loc[table["network"].unique()].rename(columns=lambda pixels: f"{pixels} px")
     columns = st.columns(2, gap="large")
     with columns[0]:
-        st.dataframe(wide.rename_axis(index="Samples a second").style.format("{:.3g}", na_rep="–"))
+        said = wide.map(lambda speed: "–" if pd.isna(speed) else f"{speed:.3g}")
+        st.dataframe(said.rename_axis(index="Samples a second"))
         st.caption(
             f"Measured on {found.measured:%d %B %Y}: batches of 32, all of the network trained, "
             "the head that looks at all stages. – was not tried, because a batch of the next "

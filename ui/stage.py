@@ -24,7 +24,7 @@ projector of 1920."""
 CAPTION = 85
 """Letters of a caption in a line of the whole width."""
 INKS = {"dark": "#E8EEF1", "light": "#1B262C"}
-ROWS, COLUMNS = 9, 7
+ROWS, COLUMNS = 14, 7
 """Of a table, as far as a slide has room."""
 STAGE = st.components.v2.component(
     "genecanvas_stage",

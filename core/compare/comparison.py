@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from core.compare.pairs import compare_pairs, pair_runs
 from core.compare.records import ComparedRun, Comparison
-from core.compare.settings import control_of, name_settings, split_settings
+from core.compare.settings import UNUSED, control_of, name_settings, split_settings
 from core.compare.setups import (
     choose_by_validation,
     compare_setups,
@@ -69,9 +69,7 @@ def compare(outcomes: Sequence[Outcome], metric: str | None = None) -> Compariso
                 if outcome.spec.split.kind == "holdout"
                 else None,
                 augmentation=outcome.spec.training.augmentation,
-                settings={
-                    name: value for name, value in outcome.settings.items() if name in differing
-                },
+                settings={name: outcome.settings.get(name, UNUSED) for name in differing},
                 n_test=outcome.n_test,
                 patients=outcome.n_patients,
                 metrics=outcome.scores(),

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from core.compare.records import REPEATS
-from core.compare.settings import name_levels, split_settings, without_controls
+from core.compare.settings import UNUSED, name_levels, split_settings, without_controls
 from core.evaluation.differences import corrected_t, holm
 from core.evaluation.metrics import METRICS
 from core.runs.outcome import Outcome
@@ -29,8 +29,9 @@ def _is_crossed(outcomes: Sequence[Outcome]) -> bool:
     differing, _ = split_settings([outcome.settings for outcome in outcomes])
     factors = [name for name in differing if name != "seed"]
     flat = [outcome.settings for outcome in outcomes]
-    cells = {tuple(str(row[name]) for name in factors) for row in flat}
-    return len(cells) == np.prod([len({str(row[name]) for row in flat}) for name in factors])
+    cells = {tuple(str(row.get(name, UNUSED)) for name in factors) for row in flat}
+    levels = [len(set(level)) for level in zip(*cells, strict=True)]
+    return len(cells) == np.prod(levels)
 
 
 def measure_effects(outcomes: Sequence[Outcome], metric: str) -> pd.DataFrame:
@@ -119,7 +120,7 @@ def _match(
     levels = {}
     for outcome in outcomes:
         flat = {name: str(value) for name, value in outcome.settings.items()}
-        level = tuple(flat.pop(name) for name in settings)
+        level = tuple(flat.pop(name, UNUSED) for name in settings)
         levels[level] = None
-        blocks.setdefault(tuple(flat.values()), {})[level] = outcome
+        blocks.setdefault(tuple(flat.items()), {})[level] = outcome
     return list(levels), list(blocks.values())

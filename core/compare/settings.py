@@ -8,6 +8,8 @@ from typing import Any
 from core.runs.outcome import Outcome
 from core.runs.spec import RunSpec, say_option, setting_title
 
+UNUSED = "–"
+"""The value of a setting that says nothing for a run, such as the epochs of a solved head."""
 SAID_ALONE = ("cohort.where", "cohort.merge", "network.backbone")
 """Settings whose values say by themselves what they are of."""
 COUNTED = ("training.epochs", "preparation.genes")
@@ -29,13 +31,13 @@ def without_controls(outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 def split_settings(settings: Sequence[dict[str, Any]]) -> tuple[list[str], dict[str, Any]]:
     """Names of the settings in which runs differ, and those that all share."""
-    first = settings[0]
+    names = dict.fromkeys(name for own in settings for name in own)
     equal = {
         name: value
-        for name, value in first.items()
-        if all(other[name] == value for other in settings)
+        for name, value in settings[0].items()
+        if all(other.get(name, UNUSED) == value for other in settings)
     }
-    return [name for name in first if name not in equal], equal
+    return [name for name in names if name not in equal], equal
 
 
 def name_setup(spec: RunSpec, differing: Sequence[str]) -> str:
@@ -60,7 +62,7 @@ def say_settings(spec: RunSpec, names: Sequence[str]) -> list[str]:
     for name in names:
         if name.startswith("split."):
             words.append(spec.split.title())
-        elif name not in ("seed", "permute_labels"):
+        elif name in flat and name not in ("seed", "permute_labels"):
             words.append(say_setting(name, flat[name]))
     return list(dict.fromkeys(words))
 
@@ -83,7 +85,7 @@ def say_value(name: str, value: Any) -> str:
 
 def name_levels(outcomes: Sequence[Outcome], setting: str) -> dict[str, str]:
     """A setting's values as `measure_effects` names them -> in words that people read."""
-    values = [outcome.settings[setting] for outcome in outcomes]
+    values = [outcome.settings.get(setting, UNUSED) for outcome in outcomes]
     return {str(value): say_value(setting, value) for value in values}
 
 

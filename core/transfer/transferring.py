@@ -239,6 +239,11 @@ def cancel_transfer(spec: TransferSpec) -> None:
             cancel(record.id)
 
 
+def is_done(key: str) -> bool:
+    """Whether the transfer of that id stands, also one that an earlier version has made."""
+    return (transfer_folder(key) / RESULT).exists()
+
+
 def load_transfer(key: str) -> Transfer:
     """What came of a transfer; raises InputError until it stands, or where it is damaged."""
     path = transfer_folder(key) / RESULT
