@@ -167,23 +167,27 @@ def show_verdict(answer: TissueAnswer) -> None:
     """The sentence to believe first, what stands beside it, and the bars of all models."""
     first, *others = answer.result.verdict()
     st.markdown(f"#### {escape_markdown(first)}")
-    left, right = st.columns([1.1, 1], gap="large")
+    table = scores_table(answer.result)
+    left, right = st.columns(2, gap="large")
     with left:
         for line in others:
             st.markdown(escape_markdown(line))
-        table = scores_table(answer.result)
-        shown = table.assign(target=table["target"].map(TITLES))
-        st.dataframe(shown, hide_index=True, column_config=decimals(shown, "%.2f"))
         st.caption(
-            "Median r of a gene over sections; mean r with its 95 % interval over patients, as "
-            "patients differ; error: squared error as a share of the training mean's.",
-            help=define("depth of a spot"),
-        )
+            "r is Pearson's correlation over the spots of a held-out section; of a gene the median "
+            "over sections.", help=define("depth of a spot"),
+        )  # fmt: skip
     with right:
         show_figure(
             model_bars(table, LIMIT, TITLES), table, f"models_{answer.result.spec.tissue}",
-            alt=f"Genes with {LIMIT} by each model, under both targets",
+            alt=f"Genes with {LIMIT} by each model, under all targets",
         )  # fmt: skip
+    with st.expander("All models"):
+        shown = table.assign(target=table["target"].map(TITLES))
+        st.dataframe(shown, hide_index=True, column_config=decimals(shown, "%.2f"))
+        st.caption(
+            "Genes above each limit; mean r over genes with its 95 % interval over patients, as "
+            "patients differ; error: squared error as a share of the training mean's."
+        )
 
 
 def show_genes(answer: TissueAnswer) -> str:
@@ -209,7 +213,7 @@ def open_tissue(tissue: str) -> Tissue:
 def show_section(record: TissueRecord, answer: TissueAnswer, gene: str) -> None:
     """A section twice: what was measured of a gene, and what was predicted, or the error."""
     st.markdown(f"##### {escape_markdown(gene)} on the tissue")
-    first, second, third = st.columns([1.2, 1, 1.6])
+    first, second, third = st.columns([1, 0.9, 2.4])
     with first:
         section = pick("Section", list(record.sections), str, "section")
     right = second.segmented_control(

@@ -70,7 +70,7 @@ def model_bars(table: pd.DataFrame, limit: str, titles: dict[str, str]) -> go.Fi
         titles: target -> words.
     """
     figure = go.Figure()
-    for place, (target, title) in enumerate(titles.items()):
+    for place, (target, title) in reversed(list(enumerate(titles.items()))):  # drawn upwards
         own = table[table["target"] == target][::-1]
         figure.add_bar(
             y=escape_all(own["model"].tolist()), x=own[limit], orientation="h", name=title,
@@ -80,7 +80,8 @@ def model_bars(table: pd.DataFrame, limit: str, titles: dict[str, str]) -> go.Fi
     figure.update_xaxes(title_text=f"genes with {limit}", rangemode="tozero")
     figure.update_layout(
         height=330, barmode="group", bargap=0.25,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0,
+                "traceorder": "reversed"},
     )  # fmt: skip
     return finish(figure, 50)
 
