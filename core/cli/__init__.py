@@ -25,7 +25,7 @@ COMMANDS = {
         "robustness",
         "distort a run's held-out samples: how much does its model stand, and who breaks first",
     ),
-    "tissue": ("tissue", "what images of tissue say of genes, and how much of it is depth"),
+    "tissue": ("tissue", "what images of tissue say of genes"),
     "transfer": ("transfer", "do samples of other cohorts help to tell classes apart in this one"),
     "export": ("models", "write a finished run as a folder that others can use"),
     "models": ("models", "models that others sent: import, list and delete them"),
@@ -34,7 +34,7 @@ COMMANDS = {
     "study": ("compare", "train all runs of a study, then compare them"),
     "bundle": ("bundle", "write stories, models and datasets as one zip file"),
     "import": ("bundle", "check a bundle that somebody sent, and keep what is in it"),
-    "report": ("report", "write runs, or a story, as one HTML file"),
+    "report": ("report", "write a finished run, several side by side, or a story as one HTML file"),
     "archive": ("report", "write a finished run as a folder to be deposited"),
 }
 """Command -> its module, and what the help says of it; in the order of the help."""
