@@ -260,7 +260,7 @@ def transfer(
     >>> other.obs_names = [f"other_{sample}" for sample in other.obs_names]
     >>> other.obs["patient"] = [f"other_{patient}" for patient in other.obs["patient"]]
     >>> found = gcv.transfer(
-    ...     other, adata, cohort, cohort, budgets=(10,), draws=3, preparations=("rank",),
+    ...     other, adata, spec.cohort, spec.cohort, budgets=(10,), draws=3, preparations=("rank",),
     ...     controls=False)
     >>> found.gain_table()["verdict"].isin(["helps", "no difference", "harms"]).all().item()
     True

@@ -169,11 +169,12 @@ def test_the_door_s_names_and_defaults_are_what_notebooks_rest_on() -> None:
         "register_layout": {},
         "register_method": {},
         "simulate": {"samples": 600, "genes": 1000, "seed": 0},
+        "transfer": {"name": "from Python", "progress": None},
     }
     assert {name for name in gcv.__all__ if inspect.isclass(getattr(gcv, name))} == {
         "Backbone", "Cohort", "Embedding", "Explanation", "GeneCanvasError", "Genes",
         "LayoutMethod", "Method", "Placement", "Places", "Question", "Run", "RunSpec", "Stage",
-        "Store",
+        "Store", "Transfer", "TransferSpec",
     }  # fmt: skip
     assert set(gcv.__all__) - functions.keys() >= {"ALONG_CURVE", "ASSIGNED", "SORTED"}
     explain = inspect.signature(gcv.Run.explain).parameters
