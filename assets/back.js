@@ -2,7 +2,8 @@
 // that a page writes into its link, and of the emptied link when a page is left, so that five Backs were needed.
 // Here a choice replaces its page's entry, and what is emptied on leaving is put back. Another run is another page.
 const push = history.pushState;
-const LEAVING = 1000; // ms between emptying the link and the next page, at most
+const LEAVING = 1000; // ms between what is written into the link on leaving and the next page, at most
+const EMPTIED = 5000; // the same where the link has lost a part, as it does by hardly any choice, on a busy server
 
 const isSamePage = (one, other) => {
   const [ours, theirs] = [one, other].map((link) => link.searchParams.get("id"));
@@ -11,17 +12,19 @@ const isSamePage = (one, other) => {
 
 export default function () {
   let before = location.href;
-  let changed = -Infinity;
+  let until = -Infinity;
   history.pushState = (state, title, link) => {
-    const recent = performance.now() - changed < LEAVING;
+    const recent = performance.now() < until;
     if (!recent) before = location.href;
-    if (isSamePage(new URL(before), new URL(link, location.href))) {
-      changed = performance.now();
+    const [ours, theirs] = [new URL(before), new URL(link, location.href)];
+    if (isSamePage(ours, theirs)) {
+      const lost = [...ours.searchParams.keys()].some((key) => !theirs.searchParams.has(key));
+      until = performance.now() + (lost ? EMPTIED : LEAVING);
       history.replaceState(state, title, link);
     } else {
       if (recent) history.replaceState(state, title, before);
       push.call(history, state, title, link);
-      changed = -Infinity;
+      until = -Infinity;
     }
   };
   return () => {

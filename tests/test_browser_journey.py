@@ -67,6 +67,7 @@ def test_from_the_example_to_its_genes(server: Server, page: Page) -> None:
     run = start_run(page, server, epochs=2, seed=1)
     expect(page.get_by_text("held-out samples are right").first).to_be_visible(timeout=300_000)
     expect(page.get_by_text("Genes that spoke for")).to_be_visible(timeout=300_000)
+    settle(page)
     expect_no_failure(page)
     for shown in (page.locator(".js-plotly-plot").nth(1), page.get_by_test_id("stDataFrame").first):
         box = shown.bounding_box()

@@ -164,7 +164,7 @@ def visit(page: Page, url: str, *views: str) -> None:
 
 
 def test_data(run: str, server: Server, watched: Page) -> None:
-    visit(watched, f"{server.url}/data", "Samples", "Values", "Prepare", "Data card")
+    visit(watched, f"{server.url}/data", "Heat map", "Values", "Prepare", "Overview")
     expect(watched.get_by_text("Class sizes")).to_be_visible()
 
 

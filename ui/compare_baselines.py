@@ -21,13 +21,12 @@ def show_request(runs: list[str], missing: int) -> None:
     baselines = TASKS[load_result(runs[0]).task].baselines
     extra = {name for run in runs for name in extra_baselines(run)}
     titles = ", ".join(baseline.title for baseline in baselines if baseline.name in extra)
-    text, button = st.columns([3, 1], vertical_alignment="center")
-    text.caption(
+    st.caption(
         f"More baseline models can stand beside these runs: {titles}. They take some seconds for "
         "each split, in a process of their own, and are then saved.",
         help=define("baseline model"),
     )
-    if button.button("Fit baseline models", key="fit"):
+    if st.button("Fit baseline models", key="fit"):
         request_baselines(runs)
         st.rerun()
 
