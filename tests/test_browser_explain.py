@@ -40,7 +40,7 @@ def run(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
 def draw_around(page: Page, low: float, high: float) -> None:
     """Draw a lasso on the first chart: a square between two shares of its sides."""
     canvas = page.locator(".nsewdrag").first
-    canvas.scroll_into_view_if_needed()
+    canvas.evaluate("element => element.scrollIntoView({block: 'center'})")  # not behind the header
     box = canvas.bounding_box()
     corners = [(low, low), (high, low), (high, high), (low, high), (low, low)]
     places = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in corners]
