@@ -2,8 +2,7 @@
 // that a page writes into its link, and of the emptied link when a page is left, so that five Backs were needed.
 // Here a choice replaces its page's entry, and what is emptied on leaving is put back. Another run is another page.
 const push = history.pushState;
-const LEAVING = 1000; // ms between what is written into the link on leaving and the next page, at most
-const EMPTIED = 5000; // the same where the link has lost a part, as it does by hardly any choice, on a busy server
+const LEAVING = 5000; // ms between emptying the link and the next page, at most, on a busy server
 
 const isSamePage = (one, other) => {
   const [ours, theirs] = [one, other].map((link) => link.searchParams.get("id"));
@@ -18,8 +17,9 @@ export default function () {
     if (!recent) before = location.href;
     const [ours, theirs] = [new URL(before), new URL(link, location.href)];
     if (isSamePage(ours, theirs)) {
+      // a choice changes or adds a part; on leaving all parts go, or give way to those of the next page
       const lost = [...ours.searchParams.keys()].some((key) => !theirs.searchParams.has(key));
-      until = performance.now() + (lost ? EMPTIED : LEAVING);
+      until = lost ? performance.now() + LEAVING : -Infinity;
       history.replaceState(state, title, link);
     } else {
       if (recent) history.replaceState(state, title, before);
