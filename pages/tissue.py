@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.tissue.result import load_answer
 from core.tissue.store import list_tissues
 from ui.parts import errors
 from ui.tissue import (
@@ -9,7 +10,6 @@ from ui.tissue import (
     bring_spots,
     is_answered,
     pick_tissue,
-    read_answer,
     show_genes,
     show_section,
     show_tissue,
@@ -31,7 +31,7 @@ def show_page() -> None:
     if not is_answered(asked):
         show_tissue(record)
         return
-    answer = read_answer(asked)
+    answer = load_answer(asked)
     show_verdict(answer)
     st.divider()
     gene = show_genes(answer)

@@ -18,7 +18,7 @@ from core.plots.tissue import model_bars, section_map
 from core.scratch import scratch
 from core.tissue.job import cancel_tissue, request_tissue, tissue_state
 from core.tissue.read import read_tissue
-from core.tissue.result import TissueAnswer, load_answer, scores_table
+from core.tissue.result import TissueAnswer, scores_table
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import NO_NETWORK, TissueSpec
 from core.tissue.spots import Tissue, lay_out, spacing
@@ -156,11 +156,6 @@ def is_answered(asked: TissueSpec) -> bool:
         "a minute, in a process of its own."
     )
     return False
-
-
-def read_answer(asked: TissueSpec) -> TissueAnswer:
-    """What came of the question."""
-    return load_answer(asked)
 
 
 def show_verdict(answer: TissueAnswer) -> None:

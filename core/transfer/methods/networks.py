@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from core.transfer.methods.linear import scale_of
+
 BATCH = 32
 PENALTY = 1e-3
 """Weight decay (Loshchilov and Hutter 2019)."""
@@ -93,9 +95,7 @@ def one_scale(*parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     One scale for all cohorts: how they are made alike is the preparation's business.
     """
-    x = np.concatenate(parts)
-    spread = x.std(axis=0)
-    return x.mean(axis=0), np.where(spread > 1e-6, spread, 1)
+    return scale_of(np.concatenate(parts))
 
 
 def tensors(x: np.ndarray, y: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
