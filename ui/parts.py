@@ -24,6 +24,7 @@ from core.glossary import define
 from core.runs.result import RunResult, load_result
 from core.runs.store import RunRecord, RunStore
 from core.training.tasks import TASKS
+from ui.about import About, show_about
 from ui.pin import offer_pin, say_source
 
 DAMAGED = "damaged"
@@ -264,6 +265,7 @@ def show_figure(
     key: str | None = None,
     select: bool | Literal["lasso"] | Callable[[], None] = False,
     pin: bool = True,
+    about: About | None = None,
 ) -> list[dict]:
     """A chart with, below it, its place in a story, its image as a file and its numbers as CSV.
 
@@ -276,6 +278,7 @@ def show_figure(
         select: whether clicked points are given back ("lasso": points that are drawn around), or
             what to do at once on a click; `key` in the session state then holds the event.
         pin: whether it can be put on a story; not while it changes by itself.
+        about: what stands behind its numbers, said by a button beside it.
 
     Returns:
         The selected points.
@@ -300,6 +303,8 @@ def show_figure(
         with st.container(
             horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap=None
         ):
+            if about:
+                show_about(about, key=key)
             if pin:
                 offer_pin(name, alt, data, figure, key=key)
             words = {"title": alt, "source": say_source()}
