@@ -11,8 +11,8 @@ from core.errors import InputError
 from core.escape import write_csv
 from core.files import write_atomic
 from core.jobs.here import do_here
-from core.models.backbones import BACKBONES
-from core.tissue.job import TissueJob
+from core.tissue.job import job_of
+from core.tissue.networks import NETWORKS
 from core.tissue.read import FEWEST_READS, read_tissue, read_visium
 from core.tissue.result import load_answer, scores_table
 from core.tissue.simulate import simulate_tissue
@@ -49,7 +49,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("tissue", help="its id, or the beginning of it")
     for name in ("held_out", "backbone"):
         field = TissueSpec.model_fields[name]
-        known = ("patient", "section") if name == "held_out" else (NO_NETWORK, *BACKBONES.names)
+        known = ("patient", "section") if name == "held_out" else (NO_NETWORK, *NETWORKS.names)
         flag = f"--{name.replace('_', '-')}"
         add_choice(parser, flag, known, field.default, field.description)
     for name in ("genes", "epochs", "auxiliary", "seed"):
@@ -99,7 +99,7 @@ def learn(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise InputError(str(error)) from None
     said = Progress()
-    do_here(TissueJob(asked=spec), lambda share, text: said(text, share == 1))
+    do_here(job_of(spec), lambda share, text: said(text, share == 1))
     answer = load_answer(spec)
     if options.csv:
         write_atomic(options.csv, lambda path: write_csv(answer.genes, path))
