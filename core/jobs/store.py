@@ -458,7 +458,7 @@ class JobStore(Database, Generic[Record]):
             )
 
     def forget_answers(self, input: str) -> None:
-        """Forget jobs that have ended, are no runs, and were about a dataset or job that is gone."""
+        """Forget jobs, save runs, that have ended and were about a dataset or job that is gone."""
         with self._reading() as db:
             rows = db.execute(
                 "SELECT jobs.id FROM needs JOIN jobs ON jobs.id = needs.job "

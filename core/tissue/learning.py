@@ -12,8 +12,8 @@ from core.errors import InputError
 from core.tissue.features import colour_features
 from core.tissue.ridge import ridge
 from core.tissue.scores import GeneScores, correlate
-from core.tissue.spec import TissueSpec
 from core.tissue.spatial import moran_over_sections
+from core.tissue.spec import TissueSpec
 from core.tissue.spots import Tissue
 from core.tissue.stain import normalise_stain
 from core.tissue.targets import TARGETS, Scaling, Target, choose_genes, choose_others, transform

@@ -68,7 +68,7 @@ PUBLISHED = (
     "vit_b_32",
 )  # fmt: skip
 """BrST-Net's ten."""
-LIGHT = ("squeezenet1_1", "efficientnet_b0", "resnet50", "vgg16", "vit_b_32")
+LIGHT = ("squeezenet1_1", "efficientnet_b0", "efficientnet_b1", "resnet50", "vgg16")
 """Quick enough to be trained on a processor, the quickest first."""
 
 

@@ -1,8 +1,9 @@
 """Bringing the stain of all sections to that of the training patients.
 
 Macenko et al. 2009, "A method for normalizing histology slides for quantitative analysis" (ISBI):
-optical densities of tissue lie in a plane; the directions at its two edges are those of haematoxylin and
-eosin; a section's amounts of both are scaled to the reference's and painted in its colours.
+optical densities of tissue lie in a plane; the directions at its two edges are those of
+haematoxylin and eosin; a section's amounts of both are scaled to the reference's and painted in
+its colours.
 """
 
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class Stains:
 
     @classmethod
     def fit(cls, tiles: np.ndarray) -> "Stains | None":
-        """Of tiles (n, side, side, 3) uint8; None where there is hardly any tissue, or one colour."""
+        """Of tiles (n, side, side, 3) uint8; None of hardly any tissue, or of a single colour."""
         pixels = tiles.reshape(-1, 3)
         density = _density(pixels[:: -(-len(pixels) // MOST)])
         density = density[(density > FAINT).all(axis=1)]
