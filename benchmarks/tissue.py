@@ -1,31 +1,45 @@
-"""What real tissue says of genes, and how much of it is depth, as two tables.
+"""What real tissue says of genes, and how much of it is depth, as tables.
 
-    GENECANVAS_DATA=FOLDER python -m benchmarks.tissue [--weights FOLDER] [--train EPOCHS]
+    GENECANVAS_DATA=FOLDER python -m benchmarks.tissue [frozen|trained|ten|loop] [--weights FOLDER]
 
 her2st (Andersson et al. 2021: 7 sections of 3 patients here, tiles of 64 pixels), each patient left
 out in turn; and four sections of the mouse's olfactory bulb (Ståhl et al. 2016, tiles of 48
 pixels), whose mice aren't known, so that a section is left out in turn, which is too good. The
 250 genes of highest mean are those of the training patients; spots have 500 reads or more.
+
+frozen: features of a network that stays as it is, beside what needs no network, under all targets.
+trained: networks trained on her2st at 32 pixels, with and without the auxiliary head, on the
+normalised target. ten: the networks of BrST-Net from random weights, on 64 tiles for a few epochs.
+loop: tiles a second of the training, beside the bare steps.
 """
 
 import argparse
 import os
 import sys
+import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import numpy as np
 import torch
 
-from core.tissue.frozen import frozen_features
-from core.tissue.learning import MODELS, learn
-from core.tissue.network import trainer
+from core.tissue.body import build_body
+from core.tissue.frozen import Paint, frozen_features
+from core.tissue.learning import MODELS, Train, learn
+from core.tissue.network import BATCH, DECAY, Genes, TileNetwork, fit_network, trainer
+from core.tissue.networks import LIGHT, NETWORKS, PUBLISHED
 from core.tissue.read import read_tissue
 from core.tissue.result import TissueResult, summarise
+from core.tissue.scores import mean_interval
 from core.tissue.spec import NO_NETWORK, TissueSpec
 from core.tissue.spots import Tissue
+from core.tissue.targets import Scaling, choose_genes, choose_others, transform
+from core.training.device import choose_precision
+from core.training.step import Step
 
 FILES = {
     "squeezenet1_1": "squeezenet1_1_imagenet.pth",
@@ -38,32 +52,58 @@ SETS = {
 TARGETS = {"normalised": "normalised", "stnet": "ST-Net's", "raw": "log(1 + count)"}
 
 
+EPOCHS = {"squeezenet1_1": 8, "efficientnet_b0": 3, "efficientnet_b1": 3, "resnet50": 2, "vgg16": 1}
+"""So many as take about two minutes on one core: few, from random weights."""
+SECTIONS = ("A1", "B4", "C2", "C3")
+"""Of her2st, two of a patient at most, so that networks are trained in minutes."""
+SIDE = 32
+"""Pixels a side of the tiles that networks are trained on here."""
+
+
 def main() -> None:
     """Print the tables; progress goes to stderr."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--weights", type=Path, help="folder of ImageNet files; else downloaded")
+    parser.add_argument("what", nargs="*", choices=list(DO), default=["frozen"])
+    parser.add_argument("--weights", type=Path, help="folder of ImageNet files; else random ones")
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=SETS)
-    parser.add_argument(
-        "--networks", nargs="*", default=[NO_NETWORK, *FILES], choices=[NO_NETWORK, *FILES]
-    )
+    parser.add_argument("--networks", nargs="*", choices=[NO_NETWORK, *NETWORKS.names])
     parser.add_argument("--symmetric", action="store_true", help="mean over the 8 symmetries")
-    parser.add_argument("--train", type=int, default=0, metavar="EPOCHS", help="networks as well")
-    parser.add_argument("--auxiliary", type=float, default=1.0, help="weight of the other genes")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    for what in options.what:
+        DO[what](options)
+
+
+def read(name: str) -> tuple[Tissue, str]:
+    """A set, and what is left out of it in turn."""
     folder = Path(os.environ["GENECANVAS_DATA"]) / "histology"
+    spots, counts, tiles, held_out = SETS[name]
+    return read_tissue([folder / spots], folder / counts, folder / tiles), held_out
+
+
+def shrink(tissue: Tissue, side: int) -> Tissue:
+    """The same with tiles of `side` pixels, which divides theirs: means over squares."""
+    by = tissue.tiles.shape[1] // side
+    tiles = tissue.tiles.reshape(-1, side, by, side, by, 3).mean(axis=(2, 4)).round()
+    return Tissue(tissue.spots, tissue.genes, tissue.counts, tiles.astype(np.uint8))
+
+
+def start_from(options: argparse.Namespace, backbone: str) -> str:
+    """ImageNet's weights where the folder has them, else random ones."""
+    if options.weights and backbone in FILES:
+        return f"file:{options.weights / FILES[backbone]}"
+    return "scratch"
+
+
+def frozen(options: argparse.Namespace) -> None:
+    """Frozen networks and plain comparisons, under all targets."""
     for name in options.sets:
-        spots, counts, tiles, held_out = SETS[name]
-        tissue = read_tissue([folder / spots], folder / counts, folder / tiles)
+        tissue, held_out = read(name)
         rows: list[dict] = []
-        for backbone in options.networks:
-            weights = "imagenet"
-            if options.weights and backbone in FILES:
-                weights = f"file:{options.weights / FILES[backbone]}"
+        for backbone in options.networks or [NO_NETWORK, *LIGHT]:
             spec = TissueSpec(
-                tissue="0" * 16, held_out=held_out, backbone=backbone, weights=weights,
-                symmetric=options.symmetric, train=options.train > 0,
-                epochs=max(options.train, 1), auxiliary=options.auxiliary,
+                tissue="0" * 16, held_out=held_out, backbone=backbone,
+                weights=start_from(options, backbone), symmetric=options.symmetric,
             )  # fmt: skip
             result, seconds = ask(tissue, spec)
             said = f"{name} {backbone} {seconds:.0f} s"
@@ -73,25 +113,166 @@ def main() -> None:
         print_table(rows)
 
 
+def see_by(spec: TissueSpec) -> partial | None:
+    """What looks at tiles for a question."""
+    if not spec.has_network:
+        return None
+    how = {name: getattr(spec, name) for name in ("backbone", "weights", "symmetric")}
+    return partial(frozen_features, **how)
+
+
 def ask(tissue: Tissue, spec: TissueSpec) -> tuple[TissueResult, float]:
     """The answer to a question, and the seconds that it took."""
-    started, frozen, train = time.perf_counter(), None, None
-    if spec.has_network:
-        frozen = frozen_features(
-            tissue.tiles, spec.backbone, spec.weights, symmetric=spec.symmetric
-        )
-    if spec.train:
-        train = trainer(tissue.tiles, spec, "cpu")
-    genes, learned = learn(tissue, spec, frozen, train_network=train)
+    started = time.perf_counter()
+    genes, learned = learn(tissue, spec, see_by(spec))
     result, _ = summarise(spec, genes, learned, tissue.patients)
     return result, time.perf_counter() - started
+
+
+def trained(options: argparse.Namespace) -> None:
+    """Light networks trained with and without the auxiliary head, beside all comparisons."""
+    tissue = read("her2st")[0]
+    tissue = shrink(tissue.take(tissue.spots["section"].isin(SECTIONS).to_numpy()), SIDE)
+    rows: list[dict] = []
+    for backbone in options.networks or LIGHT:
+        spec = TissueSpec(
+            tissue="0" * 16, backbone=backbone, weights=start_from(options, backbone), train=True,
+            epochs=EPOCHS[backbone],
+        )  # fmt: skip
+        found = {}
+        for weight in (1.0, 0.0):
+            asked = spec.changed(auxiliary=weight)
+            started = time.perf_counter()
+            with tempfile.TemporaryDirectory() as folder:
+                train: Train = trainer(asked, Path(folder), "cpu")
+                see = see_by(asked) if weight else None
+                _, learned = learn(tissue, asked, see, train_network=train, targets=("normalised",))
+            scores = learned["normalised"].scores
+            seconds = time.perf_counter() - started
+            found[weight] = scores["trained"].by_patient
+            for name, score in scores.items():
+                if name == "trained" or (weight and name == "frozen"):
+                    title = f"{name}, {backbone}" + ("" if weight else ", no auxiliary head")
+                elif not rows and name != "shuffled":
+                    title = MODELS[name]
+                elif weight and name == "shuffled":
+                    title = f"shuffled tiles, frozen {backbone}"
+                else:
+                    continue
+                (mean, limits), above = score.overall(), list(score.count().values())
+                low, high = limits or (np.nan, np.nan)
+                rows.append(
+                    {
+                        "model": title, "weights": "" if title in MODELS.values() else
+                        "random" if spec.weights == "scratch" else "ImageNet",
+                        "epochs": spec.epochs if name == "trained" else "",
+                        "r > 0": above[0], "r > .3": above[1], "r > .5": above[2],
+                        "mean r (95 %)": f"{mean:.3f} ({low:.2f} to {high:.2f})",
+                        "error": f"{learned['normalised'].error(name):.2f}",
+                        "seconds": f"{seconds:.0f}" if name == "trained" else "",
+                    }
+                )  # fmt: skip
+                print(rows[-1], file=sys.stderr, flush=True)
+        gain = np.nanmean(found[1.0] - found[0.0], axis=1)
+        low, high = mean_interval(gain[:, None])[:, 0]
+        print(
+            f"{backbone}: the auxiliary head changes mean r by {gain.mean():+.3f} "
+            f"({low:.3f} to {high:.3f}, {len(gain)} patients)\n", flush=True,
+        )  # fmt: skip
+    print_table(rows)
+
+
+def ten(options: argparse.Namespace) -> None:
+    """BrST-Net's ten networks from random weights: does the loss fall?"""
+    tissue = read("her2st")[0].take(np.arange(64))
+    reads = tissue.spots["reads"].to_numpy(float)
+    genes = choose_genes(tissue.counts, 250)
+    z, others = (
+        Scaling.fit(values).apply(values)
+        for values in (
+            transform(tissue.counts[:, chosen], reads, len(tissue.genes), "normalised")
+            for chosen in (genes, choose_others(tissue.counts, genes))
+        )
+    )
+    groups, rows = tissue.spots["section"].to_numpy(), []
+    for backbone in options.networks or PUBLISHED:
+        spec = TissueSpec(
+            tissue="0" * 16, backbone=backbone, weights="scratch", train=True, epochs=3
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            started = time.perf_counter()
+            network, history = fit_network(
+                tissue.tiles, groups, z, others, spec, Path(folder) / "network.pt", "cpu"
+            )
+        losses = [row["train_loss"] for row in history]
+        rows.append(
+            {
+                "network": NETWORKS[backbone].title, "side": network.body.side,
+                "features": network.body.channels,
+                "loss by epoch": " ".join(f"{loss:.3f}" for loss in losses),
+                "falls": "yes" if losses[-1] < losses[0] else "no",
+                "seconds": f"{time.perf_counter() - started:.0f}",
+            }
+        )  # fmt: skip
+        print(rows[-1], file=sys.stderr, flush=True)
+    print_table(rows)
+
+
+def loop(options: argparse.Namespace) -> None:
+    """Tiles a second of the loop, which picks, paints, turns and measures, beside bare steps."""
+    tissue = read("her2st")[0]
+    z = np.random.default_rng(0).normal(size=(len(tissue.spots), 250)).astype(np.float32)
+    rows = []
+    for backbone in options.networks or ["squeezenet1_1", "resnet50"]:
+        weights = start_from(options, backbone)
+        spec = TissueSpec(tissue="0" * 16, backbone=backbone, weights=weights, train=True, epochs=2)
+        use = slice(0, len(tissue.tiles) if backbone == "squeezenet1_1" else 256)
+        tiles, groups = tissue.tiles[use], tissue.spots["section"].to_numpy()[use]
+        with tempfile.TemporaryDirectory() as folder:
+            _, history = fit_network(
+                tiles, groups, z[use], z[use], spec, Path(folder) / "network.pt", "cpu"
+            )
+        network = TileNetwork(build_body(backbone, weights, tiles.shape[1], 0), 250, 250).train()
+        network.to(memory_format=torch.channels_last)
+        bare = time_steps(network, Paint()(torch.from_numpy(tiles[:BATCH])))
+        rate = max(row["samples_per_second"] for row in history)
+        rows.append(
+            {
+                "network": backbone, "tiles a second": f"{rate:.0f}", "bare": f"{bare:.0f}",
+                "share": f"{rate / bare:.2f}",
+            }
+        )  # fmt: skip
+    print_table(rows)
+
+
+def time_steps(network: TileNetwork, images: torch.Tensor) -> float:
+    """Tiles a second of steps on the same images, none picked, painted or turned."""
+    device = torch.device("cpu")
+    format_ = choose_precision("auto", device)
+
+    def loss_of(images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=format_ == "bfloat16"):
+            said = network.heads(network.body(images))
+        return Genes(250, 1).loss(said.float(), targets, None, None)
+
+    step = Step(
+        lambda x, targets, positions: (x, targets), loss_of, list(network.parameters()),
+        weight_decay=DECAY, at_once=BATCH, device=device,
+    )  # fmt: skip
+    step.set_rate(1e-4)
+    targets, seconds = torch.zeros(len(images), 500), []
+    for _ in range(12):
+        started = time.perf_counter()
+        step(images, targets, torch.arange(len(images)))
+        seconds.append(time.perf_counter() - started)
+    return len(images) / float(np.median(seconds))
 
 
 def list_scores(result: TissueResult, seconds: float) -> list[dict]:
     """A row a model and target; of a network's question the network and its shuffled tiles."""
     rows = []
     for score in result.scores:
-        if result.spec.has_network and score.model not in ("frozen", "shuffled", "trained"):
+        if result.spec.has_network and score.model not in ("frozen", "shuffled"):
             continue
         title = MODELS[score.model]
         if result.spec.has_network:
@@ -122,6 +303,8 @@ def print_table(rows: list[dict]) -> None:
         print("|", " | ".join(str(cell) for cell in row.values()), "|")
     print(flush=True)
 
+
+DO = {"frozen": frozen, "trained": trained, "ten": ten, "loop": loop}
 
 if __name__ == "__main__":
     main()

@@ -10,9 +10,10 @@ from core.errors import DamageError, InputError
 from core.jobs.here import do_here
 from core.jobs.store import JobStore
 from core.tissue.check import check_tissue
+from core.tissue.containers import read_spatial, read_visium
 from core.tissue.job import TissueJob
 from core.tissue.learning import learn, split
-from core.tissue.read import read_tissue, read_visium
+from core.tissue.read import read_tissue
 from core.tissue.result import TissueResult, answer_folder, load_answer, summarise
 from core.tissue.ridge import ridge
 from core.tissue.scores import GeneScores, correlate, patients_needed, sign_test
@@ -255,6 +256,57 @@ def test_visium_folders_are_read_as_space_ranger_writes_them(tmp_path: Path) -> 
         read_visium([tmp_path])
 
 
+def write_h5ad(path: Path, tissue: Tissue, *, scale: float = 0.5, **changes: object) -> None:
+    """As squidpy keeps it: normalised X, counts in a layer, an image a library."""
+    from anndata import AnnData
+    from PIL import Image
+
+    folder = path.parent
+    paint(folder, tissue)
+    uns = {}
+    for section in tissue.sections:
+        image = np.asarray(Image.open(folder / f"slide_{section}.png")).astype(np.float32) / 255
+        uns[section] = {
+            "images": {"hires": image}, "scalefactors": {"tissue_hires_scalef": scale},
+        }  # fmt: skip
+    obs = tissue.spots[["section", "patient"]].rename(
+        columns={"section": "library_id", "patient": "Donor"}
+    )
+    places = tissue.spots[["x", "y"]].to_numpy() / scale
+    data = AnnData(
+        np.log1p(tissue.counts), obs, pd.DataFrame(index=tissue.genes),
+        layers={"counts": tissue.counts}, obsm={"spatial": places}, uns={"spatial": uns},
+    )  # fmt: skip
+    for name, value in changes.items():
+        setattr(data, name, value)
+    data.write_h5ad(path)
+
+
+def test_h5ad_files_with_places_and_images_are_read(tmp_path: Path) -> None:
+    tissue = simulate_tissue(2, 20, 8, driven=2)
+    path = tmp_path / "spots.h5ad"
+    write_h5ad(path, tissue)
+    read = read_spatial(path, width=16, side=16)
+    pd.testing.assert_frame_equal(read.spots, tissue.spots, check_names=False)
+    np.testing.assert_array_equal(read.tiles, tissue.tiles)
+    np.testing.assert_array_equal(read.counts, tissue.counts)
+    # images of full resolution beside the file, whose pixels the places are of
+    write_h5ad(path, tissue, scale=1.0, uns={})
+    with pytest.raises(InputError, match="holds no image of high resolution"):
+        read_spatial(path)
+    other = read_spatial(path, tmp_path, width=16, side=16)
+    np.testing.assert_array_equal(other.tiles, tissue.tiles)
+    write_h5ad(path, tissue, layers={})
+    with pytest.raises(InputError, match="holds no counts"):
+        read_spatial(path)
+    write_h5ad(path, tissue, obs=pd.DataFrame(index=tissue.spots.index))
+    with pytest.raises(InputError, match="no column says which spot is on which"):
+        read_spatial(path)
+    write_h5ad(path, tissue, obsm={})
+    with pytest.raises(InputError, match="holds no places of spots"):
+        read_spatial(path)
+
+
 def write_10x(path: Path, tissue: Tissue, barcodes: list[str]) -> None:
     """Counts as 10x Genomics' HDF5, genes x barcodes in columns."""
     import h5py
@@ -312,6 +364,9 @@ def test_traps_are_named() -> None:
     white = tissue.tiles.copy()
     white[0] = 255
     assert codes(tiles=white) == {"blank_tiles"}
+    cut = tissue.tiles.copy()
+    cut[0, :, -1] = 0
+    assert codes(tiles=cut) == {"black_edges"}
     assert "darkness" in codes(tiles=255 - tissue.tiles)
     with pytest.raises(InputError, match="one patient only"):
         next(split(Tissue(tissue.spots.assign(patient="P1"), tissue.genes, tissue.counts,

@@ -1,11 +1,26 @@
 """Networks that look at tiles of tissue."""
 
-import numpy as np
-import torch
+from pathlib import Path
 
+import numpy as np
+import pytest
+import torch
+import torchvision
+
+from core.errors import InputError, WeightsError
+from core.models.backbones import BACKBONES
+from core.tissue.body import Body, build_body
 from core.tissue.frozen import frozen_features, images, symmetries
 from core.tissue.learning import learn
-from core.tissue.network import TileNetwork, predict_tiles, trainer
+from core.tissue.network import (
+    Genes,
+    TileNetwork,
+    fit_network,
+    predict_tiles,
+    smallest_group,
+    trainer,
+)
+from core.tissue.networks import LIGHT, NETWORKS, PUBLISHED, seen_side
 from core.tissue.result import summarise
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import TissueSpec
@@ -41,18 +56,18 @@ def test_features_of_the_mean_over_symmetries_know_no_direction() -> None:
 
 
 def test_a_network_begins_at_the_training_mean() -> None:
-    network = TileNetwork(torch.nn.Identity(), 3, 5, 2)
+    network = TileNetwork(Body(torch.nn.Identity(), 8, 3), 5, 2)
     tiles = simulate_tissue(1, 4, 4, driven=0, side=8).tiles
     np.testing.assert_array_equal(predict_tiles(network, tiles, "cpu"), np.zeros((4, 5)))
 
 
-def test_a_network_is_trained_for_each_patient_with_the_other_genes_beside() -> None:
+def test_a_network_is_trained_for_each_patient_with_the_other_genes_beside(tmp_path: Path) -> None:
     tissue = simulate_tissue(2, 12, 10, driven=2, side=32)
     seen = []
-    train = trainer(tissue.tiles, SPEC, "cpu")
+    train = trainer(SPEC, tmp_path, "cpu")
 
     def watch(*given: np.ndarray) -> np.ndarray:
-        seen.append([part.shape for part in given[2:]])
+        seen.append([part.shape for part in given[4:]])
         return train(*given)
 
     genes, learned = learn(tissue, SPEC, None, train_network=watch)
@@ -60,13 +75,88 @@ def test_a_network_is_trained_for_each_patient_with_the_other_genes_beside() -> 
     result, _ = summarise(SPEC, genes, learned, tissue.patients)
     assert result.main == "trained"
     assert "by the trained squeezenet1_1" in result.verdict()[1]
-    again = trainer(tissue.tiles, SPEC, "cpu")
-    rows = np.arange(24) < 12
-    z, others = np.ones((12, 4)), np.ones((12, 6))
-    first, second = (make(rows, ~rows, z, others) for make in (train, again))
-    np.testing.assert_array_equal(first, second)
-    alone = trainer(tissue.tiles, SPEC.changed(auxiliary=0), "cpu")(rows, ~rows, z, others)
-    assert not np.array_equal(alone, first), "the auxiliary genes change what is learned"
+    assert len(list(tmp_path.glob("said_*.npy"))) == 6
+
+    def refuse(done: int, total: int) -> None:
+        raise AssertionError("trained again")
+
+    _, again = learn(tissue, SPEC, train_network=trainer(SPEC, tmp_path, "cpu", refuse))
+    for target, found in learned.items():
+        np.testing.assert_array_equal(
+            found.predicted["trained"], again[target].predicted["trained"]
+        )
+
+
+def test_the_auxiliary_genes_change_what_is_learned_and_equal_questions_nothing(
+    tmp_path: Path,
+) -> None:
+    tiles = simulate_tissue(1, 12, 4, driven=0, side=32).tiles
+    z, others, groups = np.ones((12, 4)), np.ones((12, 6)), np.repeat(["a", "b"], [8, 4])
+
+    def fit(name: str, **changes: object) -> tuple[TileNetwork, list]:
+        spec = SPEC.changed(**changes)
+        return fit_network(tiles, groups, z, others, spec, tmp_path / name, "cpu")
+
+    (first, history), (second, _), (alone, _) = fit("1"), fit("2"), fit("3", auxiliary=0)
+    said = [predict_tiles(network, tiles, "cpu") for network in (first, second, alone)]
+    np.testing.assert_array_equal(said[0], said[1])
+    assert alone.heads.out_features == 4
+    assert not np.array_equal(said[0], said[2])
+    assert len(history) == 1
+    assert np.isfinite(history[0]["validation_loss"])
+    fit("4", keep="best")  # group b chooses the epoch
+    assert smallest_group(groups).tolist() == [False] * 8 + [True] * 4
+    with pytest.raises(InputError, match="none is left that could choose the epoch"):
+        smallest_group(groups[:8])
+
+
+def test_the_loss_is_that_of_the_genes_plus_the_weighted_one_of_the_others() -> None:
+    said, wanted = torch.tensor([[1.0, 2, 3]]), torch.tensor([[0.0, 0, 0]])
+    assert float(Genes(1, 0.5).loss(said, wanted, None, None)) == 1 + 0.5 * (4 + 9) / 2
+    assert float(Genes(1, 0).loss(said, wanted, None, None)) == 1
+    assert Genes(1, 0.5).measure(said, wanted) == {"validation_loss": 1.0}
+    assert Genes(1, 0.5).answers(said).tolist() == [[1.0]]
+
+
+@pytest.mark.parametrize("name", sorted({*PUBLISHED, *LIGHT}))
+def test_every_network_takes_small_tiles_and_carries_both_heads(name: str) -> None:
+    """A step forwards and backwards, without weights of a file."""
+    network = TileNetwork(build_body(name, "scratch", 32, seed=0), 3, 2).train()
+    tiles = torch.rand(2, 3, 32, 32)
+    torch.nn.init.ones_(network.heads.weight)
+    Genes(3, 1).loss(network(tiles), torch.ones(2, 5), None, None).backward()
+    first = next(network.body.parameters())
+    assert first.grad is not None
+    assert network.heads.weight.grad.abs().sum(dim=1).gt(0).all(), "the others' head learns too"
+    assert network.body(tiles).shape == (2, network.body.channels)
+
+
+def test_networks_of_tiles_are_those_that_torchvision_publishes() -> None:
+    assert seen_side("vit_b_16", 50) == 64
+    assert seen_side("vit_b_32", 16) == 32
+    assert seen_side("inception_v3", 64) == 75
+    assert seen_side("squeezenet1_1", 16) == 32
+    for record in NETWORKS:
+        if record.name not in BACKBONES:
+            known = torchvision.models.get_model_weights(record.name).IMAGENET1K_V1
+            assert record.url == known.url
+            assert record.parameters == known.meta["num_params"]
+            assert record.megabytes == known.meta["_file_size"]
+
+
+def test_weights_of_a_file_are_taken_and_those_of_another_network_refused(tmp_path: Path) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        model = torchvision.models.efficientnet_b0(weights=None)
+    path = tmp_path / "own.pth"
+    torch.save(model.state_dict(), path)
+    body = build_body("efficientnet_b0", f"file:{path}", 32, seed=0)
+    tiles = torch.rand(1, 3, 32, 32)
+    wanted = model.eval().features(tiles).mean(dim=(2, 3))
+    torch.testing.assert_close(body.eval()(tiles), wanted)
+    for other in ("inception_v3", "vit_b_32", "squeezenet1_1"):
+        with pytest.raises(WeightsError, match="does not hold the weights of"):
+            build_body(other, f"file:{path}", 32, seed=0)
 
 
 def test_auxiliary_genes_are_those_that_many_training_spots_have() -> None:

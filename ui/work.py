@@ -12,7 +12,7 @@ from core.jobs.job import Lane
 from core.jobs.launch import WORKERS, cancel, ensure_workers
 from core.jobs.record import JobRecord, JobState, read_log
 from core.jobs.schedule import Expected, expect
-from core.jobs.store import KEPT_DAYS, JobStore
+from core.jobs.store import KEPT_DAYS, RUN, JobStore
 from core.words import say_duration
 from ui.help import show_help
 from ui.parts import errors, go_to, go_to_run
@@ -121,7 +121,7 @@ def _show_failed(record: JobRecord) -> None:
         st.caption(escape_markdown((record.reason or "").partition("\n")[0]))
         with st.container(horizontal=True):
             act("Try again", JobStore().resume, record.id, key=f"work again {record.id}")
-            if record.lane == Lane.INTERACTIVE:  # a run is deleted where its result would be
+            if record.kind != RUN:  # a run is deleted where its result would be
                 act("Forget it", JobStore().delete, record.id, key=f"work forget {record.id}")
             _show_link(record)
         _show_log(record)
@@ -138,6 +138,7 @@ def _show_link(record: JobRecord) -> None:
         "predict": _open_calls,
         "why": _open_calls,
         "tissue": _open_tissue,
+        "tissue_train": _open_tissue,
         "transfer": _open_transfer,
     }.get(record.kind)
     if open_it and st.button("Open →", key=f"work open {record.id}"):

@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from core.cli.options import add_choice
 from core.cli.output import Progress, give
@@ -11,9 +11,10 @@ from core.errors import InputError
 from core.escape import write_csv
 from core.files import write_atomic
 from core.jobs.here import do_here
-from core.models.backbones import BACKBONES
-from core.tissue.job import TissueJob
-from core.tissue.read import FEWEST_READS, read_tissue, read_visium
+from core.tissue.containers import read_spatial, read_visium
+from core.tissue.job import job_of
+from core.tissue.networks import NETWORKS
+from core.tissue.read import FEWEST_READS, read_tissue
 from core.tissue.result import load_answer, scores_table
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import NO_NETWORK, TissueSpec
@@ -30,7 +31,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "spots", type=Path, nargs="+",
         help="tables of spots: section, patient, x, y; or one a section, called as it; or Space "
-        "Ranger's folders (Visium), one a section",
+        "Ranger's folders (Visium), one a section; or an h5ad file with places (squidpy)",
     )  # fmt: skip
     parser.add_argument("--counts", type=Path, help="counts with the same ids")
     parser.add_argument("--tiles", type=Path, help="ready tiles in the spots' order: .npz or .npy")
@@ -47,9 +48,9 @@ def add_commands(commands: Any) -> None:
         group, "learn", learn, "predict genes of held-out patients, with and without the image"
     )
     parser.add_argument("tissue", help="its id, or the beginning of it")
-    for name in ("held_out", "backbone"):
+    for name in ("held_out", "choose", "stain", "backbone", "keep"):
         field = TissueSpec.model_fields[name]
-        known = ("patient", "section") if name == "held_out" else (NO_NETWORK, *BACKBONES.names)
+        known = (NO_NETWORK, *NETWORKS.names) if name == "backbone" else get_args(field.annotation)
         flag = f"--{name.replace('_', '-')}"
         add_choice(parser, flag, known, field.default, field.description)
     for name in ("genes", "epochs", "auxiliary", "seed"):
@@ -70,6 +71,8 @@ def add(options: argparse.Namespace) -> int:
     how = {name: getattr(options, name) for name in ("width", "side", "fewest_reads")}
     if all(path.is_dir() for path in options.spots):
         tissue = read_visium(options.spots, **how)
+    elif [path.suffix for path in options.spots] == [".h5ad"]:
+        tissue = read_spatial(options.spots[0], options.images, **how)
     elif options.counts is None:
         raise InputError("Expected --counts with a file of counts, beside the table of spots.")
     else:
@@ -99,7 +102,7 @@ def learn(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise InputError(str(error)) from None
     said = Progress()
-    do_here(TissueJob(asked=spec), lambda share, text: said(text, share == 1))
+    do_here(job_of(spec), lambda share, text: said(text, share == 1))
     answer = load_answer(spec)
     if options.csv:
         write_atomic(options.csv, lambda path: write_csv(answer.genes, path))

@@ -78,7 +78,7 @@ def unpack_apart(path: Path, name: str, folder: Path) -> Path | None:
 
 
 def tiles_apart(
-    path: Path, places: np.ndarray | None, width: float = 0, side: int = 0
+    path: Path, places: np.ndarray | None, width: float = 0, side: int = 0, part: str | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Tiles cut out of an image, with how dark it is; or, without places, tiles that are ready.
 
@@ -86,13 +86,20 @@ def tiles_apart(
     that isn't right.
     """
     asked = {"do": "tiles", "path": str(path.absolute()), "width": width, "side": side,
-             "places": None if places is None else places.tolist()}  # fmt: skip
+             "part": part, "places": None if places is None else places.tolist()}  # fmt: skip
     with scratch() as folder:
         _run(asked, folder)
         tiles = np.load(folder / "tiles.npy", allow_pickle=False)
         if places is None:
             return tiles, None
         return tiles, np.load(folder / "dark.npy", allow_pickle=False)
+
+
+def places_apart(path: Path) -> dict[str, Any]:
+    """What `core.data.formats.spatial.read_places` gives, of an h5ad file; raises InputError."""
+    with scratch() as folder:
+        _run({"do": "places", "path": str(path.absolute())}, folder)
+        return read_json(folder / "places.json")
 
 
 def _run(asked: dict[str, Any], folder: Path, progress: Progress | None = None) -> None:

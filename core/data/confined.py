@@ -23,6 +23,7 @@ from core.data.apart import NO_MEMORY, hand_over
 from core.data.formats.pictures import cut_tiles, read_tiles
 from core.data.formats.readers import list_parts_here, read_here
 from core.data.formats.request import Request
+from core.data.formats.spatial import read_places
 from core.data.formats.unpack import Archive
 from core.errors import InputError
 
@@ -88,6 +89,8 @@ def _do(asked: dict[str, Any], path: Path, folder: Path) -> None:
         (folder / "unpacked.json").write_text(answer, encoding="utf-8")
     elif asked["do"] == "tiles":
         _take_tiles(asked, path, folder)
+    elif asked["do"] == "places":
+        (folder / "places.json").write_text(json.dumps(read_places(path)), encoding="utf-8")
     else:
         request = Request(asked["part"], asked["metadata"], asked["all_text"], _Shown())
         hand_over(read_here(path, request), folder)
@@ -98,7 +101,7 @@ def _take_tiles(asked: dict[str, Any], path: Path, folder: Path) -> None:
         tiles = read_tiles(path)
     else:
         places = np.array(asked["places"], dtype=float)
-        tiles, dark = cut_tiles(path, places, asked["width"], asked["side"])
+        tiles, dark = cut_tiles(path, asked["part"], places, asked["width"], asked["side"])
         np.save(folder / "dark.npy", dark, allow_pickle=False)
     np.save(folder / "tiles.npy", tiles, allow_pickle=False)
 

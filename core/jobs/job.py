@@ -28,6 +28,7 @@ KINDS: dict[str, str] = {
     "robustness": "core.predict.robustness:RobustnessJob",
     "speed": "core.runs.speed:SpeedJob",
     "tissue": "core.tissue.job:TissueJob",
+    "tissue_train": "core.tissue.job:TrainTissueJob",
     "transfer": "core.transfer.transferring:TransferJob",
 }
 """Kind -> "module:class"; a module is imported when a job of the kind is read. Workers know the

@@ -34,6 +34,8 @@ LOG_END = 1500
 """Characters of the log that stand in the reason of a job whose worker died."""
 KEPT_DAYS = 7
 """Days for which an interactive job that has ended is kept."""
+RUN = "train"
+"""The kind of jobs whose results are runs, which stay when what they began with is gone."""
 BY_USER = "Cancelled by the user."
 LONGEST_NAME = 200
 """Characters."""
@@ -437,14 +439,14 @@ class JobStore(Database, Generic[Record]):
         is_job = len(input) == 16
         with self._reading() as db:
             rows = db.execute(
-                "SELECT jobs.id, kind, state, lane FROM needs JOIN jobs ON jobs.id = needs.job "
+                "SELECT jobs.id, kind, state FROM needs JOIN jobs ON jobs.id = needs.job "
                 "WHERE needs.input = ? AND state != 'done' ORDER BY jobs.rowid DESC",
                 (input,),
             ).fetchall()
         needing = [
             row
             for row in rows
-            if not JobState(row["state"]).finished or (is_job and row["lane"] == Lane.QUEUE)
+            if not JobState(row["state"]).finished or (is_job and row["kind"] == RUN)
         ]
         if needing:
             some = ", ".join(f"{row['kind']} {row['id']} ({row['state']})" for row in needing[:3])
@@ -456,12 +458,12 @@ class JobStore(Database, Generic[Record]):
             )
 
     def forget_answers(self, input: str) -> None:
-        """Forget interactive jobs that have ended and were about a dataset or job that is gone."""
+        """Forget jobs, save runs, that have ended and were about a dataset or job that is gone."""
         with self._reading() as db:
             rows = db.execute(
                 "SELECT jobs.id FROM needs JOIN jobs ON jobs.id = needs.job "
-                "WHERE needs.input = ? AND lane = ?",
-                (input, Lane.INTERACTIVE),
+                "WHERE needs.input = ? AND kind != ?",
+                (input, RUN),
             ).fetchall()
         self._forget([row["id"] for row in rows])
 

@@ -19,7 +19,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Backbone:
+class Published:
     """A torchvision network and the file of its ImageNet weights."""
 
     name: str
@@ -34,15 +34,7 @@ class Backbone:
     parameters: int
     """Parameters with torchvision's classifier for 1 000 classes."""
     learning_rate: float
-    """Peak rate at which the network learns gene-images from scratch."""
-    blocks: tuple[Stage, ...]
-    """From the image to the head."""
-    head: tuple[str, ...]
-    """torchvision's modules after the last stage."""
-    classifier: str
-    """torchvision's last layer with weights: the one that names ImageNet's classes."""
-    cut: Callable[[int], int] = lambda side: 0
-    """Rows and columns at the end of an image of a side that no window of the network reaches."""
+    """Peak rate at which the network learns from scratch."""
 
     @property
     def file(self) -> str:
@@ -58,6 +50,20 @@ class Backbone:
     def bytes(self) -> int:
         """Size of the weights file, to about a kilobyte."""
         return math.ceil(self.megabytes * 2**20)
+
+
+@dataclass(frozen=True)
+class Backbone(Published):
+    """A network that looks at gene-images, cut into stages."""
+
+    blocks: tuple[Stage, ...]
+    """From the image to the head."""
+    head: tuple[str, ...]
+    """torchvision's modules after the last stage."""
+    classifier: str
+    """torchvision's last layer with weights: the one that names ImageNet's classes."""
+    cut: Callable[[int], int] = lambda side: 0
+    """Rows and columns at the end of an image of a side that no window of the network reaches."""
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -87,8 +93,8 @@ REGION_CELLS = 7
 """Cells a side of the coarsest map that is taken by itself: what ResNet has left of 224 pixels,
 the size that region methods were made for."""
 
-_TORCHVISION = "https://download.pytorch.org/models/"
-_LICENCE = "BSD-3-Clause (torchvision); weights learned from ImageNet, research use"
+TORCHVISION = "https://download.pytorch.org/models/"
+LICENCE = "BSD-3-Clause (torchvision); weights learned from ImageNet, research use"
 _VGG = "Simonyan and Zisserman 2015, arXiv:1409.1556"
 _RESNET = "He et al. 2016, doi:10.1109/CVPR.2016.90"
 
@@ -135,8 +141,8 @@ BACKBONES: Registry[Backbone] = Registry(
             title="VGG16",
             help="16 layers without shortcuts; the best network of the paper. Large and slow.",
             reference=_VGG,
-            licence=_LICENCE,
-            url=_TORCHVISION + "vgg16-397923af.pth",
+            licence=LICENCE,
+            url=TORCHVISION + "vgg16-397923af.pth",
             megabytes=527.796,
             parameters=138_357_544,
             learning_rate=2e-4,
@@ -149,8 +155,8 @@ BACKBONES: Registry[Backbone] = Registry(
             title="VGG19",
             help="VGG16 with three more layers.",
             reference=_VGG,
-            licence=_LICENCE,
-            url=_TORCHVISION + "vgg19-dcbb9e9d.pth",
+            licence=LICENCE,
+            url=TORCHVISION + "vgg19-dcbb9e9d.pth",
             megabytes=548.051,
             parameters=143_667_240,
             learning_rate=2e-4,
@@ -163,8 +169,8 @@ BACKBONES: Registry[Backbone] = Registry(
             title="ResNet50",
             help="50 layers with shortcuts and batch normalisation.",
             reference=_RESNET,
-            licence=_LICENCE,
-            url=_TORCHVISION + "resnet50-0676ba61.pth",
+            licence=LICENCE,
+            url=TORCHVISION + "resnet50-0676ba61.pth",
             megabytes=97.781,
             parameters=25_557_032,
             learning_rate=1e-3,
@@ -177,8 +183,8 @@ BACKBONES: Registry[Backbone] = Registry(
             title="ResNet101",
             help="ResNet50 with a longer third stage: 101 layers.",
             reference=_RESNET,
-            licence=_LICENCE,
-            url=_TORCHVISION + "resnet101-63fe2227.pth",
+            licence=LICENCE,
+            url=TORCHVISION + "resnet101-63fe2227.pth",
             megabytes=170.511,
             parameters=44_549_160,
             learning_rate=1e-3,
@@ -191,8 +197,8 @@ BACKBONES: Registry[Backbone] = Registry(
             title="ResNet152",
             help="The deepest: 152 layers.",
             reference=_RESNET,
-            licence=_LICENCE,
-            url=_TORCHVISION + "resnet152-394f9c45.pth",
+            licence=LICENCE,
+            url=TORCHVISION + "resnet152-394f9c45.pth",
             megabytes=230.434,
             parameters=60_192_808,
             learning_rate=1e-3,
@@ -205,8 +211,8 @@ BACKBONES: Registry[Backbone] = Registry(
             title="SqueezeNet 1.1",
             help="A small, fast network that trains on a laptop in about a minute.",
             reference="Iandola et al. 2016, arXiv:1602.07360",
-            licence=_LICENCE,
-            url=_TORCHVISION + "squeezenet1_1-b8a52dc0.pth",
+            licence=LICENCE,
+            url=TORCHVISION + "squeezenet1_1-b8a52dc0.pth",
             megabytes=4.729,
             parameters=1_235_496,
             learning_rate=2e-3,

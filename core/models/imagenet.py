@@ -7,11 +7,11 @@ from pathlib import Path
 from core.download import describe_digest, download
 from core.errors import InputError, WeightsError
 from core.home import weights_folder
-from core.models.backbones import Backbone
+from core.models.backbones import Published
 
 
-def fetch_imagenet(record: Backbone, progress: Callable[[int, int], None] | None = None) -> Path:
-    """The backbone's ImageNet file in the weights folder, downloaded if it isn't there yet.
+def fetch_imagenet(record: Published, progress: Callable[[int, int], None] | None = None) -> Path:
+    """The network's ImageNet file in the weights folder, downloaded if it isn't there yet.
 
     The environment variable GENECANVAS_WEIGHTS_URL names another folder on the web to take it from.
 

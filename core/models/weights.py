@@ -99,8 +99,12 @@ def name_as_today(tensors: Mapping[str, Tensor], last_stage: str) -> dict[str, T
     }
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a state dict without running anything that the file may hold."""
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a state dict without running anything that the file may hold.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or holds something else.
+    """
     if not path.is_file():
         raise WeightsError(f"There is no weights file at {path}. Check the path.")
     expected = "Expected a PyTorch state dict (.pth, .pt) or a .safetensors file."
@@ -130,7 +134,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
 def _assign(network: "GeneImageNetwork", spec: NetworkSpec, path: Path) -> list[str]:
     """Copy a file's tensors into the network; returns the head's layers that don't get any."""
     record = spec.record
-    tensors = name_as_today(_read_tensors(path), record.stages[-1])
+    tensors = name_as_today(read_tensors(path), record.stages[-1])
     own = network.state_dict()
     if not any(name.startswith("stages.") for name in tensors):
         last = f"{record.classifier}."

@@ -8,12 +8,14 @@ from core.tissue.spots import Tissue, darkness
 
 WHITE = 0.05
 """Tiles that are less dark than this show hardly any tissue."""
+BLACK = 8
+"""Of 255, in red, green and blue: no tissue is that dark over a whole edge of its tile."""
 CLEARLY = 0.15
 """By how much a correlation has to be higher before another reading of coordinates is named."""
 
 
 def check_tissue(tissue: Tissue) -> list[Finding]:
-    """Look at blank tiles, sections that are there twice, patients, and darkness against reads."""
+    """Look at blank and cut tiles, copies of sections, patients, and darkness against reads."""
     found = []
     dark = darkness(tissue.tiles)
     if (blank := dark < WHITE).any():
@@ -22,6 +24,14 @@ def check_tissue(tissue: Tissue) -> list[Finding]:
                 "blank_tiles",
                 f"{blank.sum()} of {len(blank)} tiles are nearly white: the spots stand beside the "
                 "tissue, or the places don't fit the image.",
+            )
+        )
+    if (cut := black_edges(tissue.tiles)).any():
+        found.append(
+            _warn(
+                "black_edges",
+                f"{cut.sum()} of {len(cut)} tiles have a black edge: they reach out of the image, "
+                "and black counts as dark tissue. Leave these spots out, or cut smaller tiles.",
             )
         )
     found += _check_copies(tissue)
@@ -56,6 +66,16 @@ def check_tissue(tissue: Tissue) -> list[Finding]:
                 )
             )
     return found
+
+
+def black_edges(tiles: np.ndarray) -> np.ndarray:
+    """(spots,) whether one of a tile's four outermost rows or columns is black from end to end.
+
+    Tissue never is; what reaches out of an image is filled with zeros by most programs.
+    """
+    dark = tiles.max(axis=3) <= BLACK
+    edges = (dark[:, 0], dark[:, -1], dark[:, :, 0], dark[:, :, -1])
+    return np.any([edge.all(axis=1) for edge in edges], axis=0)
 
 
 def check_turns(section: str, dark: np.ndarray, reads: np.ndarray) -> list[Finding]:

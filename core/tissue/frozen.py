@@ -4,21 +4,31 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from core.models.network import build_network
-from core.models.spec import NetworkSpec
+from core.tissue.body import build_body
 
 MEAN, SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's red, green and blue."""
 BATCH = 64
 
 
+class Paint(nn.Module):
+    """Tiles (tiles, side, side, 3) uint8 -> (tiles, 3, side, side) as ImageNet networks expect."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, values in (("mean", MEAN), ("sd", SD)):
+            self.register_buffer(name, 255 * torch.tensor(values).view(1, 3, 1, 1))
+
+    def forward(self, tiles: Tensor) -> Tensor:
+        """All tiles, channels last in memory."""
+        return (tiles.permute(0, 3, 1, 2) - self.mean) / self.sd
+
+
 def images(tiles: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
-    """(tiles, 3, side, side) as an ImageNet network expects it, of uint8 (tiles, side, side, 3)."""
-    unit = torch.from_numpy(np.ascontiguousarray(tiles)).to(device).permute(0, 3, 1, 2) / 255
-    mean, sd = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (MEAN, SD))
-    return (unit - mean) / sd
+    """What `Paint` makes of an array."""
+    return Paint().to(device)(torch.from_numpy(np.ascontiguousarray(tiles)).to(device))
 
 
 def symmetries(batch: Tensor) -> list[Tensor]:
@@ -36,11 +46,11 @@ def frozen_features(
     device: str = "cpu",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> np.ndarray:
-    """(tiles, channels) float32: each channel of the last stage's map, its mean over all places.
+    """(tiles, channels) float32 before the classifier: see `core.tissue.body.Body`.
 
     Args:
-        tiles: (tiles, side, side, 3) uint8, of 32 pixels a side at least.
-        backbone: a name in BACKBONES.
+        tiles: (tiles, side, side, 3) uint8.
+        backbone: a name in NETWORKS.
         weights: `imagenet`, `file:PATH` or `scratch`, as `NetworkSpec.weights`.
         symmetric: take the mean over the eight ways in which a tile may lie.
         device: where to compute.
@@ -49,17 +59,13 @@ def frozen_features(
     Raises:
         WeightsError: the weights are not here, or not of this network.
     """
-    spec = NetworkSpec(
-        backbone=backbone, weights=weights, freeze="backbone", image_size=tiles.shape[1]
-    )
-    network, _ = build_network(spec, 2, seed=0)
-    stages = network.stages.to(device).eval()
+    body = build_body(backbone, weights, tiles.shape[1], seed=0).to(device).eval()
     found = []
     with torch.inference_mode():
         for at in range(0, len(tiles), BATCH):
             batch = images(tiles[at : at + BATCH], device)
             ways = symmetries(batch) if symmetric else [batch]
-            pooled = [stages(way).mean(dim=(2, 3)) for way in ways]
-            found.append(torch.stack(pooled).mean(dim=0).float().cpu().numpy())
+            pooled = torch.stack([body(way) for way in ways]).mean(dim=0)
+            found.append(pooled.float().cpu().numpy())
             progress(min(at + BATCH, len(tiles)), len(tiles))
     return np.concatenate(found)

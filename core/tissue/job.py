@@ -3,11 +3,12 @@
 # ruff: noqa: D102 -- `Job` says what its methods are for
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from core.errors import InputError
-from core.jobs.job import Inputs, Job, Reporter, stoppable
+from core.jobs.job import Inputs, Job, Lane, Reporter, stoppable
 from core.jobs.launch import AnswerState, answer_state, cancel, find, request
 from core.tissue.learning import learn
 from core.tissue.result import RESULT, answer_folder, save_answer, summarise
@@ -40,24 +41,37 @@ class TissueJob(Job):
         if self.stands():
             return
         reporter.progress(0, 1, "opening the tissue")
-        spec, tissue, frozen = self.asked, load_tissue(self.asked.tissue), None
+        spec, tissue, see, train = self.asked, load_tissue(self.asked.tissue), None, None
         if spec.has_network:
             from core.tissue.frozen import frozen_features
 
-            frozen = frozen_features(
-                tissue.tiles, spec.backbone, spec.weights, symmetric=spec.symmetric, device=device,
+            see = partial(
+                frozen_features, backbone=spec.backbone, weights=spec.weights,
+                symmetric=spec.symmetric, device=device,
                 progress=stoppable(reporter, "tiles seen"),
             )  # fmt: skip
-        train = None
         if spec.train:
             from core.tissue.network import trainer
 
-            told = stoppable(reporter, "steps of one network")
-            train = trainer(tissue.tiles, spec, device, told)
+            train = trainer(spec, folder, device, stoppable(reporter, "steps of one network"))
         fitted = stoppable(reporter, "models fitted")
-        genes, learned = learn(tissue, spec, frozen, fitted, train)
+        genes, learned = learn(tissue, spec, see, fitted, train)
         result, table = summarise(spec, genes, learned, tissue.patients)
         save_answer(answer_folder(spec), result, table, learned)
+        for path in folder.glob("said_*.npy"):
+            path.unlink()
+
+
+class TrainTissueJob(TissueJob):
+    """The same with networks that are trained, which takes minutes to hours: it waits its turn."""
+
+    kind: ClassVar[str] = "tissue_train"
+    lane: ClassVar[Lane] = Lane.QUEUE
+
+
+def job_of(asked: TissueSpec) -> TissueJob:
+    """The job that answers a question."""
+    return (TrainTissueJob if asked.train else TissueJob)(asked=asked)
 
 
 def request_tissue(asked: TissueSpec) -> None:
@@ -66,16 +80,16 @@ def request_tissue(asked: TissueSpec) -> None:
     Raises InputError where the tissue isn't here.
     """
     get_tissue(asked.tissue)
-    request(TissueJob(asked=asked))
+    request(job_of(asked))
 
 
 def tissue_state(asked: TissueSpec) -> AnswerState:
     """Whether the answer stands, and how far it is."""
-    return answer_state(TissueJob(asked=asked))
+    return answer_state(job_of(asked))
 
 
 def cancel_tissue(asked: TissueSpec) -> None:
     """Have it stop, unless it has ended."""
-    if record := find(TissueJob(asked=asked)):
+    if record := find(job_of(asked)):
         with suppress(InputError):
             cancel(record.id)

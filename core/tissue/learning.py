@@ -3,7 +3,7 @@
 Everything that is chosen or fitted (genes, scaling, penalty) is of the training patients alone.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,10 @@ from core.errors import InputError
 from core.tissue.features import colour_features
 from core.tissue.ridge import ridge
 from core.tissue.scores import GeneScores, correlate
+from core.tissue.spatial import moran_over_sections
 from core.tissue.spec import TissueSpec
 from core.tissue.spots import Tissue
+from core.tissue.stain import normalise_stain
 from core.tissue.targets import TARGETS, Scaling, Target, choose_genes, choose_others, transform
 
 MODELS = {
@@ -27,9 +29,14 @@ MODELS = {
 """Name -> title; from what knows nothing of the tissue to what looks closest."""
 
 
-Train = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-"""Masks of training and test spots, the former's z scores of the genes and of the others -> what a
-trained network says of the test spots; see `core.tissue.network.train_network`."""
+See = Callable[[np.ndarray], np.ndarray]
+"""Tiles (spots, side, side, 3) uint8 -> (spots, channels) features of a frozen network."""
+Train = Callable[
+    [np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray
+]
+"""Tiles; masks of training and test spots; of the former their groups and the z scores of the genes
+and of the others -> what a trained network says of the test spots; see
+`core.tissue.network.trainer`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,18 +89,20 @@ def split(tissue: Tissue, held_out: str) -> Iterator[tuple[np.ndarray, np.ndarra
 def learn(
     tissue: Tissue,
     spec: TissueSpec,
-    frozen: np.ndarray | None = None,
+    see: See | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     train_network: Train | None = None,
+    targets: Sequence[Target] = tuple(TARGETS),
 ) -> tuple[np.ndarray, dict[Target, Learned]]:
-    """Predict the genes of each held-out patient by all models, under both targets.
+    """Predict the genes of each held-out patient by all models, under all targets.
 
     Args:
         tissue: the spots.
         spec: the question.
-        frozen: (spots, channels) features of a network, where the question names one.
+        see: what a frozen network sees of tiles, where the question names one.
         progress: told how many fits of how many are done.
         train_network: trains a network, where the question asks for that.
+        targets: names in TARGETS.
 
     Returns:
         The genes that any fold chose, and what came of each target.
@@ -101,48 +110,73 @@ def learn(
     Raises:
         InputError: there is only one patient, or patients are unknown.
     """
-    inputs = prepare_inputs(tissue, spec, frozen)
     folds = list(split(tissue, spec.held_out))
-    chosen = [choose_genes(tissue.counts[train], spec.genes) for train, _, _ in folds]
+    chosen = [choose(tissue, train, spec) for train, _, _ in folds]
     union = np.unique(np.concatenate(chosen))
     reads = tissue.spots["reads"].to_numpy(float)
-    shape = (len(reads), len(union))
-    names = ["mean", *inputs, *(["trained"] if train_network else [])]
-    done, total = 0, len(TARGETS) * len(folds) * len(inputs)
-    found = {}
-    for target in TARGETS:
-        measured = np.full(shape, np.nan, np.float32)
-        predicted = {name: measured.copy() for name in names}
-        for (train, test, groups), genes in zip(folds, chosen, strict=True):
+    found: dict[Target, Learned] = {}
+    measured = {target: np.full((len(reads), len(union)), np.nan, np.float32) for target in targets}
+    predicted: dict[Target, dict[str, np.ndarray]] = {target: {} for target in targets}
+    tiles, inputs = tissue.tiles, None
+    done, number = 0, len(targets) * len(folds)
+    for (train, test, groups), genes in zip(folds, chosen, strict=True):
+        if spec.stain == "macenko":
+            sections = tissue.spots["section"].to_numpy()
+            tiles, inputs = normalise_stain(tissue.tiles, sections, train), None
+        inputs = inputs or prepare_inputs(tissue, tiles, spec, see)
+        place = np.ix_(test, np.searchsorted(union, genes))
+        for target in targets:
             values = transform(tissue.counts[:, genes], reads, len(tissue.genes), target)
             z = Scaling.fit(values[train]).apply(values)
-            place = np.ix_(test, np.searchsorted(union, genes))
-            measured[place] = z[test]
-            predicted["mean"][place] = 0
+            measured[target][place] = z[test]
+            said = {"mean": 0.0}
             for name, block in inputs.items():
-                predicted[name][place] = ridge(block[train], z[train], groups, block[test])
+                said[name] = ridge(block[train], z[train], groups, block[test])
                 done += 1
-                progress(done, total)
+                progress(done, number * len(inputs))
             if train_network:
                 others = choose_others(tissue.counts[train], genes)
                 aside = transform(tissue.counts[:, others], reads, len(tissue.genes), target)[train]
-                predicted["trained"][place] = train_network(
-                    train, test, z[train], Scaling.fit(aside).apply(aside)
+                said["trained"] = train_network(
+                    tiles, train, test, groups, z[train], Scaling.fit(aside).apply(aside)
                 )
-        scores = {name: score(tissue, measured, said) for name, said in predicted.items()}
-        found[target] = Learned(target, measured, predicted, scores)
+            for name, values in said.items():
+                blank = np.full_like(measured[target], np.nan)
+                predicted[target].setdefault(name, blank)[place] = values
+    for target in targets:
+        scores = {name: score(tissue, measured[target], v) for name, v in predicted[target].items()}
+        found[target] = Learned(target, measured[target], predicted[target], scores)
     return tissue.genes[union], found
 
 
+def choose(tissue: Tissue, train: np.ndarray, spec: TissueSpec) -> np.ndarray:
+    """Positions of the genes that the training spots choose, ascending.
+
+    Those of the highest mean count; or, among those that are found in a tenth of the spots, those
+    of the highest Moran's I of the normalised expression within sections.
+    """
+    counts = tissue.counts[train]
+    if spec.choose == "mean":
+        return choose_genes(counts, spec.genes)
+    spots = tissue.spots[train]
+    seen = choose_others(counts, np.array([], int))
+    shares = transform(counts[:, seen], spots["reads"].to_numpy(float), 0, "normalised")
+    found = moran_over_sections(
+        shares, spots[["x", "y"]].to_numpy(float), spots["section"].to_numpy()
+    )
+    return np.sort(seen[np.argsort(-found, kind="stable")[: spec.genes]])
+
+
 def prepare_inputs(
-    tissue: Tissue, spec: TissueSpec, frozen: np.ndarray | None
+    tissue: Tissue, tiles: np.ndarray, spec: TissueSpec, see: See | None
 ) -> Mapping[str, np.ndarray]:
     """Name in MODELS -> (spots, features) of what is given to the ridge regression.
 
     Shuffled tiles are those of other spots of the same section, seen as closely as the real ones.
     """
     reads = np.log(tissue.spots["reads"].to_numpy(float))[:, None]
-    colour = colour_features(tissue.tiles)
+    colour = colour_features(tiles)
+    frozen = None if see is None else see(tiles)
     closest = colour if frozen is None else frozen
     order = np.arange(len(reads))
     draw = np.random.default_rng(spec.seed)

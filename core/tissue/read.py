@@ -3,9 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 
 from core.data.apart import tiles_apart
 from core.data.formats.asking import read_description
@@ -13,16 +15,22 @@ from core.data.notes import Notes
 from core.data.read import read_dataset
 from core.data.text import Table
 from core.errors import InputError
-from core.files import read_json
 from core.tissue.check import check_tissue, check_turns
 from core.tissue.spots import COLUMNS, Tissue, spacing
 
 IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
-VISIUM_X, VISIUM_Y = "pxl_col_in_fullres", "pxl_row_in_fullres"
 FEWEST_READS = 500
 """Spots with fewer say little, and are left out by default."""
 _AROUND = re.compile(r"^(align|her2)_|_(spots?|selection|positions?|align)$", re.IGNORECASE)
 """What stands around a section's name in the name of its table."""
+
+
+class Picture(NamedTuple):
+    """Where a section's image is."""
+
+    path: Path
+    library: str | None = None
+    """Of an h5ad file, the library whose image is meant."""
 
 
 def read_tissue(
@@ -72,80 +80,14 @@ def read_tissue(
     if ready is not None:
         ready = ready[known]
     else:
-        found = {name: _find_image(images, name) for name in table["section"].unique()}
-        table, ready, kept = _cut(table, found, width, side, notes)
+        found = {name: find_image(images, name) for name in table["section"].unique()}
+        found = {name: at and Picture(at) for name, at in found.items()}
+        table, ready, kept = cut(table, found, width, side, notes)
         matrix = matrix[kept]
-    return _finish(table, genes, matrix, ready, fewest_reads, notes)
+    return finish(table, genes, matrix, ready, fewest_reads, notes)
 
 
-def read_visium(
-    folders: Sequence[Path],
-    *,
-    width: float | None = None,
-    side: int = 64,
-    fewest_reads: int = FEWEST_READS,
-) -> Tissue:
-    """Read Space Ranger's folders, one a section, called as it; the patient isn't known from them.
-
-    Each has `filtered_feature_bc_matrix.h5` and `spatial` with tissue_positions (either version's),
-    scalefactors_json.json and tissue_hires_image.png, from which tiles are cut. Spots beside the
-    tissue are left out. The other arguments, and errors, are those of `read_tissue`.
-    """
-    notes, tables, counts = Notes(), [], []
-    images: dict[str, Path | None] = {}
-    for folder in folders:
-        data = read_dataset(_need(folder / "filtered_feature_bc_matrix.h5"))
-        table = _read_visium_places(folder)
-        table = table[table.index.isin(data.obs_names)]
-        found = pd.DataFrame(data[table.index].X, data[table.index].obs_names, data.var_names)
-        found.index = table.index = [f"{folder.name}_{name}" for name in table.index]
-        tables.append(table)
-        counts.append(found)
-        images[folder.name] = _need(folder / "spatial/tissue_hires_image.png")
-    table, matrix = pd.concat(tables), pd.concat(counts, join="inner")
-    if not len(matrix.columns):
-        raise InputError("The sections have no gene in common. Are they of one species?")
-    values = matrix.to_numpy(np.float32)
-    table["reads"] = pd.concat([found.sum(axis=1) for found in counts])
-    table, tiles, kept = _cut(table, images, width, side, notes)
-    genes = np.asarray(matrix.columns, dtype=str)
-    return _finish(table, genes, values[kept], tiles, fewest_reads, notes)
-
-
-def _read_visium_places(folder: Path) -> pd.DataFrame:
-    """Spots under tissue by their barcodes, at their places on the image of high resolution."""
-    spatial = folder / "spatial"
-    path = spatial / "tissue_positions.csv"
-    if path.exists():
-        places = pd.read_csv(path, index_col=0)
-    else:
-        names = ["barcode", "in_tissue", "row", "column", VISIUM_Y, VISIUM_X]
-        path = _need(spatial / "tissue_positions_list.csv")
-        places = pd.read_csv(path, header=None, names=names, index_col=0)
-    if not {"in_tissue", VISIUM_X, VISIUM_Y} <= set(places.columns):
-        raise InputError(f"{path} is no table of tissue positions as Space Ranger writes it.")
-    try:
-        scale = float(read_json(_need(spatial / "scalefactors_json.json"))["tissue_hires_scalef"])
-    except (KeyError, TypeError, ValueError):
-        raise InputError(f"{spatial}/scalefactors_json.json has no tissue_hires_scalef.") from None
-    places = places[places["in_tissue"] == 1]
-    found = pd.DataFrame(
-        {
-            "section": folder.name, "patient": "", "x": places[VISIUM_X] * scale,
-            "y": places[VISIUM_Y] * scale, "reads": np.nan,
-        },
-        index=places.index.astype(str),
-    )  # fmt: skip
-    return found
-
-
-def _need(path: Path) -> Path:
-    if not path.is_file():
-        raise InputError(f"{path} is missing. Expected a folder as Space Ranger writes it.")
-    return path
-
-
-def _finish(
+def finish(
     table: pd.DataFrame, genes: np.ndarray, matrix: np.ndarray, ready: np.ndarray,
     fewest_reads: int, notes: Notes,
 ) -> Tissue:  # fmt: skip
@@ -231,22 +173,33 @@ def _join_counts(
             f"{len(table) - len(known)} of {len(table)} spots have no counts in {path.name} and "
             "are left out.",
         )
-    matrix = np.asarray(data.X[place[known]], dtype=np.float32)
-    missing = np.isnan(matrix).any(axis=0)
-    matrix = matrix[:, ~missing]
-    if (matrix < 0).any() or not np.array_equal(matrix[:50], matrix[:50].round()):
-        raise InputError(
-            f"{path.name} holds no counts (0, 1, 2, …), but other values. Histology is learned "
-            "from counts, because the number of reads in a spot has to be known."
-        )
+    matrix, genes = take_counts(data[place[known]], path.name)
     table = table.iloc[known].copy()
     table["reads"] = table["reads"].fillna(pd.Series(matrix.sum(axis=1), index=table.index))
-    return table, matrix, np.asarray(data.var_names)[~missing].astype(str), known
+    return table, matrix, genes, known
 
 
-def _cut(
+def take_counts(data: AnnData, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Counts (spots, genes) and the genes that have one in each spot."""
+    matrix = np.asarray(data.X, dtype=np.float32)
+    missing = np.isnan(matrix).any(axis=0)
+    matrix = matrix[:, ~missing]
+    if not are_counts(matrix):
+        raise InputError(
+            f"{name} holds no counts (0, 1, 2, …), but other values. Histology is learned "
+            "from counts, because the number of reads in a spot has to be known."
+        )
+    return matrix, np.asarray(data.var_names)[~missing].astype(str)
+
+
+def are_counts(matrix: np.ndarray) -> bool:
+    """Whether no number is below 0 or, in the first 50 rows, anything but whole."""
+    return not (matrix < 0).any() and np.array_equal(matrix[:50], matrix[:50].round())
+
+
+def cut(
     table: pd.DataFrame,
-    images: Mapping[str, Path | None],
+    images: Mapping[str, Picture | None],
     width: float | None,
     side: int,
     notes: Notes,
@@ -255,8 +208,8 @@ def _cut(
     found, kept = np.empty((len(table), side, side, 3), np.uint8), np.zeros(len(table), bool)
     for section in sorted(table["section"].unique()):
         own = (table["section"] == section).to_numpy()
-        path = images[section]
-        if path is None:
+        picture = images[section]
+        if picture is None:
             notes.warn(
                 "no_image",
                 f"There is no image of section {section}; its {own.sum()} spots are left out.",
@@ -264,13 +217,13 @@ def _cut(
             continue
         places = table.loc[own, ["x", "y"]].to_numpy(float)
         pixels = width or spacing(places)
-        tiles, dark = tiles_apart(path, places, pixels, side)
+        tiles, dark = tiles_apart(picture.path, places, pixels, side, picture.library)
         outside = np.isnan(dark[0])
         if outside.mean() > 0.5:
             raise InputError(
                 f"{outside.sum()} of {len(places)} spots of section {section} lie off its image "
-                f"{path.name}. Are the places in pixels of this very image, or of one of another "
-                "size?"
+                f"{picture.path.name}. Are the places in pixels of this very image, or of one of "
+                "another size?"
             )
         if outside.any():
             notes.warn(
@@ -279,14 +232,14 @@ def _cut(
                 "image and are left out.",
             )
         notes.found.extend(check_turns(section, dark, table.loc[own, "reads"].to_numpy(float)))
-        notes.say(f"Section {section}: tiles of {pixels:.0f} pixels of {path.name}.")
+        notes.say(f"Section {section}: tiles of {pixels:.0f} pixels of {picture.path.name}.")
         found[own], kept[own] = tiles, ~outside
     if not kept.any():
         raise InputError("No section has an image. Images are called as it: SECTION.jpg.")
     return table[kept], found[kept], kept
 
 
-def _find_image(folder: Path, section: str) -> Path | None:
+def find_image(folder: Path, section: str) -> Path | None:
     """The image in a folder that is called as a section, or ends with _SECTION."""
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder. Name the one that holds the sections' images.")

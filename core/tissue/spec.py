@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from core.home import RUN_ID
-from core.models.backbones import BACKBONES
+from core.tissue.networks import NETWORKS
 
 NO_NETWORK = "none"
 
@@ -24,8 +24,20 @@ class TissueSpec(BaseModel):
     )
     genes: int = Field(
         250, ge=1, le=2000, title="Genes",
-        description="So many genes of the highest mean count, of the training patients.",
+        description="So many genes, chosen on the training patients.",
     )  # fmt: skip
+    choose: Literal["mean", "moran"] = Field(
+        "mean",
+        title="Genes of the highest",
+        description="mean: mean count, as published. moran: Moran's I, so that they vary over the "
+        "tissue, among genes that are found in a tenth of the spots.",
+    )
+    stain: Literal["as_read", "macenko"] = Field(
+        "as_read",
+        title="Stain",
+        description="as_read: the colours of the image. macenko: each section is brought to the "
+        "stain of the training patients (Macenko et al. 2009).",
+    )
     backbone: str = Field(
         NO_NETWORK,
         title="Network",
@@ -49,6 +61,13 @@ class TissueSpec(BaseModel):
     epochs: int = Field(
         10, ge=1, le=200, title="Epochs", description="So often each training tile is seen."
     )
+    keep: Literal["last", "best"] = Field(
+        "last",
+        title="Saved weights",
+        description="last: those at the end, trained on all training patients. best: those of the "
+        "epoch of the lowest error on the smallest training patient (or section, where there is "
+        "one patient), which is not trained on.",
+    )
     auxiliary: float = Field(
         1.0, ge=0, le=100, title="Auxiliary weight",
         description="Of the other genes' squared error beside that of the genes; 0: without them.",
@@ -65,7 +84,7 @@ class TissueSpec(BaseModel):
     @field_validator("backbone")
     @classmethod
     def _know_backbone(cls, backbone: str) -> str:
-        return backbone if backbone == NO_NETWORK else BACKBONES.check(backbone)
+        return backbone if backbone == NO_NETWORK else NETWORKS.check(backbone)
 
     @field_validator("weights")
     @classmethod
@@ -79,7 +98,7 @@ class TissueSpec(BaseModel):
         if not self.has_network:  # what says nothing is no part of the question
             self._leave("weights", "symmetric", "train")
         if not self.train:
-            self._leave("epochs", "auxiliary")
+            self._leave("epochs", "keep", "auxiliary")
         return self
 
     def _leave(self, *names: str) -> None:

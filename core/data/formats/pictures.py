@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from core.data.formats.slides import open_picture
+from core.data.formats.spatial import open_spatial_image
 from core.errors import InputError
 
-MOST_PIXELS = 500_000_000
-"""Of a whole image, which is unpacked as a whole: 1.5 GB."""
 MOST_TILES = 2_000_000_000
 """Bytes of all tiles together."""
-KINDS = ("JPEG", "PNG", "TIFF")
 TURNS = ("as given", "x and y swapped", "x mirrored", "y mirrored")
 """Ways in which coordinates may be meant."""
 
@@ -45,12 +44,13 @@ def read_tiles(path: Path) -> np.ndarray:
 
 
 def cut_tiles(
-    path: Path, places: np.ndarray, width: float, side: int
+    path: Path, part: str | None, places: np.ndarray, width: float, side: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Tiles around places of a whole image, and how dark it is there.
 
     Args:
-        path: a JPEG, PNG or TIFF image.
+        path: a JPEG, PNG or TIFF image, or an h5ad file.
+        part: of an h5ad file, the library whose image is cut.
         places: (n, 2) the middles, x to the right and y downwards, in pixels.
         width: of a tile, in pixels of the image.
         side: pixels a side that tiles are brought to.
@@ -60,23 +60,8 @@ def cut_tiles(
         darkness, 0 for white to 1 for black, at the places that each way of reading the
         coordinates gives, NaN where that is outside.
     """
-    from PIL import Image
-
-    Image.MAX_IMAGE_PIXELS = MOST_PIXELS
-    try:
-        image = Image.open(path, formats=KINDS)
-        columns, rows = image.size
-        if columns * rows > MOST_PIXELS:
-            raise InputError(
-                f"{path.name} has {columns:,} x {rows:,} pixels; at most "
-                f"{MOST_PIXELS / 1e6:.0f} million are read. Save it at half the size, and give the "
-                "places in its pixels."
-            )
-        image = image.convert("RGB")
-    except (OSError, Image.DecompressionBombError):
-        raise InputError(
-            f"{path.name} is no image that can be read. Expected JPEG, PNG or TIFF."
-        ) from None
+    picture = open_spatial_image(path, part) if part else open_picture(path)
+    columns, rows = picture.size
     tiles = np.full((len(places), side, side, 3), 255, np.uint8)
     dark = np.full((len(TURNS), len(places)), np.nan)
     for number, (x, y) in enumerate(places):
@@ -85,8 +70,7 @@ def cut_tiles(
             box = (at - width / 2, down - width / 2, at + width / 2, down + width / 2)
             if box[0] < 0 or box[1] < 0 or box[2] > columns or box[3] > rows:
                 continue
-            small = image.resize((side if turn == 0 else 4,) * 2, Image.Resampling.BOX, box)
-            values = np.asarray(small)
+            values = picture.take(box, side if turn == 0 else 4)
             dark[turn, number] = 1 - values.mean() / 255
             if turn == 0:
                 tiles[number] = values

@@ -1,0 +1,154 @@
+"""Regions of large images, stains, and genes that vary over the tissue."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from tifffile import imwrite
+
+from core.data.formats import slides
+from core.data.formats.pictures import cut_tiles
+from core.data.formats.slides import Blocks, Unpacked, open_picture
+from core.errors import InputError
+from core.tissue.learning import choose
+from core.tissue.simulate import simulate_tissue
+from core.tissue.spatial import moran, moran_over_sections, neighbours
+from core.tissue.spec import TissueSpec
+from core.tissue.spots import Tissue
+from core.tissue.stain import Stains, normalise_stain
+
+SPEC = TissueSpec(tissue="0" * 16, genes=2)
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    """(90, 130, 3) of slowly changing colours, so that JPEG changes them little."""
+    y, x = np.mgrid[:90, :130]
+    return np.stack([2 * y, x + 20, 200 - x], axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("packing", [None, "zlib"])
+def test_tiled_images_are_read_by_region(packing: str | None, tmp_path, picture) -> None:
+    path = tmp_path / "slide.tif"
+    imwrite(path, picture, tile=(32, 48), compression=packing, photometric="rgb")
+    found = open_picture(path)
+    assert isinstance(found, Blocks)
+    assert found.size == (130, 90)
+    np.testing.assert_array_equal(
+        found.take((25, 10, 125, 90), 20),
+        Unpacked(Image.fromarray(picture)).take((25, 10, 125, 90), 20),
+    )
+    found.unpack.cache_clear()
+    found.take((1, 1, 9, 9), 4)
+    assert found.unpack.cache_info().currsize == 1, "one block was unpacked, not the image"
+    places = np.array([[20.0, 30], [129, 30]])
+    tiles, dark = cut_tiles(path, None, places, 16, 16)
+    np.testing.assert_array_equal(tiles[0], picture[22:38, 12:28])
+    assert np.isnan(dark[0]).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("packing", ["tiff_lzw", "tiff_adobe_deflate", "jpeg"])
+def test_large_images_in_strips_are_read_by_region(
+    packing: str, tmp_path, picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, image = tmp_path / "slide.tif", Image.fromarray(picture)
+    monkeypatch.setattr("PIL.TiffImagePlugin.STRIP_SIZE", 130 * 3 * 16)
+    image.save(path, compression=packing, **({"quality": 95} if packing == "jpeg" else {}))
+    monkeypatch.setattr(slides, "MOST_PIXELS", 1000)
+    found = open_picture(path)
+    assert isinstance(found, Blocks)
+    assert len(found.places) == 6
+    said = found.take((0, 40, 130, 90), 25).astype(int)
+    wanted = Unpacked(image).take((0, 40, 130, 90), 25).astype(int)
+    assert abs(said - wanted).max() <= (6 if packing == "jpeg" else 0)
+
+
+def test_images_that_would_have_to_be_unpacked_as_a_whole_are_refused(
+    tmp_path, picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(picture).save(tmp_path / "slide.png")
+    imwrite(tmp_path / "one.tif", picture, photometric="rgb")
+    imwrite(tmp_path / "deep.tif", picture.astype(np.uint16), tile=(32, 48), photometric="rgb")
+    monkeypatch.setattr(slides, "MOST_PIXELS", 1000)
+    monkeypatch.setattr(slides, "MOST_BLOCK", 5000)
+    for name in ("slide.png", "deep.tif"):
+        with pytest.raises(InputError, match="Save it as a tiled TIFF"):
+            open_picture(tmp_path / name)
+    with pytest.raises(InputError, match="too large to be unpacked"):
+        open_picture(tmp_path / "one.tif")
+    (tmp_path / "not.tif").write_bytes(b"II*\x00 something else")
+    with pytest.raises(InputError, match="no image that can be read"):
+        open_picture(tmp_path / "not.tif")
+
+
+# --- stains -------------------------------------------------------------------------------------
+
+
+def stained(colours: list[list[float]], strength: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Tiles of two stains in all proportions, and how much of each."""
+    amounts = np.random.default_rng(0).uniform(0.2, 1.2, (8, 10, 10, 2))
+    light = 255 * np.exp(-strength * amounts @ np.array(colours))
+    return light.round().astype(np.uint8), amounts
+
+
+H, E = [0.65, 0.70, 0.29], [0.27, 0.90, 0.34]
+
+
+def test_stains_of_known_colours_are_found() -> None:
+    tiles, _ = stained([H, E])
+    found = Stains.fit(tiles)
+    for own, wanted in zip(found.colours, (H, E), strict=True):
+        assert own @ wanted / np.linalg.norm(wanted) > 0.99
+    assert Stains.fit(np.full((4, 8, 8, 3), 250, np.uint8)) is None, "no tissue"
+
+
+def test_sections_of_other_stains_are_brought_to_that_of_the_training_ones() -> None:
+    one, _ = stained([H, E])
+    other, _ = stained([[0.5, 0.8, 0.33], [0.2, 0.95, 0.24]], 0.6)
+    tiles, sections = np.concatenate([one, other]), np.repeat(["a", "b"], 8)
+    found = normalise_stain(tiles, sections, sections == "a")
+    before, after = (abs(x.astype(float) - one).mean() for x in (other, found[8:]))
+    assert after < before / 4
+    assert abs(found[:8].astype(float) - one).mean() < 2, "the reference hardly changes"
+    changed = tiles.copy()
+    changed[8:] = 255 - changed[8:]
+    again = normalise_stain(changed, sections, sections == "a")
+    np.testing.assert_array_equal(again[:8], found[:8], "nothing is fitted on the other section")
+
+
+# --- genes that vary over the tissue ------------------------------------------------------------
+
+
+def test_morans_i_is_that_of_the_formula() -> None:
+    places = np.array([[n, 0.0] for n in range(6)])
+    weights = neighbours(places, 1)
+    assert weights.sum() == 6
+    y, x = (v.ravel().astype(float) for v in np.mgrid[:8, :8])
+    grid = np.column_stack([x, y])
+    values = np.column_stack([x, (x + y) % 2, np.ones(64)])
+    rooks = abs(x[:, None] - x) + abs(y[:, None] - y) == 1
+    from scipy import sparse
+
+    found = moran(values, sparse.csr_array(rooks.astype(float)))
+    z = x - x.mean()
+    by_hand = 64 / rooks.sum() * sum(
+        z[i] * z[j] for i in range(64) for j in range(64) if rooks[i, j]
+    ) / (z**2).sum()  # fmt: skip
+    assert found == pytest.approx([by_hand, -1, 0])
+    noise = np.random.default_rng(0).normal(size=(64, 50))
+    assert abs(moran(noise, neighbours(grid)).mean()) < 0.05
+
+
+def test_genes_that_vary_over_the_tissue_are_chosen_on_training_patients_alone() -> None:
+    tissue = simulate_tissue(2, 49, 8, driven=0)
+    x = tissue.spots["x"].to_numpy()
+    counts = tissue.counts.copy()
+    first = (tissue.spots["patient"] == "P1").to_numpy()
+    counts[first, 3] *= 1 + (x[first] > x.mean())
+    counts[~first, 5] *= 1 + 3 * (x[~first] > x.mean())
+    planted = Tissue(tissue.spots, tissue.genes, counts, tissue.tiles)
+    spec = SPEC.changed(choose="moran", genes=1)
+    assert choose(planted, first, spec).tolist() == [3]
+    assert choose(planted, ~first, spec).tolist() == [5]
+    places, sections = (planted.spots[c].to_numpy() for c in (["x", "y"], "section"))
+    few = moran_over_sections(counts[:2], places[:2], sections[:2])
+    assert few.tolist() == [0] * 8, "two spots say nothing"
