@@ -10,7 +10,6 @@ import urllib.request
 from pathlib import Path
 
 from core.processes import ROOT
-from ui.guard import refuse_open_address
 
 
 def free_port() -> int:
@@ -61,23 +60,10 @@ def test_a_server_that_can_not_start_is_not_started_for_ever() -> None:
         assert subprocess.run(command, cwd=ROOT, check=False, timeout=120).returncode != 0
 
 
-def test_no_other_computer_reaches_it_unless_told_in_so_many_words(monkeypatch) -> None:
+def test_no_other_computer_reaches_it_unless_told_in_so_many_words() -> None:
     command = [sys.executable, "-m", "core.serve", f"--server.port={free_port()}",
                "--server.address=0.0.0.0"]  # fmt: skip
     ended = subprocess.run(command, cwd=ROOT, check=False, timeout=200, capture_output=True)
     assert ended.returncode != 0
     assert b"GENECANVAS_OPEN_TO=everyone" in ended.stderr
     assert b"Traceback" not in ended.stderr
-    for address, told, refused in (
-        ("127.0.0.1", "", False),
-        ("localhost", "", False),
-        ("::1", "", False),
-        ("192.168.0.7", "", True),
-        ("192.168.0.7", "yes", True),
-        ("192.168.0.7", "everyone", False),
-        ("", "", True),
-        (None, "", True),
-    ):
-        monkeypatch.setenv("GENECANVAS_OPEN_TO", told)
-        monkeypatch.setattr("streamlit.get_option", lambda _, address=address: address)
-        assert bool(refuse_open_address()) == refused, (address, told)
