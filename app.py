@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,7 +14,7 @@ from streamlit.runtime import get_instance
 from core.devices import devices
 from core.jobs.launch import look_after_jobs
 from core.runs.doctor import tidy
-from ui.guard import Guard
+from ui.guard import Guard, refuse_open_address
 from ui.uploads import drop_unclaimed
 
 QUEUE_SECONDS = 5
@@ -57,4 +58,6 @@ async def watch_queue() -> None:
         await asyncio.sleep(QUEUE_SECONDS)
 
 
+if refused := refuse_open_address():
+    sys.exit(f"error: {refused}")
 app = st.App("ui/entry/main.py", lifespan=prepare, middleware=[Middleware(Guard)])

@@ -6,6 +6,7 @@ from base64 import b64encode
 import pytest
 
 from tests.browser import Server
+from ui.guard import refuse_open_address
 
 UPGRADE = {
     "Connection": "Upgrade",
@@ -90,3 +91,19 @@ def test_who_starts_the_server_can_share_it(
         assert open_socket(shared, Host=f"evil.example:{shared.port}") == 403
     finally:
         shared.kill()
+
+
+def test_an_open_address_has_to_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for address, told, refused in (
+        ("127.0.0.1", "", False),
+        ("localhost", "", False),
+        ("::1", "", False),
+        ("192.168.0.7", "", True),
+        ("192.168.0.7", "yes", True),
+        ("192.168.0.7", "everyone", False),
+        ("", "", True),
+        (None, "", True),
+    ):
+        monkeypatch.setenv("GENECANVAS_OPEN_TO", told)
+        monkeypatch.setattr("streamlit.get_option", lambda _, address=address: address)
+        assert bool(refuse_open_address()) == refused, (address, told)

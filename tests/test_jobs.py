@@ -6,8 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,6 +51,7 @@ from core.tissue.store import add_tissue, list_tissues
 from core.transfer.spec import TransferSpec
 from core.transfer.transferring import TransferJob
 from tests.counting import CountJob, PreparedCount, QueuedCount, told
+from tests.workers import wait_until
 
 FOLDS = ("predictions.csv", "model.safetensors", "preprocessor.npz", "layout.npz")
 LEFT = {
@@ -64,13 +64,6 @@ LEFT = {
     "export": "model.zip",
 }
 """What other jobs than attributions leave in a run's folder."""
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 200) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)

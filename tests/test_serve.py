@@ -58,3 +58,12 @@ def test_a_server_that_can_not_start_is_not_started_for_ever() -> None:
         port = taken.getsockname()[1]
         command = [sys.executable, "-m", "core.serve", f"--server.port={port}"]
         assert subprocess.run(command, cwd=ROOT, check=False, timeout=120).returncode != 0
+
+
+def test_no_other_computer_reaches_it_unless_told_in_so_many_words() -> None:
+    command = [sys.executable, "-m", "core.serve", f"--server.port={free_port()}",
+               "--server.address=0.0.0.0"]  # fmt: skip
+    ended = subprocess.run(command, cwd=ROOT, check=False, timeout=200, capture_output=True)
+    assert ended.returncode != 0
+    assert b"GENECANVAS_OPEN_TO=everyone" in ended.stderr
+    assert b"Traceback" not in ended.stderr

@@ -4,6 +4,7 @@ A website that a user visits can send requests to this server through the user's
 name of its own that it lets point here (DNS rebinding), or from another port of this computer.
 """
 
+import os
 from urllib.parse import urlsplit
 
 import streamlit as st
@@ -39,6 +40,7 @@ HEADERS = {
 }
 
 LOOPBACK = ["localhost", "127.0.0.1", "::1"]
+OPEN_TO = "GENECANVAS_OPEN_TO"
 
 
 class Guard:
@@ -87,6 +89,23 @@ def refuse(headers: Headers) -> str:
     ):
         return f"This server answers pages of its own only: open http://{host}."
     return ""
+
+
+def refuse_open_address() -> str:
+    """Why the server may not listen where it was told to; empty where it may.
+
+    There is no sign-in: whoever can reach the address sees, changes and deletes everything. So an
+    address that other computers reach has to be asked for in so many words.
+    """
+    address = st.get_option("server.address")
+    if address in LOOPBACK or os.environ.get(OPEN_TO) == "everyone":
+        return ""
+    where = f"on {address}" if address else "on all addresses of this computer"
+    return (
+        f"The app was told to listen {where}, where other computers reach it. It has no sign-in: "
+        "everyone who can open it sees, changes and deletes all that is stored. If that is what "
+        f"you want, start it with {OPEN_TO}=everyone; else leave out --server.address."
+    )
 
 
 def _is_among(host: str, names: list[str]) -> bool:

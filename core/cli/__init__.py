@@ -30,6 +30,8 @@ COMMANDS = {
     "export": ("models", "write a finished run as a folder that others can use"),
     "models": ("models", "models that others sent: import, list and delete them"),
     "doctor": ("doctor", "look for damage in all that is stored"),
+    "backup": ("backup", "write all that is stored as one zip file; work goes on"),
+    "restore": ("backup", "make a new home from a backup"),
     "compare": ("compare", "finished runs side by side"),
     "study": ("compare", "train all runs of a study, then compare them"),
     "bundle": ("bundle", "write stories, models and datasets as one zip file"),

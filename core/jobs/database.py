@@ -35,6 +35,11 @@ class Database:
         """Whether the home has a list of jobs: looking for one makes none."""
         return (home() / "runs.sqlite").exists()
 
+    def copy(self, path: Path) -> None:
+        """Write a copy to a new file, as of one moment: whoever writes meanwhile goes on."""
+        with self._reading() as db, closing(sqlite3.connect(path)) as copied:
+            db.backup(copied)
+
     def _check_version(self, db: sqlite3.Connection) -> int:
         found = db.execute("PRAGMA user_version").fetchone()[0]
         if found > len(MIGRATIONS):

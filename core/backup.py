@@ -1,0 +1,167 @@
+"""Backup of a home as one zip file, also while jobs write to it, and a home made from one.
+
+Every file of a home but the list of jobs is replaced as a whole, and logs only grow, so that a
+second name for it (a hard link) holds what it was at that moment. SQLite copies the list itself.
+"""
+
+import errno
+import os
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from core import __version__
+from core.errors import InputError
+from core.files import UNREADABLE, read_json, write_atomic, write_folder, write_json
+from core.home import home
+from core.jobs.store import DOOMED, JobStore
+from core.scratch import scratch
+
+DOCUMENT, LIST = "backup.json", "runs.sqlite"
+COMPUTED = ("features", "layouts", "tmp")
+"""Folders of what is computed again when it is needed, and of what is on its way."""
+NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""How a file system says that it knows no second names."""
+
+
+class Document(BaseModel):
+    """backup.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["genecanvas backup"] = "genecanvas backup"
+    version: Literal[1] = 1
+    written_by: str
+    created: datetime
+    """When it was begun."""
+
+
+def write_backup(path: Path, progress: Callable[[int, int], None] = lambda *_: None) -> Path:
+    """Write all that a home keeps as one zip file, atomically; jobs go on meanwhile.
+
+    What was done when it began is in it, whole. Jobs that waited or ran then are in its list, and
+    begin anew where it is restored. Left out: what is computed again when it is needed.
+
+    Args:
+        path: the zip file, which is written anew; not inside the home.
+        progress: told how many of how many files are packed.
+
+    Returns:
+        Its absolute path.
+
+    Raises:
+        InputError: the home holds nothing; the file would lie in it; the list of jobs is damaged.
+    """
+    path, place = path.expanduser().absolute(), home()
+    if path.resolve().is_relative_to(place):
+        raise InputError(f"{path} lies in {place}, which it is to save. Name a place elsewhere.")
+    begun = datetime.now(UTC)
+    with scratch() as held:
+        unfinished = _copy_list(held)
+        for source in sorted(place.iterdir()):
+            if source.name not in COMPUTED and _lasting(source) and source.name != LIST:
+                _hold(source, held / source.name, unfinished)
+        files = sorted(file for file in held.rglob("*") if file.is_file())
+        if not files:
+            raise InputError(f"{place} holds nothing yet.")
+        document = Document(written_by=__version__, created=begun)
+        write_json(held / DOCUMENT, document.model_dump(mode="json"))
+
+        def pack(temporary: Path) -> None:
+            with zipfile.ZipFile(
+                temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False
+            ) as packed:
+                packed.write(held / DOCUMENT, DOCUMENT)
+                for number, file in enumerate(files, 1):
+                    packed.write(file, file.relative_to(held).as_posix())
+                    progress(number, len(files))
+
+        write_atomic(path, pack)
+    return path
+
+
+def restore_backup(path: Path, folder: Path) -> Path:
+    """Make a home from a backup, and have it there only when it is whole.
+
+    Args:
+        path: the zip file.
+        folder: the new home, which must be empty or not there yet.
+
+    Returns:
+        The home's absolute path.
+
+    Raises:
+        InputError: it is no backup of this program or an earlier one, or is damaged; the folder
+            isn't empty.
+    """
+    return write_folder(folder, lambda temporary: _unpack(path.expanduser(), temporary))
+
+
+def _copy_list(held: Path) -> set[Path]:
+    """Copy the list of jobs; gives the folders of those that wait or run."""
+    if not JobStore.exists():
+        return set()
+    store = JobStore()
+    store.copy(held / LIST)
+    copied = JobStore(held / LIST)
+    return {record.folder for record in copied.list() if not record.state.finished}
+
+
+def _lasting(source: Path) -> bool:
+    """Whether it is kept: no lease, nothing on its way in or out, and nothing of SQLite's own."""
+    return not (
+        source.name.startswith((".", DOOMED, f"{LIST}-"))
+        or source.suffix == ".lease"
+        or source.is_symlink()
+    )
+
+
+def _hold(source: Path, place: Path, unfinished: set[Path]) -> None:
+    """Give a file, or all files of a folder, a second name; not those of jobs that go on."""
+    if source in unfinished:
+        return
+    if not source.is_dir():
+        with suppress(FileNotFoundError):  # it has just been deleted
+            _link(source, place)
+        return
+    place.mkdir()
+    with suppress(FileNotFoundError):
+        for inner in sorted(source.iterdir()):
+            if _lasting(inner):
+                _hold(inner, place / inner.name, unfinished)
+    if not source.exists():  # deleted meanwhile, so that half of it may be missing
+        shutil.rmtree(place)
+
+
+def _link(source: Path, place: Path) -> None:
+    try:
+        os.link(source, place)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        shutil.copy2(source, place)
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        raise InputError(f"{path} is no zip file. Expected a backup that GeneCanvas wrote.")
+    try:
+        with closing(zipfile.ZipFile(path)) as packed:
+            packed.extract(DOCUMENT, folder)
+            Document.model_validate(read_json(folder / DOCUMENT))
+            packed.extractall(folder)
+    except (*UNREADABLE, RuntimeError, ValidationError, zlib.error) as error:
+        if isinstance(error, OSError):
+            raise
+        words = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} is no whole backup ({words}).") from None
+    (folder / DOCUMENT).unlink()
+    if (folder / LIST).exists():
+        JobStore(folder / LIST).list()

@@ -1,0 +1,167 @@
+"""Backup: what is restored is what was there, also while jobs write."""
+
+import errno
+import os
+import sqlite3
+import zipfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from core.backup import restore_backup, write_backup
+from core.cli import main
+from core.data.simulate import simulate
+from core.data.store import add_dataset, load_dataset
+from core.errors import InputError
+from core.files import read_json
+from core.home import home as open_home
+from core.jobs.here import do_here
+from core.jobs.job import KINDS
+from core.jobs.launch import ensure_workers, look_after_jobs
+from core.jobs.record import JobState
+from core.jobs.store import JobStore
+from core.stories import create_story, list_stories
+from tests.counting import CountJob
+from tests.workers import wait_until
+
+
+@pytest.fixture(autouse=True)
+def counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "count", "tests.counting:CountJob")
+
+
+def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENECANVAS_HOME", str(folder))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file of a home that is kept, but the list of jobs."""
+    left = ("tmp/", "features/", "runs.sqlite")
+    names = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*")}
+    return {
+        name: file.read_bytes()
+        for name, file in names.items()
+        if file.is_file() and not name.startswith(left) and file.suffix != ".lease"
+    }
+
+
+def test_a_home_comes_back_file_by_file(tmp_path: Path, monkeypatch) -> None:
+    dataset = add_dataset(simulate(50, 200)[0], "Tumours").id
+    create_story("Meeting")
+    count = do_here(CountJob(to=3), lambda *_: None)
+    (open_home() / "features").mkdir()
+    (open_home() / "features/cache.npy").write_bytes(bytes(100))
+    before = tree(open_home())
+    path = write_backup(tmp_path / "a.zip")
+    assert not any(name.startswith("features/") for name in zipfile.ZipFile(path).namelist())
+    restored = restore_backup(path, tmp_path / "restored")
+    assert tree(restored) == before
+    enter(restored, monkeypatch)
+    assert JobStore().get(count).state == JobState.DONE
+    assert load_dataset(dataset).shape == (50, 200)
+    assert [story.title for story in list_stories()] == ["Meeting"]
+
+
+def test_a_backup_of_a_home_at_work_holds_what_was_done_and_goes_on(
+    tmp_path: Path, monkeypatch
+) -> None:
+    store = JobStore()
+    jobs = [store.submit(CountJob(to=n, wait=0.01))[0].id for n in range(3, 13)]
+    ensure_workers()
+    wait_until(lambda: store.get(jobs[2]).state == JobState.DONE)
+    path = write_backup(tmp_path / "a.zip")
+    wait_until(lambda: all(store.get(job).state == JobState.DONE for job in jobs))
+    enter(restore_backup(path, tmp_path / "restored"), monkeypatch)
+    records = {record.id: record for record in JobStore().list()}
+    assert records.keys() == set(jobs)
+    done = [record for record in records.values() if record.state == JobState.DONE]
+    assert 3 <= len(done) < 10  # the jobs were at work
+    for record in records.values():
+        counted = record.folder / "counted.json"
+        if record in done:
+            assert read_json(counted) == list(range(1, record.job.to + 1))
+        else:
+            assert not record.folder.exists()
+    look_after_jobs()  # what was running has no worker here
+    wait_until(lambda: all(record.state == JobState.DONE for record in JobStore().list()))
+
+
+def test_the_list_is_of_one_moment(tmp_path: Path) -> None:
+    """A writer that isn't through yet is not waited for, and none of it is there."""
+    store = JobStore()
+    store.submit(CountJob(to=1))
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("DELETE FROM jobs")
+        store.copy(tmp_path / "copy.sqlite")
+        db.execute("ROLLBACK")
+    assert len(JobStore(tmp_path / "copy.sqlite").list()) == 1
+
+
+def test_what_is_deleted_meanwhile_is_left_out_as_a_whole(tmp_path: Path, monkeypatch) -> None:
+    for name in ("one", "two"):
+        create_story(name)
+    gone, kept = sorted((open_home() / "stories").iterdir())
+    real = os.link
+
+    def link(source: Path, place: Path) -> None:
+        real(source, place)
+        if source.parent == gone:
+            gone.rename(tmp_path / "gone")
+
+    monkeypatch.setattr(os, "link", link)
+    path = write_backup(tmp_path / "a.zip")
+    names = zipfile.ZipFile(path).namelist()
+    assert [name for name in names if name.startswith("stories/")] == [
+        f"stories/{kept.name}/story.json"
+    ]
+
+
+def test_a_file_system_without_second_names_is_copied(tmp_path: Path, monkeypatch) -> None:
+    create_story("Meeting")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    restored = restore_backup(write_backup(tmp_path / "a.zip"), tmp_path / "restored")
+    assert tree(restored) == tree(open_home())
+
+
+def test_what_is_no_whole_backup_makes_no_home(tmp_path: Path) -> None:
+    create_story("Meeting")
+    path = write_backup(tmp_path / "a.zip")
+    whole = path.read_bytes()
+    (tmp_path / "text.zip").write_text("no zip")
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as other:
+        other.writestr("a.txt", "a")
+    with zipfile.ZipFile(path) as packed:
+        for info in packed.infolist():
+            middle = info.header_offset + 30 + len(info.filename) + info.compress_size // 2
+            damaged = whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :]
+            (tmp_path / f"damaged {info.CRC}.zip").write_bytes(damaged)
+    for file in tmp_path.glob("*.zip"):
+        if file == path:
+            continue
+        with pytest.raises(InputError, match="backup"):
+            restore_backup(file, tmp_path / "restored")
+        assert not (tmp_path / "restored").exists()
+    with pytest.raises(InputError, match="not an empty folder"):
+        restore_backup(path, open_home())
+    with pytest.raises(InputError, match="lies in"):
+        write_backup(open_home() / "a.zip")
+
+
+def test_an_empty_home_is_said(tmp_path: Path, capsys) -> None:
+    assert main(["backup", str(tmp_path / "a.zip")]) == 2
+    assert "holds nothing yet" in capsys.readouterr().err
+
+
+def test_the_commands(tmp_path: Path, capsys, monkeypatch) -> None:
+    create_story("Meeting")
+    assert main(["backup", str(tmp_path / "a.zip")]) == 0
+    assert main(["restore", str(tmp_path / "a.zip"), str(tmp_path / "restored")]) == 0
+    assert f"GENECANVAS_HOME={tmp_path / 'restored'}" in capsys.readouterr().out
+    enter(tmp_path / "restored", monkeypatch)
+    assert len(list_stories()) == 1
