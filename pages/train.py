@@ -27,7 +27,7 @@ from ui.whatif import EXPLAIN, explain_after
 CHEAP_SAMPLES = 1500
 """Up to so many, a head is solved in seconds and repeated from the start."""
 LEVELS = {
-    "quick": "Quick: the recommended recipe",
+    "quick": "New run: three recipes",
     "study": "Study: many runs side by side",
     "paper": "Paper: its 40 runs",
     "custom": "Custom: every setting",
@@ -58,17 +58,24 @@ def show_launch() -> None:
         if st.button("Start the study", type="primary", key="start"):
             start_study(specs, f"{name}, {specs[0].id[:6]}")
         return
-    spec = ask_quick(record, common) if level == "quick" else ask_custom(record, choices, common)
-    specs = repeat(spec, record) if level == "quick" else [spec]
-    show_cost(spec, len(specs))
+    if level == "quick":
+        spec, among = ask_quick(record, common)
+    else:
+        spec, among = ask_custom(record, choices, common), []
+    cost = st.container()
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        specs = repeat(spec, record) if level == "quick" else [spec]
+        explain = st.checkbox(
+            "Then rank its genes", True, key=EXPLAIN, persist_state="session", width="content",
+            help="Integrated gradients start by themselves when the training has ended.",
+        )  # fmt: skip
+        started = st.button("Start training", type="primary", key="start")
+    with cost:
+        show_cost(spec, len(specs), among)
     with st.expander("This run as YAML, for the command line"):
         st.code(spec.to_yaml(), language="yaml")
         st.caption("Save it as run.yaml and start it with `genecanvas run run.yaml`.")
-    explain = st.checkbox(
-        "Then rank its genes", True, key=EXPLAIN, persist_state="session",
-        help="Integrated gradients start by themselves when the training has ended.",
-    )  # fmt: skip
-    if st.button("Start training", type="primary", key="start"):
+    if started:
         start(specs, explain, f"Repeats on {record.name}, {spec.id[:6]}")
 
 
@@ -76,8 +83,8 @@ def repeat(spec: RunSpec, record: DatasetRecord) -> list[RunSpec]:
     """The run, or it and the same on other splits; so from the start where that takes seconds."""
     cheap = spec.network.is_solved and record.samples <= CHEAP_SAMPLES
     if not st.checkbox(
-        f"Repeat on {REPEATS} splits", cheap, key=f"repeat {record.id[:12]}",
-        persist_state="session",
+        f"Repeat on {REPEATS} splits", cheap, key=f"repeat {record.id[:12]} {cheap}",
+        persist_state="session", width="content",
         help="The same question on other held-out samples: how much of a result is luck. Compare "
         "puts the repeats together.",
     ):  # fmt: skip

@@ -285,7 +285,7 @@ def test_two_tables_of_labels_and_the_files_symbols(
         (
             "--preset",
             "recomended",
-            "Known: recommended, few_genes, robust, trained_head, paper. Did you mean "
+            "Known: recommended, few_genes, robust, trained_head, throughout, paper. Did you mean "
             "'recommended'?",
         ),
         ("--orientation", "samples", "Known: auto, samples_in_rows"),

@@ -7,8 +7,34 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from core.data.read import read_dataset
+from core.explain.methods import Recipe
+from core.runs.doctor import damage_of
+from core.runs.example import READY, add_example
+from core.runs.explaining import explanation_state
+from core.runs.store import RunStore
+from core.stories import delete_story, list_stories, load_view
 
 ASSETS = Path(__file__).parents[1] / "assets"
+
+
+def test_its_run_genes_and_story_are_whole_and_come_once() -> None:
+    dataset = add_example()
+    assert READY.stat().st_size < 6e6
+    [run] = RunStore().list()
+    assert (run.state, run.tags, run.spec.cohort.dataset) == ("done", "example", dataset.id)
+    assert damage_of(run.id) is None
+    recipe = Recipe("integrated_gradients")  # else: python assets/make_ready.py
+    assert explanation_state(run.id, recipe).state == "done"
+    assert explanation_state(run.id, recipe, evidence=True).state == "done"
+    [story] = list_stories()
+    for pinned in story.views:
+        assert load_view(story.id, pinned.view).figure is not None
+        assert pinned.caption
+    delete_story(story.id)
+    RunStore().label(run.id, name="mine")
+    add_example()
+    assert [one.name for one in RunStore().list()] == ["mine"], "what is here stays"
+    assert [one.id for one in list_stories()] == [story.id]
 
 
 def test_the_file_says_where_it_comes_from_and_is_small() -> None:

@@ -13,6 +13,8 @@ from core.data.choices import Choices, load_choices, save_choices
 from core.data.cohort import Cohort
 from core.data.simulate import simulate
 from core.data.store import add_dataset, list_datasets
+from core.runs.spec import RunSpec
+from core.runs.store import RunStore
 from tests.pages import button, charts, open_page, words
 
 
@@ -65,6 +67,11 @@ def test_real_tumours_in_one_click() -> None:
         "Samples": "602", "Genes": "2,000", "Classes": "11", "Patients": "602", "Scale": "log2",
     }  # fmt: skip
     assert not button(app, "See gene-images →").disabled
+    # its run is the one that the page Train would start; else: python assets/make_ready.py
+    there = button(app, "See its last run →").click().run()
+    assert "of 182 held-out samples are right" in words(there)
+    asked = RunSpec.from_yaml(open_page("train").code[0].value)
+    assert [run.id for run in RunStore().list()] == [asked.id]
 
 
 def test_simulated_tumours_in_one_click() -> None:

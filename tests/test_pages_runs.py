@@ -21,6 +21,7 @@ from core.jobs.store import MOST_DEATHS, JobStore
 from core.jobs.worker import Stop, run_one
 from core.runs.explaining import ExplainJob, explain_run
 from core.runs.preflight import preflight_apart
+from core.runs.recipes import CARDS
 from core.runs.spec import PRESETS, RunSpec
 from core.runs.store import RunStore, log_path
 from tests.pages import button, charts, open_page, words
@@ -81,8 +82,11 @@ def test_quick_multiplies_genes_where_they_are_few(home: Path) -> None:
         add_dataset(simulate(90, 200, seed=1)[0][:, :genes].copy(), f"{genes} genes")
         app = open_page("train")
         assert ("of products of each two" in words(app)) == few
-        why = PRESETS["few_genes" if few else "recommended"].help
-        assert f"Why: {why}" in words(app)
+        cards = [
+            PRESETS["few_genes" if few else "recommended"],
+            *map(PRESETS.__getitem__, CARDS[1:]),
+        ]
+        assert app.radio(key="recipe").options == [card.title for card in cards]
 
 
 def open_custom() -> AppTest:
@@ -339,7 +343,7 @@ def test_genes_are_asked_for_when_the_training_ends(
     dataset: str, busy_worker: None, wanted: bool
 ) -> None:
     app = open_page("train")
-    app.checkbox(key=f"repeat {dataset[:12]}").uncheck().run()
+    app.checkbox(key=f"repeat {dataset[:12]} True").uncheck().run()
     if not wanted:
         app.checkbox(key="explain after").uncheck().run()
     button(app, "Start training").click().run()

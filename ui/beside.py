@@ -10,6 +10,7 @@ from core.jobs.record import JobState
 from core.plots.figures import COLOURS
 from core.plots.runs import curves_side_by_side
 from core.runs.store import RunRecord, RunStore
+from ui.about import About
 from ui.parts import errors, name_runs, show_figure
 
 
@@ -56,6 +57,13 @@ def draw_curves(runs: Sequence[str], live: bool) -> None:
         show_figure(
             curves_side_by_side(drawn), table.drop(columns="validation_confusion", errors="ignore"),
             "side_by_side", alt="Validation scores of several runs by epoch", key="side by side",
+            about=About(
+                "Scores on validation samples after each epoch, a line a run.",
+                f"{len(drawn)} runs, each on the validation samples of its own split.",
+                "Measured after each epoch on samples that aren't learned from, as they are.",
+                "It says how the trainings go. Which run is better says Compare, on held-out "
+                "samples and with intervals.",
+            ),
         )  # fmt: skip
 
 

@@ -23,8 +23,9 @@ from core.data.roles import CHOSEN, Column, Role
 from core.data.simulate import simulate
 from core.data.store import DatasetRecord, add_dataset
 from core.escape import escape_markdown
+from core.runs.example import add_example
 from core.scratch import scratch
-from ui.parts import ROOT, errors, say_finding
+from ui.parts import errors, say_finding
 from ui.uploads import hold
 
 ORIENTATIONS = {
@@ -72,30 +73,29 @@ def offer_examples() -> None:
     with real:
         st.markdown(
             "**Real**: 602 tumours of eleven types from The Cancer Genome Atlas, with the 2,000 "
-            "genes that vary most. As in real data, some values are missing."
+            "genes that vary most. As in real data, some values are missing. A finished run, its "
+            "genes and a story come with them."
         )
-        _offer("Load real tumours", "TCGA: tumours of eleven types", _read_tumours, "primary")
+        _offer("Load real tumours", add_example, "primary")
     with simulated:
         st.markdown(
             "**Simulated**: 600 tumours of five types, with marker genes that are known, so that "
             "every later answer can be checked."
         )
-        _offer("Load simulated tumours", "Five simulated tumour types", lambda: simulate()[0])
+        _offer(
+            "Load simulated tumours",
+            lambda: add_dataset(simulate()[0], "Five simulated tumour types"),
+        )
 
 
 def _offer(
-    label: str, name: str, make: Callable[[], AnnData],
+    label: str, add: Callable[[], DatasetRecord],
     kind: Literal["primary", "secondary"] = "secondary",
 ) -> None:  # fmt: skip
     if st.button(label, type=kind):
         with errors(), st.spinner("Reading 600 tumours"):
-            keep(add_dataset(make(), name))
+            keep(add())
             st.rerun()
-
-
-def _read_tumours() -> AnnData:
-    """The real example, read as anybody's file is."""
-    return read_dataset(ROOT / "assets/tumours.parquet", ROOT / "assets/tumours.csv")
 
 
 def show_upload(use: Callable[[DatasetRecord], None] = keep) -> None:

@@ -27,7 +27,7 @@ from core.runs.spec import say_option
 from ui.bring import show_corner, show_notes
 from ui.find import find_name
 from ui.forms import HOLDS, ask_number
-from ui.parts import go_to, open_dataset, say_finding, show_figure
+from ui.parts import finished_runs, go_to, go_to_run, open_dataset, say_finding, show_figure
 
 SCALES = {"counts": "counts", "linear": "TPM-like", "log2": "log2"}
 MAP_GENES = 1000
@@ -106,6 +106,9 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
                 go_to("images")
             if st.button("Train on these →", type="primary", disabled=wrong or not card.label):
                 go_to("train")
+            runs = [run.id for run in finished_runs() if run.spec.cohort.dataset == record.id]
+            if runs and st.button("See its last run →"):
+                go_to_run(runs[0])
         if any(finding.code in ("label_ids", "label_numbers") for finding in card.findings):
             st.caption("The chosen column doesn't look like classes.")
         elif card.classes:

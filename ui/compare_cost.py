@@ -8,6 +8,7 @@ from core.compare.tables import list_costs, plain_score
 from core.evaluation.metrics import METRICS
 from core.plots.compare import cost_dots
 from core.training.tasks import TASKS
+from ui.about import About
 from ui.parts import download_table, percents, show_figure
 
 SHOWN_COSTS = 12
@@ -55,6 +56,15 @@ def show_cost(comparison: Comparison) -> None:
                   phrase=TASKS[comparison.task].baselines[comparison.reference].phrase),
         table, "cost", alt=f"{metric.title} of each network against seconds, memory and parameters",
         key="cost",
+        about=About(
+            f"{metric.title} of each network against the seconds, the memory and the parameters "
+            "that it took.",
+            f"{len(table)} networks; of repeated ones the mean over their runs.",
+            "Seconds are by the clock of training and testing; memory is the most that the process "
+            "or the GPU held; the dotted line is the plain model on the same samples.",
+            "The further up and left, the better. Seconds of different computers, or of a busy "
+            "one, can't be compared.",
+        ),
     )  # fmt: skip
     st.caption(
         "Seconds are those of the machine that trained, with whatever else it did at the time."

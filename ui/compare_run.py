@@ -12,6 +12,7 @@ from core.glossary import define
 from core.plots.compare import confusion_grid, reliability_diagram
 from core.plots.runs import observed_against_predicted
 from core.runs.outcome import Outcome
+from ui.about import about_confusion, about_observed, about_reliability
 from ui.compare_scores import show_downloads
 from ui.parts import decimals, finished_runs, link_run, name_runs, show_figure
 
@@ -56,6 +57,7 @@ def show_run(outcomes: list[Outcome], metric: Metric) -> None:
         show_figure(
             confusion_grid(counts.to_numpy(), list(counts), percent=percent == "row percent"),
             detail.confusion, "confusion", alt="True against predicted class", key="confusion",
+            about=about_confusion(int(counts.to_numpy().sum()), "held-out samples"),
         )  # fmt: skip
         st.caption("Classes that are often confused stand side by side.")
     with right:
@@ -63,6 +65,7 @@ def show_run(outcomes: list[Outcome], metric: Metric) -> None:
             reliability_diagram(detail.bins),
             pd.concat(detail.bins, names=["model", "bin"]).reset_index(),
             "reliability", alt="Share right against probability", key="reliability",
+            about=about_reliability(int(counts.to_numpy().sum()), "held-out samples"),
         )  # fmt: skip
         error = outcome.scores(model)["calibration_error"]
         st.caption(
@@ -117,6 +120,7 @@ def show_values(table: pd.DataFrame, target: str) -> None:
         show_figure(
             observed_against_predicted(table, target), table, "observed_predicted",
             alt=f"Predicted against observed {target}", key="observed predicted",
+            about=about_observed(len(table), "held-out samples"),
         )  # fmt: skip
     with right:
         st.markdown("## Largest errors")

@@ -13,6 +13,7 @@ from core.models.baselines import Baseline
 from core.plots.compare import answer_grid
 from core.plots.figures import gene_image
 from core.runs.outcome import Outcome, shared_reference
+from ui.about import About
 from ui.parts import (
     decimals,
     download_table,
@@ -145,6 +146,13 @@ def show_sample(sample: str, outcomes: Sequence[Outcome]) -> None:
             classes, label,
         ),
         answers, "answers", alt=f"Probabilities of each run for {sample}", key="answers",
+        about=About(
+            "Each class's probability for this sample, by each run that held it out.",
+            f"{len(answers)} tests of one sample.",
+            "By networks that had not learned from the sample, after dividing by the temperature.",
+            "Where all runs agree on another class than the label, look at the label before you "
+            "blame the networks.",
+        ),
     )  # fmt: skip
     if len(answers) > SHOWN_ANSWERS:
         st.caption(f"The first {SHOWN_ANSWERS} of {len(answers)} tests; the CSV has all.")
@@ -162,6 +170,13 @@ def show_sample(sample: str, outcomes: Sequence[Outcome]) -> None:
         show_figure(
             gene_image(view.layout, view.values, name="prepared expression", limits=(0, 1)), pixels,
             "sample_image", alt=f"Gene-image of {sample}", key="sample image",
+            about=About(
+                "The sample as the network saw it: each pixel is a gene.",
+                f"One sample, {len(pixels):,} genes.",
+                "Prepared and laid out by the fold that held the sample out, each gene on the "
+                "scale of the training samples.",
+                "Bright is high for that gene, not in comparison with other genes.",
+            ),
         )  # fmt: skip
         st.caption("As the fold that held the sample out prepared and laid out its genes.")
     with right:

@@ -14,6 +14,7 @@ from core.glossary import define
 from core.plots.compare import rank_dots, score_dots
 from core.runs.outcome import DRAWS_BY_NAME, Outcome
 from core.runs.spec import setting_title
+from ui.about import About
 from ui.parts import decimals, download_table, finished_runs, name_runs, show_figure
 from ui.pin import offer_pin
 
@@ -37,6 +38,15 @@ def show_scores(comparison: Comparison, outcomes: list[Outcome]) -> None:
     show_figure(
         score_dots(table.head(SHOWN_ROWS), metric.title, percent=metric.is_share), table, "scores",
         alt=f"{metric.title} of each model with its interval", key="dots",
+        about=About(
+            f"{metric.title} of each network and of plain models on the same genes and samples.",
+            f"{len(table)} models; splits and held-out samples of each stand in the CSV.",
+            "Of repeated setups the mean over the splits, with the 95 % interval of the corrected "
+            "t test (Nadeau and Bengio 2003); of single runs the 95 % bootstrap interval over "
+            f"patients. {metric.help}",
+            "Overlapping intervals are no test: two models of the same samples are compared by "
+            "Differences. A network that isn't above the plain models adds nothing here.",
+        ),
     )  # fmt: skip
     if len(table) > SHOWN_ROWS:
         st.caption(f"The best {SHOWN_ROWS} of {len(table)}; the CSV has all.")
@@ -150,6 +160,14 @@ def show_ranks(comparison: Comparison) -> None:
     show_figure(
         rank_dots(table.head(SHOWN_ROWS), comparison.critical_difference), table, "ranks",
         alt="Mean rank of each setup with half the critical difference", key="ranks",
+        about=About(
+            "The mean rank of each setup over the splits that all have; 1 is the best.",
+            f"{len(table)} setups.",
+            "Friedman's test in a form that allows for splits with patients in common; bars are "
+            "half the critical difference (Tukey's, with the same variance).",
+            "Setups whose bars don't overlap differ at the 5 % level, all pairs considered. Ranks "
+            "say nothing of how large a difference is.",
+        ),
     )  # fmt: skip
     first = table.iloc[0]
     st.caption(

@@ -18,6 +18,7 @@ from core.plots.compare import effect_dots, learning_curves, score_grid
 from core.runs.outcome import NETWORK, Outcome
 from core.runs.spec import setting_title
 from core.training.tasks import Task
+from ui.about import About
 from ui.parts import show_figure
 
 
@@ -47,6 +48,14 @@ def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
             score_grid(table, metric.title, percent=metric.is_share), table.reset_index(), "grid",
             alt=f"{metric.title} by {table.index.name} and {table.columns.name}",
             key="grid",
+            about=About(
+                f"{metric.title} by two settings.",
+                f"{'One run' if each == 1 else f'The mean of {each} runs'} in each cell.",
+                "Cells hold runs with the same other settings and seeds, so that rows and columns "
+                "are told apart by the two settings alone.",
+                "Single cells differ by luck too: read it beside the effects below, which have "
+                "intervals.",
+            ),
         )  # fmt: skip
         counted = each * int(table.notna().sum().sum())
         st.caption(
@@ -64,6 +73,16 @@ def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
         show_figure(
             effect_dots(effects, metric), effects, "effects",
             alt="Effect of each setting's levels", key="effects",
+            about=About(
+                f"What each level of a setting does to the {metric.title}, against the mean of "
+                "that setting's levels.",
+                f"{int(effects['runs'].max()):,} runs at most for a setting; each row's number is "
+                "in the CSV.",
+                "Only runs that differ in that one setting count, split by split. Bars are 95 % "
+                "intervals by the corrected t test; Holm's correction is for all of them.",
+                "An interval that holds 0 shows no difference, which is not the same as showing "
+                "that there is none.",
+            ),
         )  # fmt: skip
         untold = [title for title in titles if title not in set(effects["setting"])]
         if untold:
@@ -115,6 +134,16 @@ def show_curves(key: str, outcomes: Sequence[Outcome], metric: Metric) -> None:
                         percent=metric.is_share),
         data, "learning_curve", alt=f"{metric.title} by number of training samples",
         key="learning curve",
+        about=About(
+            f"{metric.title} by the number of training samples: measured points, and the curve "
+            "through them.",
+            f"{sum(len(curve.points) for _, curve in named)} points, each the mean over "
+            "the runs of that size.",
+            "An inverse power law with a floor; its range is of fits with test patients and runs "
+            "drawn anew.",
+            "To the right of the last point it is an extrapolation, which holds only if the law "
+            "does.",
+        ),
     )  # fmt: skip
     for name, curve in named:
         st.markdown(escape_markdown(f"{name}: {say_twice(curve, metric)}"))

@@ -11,6 +11,7 @@ from core.plots.explain import circle_genes, set_bars
 from core.plots.figures import gene_image
 from core.runs.explain import class_sets
 from core.runs.store import RunRecord
+from ui.about import About
 from ui.explain import read_genes
 from ui.explain_list import show_list
 from ui.parts import percents, show_figure
@@ -48,6 +49,13 @@ def show_added(record: RunRecord, recipe: Recipe, cls: str, layout: GeneLayout) 
     show_figure(
         set_bars(ends, title), listed, f"{name}_added", alt=f"What gene sets add to {cls}",
         key="added",
+        about=About(
+            f"What each gene set adds to the score of {escape_markdown(cls)}: the highest and the "
+            "lowest.",
+            f"{len(named)} sets. Mean and standard deviation over the explained held-out samples.",
+            how,
+            "A set's score is of its genes together; which of them it comes from is not known.",
+        ),
     )  # fmt: skip
     number = st.column_config.NumberColumn
     st.dataframe(
@@ -74,6 +82,12 @@ def show_added(record: RunRecord, recipe: Recipe, cls: str, layout: GeneLayout) 
         show_figure(
             circle_genes(figure, layout, members), genes, f"{name}_set",
             alt=f"Genes of {chosen} on the gene-image", key="added map",
+            about=About(
+                "Each gene in the colour of its share of its sets' scores; the set is circled.",
+                f"{len(members)} genes of the set, of {len(layout.genes):,} on the image.",
+                "A set's score is divided among its genes alike.",
+                "No gene of a set comes before another here.",
+            ),
         )  # fmt: skip
     with right:
         st.markdown(f"### Its {len(members)} genes")

@@ -14,6 +14,7 @@ from core.plots.figures import image_grid
 from core.runs.explain import RunAttribution
 from core.runs.explaining import explanation_state
 from core.runs.fitted import load_fitted
+from ui.about import About
 from ui.explain import describe, read_attribution
 from ui.explain_map import mean_scores
 from ui.parts import show_figure
@@ -112,6 +113,14 @@ def show_maps(
     show_figure(
         figure, data, f"{run}_{recipe.stem}_side_by_side", key="side by side",
         alt=f"Maps of {', '.join(values)} on one scale",
+        about=About(
+            "Mean attributions of several classes or methods on one layout, in one scale of "
+            "colours.",
+            f"{len(values)} maps of {len(layout.genes):,} genes, of held-out samples.",
+            "Methods are each divided by their largest score, since their units differ.",
+            "Genes that several methods name are likelier to be what the network goes by; that "
+            "they agree is no proof.",
+        ),
     )  # fmt: skip
     k = top_count(len(layout.genes))
     ranked = {name: values[name] for name in values if name in comparable}

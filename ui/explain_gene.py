@@ -19,6 +19,7 @@ from core.runs.explain import (
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord
 from core.training.tasks import TASKS
+from ui.about import About
 from ui.parts import open_dataset, show_figure
 
 
@@ -94,7 +95,17 @@ def show_gene(record: RunRecord, gene: str, table: pd.DataFrame, layout: GeneLay
         )
     else:
         figure = expression_by_value(values, gene, str(table["class"].iloc[0]))
-    show_figure(figure, values, f"{gene}_expression", alt=f"{gene} by class", key="expression")
+    show_figure(
+        figure, values, f"{gene}_expression", alt=f"{gene} by class", key="expression",
+        about=About(
+            f"The log2 expression of {escape_markdown(gene)} in each sample, by what is predicted.",
+            f"{values['log2_expression'].notna().sum():,} samples of the run, training samples "
+            "among them.",
+            "As prepared for the run (library size, log2, floor), before the scaling of genes.",
+            "A gene can speak for a class by being low. A difference here need not be what the "
+            "network goes by, and may come from the site of a sample.",
+        ),
+    )  # fmt: skip
 
 
 def _name_gene(ids: GeneIds) -> None:

@@ -16,6 +16,7 @@ from core.runs.explain import (
 )
 from core.runs.fitted import load_fitted
 from core.runs.result import load_predictions, load_result
+from ui.about import About, about_map
 from ui.explain import DRAWN, GENE, describe
 from ui.forms import HOLDS
 from ui.parts import show_figure
@@ -79,7 +80,8 @@ def show_map(
     alt = describe(recipe) if recipe.towards else f"{describe(recipe)} of {cls}"
     name_genes(figure, layout, [gene for gene in first if gene not in marked])
     with picture:
-        _show_pointed(figure, layout, data, f"{recipe.stem}_{cls}", alt)
+        about = about_map(describe(recipe), recipe.towards or cls, len(rows))
+        _show_pointed(figure, layout, data, f"{recipe.stem}_{cls}", alt, about)
     if several and shown in (MEAN, WRONG):
         st.caption("Means over the folds, gene by gene, painted on the first fold's layout.")
     if found.maps is not None:
@@ -89,18 +91,25 @@ def show_map(
             show_figure(
                 region_map(image, name="attribution", diverging=method.signed),
                 pd.DataFrame(image), f"{recipe.stem}_{cls}_map", alt=f"Raw map of {cls}", key="raw",
+                about=About(
+                    "The map as the method gives it, in cells of the stage that it looks at.",
+                    f"The mean of {len(same):,} held-out samples.",
+                    f"{describe(recipe)}, before it is spread over the image's genes.",
+                    "A cell covers many genes: no gene of it comes before another.",
+                ),
             )  # fmt: skip
 
 
 def _show_pointed(
-    figure: go.Figure, layout: GeneLayout, data: pd.DataFrame, name: str, alt: str
+    figure: go.Figure, layout: GeneLayout, data: pd.DataFrame, name: str, alt: str, about: About
 ) -> None:
     """The map, on which a gene can be clicked or genes drawn around."""
     if st.session_state["map pointer"] == "click":
-        show_figure(figure, data, name, alt=alt, key="map", select=partial(_take_click, layout))
+        take = partial(_take_click, layout)
+        show_figure(figure, data, name, alt=alt, key="map", select=take, about=about)
         return
     over = let_draw(figure)
-    points = show_figure(figure, data, name, alt=alt, key="map drawn", select="lasso")
+    points = show_figure(figure, data, name, alt=alt, key="map drawn", select="lasso", about=about)
     drawn = {point["point_index"] for point in points if point["curve_number"] == over}
     if drawn:  # a chart that changes forgets its selection
         st.session_state[DRAWN] = layout.genes[sorted(drawn)].tolist()

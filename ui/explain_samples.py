@@ -16,6 +16,7 @@ from core.runs.result import load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord
 from core.training.tasks import TASKS, Targets
+from ui.about import About
 from ui.parts import open_dataset, show_figure
 
 CHOSEN = "explained samples"
@@ -96,6 +97,13 @@ def _show_map(figure: go.Figure, data: pd.DataFrame, run: str) -> None:
     points = show_figure(
         figure, data, f"{run}_held_out_samples", alt="Held-out samples on a map, by true class",
         key="explained samples map", select="lasso",
+        about=About(
+            "The held-out samples on a map of the genes that are on the image; misclassified ones "
+            "are marked.",
+            f"{len(data):,} held-out samples.",
+            "Principal components, or a t-SNE of them, of the prepared expression.",
+            "Near samples are alike. In a t-SNE distances between groups mean nothing.",
+        ),
     )  # fmt: skip
     names = [point["customdata"] for point in points]
     names = sorted({name[0] if isinstance(name, list) else name for name in names})

@@ -28,6 +28,7 @@ from core.images.references import read_gene_sets, reference_file
 from core.plots.explain import circle_genes, running_sum, set_dots, set_network
 from core.plots.figures import gene_image
 from core.runs.store import RunRecord
+from ui.about import About, about_sets
 from ui.explain import read_genes
 from ui.explain_list import show_list
 from ui.explain_statistics import ask_top
@@ -109,6 +110,13 @@ def show_network(
     show_figure(
         figure, listed, f"{name}_set_network", alt="Gene sets, linked where they share genes",
         key="set network", select=_take_set,
+        about=About(
+            "Gene sets that pass the limit, as points; sets that share genes are linked.",
+            f"{len(table)} sets with an FDR below {limit:g}, {MOST_LINKED} at most.",
+            f"Linked where two share {LINKED:.0%} or more of the smaller one's genes on the image "
+            "(EnrichmentMap, Merico et al. 2010).",
+            "A group of linked sets is one finding rather than several.",
+        ),
     )  # fmt: skip
     groups = table["group"].nunique()
     st.caption(
@@ -169,6 +177,9 @@ def show_over_represented(shown: pd.DataFrame, found: pd.DataFrame, name: str) -
     show_figure(
         set_dots(shown, "ratio", "found / expected by chance", "overlap", "genes in common"),
         data, f"{name}_sets", alt="Over-represented gene sets", key="set dots",
+        about=about_sets(
+            len(found), "Each by a hypergeometric test of the top genes against the image's genes."
+        ),
     )  # fmt: skip
     all_sets = found.assign(genes=found["genes"].str.join(", "))
     show_set_table(all_sets[all_sets["overlap"] > 0], all_sets, f"{name}_all_sets")
@@ -183,6 +194,10 @@ def show_gathered(found: pd.DataFrame, name: str) -> None:
         set_dots(
             shown, "nes", "normalised enrichment score", "count", "genes up to the extreme"
         ), shown, f"{name}_gsea", alt="Gene sets along the ranking", key="gsea dots",
+        about=about_sets(
+            len(found), f"Each by GSEA on the ranking by score, with {PERMUTATIONS:,} random sets "
+            "of its size.",
+        ),
     )  # fmt: skip
     show_set_table(found.drop(columns="count"), found, f"{name}_all_gsea")
 
@@ -241,6 +256,13 @@ def show_set(
         show_figure(
             circle_genes(figure, layout, members["gene"]), members, f"{name}_set",
             alt=f"Genes of {chosen} on the gene-image", key="set map",
+            about=About(
+                "The class's scores on the gene-image; the set's genes are circled.",
+                f"{len(members)} of the set's {len(sets[chosen])} genes are on the image.",
+                "Scores are the class's means over the explained held-out samples.",
+                "Genes of a set that lie together are alike in expression, where the layout puts "
+                "like genes together.",
+            ),
         )  # fmt: skip
     with right:
         st.markdown("### Along the ranking")
@@ -251,6 +273,14 @@ def show_set(
             running_sum(running, hits, order["gene"].to_numpy()),
             pd.DataFrame({"gene": order["gene"], "running_sum": running}),
             f"{name}_running", alt=f"Running sum of {chosen}", key="running",
+            about=About(
+                "The running sum of GSEA along the ranking: it rises at each gene of the set.",
+                f"{len(hits)} genes of the set among {len(order):,} on the image.",
+                "A rise is in proportion to the size of the gene's score (Subramanian et al. "
+                "2005).",
+                "A peak at the left says that the set's genes gather at the top. Whether that is "
+                "more than luck says the FDR in the table.",
+            ),
         )  # fmt: skip
         st.markdown(
             f"Genes that count for {escape_markdown(cls)}: "

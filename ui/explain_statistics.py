@@ -10,6 +10,7 @@ from core.explain.rankings import top_count
 from core.glossary import define
 from core.plots.explain import volcano
 from core.training.tasks import Task
+from ui.about import About
 from ui.forms import ask_number
 from ui.parts import download_table, show_figure
 
@@ -63,6 +64,14 @@ def show_statistics(table: pd.DataFrame, name: str, cls: str, task: Task) -> Non
             volcano(table, {*found.welch, *found.logistic}, found.only_network), data,
             f"{name}_volcano", key="volcano",
             alt=f"Scores of the genes of {cls} against their log2 fold change",
+            about=About(
+                "Each gene's score against its log2 fold change between the class and the others.",
+                f"{len(data):,} genes on the image.",
+                f"Scores are means over the explained held-out samples; fold changes and the "
+                f"{task.gene_test} are of the run's samples.",
+                "Genes of a high score without a fold change are used with other genes, or are "
+                "noise. Genes of a large fold change need not be used: others may say the same.",
+            ),
         )  # fmt: skip
     elif task.has_classes:
         st.caption("No volcano: on this scale there are no fold changes.")

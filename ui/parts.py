@@ -301,7 +301,7 @@ def show_figure(
             },
         )
         with st.container(
-            horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap=None
+            horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall"
         ):
             if about:
                 show_about(about, key=key)

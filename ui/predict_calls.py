@@ -11,6 +11,7 @@ from core.predict.model import Model
 from core.predict.predicting import Prediction
 from core.predict.request import PredictRequest
 from core.predict.words import describe_flags, is_known, is_unusual
+from ui.about import About
 from ui.parts import download_table, percents, show_figure
 from ui.predict_why import show_why
 
@@ -40,6 +41,15 @@ def show_summary(found: Prediction, model: Model) -> None:
             novelty_bars(found.calls["novelty"].to_numpy(), summary.expected),
             found.calls[["sample", "novelty", "energy", "flagged"]], "novelty",
             alt="How many samples are how unusual among those that the model's run held out",
+            about=About(
+                "How many of these samples are how unusual, as a share of the model's own held-out "
+                "samples that are less so.",
+                f"{len(found.calls):,} samples.",
+                "By the distance of the network's features to the nearest class of training "
+                "(Mahalanobis); 100 % is further than all samples that the run held out.",
+                "A full last bar means another kind of samples, or another way of measuring: "
+                "probabilities are then not to be trusted.",
+            ),
         )  # fmt: skip
         st.caption(
             "Samples like those that the model's own run held out fill all bars up to the dotted "
@@ -185,6 +195,14 @@ def show_sample(row: pd.Series, asked: PredictRequest, model: Model) -> None:
             answer_grid(table.to_numpy(float), list(table.index), classes, row["true"]),
             table.rename_axis("model").reset_index(), "sample_probabilities",
             alt=f"Probabilities of {row['sample']}",
+            about=About(
+                "Each class's probability by the network and by the tuned linear model.",
+                "One sample.",
+                "The mean over the folds' networks, after dividing by the temperature. They add up "
+                "to 1 over the classes that the model knows.",
+                "It is how sure the model is *if* the sample is of one of its classes: read it "
+                "beside how unusual the sample is.",
+            ),
         )  # fmt: skip
     nearest = ""
     if row["nearest"]:

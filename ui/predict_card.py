@@ -8,6 +8,7 @@ from core.escape import escape_markdown
 from core.glossary import define
 from core.plots.predict import quantile_curves
 from core.predict.matching import MatchCard
+from ui.about import About
 from ui.card import SCALES
 from ui.parts import download_table, say_finding, show_figure
 
@@ -51,6 +52,14 @@ def show_match(card: MatchCard) -> None:
         show_figure(
             quantile_curves(curves, "log2 expression"), table, "quantiles",
             alt="Quantiles of the expression values of these samples and of training",
+            about=About(
+                "The quantiles of the expression values of these samples and of training.",
+                f"{card.found:,} genes of the model that were found here, of all samples.",
+                "log2 values after the model's preparation of the scale, all genes and samples "
+                "together, before anything is done to bring the cohorts together.",
+                "Lines that lie on each other are no proof that single genes agree; lines that lie "
+                "apart are a warning.",
+            ),
         )  # fmt: skip
         st.caption(
             "Where the two lines lie apart, the cohorts were measured or processed differently, "

@@ -11,6 +11,7 @@ from core.predict.model import Model
 from core.predict.predicting import Prediction
 from core.predict.request import PredictRequest
 from core.predict.words import is_known
+from ui.about import About
 from ui.parts import decided, show_figure
 from ui.predict_calls import LIKE, UNLIKE
 
@@ -70,6 +71,14 @@ def show_map(found: Prediction, model: Model) -> None:
     show_figure(
         prediction_map(table, groups, ("first component", "second component")), table,
         "predicted_map", alt=f"New samples among those of training, coloured by {by}",
+        about=About(
+            "These samples (diamonds) among those that the model learned from (dots).",
+            f"{int(new.sum()):,} new samples, {int((~new).sum()):,} of training.",
+            "The first two principal components of the training samples, of the network's features "
+            "or of its genes; new samples are put among them and change nothing.",
+            "New samples that lie apart are measured or prepared otherwise, or are of another "
+            "kind. Two components show only a part: near each other is no proof of being alike.",
+        ),
     )  # fmt: skip
     st.caption(
         "Dots are samples that the model learned from, diamonds are these samples; ringed ones "

@@ -19,6 +19,7 @@ from core.predict.robustness import (
     robustness_path,
     robustness_state,
 )
+from ui.about import About
 from ui.parts import download_table, show_figure
 from ui.predict import is_working
 
@@ -101,5 +102,13 @@ def _show_distortion(found: Robustness, verdict: Verdict) -> None:
             kind.unit, metric.title, form,
         ),
         table, f"robustness_{kind.name}", alt=f"{metric.title} under distortion: {kind.title}",
+        about=About(
+            f"{metric.title} of network and linear model while the samples are distorted more and "
+            f"more: {kind.title}.",
+            f"{found.say_samples()}.",
+            f"{kind.help} Bars are 95 % intervals over patients.",
+            "The model whose curve falls first breaks first. Real laboratories differ in several "
+            "ways at once, so it is a lower limit of what may go wrong.",
+        ),
     )  # fmt: skip
     st.caption(escape_markdown(found.describe(verdict)))

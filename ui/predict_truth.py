@@ -18,6 +18,7 @@ from core.predict.words import (
     score_table,
     value_table,
 )
+from ui.about import about_confusion, about_observed, about_reliability
 from ui.parts import decimals, download_table, show_figure
 
 
@@ -42,6 +43,7 @@ def show_truth(found: Prediction, model: Model) -> None:
         show_figure(
             observed_against_predicted(values, model.classes[0]), values, "observed_predicted",
             alt="Predicted against known values",
+            about=about_observed(len(values), "samples whose value is known"),
         )  # fmt: skip
 
 
@@ -54,6 +56,7 @@ def _show_confusion(found: Prediction, model: Model, scores: Scores) -> None:
             confusion_grid(counts.to_numpy(), list(counts), percent=False),
             counts.rename_axis("true").reset_index(), "predicted_confusion",
             alt="Known against called class",
+            about=about_confusion(int(counts.to_numpy().sum()), "samples whose class is known"),
         )  # fmt: skip
         st.caption("Classes that no sample is of, or was called, are left out.")
     with right:
@@ -63,5 +66,8 @@ def _show_confusion(found: Prediction, model: Model, scores: Scores) -> None:
             reliability_diagram(bins),
             pd.concat(bins, names=["model", "bin"]).reset_index(), "predicted_reliability",
             alt="Share right against probability",
+            about=about_reliability(
+                int(counts.to_numpy().sum()), "samples whose class is known"
+            ),
         )  # fmt: skip
         st.caption("Below the diagonal: overconfident.", help=define("overconfident"))

@@ -15,6 +15,7 @@ from core.runs.doctor import reopen
 from core.runs.result import RunResult, headline, load_predictions, load_result
 from core.runs.store import RunRecord, RunStore, bytes_of, read_log
 from core.training.tasks import TASKS
+from ui.about import about_confusion, about_observed
 from ui.beside import show_side_by_side
 from ui.parts import (
     DAMAGED,
@@ -120,7 +121,10 @@ def show_confusion(result: RunResult, predictions: pd.DataFrame) -> None:
         figure = observed_against_predicted(data, result.classes[0])
         name, alt = "observed_predicted", "Predicted against observed values"
     figure.update_layout(height=HEIGHT, margin={"t": 4})
-    show_figure(figure, data, name, alt=alt, key="confusion")
+    about = about_confusion if result.confusion else about_observed
+    show_figure(
+        figure, data, name, alt=alt, key="confusion", about=about(result.n_test, "held-out samples")
+    )
 
 
 def show_ways_on(record: RunRecord) -> None:

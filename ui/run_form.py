@@ -1,6 +1,5 @@
 """What a run shall be: the recommended recipe, the paper's study, or every field by hand."""
 
-import math
 from typing import Any
 
 import pandas as pd
@@ -18,18 +17,19 @@ from core.images.layouts import LAYOUTS
 from core.models.backbones import BACKBONES, Backbone
 from core.models.imagenet import fetch_imagenet
 from core.models.own_weights import list_own_weights
-from core.models.spec import MOST_MULTIPLIED, NetworkSpec
+from core.models.spec import NetworkSpec
 from core.runs.paper import paper_study
+from core.runs.recipes import CARDS, NETWORK, fill_recipe, is_here
 from core.runs.spec import PRESETS, SOLVED, RunSpec, say_option
 from core.training.augmentations import AUGMENTATIONS
 from core.training.spec import TrainingSpec
 from core.training.splits import SPLITS, SplitSpec
 from core.training.tasks import FEWEST_VALUES, TASKS, Task
+from core.words import say_duration
+from ui.cost import find_seconds
 from ui.forms import HOLDS, ask_field, ask_genes, ask_record
 from ui.layouts import ask_layout
 from ui.parts import decided, finished_runs, name_runs, open_dataset, pick_role, say_samples
-
-QUICK_NETWORK = "squeezenet1_1"
 
 
 def ask_samples(record: DatasetRecord) -> tuple[Choices, dict[str, Any]]:
@@ -83,36 +83,27 @@ def find_numbers(dataset: str) -> list[str]:
     ]
 
 
-def ask_quick(record: DatasetRecord, common: dict[str, Any]) -> RunSpec:
-    """The recipe that did best with so many genes, from ImageNet's weights where they are here."""
-    backbone = BACKBONES[QUICK_NETWORK]
-    genes = min(record.genes, common["preparation"]["genes"])
-    preset = PRESETS["few_genes" if genes <= MOST_MULTIPLIED else "recommended"]
-    recipe = preset.parts["network"]
-    spec = RunSpec.parse(
-        preset.fill(
-            {
-                **common,
-                "preparation": {**common["preparation"], "genes": genes},
-                "network": {
-                    **recipe,
-                    "backbone": backbone.name,
-                    "weights": "imagenet" if is_here(backbone) else "scratch",
-                    "image_size": max(recipe["image_size"], 32 * math.ceil(math.sqrt(genes) / 32)),
-                },
-            }
-        )
-    )
-    st.markdown(describe_recipe(spec))
-    st.caption(f"Why: {preset.help}")
+def ask_quick(record: DatasetRecord, common: dict[str, Any]) -> tuple[RunSpec, list[RunSpec]]:
+    """One of three recipes, each a card with its time; gives back the runs of all cards too."""
+    specs = {name: fill_recipe(name, common, record.genes) for name in CARDS}
+    names = {name: "few_genes" if specs[name].network.products else name for name in CARDS}
+    presets = {name: PRESETS[preset] for name, preset in names.items()}
+    seconds = find_seconds(list(specs.values()))
+    with st.container(key="recipe_cards"):
+        chosen = st.radio(
+            "Recipe", CARDS, format_func=lambda name: presets[name].title, key="recipe",
+            captions=[
+                f"{presets[name].when}  \n:material/timer: "
+                + ("its time is being measured" if took is None else f"about {say_duration(took)}")
+                for name, took in zip(CARDS, seconds, strict=True)
+            ],
+            horizontal=True, label_visibility="collapsed", **HOLDS,
+        )  # fmt: skip
+    spec, backbone = specs[chosen], BACKBONES[NETWORK]
+    st.caption(describe_recipe(spec), help=f"Why: {presets[chosen].help}")
     if not is_here(backbone):
         offer_imagenet(backbone)
-    return spec
-
-
-def is_here(backbone: Backbone) -> bool:
-    """Whether a network's file of ImageNet weights is on this computer."""
-    return (weights_folder() / backbone.file).exists()
+    return spec, list(specs.values())
 
 
 def offer_imagenet(backbone: Backbone) -> None:
@@ -248,7 +239,7 @@ def ask_split(record: DatasetRecord) -> dict[str, Any]:
 
 def ask_network() -> dict[str, Any]:
     """The network, what it starts from, and its head."""
-    backbone = ask_record(BACKBONES, "Network", key="backbone", default=QUICK_NETWORK)
+    backbone = ask_record(BACKBONES, "Network", key="backbone", default=NETWORK)
     weights = ask_weights(backbone)
     head = ask_field(NetworkSpec, "head", key="network head")
     solved = head == "linear"

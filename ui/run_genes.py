@@ -14,6 +14,7 @@ from core.runs.fitted import load_fitted
 from core.runs.result import load_result
 from core.runs.store import RunRecord
 from core.training.tasks import TASKS
+from ui.about import about_map
 from ui.explain import GENE, chosen_gene, read_attribution, read_genes, show_request
 from ui.explain_gene import say_gene
 from ui.explain_map import mean_scores
@@ -117,6 +118,7 @@ def draw_map(run: str, found: RunAttribution, cls: str, gene: str | None, first:
     show_figure(
         figure, data, f"{RECIPE.stem}_{cls}", key="run map", select=take,
         alt=f"Gene-image of {cls}: where the genes stand that spoke for it and against it",
+        about=about_map(METHODS[RECIPE.method].title, cls, len(rows)),
     )  # fmt: skip
 
 

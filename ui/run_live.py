@@ -14,6 +14,7 @@ from core.plots.runs import confusion_matrix, learning_curves
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore
 from core.runs.study import take_targets
+from ui.about import About, about_confusion
 from ui.parts import errors, open_dataset, show_figure
 from ui.work import act
 
@@ -116,6 +117,16 @@ def show_epochs(record: RunRecord, epochs: Epochs, live: bool) -> None:
     show_figure(
         epochs.curves, epochs.rows, "learning_curves", alt="Loss and validation scores by epoch",
         key="curves", pin=not live,
+        about=About(
+            "Loss, and scores on validation samples, after each epoch.",
+            f"{len(epochs.rows):,} epochs so far. Test samples have no part in it."
+            if live else f"{len(epochs.rows):,} epochs. Test samples have no part in it.",
+            "The training loss is the mean over an epoch, of augmented samples and with dropout; "
+            "the validation loss is of samples that aren't learned from, as they are.",
+            "A validation loss that rises while the other falls is learning by heart. The "
+            "validation scores chose the epoch or the temperature, so the result on held-out "
+            "samples can be lower.",
+        ),
     )  # fmt: skip
     if live and "validation_confusion" in best:
         title = "What the best epoch so far mixes up (validation samples)"
@@ -129,6 +140,7 @@ def show_epochs(record: RunRecord, epochs: Epochs, live: bool) -> None:
                 counts.rename_axis("true").reset_index(), "validation_confusion",
                 alt="True against predicted class of validation samples", key="best confusion",
                 pin=False,
+                about=about_confusion(int(counts.to_numpy().sum()), "validation samples"),
             )  # fmt: skip
 
 

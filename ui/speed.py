@@ -7,6 +7,7 @@ from core.errors import InputError
 from core.escape import escape_markdown
 from core.plots.speed import speed_curves
 from core.runs.speed import cancel_speeds, load_speeds, request_speeds, speeds_state
+from ui.about import About
 from ui.parts import show_figure
 from ui.predict import is_working
 
@@ -64,4 +65,12 @@ def _show_found() -> None:
         show_figure(
             speed_curves(table), table, "speed",
             alt="Samples trained a second over the image size, one line a network",
+            about=About(
+                "Samples a second that each network is trained on, at each image size.",
+                "The median of three batches of 32 made-up samples for each point.",
+                "All of a network is trained, from values that are no data of yours. Reading data, "
+                "testing and plain models come on top.",
+                "Use it to choose a network and an image size that this computer can bear. What "
+                "else the computer did at that moment made it slower.",
+            ),
         )  # fmt: skip

@@ -1,7 +1,6 @@
 """A study: every combination of what is ticked, or the runs that a file lists."""
 
 from itertools import product
-from math import ceil, sqrt
 from typing import Any
 
 import streamlit as st
@@ -11,14 +10,12 @@ from core.errors import InputError
 from core.escape import escape_markdown
 from core.glossary import define
 from core.models.backbones import BACKBONES
+from core.runs.recipes import CARDS, NETWORK, fill_recipe
 from core.runs.spec import PRESETS, RunSpec
 from core.runs.study_file import MAX_RUNS, read_study
 from core.training.augmentations import AUGMENTATIONS
-from ui.run_form import QUICK_NETWORK, is_here
 from ui.uploads import hold
 
-RECIPES = ("recommended", "trained_head")
-"""Presets that a study of ticks can be of."""
 SPLITTINGS: dict[str, dict[str, Any]] = {
     **{
         f"{100 * (1 - share):.0f}/{100 * share:.0f}": {"kind": "holdout", "test_size": share}
@@ -45,15 +42,13 @@ def ask_study(record: DatasetRecord, common: dict[str, Any]) -> tuple[list[RunSp
 
 def ask_ticks(record: DatasetRecord, common: dict[str, Any]) -> tuple[list[RunSpec], str]:
     """Networks x augmentation x splits x seeds, by one recipe."""
-    preset = PRESETS[
-        st.selectbox(
-            "Recipe", RECIPES, format_func=lambda name: PRESETS[name].title, key="study recipe"
-        )
-    ]
-    solved = preset.parts["network"]["head"] == "linear"
+    recipe = st.selectbox(
+        "Recipe", CARDS, format_func=lambda name: PRESETS[name].title, key="study recipe"
+    )
+    solved = PRESETS[recipe].parts["network"].get("head") == "linear"
     network_column, augmentation_column, split_column, seed_column = st.columns(4)
     with network_column:
-        networks = _tick("Networks", {b.name: b.title for b in BACKBONES}, [QUICK_NETWORK])
+        networks = _tick("Networks", {b.name: b.title for b in BACKBONES}, [NETWORK])
     with augmentation_column:
         titles = {a.name: a.title for a in AUGMENTATIONS if a.name in ("none", "geometric")}
         titles |= {a.name: a.title for a in AUGMENTATIONS if a.name == "expression"}
@@ -75,25 +70,12 @@ def ask_ticks(record: DatasetRecord, common: dict[str, Any]) -> tuple[list[RunSp
             raise InputError(f"Seeds must be 1 to {MOST_SEEDS}, got {seeds}. Nothing is started.")
     if not (networks and augmentations and splits):
         raise InputError("Tick at least one of networks, augmentation and splits.")
-    genes = min(record.genes, common["preparation"]["genes"])
-    side = max(preset.parts["network"]["image_size"], 32 * ceil(sqrt(genes) / 32))
     specs = [
-        RunSpec.parse(
-            preset.fill(
-                {
-                    **common,
-                    "preparation": {**common["preparation"], "genes": genes},
-                    "network": {
-                        **preset.parts["network"], "backbone": network, "image_size": side,
-                        "weights": "imagenet" if is_here(BACKBONES[network]) else "scratch",
-                    },
-                    "split": SPLITTINGS[split],
-                    "training": {
-                        **preset.parts["training"], "augmentation": augmentation,
-                    },
-                    "seed": seed,
-                }
-            )
+        fill_recipe(
+            recipe,
+            {**common, "split": SPLITTINGS[split], "seed": seed,
+             "training": {"augmentation": augmentation}},
+            record.genes, network,
         )
         for network, augmentation, split, seed in product(
             networks, augmentations, splits, range(int(seeds))

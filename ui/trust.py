@@ -9,7 +9,7 @@ import streamlit as st
 from core.errors import DamageError
 from core.escape import escape_markdown
 from core.explain.evidence import judge_data
-from core.explain.measures import MEASURES, Evidence, Light
+from core.explain.measures import MEASURES, RANDOM_ORDERS, Evidence, Light
 from core.explain.methods import METHODS, Recipe
 from core.glossary import define
 from core.jobs.launch import ensure_workers
@@ -29,6 +29,7 @@ from core.runs.trust import (
 )
 from core.runs.whatif import permuted_labels
 from core.training.tasks import TASKS
+from ui.about import About
 from ui.explain import describe, show_request
 from ui.parts import open_dataset, show_figure
 from ui.pin import offer_pin
@@ -232,6 +233,15 @@ def show_removal(by_name: dict[str, Evidence], recipe: Recipe) -> None:
     show_figure(
         removal_curves(curves), data, f"{recipe.stem}_removal", key="removal",
         alt="Class score while genes are taken away or put back",
+        about=About(
+            "The class score while genes are set to the training mean, or put back, by the "
+            "ranking and in random orders.",
+            "The mean of four held-out samples of each class.",
+            f"In steps of the ranking; the grey range is of {RANDOM_ORDERS} random orders of the "
+            "same genes.",
+            "A good ranking falls, or rises, faster than the grey range. It can fail a map and "
+            "never prove it.",
+        ),
     )  # fmt: skip
 
 
@@ -251,4 +261,11 @@ def show_randomisation(row: Evidence, recipe: Recipe) -> None:
         pd.DataFrame({"layer": layers, "similarity": similarity}),
         f"{recipe.stem}_randomisation", key="randomisation",
         alt="Similarity to the true map, layer by layer",
+        about=About(
+            "How like the map stays to the true one while the network's layers become random.",
+            f"{len(layers)} steps, from the head to the image.",
+            "Size of the rank correlation of the genes' scores (Adebayo et al. 2018), of four "
+            "held-out samples of each class.",
+            "A map that stays what it was doesn't come from what the network learned.",
+        ),
     )  # fmt: skip

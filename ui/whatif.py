@@ -45,7 +45,7 @@ from core.runs.whatif import (
     without_value,
 )
 from core.training.tasks import TASKS
-from core.words import say_duration
+from ui.about import About
 from ui.cost import show_duration
 from ui.explain import read_genes
 from ui.forms import ask_number
@@ -79,25 +79,13 @@ def show_whatif(record: RunRecord) -> None:
         )  # fmt: skip
         with errors():
             children = QUESTIONS[question](record)
-            if children:
-                _show_time(children)
-            if st.button("Ask", type="primary", key="ask", disabled=not children):
+            asked = st.button("Ask", type="primary", key="ask", disabled=not children)
+            if children:  # beside the button, which so stays where it is
+                show_duration(children[0][1], len(children))
+            if asked:
                 ask(record, children)
     if len(children) > 1:
         st.caption(f"{len(children)} runs as one study, each with other genes left out.")
-
-
-def _show_time(children: Children) -> None:
-    """How long the answer takes: as a run like it took, else as a few batches tell."""
-    spec = children[0][1]
-    effort = TrainJob(spec=spec).effort()
-    for record in RunStore().list():
-        like = record.state == JobState.DONE and record.job.effort() == effort
-        if like and record.started and record.finished:
-            seconds = (record.finished - record.started).total_seconds() * len(children)
-            st.markdown(f"about **{say_duration(seconds)}**", width="content")
-            return
-    show_duration(spec, len(children))
 
 
 def _questions(record: RunRecord) -> list[str]:
@@ -476,6 +464,16 @@ def _show_changes(effect: Effect, child: str) -> None:
     show_figure(
         recall_changes(table), table, "what_if_recall", alt="Recall of each class before and after",
         key=f"recall changes {child}",
+        about=About(
+            "The share of each class that is called so, by the run (start of a line) and by the "
+            "what-if (its end).",
+            f"{int(table['samples'].sum()):,} samples that both held out; the number of each class "
+            "stands beside it.",
+            "Both networks are asked about the same samples, which neither had learned from. The "
+            "sentence above tests the difference over all of them (exact McNemar test).",
+            "Lines that are long where a class has few samples can be luck: one sample of ten is "
+            "ten points.",
+        ),
     )  # fmt: skip
     flipped = pd.DataFrame(
         [*((name, "lost") for name in effect.lost), *((name, "gained") for name in effect.gained)],
@@ -494,6 +492,15 @@ def show_series(record: RunRecord, children: list[RunRecord]) -> None:
     show_figure(
         drop_curves(table), table, "genes_left_out", key="drop curves",
         alt="Accuracy without more and more genes",
+        about=About(
+            "The accuracy of what-ifs without the top genes of a class, and without as many random "
+            "ones.",
+            f"{len(table)} what-ifs, each on the samples that it and its parent held out.",
+            "Each was trained anew; other genes took the places of those left out. Bars are 95 % "
+            "Wilson intervals of a share.",
+            "The top genes matter by as much as their curve lies below the random one. Where it "
+            "doesn't, other genes carry the same signal.",
+        ),
     )  # fmt: skip
     st.caption(
         "If accuracy holds without the top genes, others carry the same signal: the top genes are "

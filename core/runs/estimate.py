@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,31 +57,60 @@ def estimate(spec: RunSpec, data: AnnData | None = None) -> Estimate:
     Raises:
         InputError: the spec doesn't fit its dataset, or the network doesn't fit into memory.
     """
+    return estimate_each([spec], data)[0]
+
+
+def estimate_each(specs: Sequence[RunSpec], data: AnnData | None = None) -> list[Estimate]:
+    """`estimate` of several runs of a dataset, in one process: loading torch takes most of it.
+
+    Its memory is the most until then, so runs that need little come first.
+
+    Raises InputError as `estimate` does.
+    """
+    work = [_list_work(spec, data) for spec in specs]
+    found = [_recall(spec, one) for spec, one in zip(specs, work, strict=True)]
+    unknown = [one for one, known in zip(work, found, strict=True) if known is None]
+    answer = run_module("core.runs.estimate", unknown) if unknown else None
+    if answer is None:
+        return found
+    if answer.returncode:
+        last = (answer.stderr.strip().splitlines() or ["it was killed"])[-1]
+        tried = " or ".join(
+            f"{network.record.title} at {network.image_size} x {network.image_size} pixels"
+            for network in dict.fromkeys(spec.network for spec in specs)
+        )
+        raise InputError(
+            f"A trial batch of {tried} failed: {last}. Take smaller images, smaller batches or a "
+            "smaller network."
+        )
+    measured = (Estimate.model_validate(one) for one in json.loads(answer.stdout))
+    return [next(measured) if known is None else known for known in found]
+
+
+def _list_work(spec: RunSpec, data: AnnData | None) -> dict:
+    """What is measured of a run, as JSON."""
     study = open_study(spec, data)
-    work = {
+    return {
         "spec": spec.model_dump(mode="json"),
         "classes": len(study.classes),
         "genes": min(spec.preparation.genes, study.x.shape[1]),
         "train": [len(fold.train) for fold in study.folds],
         "tested": [len(fold.validation) + len(fold.test) for fold in study.folds],
     }
+
+
+def _recall(spec: RunSpec, work: dict) -> Estimate | None:
+    """What `core.runs.speed` knows of such a network on this computer."""
     kept = load_speeds()
-    if kept and (known := kept.find(spec, min(work["train"]))):
-        return Estimate(
-            seconds=_add_up(spec, work, known.batch, known.trained, 0.0, known.tested),
-            peak_bytes=known.peak_bytes,
-            free_bytes=free_memory() if kept.device.startswith("CPU") else known.free_bytes,
-            parameters=known.parameters, device=kept.device,
-        )  # fmt: skip
-    answer = run_module("core.runs.estimate", work)
-    if answer.returncode:
-        last = (answer.stderr.strip().splitlines() or ["it was killed"])[-1]
-        raise InputError(
-            f"A trial batch of {spec.network.record.title} at {spec.network.image_size} x "
-            f"{spec.network.image_size} pixels failed: {last}. Take smaller images, smaller "
-            "batches or a smaller network."
-        )
-    return Estimate.model_validate_json(answer.stdout)
+    known = kept.find(spec, min(work["train"])) if kept else None
+    if known is None:
+        return None
+    return Estimate(
+        seconds=_add_up(spec, work, known.batch, known.trained, 0.0, known.tested),
+        peak_bytes=known.peak_bytes,
+        free_bytes=free_memory() if kept.device.startswith("CPU") else known.free_bytes,
+        parameters=known.parameters, device=kept.device,
+    )  # fmt: skip
 
 
 def _measure(work: dict) -> Estimate:
@@ -166,7 +196,7 @@ def free_memory() -> int:
 
 if __name__ == "__main__":
     try:
-        print(_measure(json.load(sys.stdin)).model_dump_json())
+        print(json.dumps([_measure(work).model_dump() for work in json.load(sys.stdin)]))
     except (GeneCanvasError, RuntimeError, MemoryError) as error:
         print(str(error).replace("\n", " "), file=sys.stderr)
         sys.exit(2)
