@@ -61,7 +61,7 @@ def test_recorded_steps_lead_to_the_weights_of_plain_ones(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     recorded, losses = run(fold, tmp_path / "recorded", **fields)
-    assert "No CUDA graph" not in capsys.readouterr().out
+    assert "No CUDA graph" not in capsys.readouterr().err
     plainly(monkeypatch)
     plain, expected = run(fold, tmp_path / "plain", **fields)
     assert losses == expected
@@ -119,7 +119,7 @@ def test_what_cannot_be_recorded_is_computed_plainly_and_the_log_says_so_once(
         torch.manual_seed(0)
         found.append(torch.stack([way(x) for _ in range(6)]))
     assert torch.equal(*found)
-    assert capsys.readouterr().out.count("No CUDA graph") == 1
+    assert capsys.readouterr().err.count("No CUDA graph") == 1
 
 
 def test_each_shape_is_recorded_for_itself() -> None:

@@ -236,7 +236,7 @@ def test_a_torn_checkpoint_is_not_used_and_the_weights_are_the_same(
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     again, history = run(fold, tmp_path)
-    assert "checkpoint.pt is damaged" in capsys.readouterr().out
+    assert "checkpoint.pt is damaged" in capsys.readouterr().err
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]
     for name, value in whole.state_dict().items():
         assert torch.equal(value, again.state_dict()[name])

@@ -1,5 +1,6 @@
 """A computation that a GPU records once, as a CUDA graph, and then repeats."""
 
+import sys
 from collections import Counter, deque
 from collections.abc import Callable
 
@@ -89,7 +90,10 @@ class Captured:
             self.records = False
             self._graphs.clear()
             reason = str(error).partition("\n")[0]
-            print(f"No CUDA graph could be recorded ({reason}): each kernel is launched by itself.")
+            print(
+                f"No CUDA graph could be recorded ({reason}): each kernel is launched by itself.",
+                file=sys.stderr,
+            )
 
 
 class Pace:

@@ -3,6 +3,7 @@
 import hashlib
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Set
 from contextlib import suppress
@@ -102,7 +103,8 @@ class FrozenPart:
             self._full = True
             print(
                 f"The features that this training uses take more than {quota() / 1e9:g} GB "
-                "(GENECANVAS_FEATURES_GB): those beyond are computed each time."
+                "(GENECANVAS_FEATURES_GB): those beyond are computed each time.",
+                file=sys.stderr,
             )
         return rows
 
@@ -130,7 +132,8 @@ class FrozenPart:
             return True
         print(
             f"Features of frozen stages are not kept: computing {len(rows)} rows takes "
-            f"{1000 * computed:.1f} ms, writing and reading them {1000 * kept:.1f} ms."
+            f"{1000 * computed:.1f} ms, writing and reading them {1000 * kept:.1f} ms.",
+            file=sys.stderr,
         )
         return False
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -312,5 +313,8 @@ def _read_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:
         history = state["history"]  # 0.1.0 wrote a list
         return {**state, "history": json.loads(history) if isinstance(history, str) else history}
     except Exception as error:
-        print(f"{path.name} is damaged ({error}): the fold is trained from its beginning.")
+        print(
+            f"{path.name} is damaged ({error}): the fold is trained from its beginning.",
+            file=sys.stderr,
+        )
         return None
