@@ -22,6 +22,9 @@ MANY_POINTS = 3000
 OTHER = "rgba(140,140,140,0.7)"
 """Values beyond the palette, and samples without a value."""
 WRONG = "#B2182B"
+GREY = "#888888"
+SURE, LABELLED = 0.05, 12
+"""False discovery rate below which a gene is coloured, and how many of these are named."""
 
 
 def sample_map(
@@ -239,4 +242,44 @@ def class_sizes(counts: dict[str, int]) -> go.Figure:
     figure.update_yaxes(autorange="reversed", automargin=True)
     figure.update_xaxes(title_text="samples")
     figure.update_layout(height=116 + 28 * len(counts))
+    return finish(figure, 36)
+
+
+def differences(table: pd.DataFrame, one: str, other: str, unit: str) -> go.Figure:
+    """A volcano of two groups: how much each gene differs, and how surely.
+
+    Args:
+        table: gene, log2fc, p, fdr; the lowest p first.
+        one: the group that is above 0 where a gene is higher in it.
+        other: the other group.
+        unit: title of the differences.
+    """
+    least = table.loc[table["p"] > 0, "p"].min() if (table["p"] > 0).any() else 1e-300
+    sure = -np.log10(np.maximum(table["p"], least))
+    figure = go.Figure()
+    found = table["fdr"] < SURE
+    for chosen, title, colour, symbol in (
+        (~found, "not sure", GREY, "circle"),
+        (found & (table["log2fc"] > 0), f"higher in {one}", COLOURS[1], "triangle-up"),
+        (found & (table["log2fc"] < 0), f"higher in {other}", COLOURS[0], "triangle-down"),
+    ):
+        part = table[chosen]
+        draw = figure.add_scattergl if len(table) > MANY_POINTS else figure.add_scatter
+        draw(
+            x=part["log2fc"], y=sure[chosen], mode="markers", text=escape_all(part["gene"]),
+            name=f"{escape_chart(title)} ({len(part):,})", customdata=part[["gene", "fdr"]],
+            marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.7},
+            hovertemplate="<b>%{text}</b><br>%{x:+.2f}, FDR %{customdata[1]:.2g}<extra></extra>",
+        )  # fmt: skip
+    named = table[found].head(LABELLED)
+    figure.add_scatter(
+        x=named["log2fc"], y=sure[named.index], mode="text", text=escape_all(named["gene"]),
+        textposition="top center", showlegend=False, hoverinfo="skip",
+    )  # fmt: skip
+    figure.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dot"})
+    figure.update_xaxes(title_text=escape_chart(unit))
+    figure.update_yaxes(title_text="−log10 p")
+    figure.update_layout(
+        height=560, legend={"orientation": "h", "y": 1.0, "yanchor": "bottom"}, dragmode="zoom"
+    )
     return finish(figure, 36)
