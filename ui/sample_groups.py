@@ -1,11 +1,10 @@
 """Named groups of samples on the Data page: kept, compared gene by gene, trained on."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 import streamlit as st
 from anndata import AnnData
+from streamlit.delta_generator import DeltaGenerator
 
 from core.data.choices import Choices, save_choices
 from core.data.cohort import log_gene
@@ -18,13 +17,14 @@ from core.explain.genes import has_fold_change
 from core.glossary import define
 from core.plots.data import differences
 from core.plots.figures import expression_by_class
-from core.plots.findings import SURE, say_differences, say_expression
+from core.plots.findings import say_differences, say_expression
 from ui.about import About
 from ui.bring import keep
 from ui.explain_gene import say_links
 from ui.find import find_name
 from ui.forms import HOLDS
 from ui.parts import download_table, errors, go_to, open_dataset, say_finding, show_figure
+from ui.sample_map import show_samples, used_samples
 
 REST = "rest"
 """What stands for all samples that are in no chosen group."""
@@ -33,50 +33,29 @@ SHOWN = 1000
 """Genes of the table on the page; the file has all."""
 
 
-def offer_group(record: DatasetRecord, samples: Sequence[str], *, key: str) -> None:
-    """A name and a button that keeps samples as a group."""
-    with st.form(key, border=False, clear_on_submit=True):
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            name = st.text_input("Name of a group", placeholder="such as the outer cluster")
-            pressed = st.form_submit_button("Keep as a group", icon=":material/bookmark_add:")
-        if pressed:
-            with errors():
-                group = keep_group(record.id, name, samples)
-                st.toast(
-                    f"“{escape_markdown(group.name)}” is kept. It stands under Groups.",
-                    icon=":material/bookmark:",
-                )
-
-
 def show_groups(record: DatasetRecord, choices: Choices) -> None:
     """Two groups beside each other, gene by gene; and the groups, to make and to forget."""
-    data = choices.cohort.select(open_dataset(record.id))
+    data = used_samples(record.id, choices)
     groups = list_groups(record.id)
     picture, side = st.columns([3, 2], gap="medium")
     with side:
         pair = ask_pair(groups, data)
-        with st.expander("Make a group by labels", expanded=not groups):
+        if pair is None:
+            st.markdown("## Compare two groups of samples, gene by gene")
+            st.markdown(
+                "Draw around samples on the map, or choose them by their labels below. The group "
+                "is then compared with another, or with all other samples: fold change, test and "
+                "false discovery rate of each gene. Two groups can be trained on as well."
+            )
+        found = st.container()
+        with st.expander("Make a group by labels", expanded=len(groups) < 2):
             make_group(record, data)
         list_kept(record, groups, data)
     with picture, errors():
         if pair is None:
-            say_how(data)
+            show_samples(record, choices)
         else:
-            show_pair(record, choices, data, *pair)
-
-
-def say_how(data: AnnData) -> None:
-    """What groups are for, where there are not two to compare."""
-    st.markdown("## Compare two groups of samples, gene by gene")
-    st.markdown(
-        "1. **Make a group**: draw around samples on the map under *Overview*, or choose them by "
-        "their labels on the right.\n"
-        "2. **Compare it** with another group, or with all other samples: the genes that differ, "
-        "with fold change, test and false discovery rate.\n"
-        "3. **Train on the two groups**, as on any classes."
-    )
-    if data.obs.shape[1] == 0:
-        st.caption("This dataset has no labels: draw around samples under Overview.")
+            show_pair(record, choices, data, *pair, found)
 
 
 def make_group(record: DatasetRecord, data: AnnData) -> None:
@@ -167,41 +146,41 @@ def show_pair(
     data: AnnData,
     one: SampleGroup,
     other: SampleGroup,
+    beside: DeltaGenerator,
 ) -> None:
-    """The volcano, what speaks against it, the table, a gene, and what can be done next."""
+    """The volcano with a gene below it; beside it what it says and what can be done next."""
     table = compare(record.id, choices.model_dump_json(), one, other)
     folds = has_fold_change(np.asarray(data.X), str(data.uns["scale"]))
     unit = f"{'log2 fold change' if folds else 'difference'}, {one.name} minus {other.name}"
-    sides = [int(data.obs_names.isin(list(each.samples)).sum()) for each in (one, other)]
     finding = say_differences(table, one.name, other.name)
     points = show_figure(
         differences(table, one.name, other.name, unit), table, "differential_genes", alt=finding,
-        key="volcano of groups", select=True, about=explain_test(one, other, sides, table),
+        key="volcano of groups", select=True, about=explain_test(data, one, other, table),
     )  # fmt: skip
-    st.markdown(escape_markdown(finding))
-    for found in judge_groups(data, one, other, choices.cohort.group, choices.cohort.batch):
-        say_finding(found)
-    with st.container(horizontal=True):
-        if st.button(
-            "Train on these two groups →", type="primary",
-            help="Their samples become a dataset of their own, with a column that says each one's "
-            "group.",
-        ):  # fmt: skip
-            train_on(record, choices, data, one, other)
-        st.button(
-            f"Use only {escape_markdown(one.name)} on all pages", key="use only",
-            help="All other samples are left out, until that is taken back under Overview.",
-            on_click=lambda: use_only(record, choices, data, one),
-        )  # fmt: skip
-    list_genes(table, one, other, folds)
+    with beside:
+        st.markdown(escape_markdown(finding))
+        for found in judge_groups(data, one, other, choices.cohort.group, choices.cohort.batch):
+            say_finding(found)
+        list_genes(table, one, other, folds)
+        with st.container(horizontal=True):
+            if st.button(
+                "Train on these two groups →", type="primary",
+                help="Their samples become a dataset of their own, with a column that says each "
+                "one's group.",
+            ):  # fmt: skip
+                train_on(record, choices, data, one, other)
+            st.button(
+                f"Use only {escape_markdown(one.name)} on all pages", key="use only",
+                help="All other samples are left out, until that is taken back under Overview.",
+                on_click=lambda: use_only(record, choices, data, one),
+            )  # fmt: skip
     clicked = points[0].get("customdata") if points else None
     show_gene(data, table, one, other, clicked[0] if isinstance(clicked, list) else None)
 
 
-def explain_test(
-    one: SampleGroup, other: SampleGroup, sides: list[int], table: pd.DataFrame
-) -> About:
+def explain_test(data: AnnData, one: SampleGroup, other: SampleGroup, table: pd.DataFrame) -> About:
     """What stands behind the volcano."""
+    sides = [int(data.obs_names.isin(list(each.samples)).sum()) for each in (one, other)]
     return About(
         shown="Each point is a gene: to the right, higher in "
         f"{escape_markdown(one.name)}; further up, more surely different.",
@@ -218,19 +197,17 @@ def explain_test(
 
 def list_genes(table: pd.DataFrame, one: SampleGroup, other: SampleGroup, folds: bool) -> None:
     """The genes that differ, the surest first, and the whole table as a file."""
-    sure = int((table["fdr"] < SURE).sum())
-    st.markdown(f"## {sure:,} genes with an FDR below 5 %")
+    st.markdown("## Genes, the surest first")
     number = st.column_config.NumberColumn
     st.dataframe(
         table.head(SHOWN), hide_index=True, height=320, key="differential genes",
-        column_order=["gene", "log2fc", "mean_one", "mean_other", "p", "fdr"],
+        column_order=["gene", "log2fc", "mean_one", "mean_other", "fdr"],
         column_config={
             "gene": "Gene",
             "log2fc": number("log2 FC" if folds else "difference", format="%.2f",
                              help=define("log2 fold change") if folds else None),
-            "mean_one": number(f"mean in {one.name}", format="%.2f"),
-            "mean_other": number(f"mean in {other.name}", format="%.2f"),
-            "p": number("p", format="%.2g"),
+            "mean_one": number(f"in {one.name}", format="%.2f"),
+            "mean_other": number(f"in {other.name}", format="%.2f"),
             "fdr": number("FDR", format="%.2g", help=define("false discovery rate (FDR)")),
         },
     )  # fmt: skip

@@ -15,9 +15,10 @@ from core.images.classes import to_sd
 from core.plots.data import heat_map, missing_by_class, value_ranges
 from core.plots.findings import say_heat_map, say_missing, say_ranges
 from ui.about import About
-from ui.card import SCALES, used_samples
+from ui.card import SCALES
 from ui.forms import ask_number
 from ui.parts import show_figure
+from ui.sample_map import used_samples
 
 MOST_DRAWN = 600
 """Samples of a heat map; of more, some are drawn at random."""

@@ -281,12 +281,12 @@ def differences(table: pd.DataFrame, one: str, other: str, unit: str) -> go.Figu
     """
     least = table.loc[table["p"] > 0, "p"].min() if (table["p"] > 0).any() else 1e-300
     sure = -np.log10(np.maximum(table["p"], least))
-    figure = go.Figure()
+    figure, colours = go.Figure(), class_colours([one, other])
     found = table["fdr"] < SURE
     for chosen, title, colour, symbol in (
         (~found, "not sure", GREY, "circle"),
-        (found & (table["log2fc"] > 0), f"higher in {one}", COLOURS[1], "triangle-up"),
-        (found & (table["log2fc"] < 0), f"higher in {other}", COLOURS[0], "triangle-down"),
+        (found & (table["log2fc"] > 0), f"higher in {one}", colours[one], "triangle-up"),
+        (found & (table["log2fc"] < 0), f"higher in {other}", colours[other], "triangle-down"),
     ):
         part = table[chosen]
         draw = figure.add_scattergl if len(table) > MANY_POINTS else figure.add_scatter
