@@ -23,6 +23,8 @@ OTHER = "rgba(140,140,140,0.7)"
 """Values beyond the palette, and samples without a value."""
 WRONG = "#B2182B"
 GREY = "#888888"
+MOST_ROWS = 100
+"""Genes of a heat map up to which each is named."""
 MOST_NAMED = 30
 """Values of a column beyond which a heat map has no legend of it."""
 SURE, LABELLED = 0.05, 12
@@ -137,8 +139,9 @@ def heat_map(
     )  # fmt: skip
     figure.update_xaxes(visible=False)
     figure.update_yaxes(
-        autorange="reversed", automargin=True, type="category", row=len(known) + 1, col=1
-    )
+        autorange="reversed", automargin=True, type="category", tickfont_size=10,
+        dtick=1 if len(genes) <= MOST_ROWS else None, row=len(known) + 1, col=1,
+    )  # fmt: skip
     figure.update_layout(
         height=70 + 18 * len(known) + 13 * max(len(genes), 30),
         legend={"y": 1, "yanchor": "top", "tracegroupgap": 8},
