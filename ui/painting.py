@@ -301,6 +301,7 @@ def show_compared(
             show_pointed(
                 figure, layout, layout.table(value=values), f"gene_image_{layout.name}", gene,
                 key=f"{key} image",
+                about=SIDE_BY_SIDE,
                 alt=say_gene_image(
                     values, layout.genes, f"{sample or chosen}, {name_layout(trial.layout)}",
                     signed=limits[0] < 0,

@@ -238,6 +238,15 @@ def show_gene(
         expression_by_class(values[known], own[known].astype(str), gene), shown,
         f"{gene}_by_group", alt=say_expression(values[known], own[known], gene),
         key="gene by group",
+        about=About(
+            shown=f"log2 expression of {escape_markdown(gene)} in both groups; a point is a "
+            "sample.",
+            n=f"{int(known.sum()):,} samples.",
+            computed="Of counts log2 of counts per million + 1. Boxes are quartiles, whiskers end "
+            "at the outermost samples within 1.5 times the box's height; missing values are left "
+            "out.",
+            read="Boxes that lie apart differ. Look for a few samples that make the difference.",
+        ),
     )  # fmt: skip
 
 

@@ -125,6 +125,13 @@ def show_values(record: DatasetRecord, choices: Choices) -> None:
     show_figure(
         missing_by_class(found.missing, data.n_vars, groups), table, "missing_values",
         alt=say_missing(found.missing, data.n_vars, groups),
+        about=About(
+            shown="The share of values that is missing in each class.",
+            n=f"{data.n_obs:,} samples with {data.n_vars:,} values each.",
+            computed="Counted in the file as it is, before anything is filled in.",
+            read="Values that are missing in one class only can give that class away, however they "
+            "are filled.",
+        ),
     )  # fmt: skip
 
 
