@@ -1,4 +1,4 @@
-"""Bundles: stories, models of runs and datasets as one zip file, written here and taken elsewhere.
+"""Bundles: stories, models of runs with their notes, datasets with their groups, as one zip file.
 
 A stranger may have written it. So its names, sizes and hashes are checked before anything is read;
 datasets are read as any file is, and must have the content that their ids are the hash of; models
@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 from anndata import AnnData
@@ -26,25 +26,30 @@ from core.data.choices import Choices, load_choices, save_choices
 from core.data.cohort import nest_cohort
 from core.data.formats.asking import read_any
 from core.data.formats.unpack import copy_limited, most_unpacked
+from core.data.groups import GROUPS, Groups, list_groups, save_groups
 from core.data.matrix import Matrix
 from core.data.store import add_dataset, check_dataset_file, content_hash, get_record
 from core.download import hash_file
 from core.errors import InputError
 from core.files import UNREADABLE, read_json, write_atomic, write_json
 from core.home import DATASET_ID, RUN_ID, dataset_folder
+from core.predict.exporting import export_path
 from core.predict.folder import export_model
-from core.predict.sent import import_model
+from core.predict.sent import Label, import_model, label_sent
 from core.runs.result import load_spec
+from core.runs.store import RunStore
 from core.scratch import scratch
 from core.stories import list_files, take_story
 
 DOCUMENT, MATRIX, CHOICES = "bundle.json", "data.h5ad", "choices.json"
+BESIDE = (CHOICES, GROUPS)
+"""What goes along with a matrix, where it is there."""
 MOST_FILES = 5000
 MOST_TOGETHER = 20_000_000_000
 _ID, _DATASET = RUN_ID.pattern, DATASET_ID.pattern
 NAMES = re.compile(
     rf"stories/{_ID}/(story|{_ID})\.json|models/{_ID}/[A-Za-z0-9]+(-\d+)?\.[a-z]+"
-    rf"|datasets/{_DATASET}/({re.escape(MATRIX)}|{re.escape(CHOICES)})"
+    rf"|datasets/{_DATASET}/({'|'.join(map(re.escape, (MATRIX, *BESIDE)))})"
 )
 """Files that a bundle can have, beside its document."""
 
@@ -70,6 +75,8 @@ class Document(BaseModel):
     written_by: str
     datasets: dict[str, Reference]
     """Id, the SHA-256 of the content -> what it is, also of datasets that aren't in the bundle."""
+    labels: dict[str, Label] = {}
+    """Id of a run -> what people call it."""
     files: dict[str, str]
     """Every other file -> its SHA-256."""
 
@@ -114,18 +121,18 @@ def export_bundle(
                 _copy(file, place / "stories" / story / file.name)
         for run in runs:
             progress(f"run {run}")
-            (place / "models").mkdir(exist_ok=True)
-            export_model(run, place / "models" / run, lambda done, total: None)
+            _take_model(run, place / "models" / run)
         for dataset in datasets:
             progress(f"dataset {dataset[:12]}")
             check_dataset_file(dataset)
-            for name in (MATRIX, CHOICES):
+            for name in (MATRIX, *BESIDE):
                 if (file := dataset_folder(dataset) / name).exists():
                     _copy(file, place / "datasets" / dataset / name)
         files = sorted(file for file in place.rglob("*") if file.is_file())
         document = Document(
             written_by=__version__,
             datasets=_refer(runs, datasets),
+            labels=_label(runs),
             files={file.relative_to(place).as_posix(): hash_file(file, "sha256") for file in files},
         )
         write_json(place / DOCUMENT, document.model_dump(mode="json"))
@@ -153,7 +160,11 @@ def import_bundle(path: Path) -> Imported:
         datasets = [id for id, reference in document.datasets.items() if reference.included]
         for dataset in datasets:
             _keep_dataset(place / "datasets" / dataset, document.datasets[dataset])
-        models = [import_model(folder) for folder in sorted((place / "models").glob("*"))]
+        models = []
+        for folder in sorted((place / "models").glob("*")):
+            models.append(import_model(folder))
+            if folder.name in document.labels:
+                label_sent(models[-1], document.labels[folder.name])
         stories = [take_story(folder).id for folder in sorted((place / "stories").glob("*"))]
     missing = {
         id: reference.name
@@ -171,6 +182,15 @@ def _copy(file: Path, place: Path) -> None:
         raise InputError(f"{file} is missing. Remove its view from the story.") from None
 
 
+def _take_model(run: str, folder: Path) -> None:
+    """A run's model folder, as it was packed for sending where it was."""
+    folder.parent.mkdir(exist_ok=True)
+    if export_path(run).exists():
+        shutil.unpack_archive(export_path(run), folder)
+    else:
+        export_model(run, folder, lambda done, total: None)
+
+
 def _refer(runs: Sequence[str], datasets: Sequence[str]) -> dict[str, Reference]:
     """The datasets that go along, and those that runs are of as far as they are here."""
     found = {}
@@ -181,6 +201,18 @@ def _refer(runs: Sequence[str], datasets: Sequence[str]) -> dict[str, Reference]
                 name=record.name, scale=record.scale, samples=record.samples,
                 included=dataset in datasets,
             )  # fmt: skip
+    return found
+
+
+def _label(runs: Sequence[str]) -> dict[str, Label]:
+    """What runs are called, of those that the list of runs knows."""
+    found = {}
+    for run in runs:
+        with suppress(InputError):
+            record = RunStore().get(run)
+            found[run] = Label(
+                name=record.name, note=record.note, tags=record.tags, starred=record.starred
+            )
     return found
 
 
@@ -250,10 +282,24 @@ def _keep_dataset(folder: Path, reference: Reference) -> None:
             "for the bundle again."
         )
     add_dataset(data, name)
-    if (folder / CHOICES).exists() and load_choices(folder.name) is None:
-        try:
-            choices = Choices.model_validate(nest_cohort(read_json(folder / CHOICES)))
-        except (*UNREADABLE, ValidationError) as error:
-            words = " ".join(str(error).split())[:200]
-            raise InputError(f"What was decided about {name!r} is damaged: {words}.") from None
-        save_choices(folder.name, choices.changed(dataset=folder.name))
+    for file, there, keep in (
+        (CHOICES, load_choices(folder.name), _keep_choices),
+        (GROUPS, list_groups(folder.name), _keep_groups),
+    ):
+        if (folder / file).exists() and not there:
+            try:
+                keep(folder.name, read_json(folder / file))
+            except (*UNREADABLE, ValidationError) as error:
+                words = " ".join(str(error).split())[:200]
+                raise InputError(
+                    f"What was decided about {name!r} ({file}) is damaged: {words}."
+                ) from None
+
+
+def _keep_choices(dataset: str, document: Any) -> None:
+    choices = Choices.model_validate(nest_cohort(document))
+    save_choices(dataset, choices.changed(dataset=dataset))
+
+
+def _keep_groups(dataset: str, document: Any) -> None:
+    save_groups(dataset, Groups.model_validate(document).groups)

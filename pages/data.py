@@ -14,16 +14,19 @@ from core.escape import escape_markdown
 from core.home import dataset_folder
 from core.runs.store import RunStore, drop_dataset
 from ui.bring import offer_examples, show_catalogue, show_upload
-from ui.card import show_card, show_heat_map, show_values
+from ui.card import show_card
 from ui.forms import HOLDS
 from ui.help import begin_tour
 from ui.join import show_join
 from ui.line import Line, place_columns, say_dataset, show_dataset_line, show_line
 from ui.parts import decided, download_table, errors, name_runs, pick_role
 from ui.prepare import show_prepare
+from ui.sample_groups import show_groups
+from ui.values import show_heat_map, show_values
 
 VIEWS = {
     "card": ("Overview", show_card),
+    "groups": ("Groups", show_groups),
     "heat": ("Heat map", show_heat_map),
     "values": ("Values", show_values),
     "prepare": ("Prepare", show_prepare),

@@ -1,14 +1,19 @@
-"""Every page for everyone: axe-core finds nothing serious on it, in light and in dark."""
+"""Every page for everyone: by eye, by keyboard, by voice, in narrow windows, in light and dark."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
+from core.data.groups import keep_group
+from core.data.store import list_datasets, load_dataset
 from core.runs.store import RunStore
-from tests.browser import Server, open_page, settle
+from core.stories import create_story, list_stories, pin
+from tests.browser import Server, expect_no_failure, open_page, settle
 from tests.earlier_homes import LATEST, unpack_home
+from tests.test_stories import make_view
 
 SERIOUS = ("serious", "critical")
 
@@ -34,29 +39,80 @@ def find_barriers(page: Page) -> list[str]:
     ]
 
 
+PAGES = (
+    "data", "data?data+view=Groups", "data?data+view=Heat+map", "data?data+view=Values", "images",
+    "images?image+view=All+classes", "train", "run?id={run}", "compare", "explain", "predict",
+    "histology", "transfer", "story", "present?story={story}&slide=1",
+)  # fmt: skip
+HEADINGS = "[...document.querySelectorAll('h1, h2, h3, h4')].filter(h => h.checkVisibility())"
+
+
+def fill(home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A group and a story beside the runs of a home; the ids of a run and of the story."""
+    monkeypatch.setenv("GENECANVAS_HOME", str(home))
+    [record] = list_datasets()
+    keep_group(record.id, "first", load_dataset(record.id).obs_names[:20].tolist())
+    stories = [story.id for story in list_stories()] or [create_story("Meeting").id]
+    pin(stories[0], make_view(), "KRT5 is high")
+    return {
+        "run": next(run.id for run in RunStore().list() if run.state == "done"),
+        "story": stories[0],
+    }
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_has_barriers(
     filled: Server, browser: Browser, scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GENECANVAS_HOME", str(filled.home))
-    run = next(record.id for record in RunStore().list() if record.state == "done")
+    ids = fill(filled.home, monkeypatch)
     context = browser.new_context(color_scheme=scheme, viewport={"width": 1280, "height": 900})
     page = context.new_page()
     found = {}
-    for name in (
-        "data",
-        "images",
-        "train",
-        f"run?id={run}",
-        "compare",
-        "explain",
-        "predict",
-        "story",
-        "transfer",
-    ):
-        open_page(page, f"{filled.url}/{name}")
+    for name in PAGES:
+        open_page(page, f"{filled.url}/{name.format(**ids)}")
         settle(page)
+        expect_no_failure(page)
         if barriers := find_barriers(page):
             found[name] = barriers
+        levels = page.evaluate(f"{HEADINGS}.map(heading => Number(heading.tagName[1]))")
+        jumps = [pair for pair in zip([0, *levels], levels, strict=False) if pair[1] > pair[0] + 1]
+        if jumps or levels.count(1) != 1:
+            found[f"{name} headings"] = [levels]
     context.close()
     assert not found
+
+
+def test_narrow_windows_keep_image_and_tabs(
+    filled: Server, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = fill(filled.home, monkeypatch)
+    page.set_viewport_size({"width": 900, "height": 900})
+    for name in ("data", "images", f"run?id={ids['run']}", "explain"):
+        open_page(page, f"{filled.url}/{name}")
+        chart = page.locator(".js-plotly-plot").first
+        expect(chart).to_be_visible()
+        frame = chart.bounding_box()
+        assert frame["width"] >= 300, name
+        assert frame["x"] + frame["width"] <= 900, name
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= 900, name
+        expect(page.get_by_role("link", name="Story")).to_be_visible()
+
+
+def test_the_genes_of_an_image_are_one_stop_of_the_keyboard(
+    filled: Server, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(filled.home, monkeypatch)
+    open_page(page, f"{filled.url}/images")
+    expect(page.locator(".nsewdrag").first).to_be_visible()
+    assert page.locator(".js-plotly-plot [tabindex='0']").count() == 0
+    keys = page.get_by_role("button", name="Genes by arrow keys")
+    keys.focus()
+    for key in ("ArrowRight", "Home", "ArrowDown", "ArrowRight"):
+        page.keyboard.press(key)
+    said = page.get_by_role("application").get_by_role("status")
+    expect(said).to_contain_text("row 2, column 2")
+    gene = said.text_content().split(",")[0]
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=gene, exact=True)).to_be_visible()
+    assert f"gene={gene}" in page.url
+    expect_no_failure(page)

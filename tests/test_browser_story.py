@@ -80,7 +80,8 @@ def test_a_chart_is_saved_on_white_with_what_it_shows(
         page.get_by_role("button", name="SVG", exact=True).first.click()
     picture = Path(download.value.path()).read_text()
     assert re.search(r"<rect[^>]*fill: rgb\(255, 255, 255\)", picture)
-    assert "Gene-image: Class mean of" in picture
+    assert "Mean of" in picture
+    assert "highest at" in picture
     assert "Simulated tumours, 600 samples" in picture
     sizes = {float(size) for size in re.findall(r"font-size: ?([\d.]+)px", picture)}
     assert min(sizes) >= 16

@@ -78,7 +78,10 @@ FIGURES: dict[str, Callable[[], go.Figure]] = {
     "runs": lambda: runs.curves_side_by_side({BAD: EPOCHS}),
     "matrix": lambda: runs.confusion_matrix(np.eye(2), TWO),
     "numbers": lambda: data.sample_values(VALUES, VALUES, TWO, VALUES, BAD, ("x", "y")),
-    "heat": lambda: data.heat_map(np.zeros((2, 2)), TWO, TWO, TWO),
+    "heat": lambda: data.heat_map(np.zeros((2, 2)), TWO, TWO, {BAD: TWO}),
+    "differences": lambda: data.differences(
+        pd.DataFrame({"gene": TWO, "log2fc": [1.0, -1.0], "p": 0.001, "fdr": 0.002}), BAD, "b", BAD
+    ),
     "sizes": lambda: data.class_sizes({BAD: 1}),
     "expression": lambda: figures.expression_by_class(VALUES, np.array(TWO), BAD),
     "groups": lambda: images.group_image(LAYOUT, np.array(TWO), TWO),

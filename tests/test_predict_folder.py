@@ -22,8 +22,9 @@ from safetensors.numpy import load_file, save_file
 
 from core.bundle import export_bundle, import_bundle
 from core.cli import main
+from core.data.groups import keep_group, list_groups
 from core.data.simulate import simulate
-from core.data.store import add_dataset
+from core.data.store import add_dataset, load_dataset
 from core.errors import DamageError, InputError
 from core.escape import read_csv, write_csv
 from core.explain.methods import Recipe
@@ -35,12 +36,13 @@ from core.predict.model import load_model
 from core.predict.opening import open_folder
 from core.predict.predicting import MatchJob
 from core.predict.request import PredictRequest
-from core.predict.sent import delete_sent, find_model, import_model, list_sent
+from core.predict.sent import Label, delete_sent, find_model, import_model, label_sent, list_sent
 from core.processes import ROOT
 from core.runs.doctor import examine
 from core.runs.execute import Silent, execute
 from core.runs.result import load_result
 from core.runs.spec import RunSpec
+from core.runs.store import RunStore
 from core.runs.study import Samples
 from tests.interpreter import CONTEXT
 
@@ -173,6 +175,34 @@ def test_a_run_goes_along_in_a_bundle_as_a_model(
     np.testing.assert_array_equal(answer, expected)
     assert list(found.missing.values()) == ["tiny"]
     assert import_bundle(path).models == found.models
+
+
+def test_a_run_and_its_dataset_say_elsewhere_what_they_said_here(
+    runs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, path = runs["linear head"], tmp_path / "a.zip"
+    here, data, result = load_model(run), make_data(), load_result(run)
+    dataset, store = here.spec.cohort.dataset, RunStore()
+    if not any(record.id == run for record in store.list()):
+        store.submit(here.spec, "Ours")
+    store.label(run, name="Ours", note="For the meeting", tags="first, good", starred=True)
+    group = keep_group(dataset, "odd", data.obs_names[:3].tolist())
+    export_bundle(path, runs=[run], datasets=[dataset])
+    monkeypatch.setenv("GENECANVAS_HOME", str(tmp_path / "elsewhere"))
+    found = import_bundle(path)
+    assert found.missing == {}
+    [sent] = list_sent()
+    assert sent == (found.models[0], "Ours", "For the meeting", "first, good", True)
+    there = load_model(sent.id)
+    assert there.folds[0].kept.result.metrics == result.metrics
+    assert there.folds[0].kept.result.baselines == result.baselines
+    np.testing.assert_array_equal(
+        there.folds[0].predict(load_dataset(dataset), device=CPU).to_numpy(),
+        here.folds[0].predict(data, device=CPU).to_numpy(),
+    )
+    assert list_groups(dataset) == [group]
+    label_sent(sent.id, Label(name="Theirs", note="another"))
+    assert list_sent() == [sent]  # what is said here stays
 
 
 def test_a_model_that_was_sent_knows_what_its_run_knows_but_no_samples(

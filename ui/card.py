@@ -1,59 +1,35 @@
-"""What a dataset is and what was found about it, with repairs; the samples on a map; the values."""
+"""What a dataset is and what was found about it, with repairs; the samples on a map."""
 
-import numpy as np
 import pandas as pd
 import streamlit as st
-from anndata import AnnData
 
 from core.data.check import DataCard, check_dataset
-from core.data.choices import Choices, save_choices
+from core.data.choices import Choices
 from core.data.notes import Finding
-from core.data.prepare import PreparationSpec, Preprocessor
-from core.data.profile import MatrixProfile, profile
-from core.data.similarity import cluster, map_neighbours, map_samples
+from core.data.prepare import PreparationSpec
 from core.data.store import DatasetRecord
 from core.errors import InputError
 from core.escape import escape_markdown
-from core.images.classes import to_sd
-from core.plots.data import (
-    class_sizes,
-    heat_map,
-    missing_by_class,
-    sample_map,
-    sample_values,
-    value_ranges,
-)
+from core.plots.data import class_sizes
+from core.plots.findings import say_class_sizes
 from core.runs.spec import say_option
+from ui.about import About
 from ui.bring import show_corner, show_notes
-from ui.find import find_name
-from ui.forms import HOLDS, ask_number
-from ui.parts import finished_runs, go_to, go_to_run, open_dataset, say_finding, show_figure
+from ui.parts import finished_runs, go_to, go_to_run, say_finding, show_figure
+from ui.sample_map import change, show_samples, used_samples
 
 SCALES = {"counts": "counts", "linear": "TPM-like", "log2": "log2"}
-MAP_GENES = 1000
-MOST_NEIGHBOURS = 5000
-"""Samples beyond which t-SNE takes minutes."""
-"""Most variable genes on which the map of samples rests."""
-MOST_DRAWN = 600
-"""Samples of a heat map; of more, some are drawn at random."""
 TAKEN_BACK = {"where": {}, "leave_out": (), "merge": {}}
 """What is undone when decisions about samples are taken back; columns keep their roles."""
 WORST_FIRST = ("error", "warning", "info")
+SIZES = About(
+    shown="How many samples each class has.",
+    n="All samples that are used; the numbers stand at the bars.",
+    computed="Counted from the class column, after merging and leaving out.",
+    read="The score of a small class hangs on few samples, and its interval is wide.",
+)
 CARDS = 10
 """Cards that a session remembers."""
-
-
-def change(record: DatasetRecord, choices: Choices) -> None:
-    """Keep new choices, and let the boxes on the page show them."""
-    save_choices(record.id, choices)
-    short = record.id[:12]
-    for role in ("label", "group", "batch"):
-        st.session_state[f"{role} {short}"] = getattr(choices.cohort, role)
-
-
-def used_samples(dataset: str, choices: Choices) -> AnnData:
-    """The samples of a stored dataset that the choices keep, classes as they count."""
-    return choices.cohort.select(open_dataset(dataset))
 
 
 def examine(record: DatasetRecord, choices: Choices) -> DataCard:
@@ -114,7 +90,10 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
         elif card.classes:
             st.markdown("## Class sizes")
             table = pd.DataFrame({"class": card.classes.keys(), "samples": card.classes.values()})
-            show_figure(class_sizes(card.classes), table, "class_sizes", alt="Samples by class")
+            show_figure(
+                class_sizes(card.classes), table, "class_sizes",
+                alt=say_class_sizes(card.classes), about=SIZES,
+            )  # fmt: skip
         else:
             st.caption("Choose the column that holds the class.")
     with st.expander("How the file was read"):
@@ -176,170 +155,3 @@ def _say(name: str, value: object) -> str:
     if isinstance(value, tuple):
         return f"{len(value)} genes"
     return escape_markdown(say_option(name, value))
-
-
-@st.cache_resource(max_entries=4, show_spinner="Comparing samples")
-def locate(
-    dataset: str, choices: str, neighbours: bool = False
-) -> tuple[AnnData, np.ndarray, list[str]]:
-    """The used samples on a map of their most variable genes, and what its axes are.
-
-    Principal components, or with `neighbours` a t-SNE of them.
-    """
-    decided = Choices.model_validate_json(choices)
-    data = used_samples(dataset, decided)
-    spec = decided.preparation.model_copy(update={"genes": MAP_GENES})
-    x, genes = np.asarray(data.X), data.var_names.to_numpy()
-    prepared = Preprocessor.fit(x, genes, str(data.uns["scale"]), spec)
-    values = prepared.transform(x, genes)
-    if neighbours:
-        return data, map_neighbours(values), ["t-SNE 1", "t-SNE 2"]
-    scores, share = map_samples(values)
-    axes = [f"PC{n + 1} ({part:.0%} of the variance)" for n, part in enumerate(share)]
-    return data, scores, axes
-
-
-def log_values(data: AnnData, gene: str) -> np.ndarray:
-    """(samples,) log2 expression of a gene, of counts and linear values that of 1 more."""
-    values = np.asarray(data[:, gene].X, dtype=float).ravel()
-    return values if data.uns["scale"] == "log2" else np.log2(np.maximum(values, 0) + 1)
-
-
-def show_samples(record: DatasetRecord, choices: Choices) -> None:
-    """Samples on a map; a lasso says who they are and can leave them out."""
-    data, scores, titles = locate(record.id, choices.model_dump_json())
-    chart = st.container()
-    left, right, third = st.columns(3)
-    columns, colour, groups = list(data.obs.columns), "group", np.full(data.n_obs, "all samples")
-    if columns:
-        colour = left.selectbox(
-            "Colour by", columns, key="map colour", **HOLDS,
-            index=columns.index(choices.cohort.label) if choices.cohort.label else 0,
-        )  # fmt: skip
-        groups = data.obs[colour].astype(str).to_numpy()
-    maps = {
-        f"Principal components {n + 1} and {n + 2}": n for n in range(0, scores.shape[1] - 1, 2)
-    }
-    if 5 <= data.n_obs <= MOST_NEIGHBOURS:
-        maps["Nearest neighbours (t-SNE)"] = None
-    with third:
-        gene = find_name(
-            "Or by a gene", data.var_names.tolist(), key="map gene", placeholder="such as ESR1"
-        )
-    x = maps[right.selectbox("Map", list(maps), key="map axes", **HOLDS)]
-    said = "Principal components of"
-    if x is None:
-        _, scores, titles = locate(record.id, choices.model_dump_json(), neighbours=True)
-        x, said = 0, "Near samples are alike, far groups may be or not: t-SNE of"
-    y, axes = x + 1, titles[x : x + 2]
-    at = scores[:, x], scores[:, y], data.obs_names
-    if gene is None:
-        figure = sample_map(*at, groups, (axes[0], axes[1]))
-    else:
-        colour, groups = f"{gene}, log2", log_values(data, gene)
-        figure = sample_values(*at, groups, colour, (axes[0], axes[1]))
-    table = pd.DataFrame(
-        {"sample": data.obs_names, colour: groups, axes[0]: scores[:, x], axes[1]: scores[:, y]}
-    )
-    with chart:
-        points = show_figure(
-            figure, table, "samples_map", alt=f"Samples on a map, by {colour}", key="samples_pca",
-            select="lasso",
-        )  # fmt: skip
-    st.caption(
-        f"{said} the {min(MAP_GENES, data.n_vars):,} most variable genes. Draw "
-        "around points to see who they are."
-    )
-    chosen = [point["customdata"] for point in points]
-    chosen = [name[0] if isinstance(name, list) else name for name in chosen]
-    if not chosen:
-        return
-    st.markdown(f"## {len(chosen)} samples")
-    st.dataframe(data.obs.loc[chosen].rename_axis("sample").reset_index(), hide_index=True)
-    st.button(
-        "Leave these samples out", icon=":material/build:",
-        on_click=lambda: change(record, choices.changed(leave_out=chosen)),
-    )  # fmt: skip
-
-
-@st.cache_resource(max_entries=4, show_spinner="Clustering genes and samples")
-def arrange(dataset: str, choices: str, genes: int) -> pd.DataFrame:
-    """The most variable genes x samples in SD, both clustered; at most MOST_DRAWN samples."""
-    decided = Choices.model_validate_json(choices)
-    data = used_samples(dataset, decided)
-    kept = np.arange(data.n_obs)
-    if data.n_obs > MOST_DRAWN:
-        kept = np.sort(np.random.default_rng(0).choice(kept, MOST_DRAWN, replace=False))
-    spec = decided.preparation.model_copy(update={"genes": genes, "scaling": "zscore"})
-    x, names = np.asarray(data.X)[kept], data.var_names.to_numpy()
-    prepared = Preprocessor.fit(x, names, str(data.uns["scale"]), spec)
-    values = to_sd(prepared.transform(x, names)).T
-    rows, columns = cluster(values), cluster(values.T)
-    samples = data.obs_names.to_numpy()[kept]
-    return pd.DataFrame(values[rows][:, columns], prepared.genes[rows], samples[columns])
-
-
-def show_heat_map(record: DatasetRecord, choices: Choices) -> None:
-    """Genes x samples, clustered, with the classes of the samples."""
-    chart = st.container()
-    genes = ask_number("Genes", 10, 200, 50, key="heat genes", step=10, width=160)
-    table = arrange(record.id, choices.model_dump_json(), int(genes))
-    label = choices.cohort.label
-    groups = np.full(len(table.columns), "all samples")
-    if label:
-        groups = used_samples(record.id, choices).obs.loc[table.columns, label].astype(str)
-    with chart:
-        show_figure(
-            heat_map(table.to_numpy(), table.index, table.columns, list(groups)),
-            table.rename_axis("gene").reset_index(), "heat_map", key="heat map",
-            alt=f"The {len(table)} most variable genes in {len(table.columns)} samples, like ones "
-            "beside each other",
-        )  # fmt: skip
-    some = f" {MOST_DRAWN} of the samples, drawn at random." if record.samples > MOST_DRAWN else ""
-    st.caption(
-        "The genes of highest variance, in SD from their mean; genes and samples are ordered by "
-        f"the correlation of their values (average linkage).{some}"
-    )
-
-
-@st.cache_resource(max_entries=4, show_spinner="Looking at the values")
-def measure(dataset: str, choices: str) -> tuple[AnnData, MatrixProfile]:
-    """What the values of the used samples are like."""
-    decided = Choices.model_validate_json(choices)
-    data = used_samples(dataset, decided)
-    return data, profile(np.asarray(data.X))
-
-
-def show_values(record: DatasetRecord, choices: Choices) -> None:
-    """The range of each sample's values, and where values are missing."""
-    data, found = measure(record.id, choices.model_dump_json())
-    groups = (
-        data.obs[choices.cohort.label].astype(str)
-        if choices.cohort.label
-        else np.full(data.n_obs, "all")
-    )
-    quantiles, unit = found.quantiles, "log2 values"
-    if found.scale != "log2":
-        quantiles, unit = np.log2(np.maximum(quantiles, 0) + 1), f"log2({SCALES[found.scale]} + 1)"
-    st.markdown("## Values of each sample")
-    table = pd.DataFrame(quantiles, columns=["p5", "p25", "median", "p75", "p95"])
-    table.insert(0, "sample", data.obs_names)
-    show_figure(
-        value_ranges(quantiles, groups, unit), table, "value_ranges",
-        alt="Range of the values of each sample",
-    )  # fmt: skip
-    st.caption(
-        "A class that lies higher or lower as a whole was often processed elsewhere. "
-        + escape_markdown(found.evidence)
-    )
-    st.markdown("## Missing values")
-    if not found.missing.any():
-        st.caption("No value is missing.")
-        return
-    table = pd.DataFrame(
-        {"sample": data.obs_names, "class": np.asarray(groups), "missing": found.missing}
-    )
-    show_figure(
-        missing_by_class(found.missing, data.n_vars, groups), table, "missing_values",
-        alt="Share of missing values by class",
-    )  # fmt: skip

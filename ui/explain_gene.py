@@ -52,9 +52,6 @@ def add_ids(table: pd.DataFrame) -> pd.DataFrame:
 
 def say_gene(record: RunRecord, gene: str, table: pd.DataFrame) -> None:
     """One gene in words: its numbers, and where to read on."""
-    ids = find_ids(gene, known_ids() or {})
-    if ids is not None:
-        _name_gene(ids)
     row = table[table["gene"] == gene].iloc[0]
     if "rank" in row:
         tied = f", tied with {row['tied'] - 1} more," if row["tied"] > 1 else ""
@@ -67,11 +64,16 @@ def say_gene(record: RunRecord, gene: str, table: pd.DataFrame) -> None:
     said = f"expression is {change}{row['direction']} than in the other classes{tested}. "
     if "correlation" in row:
         said = f"its correlation with the target is {row['correlation']:z.2f}{tested}. "
-    st.markdown(
-        ranked
-        + said
-        + " · ".join(f"[{name}]({url})" for name, url in gene_links(gene, ids).items())
-    )
+    st.markdown(ranked + said)
+    say_links(gene)
+
+
+def say_links(gene: str) -> None:
+    """What HGNC calls a gene, where its names are kept here, and where to read on about it."""
+    ids = find_ids(gene, known_ids() or {})
+    if ids is not None:
+        _name_gene(ids)
+    st.markdown(" · ".join(f"[{name}]({url})" for name, url in gene_links(gene, ids).items()))
 
 
 def show_gene(record: RunRecord, gene: str, table: pd.DataFrame, layout: GeneLayout) -> None:

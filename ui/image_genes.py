@@ -14,6 +14,9 @@ from core.images.layouts import LayoutSpec
 from core.images.references import list_references, read_groups
 from core.images.trial import Trial
 from core.plots.figures import expression_by_class
+from core.plots.findings import say_expression
+from ui.about import About
+from ui.explain_gene import say_links
 from ui.layouts import ask_reference
 from ui.painting import Painting
 from ui.parts import download_table, errors, show_figure
@@ -35,6 +38,7 @@ def show_gene(painting: Painting, gene: str | None) -> None:
     neighbours = [name for name in layout.neighbours(gene) if name not in same]
     st.markdown(f"## {escape_markdown(gene)}")
     shares = f" **Shares its pixel with {list_genes(same)}.**" if same else ""
+    say_links(gene)
     st.caption(
         f"Row {row + 1}, column {col + 1}.{shares} Neighbours: {list_genes(neighbours) or 'none'}."
     )
@@ -46,7 +50,16 @@ def show_gene(painting: Painting, gene: str | None) -> None:
     })  # fmt: skip
     show_figure(
         expression_by_class(values, painting.labels, gene), table, f"{gene}_expression",
-        alt=f"Expression of {gene} in each class", key="gene expression",
+        alt=say_expression(values, painting.labels, gene), key="gene expression",
+        about=About(
+            shown=f"log2 expression of {escape_markdown(gene)} in each class; a point is a sample.",
+            n=f"{len(values):,} samples.",
+            computed="As the Data page prepares it, before scaling; boxes are quartiles, whiskers "
+            "end at the outermost samples within 1.5 times the box's height. Missing values stand "
+            "at what replaces them.",
+            read="Classes whose boxes lie apart differ in this gene; whether a network uses it is "
+            "shown by Explain.",
+        ),
     )  # fmt: skip
 
 

@@ -4,12 +4,15 @@ import numpy as np
 import streamlit as st
 
 from core.data.store import DatasetRecord
+from core.escape import escape_markdown
 from core.images.groups import assign_groups, find_members
 from core.images.modules import TREE_SAMPLES, ModuleTree, find_modules, grow_tree
 from core.images.quality import compare_with_neighbours
 from core.images.references import Kind, list_references, read_groups
 from core.images.trial import Trial
+from core.plots.findings import say_canvas
 from core.plots.images import group_image
+from ui.about import About
 from ui.forms import HOLDS
 from ui.layouts import ask_reference
 from ui.painting import Painting, show_pointed
@@ -37,18 +40,23 @@ def show_groups(
         )
         return
     groups, order = found
-    show_pointed(
-        group_image(layout, groups, order), layout, layout.table(belongs_to=groups),
-        f"gene_image_{kind}", gene, alt=f"Canvas coloured by {KINDS[kind].lower()}",
-        key="group image",
-    )  # fmt: skip
     inside = np.where(np.isin(groups, order), groups, "")
     share, chance = compare_with_neighbours(layout, inside)
-    if share == share:
-        st.caption(
-            f"Of neighbouring genes with a colour, {share:.0%} have the same one; with genes "
-            f"placed at random it would be {chance:.0%}."
-        )
+    said = say_canvas(KINDS[kind].lower(), share, chance)
+    show_pointed(
+        group_image(layout, groups, order), layout, layout.table(belongs_to=groups),
+        f"gene_image_{kind}", gene, alt=said, key="group image",
+        about=About(
+            shown=f"Each pixel is a gene, coloured by {KINDS[kind].lower()}; free pixels and genes "
+            "of none are grey.",
+            n=f"{len(layout.genes):,} genes, {int((inside != '').sum()):,} of them with a colour.",
+            computed="Modules are branches of a tree of similar genes (Ward); chromosomes and gene "
+            "sets come from the file that is chosen. Neighbours touch along an edge.",
+            read="Where the same colours lie together, the layout puts genes of one kind side by "
+            "side. The share by chance is what a layout without any order would give.",
+        ),
+    )  # fmt: skip
+    st.caption(escape_markdown(said))
 
 
 @st.cache_resource(max_entries=2, show_spinner="Finding modules", hash_funcs=LOOK)

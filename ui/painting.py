@@ -17,7 +17,9 @@ from core.images.layout import GeneLayout
 from core.images.layouts import LayoutSpec
 from core.images.trial import Trial
 from core.plots.figures import gene_image, image_grid, let_draw, mark_clicked
+from core.plots.findings import say_gene_image, say_images
 from core.plots.images import share_limits
+from ui.about import About
 from ui.forms import ask_number
 from ui.layouts import ask_layout
 from ui.parts import errors, show_figure
@@ -35,6 +37,14 @@ SHOWN = 8  # samples side by side
 HOVERED = 12  # classes whose mean stands under the pointer, and how many means go to the browser
 HOVERED_MEANS = 100_000  # for it: half a megabyte
 SECONDS = 1.2  # a sample is shown while playing
+SIDE_BY_SIDE = About(
+    shown="Each image is a class's mean or a sample, each pixel a gene; a gene that was found is "
+    "named on all of them.",
+    n="The number of samples stands above each class; a sample is one.",
+    computed="log2 expression, scaled gene by gene; all images have one scale of colours.",
+    read="What differs between images is genes that differ. How much single samples scatter is "
+    "shown under Samples, not by means.",
+)
 
 
 class Painting(NamedTuple):
@@ -126,15 +136,19 @@ def show_pointed(
     *,
     alt: str,
     key: str,
+    about: About | None = None,
 ) -> None:
     """A large image on which a gene can be clicked or genes drawn around."""
     genes = layout.genes.tolist()
     if st.session_state.get("pointer") != "draw":
         mark_clicked(figure, layout, first_marked(figure, genes, gene, key))
-        show_figure(figure, table, name, alt=alt, key=key, select=partial(take_click, genes, key))
+        take = partial(take_click, genes, key)
+        show_figure(figure, table, name, alt=alt, key=key, select=take, about=about)
         return
     over = let_draw(figure)
-    points = show_figure(figure, table, name, alt=alt, key=f"{key} drawn", select="lasso")
+    points = show_figure(
+        figure, table, name, alt=alt, key=f"{key} drawn", select="lasso", about=about
+    )
     drawn = [genes[point["point_index"]] for point in points if point["curve_number"] == over]
     if drawn:
         st.session_state["drawn"] = sorted(set(drawn))
@@ -155,9 +169,35 @@ def show_one(
     )  # fmt: skip
     show_pointed(
         figure, painting.layout, painting.layout.table(**{view: values}),
-        f"gene_image_{view}_{chosen}", gene, alt=f"Gene-image: {VIEWS[view]} of {chosen}",
-        key="gene image",
+        f"gene_image_{view}_{chosen}", gene, key="gene image",
+        alt=say_gene_image(values, painting.genes, capitalise(name), signed=limits[0] < 0),
+        about=explain_image(painting, classes, chosen, view),
     )  # fmt: skip
+
+
+def capitalise(words: str) -> str:
+    """Words with a capital letter at the beginning, names left as they are."""
+    return words[:1].upper() + words[1:]
+
+
+def explain_image(painting: Painting, classes: ClassMeans, chosen: str, view: str) -> About:
+    """What stands behind a class's image."""
+    n, all_of = classes.size_of(chosen), len(painting.labels)
+    unit = "SD from the gene's mean" if painting.unit else "the gene's range, from 0 to 1"
+    if view == "mean":
+        what, how = f"the mean of {escape_markdown(chosen)}", "the mean over the class's samples"
+    else:
+        what = f"{escape_markdown(chosen)} minus all other samples"
+        how = "the class's mean minus the mean of all other samples"
+    return About(
+        shown=f"Each pixel is a gene in {what}; like genes stand together where the layout learns.",
+        n=f"{n:,} samples of {escape_markdown(chosen)} of {all_of:,}; {len(painting.genes):,} "
+        "genes.",
+        computed=f"log2 expression in {unit}, {how}. All classes share the scale of colours. Here "
+        "genes, scaling and layout are fitted on all samples shown; in a run on training samples.",
+        read="A bright patch is a group of genes that are high together. It says nothing of what "
+        "a network uses: Explain does.",
+    )
 
 
 def show_many(
@@ -174,7 +214,10 @@ def show_many(
         values.insert(0, "image", titles)
         return values
 
-    show_figure(figure, table, "gene_images", alt="Gene-images side by side", key="grid")
+    show_figure(
+        figure, table, "gene_images", key="grid",
+        alt=say_images(images, titles, painting.genes, painting.unit), about=SIDE_BY_SIDE,
+    )  # fmt: skip
 
 
 def show_samples(painting: Painting, chosen: str, gene: str | None) -> None:
@@ -208,7 +251,11 @@ def show_playing(
         painting.layout, painting.values(rows[[now]])[0], marked=[gene] if gene else [],
         diverging=limits[0] < 0, limits=limits, name=painting.name,
     )  # fmt: skip
-    st.plotly_chart(figure, key="playing image", alt=f"Gene-image of sample {names[now]}")
+    values = painting.values(rows[[now]])[0]
+    st.plotly_chart(
+        figure, key="playing image",
+        alt=say_gene_image(values, painting.genes, names[now], signed=limits[0] < 0),
+    )  # fmt: skip
 
 
 def show_compared(
@@ -253,6 +300,11 @@ def show_compared(
             figure.update_layout(height=480)
             show_pointed(
                 figure, layout, layout.table(value=values), f"gene_image_{layout.name}", gene,
-                alt=f"{name_layout(trial.layout)}: {sample or chosen}", key=f"{key} image",
+                key=f"{key} image",
+                about=SIDE_BY_SIDE,
+                alt=say_gene_image(
+                    values, layout.genes, f"{sample or chosen}, {name_layout(trial.layout)}",
+                    signed=limits[0] < 0,
+                ),
             )  # fmt: skip
     show_quality([trial for at, trial in enumerate(trials) if trial not in trials[:at]])

@@ -21,6 +21,7 @@ from core.errors import GeneCanvasError, InputError
 from core.escape import escape_formulas, escape_markdown
 from core.files import UNWRITABLE, describe_os_error
 from core.glossary import define
+from core.plots.figures import TARGETS
 from core.runs.result import RunResult, load_result
 from core.runs.store import RunRecord, RunStore
 from core.training.tasks import TASKS
@@ -33,13 +34,23 @@ ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "pages"
 WANTED_RUN = "wanted run"
 """Where the session keeps the run whose page was asked for last."""
-SAVE_IMAGE = st.components.v2.component(
-    "genecanvas_save_image",
-    html=(ROOT / "assets/save_image.html").read_text(encoding="utf-8"),
-    css=(ROOT / "assets/save_image.css").read_text(encoding="utf-8"),
-    js=(ROOT / "assets/save_image.js").read_text(encoding="utf-8"),
-)
+
+
+def _component(name: str) -> Callable[..., object]:
+    """A component of our own out of its three files in `assets`."""
+    return st.components.v2.component(
+        f"genecanvas_{name}",
+        **{
+            kind: (ROOT / f"assets/{name}.{kind}").read_text(encoding="utf-8")
+            for kind in ("html", "css", "js")
+        },
+    )
+
+
+SAVE_IMAGE = _component("save_image")
 """Buttons that save the chart beside them; plotly draws the file in the browser."""
+GENE_KEYS = _component("gene_keys")
+"""The genes of the image above as one stop of the keyboard."""
 
 
 @contextmanager
@@ -303,6 +314,8 @@ def show_figure(
         with st.container(
             horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall"
         ):
+            if select and any(trace.name == TARGETS for trace in figure.data):
+                GENE_KEYS(key=f"{key} keys", width="stretch")
             if about:
                 show_about(about, key=key)
             if pin:

@@ -31,7 +31,10 @@ CHECKED = "checked models and samples"
 def list_models() -> dict[str, str]:
     """Id -> words of everything that can predict: finished runs, and models that were sent."""
     models = name_runs(starred_first(finished_runs()))
-    sent = {model.id: f"{model.name} · sent · {model.id[:6]}" for model in list_sent()}
+    sent = {
+        model.id: f"{'★ ' * model.starred}{model.name} · sent · {model.id[:6]}"
+        for model in list_sent()
+    }
     return models | sent
 
 

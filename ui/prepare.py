@@ -8,9 +8,9 @@ from core.data.store import DatasetRecord
 from core.errors import InputError
 from core.escape import escape_markdown
 from core.images.references import read_gene_sets
-from ui.card import change, used_samples
 from ui.forms import ask_field, ask_where, check_fields
 from ui.parts import errors
+from ui.sample_map import change, used_samples
 from ui.uploads import hold
 
 STEPS = {

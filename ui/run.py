@@ -17,6 +17,7 @@ from core.runs.store import RunRecord, RunStore, bytes_of, read_log
 from core.training.tasks import TASKS
 from ui.about import about_confusion, about_observed
 from ui.beside import show_side_by_side
+from ui.bundles import offer_run_bundle
 from ui.parts import (
     DAMAGED,
     decimals,
@@ -137,6 +138,7 @@ def show_ways_on(record: RunRecord) -> None:
         if st.button("Predict other samples →"):
             go_to("predict", {"run": record.id})
         offer_report(record.id)
+        offer_run_bundle(record)
         if st.button(
             "Make a story", icon=":material/slideshow:",
             help="The charts of the report, each with its finding, to be presented.",

@@ -1,12 +1,9 @@
 """A story as it is made: its views with captions and notes, and their order."""
 
 from collections.abc import Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import streamlit as st
 
-from core.bundle import export_bundle, import_bundle
 from core.errors import GeneCanvasError
 from core.escape import escape_markdown
 from core.plots.stage import restore_figure
@@ -24,10 +21,10 @@ from core.stories import (
     list_stories,
     load_view,
 )
-from ui.parts import PAGES, errors, go_to, pick
+from ui.bundles import offer_story_bundle, offer_taking
+from ui.parts import PAGES, go_to, pick
 from ui.pin import LAST
 from ui.report import offer_story_report
-from ui.uploads import hold
 
 SMALL = 300
 """Pixels of a chart's height beside its caption."""
@@ -61,7 +58,7 @@ def show_none() -> None:
                 go_to("data")
             if st.button("Look at a run"):
                 go_to("run")
-            offer_bundle()
+            offer_taking()
 
 
 def pick_story() -> Story | None:
@@ -73,7 +70,7 @@ def pick_story() -> Story | None:
         st.query_params["id"] = st.session_state[LAST]
     left, right, other = st.columns([4, 1.2, 1.2], vertical_alignment="bottom")
     with other:
-        offer_bundle()
+        offer_taking()
     with left:
         chosen = pick("Story", list(stories), lambda id: stories[id].title, "id")
     with (
@@ -89,37 +86,6 @@ def pick_story() -> Story | None:
     return stories[chosen]
 
 
-def offer_bundle() -> None:
-    """The button that takes what somebody sent."""
-    if st.button("Take a bundle", icon=":material/upload:", width="stretch"):
-        _take_bundle()
-
-
-@st.dialog("Take a bundle")
-def _take_bundle() -> None:
-    """Check a bundle that is uploaded, and keep what is in it."""
-    st.markdown(
-        "A zip file that somebody wrote here or with `genecanvas bundle`. Its parts are checked, "
-        "and nothing that is here is overwritten."
-    )
-    upload = st.file_uploader("Bundle (zip)", type="zip", key="bundle file")
-    if upload is None:
-        return
-    with errors(), st.spinner("Checking the bundle"):
-        found = import_bundle(hold(upload))
-        for id, name in found.missing.items():
-            st.toast(escape_markdown(f"The dataset {name} ({id[:12]}) is not here."))
-        if found.stories:
-            st.query_params["id"] = st.session_state[LAST] = found.stories[0]
-        st.rerun()
-
-
-def read_bundle(story: str) -> bytes:
-    """A bundle of a story alone."""
-    with TemporaryDirectory() as folder:
-        return export_bundle(Path(folder) / "story.zip", stories=[story]).read_bytes()
-
-
 def show_story(story: Story) -> None:
     """Its ways out, and its views one below the other."""
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -128,12 +94,7 @@ def show_story(story: Story) -> None:
             go_to("present", {"story": story.id, "slide": "1"})
         if story.views:
             offer_story_report(story.id)
-            st.download_button(
-                "Bundle (zip)", lambda: read_bundle(story.id), f"story_{story.id[:6]}.zip",
-                "application/zip", on_click="ignore", icon=":material/folder_zip:", key="bundle",
-                help="This story for another computer. With datasets and models: "
-                "`genecanvas bundle`.",
-            )  # fmt: skip
+            offer_story_bundle(story.id)
         _offer_keeping(story)
     if not story.views:
         st.info("Nothing is pinned to it yet: every chart has a Pin below it.")

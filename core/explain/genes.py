@@ -70,7 +70,7 @@ def gene_table(
     outside = log_expression[~chosen][:, scored].astype(np.float64)
     mean_in, mean_out = inside.mean(axis=0), outside.mean(axis=0)
     if values is None:
-        t, p = _test(inside, outside)
+        t, p = welch_test(inside, outside)
         auroc, more = _separate(inside, outside), {}
     else:
         t, p = correlate(log_expression[:, scored].astype(np.float64), values)
@@ -200,8 +200,16 @@ def recovery(table: pd.DataFrame, truth_genes: Collection[str]) -> dict[str, flo
     }
 
 
-def _test(inside: np.ndarray, outside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Welch's t test gene by gene, two-sided: t and p, (genes,) each."""
+def welch_test(inside: np.ndarray, outside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Welch's t test gene by gene, two-sided: t and p, (genes,) each.
+
+    A gene that has one value everywhere has t 0 and p 1; with fewer than two samples on a side both
+    are NaN.
+
+    Args:
+        inside: (samples, genes) of one side.
+        outside: (samples, genes) of the other.
+    """
     if min(len(inside), len(outside)) < 2:
         return np.full((2, inside.shape[1]), np.nan)
     with warnings.catch_warnings():

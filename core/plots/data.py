@@ -1,6 +1,6 @@
 """Figures about a dataset before anything is trained: samples on a map, ranges, missing values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,13 @@ MANY_POINTS = 3000
 OTHER = "rgba(140,140,140,0.7)"
 """Values beyond the palette, and samples without a value."""
 WRONG = "#B2182B"
+GREY = "#888888"
+MOST_ROWS = 100
+"""Genes of a heat map up to which each is named."""
+MOST_NAMED = 30
+"""Values of a column beyond which a heat map has no legend of it."""
+SURE, LABELLED = 0.05, 12
+"""False discovery rate below which a gene is coloured, and how many of these are named."""
 
 
 def sample_map(
@@ -98,53 +105,77 @@ def sample_values(
 
 
 def heat_map(
-    values: np.ndarray, genes: Sequence[str], samples: Sequence[str], groups: Sequence[str]
+    values: np.ndarray,
+    genes: Sequence[str],
+    samples: Sequence[str],
+    strips: Mapping[str, Sequence[str]],
 ) -> go.Figure:
-    """Genes x samples in SD from each gene's mean, with a strip of the samples' classes above.
+    """Genes x samples in SD from each gene's mean, with strips of colours above.
 
     Args:
         values: (genes, samples), in the order in which they are drawn.
         genes: their names.
         samples: their ids.
-        groups: (samples,) classes.
+        strips: column -> (samples,) their values in it, a strip each.
     """
-    colours = class_colours(groups)
-    codes = {name: at for at, name in enumerate(colours)}
-    share = 1 / len(colours)
-    steps = [
-        [edge, colour]
-        for at, colour in enumerate(colours.values())
-        for edge in (at * share, (at + 1) * share)
-    ]
+    known = list(strips.items())
+    share = 18 / (18 * max(len(known), 1) + 13 * max(len(genes), 30))
     figure = make_subplots(
-        2, 1, shared_xaxes=True, row_heights=[0.03, 0.97], vertical_spacing=0.008
-    )
-    text = escape_all(f"{sample}, {group}" for sample, group in zip(samples, groups, strict=True))
-    figure.add_heatmap(
-        z=[[codes[str(group)] for group in groups]], zmin=-0.5, zmax=len(colours) - 0.5,
-        colorscale=steps, showscale=False, text=[text], hovertemplate="%{text}<extra></extra>",
-        row=1, col=1,
+        len(known) + 1, 1, shared_xaxes=True, vertical_spacing=0.006,
+        row_heights=[*[share] * len(known), 1 - share * len(known)],
     )  # fmt: skip
+    for row, (column, groups) in enumerate(known, 1):
+        _draw_strip(figure, row, column, [str(group) for group in groups], samples)
+    text = escape_all(samples)
     figure.add_heatmap(
         z=values, y=escape_all(genes), zmin=-3, zmax=3, colorscale=DIVERGING,
         text=[text] * len(genes),
         hovertemplate="<b>%{y}</b>, %{text}: %{z:.2f} SD<extra></extra>",
-        colorbar={"title": {"text": "SD from the mean", "side": "right"}, "thickness": 12},
-        row=2, col=1,
+        colorbar={
+            "title": {"text": "SD from the mean", "side": "right"}, "thickness": 12,
+            "len": 260, "lenmode": "pixels", "y": 0, "yanchor": "bottom",
+        },
+        row=len(known) + 1, col=1,
     )  # fmt: skip
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(
+        autorange="reversed", automargin=True, type="category", tickfont_size=10,
+        dtick=1 if len(genes) <= MOST_ROWS else None, row=len(known) + 1, col=1,
+    )  # fmt: skip
+    figure.update_layout(
+        height=70 + 18 * len(known) + 13 * max(len(genes), 30),
+        legend={"y": 1, "yanchor": "top", "tracegroupgap": 8},
+    )
+    return finish(figure, 20)
+
+
+def _draw_strip(
+    figure: go.Figure, row: int, column: str, groups: list[str], samples: Sequence[str]
+) -> None:
+    """A row of colours, one a sample, with its legend."""
+    colours = class_colours(groups)
+    codes = {name: at for at, name in enumerate(colours)}
+    step = 1 / len(colours)
+    scale = [
+        [edge, colour]
+        for at, colour in enumerate(colours.values())
+        for edge in (at * step, (at + 1) * step)
+    ]
+    text = escape_all(f"{sample}, {group}" for sample, group in zip(samples, groups, strict=True))
+    figure.add_heatmap(
+        z=[[codes[group] for group in groups]], y=[escape_chart(column)], zmin=-0.5,
+        zmax=len(colours) - 0.5, colorscale=scale, showscale=False, text=[text],
+        hovertemplate="%{text}<extra></extra>", row=row, col=1,
+    )  # fmt: skip
+    figure.update_yaxes(automargin=True, type="category", row=row, col=1)
+    if len(colours) > MOST_NAMED:
+        return
     for name, colour in colours.items():
         figure.add_scatter(
-            x=[None], y=[None], mode="markers", name=escape_chart(name),
-            marker={"color": colour, "symbol": "square", "size": 11}, row=1, col=1,
+            x=[None], y=[None], mode="markers", name=escape_chart(name or "none"),
+            marker={"color": colour, "symbol": "square", "size": 11},
+            legendgroup=str(row), legendgrouptitle={"text": escape_chart(column)}, row=row, col=1,
         )  # fmt: skip
-    figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False, row=1, col=1)
-    figure.update_yaxes(autorange="reversed", automargin=True, type="category", row=2, col=1)
-    figure.update_layout(
-        height=130 + 13 * max(len(genes), 20), legend={"orientation": "h", "y": 1.01,
-                                                       "yanchor": "bottom"},
-    )  # fmt: skip
-    return finish(figure, 60)
 
 
 def mark_wrong(figure: go.Figure, x: np.ndarray, y: np.ndarray, wrong: pd.DataFrame) -> None:
@@ -239,4 +270,44 @@ def class_sizes(counts: dict[str, int]) -> go.Figure:
     figure.update_yaxes(autorange="reversed", automargin=True)
     figure.update_xaxes(title_text="samples")
     figure.update_layout(height=116 + 28 * len(counts))
+    return finish(figure, 36)
+
+
+def differences(table: pd.DataFrame, one: str, other: str, unit: str) -> go.Figure:
+    """A volcano of two groups: how much each gene differs, and how surely.
+
+    Args:
+        table: gene, log2fc, p, fdr; the lowest p first.
+        one: the group that is above 0 where a gene is higher in it.
+        other: the other group.
+        unit: title of the differences.
+    """
+    least = table.loc[table["p"] > 0, "p"].min() if (table["p"] > 0).any() else 1e-300
+    sure = -np.log10(np.maximum(table["p"], least))
+    figure, colours = go.Figure(), class_colours([one, other])
+    found = table["fdr"] < SURE
+    for chosen, title, colour, symbol in (
+        (~found, "not sure", GREY, "circle"),
+        (found & (table["log2fc"] > 0), f"higher in {one}", colours[one], "triangle-up"),
+        (found & (table["log2fc"] < 0), f"higher in {other}", colours[other], "triangle-down"),
+    ):
+        part = table[chosen]
+        draw = figure.add_scattergl if len(table) > MANY_POINTS else figure.add_scatter
+        draw(
+            x=part["log2fc"], y=sure[chosen], mode="markers", text=escape_all(part["gene"]),
+            name=f"{escape_chart(title)} ({len(part):,})", customdata=part[["gene", "fdr"]],
+            marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.7},
+            hovertemplate="<b>%{text}</b><br>%{x:+.2f}, FDR %{customdata[1]:.2g}<extra></extra>",
+        )  # fmt: skip
+    named = table[found].head(LABELLED)
+    figure.add_scatter(
+        x=named["log2fc"], y=sure[named.index], mode="text", text=escape_all(named["gene"]),
+        textposition="top center", showlegend=False, hoverinfo="skip",
+    )  # fmt: skip
+    figure.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dot"})
+    figure.update_xaxes(title_text=escape_chart(unit))
+    figure.update_yaxes(title_text="−log10 p")
+    figure.update_layout(
+        height=560, legend={"orientation": "h", "y": 1.0, "yanchor": "bottom"}, dragmode="zoom"
+    )
     return finish(figure, 36)

@@ -4,14 +4,30 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from core.errors import InputError
-from core.files import UNREADABLE, read_json
+from core.files import UNREADABLE, read_json, write_json
 from core.home import RUN_ID, home, sent_folder
 from core.jobs.store import JobStore
 from core.processes import run_module
 from core.runs.result import kept_sent
 from core.runs.store import RunStore
 from core.scratch import scratch
+
+LISTING = "listing.json"
+LONGEST_NAME = 300
+
+
+class Label(BaseModel):
+    """What the sender of a model calls it, and said of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=LONGEST_NAME)
+    note: str = Field("", max_length=20_000)
+    tags: str = Field("", max_length=2000)
+    starred: bool = False
 
 
 class SentModel(NamedTuple):
@@ -20,6 +36,9 @@ class SentModel(NamedTuple):
     id: str
     name: str
     """As its sender called it."""
+    note: str = ""
+    tags: str = ""
+    starred: bool = False
 
 
 def import_model(path: Path) -> str:
@@ -56,12 +75,23 @@ def list_sent() -> list[SentModel]:
     found = []
     for folder in home().glob("models/*"):
         if RUN_ID.fullmatch(folder.name):
-            try:
-                name = str(read_json(folder / "listing.json")["name"])
-            except UNREADABLE:
-                name = folder.name
-            found.append(SentModel(folder.name, name))
+            found.append(SentModel(folder.name, **_read_listing(folder).model_dump()))
     return sorted(found, key=lambda model: (model.name, model.id))
+
+
+def label_sent(model: str, label: Label) -> None:
+    """Keep what a model's sender said of it; what is said already stays."""
+    path = sent_folder(model) / LISTING
+    if "note" not in read_json(path):
+        write_json(path, label.model_dump())
+
+
+def _read_listing(folder: Path) -> Label:
+    """What a sent model is called; its id where its listing can't be read."""
+    try:
+        return Label.model_validate(read_json(folder / LISTING))
+    except (*UNREADABLE, ValidationError):
+        return Label(name=folder.name)
 
 
 def find_sent(prefix: str) -> str:

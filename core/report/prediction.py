@@ -12,6 +12,7 @@ from core import __version__
 from core.data.store import get_record
 from core.evaluation.metrics import METRICS
 from core.plots.compare import confusion_grid, reliability_diagram
+from core.plots.findings import say_confusion, say_observed, say_reliability
 from core.plots.predict import NEW, novelty_bars, prediction_map, quantile_curves
 from core.plots.runs import observed_against_predicted
 from core.predict.model import Model, load_model
@@ -126,21 +127,24 @@ def _tell_truth(found: Prediction, model: Model) -> list[Block]:
     if not model.task.has_classes:
         values = value_table(found.calls)
         figure = observed_against_predicted(values, model.classes[0])
-        return [*blocks, Chart("Predicted against known values.", figure, values)]
+        return [
+            *blocks,
+            Chart(
+                say_observed(values["true"], values["predicted"], model.classes[0]), figure, values
+            ),
+        ]
     counts = confusion_table(scores, model.classes)
     bins = reliability_tables(found.calls, model.classes)
-    right = int(np.trace(counts.to_numpy()))
     return [
         *blocks,
         Chart(
-            f"Known against called class: {right:,} of {int(counts.to_numpy().sum()):,} are right. "
-            "Classes that no sample is of, or was called, are left out.",
+            f"Known against called class: {say_confusion(counts.to_numpy(), list(counts))} Classes "
+            "that no sample is of, or was called, are left out.",
             confusion_grid(counts.to_numpy(), list(counts), percent=False),
             counts.rename_axis("true").reset_index(),
         ),
         Chart(
-            "How often calls are right, by how sure they are; points below the diagonal are surer "
-            "than right.",
+            say_reliability(bins),
             reliability_diagram(bins),
             pd.concat(bins, names=["model", "bin"]).reset_index(),
         ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,16 @@ from core import __version__
 from core.escape import escape_formulas
 from core.files import write_atomic
 from core.report.contents import Chart, Report, Section, Table
+from core.report.still import draw_still
 
 WIDTH = 880
 """Pixels of a chart; printed on A4, `report.css` makes it as wide as the page."""
 SHOWN_ROWS = 50
 """Rows of a figure's data that stand beside it; the file holds all of them."""
+LARGE = 600_000
+"""Characters of a chart beyond which it is drawn still, and of a chart's data."""
+MOST_TOGETHER = 4_800_000
+"""Characters of all charts and their data; Plotly takes as many, and a report shall have 10 MB."""
 INK, GRID, AXIS = "#1B262C", "#E3E7E9", "#9AA3A8"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -48,9 +53,11 @@ def render(report: Report) -> str:
         loader=PackageLoader("core.report", "."), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    numbers = iter(range(1, 1000))
+    charts = [block for section in report.sections for block in section.blocks
+              if isinstance(block, Chart)]  # fmt: skip
+    drawn = iter(_draw(charts))
     sections = [
-        Section(section.title, [_prepare(block, numbers) for block in section.blocks])
+        Section(section.title, [_prepare(block, drawn) for block in section.blocks])
         for section in report.sections
     ]
     scripts = [_harmless(get_plotlyjs()), _harmless(_beside("report.js"))]
@@ -98,19 +105,75 @@ class _Grid:
     """Rows that aren't shown."""
 
 
-def _prepare(block: Any, numbers: Any) -> Any:
+@dataclass
+class _Drawing:
+    """A chart as the template takes it."""
+
+    number: int
+    finding: str
+    height: int
+    table: _Grid
+    drawing: Markup
+    """The chart for plotly; empty where it is still."""
+    csv: Markup
+    csv_rows: int
+    """Rows of its data that the file holds."""
+    rows: int
+    """Rows of its data."""
+    still: Markup | None = None
+    """The chart as SVG, where it is too large to be drawn by the reader's browser."""
+    kind: str = Chart.kind
+
+    @property
+    def size(self) -> int:
+        """Characters that it takes."""
+        return len(self.still or self.drawing) + len(self.csv)
+
+
+def _draw(charts: Sequence[Chart]) -> list[_Drawing]:
+    """All charts of a report, so that together they take no more than MOST_TOGETHER.
+
+    A chart of more than LARGE is drawn still, and data of more than LARGE are cut after so many
+    characters; of many charts the largest are drawn still as well, and their data cut shorter.
+    """
+    figures = [_dress(chart.figure) for chart in charts]
+    found = [
+        _Drawing(
+            number, chart.finding, int(figure.layout.height), _grid(chart.data, SHOWN_ROWS),
+            _in_script(figure.to_json()), *_embed(chart.data, LARGE), len(chart.data),
+        )
+        for number, (chart, figure) in enumerate(zip(charts, figures, strict=True), 1)
+    ]  # fmt: skip
+    by_size = sorted(found, key=lambda one: -len(one.drawing))
+    for one in by_size:
+        if len(one.drawing) <= LARGE and sum(each.size for each in found) <= MOST_TOGETHER:
+            break
+        picture = draw_still(figures[one.number - 1], WIDTH)
+        if picture is not None and len(picture) < len(one.drawing):
+            one.still, one.drawing = Markup(picture), Markup("")
+    most = LARGE
+    while most > 1000 and sum(each.size for each in found) > MOST_TOGETHER:
+        most //= 2
+        for one in found:
+            one.csv, one.csv_rows = _embed(charts[one.number - 1].data, most)
+    return found
+
+
+def _embed(table: pd.DataFrame, most: int) -> tuple[Markup, int]:
+    """A table as CSV in JSON, as many of its rows as so many characters hold, and their number."""
+    rows = len(table)
+    text = _csv(table)
+    if len(text) > most:
+        rows = max(1, int(rows * most / len(text)))
+        text = _csv(table.head(rows))
+    return _in_script(json.dumps(text)), rows
+
+
+def _prepare(block: Any, drawn: Iterator[_Drawing]) -> Any:
     """A block as the template takes it."""
     if isinstance(block, Table):
         return {"kind": block.kind, "title": block.title, "table": _grid(block.data, None)}
-    if isinstance(block, Chart):
-        figure = _dress(block.figure)
-        return {
-            "kind": block.kind, "finding": block.finding, "number": next(numbers),
-            "height": int(figure.layout.height), "table": _grid(block.data, SHOWN_ROWS),
-            "drawing": _in_script(figure.to_json()),
-            "csv": _in_script(json.dumps(_csv(block.data))),
-        }  # fmt: skip
-    return block
+    return next(drawn) if isinstance(block, Chart) else block
 
 
 def _grid(table: pd.DataFrame, most: int | None) -> _Grid:

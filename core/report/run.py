@@ -30,6 +30,15 @@ from core.images.references import read_gene_sets, reference_file
 from core.plots.compare import confusion_grid, reliability_diagram, score_dots
 from core.plots.data import class_sizes
 from core.plots.figures import image_grid
+from core.plots.findings import (
+    say_class_sizes,
+    say_confusion,
+    say_images,
+    say_observed,
+    say_reliability,
+    say_scores,
+    say_training,
+)
 from core.plots.images import share_limits
 from core.plots.runs import learning_curves, observed_against_predicted
 from core.report import methods
@@ -145,14 +154,6 @@ def _read(run: str) -> _Run:
 def _tell_result(own: _Run) -> list[Block]:
     metric = METRICS[own.comparison.metric]
     table = _list_scores(own)
-    network = table[table["kind"] != "baseline"].iloc[0]
-    best = table.iloc[0]
-    finding = f"{metric.title} of the network and of the models beside it, with 95 % intervals: "
-    finding += (
-        f"none is above {best['model']}"
-        if best["model"] != network["model"]
-        else "none is above the network"
-    )
     said = list(explain_gap(own.id))
     scores = {NETWORK: own.outcome.scores()}
     scores |= {name: own.outcome.scores(name) for name in own.outcome.proba if name != NETWORK}
@@ -165,7 +166,11 @@ def _tell_result(own: _Run) -> list[Block]:
     )  # fmt: skip
     return [
         *(Remark("error", found.message) for found in own.result.findings or [] if found.decisive),
-        Chart(f"{finding}.", score_dots(table, metric.title, percent=metric.is_share), table),
+        Chart(
+            f"{say_scores(table, metric)} With 95 % intervals, on the held-out samples.",
+            score_dots(table, metric.title, percent=metric.is_share),
+            table,
+        ),
         *([Points(said)] if said else []),
         Table("All scores on the held-out samples", rows),
     ]
@@ -192,8 +197,7 @@ def _tell_wrong(own: _Run) -> list[Block]:
         scored, target = load_scored(own.id), own.result.classes[0]
         return [
             Chart(
-                f"Predicted against observed {target} of the held-out samples: R² is "
-                f"{own.outcome.scores()['r2']:.2f}.",
+                say_observed(scored["true"], scored["predicted"], target),
                 observed_against_predicted(scored, target),
                 scored,
             )
@@ -205,14 +209,13 @@ def _tell_wrong(own: _Run) -> list[Block]:
     classes = detail.classes.rename(columns={"recall_low": "from", "recall_high": "to", "f1": "F1"})
     return [
         Chart(
-            f"True against predicted class of the held-out samples. {detail.confused}",
+            f"True against predicted class: {say_confusion(counts.to_numpy(), list(counts))}",
             confusion_grid(counts.to_numpy(), list(counts), percent=False),
             detail.confusion,
         ),
         Table("Each class (recall with its 95 % Wilson interval, from and to)", classes),
         Chart(
-            f"How often answers are right, by how sure they are: the calibration error is "
-            f"{error:.3f}; points below the diagonal are surer than right.",
+            f"{say_reliability(detail.bins)} The network's calibration error is {error:.3f}.",
             reliability_diagram(detail.bins),
             bins,
         ),
@@ -227,13 +230,9 @@ def _tell_training(own: _Run) -> list[Block]:
     rows = pd.concat(
         [pd.DataFrame(fold.history).assign(fold=fold.fold) for fold in own.folds], ignore_index=True
     ).drop(columns="validation_confusion", errors="ignore")
-    kept = ", ".join(str(fold.kept_epoch) for fold in own.folds)
-    last = rows.groupby("fold").last()
     return [
         Chart(
-            f"Loss and validation scores by epoch; the weights of epoch {kept} were kept. At the "
-            f"end the training loss was {last['train_loss'].mean():.3g}, that of the validation "
-            f"samples {last['validation_loss'].mean():.3g}.",
+            say_training(rows, [fold.kept_epoch for fold in own.folds]),
             learning_curves(rows),
             rows,
         )
@@ -270,13 +269,8 @@ def _tell_data(own: _Run) -> list[Block]:
     )
     if own.task.has_classes:
         table = _count_classes(own, cohort)
-        most, fewest = table.iloc[table["samples"].argmax()], table.iloc[table["samples"].argmin()]
-        chart = Chart(
-            f"Samples of each class: from {fewest['samples']:,} ({fewest['class']}) to "
-            f"{most['samples']:,} ({most['class']}).",
-            class_sizes(dict(zip(table["class"], table["samples"], strict=True))),
-            table,
-        )
+        sizes = dict(zip(table["class"], table["samples"], strict=True))
+        chart = Chart(say_class_sizes(sizes), class_sizes(sizes), table)
         blocks += [chart, Table("Classes and how they were divided (first fold)", table)]
     if record.notes:
         blocks += [Text("How the file was understood:"), Points(record.notes)]
@@ -315,16 +309,13 @@ def _tell_images(own: _Run) -> list[Block]:
     if own.task.has_classes:
         classes = average_classes(unit, own.labels, in_sd=in_sd)
         shown = sorted(np.argsort([-size for size in classes.sizes], kind="stable")[:most])
-        distance = np.abs(classes.differences).mean(axis=1)
-        farthest = int(distance.argmax())
         names = [classes.names[k] for k in shown]
         means, titles = classes.means[shown], [_cut(each) for each in names]
         some = "" if len(shown) == len(classes.names) else f" of the {len(shown)} largest classes"
         blocks.append(
             Chart(
-                f"Mean gene-images{some or ' of all classes'}, on one colour scale: "
-                f"{classes.names[farthest]} is farthest from the other samples, "
-                f"{distance[farthest]:.2g} {'SD' if in_sd else ''} a gene on average.",
+                f"Means{some or ' of all classes'}: "
+                f"{say_images(means, names, layout.genes, 'SD' if in_sd else '')}",
                 image_grid(layout, means, titles, name=name, diverging=in_sd,
                            limits=share_limits(means, diverging=in_sd)),
                 layout.table(**_columns(names, means)),
@@ -344,7 +335,8 @@ def _tell_images(own: _Run) -> list[Block]:
         images = to_sd(unit[chosen]) if in_sd else unit[chosen]
         blocks.append(
             Chart(
-                f"{what}, as the network sees it.",
+                f"{what}, as the network sees it: "
+                f"{say_images(images, titles, layout.genes, 'SD' if in_sd else '')}",
                 image_grid(layout, images, [_cut(title) for title in titles], name=name,
                            diverging=in_sd, limits=share_limits(images, diverging=in_sd)),
                 layout.table(**_columns(titles, images)),

@@ -14,6 +14,7 @@ from core.compare.settings import say_value
 from core.compare.tables import list_costs, list_models, list_ranks, list_runs, plain_score
 from core.evaluation.metrics import METRICS
 from core.plots.compare import cost_dots, effect_dots, rank_dots, score_dots
+from core.plots.findings import say_scores
 from core.report.contents import Block, Chart, Code, Points, Report, Section, Table, Text
 from core.report.references import Bibliography
 from core.report.render import write_report
@@ -67,11 +68,9 @@ def write_study_report(runs: Sequence[str], path: Path, metric: str | None = Non
 def _tell_scores(comparison: Comparison, outcomes: Sequence[Outcome]) -> list[Block]:
     metric = METRICS[comparison.metric]
     table = list_models(comparison, outcomes)
-    best = table.iloc[0]
     return [
         Chart(
-            f"{metric.title} with 95 % intervals, the best first: {best['model']} reaches "
-            f"{best['score']:.3f}.",
+            f"{say_scores(table, metric)} With 95 % intervals, the best first.",
             score_dots(table, metric.title, percent=metric.is_share),
             table,
         ),

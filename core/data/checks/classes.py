@@ -222,9 +222,7 @@ def check_batch(at: Checked) -> Iterator[Finding]:
     labels, batches = at.column(at.label), at.column(at.batch)
     if labels is None or batches.nunique() < 2 or labels.nunique() < 2:
         return
-    table = crosstab(labels.to_numpy(), batches.to_numpy()).count
-    v = float(association(table, method="cramer", correction=False))
-    alone = table[:, (table > 0).sum(axis=0) == 1].sum() / table.sum()
+    v, alone = compare_columns(labels, batches)
     text = f"Class and {at.batch}: Cramér's V {v:.2f}"
     if alone >= NESTED:
         text += (
@@ -238,3 +236,14 @@ def check_batch(at: Checked) -> Iterator[Finding]:
         yield Finding(severity="warning", code="batch", message=text)
     else:
         yield Finding(severity="info", code="batch", message=text + ", hardly associated.")
+
+
+def compare_columns(labels: pd.Series, batches: pd.Series) -> tuple[float, float]:
+    """How closely two columns of the samples go together, both with two values or more.
+
+    Returns:
+        Cramér's V, and the share of samples whose batch has one label only.
+    """
+    table = crosstab(labels.to_numpy(), batches.to_numpy()).count
+    v = float(association(table, method="cramer", correction=False))
+    return v, float(table[:, (table > 0).sum(axis=0) == 1].sum() / table.sum())
