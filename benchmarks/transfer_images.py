@@ -135,11 +135,12 @@ def draw(task: Task, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """
     rng = np.random.default_rng(seed)
     classes = np.unique(task.y)
-    studies = [s for s in np.unique(task.study)
-               if len(np.unique(task.y[task.study == s])) > 1]  # fmt: skip
-    if len(np.unique(task.study)) > 1:
-        studies = [s for s in studies if (np.bincount(task.y[task.study != s],
-                                                      minlength=len(classes)) > 1).all()]  # fmt: skip
+    studies = []
+    for study in np.unique(task.study):
+        left = np.bincount(task.y[task.study != study], minlength=len(classes))
+        if left.min() > 1 and len(np.unique(task.y[task.study == study])) > 1:
+            studies.append(study)
+    if studies:
         asked = np.flatnonzero(task.study == studies[seed % len(studies)])
     else:
         asked = np.concatenate([
@@ -271,8 +272,9 @@ def ask(
         network = build_network(spec, classes, seed=seed)[0]
         rate = spec.record.learning_rate / (1 if start == "random" else 4)
         by_steps(network, imager, x, y, TARGET_EPOCHS, rate, seed)
-        yield f"whole network, {start}", predict(
-            network, imager, new, torch.device("cpu"), Classes()
+        yield (
+            f"whole network, {start}",
+            predict(network, imager, new, torch.device("cpu"), Classes()),
         )
 
 
