@@ -1,11 +1,13 @@
 """Does it help gene-image networks on few patients to start from many tumours, or from ImageNet?
 
-    python -m benchmarks.transfer_images DATA --squeezenet file:PATH [--draws 6] [--only TASK ...]
+    python -m benchmarks.transfer_images DATA ROWS.csv --squeezenet file:PATH [--draws 6] \
+        [--only TASK ...]
 
-DATA holds tcga11_expression.parquet, tcga11_samples.csv, gene_positions_grch37.tsv.gz and the
-folder cohorts. SqueezeNet 1.1 sees 32 pixels. For each task a network learns the eleven types of
-602 tumours from the genes that tumours and task share, each gene at the same place as later. Then
-10, 25 and 50 labelled patients of the task are given to
+Each draw's rows are added to ROWS.csv; draws that are there aren't computed again. DATA holds
+tcga11_expression.parquet, tcga11_samples.csv, gene_positions_grch37.tsv.gz and the folder cohorts.
+SqueezeNet 1.1 sees 32 pixels. For each task a network learns the eleven types of 602 tumours from
+the genes that tumours and task share, each gene at the same place as later. Then 10, 25 and 50
+labelled patients of the task are given to
 
 - the tuned linear model of the genes, without any picture,
 - the recommended recipe, whose linear head sees genes and maps, and to its maps alone,
@@ -19,7 +21,6 @@ Prints the table of benchmarks/results/transfer_images.md.
 import argparse
 import os
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ from core.training.spec import TrainingSpec
 
 GENES, PIXELS = 1024, 32
 BUDGETS = (10, 25, 50)
-SOURCE_EPOCHS, TARGET_EPOCHS = 20, 20
+SOURCE_EPOCHS, TARGET_EPOCHS = 10, 10
 STARTS = ("random", "ImageNet", "tumours")
 PLAIN = "tuned linear model"
 AUROC = METRICS["macro_auroc"]
@@ -71,6 +72,7 @@ def main() -> None:
     """Print the table, a task after the other."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", type=Path)
+    parser.add_argument("rows", type=Path)
     parser.add_argument("--squeezenet", required=True, help="file:PATH of SqueezeNet 1.1")
     parser.add_argument("--draws", type=int, default=6)
     parser.add_argument("--only", nargs="*")
@@ -82,7 +84,8 @@ def main() -> None:
             continue
         with tempfile.TemporaryDirectory() as home:
             os.environ["GENECANVAS_HOME"] = home
-            print_task(task, tumours, types, given.squeezenet, Path(home), given.draws)
+            ask_task(task, tumours, types, given.squeezenet, Path(home), given.rows, given.draws)
+    print_rows(pd.read_csv(given.rows))
 
 
 # --- What is read -----------------------------------------------------------------------------
@@ -184,11 +187,15 @@ def by_steps(
         )  # fmt: skip
 
 
-def print_task(
-    task: Task, tumours: pd.DataFrame, types: np.ndarray, imagenet: str, home: Path, draws: int
-) -> None:
-    """Pretrain on the tumours, ask every draw, print the rows."""
-    started = time.perf_counter()
+def ask_task(
+    task: Task, tumours: pd.DataFrame, types: np.ndarray, imagenet: str, home: Path, path: Path,
+    draws: int,
+) -> None:  # fmt: skip
+    """Pretrain on the tumours, and add the rows of draws that aren't there."""
+    done = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["task", "draw"])
+    left = sorted(set(range(draws)) - set(done["draw"][done["task"] == task.name]))
+    if not left:
+        return
     shared = np.array(sorted(set(task.x.columns) & set(tumours.columns)))
     there = rank_rows(tumours[shared])
     genes = np.sort(shared[np.argsort(-there.std(axis=0), kind="stable")[:GENES]])
@@ -210,15 +217,11 @@ def print_task(
     )
     right = predict(network, imager, rows, torch.device("cpu"), Classes()).argmax(axis=1) == types
     starts = dict(zip(STARTS, ("scratch", imagenet, f"file:{kept}"), strict=True))
-    print(f"\n{task.name}: {len(task.y)} samples, {len(genes):,} shared genes; tumours learned "
-          f"from and known again {right.mean():.2f}; {time.perf_counter() - started:.0f} s",
-          flush=True)  # fmt: skip
-
-    scores: dict[tuple[str, int], list[float]] = {}
-    ratios = []
-    for seed in range(draws):
+    print(f"{task.name}: {len(task.y)} samples, {len(genes):,} shared genes; tumours known again "
+          f"{right.mean():.2f}", flush=True)  # fmt: skip
+    for seed in left:
         asked, queue = draw(task, seed)
-        ratios.append(len(asked) / len(queue))
+        found = []
         for n in BUDGETS:
             own = queue[:n]
             fitted = Preprocessor.fit(here[own], genes, "log2", how)
@@ -227,29 +230,37 @@ def print_task(
             x, new = (
                 fitted.transform(here[part], genes).astype(np.float32) for part in (own, asked)
             )
+            once = np.ones((1, len(asked)))
             for line, said in ask(x, task.y[own], new, task.y.max() + 1, starts, imager, seed):
-                once = np.ones((1, len(asked)))
-                found = float(AUROC.compute(task.y[asked], said, once)[0])
-                scores.setdefault((line, n), []).append(found)
-    print("\n| | " + " | ".join(f"n = {n}" for n in BUDGETS) + " |\n| --- |" + " --- |" * 3)
-    for line in dict.fromkeys(line for line, _ in scores):
-        cells = [say(scores, line, n, float(np.mean(ratios))) for n in BUDGETS]
-        print(f"| {line} | {' | '.join(cells)} |")
-    print(f"\n({time.perf_counter() - started:.0f} s)", flush=True)
+                score = float(AUROC.compute(task.y[asked], said, once)[0])
+                found.append({"task": task.name, "draw": seed, "n": n, "line": line,
+                              "ratio": len(asked) / len(queue), "auroc": score})  # fmt: skip
+        pd.DataFrame(found).to_csv(path, mode="a", header=not path.exists(), index=False)
 
 
-def say(scores: dict[tuple[str, int], list[float]], line: str, n: int, ratio: float) -> str:
-    """The mean; less that of the same from random weights, with its 95 % interval."""
-    values = np.array(scores[line, n])
+def print_rows(rows: pd.DataFrame) -> None:
+    """A table a task: mean AUROC; less that from random weights, with its 95 % interval."""
+    for name, of_task in rows.groupby("task", sort=False):
+        print(f"\n{name}, {of_task['draw'].nunique()} draws\n\n| | "
+              + " | ".join(f"n = {n}" for n in BUDGETS) + " |\n" + "| --- " * 4 + "|")  # fmt: skip
+        for line in of_task["line"].unique():
+            cells = [say(of_task[of_task["n"] == n], line) for n in BUDGETS]
+            print(f"| {line} | {' | '.join(cells)} |")
+
+
+def say(rows: pd.DataFrame, line: str) -> str:
+    """The cell of a line."""
+    table = rows.pivot(index="draw", columns="line", values="auroc")
     how, _, start = line.partition(", ")
+    mean = table[line].mean()
     if start in ("", "random"):
-        return f"{values.mean():.3f}"
-    gained = values - np.array(scores[f"{how}, random", n])
-    if not gained.any():
-        return f"{values.mean():.3f} (+0)"
-    found = corrected_t(gained, ratio)
+        return f"{mean:.3f}"
+    gained = (table[line] - table[f"{how}, random"]).to_numpy()
+    if not gained.any() or len(gained) < 2:
+        return f"{mean:.3f} ({gained.mean():+.3f})"
+    found = corrected_t(gained, rows["ratio"].mean())
     low, high = found.interval()
-    return f"{values.mean():.3f} ({found.mean:+.3f}, {low:+.3f} to {high:+.3f})"
+    return f"{mean:.3f} ({found.mean:+.3f}, {low:+.3f} to {high:+.3f})"
 
 
 def ask(

@@ -122,10 +122,10 @@ DEEP_PROFILE = TransferMethod(
     "are averaged into 25 features, on which a sparse model of the target is fitted.",
     scenario="unsupervised",
     reference=_REFERENCE,
-    departs="2 seeds of 3 sizes and 40 passes instead of 100 seeds of 6 sizes and 50 passes; a rate "
-    "of 2e-3 instead of 5e-4, since a few hundred samples make few steps; 200 components at most "
-    "instead of 1,000; 25 features instead of 150. That features find planted programs better than "
-    "principal components is not reproduced: median |r| .62 beside .68, and .63 beside .60.",
+    departs="2 seeds of 3 sizes and 40 passes instead of 100 seeds of 6 sizes and 50 passes; a "
+    "rate of 2e-3 instead of 5e-4, since a few hundred samples make few steps; 200 components at "
+    "most instead of 1,000; 25 features instead of 150. That features find planted programs better "
+    "than principal components is not reproduced: median |r| .62 beside .68, .63 beside .60.",
     seconds=8.0,
     fit=fit_deep_profile,
     min_target=2,
