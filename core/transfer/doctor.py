@@ -31,8 +31,9 @@ def examine_transfers(repair: bool) -> Iterator[Finding]:
         except UNREADABLE:
             readable = False
         if not readable:
-            yield Finding(thing, f"{SPEC} is missing or damaged, so that nothing says what was "
-                          "asked", f"remove its folder {folder} and ask again", mended=False)  # fmt: skip
+            problem = f"{SPEC} is missing or damaged, so that nothing says what was asked"
+            remedy = f"remove its folder {folder} and ask again"
+            yield Finding(thing, problem, remedy, mended=False)
             continue
         if not (folder / RESULT).exists():
             continue
@@ -42,8 +43,8 @@ def examine_transfers(repair: bool) -> Iterator[Finding]:
             if repair:
                 (folder / RESULT).unlink()
             remedy = "removed" if repair else "--repair removes it"
-            yield Finding(thing, f"{RESULT} is damaged", f"{remedy}: open the transfer and let it "
-                          "go on, which makes the answer of the rows that stand", mended=repair)  # fmt: skip
+            remedy += ": open the transfer and let it go on, which makes the answer of its rows"
+            yield Finding(thing, f"{RESULT} is damaged", remedy, mended=repair)
     for path in sorted(home().glob("orthologs/*.csv")):
         if DATASET_ID.fullmatch(path.stem) and hash_file(path, "sha256") != path.stem:
             yield Finding(f"Ortholog table {path.stem[:12]}…", f"{path} is not what was added",
