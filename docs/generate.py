@@ -19,12 +19,15 @@ from core.runs.spec import PRESETS
 from core.training.augmentations import AUGMENTATIONS
 from core.training.splits import SPLITS
 from core.transfer.methods import TRANSFER_METHODS
-from core.transfer.methods.adversarial import train_against_domains
+from core.transfer.methods.adversarial import measure_domains
+from core.transfer.methods.image_folder import compare_networks, read_images
+from core.transfer.methods.light_ensemble import compare_under_imbalance
 from core.transfer.methods.linear import domain_auc
 from core.transfer.methods.matching import match_cohorts
 from core.transfer.methods.pathways import Programs, learn_programs
 from core.transfer.methods.rank_value import rank_values, usual_values
 from core.transfer.methods.self_training import self_train
+from core.transfer.methods.set_regression import predict_sets
 from core.transfer.methods.species import carry_sets, compare_species
 from core.transfer.preparing import PREPARATIONS
 from core.transfer.references import REFERENCES
@@ -78,7 +81,8 @@ NEEDS = {
 }
 """What a method of transfer learns from -> what it needs of the source, in words."""
 BESIDE = (learn_programs, Programs.project, compare_species, carry_sets, usual_values, rank_values,
-          train_against_domains, match_cohorts, self_train, domain_auc)  # fmt: skip
+          measure_domains, predict_sets, match_cohorts, self_train, domain_auc,
+          compare_under_imbalance, read_images, compare_networks)  # fmt: skip
 """Functions that don't answer with probabilities of classes, or say more than these."""
 
 

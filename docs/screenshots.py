@@ -20,7 +20,7 @@ from tests.browser import ARGUMENTS, Server, find_browser
 
 HEIGHTS = {
     "data": 1000, "images": 1000, "train": 1000, "run": 900, "compare": 1000, "explain": 1100,
-    "predict": 1700, "story": 1000,
+    "predict": 1700, "story": 1000, "transfer": 1000,
 }  # fmt: skip
 """Page -> pixels from its top that are shown."""
 
@@ -54,6 +54,22 @@ def fill(home: Path) -> str:
     return runs[0].id
 
 
+def fill_transfer() -> str:
+    """A transfer between two planted clinics that share a program; gives its id."""
+    from core.transfer.spec import TransferSpec
+    from core.transfer.transferring import TransferJob, transfer_here
+    from tests.transfers import add_cohort, make_side, program
+
+    sides = {"Many patients elsewhere": (120, 1), "Our clinic": (80, 2)}
+    source, target = (
+        {"dataset": add_cohort(name, make_side(*size, program(0))), "label": "y"}
+        for name, size in sides.items()
+    )
+    spec = TransferSpec.parse({"sources": [source], "target": target, "preparations": ["raw"]})
+    transfer_here(spec, lambda share, text: None)
+    return TransferJob(spec=spec).key
+
+
 def take(page: Page, name: str, address: str) -> None:
     """One page of the app as docs/pages/NAME.png."""
     page.set_viewport_size({"width": 1280, "height": HEIGHTS[name]})
@@ -70,15 +86,15 @@ def take(page: Page, name: str, address: str) -> None:
 
 def main(home: Path) -> None:
     """Fill a home, start the app on it, and take every page."""
-    first = fill(home)
+    first, transfer = fill(home), fill_transfer()
     with sync_playwright() as playwright:
         server = Server(home)
         browser = playwright.chromium.launch(executable_path=find_browser(), args=list(ARGUMENTS))
         page = browser.new_page(color_scheme="light")
         try:
             for name in HEIGHTS:
-                key = {"run": "id", "explain": "run", "predict": "run"}.get(name)
-                query = f"?{key}={first}" if key else ""
+                key = {"run": "id", "explain": "run", "predict": "run", "transfer": "id"}.get(name)
+                query = f"?{key}={transfer if name == 'transfer' else first}" if key else ""
                 take(page, name, f"{server.url}/{name}{query}")
         finally:
             browser.close()

@@ -12,6 +12,7 @@ from core.data.cohort import Cohort
 from core.errors import Cancelled, InputError
 from core.home import home as open_home
 from core.transfer.cohorts import Material, Side, open_material
+from core.transfer.doctor import examine_transfers
 from core.transfer.draws import UNKNOWN, choose_budgets, draw
 from core.transfer.experiment import Plan, Row, make_problem, permute, run_rows
 from core.transfer.fits import measure_fits
@@ -338,3 +339,26 @@ def test_the_command_names_datasets_and_gives_the_verdict(
     path.write_text("sources: [{dataset: S, label: y}]\ntarget: {dataset: T, label: who}\n")
     assert main(["transfer", str(path)]) == 2
     assert "at least 4 are needed" in capsys.readouterr().err
+
+
+def test_the_doctor_looks_at_transfers(cohorts: dict, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = TransferSpec.parse({**cohorts, "budgets": [10], "draws": 3, "preparations": ["raw"]})
+    found = transfer_here(spec, lambda share, text: None)
+    assert list(examine_transfers(repair=False)) == []
+    job = TransferJob(spec=spec)
+    (job.place / "result.json").write_bytes(b"{not what was here")
+    with (job.place / "rows.jsonl").open("ab") as file:
+        file.write(b"\xff\xfe no row\n")
+    assert main(["doctor"]) == 1
+    assert "result.json is damaged -> --repair removes it" in capsys.readouterr().out
+    assert main(["doctor", "--repair"]) == 0
+    assert transfer_here(spec, lambda share, text: None) == found, "of the rows that stood"
+    (job.place / "spec.json").unlink()
+    (problem,) = examine_transfers(repair=True)
+    assert not problem.mended
+    assert "nothing says what was asked" in problem.problem
+    table = keep_orthologs(b"a,b\nA,B\n")
+    (open_home() / "orthologs" / f"{table}.csv").write_text("a,b\nA,C\n")
+    assert [f.thing for f in examine_transfers(repair=True)][1:] == [
+        f"Ortholog table {table[:12]}…"
+    ]

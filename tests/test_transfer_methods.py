@@ -1,13 +1,17 @@
 """Every method of transfer on problems whose answer was planted."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from core.errors import InputError
+from core.explain.enrichment import prerank
 from core.transfer.methods import TRANSFER_METHODS
+from core.transfer.methods.adversarial import RIDGE, separation
 from core.transfer.methods.components import (
     find_own_axes,
     find_random_axes,
@@ -15,10 +19,21 @@ from core.transfer.methods.components import (
     restrict,
 )
 from core.transfer.methods.gene_networks import order_genes
+from core.transfer.methods.image_folder import (
+    SHUFFLED,
+    SIDE,
+    Images,
+    compare_networks,
+    divide,
+    find_copies,
+    read_images,
+)
+from core.transfer.methods.light_ensemble import _thin, compare_under_imbalance
 from core.transfer.methods.linear import answer_sparsely, domain_auc
 from core.transfer.methods.pathways import learn_programs
 from core.transfer.methods.rank_value import rank_values, usual_values
 from core.transfer.methods.self_training import self_train
+from core.transfer.methods.set_regression import predict_sets, similarity
 from core.transfer.methods.species import carry_sets, compare_species
 from core.transfer.planted import PROGRAMS, plant
 from core.transfer.problem import Problem, TransferMethod
@@ -30,9 +45,25 @@ def auroc(method: TransferMethod, problem: Problem, y: np.ndarray) -> float:
     return roc_auc_score(y, method.fit(problem)[:, 1])
 
 
+@pytest.fixture
+def few_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks learn for two passes: what holds whatever they have learned needs no more."""
+    from core.transfer.methods import networks
+
+    train = networks.train
+    monkeypatch.setattr(
+        networks, "train",
+        lambda network, loss, samples, seed, epochs, **more: train(
+            network, loss, samples, seed, min(epochs, 2), **more
+        ),
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("few_passes")
 @pytest.mark.parametrize("method", RECORDS, ids=lambda method: method.name)
 def test_probabilities_of_every_method(method: TransferMethod) -> None:
-    """Of its smallest number of target samples, and the same when asked again."""
+    """Of its smallest number of target samples: a tested sample gets the same ones when it is asked
+    again, whoever is asked about beside it."""
     numbers = method.learns_from == "numbers"
     problem, *_ = plant(
         1, method.min_target, numbers=numbers, source=40, unlabelled=12, test=9, genes=36
@@ -42,17 +73,8 @@ def test_probabilities_of_every_method(method: TransferMethod) -> None:
     assert np.isfinite(found).all()
     assert (found >= 0).all()
     np.testing.assert_allclose(found.sum(axis=1), 1)
-    np.testing.assert_array_equal(method.fit(problem), found)
-
-
-@pytest.mark.parametrize("method", RECORDS, ids=lambda method: method.name)
-def test_no_method_looks_at_other_tested_samples(method: TransferMethod) -> None:
-    """A sample gets the same probabilities whoever is asked about beside it."""
-    numbers = method.learns_from == "numbers"
-    problem, *_ = plant(2, 6, numbers=numbers, source=40, unlabelled=12, test=8, genes=36)
-    others = 10 * problem.test[4:]
-    beside = replace(problem, test=np.concatenate([problem.test[:4], others]))
-    np.testing.assert_allclose(method.fit(beside)[:4], method.fit(problem)[:4], atol=1e-5)
+    beside = replace(problem, test=np.concatenate([problem.test[:4], 10 * problem.test[4:8]]))
+    np.testing.assert_allclose(method.fit(beside)[:4], found[:4], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +85,7 @@ def test_what_learns_from_classes_gains_by_shared_programs_and_loses_by_swapped_
 ) -> None:
     method, found = TRANSFER_METHODS[name], {}
     for kind in ("shared", "opposite"):
-        problem, y, _ = plant(3, 4, kind, effect=3.0, source=120, unlabelled=20, genes=60)
+        problem, y, _ = plant(3, 4, kind, effect=3.0, source=80, unlabelled=20, genes=36)
         found[kind] = auroc(method, problem, y)
     assert found["shared"] > 0.8
     assert found["opposite"] < found["shared"] - 0.2
@@ -100,6 +122,21 @@ def test_self_training_confirms_wrong_labels() -> None:
     problem, _, hidden = plant(4, 20, effect=5.0)
     swapped = replace(problem, target_labels=1 - problem.target_labels)
     assert self_train(swapped, hidden, judged=False).rounds[-1].right <= 0.05
+
+
+def test_self_training_takes_no_round_that_isn_t_surely_better() -> None:
+    problem, *_ = plant(0, 10, effect=0.5, genes=36)
+    assert self_train(problem).chosen == 0
+
+
+def test_what_a_linear_adversary_sees_by_hand() -> None:
+    """Means 0 and 2 around 1, variance 1 within: (1 + 1) / (1 + RIDGE); nothing of equal means."""
+    import torch
+
+    features = torch.tensor([[-1.0], [1.0], [1.0], [3.0]])
+    domains = torch.tensor([0, 0, 1, 1])
+    assert float(separation(features, domains)) == pytest.approx(2 / (1 + RIDGE), rel=1e-5)
+    assert float(separation(features, torch.tensor([0, 1, 1, 0]))) == pytest.approx(0, abs=1e-6)
 
 
 def test_domain_auroc_of_cohorts_that_are_alike_is_about_a_half() -> None:
@@ -220,6 +257,98 @@ def test_sets_are_carried_by_orthologs() -> None:
 def test_a_table_of_orthologs_the_wrong_way_round() -> None:
     with pytest.raises(InputError, match="swap the two"):
         carry_sets({"S": ["a", "b"]}, ORTHOLOGS)
+
+
+def test_how_much_two_sets_hold_of_each_other_by_hand() -> None:
+    found = similarity([{"A", "B"}, {"B", "C", "D"}], [{"a", "b", "c1"}], ORTHOLOGS)
+    np.testing.assert_allclose(found[0], [1, 1 / 3, 2 / 3])  # 1 of 3 genes; 2 of 2 and 2 of 3
+    np.testing.assert_allclose(found[2], [2 / 3, 2 / 3, 1])  # B and C of 3; b and c1 of 3
+
+
+def test_sets_of_a_species_without_data() -> None:
+    rng = np.random.default_rng(0)
+    genes = [f"H{n}" for n in range(120)]
+    sets = {f"set {n}": genes[n * 10 : n * 10 + 12] for n in range(11)}
+    pairs = [(gene, gene.replace("H", "m")) for gene in genes]
+    scores = np.repeat([2.0] * 3 + [0.0] * 9, 10) + 0.3 * rng.normal(size=120)
+    found = predict_sets((genes, scores), sets, pairs, permutations=50)
+    assert sorted(found.table["set"]) == sorted(sets)
+    assert found.table["copied"].isin(prerank(genes, scores, sets, 50)["nes"]).all()
+    assert found.discrepancy <= found.before + 1e-12, "the two species' sets are the same here"
+    with pytest.raises(InputError, match="3 gene sets are there in both species"):
+        predict_sets((genes, scores), {name: sets[name] for name in list(sets)[:3]}, pairs)
+
+
+def test_so_many_of_the_rare_class_are_left() -> None:
+    y = np.repeat([0, 1], [40, 10])
+    kept = _thin(y, 5, seed=0)
+    assert np.bincount(y[kept]).tolist() == [40, 8]
+    assert np.bincount(y[_thin(y, 1, seed=0)]).tolist() == [10, 10]
+    with pytest.raises(InputError, match="At 1:20 2 samples of the rare class are left"):
+        _thin(y, 20, seed=0)
+
+
+@pytest.mark.usefixtures("few_passes")
+def test_two_light_networks_beside_their_members() -> None:
+    problem, y, _ = plant(0, 0, source=40, test=20, genes=36)
+    table = compare_under_imbalance(
+        problem.source, problem.source_labels, problem.test, y, problem.genes, ratios=(1, 5)
+    )
+    assert table["line"].tolist()[:5] == [
+        "joined", "SqueezeNet", "three convolutions", "mean of both",
+        "logistic regression, class weights",
+    ]  # fmt: skip
+    assert table["rare"].tolist() == [20] * 5 + [4] * 5
+    assert table["balanced_accuracy"].between(0, 1).all()
+
+
+def draw_images(number: int) -> Images:
+    """Two classes by their colour, each image of another patient."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(number) % 2
+    cells = rng.integers(0, 120, (number, 8, 8, 3))
+    cells[np.arange(number), :, :, labels] += 120
+    pixels = cells.repeat(4, axis=1).repeat(4, axis=2).astype(np.uint8)
+    names = tuple(f"c{label}/{n}.png" for n, label in enumerate(labels))
+    return Images(names, pixels, ("c0", "c1"), labels, np.array(names))
+
+
+def test_copies_on_both_sides_are_told_and_left_out() -> None:
+    images = draw_images(40)
+    asked = divide(images, 0)
+    one, other = np.flatnonzero(asked)[0], np.flatnonzero(~asked & (images.labels == 1))[0]
+    images.pixels[other] = images.pixels[one].clip(1, 254)  # as saving with losses changes it
+    assert find_copies(images.pixels) == [tuple(sorted((one, other)))]
+    found = compare_networks(images, [("squeezenet1_1", "scratch")])
+    (copies,) = found.copies
+    assert {copies.one, copies.other} == {images.names[one], images.names[other]}
+    assert copies.across
+    assert copies.other_class == (images.labels[one] == 0)
+    assert found.left_out == 1
+    assert found.table["network"].tolist() == ["SqueezeNet 1.1, random weights", SHUFFLED]
+    assert found.table["accuracy"][1] < 0.8, "labels that mean nothing can't be learned"
+
+
+def test_patients_of_images_are_on_one_side() -> None:
+    images = draw_images(40)
+    images = replace(images, patients=(np.arange(40) // 4).astype(str))
+    asked = divide(images, 0)
+    assert 0 < asked.sum() < 40
+    assert not set(images.patients[asked]) & set(images.patients[~asked])
+
+
+def test_a_folder_of_images(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"c{number}").mkdir()
+        with pytest.raises(InputError, match="a folder of images for each class"):
+            read_images(tmp_path)
+        colour = np.full((20, 30, 3), 100 * number, np.uint8)
+        Image.fromarray(colour).save(tmp_path / f"c{number}/a.png")
+    images = read_images(tmp_path, {"c0/a.png": "Ann", "c1/a.png": "Bob"})
+    assert images.classes == ("c0", "c1")
+    assert images.patients.tolist() == ["Ann", "Bob"]
+    assert images.pixels.shape == (2, SIDE, SIDE, 3)
+    assert (images.pixels[1] == 100).all()
 
 
 def test_sets_that_are_enriched_in_both_species() -> None:

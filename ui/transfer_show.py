@@ -21,6 +21,7 @@ from core.transfer.transferring import (
     transfer_folder,
 )
 from core.transfer.verdict import CONTROLS, Gain, find_method, judge, say_gains
+from ui.about import About
 from ui.parts import decimals, download_table, name_dataset, show_figure
 from ui.report import offer_transfer_report
 
@@ -52,13 +53,24 @@ def show_transfer(found: Transfer, key: str) -> None:
         show_figure(
             gain_curves(table, SCORE), table, f"gain_{key}", key="transfer gain",
             alt=f"Gain over the target alone. {found.headline}",
+            about=_about_gain("each method", found.draws, found.held_out),
         )  # fmt: skip
     scores = found.score_table()
     own = scores[(scores["variant"] == "own") & (scores["preparation"] == preparation)]
     with right:
         show_figure(
             score_curves(own.rename(columns={SCORES[0]: "score"}), SCORE), own, f"auroc_{key}",
-            key="transfer scores", alt="Mean AUROC against the number of labelled patients",
+            key="transfer scores", alt=_say_scores(own),
+            about=About(
+                "The mean score of each method, the target alone among them, by how many target "
+                "patients are labelled.",
+                f"Of {found.draws} draws, each of {found.held_out} held-out patients, the same for "
+                "all methods.",
+                "AUROC on the held-out patients, which no method has seen in any form; the mean "
+                "over draws.",
+                "It says how good a method is; whether it beats the target alone says the chart "
+                "beside it, where both are compared draw by draw.",
+            ),
         )  # fmt: skip
     _show_table(own, table)
     _show_controls(found)
@@ -74,6 +86,33 @@ def show_transfer(found: Transfer, key: str) -> None:
             "Specification (YAML)", found.spec.to_yaml(), "transfer.yaml", "text/yaml",
             on_click="ignore", key="transfer spec",
         )  # fmt: skip
+
+
+def _about_gain(of: str, draws: int, held_out: int | None) -> About:
+    """What stands behind a chart of gains."""
+    held = f", each of {held_out} held-out patients" if held_out else ""
+    return About(
+        f"What {of} gains in AUROC over learning from the target alone, by how many target "
+        "patients are labelled.",
+        f"Of {draws} draws of patients{held}.",
+        "The difference on the same held-out patients, draw by draw. Bands are 95 % intervals of "
+        "the corrected t test, in which draws of one cohort aren't independent; p values are "
+        "corrected for the numbers of patients by Holm's method.",
+        "A triangle up helps, a triangle down harms; a circle is a difference that can be luck. No "
+        "difference means that these draws of these patients can't show one.",
+    )
+
+
+def _say_scores(scores: pd.DataFrame) -> str:
+    """Where each method begins and ends."""
+    said = []
+    for line, own in scores.sort_values("n").groupby("line", sort=False):
+        first, last = own.iloc[0], own.iloc[-1]
+        said.append(
+            f"{line}: {first[SCORES[0]]:.2f} with {first['n']} labelled patients, "
+            f"{last[SCORES[0]]:.2f} with {last['n']}."
+        )
+    return "Mean AUROC. " + " ".join(said)
 
 
 def _pick_preparation(found: Transfer) -> str:
@@ -137,7 +176,9 @@ def _show_controls(found: Transfer) -> None:
     table = gain_table(gains)
     show_figure(
         gain_curves(table, SCORE), table, "controls", key="transfer controls",
-        alt="Gain of the controls in AUROC against the number of labelled patients",
+        alt="Gain of the controls in AUROC. "
+        + " ".join(f"{row.line}: {row.gain:+.2f} with {row.n}." for row in table.itertuples()),
+        about=_about_gain("each control", found.draws, found.held_out),
     )  # fmt: skip
 
 
@@ -176,6 +217,7 @@ def _draw_so_far(key: str, spec: TransferSpec) -> None:
         show_figure(
             gain_curves(table, SCORE), table, "so_far", key="transfer so far",
             alt="Gain in AUROC so far against the number of labelled patients",
+            about=_about_gain("each method, so far,", ended, None), pin=False,
         )  # fmt: skip
 
 

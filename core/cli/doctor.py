@@ -7,6 +7,7 @@ from core.cli.output import give, say
 from core.cli.parser import add_command
 from core.home import home
 from core.runs.doctor import examine
+from core.transfer.doctor import examine_transfers
 
 
 def add_commands(commands: Any) -> None:
@@ -21,6 +22,8 @@ def add_commands(commands: Any) -> None:
 def look(options: argparse.Namespace) -> int:
     """Say what is damaged; 1 where something stays so."""
     found = examine(options.repair, say)
+    say("looking at transfers")
+    found += examine_transfers(options.repair)
     lines = [f"{row.thing}: {row.problem} -> {row.remedy}" for row in found]
     document = {"home": str(home()), "found": [row._asdict() for row in found]}
     give(options, document, "\n".join(lines) or f"nothing in {home()} is damaged")

@@ -102,6 +102,13 @@ def places_apart(path: Path) -> dict[str, Any]:
         return read_json(folder / "places.json")
 
 
+def picture_apart(path: Path, side: int) -> np.ndarray:
+    """(side, side, 3) uint8, the whole of an image; raises InputError for a file that is none."""
+    with scratch() as folder:
+        _run({"do": "picture", "path": str(path.absolute()), "side": side}, folder)
+        return np.load(folder / "picture.npy", allow_pickle=False)
+
+
 def _run(asked: dict[str, Any], folder: Path, progress: Progress | None = None) -> None:
     """Have a process do what is asked and leave its answer in a folder."""
     path = Path(asked["path"])

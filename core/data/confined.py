@@ -20,7 +20,7 @@ import numpy as np
 
 from core.confine import give_up_files, give_up_network, interpreter_files, limit_resources
 from core.data.apart import NO_MEMORY, hand_over
-from core.data.formats.pictures import cut_tiles, read_tiles
+from core.data.formats.pictures import cut_tiles, read_tiles, read_whole
 from core.data.formats.readers import list_parts_here, read_here
 from core.data.formats.request import Request
 from core.data.formats.spatial import read_places
@@ -91,6 +91,8 @@ def _do(asked: dict[str, Any], path: Path, folder: Path) -> None:
         _take_tiles(asked, path, folder)
     elif asked["do"] == "places":
         (folder / "places.json").write_text(json.dumps(read_places(path)), encoding="utf-8")
+    elif asked["do"] == "picture":
+        np.save(folder / "picture.npy", read_whole(path, asked["side"]), allow_pickle=False)
     else:
         request = Request(asked["part"], asked["metadata"], asked["all_text"], _Shown())
         hand_over(read_here(path, request), folder)

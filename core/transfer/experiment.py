@@ -194,7 +194,8 @@ def run_rows(plan: Plan, path: Path, progress: Callable[[int, int], None]) -> li
 def read_rows(path: Path) -> dict[tuple, Row]:
     """The whole rows of a file, by their places."""
     found = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    for line in text.splitlines():
         try:
             row = Row.model_validate_json(line)
         except ValidationError:

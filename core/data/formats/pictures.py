@@ -75,3 +75,9 @@ def cut_tiles(
             if turn == 0:
                 tiles[number] = values
     return tiles, dark
+
+
+def read_whole(path: Path, side: int) -> np.ndarray:
+    """(side, side, 3) uint8, the whole of a JPEG, PNG or TIFF image, brought to a square."""
+    picture = open_picture(path)
+    return picture.take((0, 0, *picture.size), side)

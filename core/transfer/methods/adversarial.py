@@ -1,96 +1,167 @@
-"""An encoder that keeps the classes and misleads a classifier of cohorts: gradient reversal."""
+"""An encoder that keeps the classes and hides the cohort from the best linear adversary."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.transfer.methods.linear import domain_auc, source_classes
+from core.transfer.methods.linear import source_classes
 from core.transfer.problem import Problem, TransferMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from core.transfer.methods.networks import Layers
 
 WIDTHS = (256, 64)
 STRENGTH = 0.178
 """10 ** -.75, the article's weight of the domain loss."""
-EPOCHS = 60
+STEPS = 300
+"""Of the encoder; as many passes where a batch holds all samples."""
+BATCH = 512
+"""Samples in a step: what tells the cohorts apart is estimated from them."""
+RIDGE = 0.1
+"""Share of the features' mean variance that is added to each when the adversary is solved."""
+TARGET_EPOCHS = 60
 TARGET_RATE = 1e-4
+HELD_OUT = 5
+"""One sample in so many shows whether the cohort is hidden in samples never learned from."""
 
 
 @dataclass(frozen=True)
-class Adversarial:
-    """An encoder trained against a domain classifier."""
+class Domains:
+    """How well a fresh classifier tells target from source samples that nothing was fitted on."""
 
-    probabilities: np.ndarray
-    """(test, classes)"""
     before: float
-    """AUROC of telling target from source samples by their genes."""
+    """AUROC by genes."""
     after: float
-    """The same by what the encoder makes of them, before it is fine-tuned on the target."""
+    """AUROC by what the encoder makes of them, before it is fine-tuned; about .5 if it hides all"""
 
 
-def train_against_domains(
-    problem: Problem, strength: float = STRENGTH, measure: bool = True
-) -> Adversarial:
-    """Train an encoder and a class head, with a domain classifier behind a gradient reversal.
+def fit_against_domains(problem: Problem, strength: float = STRENGTH) -> np.ndarray:
+    """(test, classes) probabilities of an encoder that hides which cohort a sample is of.
 
-    The loss is the cross-entropy of the labelled samples' classes plus `strength` times that of all
-    training samples' cohorts, each cohort weighing the same. The target is one of the cohorts. Then
-    encoder and class head are fine-tuned on the labelled target samples.
+    The loss is the cross-entropy of the labelled samples' classes plus `strength` times log(1 +
+    `separation`) of all training samples' features by cohort. The target is one of the cohorts.
+    Then encoder and class head are fine-tuned on the labelled target samples.
 
     Args:
         problem: the samples.
         strength: weight of the domain loss; with 0 nothing is forgotten.
-        measure: whether the two domain AUROCs are computed; else they are NaN.
+    """
+    from core.transfer.methods import networks
+
+    with networks.repeatable(problem.seed):
+        mean, spread, network = _train(problem, strength)
+        if len(problem.target) > 1:
+            x, y = networks.tensors((problem.target - mean) / spread, problem.target_labels)
+            tune = networks.classify(network, x, y)
+            networks.train(network, tune, len(x), problem.seed, TARGET_EPOCHS, rate=TARGET_RATE)
+        return networks.probabilities(network, (problem.test - mean) / spread)
+
+
+def measure_domains(problem: Problem, strength: float = STRENGTH) -> Domains:
+    """Train an encoder on four fifths of each cohort, and tell the cohorts of the rest apart.
+
+    A fresh logistic regression learns from the samples that the encoder has learned from, and is
+    put to those that neither has seen: on the encoder's own samples the AUROC falls below a half,
+    since their cohorts' means were made equal.
+
+    Args:
+        problem: the samples; `unlabelled` has five or more.
+        strength: as of `fit_against_domains`.
     """
     import torch
-    from torch import nn
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    from core.models.baselines import one_thread
+    from core.transfer.methods import networks
+
+    rng = np.random.default_rng(problem.seed)
+    theirs = rng.permutation(len(problem.source)) % HELD_OUT == 0
+    ours = rng.permutation(len(problem.unlabelled)) % HELD_OUT == 0
+    learned = replace(
+        problem, source=problem.source[~theirs], source_labels=problem.source_labels[~theirs],
+        source_cohorts=problem.source_cohorts[~theirs],
+        source_groups=problem.source_groups[~theirs], unlabelled=problem.unlabelled[~ours],
+    )  # fmt: skip
+    asked = np.concatenate([problem.source[theirs], problem.unlabelled[ours]])
+    of_asked = np.arange(len(asked)) >= theirs.sum()
+    known = np.concatenate([learned.source, learned.target, learned.unlabelled])
+    of_known = np.arange(len(known)) >= len(learned.source)
+    with networks.repeatable(problem.seed):
+        mean, spread, network = _train(learned, strength)
+        with torch.no_grad():
+            features = [
+                network.layers(networks.as_tensor((x - mean) / spread)).numpy()
+                for x in (known, asked)
+            ]
+    found = []
+    for fitted, tested in ((known, asked), features):
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
+        with one_thread():
+            said = model.fit(fitted, of_known).decision_function(tested)
+        found.append(float(roc_auc_score(of_asked, said)))
+    return Domains(*found)
+
+
+def separation(features: Tensor, domains: Tensor) -> Tensor:
+    """How far the best linear adversary tells domains apart: 0 if it can't.
+
+    The trace of S^-1 B, in which B holds the squared distances of the domains' means from the mean
+    of these, and S is the covariance within domains plus RIDGE of its mean variance (Fisher 1936;
+    of several groups Rao 1948). Every domain weighs the same.
+
+    Args:
+        features: (samples, features).
+        domains: (samples,) number of the domain of each.
+    """
+    import torch
+
+    own = [features[domains == number] for number in domains.unique()]
+    means = torch.stack([rows.mean(dim=0) for rows in own])
+    within = torch.cat([rows - mean for rows, mean in zip(own, means, strict=True)])
+    covariance = within.T @ within / len(within)
+    ridge = RIDGE * covariance.diagonal().mean() + 1e-6
+    covariance = covariance + ridge * torch.eye(len(covariance))
+    between = means - means.mean(dim=0)
+    return (between * torch.linalg.solve(covariance, between.T).T).sum()
+
+
+def _train(problem: Problem, strength: float) -> tuple[np.ndarray, np.ndarray, Layers]:
+    """Mean and SD of each gene, and the network before it is fine-tuned."""
+    import torch
     from torch.nn import functional
 
     from core.transfer.methods import networks
 
-    y = source_classes(problem)
-    mean, spread = networks.one_scale(problem.source, problem.target, problem.unlabelled)
     parts = problem.source, problem.target, problem.unlabelled
+    mean, spread = networks.one_scale(*parts)
     everyone = (np.concatenate(parts) - mean) / spread
-    from_target = np.arange(len(everyone)) >= len(problem.source)
     _, cohorts = np.unique(problem.source_cohorts, return_inverse=True)
-    domains = np.append(cohorts, np.full(from_target.sum(), cohorts.max() + 1))
-    weights = len(domains) / np.bincount(domains)
-    known = np.concatenate([y, problem.target_labels, np.full(len(problem.unlabelled), -1)])
-    with networks.repeatable(problem.seed):
-        network = networks.Layers(everyone.shape[1], WIDTHS, problem.n_classes, norm=True)
-        adversary = networks.Layers(WIDTHS[-1], (64,), len(weights), dropout=0)
-        x, classes = networks.tensors(everyone, known)
-        of_domain = torch.from_numpy(domains)
-        by_size = networks.as_tensor(weights / weights.min())
+    ours = len(everyone) - len(problem.source)
+    domains = torch.from_numpy(np.append(cohorts, np.full(ours, cohorts.max() + 1)))
+    labels = source_classes(problem), problem.target_labels, np.full(len(problem.unlabelled), -1)
+    network = networks.Layers(everyone.shape[1], WIDTHS, problem.n_classes, 0, norm=True)
+    x, classes = networks.tensors(everyone, np.concatenate(labels))
 
-        def loss(rows: torch.Tensor) -> torch.Tensor:
-            features = network.layers(x[rows])
-            told = adversary(networks.reverse_gradient(features))
-            task = functional.cross_entropy(
-                network.head(features), classes[rows], ignore_index=-1, reduction="sum"
-            ) / (classes[rows] >= 0).sum().clamp(min=1)
-            return task + strength * functional.cross_entropy(told, of_domain[rows], by_size)
-
-        networks.train(
-            nn.ModuleList([network, adversary]), loss, len(x), problem.seed, EPOCHS, batch=64
+    def loss(rows: Tensor) -> Tensor:
+        features, known = network.layers(x[rows]), classes[rows]
+        missed = functional.cross_entropy(
+            network.head(features), known, ignore_index=-1, reduction="sum"
         )
-        before = after = np.nan
-        if measure:
-            with torch.no_grad():
-                features = network.layers(x).numpy()
-            before, after = (
-                domain_auc(values, from_target, problem.seed) for values in (everyone, features)
-            )
-        if len(problem.target) > 1:
-            ours = len(problem.source) + np.arange(len(problem.target))
-            tune = networks.classify(network, x[ours], classes[ours])
-            networks.train(network, tune, len(ours), problem.seed, EPOCHS, rate=TARGET_RATE)
-        said = networks.probabilities(network, (problem.test - mean) / spread)
-    return Adversarial(said, before, after)
+        hidden = torch.log1p(separation(features, domains[rows]))
+        return missed / (known >= 0).sum().clamp(min=1) + strength * hidden
 
-
-def _fit(problem: Problem, strength: float) -> np.ndarray:
-    return train_against_domains(problem, strength, measure=False).probabilities
+    passes = -(-STEPS // -(-len(x) // BATCH))
+    networks.train(network, loss, len(x), problem.seed, passes, batch=BATCH)
+    return mean, spread, network
 
 
 def _record(name: str, title: str, strength: float, description: str) -> TransferMethod:
@@ -102,11 +173,17 @@ def _record(name: str, title: str, strength: float, description: str) -> Transfe
         reference="De Bois et al. 2021, Adversarial multi-source transfer learning in healthcare: "
         "application to glucose prediction for diabetic people, Computer Methods and Programs in "
         "Biomedicine 199:105874",
-        departs="Layers on genes (256 and 64 units) instead of convolutions over time; the target "
-        "is one of the domains, its unlabelled samples too (Ganin et al. 2016, JMLR 17:59); 60 "
-        "passes at a rate of 1e-3 instead of a patience; weight decay.",
-        seconds=3.0,
-        fit=partial(_fit, strength=strength),
+        departs="The adversary is a linear discriminant that is solved in every step. The "
+        "published one is a network behind a gradient reversal: here it hid nothing, since it lags "
+        "behind the encoder and gives no gradient while it is right (a fresh classifier told "
+        "cohorts apart with an AUROC of 1.00; .46 with the one that is solved). No dropout, under "
+        "whose noise a cohort hides only as long as there is noise. Layers on genes (256 and 64 "
+        "units) instead of convolutions over time; the target is one of the domains, its "
+        "unlabelled samples too (Ganin et al. 2016, JMLR 17:59); 300 steps at a rate of 1e-3 "
+        "instead of a patience; weight decay.",
+        seconds=4.0,
+        fit=partial(fit_against_domains, strength=strength),
+        version=2,
     )
 
 
@@ -114,15 +191,14 @@ ADVERSARIAL = _record(
     "adversarial",
     "Adversarial network",
     STRENGTH,
-    "A network learns the classes, and to mislead a classifier of the cohorts. With a few hundred "
-    "samples another classifier still told them apart (benchmarks/results/transfer_methods.md). "
-    "Hurts where cohorts differ in their share of classes, since then it forgets the class.",
+    "A network learns the classes, and features by which no linear adversary tells the cohorts "
+    "apart. Hurts where cohorts differ in their share of classes, since then it forgets the class.",
 )
 ADVERSARIAL_OFF = _record(
     "adversarial_off",
     "Adversarial network without the adversary",
     0.0,
-    "The same network without a classifier of cohorts: what misleading one has to beat.",
+    "The same network without an adversary: what hiding the cohort has to beat.",
 )
 ADVERSARIAL_STRONG = _record(
     "adversarial_strong",

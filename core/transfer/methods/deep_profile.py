@@ -24,7 +24,7 @@ SEEDS = 2
 """Autoencoders of each size."""
 CLUSTERS = 25
 EPOCHS = 40
-RATE = 5e-4
+RATE = 2e-3
 
 
 def learn_features(source: np.ndarray, target: list[np.ndarray], seed: int) -> list[np.ndarray]:
@@ -45,7 +45,7 @@ def learn_features(source: np.ndarray, target: list[np.ndarray], seed: int) -> l
     mean, spread = scale_of(source)
     axes = principal_axes(source, min(COMPONENTS, len(source) // 2))
     parts = [(x - mean) / spread @ axes for x in (source, *target)]
-    scale = parts[0].std(axis=0).max()  # one number, so that large components stay large
+    scale = np.median(parts[0].std(axis=0))  # one number: noise becomes 1, programs stay above
     inputs = [networks.as_tensor(x / scale) for x in parts]
     found: list[list[np.ndarray]] = [[] for _ in inputs]
     for latent, widths in LATENT.items():
@@ -122,12 +122,15 @@ DEEP_PROFILE = TransferMethod(
     "are averaged into 25 features, on which a sparse model of the target is fitted.",
     scenario="unsupervised",
     reference=_REFERENCE,
-    departs="2 seeds of 3 sizes and 40 passes instead of 100 seeds of 6 sizes and 50 passes; 200 "
-    "components at most instead of 1,000; 25 features instead of 150.",
+    departs="2 seeds of 3 sizes and 40 passes instead of 100 seeds of 6 sizes and 50 passes; a "
+    "rate of 2e-3 instead of 5e-4, since a few hundred samples make few steps; 200 components at "
+    "most instead of 1,000; 25 features instead of 150. That features find planted programs better "
+    "than principal components is not reproduced: median |r| .62 beside .68, .63 beside .60.",
     seconds=8.0,
     fit=fit_deep_profile,
     min_target=2,
     learns_from="samples",
+    version=2,
 )
 SAME_SIZE = TransferMethod(
     name="components_beside",

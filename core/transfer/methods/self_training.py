@@ -57,9 +57,10 @@ def self_train(
     Args:
         problem: labelled, unlabelled and test samples of the target; the source isn't used.
         hidden: (unlabelled,) their classes where they are known, for the report alone.
-        judged: whether the round is chosen that predicts left-out labelled samples best. Each fifth
-            of the patients is left out of a self-training of its own, so that no chosen round has
-            seen what judges it. Otherwise the last round answers.
+        judged: whether the round is chosen that predicts left-out labelled samples best, and none
+            unless it beats the labels alone by more than the standard error of the difference.
+            Each fifth of the patients is left out of a self-training of its own, so that no chosen
+            round has seen what judges it. Otherwise the last round answers.
         sure: probability from which on a class is taken as the label.
         most_rounds: at most.
     """
@@ -67,7 +68,10 @@ def self_train(
     if not judged:
         return SelfTraining(rounds, len(rounds) - 1)
     losses = _judge(problem, sure, len(rounds) - 1)
-    return SelfTraining(rounds, int(np.argmin(losses)))
+    best = int(np.argmin(losses.mean(axis=1)))
+    less = losses[0] - losses[best]
+    surely = best > 0 and less.mean() > less.std(ddof=1) / len(less) ** 0.5
+    return SelfTraining(rounds, best if surely else 0)
 
 
 def _train(
@@ -103,12 +107,10 @@ def _train(
 
 
 def _judge(problem: Problem, sure: float, most_rounds: int) -> np.ndarray:
-    """(rounds,) log loss of labelled samples by self-trainings that didn't have them.
+    """(rounds, n) log loss of labelled samples by self-trainings that didn't have them.
 
     A self-training that ended earlier answers with its last round.
     """
-    from sklearn.metrics import log_loss  # takes seconds to load, and pages read this module
-
     patients = np.unique(problem.target_groups)
     order = np.random.default_rng(problem.seed).permutation(patients)
     folds = np.array_split(order, min(FOLDS, len(order)))
@@ -116,7 +118,7 @@ def _judge(problem: Problem, sure: float, most_rounds: int) -> np.ndarray:
     for fold in folds:
         out = np.isin(problem.target_groups, fold)
         if out.all():
-            return np.zeros(1)
+            return np.zeros((1, len(problem.target)))
         part = replace(
             problem,
             target=problem.target[~out],
@@ -126,8 +128,8 @@ def _judge(problem: Problem, sure: float, most_rounds: int) -> np.ndarray:
         rounds = _train(part, problem.target[out], sure, most_rounds)
         for number in range(most_rounds + 1):
             said[number, out] = rounds[min(number, len(rounds) - 1)].probabilities
-    classes = range(problem.n_classes)
-    return np.array([log_loss(problem.target_labels, one, labels=classes) for one in said])
+    of_truth = said[:, np.arange(len(problem.target)), problem.target_labels]
+    return -np.log(of_truth.clip(1e-12))
 
 
 def _fit(problem: Problem, judged: bool) -> np.ndarray:
@@ -148,11 +150,13 @@ SELF_TRAINING = TransferMethod(
     reference=_BASHIRI,
     departs="Ridge regression instead of boosted trees; probabilities are calibrated first; "
     "rounds are chosen by self-trainings without the samples that judge them, where the published "
-    "script judges by samples that then join the training set.",
+    "script judges by samples that then join the training set; none is taken unless the gain is "
+    "above its standard error.",
     seconds=4.0,
     fit=partial(_fit, judged=True),
     min_target=4,
     learns_from="target",
+    version=2,
 )
 SELF_TRAINING_TO_THE_END = TransferMethod(
     name="self_training_to_the_end",
