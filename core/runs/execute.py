@@ -114,7 +114,7 @@ def execute(
         GeneCanvasError: the spec doesn't fit its dataset, weights are missing or have learned from
             what would be tested, the loss diverged.
     """
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")  # the other way to say so loads the compiler
     torch.utils.deterministic.fill_uninitialized_memory = False  # it finds bugs, and costs 7 %
     write_json(folder / "spec.json", spec.model_dump(mode="json"))
     reporter.progress(0, 1, "Reading the dataset")
