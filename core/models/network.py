@@ -2,15 +2,15 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
+from threading import Thread
 
 import torch
-import torchvision
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torchvision.models.resnet import Bottleneck
 
 from core.errors import WeightsError
 from core.files import write_atomic
@@ -23,6 +23,14 @@ REDUCED = {"scales": 32, "position": 128}
 data sets, which see many more places at the finer stages."""
 
 
+def load_ahead() -> None:
+    """Begin to load torchvision, beside whatever comes before a network is built, which waits.
+
+    It loads torch's compiler, which takes as long as torch itself.
+    """
+    Thread(target=import_module, args=("torchvision",), daemon=True).start()
+
+
 class GeneImageNetwork(nn.Module):
     """A backbone's stages and a head: images (batch, 3, S, S) -> class scores (batch, classes).
 
@@ -33,10 +41,12 @@ class GeneImageNetwork(nn.Module):
     """
 
     def __init__(self, spec: NetworkSpec, classes: int, *, seed: int) -> None:
+        from torchvision.models import get_model
+
         super().__init__()
         record = spec.record
         with torch.device("meta"):
-            model = torchvision.models.get_model(record.name, weights=None, num_classes=classes)
+            model = get_model(record.name, weights=None, num_classes=classes)
             maps = torch.empty(1, 3, spec.image_size, spec.image_size)
         self.spec = spec
         self.stages = nn.Sequential(
@@ -151,6 +161,8 @@ class GeneImageNetwork(nn.Module):
         ResNet's blocks start as their shortcuts alone (Goyal et al. 2017, arXiv:1706.02677):
         otherwise the scores of an untrained ResNet152 grow to a million.
         """
+        from torchvision.models.resnet import Bottleneck
+
         last = None
         if self.spec.head == "torchvision":
             last = self.head.get_submodule(self.spec.record.classifier)
