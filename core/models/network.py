@@ -95,10 +95,11 @@ class GeneImageNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Class scores (batch, classes), before any softmax."""
-        return self.score_frozen(self.frozen_maps(images))
+        needed = self.head.needed if self.spec.is_solved else None
+        return self.score_frozen(self.frozen_maps(images, needed))
 
-    def frozen_maps(self, images: Tensor) -> list[Tensor]:
-        """All that the part that trains needs of images (batch, 3, S, S).
+    def frozen_maps(self, images: Tensor, most: int | None = None) -> list[Tensor]:
+        """All that the part that trains needs of images (batch, 3, S, S), or the first so many.
 
         The pooled maps of frozen stages that the head looks at, and last, unless the head has all
         that it needs, the last frozen stage's map (the images where nothing is frozen). A linear
@@ -112,6 +113,8 @@ class GeneImageNetwork(nn.Module):
         if self.products:
             taken.append(self.products(images[:, :1]))
         for name, stage in islice(self.stages.named_children(), frozen):
+            if most is not None and len(taken) >= most:
+                break
             maps = stage(maps)
             if name in self.pools:
                 taken.append(self.pools[name](maps))
@@ -228,6 +231,8 @@ def restore_network(network: GeneImageNetwork, path: Path) -> None:
     if differences := describe_differences(network.state_dict(), tensors):
         raise WeightsError(f"The trained network {path} is of another architecture: {differences}")
     network.load_state_dict(tensors)
+    if network.spec.is_solved:
+        network.head.count_weighted()
 
 
 def _take(model: nn.Module, layers: tuple[str, ...]) -> nn.Sequential:
