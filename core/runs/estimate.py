@@ -82,10 +82,6 @@ class EstimateJob(Job):
             return time.time() - self.path.stat().st_mtime < FRESH
         return False
 
-    @classmethod
-    def load(cls) -> None:
-        import core.training.timing  # noqa: F401
-
     def run(self, folder: Path, reporter: Reporter, device: str) -> None:
         import torch
 
