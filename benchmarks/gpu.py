@@ -380,7 +380,7 @@ def main() -> None:
     device, sizes = torch.device(given.device), QUICK if given.quick else Sizes()
     if device.type == "cuda" and not torch.cuda.is_available():
         sys.exit(f"This machine has no CUDA device that torch {torch.__version__} can use.")
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")
     torch.utils.deterministic.fill_uninitialized_memory = False
     with tempfile.TemporaryDirectory() as folder:
         os.environ["GENECANVAS_HOME"] = folder

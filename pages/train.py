@@ -17,7 +17,7 @@ from ui.card import recall_warnings
 from ui.cost import show_cost
 from ui.forms import HOLDS
 from ui.line import place_columns, say_facts, show_dataset_line, show_line
-from ui.parts import errors, go_to_run, say_finding, show_empty
+from ui.parts import errors, go_to_run, open_dataset, say_finding, show_empty
 from ui.run_form import ask_custom, ask_paper, ask_quick, ask_samples
 from ui.runs import show_runs
 from ui.speed import show_speed
@@ -95,7 +95,7 @@ def repeat(spec: RunSpec, record: DatasetRecord) -> list[RunSpec]:
 def start(specs: Sequence[RunSpec], explain: bool, study: str) -> None:
     """Check and queue a run and its repeats, and open its page; none is trained twice."""
     with st.spinner("Checking the settings"):
-        preflight_apart(specs[0])
+        preflight_apart(specs[0], open_dataset(specs[0].cohort.dataset))
     store = RunStore()
     record, new = store.submit(specs[0], study=study if len(specs) > 1 else None)
     if explain:
@@ -113,7 +113,7 @@ def start_study(specs: Sequence[RunSpec], study: str) -> None:
     """Check and queue the runs of a study; those that were asked before aren't trained again."""
     with st.spinner("Checking the settings"):
         for spec in specs:
-            preflight_apart(spec)
+            preflight_apart(spec, open_dataset(spec.cohort.dataset))
     store = RunStore()
     submitted = [store.submit(spec, study=study) for spec in specs]
     ensure_workers()

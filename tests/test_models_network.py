@@ -220,6 +220,32 @@ def test_frozen_part_and_the_rest_are_the_whole(head: str, freeze: str) -> None:
     assert not any(kept.requires_grad for kept in maps)
 
 
+@pytest.mark.parametrize("products", [False, True])
+@pytest.mark.parametrize("weighted", [(), ("stem",), ("fire4_5",)])
+def test_stages_without_any_weight_are_not_computed(
+    weighted: tuple[str, ...], products: bool, tmp_path: Path
+) -> None:
+    """The scores and the gradients keep their bits."""
+    spec = NetworkSpec(head="linear", freeze="backbone", image_size=32, products=products)
+    network = build(spec).eval()
+    for name, branch in network.head.items():
+        if name in spec.record.stages and name not in weighted:
+            nn.init.zeros_(branch.linear.weight)
+    save_network(network, tmp_path / "network.safetensors")
+    restored, computed, found = build(spec, seed=1).eval(), [], []
+    restore_network(restored, tmp_path / "network.safetensors")
+    for name, stage in restored.stages.named_children():
+        stage.register_forward_hook(lambda *_, name=name: computed.append(name))
+    for one in (network, restored):
+        images = torch.linspace(0, 1, 2 * 3 * 32**2).view(2, 3, 32, 32).requires_grad_()
+        scores = one(images)
+        scores[:, 0].sum().backward()
+        found.append((scores.detach(), images.grad))
+    assert all(map(torch.equal, *found))
+    until = max((spec.record.stages.index(name) for name in weighted), default=-1)
+    assert computed == list(spec.record.stages[: until + 1])
+
+
 @pytest.mark.parametrize(("side", "places"), [(7, 7), (5, 3), (2, 7), (6, 4), (1, 1)])
 def test_average_pool_is_torchs(side: int, places: int) -> None:
     maps = torch.randn(2, 3, side, side)

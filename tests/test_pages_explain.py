@@ -411,7 +411,7 @@ def test_a_gene_of_the_link_is_shown_and_stays(run: str) -> None:
 
 
 def test_what_if_without_a_list(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.whatif.preflight_apart", lambda spec: None)
+    monkeypatch.setattr("ui.whatif.preflight_apart", lambda spec, data: None)
     for part in ("whatif", "run_live"):
         monkeypatch.setattr(f"ui.{part}.ensure_workers", lambda: None)
     genes = class_genes(run, Recipe(), "BRCA")["gene"].tolist()

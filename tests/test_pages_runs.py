@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.data.simulate import simulate
-from core.data.store import add_dataset
+from core.data.store import add_dataset, load_dataset
 from core.errors import WeightsError
 from core.explain.methods import Recipe
 from core.files import write_json
@@ -119,7 +119,7 @@ def test_a_page_says_the_same_of_every_other_path(dataset: str, tmp_path: Path) 
             }
         )
         with pytest.raises(WeightsError) as refused:
-            preflight_apart(spec)
+            preflight_apart(spec, load_dataset(spec.cohort.dataset))
         said.add(str(refused.value).replace(name, "NAME", 1))
     assert len(said) == 1
     assert "not among the weights files" in said.pop()

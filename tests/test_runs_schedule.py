@@ -1,5 +1,6 @@
 """When a queue will be done, what a run costs, and the paper's study."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,17 +9,23 @@ import pytest
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.errors import InputError
-from core.jobs.record import JobState
+from core.files import write_json
+from core.jobs.here import do_here
+from core.jobs.job import Lane
+from core.jobs.record import JobState, Worker
 from core.jobs.schedule import Expected, expect
-from core.runs.estimate import estimate
+from core.jobs.store import JobStore
+from core.jobs.worker import keep_quiet
+from core.runs.estimate import Estimate, ask_estimate, estimate_job
 from core.runs.paper import paper_study
 from core.runs.preflight import say_consequences
-from core.runs.spec import RunSpec
+from core.runs.spec import PRESETS, RunSpec
 from core.runs.store import RunRecord
 from core.runs.training import TrainJob
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+WORKER = Worker("cpu", Lane.INTERACTIVE, 0)
 
 
 def record(place: int, state: JobState, epochs: int = 20, **fields: object) -> RunRecord:
@@ -92,13 +99,48 @@ def tiny(home: Path) -> dict:
     }  # fmt: skip
 
 
-def test_a_cost_is_measured_by_training_a_few_batches(slow_start: None, tiny: dict) -> None:
-    cost = estimate(RunSpec.parse(tiny))
-    assert 0 < cost.seconds < 600
-    assert 1e6 < cost.peak_bytes < 1e11  # of a GPU what the network takes, else the process
-    assert cost.parameters > 100_000
+def measure(document: dict) -> Estimate:
+    job = estimate_job(RunSpec.parse(document))
+    do_here(job, keep_quiet)
+    return ask_estimate(job)
+
+
+def test_a_cost_is_measured_by_training_a_few_batches(tiny: dict) -> None:
+    solved = PRESETS["recommended"].fill({**tiny, "training": {}})
+    for document in (tiny, solved):
+        cost = measure(document)
+        assert 0 < cost.seconds < 600
+        assert 1e6 < cost.peak_bytes < 1e11  # of a GPU what the network takes, else the process
+        assert cost.parameters > 100_000
     with pytest.raises(InputError, match="no label column"):
-        estimate(RunSpec.parse({**tiny, "cohort": {**tiny["cohort"], "label": "grade"}}))
+        estimate_job(RunSpec.parse({**tiny, "cohort": {**tiny["cohort"], "label": "grade"}}))
+
+
+def test_one_cost_is_measured_after_the_other(tiny: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two side by side would measure each other; what was measured yesterday is measured again."""
+    for module in ("launch", "here"):
+        monkeypatch.setattr(f"core.jobs.{module}.ensure_workers", lambda: None)
+    monkeypatch.setattr("core.runs.estimate.ensure_workers", lambda: None)
+    first, second = (
+        estimate_job(RunSpec.parse({**tiny, "network": {"image_size": size}})) for size in (32, 64)
+    )
+    store = JobStore()
+    for _ in range(2):
+        assert ask_estimate(first) is None
+        assert ask_estimate(second) is None
+        assert store.look_up(second) is None
+    store.finish(store.claim(*WORKER).id, JobState.CANCELLED)
+    assert ask_estimate(second) is None
+    assert store.look_up(second).state == JobState.QUEUED
+    store.finish(store.claim(*WORKER).id, JobState.FAILED, "No room.")
+    with pytest.raises(InputError, match=r"at 64 pixels: it can't be measured. No room\."):
+        ask_estimate(second)
+    told = Estimate(seconds=1, peak_bytes=2, free_bytes=3, parameters=4, device="CPU")
+    first.path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(first.path, told.model_dump(mode="json"))
+    assert ask_estimate(first) == told
+    os.utime(first.path, (0, 0))
+    assert first.known() is None
 
 
 def test_consequences_are_said_before_the_start(tiny: dict, home: Path) -> None:
@@ -114,7 +156,7 @@ def test_consequences_are_said_before_the_start(tiny: dict, home: Path) -> None:
     assert "vgg16-397923af.pth (528 MB) is not here yet" in said
     assert str(home / "weights") in said
     assert "138 million parameters learn from" in said
-    cost = estimate(spec).model_copy(update={"peak_bytes": 9 * 10**9, "free_bytes": 10**10})
+    cost = measure(tiny).model_copy(update={"peak_bytes": 9 * 10**9, "free_bytes": 10**10})
     assert "needs about 9.0 GB of memory, and 10.0 GB are free" in "\n".join(
         say_consequences(spec, cost=cost)
     )

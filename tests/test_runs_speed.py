@@ -7,7 +7,7 @@ import pytest
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.files import write_json
-from core.runs.estimate import estimate
+from core.runs.estimate import ask_estimate, estimate_job
 from core.runs.spec import RunSpec
 from core.runs.speed import Speed, Speeds, load_speeds, speeds_path
 
@@ -40,7 +40,7 @@ def test_an_estimate_adds_up_what_was_measured() -> None:
     dataset = add_dataset(data, "tiny").id
     spec = run_of(dataset)
     keep(SPEED)
-    found = estimate(spec, data)
+    found = ask_estimate(estimate_job(spec, data))
     assert (found.peak_bytes, found.parameters, found.device) == (7, 9, "CPU, 1 thread")
     batches = 2  # of 32, out of 64 training samples
     assert found.seconds == pytest.approx(batches * 3 * 2.0 + 4 * 36 / 32 * 0.5, rel=0.1)

@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
 
 import streamlit as st
 
-from core.errors import GeneCanvasError
+from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown
 from core.jobs.record import JobState
-from core.runs.estimate import Estimate, estimate_each
+from core.runs.estimate import Estimate, EstimateJob, ask_estimate, estimate_job
 from core.runs.preflight import say_consequences
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
@@ -26,15 +24,12 @@ COSTLY = {
 }  # fmt: skip
 """What of a specification decides its cost."""
 
-_measuring = ThreadPoolExecutor(1, thread_name_prefix="cost")
-"""One at a time: two trainings side by side would measure each other."""
 
-
-@lru_cache(50)
-def _measure(costly: tuple[str, ...]) -> Future[list[Estimate]]:
-    """The costs of specifications, of which only what decides them is given, as JSON."""
-    specs = [RunSpec.parse(json.loads(one)) for one in costly]
-    return _measuring.submit(estimate_each, specs, open_dataset(specs[0].cohort.dataset))
+@st.cache_data(max_entries=50, show_spinner=False)
+def _job(costly: str) -> EstimateJob:
+    """What measures a specification, of which only what decides its cost is given, as JSON."""
+    spec = RunSpec.parse(json.loads(costly))
+    return estimate_job(spec, open_dataset(spec.cohort.dataset))
 
 
 def _ask(specs: Sequence[RunSpec]) -> tuple[str, ...]:
@@ -52,10 +47,14 @@ def find_seconds(specs: Sequence[RunSpec]) -> list[float | None]:
 
     `show_cost` waits for it.
     """
-    asked = _ask(specs)
-    if _is_wanted(asked) and _measure(asked).done() and _measure(asked).exception() is None:
-        return [cost.seconds for cost in _measure(asked).result()]
-    return [None] * len(specs)
+    found = []
+    for asked in _ask(specs):
+        try:
+            known = _job(asked).known()
+        except InputError:  # `show_cost` says it
+            known = None
+        found.append(known.seconds if known else None)
+    return found
 
 
 def _find_like(spec: RunSpec) -> float | None:
@@ -79,25 +78,22 @@ def show_cost(spec: RunSpec, runs: int = 1, among: Sequence[RunSpec] = ()) -> No
     Args:
         spec: the run, or the most expensive one of a study.
         runs: how many there are.
-        among: specifications that are measured together, with `spec` among them; else it alone.
+        among: others whose seconds the page shows, and that are measured after it.
     """
-    together = among or [spec]
-    asked, place = _ask(together), list(together).index(spec)
+    [asked], others = _ask([spec]), _ask(among)
     try:
         # A refusal must not reach what is measured: that is kept by what costs something alone.
         said = _consequences(spec.model_dump_json(), spec, None, False)
-        cost = None
-        if _is_wanted(asked):
-            measuring = _measure(asked)
-            if measuring.done():
-                cost = measuring.result()[place]
-            else:
+        cost = _job(asked).known()
+        if _is_wanted((asked, *others)):
+            cost = ask_estimate(_job(asked))
+            if missing := _find_missing((asked, *others)):
                 with st.container():
-                    st.fragment(_wait, run_every=1)(asked)
-        else:
+                    st.fragment(_wait, run_every=1)((asked, *others), len(missing))
+        elif cost is None:
             st.button(
                 "How long will it take?", key="measure", on_click=st.session_state.update,
-                args=({str(asked): True},), icon=":material/timer:",
+                args=({str((asked, *others)): True},), icon=":material/timer:",
                 help="Trains a few batches. Another run is being trained, which makes both slower.",
             )  # fmt: skip
         if cost is not None:
@@ -111,23 +107,35 @@ def show_cost(spec: RunSpec, runs: int = 1, among: Sequence[RunSpec] = ()) -> No
 
 def show_duration(spec: RunSpec, runs: int) -> None:
     """How long so many runs of a kind take: as one like it took, else as a few batches tell."""
-    seconds, asked = _find_like(spec), _ask([spec])
-    if seconds is None:
-        measuring = _measure(asked)
-        if not measuring.done():
-            with st.container():
-                st.fragment(_wait, run_every=1)(asked)
-            return
-        try:
-            seconds = measuring.result()[0].seconds
-        except GeneCanvasError as error:
-            st.caption(escape_markdown(str(error)))
-            return
+    seconds, [asked] = _find_like(spec), _ask([spec])
+    try:
+        if seconds is None:
+            cost = ask_estimate(_job(asked))
+            if cost is None:
+                with st.container():
+                    st.fragment(_wait, run_every=1)((asked,), 1)
+                return
+            seconds = cost.seconds
+    except GeneCanvasError as error:
+        st.caption(escape_markdown(str(error)))
+        return
     st.markdown(f"about **{say_duration(runs * seconds)}**", width="content")
 
 
-def _wait(asked: tuple[str, ...]) -> None:
-    if _measure(asked).done():
+def _find_missing(asked: tuple[str, ...]) -> list[str]:
+    """Which are still to be measured; the first of them is asked for."""
+    missing = []
+    for one in dict.fromkeys(asked):
+        try:
+            if ask_estimate(_job(one)) is None:
+                missing.append(one)
+        except GeneCanvasError:  # it can't be measured
+            continue
+    return missing
+
+
+def _wait(asked: tuple[str, ...], before: int) -> None:
+    if len(_find_missing(asked)) < before:
         st.rerun()
     st.caption(":material/timer: Measuring a few batches to tell how long this will take …")
 

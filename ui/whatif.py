@@ -133,7 +133,7 @@ def ask(record: RunRecord, children: Children, *, go: bool = False) -> None:
         return
     with st.spinner("Checking the settings"):
         for _, child in children:
-            preflight_apart(child)
+            preflight_apart(child, open_dataset(child.cohort.dataset))
     store = RunStore()
     study = f"Genes left out of {record.name}" if len(children) > 1 else None
     asked = [store.submit(child, name, parent=record.id, study=study) for name, child in children]

@@ -132,12 +132,11 @@ def measure_completeness(errors: np.ndarray | None) -> Evidence:
 def measure_randomisation(case: Case, scores: np.ndarray) -> list[Evidence]:
     """Randomise the network from the head to the image; then ask the wholly random one."""
     network = deepcopy(case.network)
-    parts = [("head", network.head, case.untrained.head)]
-    for name, stage in reversed(list(network.stages.named_children())):
-        parts.append((name, stage, case.untrained.stages.get_submodule(name)))
+    parts = {"head": "head"}
+    parts |= {name: f"stages.{name}" for name, _ in reversed(list(network.stages.named_children()))}
     similarity, other = {}, scores
-    for name, part, random in parts:
-        part.load_state_dict(random.state_dict())
+    for name, part in parts.items():
+        network.set_submodule(part, deepcopy(case.untrained.get_submodule(part)))
         other = replace(case, network=network).explain().scores
         similarity[name] = float(np.abs(rank_correlation(scores, other)).mean())
     names = list(similarity)

@@ -27,6 +27,7 @@ KINDS: dict[str, str] = {
     "export": "core.predict.exporting:ExportJob",
     "robustness": "core.predict.robustness:RobustnessJob",
     "speed": "core.runs.speed:SpeedJob",
+    "estimate": "core.runs.estimate:EstimateJob",
     "tissue": "core.tissue.job:TissueJob",
     "tissue_train": "core.tissue.job:TrainTissueJob",
     "transfer": "core.transfer.transferring:TransferJob",

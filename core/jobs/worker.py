@@ -351,3 +351,6 @@ def first_device() -> str:
 
 if __name__ == "__main__":
     start(json.loads(sys.stdin.read() or "{}"))
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(0)  # taking torch apart takes seconds, in which no other worker would be started

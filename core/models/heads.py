@@ -26,13 +26,30 @@ class LinearHead(nn.ModuleDict):
         )
         self.offset = nn.Parameter(torch.zeros(outputs))
         self.counted = list(maps)
-        """Names of the maps whose part is counted: all, unless an explanation asks about some."""
+        """Names of the maps whose part is counted: all, unless an explanation asks about some, or
+        others are known to have no weight."""
+
+    @property
+    def needed(self) -> int:
+        """How many of the maps are looked at; those behind the last one that is counted aren't."""
+        return 1 + max(list(self).index(name) for name in self.counted)
+
+    def count_weighted(self) -> None:
+        """Count those that have any weight, and the image itself."""
+        image = next(iter(self))
+        self.counted = [
+            name for name, branch in self.items() if name == image or branch.linear.weight.any()
+        ]
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        """Maps, each (batch, channels, places, places) -> scores (batch, outputs)."""
+        """Maps, each (batch, channels, places, places) -> scores (batch, outputs).
+
+        Those behind the last one that is counted may be missing.
+        """
+        branches = list(self.items())[: len(maps)]
         parts = [
             branch(seen)
-            for (name, branch), seen in zip(self.items(), maps, strict=True)
+            for (name, branch), seen in zip(branches, maps, strict=True)
             if name in self.counted
         ]
         return self.offset + torch.stack(parts).sum(0)
@@ -169,5 +186,7 @@ class AveragePool(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(batch, channels, side, side) -> (batch, channels, places, places)."""
+        if maps.shape[-1] == self.places:
+            return maps
         matrix = self.matrix.to(maps.dtype)
         return matrix @ maps @ matrix.T

@@ -2,15 +2,15 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
+from threading import Thread
 
 import torch
-import torchvision
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torchvision.models.resnet import Bottleneck
 
 from core.errors import WeightsError
 from core.files import write_atomic
@@ -23,6 +23,14 @@ REDUCED = {"scales": 32, "position": 128}
 data sets, which see many more places at the finer stages."""
 
 
+def load_ahead() -> None:
+    """Begin to load torchvision, beside whatever comes before a network is built, which waits.
+
+    It loads torch's compiler, which takes as long as torch itself.
+    """
+    Thread(target=import_module, args=("torchvision",), daemon=True).start()
+
+
 class GeneImageNetwork(nn.Module):
     """A backbone's stages and a head: images (batch, 3, S, S) -> class scores (batch, classes).
 
@@ -33,10 +41,12 @@ class GeneImageNetwork(nn.Module):
     """
 
     def __init__(self, spec: NetworkSpec, classes: int, *, seed: int) -> None:
+        from torchvision.models import get_model
+
         super().__init__()
         record = spec.record
         with torch.device("meta"):
-            model = torchvision.models.get_model(record.name, weights=None, num_classes=classes)
+            model = get_model(record.name, weights=None, num_classes=classes)
             maps = torch.empty(1, 3, spec.image_size, spec.image_size)
         self.spec = spec
         self.stages = nn.Sequential(
@@ -85,10 +95,11 @@ class GeneImageNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Class scores (batch, classes), before any softmax."""
-        return self.score_frozen(self.frozen_maps(images))
+        needed = self.head.needed if self.spec.is_solved else None
+        return self.score_frozen(self.frozen_maps(images, needed))
 
-    def frozen_maps(self, images: Tensor) -> list[Tensor]:
-        """All that the part that trains needs of images (batch, 3, S, S).
+    def frozen_maps(self, images: Tensor, most: int | None = None) -> list[Tensor]:
+        """All that the part that trains needs of images (batch, 3, S, S), or the first so many.
 
         The pooled maps of frozen stages that the head looks at, and last, unless the head has all
         that it needs, the last frozen stage's map (the images where nothing is frozen). A linear
@@ -102,6 +113,8 @@ class GeneImageNetwork(nn.Module):
         if self.products:
             taken.append(self.products(images[:, :1]))
         for name, stage in islice(self.stages.named_children(), frozen):
+            if most is not None and len(taken) >= most:
+                break
             maps = stage(maps)
             if name in self.pools:
                 taken.append(self.pools[name](maps))
@@ -151,6 +164,8 @@ class GeneImageNetwork(nn.Module):
         ResNet's blocks start as their shortcuts alone (Goyal et al. 2017, arXiv:1706.02677):
         otherwise the scores of an untrained ResNet152 grow to a million.
         """
+        from torchvision.models.resnet import Bottleneck
+
         last = None
         if self.spec.head == "torchvision":
             last = self.head.get_submodule(self.spec.record.classifier)
@@ -216,6 +231,8 @@ def restore_network(network: GeneImageNetwork, path: Path) -> None:
     if differences := describe_differences(network.state_dict(), tensors):
         raise WeightsError(f"The trained network {path} is of another architecture: {differences}")
     network.load_state_dict(tensors)
+    if network.spec.is_solved:
+        network.head.count_weighted()
 
 
 def _take(model: nn.Module, layers: tuple[str, ...]) -> nn.Sequential:

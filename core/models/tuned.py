@@ -73,7 +73,8 @@ class Sources:
         for block, mean, standardise in zip(blocks, self.means, standardised, strict=True):
             variance = np.zeros(len(mean))
             for part in _parts(len(mean)):
-                variance[part] = np.square(block[:, part] - mean[part]).mean(axis=0)
+                centred = block[:, part] - mean[part]
+                variance[part] = np.square(centred, out=centred).mean(axis=0)
             # a mean of equal numbers misses them by a last bit
             varies = variance > 1e-12 * (np.square(mean) + variance)
             own = np.sqrt(np.where(varies, variance, 1)) if standardise else np.ones(len(mean))
@@ -115,8 +116,11 @@ class Sources:
         return found
 
     def _scaled(self, number: int, rows: np.ndarray, part: slice) -> np.ndarray:
-        centred = self.blocks[number][rows, part].astype(np.float64) - self.means[number][part]
-        return centred * self.scales[number][part]
+        block = self.blocks[number]
+        asked = block[:, part] if len(rows) == len(block) else block[rows, part]
+        centred = np.subtract(asked, self.means[number][part], dtype=np.float64)
+        centred *= self.scales[number][part]
+        return centred
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from core.explain.methods import Recipe
 from core.explain.rankings import kuncheva, top_count
 from core.runs.explain import RunAttribution, measure_run_skill
 from core.runs.fitted import load_fitted
+from core.runs.remembered import recall_dataset
 from core.runs.result import load_result, load_spec
 from core.runs.spec import RunSpec
 from core.runs.study import Samples, open_samples
@@ -185,7 +186,7 @@ def open_run(run: str, recipe: Recipe) -> tuple[RunSpec, Samples, torch.device]:
         InputError: the recipe names a class or stage that the run doesn't have.
     """
     spec = load_spec(run)
-    study = open_samples(spec)
+    study = open_samples(spec, recall_dataset(spec.cohort.dataset))
     for name in (recipe.against, recipe.towards):
         if name is not None and name not in study.classes:
             known = ", ".join(study.classes)

@@ -1,22 +1,26 @@
 """How long a run will take and how much memory it needs, measured by training a few batches.
 
-`estimate` is for pages and the command line and does not import torch; what trains runs as
-`python -m core.runs.estimate` in a process of its own.
+Readable without torch, which a worker has loaded that is asked to measure.
 """
 
-import json
+# ruff: noqa: D102 -- `Job` says what its methods are for
+
+from __future__ import annotations
+
 import os
-import sys
 import time
-from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from anndata import AnnData
 from pydantic import BaseModel, ConfigDict
 
-from core.errors import GeneCanvasError, InputError
-from core.processes import run_module
+from core.errors import InputError
+from core.files import write_json
+from core.jobs.job import Job, Reporter
+from core.jobs.launch import answer_state, ensure_workers, request
+from core.jobs.store import JobStore
 from core.runs.spec import RunSpec
 from core.runs.speed import load_speeds
 from core.runs.study import open_study
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 
     from core.models.heads import LinearHead
 
+FRESH = 24 * 3600
+"""Seconds for which what was measured holds: the computer may have been busy."""
 SOLVED_WITH = 500
 """Samples; of more, the time goes with the square of their number."""
 
@@ -45,118 +51,145 @@ class Estimate(BaseModel):
     device: str
 
 
-def estimate(spec: RunSpec, data: AnnData | None = None) -> Estimate:
-    """Train a few batches of a run's network on made-up samples, in a process of its own.
+class EstimateJob(Job):
+    """A few batches of a run's network on made-up samples; they say what the run costs."""
 
-    Nothing is trained where `core.runs.speed` has measured just such a network on this computer.
+    kind: ClassVar[str] = "estimate"
+    when_memory_is_short: ClassVar[str] = (
+        "Take smaller images, smaller batches or a smaller network."
+    )
+
+    spec: RunSpec
+    """What decides the cost; weights are not needed for that."""
+    classes: int
+    genes: int
+    train: tuple[int, ...]
+    """Training samples of each fold."""
+    tested: tuple[int, ...]
+    """Validation and test samples of each fold."""
+
+    @property
+    def path(self) -> Path:
+        """Where the answer stands."""
+        return self.folder(self.key) / "estimate.json"
+
+    def title(self) -> str:
+        network = self.spec.network
+        return f"How long {network.record.title} takes at {network.image_size} pixels"
+
+    def stands(self) -> bool:
+        with suppress(OSError):
+            return time.time() - self.path.stat().st_mtime < FRESH
+        return False
+
+    def run(self, folder: Path, reporter: Reporter, device: str) -> None:
+        import torch
+
+        reporter.progress(0, 1, "measuring a few batches")
+        if device.startswith("cuda"):  # as the training may, for which it speaks
+            torch.cuda.set_per_process_memory_fraction(1.0, device)
+        write_json(self.path, self._measure(torch.device(device)).model_dump(mode="json"))
+
+    def known(self) -> Estimate | None:
+        """What `core.runs.speed` has measured of just such a network on this computer, if it has,
+        else what this job has.
+
+        Raises InputError where it can't be read.
+        """
+        kept = load_speeds()
+        if kept and (known := kept.find(self.spec, min(self.train))):
+            return Estimate(
+                seconds=self._add_up(known.batch, known.trained, 0.0, known.tested),
+                peak_bytes=known.peak_bytes,
+                free_bytes=free_memory() if kept.device.startswith("CPU") else known.free_bytes,
+                parameters=known.parameters, device=kept.device,
+            )  # fmt: skip
+        if not self.stands():
+            return None
+        try:
+            return Estimate.model_validate_json(self.path.read_bytes())
+        except (OSError, ValueError):
+            self.path.unlink(missing_ok=True)
+            return None
+
+    def _measure(self, device: torch.device) -> Estimate:
+        from core.training.device import describe_device, peak_memory, reset_peak_memory
+        from core.training.timing import TrialBatch
+
+        spec, free = self.spec, free_bytes(device)
+        reset_peak_memory(device)
+        trial = TrialBatch(
+            spec.network, spec.training, samples=min(self.train), classes=self.classes,
+            genes=self.genes, side=spec.layout.side, device=device,
+        )  # fmt: skip
+        if spec.network.is_solved:
+            frozen = trial.time_frozen()
+            seconds = sum(
+                (samples + others) / trial.size * frozen
+                + _time_solving(trial.network.head, samples)
+                for samples, others in zip(self.train, self.tested, strict=True)
+            )
+        else:
+            seconds = self._add_up(
+                trial.size, trial.time_training(from_features=spec.caches_features),
+                trial.time_frozen() if spec.caches_features else 0.0, trial.time_testing(),
+            )  # fmt: skip
+        return Estimate(
+            seconds=seconds, peak_bytes=peak_memory(device), free_bytes=free,
+            parameters=trial.parameters, device=describe_device(device),
+        )  # fmt: skip
+
+    def _add_up(self, batch: int, trained: float, frozen: float, tested: float) -> float:
+        """Seconds of the run by those of a batch: of a step, of its frozen stages, of testing."""
+        seconds, epochs = 0.0, self.spec.training.epochs
+        for samples, others in zip(self.train, self.tested, strict=True):
+            batches = -(-samples // batch)
+            seconds += batches * (epochs * trained + max(self.spec.variants, 1) * frozen)
+            seconds += (epochs + 1) * others / batch * tested
+        return seconds
+
+
+def estimate_job(spec: RunSpec, data: AnnData | None = None) -> EstimateJob:
+    """The measurement that says what a run costs.
 
     Args:
-        spec: what shall be trained; its weights are not needed for that.
+        spec: what shall be trained, or what of it decides the cost.
         data: the dataset, where it is at hand.
 
     Raises:
-        InputError: the spec doesn't fit its dataset, or the network doesn't fit into memory.
+        InputError: the spec doesn't fit its dataset.
     """
-    return estimate_each([spec], data)[0]
-
-
-def estimate_each(specs: Sequence[RunSpec], data: AnnData | None = None) -> list[Estimate]:
-    """`estimate` of several runs of a dataset, in one process: loading torch takes most of it.
-
-    Its memory is the most until then, so runs that need little come first.
-
-    Raises InputError as `estimate` does.
-    """
-    work = [_list_work(spec, data) for spec in specs]
-    found = [_recall(spec, one) for spec, one in zip(specs, work, strict=True)]
-    unknown = [one for one, known in zip(work, found, strict=True) if known is None]
-    answer = run_module("core.runs.estimate", unknown) if unknown else None
-    if answer is None:
-        return found
-    if answer.returncode:
-        last = (answer.stderr.strip().splitlines() or ["it was killed"])[-1]
-        tried = " or ".join(
-            f"{network.record.title} at {network.image_size} x {network.image_size} pixels"
-            for network in dict.fromkeys(spec.network for spec in specs)
-        )
-        raise InputError(
-            f"A trial batch of {tried} failed: {last}. Take smaller images, smaller batches or a "
-            "smaller network."
-        )
-    measured = (Estimate.model_validate(one) for one in json.loads(answer.stdout))
-    return [next(measured) if known is None else known for known in found]
-
-
-def _list_work(spec: RunSpec, data: AnnData | None) -> dict:
-    """What is measured of a run, as JSON."""
     study = open_study(spec, data)
-    return {
-        "spec": spec.model_dump(mode="json"),
-        "classes": len(study.classes),
-        "genes": min(spec.preparation.genes, study.x.shape[1]),
-        "train": [len(fold.train) for fold in study.folds],
-        "tested": [len(fold.validation) + len(fold.test) for fold in study.folds],
-    }
+    return EstimateJob(
+        spec=spec,
+        classes=len(study.classes),
+        genes=min(spec.preparation.genes, study.x.shape[1]),
+        train=tuple(len(fold.train) for fold in study.folds),
+        tested=tuple(len(fold.validation) + len(fold.test) for fold in study.folds),
+    )
 
 
-def _recall(spec: RunSpec, work: dict) -> Estimate | None:
-    """What `core.runs.speed` knows of such a network on this computer."""
-    kept = load_speeds()
-    known = kept.find(spec, min(work["train"])) if kept else None
-    if known is None:
-        return None
-    return Estimate(
-        seconds=_add_up(spec, work, known.batch, known.trained, 0.0, known.tested),
-        peak_bytes=known.peak_bytes,
-        free_bytes=free_memory() if kept.device.startswith("CPU") else known.free_bytes,
-        parameters=known.parameters, device=kept.device,
-    )  # fmt: skip
+def ask_estimate(job: EstimateJob) -> Estimate | None:
+    """What a run costs; None while that is being measured in the background.
+
+    One is measured after the other: two side by side would measure each other. To be asked again
+    until there is an answer.
+
+    Raises InputError where it can't be measured, such as a network that doesn't fit into memory.
+    """
+    if (known := job.known()) is not None:
+        return known
+    state = answer_state(job)
+    if state.state == "failed":
+        raise InputError(f"{job.title()}: it can't be measured. {state.message}")
+    others = JobStore().list() if JobStore.exists() else []
+    if not any(other.kind == job.kind and not other.state.finished for other in others):
+        request(job)
+    ensure_workers()
+    return None
 
 
-def _measure(work: dict) -> Estimate:
-    import torch
-
-    from core.jobs.processor import choose_threads
-    from core.training.device import choose_device, describe_device, peak_memory
-    from core.training.timing import TrialBatch
-
-    torch.set_num_threads(choose_threads())
-    spec, device = RunSpec.parse(work["spec"]), choose_device()
-    free = free_bytes(device)
-    trial = TrialBatch(
-        spec.network, spec.training, samples=min(work["train"]), classes=work["classes"],
-        genes=work["genes"], side=spec.layout.side, device=device,
-    )  # fmt: skip
-    if spec.network.is_solved:
-        frozen = trial.time_frozen()
-        seconds = sum(
-            (samples + others) / trial.size * frozen + _time_solving(trial.network.head, samples)
-            for samples, others in zip(work["train"], work["tested"], strict=True)
-        )
-    else:
-        seconds = _add_up(
-            spec, work, trial.size, trial.time_training(from_features=spec.caches_features),
-            trial.time_frozen() if spec.caches_features else 0.0, trial.time_testing(),
-        )  # fmt: skip
-    return Estimate(
-        seconds=seconds, peak_bytes=peak_memory(device), free_bytes=free,
-        parameters=trial.parameters, device=describe_device(device),
-    )  # fmt: skip
-
-
-def _add_up(
-    spec: RunSpec, work: dict, batch: int, trained: float, frozen: float, tested: float
-) -> float:
-    """Seconds of a run by those of a batch: of a step, of its frozen stages, of testing it."""
-    seconds = 0.0
-    for samples, others in zip(work["train"], work["tested"], strict=True):
-        batches = -(-samples // batch)
-        seconds += batches * (spec.training.epochs * trained + max(spec.variants, 1) * frozen)
-        seconds += (spec.training.epochs + 1) * others / batch * tested
-    return seconds
-
-
-def _time_solving(head: "LinearHead", samples: int) -> float:
+def _time_solving(head: LinearHead, samples: int) -> float:
     """Seconds of solving a head, by solving it for made-up samples, SOLVED_WITH at most."""
     import numpy as np
     from threadpoolctl import threadpool_limits
@@ -177,7 +210,7 @@ def _time_solving(head: "LinearHead", samples: int) -> float:
     return (time.perf_counter() - started) * (samples / n) ** 2
 
 
-def free_bytes(device: "torch.device") -> int:
+def free_bytes(device: torch.device) -> int:
     """Memory of a device that can be had without taking it from others."""
     import torch
 
@@ -192,11 +225,3 @@ def free_memory() -> int:
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-if __name__ == "__main__":
-    try:
-        print(json.dumps([_measure(work).model_dump() for work in json.load(sys.stdin)]))
-    except (GeneCanvasError, RuntimeError, MemoryError) as error:
-        print(str(error).replace("\n", " "), file=sys.stderr)
-        sys.exit(2)

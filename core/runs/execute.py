@@ -17,7 +17,7 @@ from core.data.notes import Finding
 from core.errors import Cancelled, DamageError, InputError
 from core.escape import read_csv, write_csv
 from core.files import UNREADABLE, read_json, write_atomic, write_json
-from core.models.network import GeneImageNetwork, build_network, save_network
+from core.models.network import GeneImageNetwork, build_network, load_ahead, save_network
 from core.runs.leaks import (
     Start,
     describe_fitting,
@@ -114,7 +114,8 @@ def execute(
         GeneCanvasError: the spec doesn't fit its dataset, weights are missing or have learned from
             what would be tested, the loss diverged.
     """
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    load_ahead()
+    torch.set_deterministic_debug_mode("warn")  # the other way to say so loads the compiler
     torch.utils.deterministic.fill_uninitialized_memory = False  # it finds bugs, and costs 7 %
     write_json(folder / "spec.json", spec.model_dump(mode="json"))
     reporter.progress(0, 1, "Reading the dataset")

@@ -91,6 +91,8 @@ class ExplainJob(Job):
 
     @classmethod
     def load(cls) -> None:
+        import torchvision  # noqa: F401
+
         import core.explain.case
         import core.runs.attribute  # noqa: F401
 

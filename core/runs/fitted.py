@@ -251,8 +251,8 @@ class FittedModel:
         def keep(head: torch.nn.Module, inputs: tuple[list[torch.Tensor] | torch.Tensor]) -> None:
             seen[:] = inputs[0] if isinstance(inputs[0], list) else inputs
             if self.spec.network.is_solved:
-                branches = zip(inputs[0], head.values(), strict=True)
-                seen[:] = [maps for maps, branch in branches if branch.linear.weight.any()]
+                named = zip(head, inputs[0], strict=False)  # those without a share may be missing
+                seen[:] = [maps for name, maps in named if head[name].linear.weight.any()]
 
         hook = network.head.register_forward_pre_hook(keep)
         try:
@@ -387,7 +387,7 @@ class FittedModel:
             return network
         part = deepcopy(network)
         genes = through == "genes"
-        part.head.counted = [name for name in part.head if (name in OF_GENES) == genes]
+        part.head.counted = [name for name in part.head.counted if (name in OF_GENES) == genes]
         return part
 
     def _name(self, file: str) -> str:

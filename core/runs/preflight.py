@@ -138,8 +138,12 @@ def say_consequences(
     return said
 
 
-def preflight_apart(spec: RunSpec) -> None:
+def preflight_apart(spec: RunSpec, data: AnnData) -> None:
     """`preflight` for pages, which must not load torch: what needs it runs in another process.
+
+    Args:
+        spec: what shall be trained.
+        data: its dataset, which a page has at hand.
 
     Raises:
         WeightsError: the weights are of a file outside of the weights folder.
@@ -147,7 +151,7 @@ def preflight_apart(spec: RunSpec) -> None:
     """
     require_own_weights(spec.network.weights)
     if not _needs_torch(spec):
-        preflight(spec)
+        preflight(spec, data)
         return
     answer = run_module("core.runs.preflight", spec.model_dump(mode="json"))
     if answer.returncode:

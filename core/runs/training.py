@@ -64,6 +64,8 @@ class TrainJob(Job):
 
     @classmethod
     def load(cls) -> None:
+        import torchvision  # noqa: F401
+
         import core.runs.execute
         import core.runs.outcome  # noqa: F401 -- needed when a training has ended
 
