@@ -29,6 +29,8 @@ KINDS: dict[str, str] = {
     "speed": "core.runs.speed:SpeedJob",
     "tissue": "core.tissue.job:TissueJob",
     "tissue_train": "core.tissue.job:TrainTissueJob",
+    "tissue_predict": "core.tissue.job:PredictTissueJob",
+    "tissue_see": "core.tissue.job:SeeTissueJob",
     "transfer": "core.transfer.transferring:TransferJob",
 }
 """Kind -> "module:class"; a module is imported when a job of the kind is read. Workers know the
