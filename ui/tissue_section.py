@@ -36,7 +36,7 @@ def show_section(record: TissueRecord, answer: TissueAnswer) -> str:
 
     Gives the gene that is looked at.
     """
-    first, second, third, fourth = st.columns([1, 1, 0.9, 2.4], vertical_alignment="bottom")
+    first, second, third, fourth = st.columns([0.8, 0.8, 0.8, 2.7], vertical_alignment="bottom")
     with first:
         gene = pick("Gene", list(answer.genes["gene"]), str, GENE)
     with second:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from core.escape import escape_all, escape_chart
 from core.plots.figures import CLICKED, COLOURS, DIVERGING, finish
 
-HEIGHT, TILE = 470, 300
+HEIGHT, TILE = 410, 300
 
 
 def section_map(
@@ -121,7 +121,7 @@ def gene_ranks(table: pd.DataFrame, marked: str) -> go.Figure:
     place = int(np.argmax(table["gene"].to_numpy() == marked))
     figure.add_scatter(
         x=[rank[place]], y=[table["r"].iloc[place]], mode="markers+text", hoverinfo="skip",
-        text=escape_all([marked]), textposition="top center", showlegend=False, name="chosen",
+        text=escape_all([marked]), textposition="top right", showlegend=False, name="chosen",
         marker={"symbol": "circle-open", "size": 13, "color": CLICKED, "line": {"width": 3}},
     )  # fmt: skip
     figure.add_hline(0, line_width=1, line_color="#808080")
