@@ -1,44 +1,57 @@
-"""Histology: what an image of tissue says of genes, and how much of that is only depth."""
+"""Histology: what an image of tissue says of genes, and how much of it is only depth."""
 
 import streamlit as st
 
+from core.tissue.predicting import answer_as_anndata
 from core.tissue.result import load_answer
 from core.tissue.store import list_tissues
+from ui.line import say_facts, show_line
 from ui.parts import errors
-from ui.tissue import (
-    ask_question,
-    bring_spots,
-    is_answered,
-    pick_tissue,
-    show_genes,
-    show_section,
-    show_tissue,
-    show_verdict,
-)
+from ui.report import offer_tissue_report
+from ui.tissue import show_genes, show_tissue, show_verdict
+from ui.tissue_ask import ask_question, bring_spots, is_answered, pick_tissue
+from ui.tissue_predict import offer_h5ad, show_other_sections
+from ui.tissue_section import open_tissue, show_section
 
 
 def show_page() -> None:
     """The tissue and the question; the verdict first, then the section and the genes."""
     if not list_tissues():
+        show_line("Histology")
         st.markdown(
             "Which genes can be read off a stained section? Bring spots of spatial "
             "transcriptomics, or look at a section whose answer is known."
         )
         bring_spots()
         return
-    record = pick_tissue()
+    facts, drawer = show_line("Histology", "Tissue")
+    with drawer:
+        record = pick_tissue()
+    say_facts(facts, record.name, record.size)
+    if not record.has_counts:
+        st.info(
+            "These spots have no counts: nothing can be learned from them. Choose another tissue, "
+            "predict its genes, and open *Predict another section* there."
+        )
+        show_tissue(record)
+        return
     asked = ask_question(record)
     if not is_answered(asked):
         show_tissue(record)
         return
     answer = load_answer(asked)
     show_verdict(answer)
-    st.divider()
-    gene = show_genes(answer)
-    show_section(record, answer, gene)
+    gene = show_section(record, answer)
+    show_genes(answer, gene)
+    with st.container(horizontal=True):
+        offer_tissue_report(asked)
+        offer_h5ad(
+            lambda: answer_as_anndata(answer, open_tissue(record.id)), f"tissue_{record.id[:6]}",
+            key="answer h5ad",
+        )  # fmt: skip
+    show_other_sections(answer, gene)
     show_tissue(record)
 
 
-st.title("Histology")
 with errors():
     show_page()

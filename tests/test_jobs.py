@@ -43,7 +43,8 @@ from core.runs.spec import RunSpec
 from core.runs.speed import SpeedJob, load_speeds
 from core.runs.store import RunStore, drop_dataset
 from core.runs.training import TrainJob
-from core.tissue.job import TissueJob
+from core.tissue.job import PredictTissueJob, SeeTissueJob, TissueJob, job_of
+from core.tissue.predicting import effects_path, prediction_folder
 from core.tissue.result import answer_folder
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import TissueSpec
@@ -112,6 +113,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("GENECANVAS_HOME", str(place))
         dataset = add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
         add_tissue(simulate_tissue(4, 60, 60), "planted")
+        do_here(TissueJob(asked=small_question()), lambda *_: None)
         spec = make_spec(dataset)
         store = RunStore()
         run = store.submit(spec)[0].id
@@ -119,6 +121,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         execute(spec, run_folder(run), Silent())
         store.finish(run, JobState.DONE)
     return place
+
+
+def small_question() -> TissueSpec:
+    """A frozen network on a few spots, which are stored."""
+    tissue = add_tissue(simulate_tissue(2, 12, 6, driven=2, side=32), "small").id
+    return TissueSpec(tissue=tissue, genes=4, backbone="squeezenet1_1", weights="scratch")
 
 
 def make_spec(dataset: str, epochs: int = 2) -> RunSpec:
@@ -153,6 +161,7 @@ def make_job(kind: str) -> Job:
             "draws": 4,
         }
     )
+    planted = next(tissue.id for tissue in list_tissues() if tissue.name == "planted")
     return {
         "count": lambda: CountJob(to=200, wait=0.005),
         "train": lambda: TrainJob(spec=make_spec(dataset, epochs=8)),
@@ -167,7 +176,10 @@ def make_job(kind: str) -> Job:
         "transfer": lambda: TransferJob(spec=transfer),
         "export": lambda: ExportJob(about=run),
         "speed": lambda: SpeedJob(networks=("squeezenet1_1",), sizes=(32,)),
-        "tissue": lambda: TissueJob(asked=TissueSpec(tissue=list_tissues()[0].id, genes=30)),
+        "tissue": lambda: TissueJob(asked=TissueSpec(tissue=planted, genes=30)),
+        "tissue_train": lambda: job_of(small_question().changed(train=True, epochs=1)),
+        "tissue_predict": lambda: PredictTissueJob(asked=small_question(), section=planted),
+        "tissue_see": lambda: SeeTissueJob(asked=small_question(), spot="S1_0x0"),
         "why": lambda: WhyJob(**about, samples=tuple(load_dataset(dataset).obs_names[:2])),
     }[kind]()
 
@@ -193,8 +205,12 @@ def results(job: Job, id: str) -> dict[str, object]:
             "layout": job.trial.layout_path.read_bytes(),
             "quality": read_json(job.trial.quality_path)["quality"],
         }
-    if job.kind == "tissue":
+    if job.kind in ("tissue", "tissue_train"):
         paths = [*answer_folder(job.asked).iterdir()]
+    elif job.kind == "tissue_predict":
+        paths = [*prediction_folder(job.asked, job.section).iterdir()]
+    elif job.kind == "tissue_see":
+        paths = [effects_path(job.asked, job.spot)]
     elif job.kind == "transfer":
         paths = [*job.place.glob("*.*")]
     elif job.kind == "train":
@@ -296,7 +312,7 @@ def test_a_job_is_one_document_and_says_what_it_needs(job: Job) -> None:
     assert job.title()
     [run] = RunStore().list()
     needs = job.inputs()
-    about_data = job.kind not in ("count", "speed", "tissue")
+    about_data = not job.kind.startswith(("count", "speed", "tissue"))
     assert needs.datasets == ((run.spec.cohort.dataset,) if about_data else ())
     about_run = about_data and job.kind not in ("train", "layout", "transfer")
     assert needs.jobs == ((run.id,) if about_run else ())

@@ -1,12 +1,25 @@
 """The page Histology, without a browser."""
 
+import pytest
+
 from core.jobs.here import do_here
+from core.jobs.job import Lane
 from core.jobs.store import JobStore
-from core.tissue.job import TissueJob
+from core.tissue.job import PredictTissueJob, SeeTissueJob, TissueJob, TrainTissueJob, job_of
 from core.tissue.result import load_answer
+from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import TissueSpec
-from core.tissue.store import list_tissues
+from core.tissue.store import TissueRecord, add_tissue, list_tissues
 from tests.pages import button, charts, open_page, words
+
+
+@pytest.fixture
+def answered() -> tuple[TissueRecord, TissueSpec]:
+    """A simulated tissue with its answer."""
+    record = add_tissue(simulate_tissue(3, 20, 12, driven=4), "planted")
+    spec = TissueSpec(tissue=record.id)
+    do_here(TissueJob(asked=spec), lambda *_: None)
+    return record, spec
 
 
 def test_a_tissue_is_loaded_asked_and_answered_with_the_verdict_first(monkeypatch) -> None:
@@ -29,5 +42,48 @@ def test_a_tissue_is_loaded_asked_and_answered_with_the_verdict_first(monkeypatc
     said, verdict = words(app), load_answer(spec).result.verdict()
     assert all(line in said for line in verdict)
     assert "With 4 patients no gene is predicted beyond depth." in said
-    assert charts(app) == 3, "the bars, and a section twice"
+    assert charts(app) == 5, "the bars, a section twice, a tile, and the ranks"
     assert "HUE" in said, "a gene that follows the hue is the first"
+
+
+def test_a_spot_of_the_link_shows_its_tile_and_where_its_gene_is_seen(answered) -> None:
+    record, spec = answered
+    link = {"tissue": record.id, "gene": "HUE2", "section": "S2", "spot": "S2_1x1"}
+    app = open_page("tissue", **link)
+    assert not app.exception
+    assert "**S2_1x1**" in words(app)
+    assert button(app, "Where is it seen?")
+    do_here(SeeTissueJob(asked=spec, spot="S2_1x1"), lambda *_: None)
+    app = open_page("tissue", **link)
+    assert not app.error
+    assert "covering this place lowers the prediction" in words(app)
+
+
+def test_sections_without_counts_are_predicted_and_kept_as_a_dataset(answered) -> None:
+    record, spec = answered
+    bare = simulate_tissue(1, 9, 12, driven=4, seed=5)
+    bare = type(bare)(bare.spots.assign(reads=0.0), bare.genes[:0], bare.counts[:, :0], bare.tiles)
+    other = add_tissue(bare, "unknown")
+    app = open_page("tissue", tissue=other.id)
+    assert "nothing can be learned from them" in words(app)
+    do_here(PredictTissueJob(asked=spec, section=other.id), lambda *_: None)
+    app = open_page("tissue", tissue=record.id, sections=other.id)
+    app.session_state["other sections"] = True
+    app.run()
+    assert not app.exception
+    button(app, "Keep as a dataset").click().run()
+    assert not app.error
+    from core.data.store import list_datasets
+
+    [kept] = list_datasets()
+    assert kept.name == "unknown (predicted from tissue, experimental, a section each)"
+    assert (kept.samples, kept.genes) == (1, 12)
+    assert button(app, "Ask a model →")
+
+
+def test_networks_are_trained_in_the_queue_and_answers_are_not() -> None:
+    asked = TissueSpec(tissue="0" * 16, backbone="vit_b_32", weights="scratch")
+    assert job_of(asked).lane == Lane.INTERACTIVE
+    job = job_of(asked.changed(train=True))
+    assert isinstance(job, TrainTissueJob)
+    assert job.lane == Lane.QUEUE

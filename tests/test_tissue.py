@@ -11,15 +11,18 @@ from core.jobs.here import do_here
 from core.jobs.store import JobStore
 from core.tissue.check import check_tissue
 from core.tissue.containers import read_spatial, read_visium
+from core.tissue.fitted import FoldModel, cover, effect_of_cells, predict_expression
 from core.tissue.job import TissueJob
 from core.tissue.learning import learn, split
+from core.tissue.look import looker
 from core.tissue.read import read_tissue
 from core.tissue.result import TissueResult, answer_folder, load_answer, summarise
-from core.tissue.ridge import ridge
+from core.tissue.ridge import Line, fit_ridge
 from core.tissue.scores import GeneScores, correlate, patients_needed, sign_test
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import TissueSpec
 from core.tissue.spots import Tissue
+from core.tissue.stain import repaint_sections
 from core.tissue.store import add_tissue, delete_tissue, get_tissue, list_tissues, load_tissue
 from core.tissue.targets import TARGETS, Scaling, choose_genes, transform
 
@@ -105,12 +108,11 @@ def test_ridge_finds_a_line_and_the_mean_where_there_is_none() -> None:
     x = draw.normal(size=(200, 3))
     y = np.column_stack([2 * x[:, 0] - x[:, 1] + 5, draw.normal(size=200)])
     groups = np.repeat(np.arange(4), 50)
-    said = ridge(x[:150], y[:150], groups[:150], x[150:])
+    said = fit_ridge(x[:150], y[:150], groups[:150]).apply(x[150:])
     assert correlate(y[150:], said)[0] > 0.99
     assert abs(said[:, 1]).max() < 0.5
-    assert ridge(np.ones((6, 1)), y[:6], groups[:6], np.ones((1, 1)))[0] == pytest.approx(
-        y[:6].mean(axis=0)
-    )
+    flat = fit_ridge(np.ones((6, 1)), y[:6], groups[:6])
+    assert flat.apply(np.ones((1, 1)))[0] == pytest.approx(y[:6].mean(axis=0))
 
 
 def test_correlations_and_tests_are_those_of_the_textbook() -> None:
@@ -130,6 +132,53 @@ def test_correlations_and_tests_are_those_of_the_textbook() -> None:
     assert scores.count() == {0.0: 1, 0.3: 1, 0.5: 0}
     assert scores.interval().ravel().tolist() == [-1, 1], "two patients say next to nothing"
     assert np.isnan(GeneScores(scores.r[:2], scores.patients[:2]).interval()).all()
+
+
+def test_the_models_of_the_folds_are_kept_and_say_again_what_they_said(tmp_path: Path) -> None:
+    tissue = simulate_tissue(3, 20, 8, driven=2)
+    spec = SPEC.changed(genes=5, stain="macenko")
+    genes, learned = learn(tissue, spec)
+    found = learned["normalised"]
+    look = looker(spec, tmp_path, 16, "cpu")
+    for fold, model in enumerate(found.models):
+        model.save(tmp_path / "model.npz")
+        same = FoldModel.load(tmp_path / "model.npz")
+        test = np.isin(tissue.spots["patient"], same.left_out)
+        tiles = repaint_sections(
+            tissue.tiles, tissue.spots["section"].to_numpy(), same.stains
+        )[test]  # fmt: skip
+        at = [list(genes).index(gene) for gene in same.genes]
+        said = found.predicted["colour"][np.ix_(test, at)]
+        np.testing.assert_allclose(look(fold, same, tiles), said, rtol=1e-4, atol=1e-5)
+    (tmp_path / "model.npz").write_bytes(b"PK")
+    with pytest.raises(DamageError, match="is damaged"):
+        FoldModel.load(tmp_path / "model.npz")
+
+
+def test_new_tiles_get_the_mean_of_the_folds_that_know_a_gene() -> None:
+    ones = [Line(np.zeros((14, 2)), np.array([1.0, 2])), Line(np.zeros((14, 1)), np.array([3.0]))]
+    models = [
+        FoldModel(np.array(["P"]), np.array(names), Scaling(np.full(n, 10.0), np.ones(n)), line,
+                  None)
+        for names, n, line in ((["A", "B"], 2, ones[0]), (["B"], 1, ones[1]))
+    ]  # fmt: skip
+    tiles = np.zeros((3, 4, 4, 3), np.uint8)
+    look = looker(SPEC, Path(), 4, "cpu")
+    genes, said = predict_expression(models, look, tiles, np.array(["s"] * 3))
+    assert genes.tolist() == ["A", "B"]
+    np.testing.assert_allclose(said, [[11, 12.5]] * 3)
+
+
+def test_covering_a_cell_shows_what_a_prediction_rests_on() -> None:
+    tile = np.full((16, 16, 3), 200, np.uint8)
+    tile[2:4, 4:6] = 0  # cell (1, 2), of two pixels
+    covered = cover(tile)
+    assert covered.shape == (65, 16, 16, 3)
+    np.testing.assert_array_equal(covered[0], tile)
+    darkness = 255 - covered.mean(axis=(1, 2, 3), keepdims=False)
+    effect = effect_of_cells(darkness[:, None])
+    assert effect.shape == (8, 8, 1)
+    assert np.unravel_index(effect[..., 0].argmax(), (8, 8)) == (1, 2)
 
 
 # --- reading ------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from core.models.backbones import BACKBONES
 from core.tissue.body import Body, build_body
 from core.tissue.frozen import frozen_features, images, symmetries
 from core.tissue.learning import learn
+from core.tissue.look import looker
 from core.tissue.network import (
     Genes,
     TileNetwork,
@@ -64,23 +65,29 @@ def test_a_network_begins_at_the_training_mean() -> None:
 def test_a_network_is_trained_for_each_patient_with_the_other_genes_beside(tmp_path: Path) -> None:
     tissue = simulate_tissue(2, 12, 10, driven=2, side=32)
     seen = []
-    train = trainer(SPEC, tmp_path, "cpu")
+    train = trainer(SPEC, tmp_path, tmp_path, "cpu")
 
-    def watch(*given: np.ndarray) -> np.ndarray:
+    def watch(*given: np.ndarray, **which: object) -> np.ndarray:
         seen.append([part.shape for part in given[4:]])
-        return train(*given)
+        return train(*given, **which)
 
     genes, learned = learn(tissue, SPEC, None, train_network=watch)
     assert seen == [[(12, 4), (12, 6)]] * 6, "two patients, three targets; 6 other genes"
     result, _ = summarise(SPEC, genes, learned, tissue.patients)
     assert result.main == "trained"
     assert "by the trained squeezenet1_1" in result.verdict()[1]
-    assert len(list(tmp_path.glob("said_*.npy"))) == 6
+    assert len(list(tmp_path.glob("*_*.npy"))) == 6
+    look = looker(SPEC, tmp_path, 32, "cpu")
+    for fold, model in enumerate(learned["normalised"].models):
+        test = np.isin(tissue.spots["patient"], model.left_out)
+        said = look(fold, model, tissue.tiles[test])
+        wanted = learned["normalised"].predicted["trained"][test]
+        np.testing.assert_allclose(said, wanted[:, np.isfinite(wanted[0])], atol=1e-5)
 
     def refuse(done: int, total: int) -> None:
         raise AssertionError("trained again")
 
-    _, again = learn(tissue, SPEC, train_network=trainer(SPEC, tmp_path, "cpu", refuse))
+    _, again = learn(tissue, SPEC, train_network=trainer(SPEC, tmp_path, tmp_path, "cpu", refuse))
     for target, found in learned.items():
         np.testing.assert_array_equal(
             found.predicted["trained"], again[target].predicted["trained"]

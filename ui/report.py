@@ -12,7 +12,9 @@ from core.report.prediction import write_prediction_report
 from core.report.run import write_run_report
 from core.report.story import write_story_report
 from core.report.study import write_study_report
+from core.report.tissue import write_tissue_report
 from core.report.transfer import write_transfer_report
+from core.tissue.spec import TissueSpec
 
 ANYWHERE = "It opens without a network and prints to PDF."
 
@@ -50,6 +52,15 @@ def offer_transfer_report(key: str) -> None:
         partial(write_transfer_report, key), f"transfer_{key[:6]}",
         "One file with the verdicts, gains, controls, limits, a methods text and what repeats it. "
         f"{ANYWHERE}",
+    )  # fmt: skip
+
+
+def offer_tissue_report(asked: TissueSpec) -> None:
+    """A button that saves the report of an answer about tissue."""
+    _offer(
+        partial(write_tissue_report, asked), f"tissue_{asked.tissue[:6]}",
+        "One file with the verdict, all models and genes, a section, limits, a methods text and "
+        f"what repeats it. {ANYWHERE}",
     )  # fmt: skip
 
 

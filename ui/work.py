@@ -139,6 +139,8 @@ def _show_link(record: JobRecord) -> None:
         "why": _open_calls,
         "tissue": _open_tissue,
         "tissue_train": _open_tissue,
+        "tissue_predict": _open_tissue,
+        "tissue_see": _open_tissue,
         "transfer": _open_transfer,
     }.get(record.kind)
     if open_it and st.button("Open →", key=f"work open {record.id}"):

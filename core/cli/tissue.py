@@ -12,20 +12,33 @@ from core.escape import write_csv
 from core.files import write_atomic
 from core.jobs.here import do_here
 from core.tissue.containers import read_spatial, read_visium
-from core.tissue.job import job_of
+from core.tissue.job import PredictTissueJob, job_of
 from core.tissue.networks import NETWORKS
+from core.tissue.predicting import (
+    add_predicted,
+    answer_as_anndata,
+    load_prediction,
+    prediction_as_anndata,
+)
 from core.tissue.read import FEWEST_READS, read_tissue
-from core.tissue.result import load_answer, scores_table
+from core.tissue.result import TissueAnswer, load_answer, scores_table
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import NO_NETWORK, TissueSpec
-from core.tissue.store import TissueRecord, add_tissue, delete_tissue, find_tissue, list_tissues
+from core.tissue.store import (
+    TissueRecord,
+    add_tissue,
+    delete_tissue,
+    find_tissue,
+    list_tissues,
+    load_tissue,
+)
 
 SHOWN = 20
 """Genes that are listed."""
 
 
 def add_commands(commands: Any) -> None:
-    """Add `tissue add`, `simulate`, `list`, `learn` and `delete`."""
+    """Add `tissue add`, `simulate`, `list`, `learn`, `predict` and `delete`."""
     group = add_group(commands, "tissue", "what images of tissue say of genes")
     parser = add_command(group, "add", add, "read spots, counts and images, check and store them")
     parser.add_argument(
@@ -47,6 +60,25 @@ def add_commands(commands: Any) -> None:
     parser = add_command(
         group, "learn", learn, "predict genes of held-out patients, with and without the image"
     )
+    _add_question(parser)
+    parser.add_argument("--csv", type=Path, help="CSV of all genes")
+    parser.add_argument("--h5ad", type=Path, help="h5ad of what was predicted and measured")
+    parser.add_argument("--report", type=Path, help="an HTML file with all of it")
+    parser = add_command(
+        group, "predict", predict, "predict genes of other sections by what a tissue taught"
+    )
+    _add_question(parser)
+    parser.add_argument("section", help="the id of the other tissue, with or without counts")
+    parser.add_argument("--h5ad", type=Path, help="h5ad of what was predicted")
+    add_choice(
+        parser, "--dataset", ("section", "spot"), None,
+        "keep it as a dataset, a sample each, for gene-images and models (experimental)",
+    )  # fmt: skip
+    parser = add_command(group, "delete", delete, "delete a tissue and all answers about it")
+    parser.add_argument("tissue", help="its id, or the beginning of it")
+
+
+def _add_question(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("tissue", help="its id, or the beginning of it")
     for name in ("held_out", "choose", "stain", "backbone", "keep"):
         field = TissueSpec.model_fields[name]
@@ -61,9 +93,6 @@ def add_commands(commands: Any) -> None:
     for name in ("symmetric", "train"):
         text = TissueSpec.model_fields[name].description
         parser.add_argument(f"--{name}", action="store_true", help=text)
-    parser.add_argument("--csv", type=Path, help="CSV of all genes")
-    parser = add_command(group, "delete", delete, "delete a tissue and all answers about it")
-    parser.add_argument("tissue", help="its id, or the beginning of it")
 
 
 def add(options: argparse.Namespace) -> int:
@@ -73,8 +102,6 @@ def add(options: argparse.Namespace) -> int:
         tissue = read_visium(options.spots, **how)
     elif [path.suffix for path in options.spots] == [".h5ad"]:
         tissue = read_spatial(options.spots[0], options.images, **how)
-    elif options.counts is None:
-        raise InputError("Expected --counts with a file of counts, beside the table of spots.")
     else:
         tissue = read_tissue(options.spots, options.counts, options.tiles, options.images, **how)
     return _show(options, add_tissue(tissue, options.name or options.spots[0].stem))
@@ -95,6 +122,34 @@ def show_all(options: argparse.Namespace) -> int:
 
 def learn(options: argparse.Namespace) -> int:
     """The verdict, the models, and the genes that are predicted best."""
+    answer = _answer(options)
+    document = {
+        **answer.result.model_dump(mode="json"),
+        "verdict": answer.result.verdict(),
+        **dict.fromkeys(("csv", "h5ad", "report")),
+    }
+    if options.csv:
+        write_atomic(options.csv, lambda path: write_csv(answer.genes, path))
+    if options.h5ad:
+        data = answer_as_anndata(answer, load_tissue(answer.result.spec.tissue))
+        write_atomic(options.h5ad, data.write_h5ad)
+    if options.report:
+        from core.report.tissue import write_tissue_report  # loads plotly
+
+        write_tissue_report(answer.result.spec, options.report)
+    for name in ("csv", "h5ad", "report"):
+        if path := getattr(options, name):
+            document[name] = str(path)
+    shown = answer.genes.drop(columns="place").head(SHOWN)
+    lines = [
+        *answer.result.verdict(), "", scores_table(answer.result).round(2).to_string(index=False),
+        "", shown.round(2).to_string(index=False),
+    ]  # fmt: skip
+    return give(options, document, "\n".join(lines))
+
+
+def _answer(options: argparse.Namespace) -> TissueAnswer:
+    """The answer to the question that the options ask, computed where it doesn't stand."""
     record = find_tissue(options.tissue)
     fields = [name for name in TissueSpec.model_fields if name != "tissue"]
     try:
@@ -103,19 +158,31 @@ def learn(options: argparse.Namespace) -> int:
         raise InputError(str(error)) from None
     said = Progress()
     do_here(job_of(spec), lambda share, text: said(text, share == 1))
-    answer = load_answer(spec)
-    if options.csv:
-        write_atomic(options.csv, lambda path: write_csv(answer.genes, path))
-    shown = answer.genes.drop(columns="place").head(SHOWN)
+    return load_answer(spec)
+
+
+def predict(options: argparse.Namespace) -> int:
+    """How many spots and genes, and what is doubtful."""
+    answer, record = _answer(options), find_tissue(options.section)
+    spec, said = answer.result.spec, Progress()
+    job = PredictTissueJob(asked=spec, section=record.id)
+    do_here(job, lambda share, text: said(text, share == 1))
+    found = load_prediction(spec, record.id)
+    document: dict[str, Any] = {
+        "spec": spec.model_dump(mode="json"), "section": record.id, "spots": len(found.values),
+        "genes": len(found.genes), "strange": found.strange, "doubts": found.doubts(),
+        "verdict": answer.result.verdict(), "h5ad": None, "dataset": None,
+    }  # fmt: skip
+    if options.h5ad:
+        data = prediction_as_anndata(found, load_tissue(record.id))
+        write_atomic(options.h5ad, data.write_h5ad)
+        document["h5ad"] = str(options.h5ad)
+    if options.dataset:
+        document["dataset"] = add_predicted(spec, record.id, options.dataset).id
     lines = [
-        *answer.result.verdict(), "", scores_table(answer.result).round(2).to_string(index=False),
-        "", shown.round(2).to_string(index=False),
+        f"{len(found.values):,} spots of {record.name}, {len(found.genes)} genes.",
+        *found.doubts(), answer.result.verdict()[0],
     ]  # fmt: skip
-    document = {
-        **answer.result.model_dump(mode="json"),
-        "verdict": answer.result.verdict(),
-        "csv": str(options.csv) if options.csv else None,
-    }
     return give(options, document, "\n".join(lines))
 
 

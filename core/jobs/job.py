@@ -30,6 +30,8 @@ KINDS: dict[str, str] = {
     "estimate": "core.runs.estimate:EstimateJob",
     "tissue": "core.tissue.job:TissueJob",
     "tissue_train": "core.tissue.job:TrainTissueJob",
+    "tissue_predict": "core.tissue.job:PredictTissueJob",
+    "tissue_see": "core.tissue.job:SeeTissueJob",
     "transfer": "core.transfer.transferring:TransferJob",
 }
 """Kind -> "module:class"; a module is imported when a job of the kind is read. Workers know the

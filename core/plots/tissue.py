@@ -9,9 +9,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.escape import escape_all, escape_chart
-from core.plots.figures import COLOURS, DIVERGING, finish
+from core.plots.figures import CLICKED, COLOURS, DIVERGING, finish
 
-HEIGHT = 470
+HEIGHT, TILE = 410, 300
 
 
 def section_map(
@@ -25,6 +25,7 @@ def section_map(
     title: str,
     limit: float,
     dot: float,
+    marked: int | None = None,
 ) -> go.Figure:
     """A section of tissue, its spots coloured by a value, which is centred on 0.
 
@@ -38,6 +39,7 @@ def section_map(
         title: what the values are.
         limit: the value of the strongest colour.
         dot: diameter of a spot, in the unit of x and y.
+        marked: the position of a spot that is ringed.
     """
     left, top, right, low = edges
     figure = go.Figure()
@@ -45,20 +47,89 @@ def section_map(
         source=_encode(picture), xref="x", yref="y", x=left, y=top, sizex=right - left,
         sizey=low - top, sizing="stretch", layer="below", yanchor="top",
     )  # fmt: skip
-    across = max(right - left, (low - top) * 1.1)
+    size = float(np.clip(0.75 * dot / max(right - left, (low - top) * 1.1) * HEIGHT, 4, 22))
     figure.add_scattergl(
         x=x, y=y, mode="markers", text=escape_all(list(names)), customdata=values, name="spots",
         marker={
             "color": values, "colorscale": DIVERGING, "cmin": -limit, "cmax": limit, "opacity": 0.8,
-            "size": float(np.clip(0.75 * dot / across * HEIGHT, 4, 22)),
+            "size": size,
             "colorbar": {"thickness": 10, "title": {"text": "SD", "side": "right"}},
         },
         hovertemplate="%{text}<br>%{customdata:.2f} SD<extra></extra>",
     )  # fmt: skip
+    if marked is not None:
+        figure.add_scattergl(
+            x=[x[marked]], y=[y[marked]], mode="markers", hoverinfo="skip", name="chosen",
+            marker={"symbol": "circle-open", "size": size + 6, "color": CLICKED,
+                    "line": {"width": 3}},
+        )  # fmt: skip
     figure.update_xaxes(range=[left, right], visible=False, constrain="domain")
     figure.update_yaxes(range=[low, top], visible=False, scaleanchor="x", constrain="domain")
     figure.update_layout(height=HEIGHT, showlegend=False, title=escape_chart(title))
     return finish(figure, 40)
+
+
+def tile_view(tile: np.ndarray, effects: np.ndarray | None) -> go.Figure:
+    """A spot's tile enlarged, and over it where a model sees a gene.
+
+    Args:
+        tile: (side, side, 3) uint8.
+        effects: (cells, cells) by how much the prediction falls when a cell is covered, in SD.
+    """
+    side = len(tile)
+    figure = go.Figure()
+    figure.add_layout_image(
+        source=_encode(tile), xref="x", yref="y", x=0, y=0, sizex=side, sizey=side,
+        sizing="stretch", layer="below", yanchor="top",
+    )  # fmt: skip
+    middles = np.array([0.5 * side])
+    if effects is not None:
+        cells = len(effects)
+        middles = (np.arange(cells) + 0.5) * side / cells
+        limit = max(float(np.abs(effects).max()), 1e-6)
+        figure.add_heatmap(
+            x=middles, y=middles, z=effects, colorscale=DIVERGING, zmin=-limit, zmax=limit,
+            opacity=0.45, name="effect", hovertemplate="%{z:.3f} SD<extra></extra>",
+            colorbar={"thickness": 8, "title": {"text": "SD", "side": "right"}, "nticks": 5},
+        )  # fmt: skip
+    else:  # without a trace plotly draws no axes, and so no image
+        figure.add_scatter(x=middles, y=middles, mode="markers", marker={"opacity": 0},
+                           hoverinfo="skip", name="tile")  # fmt: skip
+    figure.update_xaxes(range=[0, side], visible=False, constrain="domain")
+    figure.update_yaxes(range=[side, 0], visible=False, scaleanchor="x", constrain="domain")
+    figure.update_layout(height=TILE, showlegend=False)
+    return finish(figure, 10)
+
+
+def gene_ranks(table: pd.DataFrame, marked: str) -> go.Figure:
+    """r of all genes, the best predicted first, beside what other models reach on them.
+
+    Args:
+        table: columns gene, r, reads and shuffled, the highest r first.
+        marked: the gene that is ringed.
+    """
+    rank = np.arange(1, len(table) + 1)
+    figure = go.Figure()
+    looks = (("shuffled", "shuffled tiles", "#9A9A9A"), ("reads", "reads, no image", COLOURS[1]),
+             ("r", "tiles", COLOURS[0]))  # fmt: skip
+    for column, words, colour in looks:
+        figure.add_scattergl(
+            x=rank, y=table[column], mode="markers", name=words, text=escape_all(table["gene"]),
+            marker={"color": colour, "size": 7 if column == "r" else 4},
+            hovertemplate="%{text}<br>r = %{y:.2f} (" + words + ")<extra></extra>",
+        )  # fmt: skip
+    place = int(np.argmax(table["gene"].to_numpy() == marked))
+    figure.add_scatter(
+        x=[rank[place]], y=[table["r"].iloc[place]], mode="markers+text", hoverinfo="skip",
+        text=escape_all([marked]), textposition="top right", showlegend=False, name="chosen",
+        marker={"symbol": "circle-open", "size": 13, "color": CLICKED, "line": {"width": 3}},
+    )  # fmt: skip
+    figure.add_hline(0, line_width=1, line_color="#808080")
+    figure.update_xaxes(title_text="genes, the best predicted first")
+    figure.update_yaxes(title_text="median r over held-out sections")
+    figure.update_layout(height=330, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom",
+                                             "x": 0, "traceorder": "reversed"})  # fmt: skip
+    return finish(figure, 50)
 
 
 def model_bars(table: pd.DataFrame, limit: str, titles: dict[str, str]) -> go.Figure:
@@ -79,7 +150,7 @@ def model_bars(table: pd.DataFrame, limit: str, titles: dict[str, str]) -> go.Fi
         )  # fmt: skip
     figure.update_xaxes(title_text=f"genes with {limit}", rangemode="tozero")
     figure.update_layout(
-        height=330, barmode="group", bargap=0.25,
+        height=300, barmode="group", bargap=0.25,
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0,
                 "traceorder": "reversed"},
     )  # fmt: skip

@@ -36,6 +36,8 @@ def check_tissue(tissue: Tissue) -> list[Finding]:
         )
     found += _check_copies(tissue)
     patients = tissue.patients
+    if not len(tissue.genes):
+        return found
     if not patients:
         found.append(
             _warn(
@@ -114,7 +116,9 @@ def _check_copies(tissue: Tissue) -> list[Finding]:
     found, seen = [], {}
     for section in tissue.sections:
         own = (tissue.spots["section"] == section).to_numpy()
-        for what, values in (("counts", tissue.counts[own]), ("tiles", tissue.tiles[own])):
+        looked_at = {"counts": tissue.counts, "tiles": tissue.tiles}
+        for what in looked_at if len(tissue.genes) else ("tiles",):
+            values = looked_at[what][own]
             key = what, hash(np.sort([hash(row.tobytes()) for row in values]).tobytes())
             if key in seen:
                 message = (

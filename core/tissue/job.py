@@ -9,8 +9,14 @@ from typing import ClassVar
 
 from core.errors import InputError
 from core.jobs.job import Inputs, Job, Lane, Reporter, stoppable
-from core.jobs.launch import AnswerState, answer_state, cancel, find, request
+from core.jobs.launch import cancel, find, request
 from core.tissue.learning import learn
+from core.tissue.predicting import (
+    effects_path,
+    find_effects,
+    has_prediction,
+    predict_section,
+)
 from core.tissue.result import RESULT, answer_folder, save_answer, summarise
 from core.tissue.spec import TissueSpec
 from core.tissue.store import get_tissue, load_tissue
@@ -53,12 +59,13 @@ class TissueJob(Job):
         if spec.train:
             from core.tissue.network import trainer
 
-            train = trainer(spec, folder, device, stoppable(reporter, "steps of one network"))
+            told = stoppable(reporter, "steps of one network")
+            train = trainer(spec, folder, answer_folder(spec), device, told)
         fitted = stoppable(reporter, "models fitted")
         genes, learned = learn(tissue, spec, see, fitted, train)
         result, table = summarise(spec, genes, learned, tissue.patients)
         save_answer(answer_folder(spec), result, table, learned)
-        for path in folder.glob("said_*.npy"):
+        for path in folder.glob("*.npy"):
             path.unlink()
 
 
@@ -69,27 +76,72 @@ class TrainTissueJob(TissueJob):
     lane: ClassVar[Lane] = Lane.QUEUE
 
 
+class PredictTissueJob(Job):
+    """What an answer's models say of the genes of other sections."""
+
+    kind: ClassVar[str] = "tissue_predict"
+
+    asked: TissueSpec
+    section: str
+    """The id of stored spots, with or without counts."""
+
+    def title(self) -> str:
+        return f"Genes of tissue {self.section[:6]} by what {self.asked.tissue[:6]} taught"
+
+    def inputs(self) -> Inputs:
+        return Inputs(tissues=(self.asked.tissue, self.section))
+
+    def stands(self) -> bool:
+        return has_prediction(self.asked, self.section)
+
+    def run(self, folder: Path, reporter: Reporter, device: str) -> None:
+        if self.stands():
+            return
+        stoppable(reporter, "sections looked at")(0, 1)
+        predict_section(self.asked, self.section, device)
+
+
+class SeeTissueJob(Job):
+    """Where on a spot's tile an answer's model sees its genes."""
+
+    kind: ClassVar[str] = "tissue_see"
+
+    asked: TissueSpec
+    spot: str
+
+    def title(self) -> str:
+        return f"Where on the tile of {self.spot}"
+
+    def inputs(self) -> Inputs:
+        return Inputs(tissues=(self.asked.tissue,))
+
+    def stands(self) -> bool:
+        return effects_path(self.asked, self.spot).exists()
+
+    def run(self, folder: Path, reporter: Reporter, device: str) -> None:
+        if self.stands():
+            return
+        stoppable(reporter, "tiles looked at")(0, 1)
+        find_effects(self.asked, self.spot, device)
+
+
 def job_of(asked: TissueSpec) -> TissueJob:
     """The job that answers a question."""
     return (TrainTissueJob if asked.train else TissueJob)(asked=asked)
 
 
-def request_tissue(asked: TissueSpec) -> None:
-    """Have it computed in the background, unless that stands or is under way.
+def ask(job: TissueJob | PredictTissueJob | SeeTissueJob) -> None:
+    """Have a job done in the background, unless its result stands or it is under way.
 
-    Raises InputError where the tissue isn't here.
+    Raises InputError where a tissue that it needs isn't here.
     """
-    get_tissue(asked.tissue)
-    request(job_of(asked))
+    for tissue in job.inputs().tissues:
+        get_tissue(tissue)
+    request(job)
 
 
-def tissue_state(asked: TissueSpec) -> AnswerState:
-    """Whether the answer stands, and how far it is."""
-    return answer_state(job_of(asked))
-
-
-def cancel_tissue(asked: TissueSpec) -> None:
+def stop(job: Job) -> None:
     """Have it stop, unless it has ended."""
-    if record := find(job_of(asked)):
+    if record := find(job):
         with suppress(InputError):
             cancel(record.id)

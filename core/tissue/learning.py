@@ -5,17 +5,19 @@ Everything that is chosen or fitted (genes, scaling, penalty) is of the training
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from core.errors import InputError
 from core.tissue.features import colour_features
-from core.tissue.ridge import ridge
+from core.tissue.fitted import FoldModel
+from core.tissue.ridge import fit_ridge
 from core.tissue.scores import GeneScores, correlate
 from core.tissue.spatial import moran_over_sections
 from core.tissue.spec import TissueSpec
 from core.tissue.spots import Tissue
-from core.tissue.stain import normalise_stain
+from core.tissue.stain import Stains, repaint_sections
 from core.tissue.targets import TARGETS, Scaling, Target, choose_genes, choose_others, transform
 
 MODELS = {
@@ -31,12 +33,27 @@ MODELS = {
 
 See = Callable[[np.ndarray], np.ndarray]
 """Tiles (spots, side, side, 3) uint8 -> (spots, channels) features of a frozen network."""
-Train = Callable[
-    [np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray
-]
-"""Tiles; masks of training and test spots; of the former their groups and the z scores of the genes
-and of the others -> what a trained network says of the test spots; see
-`core.tissue.network.trainer`."""
+
+
+class Train(Protocol):
+    """What trains a network; see `core.tissue.network.trainer`."""
+
+    def __call__(
+        self, tiles: np.ndarray, train: np.ndarray, test: np.ndarray, groups: np.ndarray,
+        z: np.ndarray, others: np.ndarray, *, target: Target, fold: int,
+    ) -> np.ndarray:  # fmt: skip
+        """What the network says of the test spots: (spots, genes) z scores.
+
+        Args:
+            tiles: (spots, side, side, 3) uint8.
+            train: a mask of the training spots.
+            test: of the others.
+            groups: of the training spots.
+            z: (training spots, genes) z scores.
+            others: the same of the auxiliary genes.
+            target: what the z scores are of.
+            fold: from 0.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +68,8 @@ class Learned:
     """Name in MODELS -> the same of what the model says."""
     scores: dict[str, GeneScores]
     """Name in MODELS -> correlations in each section."""
+    models: list[FoldModel]
+    """Of each fold the model that looks closest; of the normalised target alone."""
 
     def error(self, model: str) -> float:
         """Median over genes of the squared error, as a share of the training mean's."""
@@ -66,6 +85,8 @@ def split(tissue: Tissue, held_out: str) -> Iterator[tuple[np.ndarray, np.ndarra
 
     Raises InputError where there are not two patients, or sections, to begin with.
     """
+    if not len(tissue.genes):
+        raise InputError("These spots have no counts: genes can be predicted, but not learned.")
     column = tissue.spots[held_out].to_numpy()
     if "" in column:
         raise InputError(
@@ -113,39 +134,48 @@ def learn(
     folds = list(split(tissue, spec.held_out))
     chosen = [choose(tissue, train, spec) for train, _, _ in folds]
     union = np.unique(np.concatenate(chosen))
-    reads = tissue.spots["reads"].to_numpy(float)
+    reads, sections = tissue.spots["reads"].to_numpy(float), tissue.spots["section"].to_numpy()
     found: dict[Target, Learned] = {}
-    measured = {target: np.full((len(reads), len(union)), np.nan, np.float32) for target in targets}
-    predicted: dict[Target, dict[str, np.ndarray]] = {target: {} for target in targets}
-    tiles, inputs = tissue.tiles, None
+    for target in targets:
+        blank = np.full((len(reads), len(union)), np.nan, np.float32)
+        found[target] = Learned(target, blank, {}, {}, [])
+    tiles, inputs, reference = tissue.tiles, None, None
     done, number = 0, len(targets) * len(folds)
-    for (train, test, groups), genes in zip(folds, chosen, strict=True):
+    for fold, ((train, test, groups), genes) in enumerate(zip(folds, chosen, strict=True)):
         if spec.stain == "macenko":
-            sections = tissue.spots["section"].to_numpy()
-            tiles, inputs = normalise_stain(tissue.tiles, sections, train), None
+            reference = Stains.fit(tissue.tiles[train])
+            tiles, inputs = repaint_sections(tissue.tiles, sections, reference), None
         inputs = inputs or prepare_inputs(tissue, tiles, spec, see)
         place = np.ix_(test, np.searchsorted(union, genes))
-        for target in targets:
+        for target, learned in found.items():
             values = transform(tissue.counts[:, genes], reads, len(tissue.genes), target)
-            z = Scaling.fit(values[train]).apply(values)
-            measured[target][place] = z[test]
-            said = {"mean": 0.0}
+            scaling = Scaling.fit(values[train])
+            z = scaling.apply(values)
+            said, line = {"mean": np.zeros_like(z[test])}, None
             for name, block in inputs.items():
-                said[name] = ridge(block[train], z[train], groups, block[test])
+                line = fit_ridge(block[train], z[train], groups)
+                said[name] = line.apply(block[test])
                 done += 1
                 progress(done, number * len(inputs))
             if train_network:
                 others = choose_others(tissue.counts[train], genes)
                 aside = transform(tissue.counts[:, others], reads, len(tissue.genes), target)[train]
-                said["trained"] = train_network(
-                    tiles, train, test, groups, z[train], Scaling.fit(aside).apply(aside)
+                aside = Scaling.fit(aside).apply(aside)
+                said["trained"], line = train_network(
+                    tiles, train, test, groups, z[train], aside, target=target, fold=fold
+                ), None  # fmt: skip
+            learned.measured[place] = z[test]
+            for name, answer in said.items():
+                blank = np.full_like(learned.measured, np.nan)
+                learned.predicted.setdefault(name, blank)[place] = answer
+            if target == "normalised":
+                left_out = np.unique(tissue.spots[spec.held_out].to_numpy()[test])
+                learned.models.append(
+                    FoldModel(left_out, tissue.genes[genes], scaling, line, reference)
                 )
-            for name, values in said.items():
-                blank = np.full_like(measured[target], np.nan)
-                predicted[target].setdefault(name, blank)[place] = values
-    for target in targets:
-        scores = {name: score(tissue, measured[target], v) for name, v in predicted[target].items()}
-        found[target] = Learned(target, measured[target], predicted[target], scores)
+    for learned in found.values():
+        for name, answer in learned.predicted.items():
+            learned.scores[name] = score(tissue, learned.measured, answer)
     return tissue.genes[union], found
 
 
@@ -184,7 +214,7 @@ def prepare_inputs(
         own = np.flatnonzero(tissue.spots["section"] == section)
         order[own] = draw.permutation(own)
     inputs = {"reads": reads, "shuffled": closest[order], "colour": colour}
-    return inputs if frozen is None else {**inputs, "frozen": frozen}
+    return inputs if frozen is None else {**inputs, "frozen": frozen}  # the closest one last
 
 
 def score(tissue: Tissue, measured: np.ndarray, predicted: np.ndarray) -> GeneScores:

@@ -8,21 +8,24 @@ the mean over the eight symmetries.
 """
 
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from core.errors import InputError
+from core.errors import DamageError, InputError
 from core.files import write_array
+from core.models.network import save_network
 from core.tissue.body import Body, build_body
 from core.tissue.frozen import Paint, symmetries
 from core.tissue.learning import Train
 from core.tissue.networks import NETWORKS
 from core.tissue.spec import TissueSpec
+from core.tissue.targets import Target
 from core.training.loop import FoldData, predict, train
 from core.training.objectives import Measurements
 from core.training.spec import TrainingSpec
@@ -108,6 +111,7 @@ class Watch:
 def trainer(
     spec: TissueSpec,
     folder: Path,
+    keep: Path,
     device: str,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Train:
@@ -118,30 +122,49 @@ def trainer(
     Args:
         spec: the question.
         folder: for checkpoints and answers.
+        keep: the folder for the networks of the normalised target.
         device: where to compute.
         progress: told how many steps of how many are done, of each network anew; may raise
             Cancelled.
     """
-    numbers = count()
 
     def ask(
         tiles: np.ndarray, train: np.ndarray, test: np.ndarray, groups: np.ndarray, z: np.ndarray,
-        others: np.ndarray,
+        others: np.ndarray, *, target: Target, fold: int,
     ) -> np.ndarray:  # fmt: skip
-        number = next(numbers)
-        kept = folder / f"said_{number}.npy"
+        kept, checkpoint = (folder / f"{target}_{fold}.{end}" for end in ("npy", "pt"))
         if kept.exists():
             return np.load(kept, allow_pickle=False)
-        checkpoint = folder / f"network_{number}.pt"
         network, _ = fit_network(
             tiles[train], groups, z, others, spec, checkpoint, device, progress
         )
+        if target == "normalised":
+            save_network(network, network_path(keep, fold))
         said = predict_tiles(network, tiles[test], device)
         write_array(kept, said)
         checkpoint.unlink(missing_ok=True)
         return said
 
     return ask
+
+
+def network_path(folder: Path, fold: int) -> Path:
+    """Where a fold's network is kept."""
+    return folder / f"network_{fold}.safetensors"
+
+
+def open_network(spec: TissueSpec, folder: Path, fold: int, side: int) -> TileNetwork:
+    """A network that was kept, for tiles of `side` pixels; raises DamageError where it broke."""
+    path = network_path(folder, fold)
+    try:
+        tensors = load_file(path)
+        outputs = len(tensors["heads.bias"])
+        body = build_body(spec.backbone, "scratch", side, seed=0)
+        network = TileNetwork(body, outputs, 0)
+        network.load_state_dict(tensors)
+    except (OSError, SafetensorError, KeyError, RuntimeError):
+        raise DamageError(f"{path} is damaged. Delete {folder} and ask again.") from None
+    return network
 
 
 def fit_network(

@@ -35,7 +35,7 @@ class Picture(NamedTuple):
 
 def read_tissue(
     spots: Sequence[Path],
-    counts: Path,
+    counts: Path | None,
     tiles: Path | None = None,
     images: Path | None = None,
     *,
@@ -51,7 +51,8 @@ def read_tissue(
             Without a column `section` a table is one section, called after its file, and its
             spots are called SECTION_XxY after their places in the array (her2st and ST's layout;
             those that are not `selected` are left out).
-        counts: an expression file in any format that the app reads, with the same ids.
+        counts: an expression file in any format that the app reads, with the same ids; None of
+            sections whose genes shall be predicted.
         tiles: square RGB tiles in the order of the spots, as .npy or .npz; or
         images: a folder with an image a section, called as it: SECTION.jpg, .png or .tif.
         width: of a tile cut from an image, in its pixels; by default the distance between
@@ -76,7 +77,12 @@ def read_tissue(
                 f"{tiles.name} holds {len(ready):,} tiles, the table of spots has {len(table):,} "
                 "rows. Tiles have to stand in the order of the spots, one each."
             )
-    table, matrix, genes, known = _join_counts(table, counts, notes)
+    if counts is None:
+        matrix, genes, known = np.zeros((len(table), 0)), np.array([], str), np.arange(len(table))
+        table["reads"] = 0.0
+        notes.say("There are no counts: genes can be predicted here, and not learned.")
+    else:
+        table, matrix, genes, known = _join_counts(table, counts, notes)
     if ready is not None:
         ready = ready[known]
     else:
@@ -92,7 +98,7 @@ def finish(
     fewest_reads: int, notes: Notes,
 ) -> Tissue:  # fmt: skip
     """Leave out spots of few reads, and look at the others."""
-    enough = (table["reads"] >= fewest_reads).to_numpy()
+    enough = (table["reads"] >= fewest_reads).to_numpy() | (not len(genes))
     if not enough.all():
         notes.warn(
             "few_reads",

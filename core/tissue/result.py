@@ -13,6 +13,7 @@ from core.escape import read_csv, write_csv
 from core.evaluation.differences import LEVEL
 from core.files import UNREADABLE, write_array, write_atomic, write_json
 from core.identity import identify
+from core.tissue.fitted import FoldModel
 from core.tissue.learning import MODELS, Learned
 from core.tissue.scores import LIMITS, patients_needed
 from core.tissue.spec import TissueSpec
@@ -20,7 +21,7 @@ from core.tissue.store import tissue_folder
 from core.tissue.targets import TARGETS, Target
 
 RESULT, TABLE = "result.json", "genes.csv"
-VERSION = 1
+VERSION = 2
 """Raised when the same question gets other numbers."""
 
 Limits = tuple[float, float]
@@ -139,6 +140,11 @@ class TissueAnswer:
     """A row a gene, the best predicted first; see `tabulate`."""
     folder: Path
 
+    @property
+    def models(self) -> list[FoldModel]:
+        """Of each fold the model that looks closest; raises DamageError where one broke."""
+        return [FoldModel.load(path) for path in sorted(self.folder.glob("model_*.npz"))]
+
     def values(self, what: str, target: Target) -> np.ndarray:
         """(spots, genes in the table's `place`) `measured` or `predicted` z scores."""
         try:
@@ -216,6 +222,8 @@ def save_answer(
     for target, found in learned.items():
         write_array(folder / f"measured_{target}.npy", found.measured)
         write_array(folder / f"predicted_{target}.npy", found.predicted[result.main])
+        for fold, model in enumerate(found.models):
+            model.save(folder / f"model_{fold:03}.npz")
     write_atomic(folder / TABLE, lambda path: write_csv(table, path))
     write_json(folder / RESULT, result.model_dump(mode="json"))
 

@@ -5,6 +5,7 @@ more spots than that. Features are few here, so that their inner products suffic
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,10 +13,22 @@ PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Per spot, for features whose variances add up to 1."""
 
 
-def ridge(
-    features: np.ndarray, values: np.ndarray, groups: np.ndarray, asked: np.ndarray
-) -> np.ndarray:
-    """Predictions (asked spots, genes) of a ridge regression (Hoerl and Kennard 1970).
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A linear model of many genes."""
+
+    weights: np.ndarray
+    """(features, genes) of the features as they are; 0 of those that don't vary."""
+    intercept: np.ndarray
+    """(genes,)"""
+
+    def apply(self, features: np.ndarray) -> np.ndarray:
+        """(spots, genes) of (spots, features)."""
+        return features @ self.weights + self.intercept
+
+
+def fit_ridge(features: np.ndarray, values: np.ndarray, groups: np.ndarray) -> Line:
+    """Ridge regression (Hoerl and Kennard 1970) of all genes.
 
     The penalty, one for all genes, is that of the lowest squared error when each group is left out
     in turn; with a single group the middle one is taken.
@@ -24,39 +37,33 @@ def ridge(
         features: (spots, features) of training.
         values: (spots, genes) of training.
         groups: (spots,) such as their patients.
-        asked: (asked spots, features).
     """
-    scaled, other = _scale(features, asked)
+    mean, sd = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+    varies = sd > 1e-7 * (np.abs(mean) + 1e-12)
+    size = np.where(varies, sd, 1) * np.sqrt(max(varies.sum(), 1))  # variances add up to 1
+    scaled = np.where(varies, (features - mean) / size, 0)
     names = np.unique(groups)
     penalty = PENALTIES[len(PENALTIES) // 2]
     if len(names) > 1:
         losses = np.zeros(len(PENALTIES))
         for name in names:
             test = groups == name
-            held = _path(scaled[~test], values[~test], scaled[test], PENALTIES)
-            losses += [((said - values[test]) ** 2).sum() for said in held]
+            path = _path(scaled[~test], values[~test], PENALTIES)
+            losses += [((line.apply(scaled[test]) - values[test]) ** 2).sum() for line in path]
         penalty = PENALTIES[int(losses.argmin())]
-    return _path(scaled, values, other, (penalty,))[0]
+    line = _path(scaled, values, (penalty,))[0]
+    weights = np.where(varies, 1 / size, 0)[:, None] * line.weights
+    return Line(weights, line.intercept - mean @ weights)
 
 
-def _scale(features: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each feature with mean 0 and SD 1 on training, divided so that variances add up to 1."""
-    mean, sd = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
-    varies = sd > 1e-7 * (np.abs(mean) + 1e-12)
-    size = np.where(varies, sd, 1) * np.sqrt(max(varies.sum(), 1))
-    return tuple(np.where(varies, (part - mean) / size, 0) for part in (features, asked))
-
-
-def _path(
-    x: np.ndarray, y: np.ndarray, asked: np.ndarray, penalties: Sequence[float]
-) -> list[np.ndarray]:
-    """What regressions with each penalty say of the asked rows."""
+def _path(x: np.ndarray, y: np.ndarray, penalties: Sequence[float]) -> list[Line]:
+    """Regressions with each penalty."""
     middle, mean = x.mean(axis=0), y.mean(axis=0)
     centred = x - middle
     sizes, axes = np.linalg.eigh(centred.T @ centred / len(x))
     product = axes.T @ (centred.T @ (y - mean)) / len(x)
-    turned = (asked - middle) @ axes
-    return [
-        mean + turned @ (product / (np.maximum(sizes, 0) + penalty / len(axes))[:, None])
-        for penalty in penalties
-    ]
+    found = []
+    for penalty in penalties:
+        weights = axes @ (product / (np.maximum(sizes, 0) + penalty / len(axes))[:, None])
+        found.append(Line(weights, mean - middle @ weights))
+    return found

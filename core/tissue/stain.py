@@ -65,22 +65,21 @@ class Stains:
         return found
 
 
-def normalise_stain(tiles: np.ndarray, sections: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """All tiles in the stain of the training ones.
+def repaint_sections(
+    tiles: np.ndarray, sections: np.ndarray, reference: Stains | None
+) -> np.ndarray:
+    """All tiles in the reference's stain.
 
     Args:
         tiles: (spots, side, side, 3) uint8.
         sections: (spots,) whose own stains are looked for, without any of its counts.
-        train: a mask of the spots that the reference is fitted on.
+        reference: that of the training spots; None where they have hardly any tissue.
 
     Returns:
         The same; sections with hardly any tissue as they are.
     """
-    reference = Stains.fit(tiles[train])
-    if reference is None:
-        return tiles
     found = tiles.copy()
-    for section in np.unique(sections):
+    for section in np.unique(sections) if reference else ():
         own = sections == section
         stains = Stains.fit(tiles[own])
         if stains is not None:

@@ -48,10 +48,16 @@ class TissueRecord(BaseModel):
     def size(self) -> str:
         """How much there is, in words."""
         patients = f"{len(self.patients)} patients" if self.patients else "patients unknown"
+        genes = f"{self.genes:,} genes" if self.has_counts else "no counts"
         return (
-            f"{self.spots:,} spots, {len(self.sections)} sections, {patients}, {self.genes:,} "
-            f"genes, tiles of {self.side} pixels"
+            f"{self.spots:,} spots, {len(self.sections)} sections, {patients}, {genes}, tiles of "
+            f"{self.side} pixels"
         )
+
+    @property
+    def has_counts(self) -> bool:
+        """Whether anything can be learned from it."""
+        return self.genes > 0
 
 
 def tissues_folder() -> Path:

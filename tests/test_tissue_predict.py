@@ -1,0 +1,133 @@
+"""Genes of other sections, where on a tile they are seen, files for other programs, the report."""
+
+import json
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pytest
+
+from core.cli import main
+from core.data.store import load_dataset
+from core.errors import DamageError, InputError
+from core.jobs.here import do_here
+from core.report.references import Bibliography
+from core.report.tissue import write_tissue_report
+from core.tissue.job import PredictTissueJob, SeeTissueJob, TissueJob
+from core.tissue.predicting import (
+    add_predicted,
+    load_effects,
+    load_prediction,
+    prediction_folder,
+)
+from core.tissue.result import load_answer
+from core.tissue.simulate import simulate_tissue
+from core.tissue.spec import TissueSpec
+from core.tissue.spots import Tissue
+from core.tissue.store import add_tissue
+
+
+@pytest.fixture
+def asked() -> TissueSpec:
+    """A question whose answer stands: genes HUE1 to HUE4 follow the hue."""
+    record = add_tissue(simulate_tissue(3, 30, 12, driven=4), "planted")
+    spec = TissueSpec(tissue=record.id)
+    do_here(TissueJob(asked=spec), lambda *_: None)
+    return spec
+
+
+@pytest.fixture
+def other() -> tuple[str, Tissue]:
+    """Two sections of other patients: their id without counts, and what they are with them."""
+    whole = simulate_tissue(2, 30, 12, driven=4, seed=0)
+    bare = Tissue(whole.spots.assign(reads=0.0), whole.genes[:0], whole.counts[:, :0], whole.tiles)
+    return add_tissue(bare, "unknown").id, whole
+
+
+def test_genes_of_sections_without_counts_are_predicted(asked, other) -> None:
+    section, whole = other
+    job = PredictTissueJob(asked=asked, section=section)
+    assert not job.stands()
+    with pytest.raises(InputError, match="not been predicted yet"):
+        load_prediction(asked, section)
+    do_here(job, lambda *_: None)
+    found = load_prediction(asked, section)
+    assert found.values.shape == (60, 12)
+    assert found.doubts() == []
+    place = list(found.genes).index("HUE1")
+    reads = whole.spots["reads"].to_numpy()
+    measured = np.log1p(10_000 * whole.counts[:, 0] / reads)
+    assert np.corrcoef(found.values[:, place], measured)[0, 1] > 0.9
+    kept = add_predicted(asked, section, "section")
+    data = load_dataset(kept.id)
+    assert "experimental" in kept.name
+    assert data.uns["scale"] == "linear"
+    assert data.obs_names.tolist() == ["S1", "S2"]
+    assert data.obs["patient"].tolist() == ["P1", "P2"]
+    first = (whole.spots["section"] == "S1").to_numpy()
+    wanted = 100 * np.expm1(found.values[first, place]).mean()
+    assert data[0, "HUE1"].X.item() == pytest.approx(wanted, rel=1e-5)
+    assert add_predicted(asked, section, "spot").samples == 60
+    (prediction_folder(asked, section) / "about.json").write_text("{")
+    with pytest.raises(DamageError, match="is damaged"):
+        load_prediction(asked, section)
+
+
+def test_tiles_of_other_colours_are_doubted(asked) -> None:
+    tissue = simulate_tissue(1, 20, 12, driven=4, seed=1)
+    green = Tissue(tissue.spots, tissue.genes, tissue.counts, tissue.tiles[..., [1, 0, 2]])
+    section = add_tissue(green, "green").id
+    do_here(PredictTissueJob(asked=asked, section=section), lambda *_: None)
+    [line] = load_prediction(asked, section).doubts()
+    assert "colours or textures that no training tile has" in line
+
+
+def test_where_a_gene_is_seen_is_told_by_the_model_that_has_not_seen_the_spot(asked) -> None:
+    with pytest.raises(InputError, match="no spot 'X'"):
+        do_here(SeeTissueJob(asked=asked, spot="X"), lambda *_: None)
+    do_here(SeeTissueJob(asked=asked, spot="S2_1x1"), lambda *_: None)
+    effects = load_effects(asked, "S2_1x1")
+    assert effects.shape == (8, 8, len(load_answer(asked).genes))
+    assert np.isfinite(effects).all()
+    assert abs(effects).max() < 0.5, "a tile of one colour is seen everywhere alike"
+
+
+def test_the_command_predicts_and_writes_what_other_programs_read(
+    asked, other, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    section, _ = other
+    files = [str(tmp_path / name) for name in ("a.h5ad", "a.csv", "a.html", "b.h5ad")]
+    learned = ["tissue", "learn", asked.tissue[:8], "--h5ad", files[0], "--csv", files[1]]
+    assert main([*learned, "--report", files[2], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["report"] == files[2]
+    data = anndata.read_h5ad(files[0])
+    assert data.shape == (90, 12)
+    assert data.obsm["spatial"].shape == (90, 2)
+    answer = load_answer(asked)
+    places = answer.genes.set_index("gene")["place"]
+    np.testing.assert_array_equal(
+        data[:, "HUE2"].X.ravel(), answer.values("predicted", "normalised")[:, places["HUE2"]]
+    )
+    assert data.var.loc["HUE2", "r"] > 0.9
+    said = ["tissue", "predict", asked.tissue[:8], section[:8], "--h5ad", files[3], "--json"]
+    assert main([*said, "--dataset", "section"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["doubts"] == []
+    assert load_dataset(document["dataset"]).shape == (2, 12)
+    assert anndata.read_h5ad(files[3]).shape == (60, 12)
+    assert main(["tissue", "learn", section[:8], "--json"]) == 2
+    assert "have no counts" in capsys.readouterr().err
+
+
+def test_the_report_says_its_verdict_first(tmp_path: Path) -> None:
+    record = add_tissue(simulate_tissue(3, 12, 8, driven=2), "planted & more")
+    spec = TissueSpec(tissue=record.id, genes=6, stain="macenko")
+    do_here(TissueJob(asked=spec), lambda *_: None)
+    text = write_tissue_report(spec, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "With 3 patients no gene is predicted beyond depth." in text
+    assert "planted &amp; more" in text
+    assert "number of reads without any" in text
+    books = Bibliography()
+    for source in ("Macenko et al. 2009", "Rahaman et al. 2023", "Ruifrok and Johnston 2001"):
+        books.cite(source)
+    assert all("title" in reference.bibtex for reference in books.references)

@@ -1,0 +1,159 @@
+"""What the page Histology asks: which spots, who is held out, and what looks at the tiles."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from pydantic import ValidationError
+
+from core.errors import InputError
+from core.jobs.launch import answer_state
+from core.models.own_weights import list_own_weights, require_own_weights
+from core.scratch import scratch
+from core.tissue.containers import read_spatial
+from core.tissue.job import ask, job_of, stop
+from core.tissue.networks import NETWORKS
+from core.tissue.read import read_tissue
+from core.tissue.simulate import simulate_tissue
+from core.tissue.spec import NO_NETWORK, TissueSpec
+from core.tissue.spots import Tissue
+from core.tissue.store import TissueRecord, add_tissue, list_tissues
+from ui.forms import HOLDS, ask_field
+from ui.parts import errors, pick
+from ui.predict import is_working
+from ui.uploads import hold
+
+NAMES = {NO_NETWORK: "none: colour and texture", "imagenet": "ImageNet", "scratch": "random"}
+
+
+def pick_tissue() -> TissueRecord:
+    """A select box of the stored tissues, kept in the link, and a way to bring another."""
+    records = {record.id: record for record in list_tissues()}
+    names = {id: f"{record.name} · {record.size}" for id, record in records.items()}
+    chosen = records[pick("Tissue", list(names), names.__getitem__, "tissue")]
+    if st.button("Bring spots", icon=":material/add:", width="stretch"):
+        _bring()
+    return chosen
+
+
+@st.dialog("Bring spots", width="large")
+def _bring() -> None:
+    bring_spots()
+
+
+def bring_spots() -> None:
+    """The simulated tissue by one click, or files of one's own."""
+    if st.button("Load a simulated tissue", help="Ten genes follow the hue, all others the depth."):
+        _use(simulate_tissue(), "Simulated tissue")
+    table = st.file_uploader(
+        "Table of spots, or an h5ad file with places", key="tissue spots",
+        help="Columns section, patient, x and y (pixels of the image), ids in the first column. Or "
+        "h5ad as squidpy and scanpy keep it: then nothing else is needed.",
+    )  # fmt: skip
+    left, right = st.columns(2)
+    counts = left.file_uploader(
+        "Counts, with the same ids", key="tissue counts",
+        help="Leave them out for sections whose genes shall be predicted.",
+    )  # fmt: skip
+    tiles = right.file_uploader(
+        "Tiles (.npz or .npy), or one image a section", key="tissue tiles",
+        accept_multiple_files=True,
+        help="Tiles: uint8 of shape (spots, side, side, 3), in the order of the table. Images are "
+        "called as their sections, such as B4.jpg. Tiled TIFFs may be of any size.",
+    )  # fmt: skip
+    st.caption("Files stay on the computer that runs this app. Nothing is sent anywhere.")
+    whole = table is not None and table.name.endswith(".h5ad")
+    ready = table is not None and (whole or bool(tiles))
+    if st.button("Read and store", type="primary", disabled=not ready):
+        with errors(), st.spinner("Reading"):
+            _use(_read(table, counts, tiles, whole), table.name.rpartition(".")[0] or table.name)
+
+
+def _read(table: Any, counts: Any, tiles: list[Any], whole: bool) -> Tissue:
+    """What was uploaded; raises InputError, told in place."""
+    with scratch() as folder:
+        paths = [hold(upload) for upload in tiles]
+        own = next((path for path in paths if path.suffix in (".npz", ".npy")), None)
+        for path in paths:
+            (folder / Path(path.name).name).symlink_to(path)
+        images = folder if paths and own is None else None
+        if whole:
+            return read_spatial(hold(table), images)
+        return read_tissue([hold(table)], hold(counts) if counts else None, own, images)
+
+
+def _use(tissue: Tissue, name: str) -> None:
+    st.query_params["tissue"] = add_tissue(tissue, name).id
+    st.rerun()
+
+
+def ask_question(record: TissueRecord) -> TissueSpec:
+    """Who is held out, and what looks at the tiles; the rest is in a drawer."""
+    first, second, third, last = st.columns([1, 1.4, 0.8, 0.8], vertical_alignment="bottom")
+    start = "patient" if len(record.patients) > 1 else "section"
+    with first:
+        held_out = ask_field(TissueSpec, "held_out", key=f"held out {record.id[:6]}", default=start)
+    with second:
+        field = TissueSpec.model_fields["backbone"]
+        backbone = st.selectbox(
+            field.title, [NO_NETWORK, *NETWORKS.names], help=field.description,
+            key="tissue network", **HOLDS,
+            format_func=lambda name: NAMES[name] if name in NAMES else NETWORKS[name].title,
+        )  # fmt: skip
+    with third:
+        genes = ask_field(TissueSpec, "genes", key="tissue genes")
+    with last.popover("More", icon=":material/tune:", width="stretch"):
+        more = {
+            name: ask_field(TissueSpec, name, key=f"tissue {name}") for name in ("choose", "stain")
+        }
+        if backbone != NO_NETWORK:
+            more |= _ask_network()
+    try:
+        spec = TissueSpec(
+            tissue=record.id, held_out=held_out, backbone=backbone, genes=genes, **more
+        )
+    except ValidationError:
+        raise InputError("Correct what is marked above; nothing is computed with it.") from None
+    require_own_weights(spec.weights)
+    return spec
+
+
+def _ask_network() -> dict[str, Any]:
+    """Where a network's weights come from, and whether it is trained."""
+    field = TissueSpec.model_fields["weights"]
+    known = ["imagenet", *(f"file:{name}" for name in list_own_weights()), "scratch"]
+    found: dict[str, Any] = {
+        "weights": st.selectbox(
+            field.title, known, help=field.description, key="tissue weights", **HOLDS,
+            format_func=lambda name: NAMES.get(name, name.removeprefix("file:")),
+        )
+    }  # fmt: skip
+    for name in ("symmetric", "train"):
+        found[name] = ask_field(TissueSpec, name, key=f"tissue {name}")
+    for name in ("epochs", "keep", "auxiliary") if found["train"] else ():
+        found[name] = ask_field(TissueSpec, name, key=f"tissue {name}")
+    return found
+
+
+def is_answered(asked: TissueSpec) -> bool:
+    """Whether the answer stands; else offers to compute it, or shows how far it is."""
+    job = job_of(asked)
+    state = answer_state(job)
+    if state.state == "done":
+        return True
+    if is_working(state, partial(answer_state, job), "Predicting genes", partial(stop, job)):
+        return False
+    if st.button("Predict genes", type="primary", key="ask tissue"):
+        ask(job)
+        st.rerun()
+    st.caption(
+        "Each one is left out in turn, and its genes are predicted from its tiles; beside that "
+        "from the number of reads without any image, and from shuffled tiles. "
+        + (
+            "Networks are trained for minutes to hours; the work waits its turn in the queue."
+            if asked.train
+            else "It takes seconds to a minute, in a process of its own."
+        )
+    )
+    return False
