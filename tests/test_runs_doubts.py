@@ -45,7 +45,7 @@ def doubts(spec: RunSpec) -> dict[str, bool]:
 
 def train(spec: RunSpec) -> str:
     store = RunStore()
-    store.submit(spec)
+    spec = store.submit(spec)[0].spec
     store.claim("cpu")
     execute(spec, run_folder(spec.id), Silent())
     store.finish(spec.id, JobState.DONE)

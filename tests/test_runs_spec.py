@@ -22,8 +22,9 @@ from core.records import Registry
 from core.runs.execute import execute
 from core.runs.explain import load_attribution
 from core.runs.explaining import explain_run
-from core.runs.preflight import preflight
+from core.runs.preflight import preflight, store_data
 from core.runs.spec import BEFORE, RunSpec, setting_title
+from core.runs.store import RunStore
 from core.training.augmentations import AUGMENTATIONS
 from core.training.splits import SPLITS
 from tests.test_training_results import Silent
@@ -106,6 +107,40 @@ def test_a_column_that_decides_no_number_makes_no_other_run() -> None:
     assert spec.settings == with_batch.settings
     assert spec.key_without("seed") == with_batch.key_without("seed")
     assert RunSpec.from_yaml(with_batch.to_yaml()) == with_batch
+
+
+@pytest.mark.parametrize(
+    ("part", "odd", "used"),
+    [
+        ("layout", {"perplexity": 50}, {"name": "tsne", "perplexity": 50}),
+        ("split", {"folds": 7, "batch": "site"}, {"kind": "kfold", "folds": 7}),
+    ],
+)
+def test_what_a_layout_or_a_split_does_not_read_makes_no_other_run(
+    part: str, odd: dict, used: dict
+) -> None:
+    cohort = {"label": "tumour_type"}
+    plain, asked = (RunSpec.parse({"cohort": cohort, part: fields}) for fields in ({}, odd))
+    assert asked == plain
+    assert asked.id == plain.id
+    assert not {f"{part}.{name}" for name in odd} & plain.settings.keys()
+    read = RunSpec.parse({"cohort": cohort, part: used})
+    without = {name: value for name, value in used.items() if name in ("name", "kind")}
+    assert read.id != RunSpec.parse({"cohort": cohort, part: without}).id
+
+
+def test_more_genes_than_a_dataset_has_are_all_of_them(home: Path) -> None:
+    data = simulate(90, 200, seed=1)[0]
+    dataset = add_dataset(data, "tiny").id
+    asked = {"cohort": {"dataset": dataset, "label": "tumour_type"}}
+    runs = [
+        RunStore().submit(RunSpec.parse({**asked, "preparation": {"genes": genes}}))[0]
+        for genes in (1024, 200, 199)
+    ]
+    assert [run.spec.preparation.genes for run in runs] == [200, 200, 199]
+    assert runs[0].id == runs[1].id != runs[2].id
+    more = RunSpec.parse({**asked, "preparation": {"genes": 1024}})
+    assert store_data(more, data, "tiny").id == runs[0].id
 
 
 def test_a_run_without_a_class_or_with_one_said_twice_is_refused() -> None:

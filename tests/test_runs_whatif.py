@@ -46,7 +46,7 @@ def parent(home: Path) -> RunSpec:
     dataset = add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
     return RunSpec.parse(
         {"cohort": {"dataset": dataset, "label": "tumour_type", "group": "patient"}}
-    )
+    ).within()
 
 
 def finish(spec: RunSpec, y: list[str], predicted: list[str], name: str | None = None) -> RunRecord:

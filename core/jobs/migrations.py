@@ -94,6 +94,7 @@ ALTER TABLE jobs ADD COLUMN tags TEXT NOT NULL DEFAULT '';
 ALTER TABLE jobs ADD COLUMN starred INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN follower TEXT;
 """,
+    "",  # fields that a run's layout or split doesn't read are no part of its identity any more
 ]
 """What turns a store of version 0, 1, … into one of the next version.
 

@@ -56,7 +56,7 @@ def store_data(spec: RunSpec, data: AnnData, name: str) -> RunSpec:
         InputError: the cohort is of another dataset, `data` isn't as `read_dataset` gives it, or
             the run can't work on it.
     """
-    spec = spec.model_copy(update={"cohort": put_cohort(spec.cohort, data)})
+    spec = spec.model_copy(update={"cohort": put_cohort(spec.cohort, data)}).within(data.n_vars)
     preflight(spec, data)
     add_dataset(data, name)
     return spec

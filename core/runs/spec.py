@@ -2,14 +2,17 @@
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from core.data.cohort import Cohort, nest_cohort
-from core.data.prepare import PreparationSpec
+from core.data.prepare import FEWEST_GENES, PreparationSpec
 from core.errors import InputError
+from core.files import UNREADABLE, read_json
+from core.home import home
 from core.identity import Versioned, identify, raised_versions
 from core.images.layouts import LAYOUTS, LayoutSpec
 from core.models.backbones import BACKBONES
@@ -39,6 +42,13 @@ SOLVED = {
 }
 """Fields that say nothing for a head that is solved instead of trained, by part, with the value
 that is taken."""
+
+
+OF_SOME = {
+    "layout": LayoutSpec().model_dump(include={"perplexity", "neighbours", "least_distance"}),
+    "split": SplitSpec().model_dump(exclude={"kind", "validation"}),
+}
+"""Fields that only some layouts and splits read, by part, with what is taken for the others."""
 
 
 class RunSpec(BaseModel):
@@ -110,7 +120,9 @@ class RunSpec(BaseModel):
                     )
         for part, fields in self.unused.items():
             own = getattr(self, part)
-            object.__setattr__(self, part, own.model_copy(update=fields))
+            odd = {name: value for name, value in fields.items() if getattr(own, name) != value}
+            if odd:
+                object.__setattr__(self, part, own.model_copy(update=odd))
         return self
 
     def _asked(self, part: str, unused: dict[str, Any]) -> set[str]:
@@ -121,8 +133,14 @@ class RunSpec(BaseModel):
 
     @property
     def unused(self) -> dict[str, dict[str, Any]]:
-        """Fields that say nothing for this task and this head, by part, with what is taken."""
+        """Fields that say nothing for this task, layout, split and head, by part, with what is
+        taken."""
         unused = {part: dict(fields) for part, fields in TASKS[self.task].unused.items()}
+        for part, used in (
+            ("layout", LAYOUTS[self.layout.name].fields), ("split", self.split.record.fields)
+        ):  # fmt: skip
+            own = {name: value for name, value in OF_SOME[part].items() if name not in used}
+            unused[part] = unused.get(part, {}) | own
         for part, fields in SOLVED.items() if self.network.is_solved else ():
             unused[part] = unused.get(part, {}) | fields
         return unused
@@ -177,6 +195,23 @@ class RunSpec(BaseModel):
             else:
                 flat[name] = value
         return flat
+
+    def within(self, genes: int | None = None) -> "RunSpec":
+        """The same question, with no more genes than there are.
+
+        Args:
+            genes: of the dataset; by default those of the stored one, if it is here.
+        """
+        if genes is None:
+            try:
+                genes = _count_genes(self.cohort.dataset)
+            except UNREADABLE:
+                return self
+        most = max(genes, FEWEST_GENES)
+        if self.preparation.genes <= most:
+            return self
+        preparation = self.preparation.model_copy(update={"genes": most})
+        return self.model_copy(update={"preparation": preparation})
 
     @property
     def learning_rate(self) -> float:
@@ -248,7 +283,7 @@ class RunSpec(BaseModel):
             }
         except (KeyError, TypeError):
             raise InputError("It is no specification of a run.") from None
-        return cls.parse({**BEFORE[""], **document, **earlier})
+        return cls.parse({**BEFORE[""], **document, **earlier}).within()
 
     @classmethod
     def parse(cls, document: dict[str, Any]) -> "RunSpec":
@@ -266,6 +301,16 @@ class RunSpec(BaseModel):
                 for problem in error.errors(include_url=False)
             ]
             raise InputError("The run can't be started: " + "; ".join(problems)) from None
+
+
+@lru_cache(200)
+def _count_genes(dataset: str | None) -> int:
+    """Genes of a stored dataset, which its id, a hash of its content, decides.
+
+    Lists of runs ask, so that nothing is loaded for it. Raises one of UNREADABLE where it isn't
+    here.
+    """
+    return int(read_json(home() / "datasets" / str(dataset) / "record.json")["genes"])
 
 
 def setting_title(name: str) -> str:

@@ -45,11 +45,13 @@ class RunStore(JobStore[RunRecord]):
     ) -> tuple[RunRecord, bool]:
         """Queue the training of a run; see `JobStore.submit`.
 
+        It is the same run whether as many genes are asked for as its dataset has, or more.
+
         Raises InputError when the run's cohort has no dataset.
         """
         if spec.cohort.dataset is None:
             raise InputError("The run's cohort has no dataset: give it the id of a stored one.")
-        return super().submit(TrainJob(spec=spec), name, parent=parent, study=study)
+        return super().submit(TrainJob(spec=spec.within()), name, parent=parent, study=study)
 
     def add_epoch(self, run: str, fold: int, row: dict[str, Any]) -> None:
         """Store an epoch's measurements; an epoch that is trained again replaces itself."""
