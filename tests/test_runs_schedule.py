@@ -13,7 +13,7 @@ from core.files import write_json
 from core.jobs.here import do_here
 from core.jobs.job import Lane
 from core.jobs.record import JobState, Worker
-from core.jobs.schedule import Expected, expect
+from core.jobs.schedule import Expected, expect, time_left
 from core.jobs.store import JobStore
 from core.jobs.worker import keep_quiet
 from core.runs.estimate import Estimate, ask_estimate, estimate_job
@@ -55,6 +55,14 @@ def test_a_queue_ends_when_the_runs_before_are_done() -> None:
     assert found[second.id] == Expected(NOW + 7 * MINUTE, NOW + 17 * MINUTE)
     assert found[first.id] == Expected(NOW + 17 * MINUTE, NOW + 27 * MINUTE)
     assert done.id not in found
+
+
+def test_a_running_job_tells_how_long_it_goes_on() -> None:
+    started = NOW - 3 * MINUTE
+    running = record(1, JobState.RUNNING, started=started, done=30, total=100)
+    assert time_left(running, NOW) == 7 * MINUTE
+    assert time_left(record(1, JobState.RUNNING, started=started, done=3, total=100), NOW) is None
+    assert time_left(record(1, JobState.QUEUED, done=30, total=100), NOW) is None
 
 
 def test_workers_share_the_queue() -> None:

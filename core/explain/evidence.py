@@ -5,7 +5,7 @@ Readable without torch and captum, which are imported where they are used.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -129,15 +129,26 @@ def measure_completeness(errors: np.ndarray | None) -> Evidence:
     )
 
 
-def measure_randomisation(case: Case, scores: np.ndarray) -> list[Evidence]:
+Tell = Callable[[float], None]
+"""Told the share of a measurement that is done, 0 to 1; may raise Cancelled."""
+
+
+def silent(share: float) -> None:
+    """Tell nobody."""
+
+
+def measure_randomisation(case: Case, scores: np.ndarray, tell: Tell = silent) -> list[Evidence]:
     """Randomise the network from the head to the image; then ask the wholly random one."""
     network = deepcopy(case.network)
     parts = {"head": "head"}
     parts |= {name: f"stages.{name}" for name, _ in reversed(list(network.stages.named_children()))}
     similarity, other = {}, scores
-    for name, part in parts.items():
+    for number, (name, part) in enumerate(parts.items()):
         network.set_submodule(part, deepcopy(case.untrained.get_submodule(part)))
-        other = replace(case, network=network).explain().scores
+        asked = replace(case, network=network)
+        other = asked.explain(
+            lambda done, of, number=number: tell((number + done / of) / len(parts))
+        ).scores
         similarity[name] = float(np.abs(rank_correlation(scores, other)).mean())
     names = list(similarity)
     end = similarity[names[-1]]
@@ -177,7 +188,7 @@ def measure_class_mean(case: Case, scores: np.ndarray) -> Evidence:
     )
 
 
-def measure_removal(case: Case, scores: np.ndarray) -> list[Evidence]:
+def measure_removal(case: Case, scores: np.ndarray, tell: Tell = silent) -> list[Evidence]:
     """Deletion and insertion curves beside those of random orders."""
     n, genes = scores.shape
     rng = np.random.default_rng(SEED)
@@ -193,7 +204,11 @@ def measure_removal(case: Case, scores: np.ndarray) -> list[Evidence]:
         ("deletion", case.x, case.baseline),
         ("insertion", case.baseline, case.x),
     ):
-        curves = np.stack([_walk(case, order, start, end, counts) for order in orders])
+        walks = []
+        for order in orders:
+            walks.append(_walk(case, order, start, end, counts))
+            tell((len(found) + len(walks) / len(orders)) / 2)
+        curves = np.stack(walks)
         change = np.abs(curves[0, :, 0] - curves[0, :, -1]).mean()
         direction = -1 if name == "deletion" else 1
         areas = np.trapezoid(curves, counts / genes, axis=2)
@@ -293,12 +308,13 @@ def _infidelity(case: Case, scores: np.ndarray) -> np.ndarray:
     return torch.cat(found).double().cpu().numpy()
 
 
-def measure_sensitivity(case: Case) -> Evidence:
+def measure_sensitivity(case: Case, tell: Tell = silent) -> Evidence:
     """captum's largest relative change of the scores under small changes of the samples."""
     import torch
     from captum.metrics import sensitivity_max
 
     draw = torch.Generator().manual_seed(SEED)
+    before, rows = 0, (1 + SENSITIVITY_DRAWS) * len(case.x)
 
     def move(x: Tensor) -> Tensor:
         step = SENSITIVITY_RADIUS * (2 * torch.rand(x.shape, generator=draw) - 1)
@@ -308,8 +324,12 @@ def measure_sensitivity(case: Case) -> Evidence:
         """captum gives a tuple for the samples as they are, and repeats targets with the samples:
         these targets are the samples' row numbers.
         """
+        nonlocal before
         moved = x[0] if isinstance(x, tuple) else x
-        return (torch.as_tensor(case.rows(target.numpy(), moved.numpy()).explain().scores),)
+        asked = case.rows(target.numpy(), moved.numpy())
+        found = asked.explain(lambda done, _: tell(min((before + done) / rows, 1)))
+        before += len(moved)
+        return (torch.as_tensor(found.scores),)
 
     change = sensitivity_max(
         explain,

@@ -7,6 +7,9 @@ from heapq import heapify, heappop, heappush
 
 from core.jobs.record import JobRecord, JobState
 
+TOLD_FROM = 0.05
+"""Share of a job from which its progress tells when it ends."""
+
 
 @dataclass(frozen=True)
 class Expected:
@@ -55,8 +58,16 @@ def _expected_end(
 ) -> datetime | None:
     if record.started is None:
         return None
-    share = record.done / max(record.total, 1)
-    if share > 0.05:
-        return now + (now - record.started) * ((1 - share) / share)
+    left = time_left(record, now)
+    if left is not None:
+        return now + left
     length = took.get(record.job.effort())
     return max(record.started + length, now) if length else None
+
+
+def time_left(record: JobRecord, now: datetime) -> timedelta | None:
+    """How long a running job goes on if it stays as quick; None while too little is done."""
+    share = record.done / max(record.total, 1)
+    if record.started is None or share <= TOLD_FROM:
+        return None
+    return (now - record.started) * ((1 - share) / share)

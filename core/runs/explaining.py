@@ -47,7 +47,9 @@ def collect_evidence(run: str, recipe: Recipe, progress: Callable[[int, int], No
     """Compute the trust card of a recipe's attribution, and the attribution first if need be.
 
     Each part is written when it is measured, and a computation that was interrupted goes on with
-    the parts that are missing. Raises InputError as `explain_run` does.
+    the parts that are missing. `progress` is told percents of what is left after the attribution.
+
+    Raises InputError as `explain_run` does.
     """
     from core.runs.attribute import PARTS, collect_parts
 
@@ -55,15 +57,22 @@ def collect_evidence(run: str, recipe: Recipe, progress: Callable[[int, int], No
     path = attribution_path(run, recipe, EVIDENCE)
     if path.exists():
         return
-    explain_run(run, recipe, lambda *_: progress(0, len(PARTS)))
+    explain_run(run, recipe, lambda *_: progress(0, 100))
     unfinished = attribution_path(run, recipe, ".evidence.parts.json")
     parts = read_json(unfinished) if unfinished.exists() else {}
-    progress(len(parts), len(PARTS))
+
+    def tell(part: str = "skill", share: float = 0) -> None:
+        done = sum(PARTS[name] for name in parts) + (
+            PARTS[part] * share if part not in parts else 0
+        )
+        progress(round(100 * done / sum(PARTS.values())), 100)
+
+    tell()
     found = load_attribution(run, recipe)
-    for name, measured in collect_parts(run, recipe, found, EVIDENCE_SAMPLES, set(parts)):
+    for name, measured in collect_parts(run, recipe, found, EVIDENCE_SAMPLES, set(parts), tell):
         parts[name] = [asdict(evidence) for evidence in measured]
         write_json(unfinished, parts)
-        progress(len(parts), len(PARTS))
+        tell()
     write_json(path, [row for name in PARTS for row in parts[name]])
     unfinished.unlink()
 
@@ -113,7 +122,7 @@ class EvidenceJob(ExplainJob):
         return attribution_path(self.about, self.recipe, EVIDENCE).exists()
 
     def run(self, folder: Path, reporter: Reporter, device: str) -> None:
-        collect_evidence(self.about, self.recipe, stoppable(reporter, "parts measured"))
+        collect_evidence(self.about, self.recipe, stoppable(reporter, "% measured"))
 
 
 def request_explanation(run: str, recipe: Recipe, *, evidence: bool = False) -> None:
