@@ -86,3 +86,16 @@ def test_a_training_is_opened_from_any_page(jobs: dict[str, str]) -> None:
     assert not app.exception
     assert app.title[0].value == RunStore().get(jobs["run"]).name
     assert app.query_params["id"] == jobs["run"]
+
+
+def test_the_docs_are_pages_of_the_app() -> None:
+    app = open_page("docs")
+    assert not app.exception
+    assert "/docs?read=docs/pages/run.md" in words(app)
+    assert len(app.title) == 1
+    there = open_page("docs", read="docs/pages/run.md")
+    assert not there.exception
+    assert len(there.get("imgs")) == 1
+    assert "## " in "".join(each.value for each in there.markdown)
+    lost = open_page("docs", read="../../etc/passwd")
+    assert "There is no page" in lost.warning[0].value

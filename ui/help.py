@@ -1,4 +1,4 @@
-"""Help on every page: a tour of five steps, and what the words mean."""
+"""Help on every page: a tour of five steps, what the words mean, and the docs."""
 
 import streamlit as st
 
@@ -23,12 +23,14 @@ TOUR = "tour"
 
 
 def show_help() -> None:
-    """A button beside Work: the tour, and the glossary."""
+    """A button beside Work: the tour, the glossary, and the way to the docs."""
     with st.popover("Help", type="tertiary", icon=":material/help:", on_change="rerun") as opened:
         if not opened.open:
             return
         if st.button("A tour of five steps", key="tour", icon=":material/explore:"):
             begin_tour()
+        if st.button("Read the docs", key="docs", icon=":material/menu_book:"):
+            go_to("docs")
         term = st.selectbox(
             "What does it mean?", sorted(GLOSSARY, key=str.lower), index=None, key="term",
             placeholder="a word",
