@@ -10,8 +10,8 @@ STEPS = (
      "found in the file, the worst first. A button beside a finding repairs it."),
     ("images", "**Genes as pixels.** Each gene has its place; click one to see its expression in "
      "each class. The layout is chosen in the drawer above."),
-    ("train", "**A network learns.** *Quick* takes the recipe that did best, and says how long it "
-     "will take. Samples of one patient never stand on both sides."),
+    ("train", "**A network learns.** The first card is the recipe that did best. Each says how "
+     "long it will take. Samples of one patient never stand on both sides."),
     ("run", "**What came of it.** The network beside a plain linear model, what was taken for "
      "what, and the genes that decided. Below: what if they were missing?"),
     ("explain", "**Can the genes be believed?** The list with its map, and the trust card, which "
