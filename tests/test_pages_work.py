@@ -12,6 +12,7 @@ from core.runs.store import RunStore
 from tests.counting import CountJob
 from tests.pages import open_page, words
 from tests.test_pages_runs import busy_worker  # noqa: F401
+from ui.docs import split_page
 
 
 def open_work(app: AppTest) -> AppTest:
@@ -95,7 +96,9 @@ def test_the_docs_are_pages_of_the_app() -> None:
     assert len(app.title) == 1
     there = open_page("docs", read="docs/pages/run.md")
     assert not there.exception
-    assert len(there.get("imgs")) == 1
+    [(path, alt)] = [image for _, image in split_page("docs/pages/run.md") if image]
+    assert path.exists()
+    assert alt
     assert "## " in "".join(each.value for each in there.markdown)
     lost = open_page("docs", read="../../etc/passwd")
     assert "There is no page" in lost.warning[0].value
