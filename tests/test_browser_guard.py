@@ -1,12 +1,13 @@
 """What another website could ask of the server through a visitor's browser, sent by hand."""
 
+import asyncio
 import socket
 from base64 import b64encode
 
 import pytest
 
 from tests.browser import Server
-from ui.guard import refuse_open_address
+from ui.guard import STYLE, Guard, refuse_open_address
 
 UPGRADE = {
     "Connection": "Upgrade",
@@ -52,6 +53,39 @@ def foreign(server: Server) -> dict[str, dict[str, str]]:
             "Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe",
         },
     }  # fmt: skip
+
+
+def test_a_page_comes_with_its_style_whole_and_unpacked() -> None:
+    """Nothing that is brought later moves what stands there. Other answers stay as they are."""
+    body = b"<html><body>page</body></html>"
+
+    async def app(scope: dict, receive: object, send: object) -> None:
+        seen.append(dict(scope["headers"]))
+        headers = [(b"content-type", scope["kind"]), (b"etag", b"1"), (b"content-length", b"30")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body[:9], "more_body": True})
+        await send({"type": "http.response.body", "body": body[9:]})
+
+    def get(kind: bytes) -> tuple[dict, bytes]:
+        sent: list[dict] = []
+
+        async def send(message: dict) -> None:
+            sent.append(message)
+
+        headers = [(b"host", b"localhost"), (b"accept", b"text/html"),
+                   (b"accept-encoding", b"gzip"), (b"if-none-match", b"1")]  # fmt: skip
+        scope = {"type": "http", "path": "/", "kind": kind, "headers": headers}
+        asyncio.run(Guard(app)(scope, None, send))
+        return dict(sent[0]["headers"]), b"".join(message["body"] for message in sent[1:])
+
+    seen: list[dict] = []
+    headers, page = get(b"text/html; charset=utf-8")
+    assert STYLE.read_bytes() in page
+    assert page.endswith(b"</style></body></html>")
+    assert headers[b"content-length"] == str(len(page)).encode()
+    assert b"etag" not in headers
+    assert seen[0].keys() == {b"host", b"accept"}
+    assert get(b"text/plain")[1] == body
 
 
 def test_the_websocket_opens_for_own_pages_only(server: Server) -> None:

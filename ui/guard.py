@@ -1,10 +1,11 @@
-"""Which requests the server answers, and what its pages may fetch: nothing from elsewhere.
+"""Which requests the server answers; the style of its pages, and that they fetch nothing from afar.
 
 A website that a user visits can send requests to this server through the user's browser: under a
 name of its own that it lets point here (DNS rebinding), or from another port of this computer.
 """
 
 import os
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import streamlit as st
@@ -39,6 +40,10 @@ HEADERS = {
     "X-DNS-Prefetch-Control": "off",  # browsers look up the hosts of links before a click
 }
 
+STYLE = Path(__file__).parents[1] / "assets/style.css"
+"""Stands in the page itself: Streamlit would bring it after what it is for, which then jumps."""
+CONDITIONS = (b"accept-encoding", b"if-none-match", b"if-modified-since")
+"""Headers of a request by which a page would come packed, or not at all."""
 LOOPBACK = ["localhost", "127.0.0.1", "::1"]
 OPEN_TO = "GENECANVAS_OPEN_TO"
 
@@ -55,11 +60,35 @@ class Guard:
             await self.app(scope, receive, send)
             return
 
+        start: Message | None = None
+        page = b""
+
         async def send_guarded(message: Message) -> None:
+            nonlocal start, page
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                if is_page and headers.get("content-type", "").startswith("text/html"):
+                    start = message  # until its length is known
+                    return
+            elif start is not None and message["type"] == "http.response.body":
+                page += message.get("body", b"")
+                if message.get("more_body"):
+                    return
+                page = page.replace(
+                    b"</body>", b"<style>" + STYLE.read_bytes() + b"</style></body>"
+                )
+                headers = MutableHeaders(scope=start)
+                headers["content-length"] = str(len(page))
+                del headers["etag"], headers["last-modified"]
+                await send(start)
+                message = {"type": "http.response.body", "body": page}
             await send(message)
 
+        is_page = "text/html" in Headers(scope=scope).get("accept", "")
+        if is_page:
+            kept = [(name, value) for name, value in scope["headers"] if name not in CONDITIONS]
+            scope = {**scope, "headers": kept}
         refused = refuse(Headers(scope=scope))
         if not refused:
             await self.app(scope, receive, send_guarded)

@@ -34,7 +34,6 @@ def open_first_page() -> None:
 
 st.set_page_config(page_icon=str(ROOT / "assets/icon.svg"), layout="wide")
 st.logo(str(ROOT / "assets/logo.svg"), size="large")
-st.html(ROOT / "assets/style.css")
 with st.container(key="back"):
     BACK(key="back button")
 pages = {
