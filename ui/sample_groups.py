@@ -232,7 +232,7 @@ def show_gene(
     known = own != ""
     shown = pd.DataFrame({"sample": data.obs_names[known], "group": own[known],
                           "log2_expression": values[known]})  # fmt: skip
-    st.markdown(f"### {escape_markdown(gene)}")
+    st.markdown(f"## {escape_markdown(gene)}")
     say_links(gene)
     show_figure(
         expression_by_class(values[known], own[known].astype(str), gene), shown,
