@@ -85,10 +85,10 @@ def test_answers_of_networks() -> None:
     assert "epoch 2 were kept. At the end the training loss was 0.5, that of the validation" in (
         findings.say_training(rows, [2])
     )
-    table = pd.DataFrame({"model": ["m", "n"], "score": [0.9, 0.8], "low": [0.85, np.nan],
-                          "high": [0.95, np.nan]})  # fmt: skip
+    table = pd.DataFrame({"model": ["n", "m"], "score": [0.8, 0.9], "low": [np.nan, 0.85],
+                          "high": [np.nan, 0.95]})  # fmt: skip
     assert findings.say_scores(table, METRICS["accuracy"]) == (
-        "Accuracy: best is m with 90.0% (85.0% to 95.0%), last n with 80.0%."
+        "Accuracy, the best first: m 90.0% (85.0% to 95.0%), n 80.0%."
     )
 
 

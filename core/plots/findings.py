@@ -306,13 +306,15 @@ def say_scores(table: pd.DataFrame, metric: Metric) -> str:
 
     def say(row: pd.Series) -> str:
         form = ".1%" if metric.is_share else ".3f"
-        limits = (
-            f" ({row['low']:{form}} to {row['high']:{form}})" if row["low"] == row["low"] else ""
-        )
-        return f"{row['model']} with {row['score']:{form}}{limits}"
+        said = f"{row['model']} {row['score']:{form}}"
+        known = np.isfinite(row["low"])
+        return f"{said} ({row['low']:{form}} to {row['high']:{form}})" if known else said
 
-    said = f"{metric.title}: best is {say(ordered.iloc[0])}"
-    return f"{said}, last {say(ordered.iloc[-1])}." if len(ordered) > 1 else f"{said}."
+    first = [say(row) for _, row in ordered.head(NAMED).iterrows()]
+    more = len(ordered) - len(first)
+    return f"{metric.title}, the best first: {', '.join(first)}" + (
+        f", and {more} more." if more else "."
+    )
 
 
 def say_attributions(values: np.ndarray, genes: Sequence[str], cls: str) -> str:
