@@ -96,3 +96,20 @@ def test_gene_sets() -> None:
     table = pd.DataFrame({"set": ["S", "T"], "fdr": [0.01, 0.2]})
     assert findings.say_sets(table) == "1 of 2 gene sets have an FDR below 5 %, first S."
     assert findings.say_sets(table[1:]).endswith("first T.")
+
+
+def test_transfers() -> None:
+    table = pd.DataFrame(
+        {"line": ["A", "B"], "n": [6, 12], "gain": [0.1, -0.2], "low": [0.05, -0.4],
+         "high": [0.15, 0.1], "verdict": ["helps", "no difference"]}
+    )  # fmt: skip
+    assert findings.say_gains(table) == (
+        "1 of 2 gains in AUROC over the target alone are significant (p below 5 % by Holm, 95 % "
+        "intervals); the largest difference is B with 12 labelled patients: -0.200 (-0.400 to "
+        "+0.100)."
+    )
+    scores = pd.DataFrame({"line": ["A", "B", "A"], "n": [6, 6, 12], "auroc": [0.5, 0.7, 0.8]})
+    assert findings.say_budgets(scores, "auroc") == (
+        "Mean AUROC. A: 0.50 with 6 labelled patients, 0.80 with 12. B: 0.70 with 6 labelled "
+        "patients, 0.70 with 6."
+    )

@@ -351,5 +351,38 @@ def say_sets(table: pd.DataFrame) -> str:
     )
 
 
+def say_gains(table: pd.DataFrame) -> str:
+    """Gains of methods over learning from the target alone, by the number of labelled patients.
+
+    Args:
+        table: line (the method in words), n (labelled patients), gain, low, high (in AUROC),
+            verdict (helps, harms, no difference).
+    """
+    sure = int((table["verdict"] != "no difference").sum())
+    most = table.loc[table["gain"].abs().idxmax()]
+    return (
+        f"{sure} of {len(table)} gains in AUROC over the target alone are significant (p below 5 % "
+        f"by Holm, 95 % intervals); the largest difference is {most['line']} with {most['n']:.0f} "
+        f"labelled patients: {most['gain']:+.3f} ({most['low']:+.3f} to {most['high']:+.3f})."
+    )
+
+
+def say_budgets(table: pd.DataFrame, score: str) -> str:
+    """Mean scores of methods by the number of labelled patients: where each begins and ends.
+
+    Args:
+        table: line (the method in words), n (labelled patients), and the score's column.
+        score: the column.
+    """
+    said = []
+    for line, own in table.sort_values("n").groupby("line", sort=False):
+        first, last = own.iloc[0], own.iloc[-1]
+        said.append(
+            f"{line}: {first[score]:.2f} with {first['n']} labelled patients, {last[score]:.2f} "
+            f"with {last['n']}."
+        )
+    return f"Mean AUROC. {' '.join(said)}"
+
+
 def _list(names: Sequence[object]) -> str:
     return ", ".join(map(str, names))
