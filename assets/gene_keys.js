@@ -6,9 +6,7 @@ const number = (value) => (typeof value === "number" ? Number(value.toPrecision(
 
 export default function ({ parentElement }) {
   const button = parentElement.querySelector("button");
-  const name = parentElement.querySelector(".name");
   const said = parentElement.querySelector(".said");
-  const rest = name.textContent;
   let at = null; // the number of the gene under the cursor
 
   const findChart = () => {
@@ -36,7 +34,6 @@ export default function ({ parentElement }) {
     const { genes } = image;
     const value = number(genes.customdata?.[at]?.[0]);
     const words = new DOMParser().parseFromString(genes.text[at].replaceAll("<br>", ", "), "text/html").body.textContent;
-    name.textContent = `${words}${value && `: ${value}`}`;
     said.textContent = `${words}, row ${genes.y[at] + 1}, column ${genes.x[at] + 1}${value && `, ${value}`}`;
     point(image, "mousemove");
   };
@@ -51,6 +48,13 @@ export default function ({ parentElement }) {
       const ahead = right * across + down * along;
       const distance = ahead + 3 * Math.abs(right ? along : across);
       if (ahead > 0 && distance < least) [best, least] = [other, distance];
+    }
+    return best;
+  };
+  const first = ({ genes, size }) => {
+    let best = 0;
+    for (let other = 1; other < size; other++) {
+      if ((genes.y[other] - genes.y[best] || genes.x[other] - genes.x[best]) < 0) best = other;
     }
     return best;
   };
@@ -71,7 +75,7 @@ export default function ({ parentElement }) {
     const image = read();
     if (!image || !MOVES[event.key] || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
-    at = at === null || at >= image.size ? 0 : MOVES[event.key](image);
+    at = at === null || at >= image.size ? first(image) : MOVES[event.key](image);
     say(image);
   };
   button.onclick = () => {
@@ -84,7 +88,6 @@ export default function ({ parentElement }) {
     }, 80); // plotly looks at the pointer some times a second
   };
   button.onblur = () => {
-    name.textContent = rest;
     findChart()?.querySelector(".nsewdrag")?.dispatchEvent(new MouseEvent("mouseout", { bubbles: true }));
   };
 }

@@ -78,19 +78,18 @@ def show_images(painting: Painting, record: DatasetRecord) -> None:
     else:
         places = st.columns([3, 3, 4])
     which, find, point = places
-    chosen = which.selectbox(
-        "Class shown", classes.names, key="class shown", disabled=view in ("classes", "groups"),
-        **HOLDS,
-    )  # fmt: skip
+    chosen = classes.names[0]
+    if view not in ("classes", "groups"):
+        chosen = which.selectbox("Class shown", classes.names, key="class shown", **HOLDS)
     with find:
         gene = find_name(
             "Find a gene", painting.genes, key="gene", placeholder="type, or click a pixel"
         )
-    drawing = point.segmented_control(
+    drawing = view not in ("classes", "samples") and point.segmented_control(
         "Mouse", POINTERS, default="click", required=True, format_func=POINTERS.get,
-        key="pointer", **HOLDS, disabled=view in ("classes", "samples"),
+        key="pointer", **HOLDS,
         help="On large images: a click shows one gene; drawn around, genes become a list.",
-    ) == "draw" and view not in ("classes", "samples")  # fmt: skip
+    ) == "draw"  # fmt: skip
 
     def show_picked() -> None:
         if drawing:

@@ -92,7 +92,7 @@ def test_narrow_windows_keep_image_and_tabs(
         chart = page.locator(".js-plotly-plot").first
         expect(chart).to_be_visible()
         frame = chart.bounding_box()
-        assert frame["width"] >= 300, name
+        assert frame["width"] >= 280, name
         assert frame["x"] + frame["width"] <= 900, name
         assert page.evaluate("document.scrollingElement.scrollWidth") <= 900, name
         expect(page.get_by_role("link", name="Story")).to_be_visible()

@@ -85,10 +85,10 @@ def test_answers_of_networks() -> None:
     assert "epoch 2 were kept. At the end the training loss was 0.5, that of the validation" in (
         findings.say_training(rows, [2])
     )
-    table = pd.DataFrame({"model": ["m", "n"], "score": [0.9, 0.8], "low": [0.85, np.nan],
-                          "high": [0.95, np.nan]})  # fmt: skip
+    table = pd.DataFrame({"model": ["n", "m"], "score": [0.8, 0.9], "low": [np.nan, 0.85],
+                          "high": [np.nan, 0.95]})  # fmt: skip
     assert findings.say_scores(table, METRICS["accuracy"]) == (
-        "Accuracy: best is m with 90.0% (85.0% to 95.0%), last n with 80.0%."
+        "Accuracy, the best first: m 90.0% (85.0% to 95.0%), n 80.0%."
     )
 
 
@@ -96,3 +96,20 @@ def test_gene_sets() -> None:
     table = pd.DataFrame({"set": ["S", "T"], "fdr": [0.01, 0.2]})
     assert findings.say_sets(table) == "1 of 2 gene sets have an FDR below 5 %, first S."
     assert findings.say_sets(table[1:]).endswith("first T.")
+
+
+def test_transfers() -> None:
+    table = pd.DataFrame(
+        {"line": ["A", "B"], "n": [6, 12], "gain": [0.1, -0.2], "low": [0.05, -0.4],
+         "high": [0.15, 0.1], "verdict": ["helps", "no difference"]}
+    )  # fmt: skip
+    assert findings.say_gains(table) == (
+        "1 of 2 gains in AUROC over the target alone are significant (p below 5 % by Holm, 95 % "
+        "intervals); the largest difference is B with 12 labelled patients: -0.200 (-0.400 to "
+        "+0.100)."
+    )
+    scores = pd.DataFrame({"line": ["A", "B", "A"], "n": [6, 6, 12], "auroc": [0.5, 0.7, 0.8]})
+    assert findings.say_budgets(scores, "auroc") == (
+        "Mean AUROC. A: 0.50 with 6 labelled patients, 0.80 with 12. B: 0.70 with 6 labelled "
+        "patients, 0.70 with 6."
+    )

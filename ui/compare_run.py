@@ -10,6 +10,7 @@ from core.evaluation.differences import say_verdict
 from core.evaluation.metrics import Metric
 from core.glossary import define
 from core.plots.compare import confusion_grid, reliability_diagram
+from core.plots.findings import say_confusion, say_reliability
 from core.plots.runs import observed_against_predicted
 from core.runs.outcome import Outcome
 from ui.about import about_confusion, about_observed, about_reliability
@@ -56,7 +57,8 @@ def show_run(outcomes: list[Outcome], metric: Metric) -> None:
         counts = detail.confusion.set_index("true")
         show_figure(
             confusion_grid(counts.to_numpy(), list(counts), percent=percent == "row percent"),
-            detail.confusion, "confusion", alt="True against predicted class", key="confusion",
+            detail.confusion, "confusion", key="confusion",
+            alt=say_confusion(counts.to_numpy(), list(counts)),
             about=about_confusion(int(counts.to_numpy().sum()), "held-out samples"),
         )  # fmt: skip
         st.caption("Classes that are often confused stand side by side.")
@@ -64,7 +66,8 @@ def show_run(outcomes: list[Outcome], metric: Metric) -> None:
         show_figure(
             reliability_diagram(detail.bins),
             pd.concat(detail.bins, names=["model", "bin"]).reset_index(),
-            "reliability", alt="Share right against probability", key="reliability",
+            "reliability", key="reliability",
+            alt=say_reliability(detail.bins),
             about=about_reliability(int(counts.to_numpy().sum()), "held-out samples"),
         )  # fmt: skip
         error = outcome.scores(model)["calibration_error"]

@@ -12,6 +12,7 @@ from core.evaluation.differences import SAME
 from core.evaluation.metrics import METRICS
 from core.glossary import define
 from core.plots.compare import rank_dots, score_dots
+from core.plots.findings import say_scores
 from core.runs.outcome import DRAWS_BY_NAME, Outcome
 from core.runs.spec import setting_title
 from ui.about import About
@@ -37,7 +38,7 @@ def show_scores(comparison: Comparison, outcomes: list[Outcome]) -> None:
     table = list_models(comparison, outcomes)
     show_figure(
         score_dots(table.head(SHOWN_ROWS), metric.title, percent=metric.is_share), table, "scores",
-        alt=f"{metric.title} of each model with its interval", key="dots",
+        alt=say_scores(table, metric), key="dots",
         about=About(
             f"{metric.title} of each network and of plain models on the same genes and samples.",
             f"{len(table)} models; splits and held-out samples of each stand in the CSV.",

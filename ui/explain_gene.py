@@ -13,6 +13,7 @@ from core.explain.links import GeneIds, find_ids, gene_links, read_gene_ids
 from core.images.layout import GeneLayout
 from core.plots.explain import expression_by_value
 from core.plots.figures import expression_by_class
+from core.plots.findings import say_expression
 from core.runs.explain import (
     gene_expression,
 )
@@ -92,13 +93,13 @@ def show_gene(record: RunRecord, gene: str, table: pd.DataFrame, layout: GeneLay
         )
     values = read_expression(record.id, gene, record.spec)
     if TASKS[record.spec.task].has_classes:
-        figure = expression_by_class(
-            values["log2_expression"].to_numpy(), values["class"].to_numpy(), gene
-        )
+        shown = values["log2_expression"].to_numpy(), values["class"].to_numpy(), gene
+        figure, alt = expression_by_class(*shown), say_expression(*shown)
     else:
-        figure = expression_by_value(values, gene, str(table["class"].iloc[0]))
+        target = str(table["class"].iloc[0])
+        figure, alt = expression_by_value(values, gene, target), f"{gene} against {target}"
     show_figure(
-        figure, values, f"{gene}_expression", alt=f"{gene} by class", key="expression",
+        figure, values, f"{gene}_expression", alt=alt, key="expression",
         about=About(
             f"The log2 expression of {escape_markdown(gene)} in each sample, by what is predicted.",
             f"{values['log2_expression'].notna().sum():,} samples of the run, training samples "

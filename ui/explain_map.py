@@ -11,6 +11,7 @@ import streamlit as st
 from core.explain.methods import METHODS, Recipe
 from core.images.layout import GeneLayout
 from core.plots.figures import gene_image, let_draw, name_genes, region_map
+from core.plots.findings import say_attributions
 from core.runs.explain import (
     RunAttribution,
 )
@@ -77,7 +78,9 @@ def show_map(
     data = pd.DataFrame({"gene": layout.genes, "row": layout.row + 1, "column": layout.col + 1,
                          "attribution": values})  # fmt: skip
     figure = gene_image(layout, values, name="attribution", diverging=method.signed, marked=marked)
-    alt = describe(recipe) if recipe.towards else f"{describe(recipe)} of {cls}"
+    alt = f"{describe(recipe)} of {recipe.towards or cls}"
+    if method.ranks_genes:
+        alt = say_attributions(values, layout.genes, recipe.towards or cls)
     name_genes(figure, layout, [gene for gene in first if gene not in marked])
     with picture:
         about = about_map(describe(recipe), recipe.towards or cls, len(rows))

@@ -27,6 +27,7 @@ from core.images.layout import GeneLayout
 from core.images.references import read_gene_sets, reference_file
 from core.plots.explain import circle_genes, running_sum, set_dots, set_network
 from core.plots.figures import gene_image
+from core.plots.findings import say_sets
 from core.runs.store import RunRecord
 from ui.about import About, about_sets
 from ui.explain import read_genes
@@ -176,7 +177,7 @@ def show_over_represented(shown: pd.DataFrame, found: pd.DataFrame, name: str) -
     data = shown.assign(genes=shown["genes"].str.join(", "))
     show_figure(
         set_dots(shown, "ratio", "found / expected by chance", "overlap", "genes in common"),
-        data, f"{name}_sets", alt="Over-represented gene sets", key="set dots",
+        data, f"{name}_sets", alt=say_sets(found), key="set dots",
         about=about_sets(
             len(found), "Each by a hypergeometric test of the top genes against the image's genes."
         ),
@@ -193,7 +194,7 @@ def show_gathered(found: pd.DataFrame, name: str) -> None:
     show_figure(
         set_dots(
             shown, "nes", "normalised enrichment score", "count", "genes up to the extreme"
-        ), shown, f"{name}_gsea", alt="Gene sets along the ranking", key="gsea dots",
+        ), shown, f"{name}_gsea", alt=say_sets(found), key="gsea dots",
         about=about_sets(
             len(found), f"Each by GSEA on the ranking by score, with {PERMUTATIONS:,} random sets "
             "of its size.",

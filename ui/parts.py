@@ -315,7 +315,7 @@ def show_figure(
             horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall"
         ):
             if select and any(trace.name == TARGETS for trace in figure.data):
-                GENE_KEYS(key=f"{key} keys", width="stretch")
+                GENE_KEYS(key=f"{key} keys", width="content")
             if about:
                 show_about(about, key=key)
             if pin:

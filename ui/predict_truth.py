@@ -6,6 +6,7 @@ import streamlit as st
 from core.escape import escape_markdown
 from core.glossary import define
 from core.plots.compare import confusion_grid, reliability_diagram
+from core.plots.findings import say_confusion, say_observed, say_reliability
 from core.plots.runs import observed_against_predicted
 from core.predict.labelled import Scores
 from core.predict.model import Model
@@ -42,7 +43,7 @@ def show_truth(found: Prediction, model: Model) -> None:
         values = value_table(found.calls)
         show_figure(
             observed_against_predicted(values, model.classes[0]), values, "observed_predicted",
-            alt="Predicted against known values",
+            alt=say_observed(values["true"], values["predicted"], model.classes[0]),
             about=about_observed(len(values), "samples whose value is known"),
         )  # fmt: skip
 
@@ -55,7 +56,7 @@ def _show_confusion(found: Prediction, model: Model, scores: Scores) -> None:
         show_figure(
             confusion_grid(counts.to_numpy(), list(counts), percent=False),
             counts.rename_axis("true").reset_index(), "predicted_confusion",
-            alt="Known against called class",
+            alt=say_confusion(counts.to_numpy(), list(counts)),
             about=about_confusion(int(counts.to_numpy().sum()), "samples whose class is known"),
         )  # fmt: skip
         st.caption("Classes that no sample is of, or was called, are left out.")
@@ -65,7 +66,7 @@ def _show_confusion(found: Prediction, model: Model, scores: Scores) -> None:
         show_figure(
             reliability_diagram(bins),
             pd.concat(bins, names=["model", "bin"]).reset_index(), "predicted_reliability",
-            alt="Share right against probability",
+            alt=say_reliability(bins),
             about=about_reliability(
                 int(counts.to_numpy().sum()), "samples whose class is known"
             ),

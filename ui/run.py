@@ -9,6 +9,7 @@ from core.escape import escape_markdown
 from core.glossary import define
 from core.jobs.launch import ensure_workers
 from core.jobs.record import JobState
+from core.plots.findings import say_confusion, say_observed
 from core.plots.runs import confusion_matrix, observed_against_predicted
 from core.report.story import tell_run
 from core.runs.doctor import reopen
@@ -115,12 +116,16 @@ def show_confusion(result: RunResult, predictions: pd.DataFrame) -> None:
     if result.confusion:
         counts = pd.DataFrame(result.confusion, result.classes, result.classes)
         figure = confusion_matrix(counts.to_numpy(), result.classes)
-        data, alt = counts.rename_axis("true").reset_index(), "True against predicted class"
+        data, alt = (
+            counts.rename_axis("true").reset_index(),
+            say_confusion(counts.to_numpy(), result.classes),
+        )
         name = "confusion_matrix"
     else:
         data = predictions[predictions["fold"].isin(result.scored)]
         figure = observed_against_predicted(data, result.classes[0])
-        name, alt = "observed_predicted", "Predicted against observed values"
+        name = "observed_predicted"
+        alt = say_observed(data["true"], data["predicted"], result.classes[0])
     figure.update_layout(height=HEIGHT, margin={"t": 4})
     about = about_confusion if result.confusion else about_observed
     show_figure(

@@ -8,6 +8,7 @@ from core.escape import escape_markdown
 from core.explain.genes import top_rows
 from core.explain.methods import METHODS
 from core.plots.figures import gene_image, name_genes
+from core.plots.findings import say_attributions
 from core.runs.explain import RunAttribution
 from core.runs.explaining import explanation_state
 from core.runs.fitted import load_fitted
@@ -117,7 +118,7 @@ def draw_map(run: str, found: RunAttribution, cls: str, gene: str | None, first:
 
     show_figure(
         figure, data, f"{RECIPE.stem}_{cls}", key="run map", select=take,
-        alt=f"Gene-image of {cls}: where the genes stand that spoke for it and against it",
+        alt=say_attributions(values, layout.genes, cls),
         about=about_map(METHODS[RECIPE.method].title, cls, len(rows)),
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.data.choices import Choices, save_choices
 from core.data.cohort import log_gene
 from core.data.groups import SampleGroup, delete_group, divide, keep_group, list_groups
+from core.data.notes import Finding
 from core.data.store import DatasetRecord, add_dataset
 from core.errors import InputError
 from core.escape import escape_markdown
@@ -23,7 +24,7 @@ from ui.bring import keep
 from ui.explain_gene import say_links
 from ui.find import find_name
 from ui.forms import HOLDS
-from ui.parts import download_table, errors, go_to, open_dataset, say_finding, show_figure
+from ui.parts import download_table, errors, go_to, say_finding, show_figure
 from ui.sample_map import show_samples, used_samples
 
 REST = "rest"
@@ -35,7 +36,7 @@ SHOWN = 1000
 
 def show_groups(record: DatasetRecord, choices: Choices) -> None:
     """Two groups beside each other, gene by gene; and the groups, to make and to forget."""
-    data = used_samples(record.id, choices)
+    data = take_samples(record.id, choices.model_dump_json())
     groups = list_groups(record.id)
     picture, side = st.columns([3, 2], gap="medium")
     with side:
@@ -122,7 +123,7 @@ def ask_pair(groups: list[SampleGroup], data: AnnData) -> tuple[SampleGroup, Sam
     one = by_id[first]
     others = [id for id in by_id if not set(by_id[id].samples) & set(one.samples)]
     second = right.selectbox(
-        "with", [*others, REST], key=f"group other {first}",
+        "with", [*others, REST], key=f"group other {first}", **HOLDS,
         format_func=lambda id: by_id[id].name if id in by_id else "all other samples",
         help="Groups that share a sample with the first can't be compared with it.",
     )  # fmt: skip
@@ -133,11 +134,23 @@ def ask_pair(groups: list[SampleGroup], data: AnnData) -> tuple[SampleGroup, Sam
     return (one, SampleGroup(name="all others", samples=rest)) if rest else None
 
 
+@st.cache_resource(max_entries=1, show_spinner=False)
+def take_samples(dataset: str, choices: str) -> AnnData:
+    """The samples that are used."""
+    return used_samples(dataset, Choices.model_validate_json(choices))
+
+
 @st.cache_resource(max_entries=4, show_spinner="Comparing gene by gene")
-def compare(dataset: str, choices: str, one: SampleGroup, other: SampleGroup) -> pd.DataFrame:
-    """The genes of two groups."""
-    decided = Choices.model_validate_json(choices)
-    return compare_groups(decided.cohort.select(open_dataset(dataset)), one, other)
+def compare(
+    dataset: str, choices: str, one: SampleGroup, other: SampleGroup
+) -> tuple[pd.DataFrame, list[Finding], bool]:
+    """The genes of two groups, what speaks against them, and whether there are fold changes."""
+    data, cohort = take_samples(dataset, choices), Choices.model_validate_json(choices).cohort
+    return (
+        compare_groups(data, one, other),
+        judge_groups(data, one, other, cohort.group, cohort.batch),
+        has_fold_change(np.asarray(data.X), str(data.uns["scale"])),
+    )
 
 
 def show_pair(
@@ -149,8 +162,7 @@ def show_pair(
     beside: DeltaGenerator,
 ) -> None:
     """The volcano with a gene below it; beside it what it says and what can be done next."""
-    table = compare(record.id, choices.model_dump_json(), one, other)
-    folds = has_fold_change(np.asarray(data.X), str(data.uns["scale"]))
+    table, against, folds = compare(record.id, choices.model_dump_json(), one, other)
     unit = f"{'log2 fold change' if folds else 'difference'}, {one.name} minus {other.name}"
     finding = say_differences(table, one.name, other.name)
     points = show_figure(
@@ -159,7 +171,7 @@ def show_pair(
     )  # fmt: skip
     with beside:
         st.markdown(escape_markdown(finding))
-        for found in judge_groups(data, one, other, choices.cohort.group, choices.cohort.batch):
+        for found in against:
             say_finding(found)
         list_genes(table, one, other, folds)
         with st.container(horizontal=True):
@@ -232,7 +244,7 @@ def show_gene(
     known = own != ""
     shown = pd.DataFrame({"sample": data.obs_names[known], "group": own[known],
                           "log2_expression": values[known]})  # fmt: skip
-    st.markdown(f"### {escape_markdown(gene)}")
+    st.markdown(f"## {escape_markdown(gene)}")
     say_links(gene)
     show_figure(
         expression_by_class(values[known], own[known].astype(str), gene), shown,

@@ -28,6 +28,8 @@ from ui.report import offer_story_report
 
 SMALL = 300
 """Pixels of a chart's height beside its caption."""
+SMALL_TYPE = 8
+"""Pixels of the words on such a chart."""
 FEW_ROWS = 5
 KEYS = (
     "Keys: **→** or space next, **←** back, **F** full screen, **N** notes in a second window, "
@@ -202,4 +204,5 @@ def _draw_small(view: View, key: str) -> None:
         return
     figure = restore_figure(view.figure)
     figure.update_layout(height=SMALL)
+    figure.update_annotations(font_size=SMALL_TYPE)
     st.plotly_chart(figure, key=f"chart {key}", alt=view.finding, config={"displayModeBar": False})

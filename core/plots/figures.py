@@ -293,8 +293,8 @@ def image_grid(
         rows, columns, subplot_titles=list(escape_all(titles)), horizontal_spacing=0.02,
         vertical_spacing=0.12 / max(rows, 1),
     )  # fmt: skip
-    names = np.full(layout.shape, "free pixel", dtype=object)
-    names[layout.row, layout.col] = escape_all(name_pixels(layout))
+    pointed = np.full(layout.shape, "free pixel", dtype=object)
+    pointed[layout.row, layout.col] = escape_all(name_pixels(layout))
     pixels = [layout.pixel_of(gene) for gene in _painted(layout, marked)]
     for index, image in enumerate(layout.image(values)):
         figure.add_heatmap(
@@ -312,15 +312,31 @@ def image_grid(
         shapes=[ring for axis in axes for row, col in pixels for ring in _circle(row, col, axis)],
         coloraxis={
             "cmin": low, "cmax": high, "colorscale": DIVERGING if diverging else SEQUENTIAL,
-            "colorbar": {"title": {"text": name, "side": "right"}, "thickness": 12},
+            "colorbar": {"title": {"text": name, "side": "right"}, "thickness": 12, "x": 1},
         },
         height=60 + 260 * rows,
         margin_pad=0,
     )  # fmt: skip
+    names = zip(_painted(layout, marked), pixels, strict=True)
+    figure.layout.annotations += tuple(
+        _name_beside(gene, row, col, axis, layout.shape[1])
+        for gene, (row, col) in names
+        for axis in axes
+    )
     finish(figure, 40)
-    figure.layout.template.data.heatmap = [{"text": names.astype(str)}]  # updates would copy it
+    figure.layout.template.data.heatmap = [{"text": pointed.astype(str)}]  # updates would copy it
     keep_margin(figure)
     return figure
+
+
+def _name_beside(gene: str, row: int, col: int, axis: str, columns: int) -> dict:
+    """A gene's name beside its ring on a small image, on the side that has room."""
+    right = col < columns / 2
+    return {
+        "xref": f"x{axis}", "yref": f"y{axis}", "x": col, "y": row, "text": escape_chart(gene),
+        "showarrow": False, "xanchor": "left" if right else "right", "xshift": 13 if right else -13,
+        "font": {"size": 12, "color": INK}, "bgcolor": "rgba(255,255,255,0.85)", "borderpad": 1,
+    }  # fmt: skip
 
 
 def keep_margin(figure: go.Figure) -> None:

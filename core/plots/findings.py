@@ -306,13 +306,15 @@ def say_scores(table: pd.DataFrame, metric: Metric) -> str:
 
     def say(row: pd.Series) -> str:
         form = ".1%" if metric.is_share else ".3f"
-        limits = (
-            f" ({row['low']:{form}} to {row['high']:{form}})" if row["low"] == row["low"] else ""
-        )
-        return f"{row['model']} with {row['score']:{form}}{limits}"
+        said = f"{row['model']} {row['score']:{form}}"
+        known = np.isfinite(row["low"])
+        return f"{said} ({row['low']:{form}} to {row['high']:{form}})" if known else said
 
-    said = f"{metric.title}: best is {say(ordered.iloc[0])}"
-    return f"{said}, last {say(ordered.iloc[-1])}." if len(ordered) > 1 else f"{said}."
+    first = [say(row) for _, row in ordered.head(NAMED).iterrows()]
+    more = len(ordered) - len(first)
+    return f"{metric.title}, the best first: {', '.join(first)}" + (
+        f", and {more} more." if more else "."
+    )
 
 
 def say_attributions(values: np.ndarray, genes: Sequence[str], cls: str) -> str:
@@ -347,6 +349,39 @@ def say_sets(table: pd.DataFrame) -> str:
     return f"{len(sure):,} of {len(table):,} gene sets have an FDR below 5 %, first " + (
         f"{_list(sure['set'][:NAMED])}."
     )
+
+
+def say_gains(table: pd.DataFrame) -> str:
+    """Gains of methods over learning from the target alone, by the number of labelled patients.
+
+    Args:
+        table: line (the method in words), n (labelled patients), gain, low, high (in AUROC),
+            verdict (helps, harms, no difference).
+    """
+    sure = int((table["verdict"] != "no difference").sum())
+    most = table.loc[table["gain"].abs().idxmax()]
+    return (
+        f"{sure} of {len(table)} gains in AUROC over the target alone are significant (p below 5 % "
+        f"by Holm, 95 % intervals); the largest difference is {most['line']} with {most['n']:.0f} "
+        f"labelled patients: {most['gain']:+.3f} ({most['low']:+.3f} to {most['high']:+.3f})."
+    )
+
+
+def say_budgets(table: pd.DataFrame, score: str) -> str:
+    """Mean scores of methods by the number of labelled patients: where each begins and ends.
+
+    Args:
+        table: line (the method in words), n (labelled patients), and the score's column.
+        score: the column.
+    """
+    said = []
+    for line, own in table.sort_values("n").groupby("line", sort=False):
+        first, last = own.iloc[0], own.iloc[-1]
+        said.append(
+            f"{line}: {first[score]:.2f} with {first['n']} labelled patients, {last[score]:.2f} "
+            f"with {last['n']}."
+        )
+    return f"Mean AUROC. {' '.join(said)}"
 
 
 def _list(names: Sequence[object]) -> str:

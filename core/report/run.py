@@ -167,7 +167,7 @@ def _tell_result(own: _Run) -> list[Block]:
     return [
         *(Remark("error", found.message) for found in own.result.findings or [] if found.decisive),
         Chart(
-            f"{say_scores(table, metric)} With 95 % intervals, on the held-out samples.",
+            f"{say_scores(table, metric)} In brackets 95 % intervals.",
             score_dots(table, metric.title, percent=metric.is_share),
             table,
         ),

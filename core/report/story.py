@@ -78,7 +78,9 @@ def report_story(story: str) -> Report:
         title=found.title,
         subtitle=f"Story {found.id} · {datetime.now(UTC).astimezone():%-d %B %Y}",
         headline=f"{views}, as they were when they were pinned.",
-        sections=[_tell_view(story, pinned) for pinned in found.views],
+        sections=[
+            _tell_view(story, pinned, number) for number, pinned in enumerate(found.views, 1)
+        ],
         references=[],
     )
 
@@ -92,7 +94,8 @@ def write_story_report(story: str, path: Path) -> Path:
     return path.absolute()
 
 
-def _tell_view(story: str, pinned: Pinned) -> Section:
+def _tell_view(story: str, pinned: Pinned, number: int) -> Section:
+    """A view under its caption, or where that is the chart's own sentence, under its name."""
     try:
         view = load_view(story, pinned.view)
         table = pd.DataFrame(list(view.table.rows), columns=list(view.table.columns))
@@ -104,7 +107,11 @@ def _tell_view(story: str, pinned: Pinned) -> Section:
         else:
             shown = Chart(view.finding, restore_figure(view.figure), table)
     except DamageError as error:
-        return Section(pinned.caption or "A view", [Remark("error", str(error))])
+        return Section(pinned.caption or f"View {number}", [Remark("error", str(error))])
     when = f"{view.pinned.astimezone():%-d %B %Y}, GeneCanvas {view.version}"
     said = ". ".join(part for part in (view.source, f"Pinned {when}") if part)
-    return Section(pinned.caption or view.finding, [shown, Text(f"{said}.")])
+    title = pinned.caption
+    if title in ("", view.finding):
+        name = view.name.replace("_", " ").strip()
+        title = f"{number}. {name[:1].upper()}{name[1:]}"
+    return Section(title, [shown, Text(f"{said}.")])

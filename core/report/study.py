@@ -70,7 +70,7 @@ def _tell_scores(comparison: Comparison, outcomes: Sequence[Outcome]) -> list[Bl
     table = list_models(comparison, outcomes)
     return [
         Chart(
-            f"{say_scores(table, metric)} With 95 % intervals, the best first.",
+            f"{say_scores(table, metric)} In brackets 95 % intervals.",
             score_dots(table, metric.title, percent=metric.is_share),
             table,
         ),

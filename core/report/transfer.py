@@ -7,6 +7,7 @@ import pandas as pd
 
 from core import __version__
 from core.evaluation.metrics import METRICS
+from core.plots.findings import say_budgets, say_gains
 from core.plots.transfer import gain_curves, score_curves
 from core.report.contents import Block, Chart, Code, Points, Report, Section, Table, Text
 from core.report.references import Bibliography
@@ -60,13 +61,14 @@ def _tell_gains(found: Transfer) -> list[Block]:
         title = PREPARATIONS[preparation].title
         blocks.append(
             Chart(
-                f"{title}: gain in AUROC over the target alone with 95 % intervals, against the "
-                "number of labelled target patients.", gain_curves(own, SCORE), own,
+                f"{title}: {say_gains(own)}", gain_curves(own, SCORE), own,
             )
         )  # fmt: skip
         mean = scores[(scores["variant"] == "own") & (scores["preparation"] == preparation)]
         shown = mean.rename(columns={SCORES[0]: "score"})
-        blocks.append(Chart(f"{title}: mean AUROC.", score_curves(shown, SCORE), mean))
+        blocks.append(
+            Chart(f"{title}: {say_budgets(mean, SCORES[0])}", score_curves(shown, SCORE), mean)
+        )
     return blocks
 
 
@@ -77,7 +79,7 @@ def _tell_controls(found: Transfer) -> list[Block]:
         return [Text("None was asked for.")]
     return [
         Points(found.describe_controls()),
-        Chart("Gain of the controls.", gain_curves(own, SCORE), own),
+        Chart(f"Controls. {say_gains(own)}", gain_curves(own, SCORE), own),
     ]
 
 
