@@ -53,6 +53,7 @@ def write_transfer_report(key: str, path: Path) -> Path:
 def _tell_gains(found: Transfer) -> list[Block]:
     blocks: list[Block] = [Points(found.verdicts)]
     gains, scores = found.gain_table(), found.score_table()
+    titles = [method.title for method in list_methods(found.spec)]
     for preparation in found.spec.preparations:
         own = gains[(gains["variant"] == "own") & (gains["preparation"] == preparation)]
         if own.empty:
@@ -61,12 +62,12 @@ def _tell_gains(found: Transfer) -> list[Block]:
         blocks.append(
             Chart(
                 f"{title}: gain in AUROC over the target alone with 95 % intervals, against the "
-                "number of labelled target patients.", gain_curves(own, SCORE), own,
+                "number of labelled target patients.", gain_curves(own, SCORE, titles), own,
             )
         )  # fmt: skip
         mean = scores[(scores["variant"] == "own") & (scores["preparation"] == preparation)]
         shown = mean.rename(columns={SCORES[0]: "score"})
-        blocks.append(Chart(f"{title}: mean AUROC.", score_curves(shown, SCORE), mean))
+        blocks.append(Chart(f"{title}: mean AUROC.", score_curves(shown, SCORE, titles), mean))
     return blocks
 
 
