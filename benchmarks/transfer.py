@@ -137,7 +137,9 @@ def print_coverage(cohorts: int = 40) -> None:
     found: dict[int, list[Gain]] = {}
     source = make_side(100, 1, program(PROGRAM // 2), 0.0)
     for seed in range(cohorts):
-        plan = plan_planted("shared", seed, 0.0, preparations=["raw"], controls=False)
+        plan = plan_planted(
+            "shared", seed, 0.0, preparations=["raw"], controls=False, budgets=[6, 25]
+        )
         target = make_side(100, 5000 + seed, program(0), 0.0)
         names = tuple(f"g{number}" for number in range(GENES))
         material = Material(source, target, None, ("a", "b"), names, ("S",), "T", ())

@@ -77,9 +77,7 @@ def test_probabilities_of_every_method(method: TransferMethod) -> None:
     np.testing.assert_allclose(method.fit(beside)[:4], found[:4], atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "name", ["frozen_0", "frozen_4", "adversarial", "convolution", "two_heads"]
-)
+@pytest.mark.parametrize("name", ["frozen_4", "adversarial", "convolution", "two_heads"])
 def test_what_learns_from_classes_gains_by_shared_programs_and_loses_by_swapped_ones(
     name: str,
 ) -> None:
@@ -95,7 +93,7 @@ def test_numbers_of_the_source_tell_the_target_s_classes() -> None:
     method, found = TRANSFER_METHODS["numbers_to_classes"], {}
     for kind in ("shared", "permuted"):
         problem, y, _ = plant(
-            3, 6, kind, effect=2.0, source=200, unlabelled=20, genes=60, numbers=True
+            3, 6, kind, effect=3.0, source=100, unlabelled=20, genes=36, numbers=True
         )
         found[kind] = auroc(method, problem, y)
     assert found["shared"] > 0.8
@@ -185,13 +183,13 @@ def test_neighbours_in_the_order_of_genes_are_of_one_program() -> None:
 def plant_sets(seed: int) -> tuple[np.ndarray, list[str], dict[str, list[str]], np.ndarray]:
     rng = np.random.default_rng(seed)
     activity = rng.gamma(2, 1, (50, 4))
-    loadings = np.zeros((4, 160))
+    loadings = np.zeros((4, 100))
     for number in range(4):
         loadings[number, number * 20 : number * 20 + 20] = rng.uniform(0.5, 1.5, 20)
-    genes = [f"g{number}" for number in range(160)]
+    genes = [f"g{number}" for number in range(100)]
     sets = {f"planted {n}": genes[n * 20 : n * 20 + 20] for n in range(4)}
-    sets |= {f"other {n}": list(rng.choice(genes, 20, replace=False)) for n in range(10)}
-    return activity @ loadings + 0.5 * rng.normal(size=(50, 160)), genes, sets, activity
+    sets |= {f"other {n}": list(rng.choice(genes, 20, replace=False)) for n in range(4)}
+    return activity @ loadings + 0.5 * rng.normal(size=(50, 100)), genes, sets, activity
 
 
 def test_variables_named_by_planted_sets_follow_them_here_and_elsewhere() -> None:
@@ -199,7 +197,7 @@ def test_variables_named_by_planted_sets_follow_them_here_and_elsewhere() -> Non
     programs = learn_programs(x[:35], genes, sets)
     assert (programs.loadings >= 0).all()
     assert (programs.memberships >= 0).all()
-    turned = np.random.default_rng(1).permutation(160)[20:]  # another order, some not measured
+    turned = np.random.default_rng(1).permutation(100)[10:]  # another order, some not measured
     there = programs.project(x[35:, turned], [genes[number] for number in turned])
     for number in range(4):
         variable = programs.named(f"PLANTED {number}")
@@ -212,14 +210,14 @@ def test_variables_named_by_planted_sets_follow_them_here_and_elsewhere() -> Non
 
 def test_sets_without_genes_and_names_without_sets() -> None:
     x, genes, sets, _ = plant_sets(0)
-    with pytest.raises(InputError, match="None of the 1 gene sets has at least 10 of the 160"):
+    with pytest.raises(InputError, match="None of the 1 gene sets has at least 10 of the 100"):
         learn_programs(x, genes, {"tiny": genes[:9]})
     programs = learn_programs(x, genes, sets, variables=4)
     assert programs.activities.shape == (50, 4)
     with pytest.raises(InputError, match="No latent variable has a gene set named 'Plasma'"):
         programs.named("Plasma")
     with pytest.raises(InputError, match="same kind of ids"):
-        programs.project(x, [f"ENSG{number}" for number in range(160)])
+        programs.project(x, [f"ENSG{number}" for number in range(100)])
 
 
 def test_rank_values_by_hand() -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 from core.escape import escape_markdown
 from core.evaluation.metrics import METRICS
 from core.plots.transfer import gain_curves, score_curves
-from core.transfer.experiment import SCORES, read_rows
+from core.transfer.experiment import SCORES, list_methods, read_rows
 from core.transfer.preparing import PREPARATIONS
 from core.transfer.spec import TransferSpec
 from core.transfer.transferring import (
@@ -49,9 +49,10 @@ def show_transfer(found: Transfer, key: str) -> None:
     )
     left, right = st.columns(2, gap="large")
     table = gain_table([gain for gains in lines.values() for gain in gains])
+    titles = [method.title for method in list_methods(found.spec)]
     with left:
         show_figure(
-            gain_curves(table, SCORE), table, f"gain_{key}", key="transfer gain",
+            gain_curves(table, SCORE, titles), table, f"gain_{key}", key="transfer gain",
             alt=f"Gain over the target alone. {found.headline}",
             about=_about_gain("each method", found.draws, found.held_out),
         )  # fmt: skip
@@ -59,8 +60,8 @@ def show_transfer(found: Transfer, key: str) -> None:
     own = scores[(scores["variant"] == "own") & (scores["preparation"] == preparation)]
     with right:
         show_figure(
-            score_curves(own.rename(columns={SCORES[0]: "score"}), SCORE), own, f"auroc_{key}",
-            key="transfer scores", alt=_say_scores(own),
+            score_curves(own.rename(columns={SCORES[0]: "score"}), SCORE, titles), own,
+            f"auroc_{key}", key="transfer scores", alt=_say_scores(own),
             about=About(
                 "The mean score of each method, the target alone among them, by how many target "
                 "patients are labelled.",
@@ -150,6 +151,7 @@ def _show_table(scores: pd.DataFrame, gains: pd.DataFrame) -> None:
         columns={"line": "method", "n": "patients", SCORES[0]: SCORE}
         | {name: METRICS[name].title for name in SCORES[1:]}
     )
+    shown["verdict"] = shown["verdict"].fillna("")
     st.dataframe(shown, hide_index=True, column_config=decimals(shown, "%.3f"))
 
 

@@ -1,5 +1,7 @@
 """Figures of a transfer: what is gained with more and more labelled target patients."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -10,7 +12,7 @@ BAND = 0.14
 """How opaque the band of an interval is."""
 
 
-def gain_curves(table: pd.DataFrame, score: str) -> go.Figure:
+def gain_curves(table: pd.DataFrame, score: str, lines: Sequence[str] = ()) -> go.Figure:
     """The gain over the target alone against the number of labelled patients, a line a method.
 
     Budgets are equally far apart.
@@ -18,14 +20,17 @@ def gain_curves(table: pd.DataFrame, score: str) -> go.Figure:
     Args:
         table: columns line (the method in words), n, gain, low, high, alone, score, verdict.
         score: what the gain is of.
+        lines: each has the colour of its place among these, so that a method has the same one on
+            two charts; by default the table's.
     """
     sizes = sorted(set(table["n"]))
     places = {n: place for place, n in enumerate(sizes)}
     figure = go.Figure()
     figure.add_hline(y=0, line={"color": "#888888", "width": 1})
-    for number, (line, own) in enumerate(table.groupby("line", sort=False)):
+    colours = _colour(lines, table)
+    for line, own in table.groupby("line", sort=False):
         own = own.sort_values("n")
-        colour, x = COLOURS[number % len(COLOURS)], [places[n] for n in own["n"]]
+        colour, x = colours[line], [places[n] for n in own["n"]]
         red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
         figure.add_scatter(
             x=[*x, *x[::-1]], y=[*own["high"], *own["low"][::-1]], fill="toself", mode="lines",
@@ -47,25 +52,31 @@ def gain_curves(table: pd.DataFrame, score: str) -> go.Figure:
 _SYMBOLS = {"helps": "triangle-up", "no difference": "circle-open", "harms": "triangle-down"}
 
 
-def score_curves(table: pd.DataFrame, score: str) -> go.Figure:
+def score_curves(table: pd.DataFrame, score: str, lines: Sequence[str] = ()) -> go.Figure:
     """Mean scores against the number of labelled patients, a line a method.
 
     Args:
         table: columns line, n, score.
         score: its title.
+        lines: as of `gain_curves`.
     """
     sizes = sorted(set(table["n"]))
     figure = go.Figure()
-    for number, (line, own) in enumerate(table.groupby("line", sort=False)):
+    colours = _colour(lines, table)
+    for line, own in table.groupby("line", sort=False):
         own = own.sort_values("n")
         figure.add_scatter(
             x=[sizes.index(n) for n in own["n"]], y=own["score"], mode="lines+markers",
             name=escape_chart(str(line)), marker={"size": 7},
-            line={"color": COLOURS[number % len(COLOURS)], "width": 2},
-            hovertemplate="%{y:.3f}",
+            line={"color": colours[line], "width": 2}, hovertemplate="%{y:.3f}",
         )  # fmt: skip
     _lay_out(figure, sizes, score)
     return figure
+
+
+def _colour(lines: Sequence[str], table: pd.DataFrame) -> dict[str, str]:
+    order = dict.fromkeys([*lines, *table["line"]])
+    return {line: COLOURS[number % len(COLOURS)] for number, line in enumerate(order)}
 
 
 def _lay_out(figure: go.Figure, sizes: list[int], title: str) -> None:

@@ -54,6 +54,7 @@ def write_transfer_report(key: str, path: Path) -> Path:
 def _tell_gains(found: Transfer) -> list[Block]:
     blocks: list[Block] = [Points(found.verdicts)]
     gains, scores = found.gain_table(), found.score_table()
+    titles = [method.title for method in list_methods(found.spec)]
     for preparation in found.spec.preparations:
         own = gains[(gains["variant"] == "own") & (gains["preparation"] == preparation)]
         if own.empty:
@@ -61,13 +62,15 @@ def _tell_gains(found: Transfer) -> list[Block]:
         title = PREPARATIONS[preparation].title
         blocks.append(
             Chart(
-                f"{title}: {say_gains(own)}", gain_curves(own, SCORE), own,
+                f"{title}: {say_gains(own)}", gain_curves(own, SCORE, titles), own,
             )
         )  # fmt: skip
         mean = scores[(scores["variant"] == "own") & (scores["preparation"] == preparation)]
         shown = mean.rename(columns={SCORES[0]: "score"})
         blocks.append(
-            Chart(f"{title}: {say_budgets(mean, SCORES[0])}", score_curves(shown, SCORE), mean)
+            Chart(
+                f"{title}: {say_budgets(mean, SCORES[0])}", score_curves(shown, SCORE, titles), mean
+            )
         )
     return blocks
 
