@@ -152,10 +152,11 @@ def trained(options: argparse.Namespace) -> None:
             scores = learned["normalised"].scores
             seconds = time.perf_counter() - started
             found[weight] = scores["trained"].by_patient
+            first = not rows
             for name, score in scores.items():
                 if name == "trained" or (weight and name == "frozen"):
                     title = f"{name}, {backbone}" + ("" if weight else ", no auxiliary head")
-                elif not rows and name != "shuffled":
+                elif first and name != "shuffled":
                     title = MODELS[name]
                 elif weight and name == "shuffled":
                     title = f"shuffled tiles, frozen {backbone}"

@@ -13,6 +13,7 @@ from core.errors import DamageError, InputError
 from core.jobs.here import do_here
 from core.report.references import Bibliography
 from core.report.tissue import write_tissue_report
+from core.tissue.doctor import examine_tissues
 from core.tissue.job import PredictTissueJob, SeeTissueJob, TissueJob
 from core.tissue.predicting import (
     add_predicted,
@@ -20,11 +21,11 @@ from core.tissue.predicting import (
     load_prediction,
     prediction_folder,
 )
-from core.tissue.result import load_answer
+from core.tissue.result import answer_folder, load_answer
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import TissueSpec
 from core.tissue.spots import Tissue
-from core.tissue.store import add_tissue
+from core.tissue.store import add_tissue, tissue_folder
 
 
 @pytest.fixture
@@ -117,6 +118,21 @@ def test_the_command_predicts_and_writes_what_other_programs_read(
     assert anndata.read_h5ad(files[3]).shape == (60, 12)
     assert main(["tissue", "learn", section[:8], "--json"]) == 2
     assert "have no counts" in capsys.readouterr().err
+
+
+def test_the_doctor_looks_at_tissues_and_removes_damaged_answers(asked) -> None:
+    assert list(examine_tissues(False)) == []
+    (answer_folder(asked) / "model_001.npz").write_bytes(b"PK")
+    [found] = examine_tissues(False)
+    assert (found.mended, found.remedy) == (False, "--repair removes it: ask again")
+    [found] = examine_tissues(True)
+    assert found.mended
+    assert not answer_folder(asked).exists()
+    assert list(examine_tissues(False)) == []
+    (tissue_folder(asked.tissue) / "tiles.npy").write_bytes(b"no array")
+    [found] = examine_tissues(True)
+    assert not found.mended
+    assert "is damaged" in found.problem
 
 
 def test_the_report_says_its_verdict_first(tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from PIL import Image
-from tifffile import imwrite
+from tifffile import TiffWriter, imwrite
 
+from core.data.apart import tiles_apart
 from core.data.formats import slides
 from core.data.formats.pictures import cut_tiles
-from core.data.formats.slides import Blocks, Unpacked, open_picture
+from core.data.formats.slides import Slide, Unpacked, open_picture
 from core.errors import InputError
 from core.tissue.learning import choose
 from core.tissue.simulate import simulate_tissue
@@ -26,58 +27,66 @@ def picture() -> np.ndarray:
     return np.stack([2 * y, x + 20, 200 - x], axis=2).astype(np.uint8)
 
 
-@pytest.mark.parametrize("packing", [None, "zlib"])
-def test_tiled_images_are_read_by_region(packing: str | None, tmp_path, picture) -> None:
+@pytest.mark.parametrize("packing", ["zlib", "packbits"])
+def test_tiled_images_are_read_by_region(packing: str, tmp_path, picture) -> None:
     path = tmp_path / "slide.tif"
     imwrite(path, picture, tile=(32, 48), compression=packing, photometric="rgb")
     found = open_picture(path)
-    assert isinstance(found, Blocks)
+    assert isinstance(found, Slide)
     assert found.size == (130, 90)
-    np.testing.assert_array_equal(
-        found.take((25, 10, 125, 90), 20),
-        Unpacked(Image.fromarray(picture)).take((25, 10, 125, 90), 20),
-    )
-    found.unpack.cache_clear()
-    found.take((1, 1, 9, 9), 4)
-    assert found.unpack.cache_info().currsize == 1, "one block was unpacked, not the image"
+    whole = Unpacked(Image.fromarray(picture))
+    for box, side in (((25, 10, 125, 90), 80), ((2.5, 3.25, 20.5, 21.25), 18)):
+        np.testing.assert_array_equal(found.take(box, side), whole.take(box, side))
     places = np.array([[20.0, 30], [129, 30]])
     tiles, dark = cut_tiles(path, None, places, 16, 16)
     np.testing.assert_array_equal(tiles[0], picture[22:38, 12:28])
     assert np.isnan(dark[0]).tolist() == [False, True]
 
 
-@pytest.mark.parametrize("packing", ["tiff_lzw", "tiff_adobe_deflate", "jpeg"])
-def test_large_images_in_strips_are_read_by_region(
-    packing: str, tmp_path, picture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, image = tmp_path / "slide.tif", Image.fromarray(picture)
-    monkeypatch.setattr("PIL.TiffImagePlugin.STRIP_SIZE", 130 * 3 * 16)
-    image.save(path, compression=packing, **({"quality": 95} if packing == "jpeg" else {}))
-    monkeypatch.setattr(slides, "MOST_PIXELS", 1000)
+def test_of_a_pyramid_the_level_is_read_that_is_fine_enough(tmp_path) -> None:
+    path = tmp_path / "slide.tif"
+    with TiffWriter(path) as writer:
+        for level, grey in enumerate((200, 100)):
+            pixels = np.full((256 >> 2 * level, 256 >> 2 * level, 3), grey, np.uint8)
+            writer.write(pixels, tile=(32, 32), photometric="rgb", subfiletype=min(level, 1))
     found = open_picture(path)
-    assert isinstance(found, Blocks)
-    assert len(found.places) == 6
-    said = found.take((0, 40, 130, 90), 25).astype(int)
-    wanted = Unpacked(image).take((0, 40, 130, 90), 25).astype(int)
-    assert abs(said - wanted).max() <= (6 if packing == "jpeg" else 0)
+    assert (found.take((0, 0, 128, 128), 64) == 200).all(), "the coarse one has 4 times fewer"
+    assert (found.take((64, 64, 192, 192), 32) == 100).all()
+    assert (found.take((64, 64, 192, 192), 8) == 100).all()
 
 
 def test_images_that_would_have_to_be_unpacked_as_a_whole_are_refused(
     tmp_path, picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.fromarray(picture).save(tmp_path / "slide.png")
-    imwrite(tmp_path / "one.tif", picture, photometric="rgb")
-    imwrite(tmp_path / "deep.tif", picture.astype(np.uint16), tile=(32, 48), photometric="rgb")
+    imwrite(tmp_path / "plain.tif", picture, photometric="rgb")
+    assert isinstance(open_picture(tmp_path / "plain.tif"), Unpacked)
     monkeypatch.setattr(slides, "MOST_PIXELS", 1000)
-    monkeypatch.setattr(slides, "MOST_BLOCK", 5000)
-    for name in ("slide.png", "deep.tif"):
+    for name in ("slide.png", "plain.tif"):
         with pytest.raises(InputError, match="Save it as a tiled TIFF"):
             open_picture(tmp_path / name)
-    with pytest.raises(InputError, match="too large to be unpacked"):
-        open_picture(tmp_path / "one.tif")
-    (tmp_path / "not.tif").write_bytes(b"II*\x00 something else")
-    with pytest.raises(InputError, match="no image that can be read"):
-        open_picture(tmp_path / "not.tif")
+    for start in (b"II*\x00 something else", b"no image"):
+        (tmp_path / "not.tif").write_bytes(start)
+        with pytest.raises(InputError, match="no image that can be read"):
+            open_picture(tmp_path / "not.tif")
+
+
+def test_slides_of_several_files_are_refused(tmp_path, picture) -> None:
+    """Hamamatsu's VMS names other files, which could be any."""
+    vms = tmp_path / "slide.vms"
+    named = "ImageFile=/etc/hostname\nMapFile=/etc/hostname\nOptimisationFile=\n"
+    vms.write_text(
+        f"[Virtual Microscope Specimen]\nNoLayers=1\nNoJpegColumns=1\nNoJpegRows=1\n{named}"
+    )
+    with pytest.raises(InputError, match="a slide in one file"):
+        open_picture(vms)
+
+
+def test_the_process_without_rights_reads_slides(tmp_path, picture) -> None:
+    path = tmp_path / "slide.svs"
+    imwrite(path, picture, tile=(32, 48), compression="zlib", photometric="rgb")
+    tiles, _ = tiles_apart(path, np.array([[20.0, 30]]), 16, 16)
+    np.testing.assert_array_equal(tiles[0], picture[22:38, 12:28])
 
 
 # --- stains -------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from ui.explain_sets import say_significant, show_set_table
 from ui.forms import ask_number
 from ui.gene_sets import pick_sets
 from ui.parts import decimals, download_table, say_finding, show_figure
+from ui.tissue_about import about_models, about_ranks
 
 TITLES = {
     "normalised": "divided by each spot's reads",
@@ -41,6 +42,7 @@ def show_verdict(answer: TissueAnswer) -> None:
         show_figure(
             model_bars(table, LIMIT, TITLES), table, f"models_{answer.result.spec.tissue}",
             alt=f"{first} Genes with {LIMIT} by each model, under all targets.", key="models",
+            about=about_models(answer),
         )  # fmt: skip
         with st.expander("All models"):
             shown = table.assign(target=table["target"].map(TITLES))
@@ -82,7 +84,7 @@ def show_genes(answer: TissueAnswer, gene: str) -> None:
         show_figure(
             gene_ranks(table, gene), table, f"ranks_{answer.result.spec.tissue}", key="gene ranks",
             alt=f"Genes by the median r over held-out sections. {above} of {len(table)} have a "
-            "higher r by their tiles than by the number of reads alone.",
+            "higher r by their tiles than by the number of reads alone.", about=about_ranks(answer),
         )  # fmt: skip
     with st.expander(
         "Gene sets of the predictable genes", on_change="rerun", key="tissue sets"

@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import streamlit as st
 from pydantic import ValidationError
@@ -25,6 +25,9 @@ from ui.predict import is_working
 from ui.uploads import hold
 
 NAMES = {NO_NETWORK: "none: colour and texture", "imagenet": "ImageNet", "scratch": "random"}
+WORDS = {"mean": "mean count", "moran": "Moran's I", "as_read": "as it was read",
+         "macenko": "as the training patients' (Macenko)", "last": "last epoch",
+         "best": "best epoch"}  # fmt: skip
 
 
 def pick_tissue() -> TissueRecord:
@@ -104,9 +107,7 @@ def ask_question(record: TissueRecord) -> TissueSpec:
     with third:
         genes = ask_field(TissueSpec, "genes", key="tissue genes")
     with last.popover("More", icon=":material/tune:", width="stretch"):
-        more = {
-            name: ask_field(TissueSpec, name, key=f"tissue {name}") for name in ("choose", "stain")
-        }
+        more = {name: _ask_choice(name) for name in ("choose", "stain")}
         if backbone != NO_NETWORK:
             more |= _ask_network()
     try:
@@ -131,9 +132,20 @@ def _ask_network() -> dict[str, Any]:
     }  # fmt: skip
     for name in ("symmetric", "train"):
         found[name] = ask_field(TissueSpec, name, key=f"tissue {name}")
-    for name in ("epochs", "keep", "auxiliary") if found["train"] else ():
-        found[name] = ask_field(TissueSpec, name, key=f"tissue {name}")
+    if found["train"]:
+        found["keep"] = _ask_choice("keep")
+        for name in ("epochs", "auxiliary"):
+            found[name] = ask_field(TissueSpec, name, key=f"tissue {name}")
     return found
+
+
+def _ask_choice(name: str) -> str:
+    """A select box of a field's options, in words."""
+    field = TissueSpec.model_fields[name]
+    return st.selectbox(
+        field.title, get_args(field.annotation), help=field.description, key=f"tissue {name}",
+        format_func=WORDS.get, **HOLDS,
+    )  # fmt: skip
 
 
 def is_answered(asked: TissueSpec) -> bool:

@@ -26,6 +26,7 @@ from core.tissue.spots import lay_out, spacing
 from core.tissue.store import TissueRecord, list_tissues
 from ui.parts import errors, go_to, pick, show_figure
 from ui.predict import is_working
+from ui.tissue_about import about_other
 from ui.tissue_section import STRONGEST, open_tissue
 
 
@@ -88,7 +89,7 @@ def _show_map(record: TissueRecord, found: Prediction, gene: str) -> None:
             ),
             table, f"{section}_{gene}_predicted", key="other map",
             alt=f"{gene} predicted in section {section}, which nobody measured here, in SD of its "
-            f"{len(x)} spots.",
+            f"{len(x)} spots.", about=about_other(gene, len(x)),
         )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from core.tissue.targets import TARGETS
 from ui.parts import pick, show_figure
 from ui.predict import is_working
 from ui.tissue import GENE, TITLES
+from ui.tissue_about import about_section, about_tile
 
 STRONGEST = 2.0
 """SD of the strongest colour."""
@@ -82,6 +83,7 @@ def show_section(record: TissueRecord, answer: TissueAnswer) -> str:
                 alt=f"{gene}, {what} in section {section} (held out), {TITLES[target]}; measured "
                 f"and predicted correlate by r = {r:.2f} over {len(x)} spots.",
                 select=partial(_take_spot, key, list(names)),
+                about=about_section(gene, len(x)),
             )  # fmt: skip
     with columns[2]:
         _show_tile(answer, tissue.tiles[own][spot], table.iloc[spot], gene, place)
@@ -119,7 +121,14 @@ def _show_tile(
     alt += f"{spot['predicted']:.2f} SD."
     if effects is not None:
         alt += " Red: covering this place lowers the prediction, blue: it raises it."
-    show_figure(tile_view(tile, effects), data, f"tile_{name}", alt=alt, key="tile")
+    show_figure(
+        tile_view(tile, effects),
+        data,
+        f"tile_{name}",
+        alt=alt,
+        key="tile",
+        about=about_tile(gene),
+    )
     st.caption(
         f"{escape_markdown(gene)}: measured {spot['measured']:.2f}, predicted "
         f"{spot['predicted']:.2f} SD."

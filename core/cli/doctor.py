@@ -7,6 +7,7 @@ from core.cli.output import give, say
 from core.cli.parser import add_command
 from core.home import home
 from core.runs.doctor import examine
+from core.tissue.doctor import examine_tissues
 from core.transfer.doctor import examine_transfers
 
 
@@ -24,6 +25,8 @@ def look(options: argparse.Namespace) -> int:
     found = examine(options.repair, say)
     say("looking at transfers")
     found += examine_transfers(options.repair)
+    say("looking at tissues")
+    found += examine_tissues(options.repair)
     lines = [f"{row.thing}: {row.problem} -> {row.remedy}" for row in found]
     document = {"home": str(home()), "found": [row._asdict() for row in found]}
     give(options, document, "\n".join(lines) or f"nothing in {home()} is damaged")

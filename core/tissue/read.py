@@ -18,7 +18,7 @@ from core.errors import InputError
 from core.tissue.check import check_tissue, check_turns
 from core.tissue.spots import COLUMNS, Tissue, spacing
 
-IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".svs", ".ndpi", ".scn", ".bif", ".czi")
 FEWEST_READS = 500
 """Spots with fewer say little, and are left out by default."""
 _AROUND = re.compile(r"^(align|her2)_|_(spots?|selection|positions?|align)$", re.IGNORECASE)
