@@ -41,7 +41,8 @@ def find_barriers(page: Page) -> list[str]:
 
 PAGES = (
     "data", "data?data+view=Groups", "data?data+view=Heat+map", "data?data+view=Values", "images",
-    "images?image+view=All+classes", "train", "run?id={run}", "compare", "explain", "predict",
+    "images?image+view=All+classes", "train", "run?id={run}", "compare",
+    "explain?run={explained}&method=saliency", "predict",
     "histology", "transfer", "story", "present?story={story}&slide=1",
 )  # fmt: skip
 HEADINGS = "[...document.querySelectorAll('h1, h2, h3, h4')].filter(h => h.checkVisibility())"
@@ -57,6 +58,7 @@ def fill(home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return {
         "run": next(run.id for run in RunStore().list() if run.state == "done"),
         "story": stories[0],
+        "explained": next(home.glob("runs/*/attributions/saliency.npz")).parts[-3],
     }
 
 
@@ -87,8 +89,9 @@ def test_narrow_windows_keep_image_and_tabs(
 ) -> None:
     ids = fill(filled.home, monkeypatch)
     page.set_viewport_size({"width": 900, "height": 900})
-    for name in ("data", "images", f"run?id={ids['run']}", "explain"):
-        open_page(page, f"{filled.url}/{name}")
+    explained = "explain?run={explained}&method=saliency"
+    for name in ("data", "images", "run?id={run}", explained):
+        open_page(page, f"{filled.url}/{name.format(**ids)}")
         chart = page.locator(".js-plotly-plot").first
         expect(chart).to_be_visible()
         frame = chart.bounding_box()

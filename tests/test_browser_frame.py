@@ -212,7 +212,7 @@ def test_a_gene_is_found_while_its_name_is_typed(server: Server, page: Page) -> 
     heading = page.get_by_role("heading", name="GATA3", exact=True)
     expect(heading).to_be_visible()
     expect(field).to_have_value("GATA3")
-    expect(page.get_by_label("Expression of GATA3 in each class")).to_be_visible()
+    expect(page.get_by_label("GATA3 is highest in")).to_be_visible()
     field.fill("napsa")
     expect(page.get_by_role("heading", name="NAPSA", exact=True)).to_be_visible()
     field.fill("")
