@@ -13,6 +13,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Page, expect, sync_playwright
 
@@ -40,7 +41,7 @@ class Clicks:
 
 
 def bring_own_file(page: Page, url: str) -> None:
-    """From an own file to its genes; prints clicks and seconds."""
+    """From an own file to its genes; prints clicks and seconds, and leaves the run's page open."""
     open_page(page, url)
     clicks = Clicks(page)
     for number, name in enumerate(("tumours.parquet", "tumours.csv")):
@@ -61,8 +62,10 @@ def bring_own_file(page: Page, url: str) -> None:
 
 def measure_places(page: Page, url: str) -> None:
     """Prints how far down charts and genes stand."""
+    run = parse_qs(urlsplit(page.url).query)["id"][0]
+    links = {"run": f"run?id={run}", "explain": f"explain?run={run}"}
     for name in CHARTED:
-        open_page(page, f"{url}/{name}")
+        open_page(page, f"{url}/{links.get(name, name)}")
         page.locator(CHART).first.wait_for(timeout=LONG)
         settle(page)
         print(f"| pixels above the first chart, {name} | {_top(page, CHART):.0f} |", flush=True)

@@ -55,13 +55,14 @@ def show_ended(record: RunRecord) -> None:
     findings = result.findings or []
     with st.container(key="run_headline", gap="xsmall"):
         st.markdown(f"**{escape_markdown(headline(record.id))}**")
-        for finding in findings:
-            if finding.decisive:  # in a line; the whole stands below
-                line = finding.message.partition(". ")[0] + "."
-                say_finding(finding.model_copy(update={"message": line}))
+        with st.container(horizontal=True, vertical_alignment="center"):
+            for finding in findings:
+                if finding.decisive:  # in a line; the whole stands below
+                    line = finding.message.partition(". ")[0] + "."
+                    say_finding(finding.model_copy(update={"message": line}))
+            say_repeats(record)
     with errors():
         show_parent(record)
-    say_repeats(record)
     left, right = st.columns([5, 9], gap="medium")
     with left:
         show_confusion(result, predictions)
@@ -92,7 +93,7 @@ def say_repeats(record: RunRecord) -> None:
     scores = {run: score for run, score in scores.items() if score != DAMAGED}
     if len(scores) < 2:
         return
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", width="content"):
         st.markdown(f"On {len(scores)} splits: {', '.join(scores.values())}.", width="content")
         if st.button("Compare them →", type="tertiary", key="compare repeats"):
             go_to("compare", {"runs": ",".join(scores)})
