@@ -27,10 +27,9 @@ def picture() -> np.ndarray:
     return np.stack([2 * y, x + 20, 200 - x], axis=2).astype(np.uint8)
 
 
-@pytest.mark.parametrize("packing", ["zlib", "packbits"])
-def test_tiled_images_are_read_by_region(packing: str, tmp_path, picture) -> None:
+def test_tiled_images_are_read_by_region(tmp_path, picture) -> None:
     path = tmp_path / "slide.tif"
-    imwrite(path, picture, tile=(32, 48), compression=packing, photometric="rgb")
+    imwrite(path, picture, tile=(32, 48), compression="zlib", photometric="rgb")
     found = open_picture(path)
     assert isinstance(found, Slide)
     assert found.size == (130, 90)
