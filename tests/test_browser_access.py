@@ -87,7 +87,7 @@ def test_narrow_windows_keep_image_and_tabs(
 ) -> None:
     ids = fill(filled.home, monkeypatch)
     page.set_viewport_size({"width": 900, "height": 900})
-    for name in ("data", "images", f"run?id={ids['run']}", "explain"):
+    for name in ("data", "images", f"run?id={ids['run']}"):
         open_page(page, f"{filled.url}/{name}")
         chart = page.locator(".js-plotly-plot").first
         expect(chart).to_be_visible()
