@@ -77,7 +77,7 @@ def show_images(painting: Painting, record: DatasetRecord) -> None:
         places = [side] * 3
     else:
         places = st.columns([3, 3, 4])
-    which, find, point = places
+    which, find, point = places if view != "classes" else [places[1], places[0], places[2]]
     chosen = classes.names[0]
     if view not in ("classes", "groups"):
         chosen = which.selectbox("Class shown", classes.names, key="class shown", **HOLDS)

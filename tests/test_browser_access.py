@@ -43,7 +43,7 @@ PAGES = (
     "data", "data?data+view=Groups", "data?data+view=Heat+map", "data?data+view=Values", "images",
     "images?image+view=All+classes", "train", "run?id={run}", "compare",
     "explain?run={explained}&method=saliency", "predict",
-    "histology", "transfer", "story", "present?story={story}&slide=1",
+    "tissue", "docs", "transfer", "story", "present?story={story}&slide=1",
 )  # fmt: skip
 HEADINGS = "[...document.querySelectorAll('h1, h2, h3, h4')].filter(h => h.checkVisibility())"
 

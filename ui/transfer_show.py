@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.escape import escape_markdown
 from core.evaluation.metrics import METRICS
+from core.plots.findings import say_budgets
 from core.plots.transfer import gain_curves, score_curves
 from core.transfer.experiment import SCORES, list_methods, read_rows
 from core.transfer.preparing import PREPARATIONS
@@ -61,7 +62,7 @@ def show_transfer(found: Transfer, key: str) -> None:
     with right:
         show_figure(
             score_curves(own.rename(columns={SCORES[0]: "score"}), SCORE, titles), own,
-            f"auroc_{key}", key="transfer scores", alt=_say_scores(own),
+            f"auroc_{key}", key="transfer scores", alt=say_budgets(own, SCORES[0]),
             about=About(
                 "The mean score of each method, the target alone among them, by how many target "
                 "patients are labelled.",
@@ -102,18 +103,6 @@ def _about_gain(of: str, draws: int, held_out: int | None) -> About:
         "A triangle up helps, a triangle down harms; a circle is a difference that can be luck. No "
         "difference means that these draws of these patients can't show one.",
     )
-
-
-def _say_scores(scores: pd.DataFrame) -> str:
-    """Where each method begins and ends."""
-    said = []
-    for line, own in scores.sort_values("n").groupby("line", sort=False):
-        first, last = own.iloc[0], own.iloc[-1]
-        said.append(
-            f"{line}: {first[SCORES[0]]:.2f} with {first['n']} labelled patients, "
-            f"{last[SCORES[0]]:.2f} with {last['n']}."
-        )
-    return "Mean AUROC. " + " ".join(said)
 
 
 def _pick_preparation(found: Transfer) -> str:

@@ -20,7 +20,7 @@ from core.images.trial import (
     request_trial,
     stop_trial,
 )
-from ui.parts import download_table, open_dataset
+from ui.parts import download_table, errors, open_dataset
 
 LOOK = {Trial: Trial.model_dump_json}
 """How Streamlit's caches tell trials apart."""
@@ -110,18 +110,20 @@ def show_quality(trials: list[Trial]) -> None:
 
 @st.fragment(run_every=1.0)
 def _watch_quality(trials: list[Trial]) -> None:
-    states = [request_trial(trial) for trial in trials]
-    if all(state.state == "done" for state in states):
-        st.rerun()
-    for trial, state in zip(trials, states, strict=True):
-        title = name_layout(trial.layout)
-        if state.state == "failed":
-            st.error(f"{title}: {escape_markdown(state.message)}")
-        elif state.state != "done":
-            st.status(f"{title}: {escape_markdown(state.message)}, {state.seconds:.0f} s so far")
-    done = [trial for trial, state in zip(trials, states, strict=True) if state.state == "done"]
-    if done:
-        show_measures(done)
+    with errors():
+        states = [request_trial(trial) for trial in trials]
+        if all(state.state == "done" for state in states):
+            st.rerun()
+        for trial, state in zip(trials, states, strict=True):
+            title = name_layout(trial.layout)
+            if state.state == "failed":
+                st.error(f"{title}: {escape_markdown(state.message)}")
+            elif state.state != "done":
+                said = escape_markdown(state.message)
+                st.status(f"{title}: {said}, {state.seconds:.0f} s so far")
+        done = [trial for trial, state in zip(trials, states, strict=True) if state.state == "done"]
+        if done:
+            show_measures(done)
 
 
 def show_measures(trials: list[Trial]) -> None:
