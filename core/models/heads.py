@@ -27,19 +27,12 @@ class LinearHead(nn.ModuleDict):
         self.offset = nn.Parameter(torch.zeros(outputs))
         self.counted = list(maps)
         """Names of the maps whose part is counted: all, unless an explanation asks about some, or
-        others are known to have no weight."""
+        the others have no share."""
 
     @property
     def needed(self) -> int:
         """How many of the maps are looked at; those behind the last one that is counted aren't."""
         return 1 + max(list(self).index(name) for name in self.counted)
-
-    def count_weighted(self) -> None:
-        """Count those that have any weight, and the image itself."""
-        image = next(iter(self))
-        self.counted = [
-            name for name, branch in self.items() if name == image or branch.linear.weight.any()
-        ]
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Maps, each (batch, channels, places, places) -> scores (batch, outputs).

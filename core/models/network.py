@@ -231,8 +231,6 @@ def restore_network(network: GeneImageNetwork, path: Path) -> None:
     if differences := describe_differences(network.state_dict(), tensors):
         raise WeightsError(f"The trained network {path} is of another architecture: {differences}")
     network.load_state_dict(tensors)
-    if network.spec.is_solved:
-        network.head.count_weighted()
 
 
 def _take(model: nn.Module, layers: tuple[str, ...]) -> nn.Sequential:

@@ -156,6 +156,12 @@ class FittedModel:
 
         network = self.untrained(self.spec.seed)
         restore_network(network, self.kept.check(self._name("model.safetensors")))
+        if self.shares is not None:
+            network.head.counted = [
+                name
+                for name, branch in network.head.items()
+                if self.shares.get(name) or branch.linear.weight.any()
+            ]
         return network
 
     @property
