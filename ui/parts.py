@@ -312,7 +312,10 @@ def show_figure(
             },
         )
         with st.container(
-            horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall"
+            horizontal=True,
+            horizontal_alignment="right",
+            vertical_alignment="center",
+            gap="xxsmall",
         ):
             if select and any(trace.name == TARGETS for trace in figure.data):
                 GENE_KEYS(key=f"{key} keys", width="content")
