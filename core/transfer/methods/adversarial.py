@@ -181,7 +181,7 @@ def _record(name: str, title: str, strength: float, description: str) -> Transfe
         "units) instead of convolutions over time; the target is one of the domains, its "
         "unlabelled samples too (Ganin et al. 2016, JMLR 17:59); 300 steps at a rate of 1e-3 "
         "instead of a patience; weight decay.",
-        seconds=4.0,
+        seconds=2.1,
         fit=partial(fit_against_domains, strength=strength),
         version=2,
     )

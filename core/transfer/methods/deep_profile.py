@@ -126,7 +126,7 @@ DEEP_PROFILE = TransferMethod(
     "rate of 2e-3 instead of 5e-4, since a few hundred samples make few steps; 200 components at "
     "most instead of 1,000; 25 features instead of 150. That features find planted programs better "
     "than principal components is not reproduced: median |r| .62 beside .68, .63 beside .60.",
-    seconds=8.0,
+    seconds=1.9,
     fit=fit_deep_profile,
     min_target=2,
     learns_from="samples",
@@ -142,7 +142,7 @@ SAME_SIZE = TransferMethod(
     "representation learning on phenotype prediction from transcriptomics data, BMC "
     "Bioinformatics 21:119",
     departs="Logistic regression with an L1 penalty, as DeepProfile's features get.",
-    seconds=0.2,
+    seconds=0.05,
     fit=partial(fit_source_components, number=CLUSTERS),
     min_target=2,
     learns_from="samples",

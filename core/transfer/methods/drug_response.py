@@ -101,7 +101,7 @@ NUMBERS_TO_CLASSES = TransferMethod(
     "input and output space adaptation for pharmacogenomics, Bioinformatics 36:i380",
     departs="128 and 64 units instead of up to 1,024; AdamW at 1e-3 for 40 passes instead of "
     "Adagrad with rates per drug; any number of classes.",
-    seconds=4.0,
+    seconds=1.1,
     fit=fit_numbers_to_classes,
     min_target=4,
     learns_from="numbers",

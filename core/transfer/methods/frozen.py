@@ -58,7 +58,7 @@ def _record(frozen: int) -> TransferMethod:
         departs="Widths (4 x 256), dropout (.5), rates (1e-3, then 1e-4) and passes (60 at most) "
         "are ours, as the article's aren't published as code; weight decay; the source's head is "
         "fine-tuned too.",
-        seconds=3.0,
+        seconds=0.5,
         fit=partial(fit_frozen, frozen=frozen),
     )
 

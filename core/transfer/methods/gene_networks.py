@@ -183,7 +183,7 @@ CONVOLUTION = _record(
     "small one-dimensional convolution looks along it; learned on the source, then the target.",
     scenario="inductive",
     departs=f"The line is ours: leaves of a clustering of the source's genes. {_PASSES}",
-    seconds=5.0,
+    seconds=1.5,
     fit=fit_convolution,
 )
 TRANSFORMER = _record(
@@ -193,7 +193,7 @@ TRANSFORMER = _record(
     "in the source, learned on the source, then the target.",
     scenario="inductive",
     departs=f"One layer of 16 features and four heads. {_PASSES}",
-    seconds=8.0,
+    seconds=4.7,
     fit=fit_transformer,
 )
 AUTOENCODER = _record(

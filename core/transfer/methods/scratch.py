@@ -31,7 +31,7 @@ SCRATCH = TransferMethod(
     "prediction based on gene expression data, BMC Bioinformatics 23:262",
     departs="Four layers of 256 units, dropout of a half, and 60 passes without early stopping: "
     "few target samples leave none to stop by.",
-    seconds=2.0,
+    seconds=0.5,
     fit=fit_scratch,
     min_target=2,
     learns_from="target",

@@ -152,7 +152,7 @@ SELF_TRAINING = TransferMethod(
     "rounds are chosen by self-trainings without the samples that judge them, where the published "
     "script judges by samples that then join the training set; none is taken unless the gain is "
     "above its standard error.",
-    seconds=4.0,
+    seconds=0.6,
     fit=partial(_fit, judged=True),
     min_target=4,
     learns_from="target",
@@ -167,7 +167,7 @@ SELF_TRAINING_TO_THE_END = TransferMethod(
     reference=_BASHIRI,
     departs="Ridge regression instead of boosted trees; probabilities are calibrated first; "
     "ten rounds at most, with nothing that stops earlier.",
-    seconds=1.0,
+    seconds=0.1,
     fit=partial(_fit, judged=False),
     min_target=2,
     learns_from="target",
