@@ -7,7 +7,7 @@ The recommended recipe on the simulated example, or on other data with the colum
 patient: a parent run is trained first. Then, in each round, one thing is changed that the cached
 features of the frozen stages outlive (the share of validation samples, from which a solved head
 learns as from the others), and one that they don't (the seed, and with it the split), each asked
-for when there is no worker, when a page has foreseen the question for ten seconds, and when a
+for when there is no worker, when a page has foreseen the question for some seconds, and when a
 worker is warm; and the run is explained. The clock runs from submitting to the result in the store,
 as a page sees it that looks every 20 ms, and that sees to workers each second. Where other work
 runs too, the seconds of a processor that the worker took hold better than those by the clock.
@@ -40,8 +40,6 @@ from core.runs.explaining import ExplainJob
 from core.runs.spec import PRESETS, RunSpec
 from core.runs.training import TrainJob
 
-FORESEEN = 10
-"""Seconds for which somebody fills in the form before asking."""
 BEFORE_FITTING = ("", "Starting", "Reading the dataset", "Looking through the samples")
 WORKERS = ("cold", "foreseen", "warm")
 QUESTIONS = ("reused", "computed", "explanation")
@@ -82,16 +80,13 @@ def ask(job: Job) -> Answer:
     )
 
 
-def prepare(worker: str, job: Job) -> None:
-    """Let a job find a worker as it is said: cold, foreseen or warm."""
+def prepare(worker: str, job: Job, seconds: float) -> None:
+    """Let a job find a worker as it is said: cold, foreseen for so many seconds, or warm."""
     if worker != "warm":
         end_workers(job.lane)
-    elif not workers(job.lane):
+    if not workers(job.lane) and worker != "cold":
         foresee(type(job))
-        time.sleep(FORESEEN)
-    if worker == "foreseen":
-        foresee(type(job))
-        time.sleep(FORESEEN)
+        time.sleep(seconds)
 
 
 def workers(lane: Lane) -> list[int]:
@@ -110,8 +105,15 @@ def end_workers(lane: Lane) -> None:
     """Let the next job find no worker."""
     for pid in workers(lane):
         os.kill(pid, signal.SIGTERM)
-        while pid in workers(lane):
+        while _goes_on(pid):
             time.sleep(0.05)
+
+
+def _goes_on(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def main() -> None:
@@ -123,6 +125,8 @@ def main() -> None:
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--backbone", default="squeezenet1_1")
     parser.add_argument("--workers", nargs="+", choices=WORKERS, default=WORKERS)
+    parser.add_argument("--foreseen", type=float, default=10, metavar="SECONDS",
+                        help="for which somebody fills in the form before asking")  # fmt: skip
     parser.add_argument("--questions", nargs="+", choices=QUESTIONS, default=QUESTIONS)
     options = parser.parse_args()
     rounds = options.rounds
@@ -155,7 +159,7 @@ def main() -> None:
                     job = asked.get(question) or ExplainJob(
                         about=asked["computed"].key, recipe=Recipe("integrated_gradients")
                     )
-                    prepare(worker, job)
+                    prepare(worker, job, options.foreseen)
                     taken.setdefault(f"{question}, {worker}", []).append(ask(job))
         print("\n| question, worker | begun after s | fitting after s | answered after s | "
               "processor s |\n| --- | ---: | ---: | ---: | ---: |")  # fmt: skip

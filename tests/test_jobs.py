@@ -35,6 +35,7 @@ from core.predict.predicting import MatchJob, PredictJob, WhyJob
 from core.predict.request import PredictRequest
 from core.predict.robustness import RobustnessJob
 from core.processes import ROOT
+from core.runs.estimate import estimate_job
 from core.runs.execute import Silent, execute
 from core.runs.explaining import EvidenceJob, ExplainJob
 from core.runs.fitting import BaselinesJob
@@ -176,6 +177,7 @@ def make_job(kind: str) -> Job:
         "transfer": lambda: TransferJob(spec=transfer),
         "export": lambda: ExportJob(about=run),
         "speed": lambda: SpeedJob(networks=("squeezenet1_1",), sizes=(32,)),
+        "estimate": lambda: estimate_job(make_spec(dataset, epochs=8)),
         "tissue": lambda: TissueJob(asked=TissueSpec(tissue=planted, genes=30)),
         "tissue_train": lambda: job_of(small_question().changed(train=True, epochs=1)),
         "tissue_predict": lambda: PredictTissueJob(asked=small_question(), section=planted),
@@ -200,6 +202,8 @@ def results(job: Job, id: str) -> dict[str, object]:
         return {"counted": read_json(job.folder(id) / "counted.json")}
     if job.kind == "speed":
         return {"measured": load_speeds().table()["network"].tolist()}
+    if job.kind == "estimate":
+        return {"parameters": job.known().parameters}
     if job.kind == "layout":
         return {
             "layout": job.trial.layout_path.read_bytes(),
@@ -312,7 +316,7 @@ def test_a_job_is_one_document_and_says_what_it_needs(job: Job) -> None:
     assert job.title()
     [run] = RunStore().list()
     needs = job.inputs()
-    about_data = not job.kind.startswith(("count", "speed", "tissue"))
+    about_data = not job.kind.startswith(("count", "speed", "estimate", "tissue"))
     assert needs.datasets == ((run.spec.cohort.dataset,) if about_data else ())
     about_run = about_data and job.kind not in ("train", "layout", "transfer")
     assert needs.jobs == ((run.id,) if about_run else ())

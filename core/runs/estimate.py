@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, ClassVar
 from anndata import AnnData
 from pydantic import BaseModel, ConfigDict
 
-from core.errors import InputError
+from core.errors import Cancelled, InputError
 from core.files import write_json
+from core.home import home
 from core.jobs.job import Job, Reporter
 from core.jobs.launch import answer_state, ensure_workers, request
 from core.jobs.store import JobStore
@@ -71,7 +72,7 @@ class EstimateJob(Job):
     @property
     def path(self) -> Path:
         """Where the answer stands."""
-        return self.folder(self.key) / "estimate.json"
+        return home() / "estimates" / f"{self.key}.json"
 
     def title(self) -> str:
         network = self.spec.network
@@ -86,6 +87,8 @@ class EstimateJob(Job):
         import torch
 
         reporter.progress(0, 1, "measuring a few batches")
+        if reporter.cancelled():
+            raise Cancelled("Cancelled by the user.")
         if device.startswith("cuda"):  # as the training may, for which it speaks
             torch.cuda.set_per_process_memory_fraction(1.0, device)
         write_json(self.path, self._measure(torch.device(device)).model_dump(mode="json"))
