@@ -203,7 +203,7 @@ AUTOENCODER = _record(
     "linear model of the target uses these.",
     scenario="unsupervised",
     departs="Layers of 128 and 32 units, 40 passes, no corrupted input.",
-    seconds=3.0,
+    seconds=0.7,
     fit=fit_autoencoder,
     min_target=2,
     learns_from="samples",
@@ -216,6 +216,6 @@ TWO_HEADS = _record(
     scenario="inductive",
     departs="The second label is the cohort, its loss weighs 0.3; source and target together, 40 "
     "passes.",
-    seconds=3.0,
+    seconds=0.8,
     fit=fit_two_heads,
 )

@@ -260,6 +260,6 @@ LIGHT_ENSEMBLE = TransferMethod(
     departs="SqueezeNet instead of MobileNetV2, with random weights unless some are named, and "
     "frozen; gene-images of 32 pixels instead of tissue; 30 passes through the source, then 30 "
     "through the target at a tenth of the rate.",
-    seconds=6.0,
+    seconds=3.0,
     fit=fit_light_ensemble,
 )
