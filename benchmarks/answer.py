@@ -81,12 +81,19 @@ def ask(job: Job) -> Answer:
 
 
 def prepare(worker: str, job: Job, seconds: float) -> None:
-    """Let a job find a worker as it is said: cold, foreseen for so many seconds, or warm."""
+    """Let a job find a worker as it is said: cold, foreseen for so many seconds, or warm.
+
+    A page foresees each time that it is drawn: a worker that has ended a moment ago may still be in
+    the way of another.
+    """
     if worker != "warm":
         end_workers(job.lane)
-    if not workers(job.lane) and worker != "cold":
-        foresee(type(job))
-        time.sleep(seconds)
+    if worker != "cold" and not workers(job.lane):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if not workers(job.lane):
+                foresee(type(job))
+            time.sleep(1)
 
 
 def workers(lane: Lane) -> list[int]:
@@ -105,15 +112,8 @@ def end_workers(lane: Lane) -> None:
     """Let the next job find no worker."""
     for pid in workers(lane):
         os.kill(pid, signal.SIGTERM)
-        while _goes_on(pid):
+        while pid in workers(lane):
             time.sleep(0.05)
-
-
-def _goes_on(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def main() -> None:
