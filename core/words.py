@@ -6,4 +6,5 @@ def say_duration(seconds: float) -> str:
     for size, unit in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 1.5 * size:
             return f"{seconds / size:.{0 if seconds >= 10 * size else 1}f} {unit}"
-    return f"{max(seconds, 1):.0f} seconds"
+    rounded = max(round(seconds), 1)
+    return f"{rounded} second{'s' if rounded > 1 else ''}"
