@@ -25,7 +25,7 @@ from core.jobs.store import DOOMED, JobStore
 from core.scratch import scratch
 
 DOCUMENT, LIST = "backup.json", "runs.sqlite"
-COMPUTED = ("features", "layouts", "tmp")
+COMPUTED = ("estimates", "features", "layouts", "tmp")
 """Folders of what is computed again when it is needed, and of what is on its way."""
 NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 """How a file system says that it knows no second names."""

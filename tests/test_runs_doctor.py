@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -262,6 +263,18 @@ def test_what_killed_processes_left_is_removed(runs: dict[int, str], home: Path)
     after = sorted(path for path in home.rglob("*") if path.suffix not in (".sqlite", ".lease"))
     assert set(after) - set(before) <= {home / "tmp", home / "layouts"}
     assert set(before) <= set(after)
+
+
+def test_estimates_that_hold_no_longer_are_removed(home: Path) -> None:
+    folder = home / "estimates"
+    folder.mkdir(parents=True)
+    for name, hours in (("stale", 25), ("fresh", 23)):
+        path = folder / f"{name}.json"
+        path.write_text("{}")
+        when = time.time() - 3600 * hours
+        os.utime(path, (when, when))
+    tidy()
+    assert [path.stem for path in folder.iterdir()] == ["fresh"]
 
 
 def test_fold_records_of_another_shape_are_damage(runs: dict[int, str]) -> None:

@@ -23,6 +23,7 @@ from core.home import RUN_ID, home, run_folder
 from core.images.references import REFERENCE_ID
 from core.jobs.job import Lane
 from core.jobs.record import JobState
+from core.runs.estimate import drop_stale
 from core.runs.fitted import load_fitted
 from core.runs.result import (
     kept_by,
@@ -89,6 +90,7 @@ def tidy() -> None:
             with suppress(OSError):
                 if abs(time.time() - path.stat().st_mtime) > DAY:
                     path.unlink()
+    drop_stale()
     for folder in place.glob("runs/*"):
         drop_checkpoints(folder)
     if RunStore.exists():

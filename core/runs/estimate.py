@@ -80,7 +80,7 @@ class EstimateJob(Job):
 
     def stands(self) -> bool:
         with suppress(OSError):
-            return time.time() - self.path.stat().st_mtime < FRESH
+            return _is_fresh(self.path)
         return False
 
     def run(self, folder: Path, reporter: Reporter, device: str) -> None:
@@ -170,6 +170,18 @@ def estimate_job(spec: RunSpec, data: AnnData | None = None) -> EstimateJob:
         train=tuple(len(fold.train) for fold in study.folds),
         tested=tuple(len(fold.validation) + len(fold.test) for fold in study.folds),
     )
+
+
+def drop_stale() -> None:
+    """Remove estimates that hold no longer."""
+    for path in (home() / "estimates").glob("*.json"):
+        with suppress(OSError):
+            if not _is_fresh(path):
+                path.unlink()
+
+
+def _is_fresh(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime < FRESH
 
 
 def ask_estimate(job: EstimateJob) -> Estimate | None:
