@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 
 PIPE, CompletedProcess = subprocess.PIPE, subprocess.CompletedProcess
 LIBRARIES = [
@@ -26,6 +27,20 @@ LIBRARIES = [
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(LIBRARIES)
+
+
+class Process(CONTEXT.Process):
+    """A forked process that doesn't run the main script first, as multiprocessing would have it.
+
+    Streamlit makes each page that it runs the main script, and leaves it so.
+    """
+
+    def start(self) -> None:
+        kept, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+        try:
+            super().start()
+        finally:
+            sys.modules["__main__"] = kept
 
 
 class Popen:
@@ -40,7 +55,7 @@ class Popen:
         reader, writer = CONTEXT.Pipe(duplex=False)
         self.stdin = os.fdopen(os.dup(writer.fileno()), "wb")
         streams = [reader, *(_pass_on(stream) for stream in (stdout, stderr))]
-        self._process = CONTEXT.Process(
+        self._process = Process(
             target=_run, args=(module, cwd, dict(env or os.environ), streams, start_new_session),
             daemon=True,
         )  # fmt: skip

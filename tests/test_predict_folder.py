@@ -44,7 +44,7 @@ from core.runs.result import load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from core.runs.study import Samples
-from tests.interpreter import CONTEXT
+from tests.interpreter import Process
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -141,7 +141,7 @@ def answer_all(place: Path, folders: list[Path]) -> None:
 def elsewhere(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict:
     """What the models answer in another process, whose home has no dataset and no run."""
     place = tmp_path_factory.mktemp("elsewhere")
-    process = CONTEXT.Process(target=answer_all, args=(place, list(folders.values())))
+    process = Process(target=answer_all, args=(place, list(folders.values())))
     process.start()
     process.join()
     assert process.exitcode == 0

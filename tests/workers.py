@@ -7,12 +7,12 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 
 from core.jobs.worker import start
-from tests.interpreter import CONTEXT
+from tests.interpreter import Process
 
 
 def start_worker(largest_file: int | None = None) -> BaseProcess:
     """A worker of this home's queue; may write files of so many bytes at most."""
-    worker = CONTEXT.Process(target=_work, args=(dict(os.environ), largest_file))
+    worker = Process(target=_work, args=(dict(os.environ), largest_file))
     worker.start()
     return worker
 
