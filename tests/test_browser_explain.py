@@ -61,7 +61,7 @@ def test_from_a_pixel_and_from_a_lasso(
     expect(page.get_by_role("link", name="GeneCards")).to_have_attribute(
         "href", re.compile(f"gene={gene}$")
     )
-    expect(page.get_by_label(f"{gene} by class")).to_be_visible()
+    expect(page.get_by_label(f"{gene} is highest in")).to_be_visible()
 
     page.get_by_text("Draw around genes", exact=True).click()
     settle(page)

@@ -80,7 +80,8 @@ def show_map(
     figure = gene_image(layout, values, name="attribution", diverging=method.signed, marked=marked)
     alt = f"{describe(recipe)} of {recipe.towards or cls}"
     if method.ranks_genes:
-        alt = say_attributions(values, layout.genes, recipe.towards or cls)
+        said = say_attributions(values, layout.genes, recipe.towards or cls)
+        alt = f"{describe(recipe)}. {said}"
     name_genes(figure, layout, [gene for gene in first if gene not in marked])
     with picture:
         about = about_map(describe(recipe), recipe.towards or cls, len(rows))
