@@ -86,15 +86,17 @@ def take(page: Page, name: str, address: str) -> None:
 
 def main(home: Path) -> None:
     """Fill a home, start the app on it, and take every page."""
-    first, transfer = fill(home), fill_transfer()
+    first = fill(home)
     with sync_playwright() as playwright:
         server = Server(home)
         browser = playwright.chromium.launch(executable_path=find_browser(), args=list(ARGUMENTS))
         page = browser.new_page(color_scheme="light")
         try:
             for name in HEIGHTS:
-                key = {"run": "id", "explain": "run", "predict": "run", "transfer": "id"}.get(name)
-                query = f"?{key}={transfer if name == 'transfer' else first}" if key else ""
+                key = {"run": "id", "explain": "run", "predict": "run"}.get(name)
+                query = f"?{key}={first}" if key else ""
+                if name == "transfer":  # last: the pages before would show its cohorts
+                    query = f"?id={fill_transfer()}"
                 take(page, name, f"{server.url}/{name}{query}")
         finally:
             browser.close()
