@@ -8,7 +8,6 @@ import errno
 import os
 import shutil
 import zipfile
-import zlib
 from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core import __version__
 from core.errors import InputError
-from core.files import UNREADABLE, read_json, write_atomic, write_folder, write_json
+from core.files import UNREADABLE, UNZIPPING, read_json, write_atomic, write_folder, write_json
 from core.home import home
 from core.jobs.store import DOOMED, JobStore
 from core.scratch import scratch
@@ -157,7 +156,7 @@ def _unpack(path: Path, folder: Path) -> None:
             packed.extract(DOCUMENT, folder)
             Document.model_validate(read_json(folder / DOCUMENT))
             packed.extractall(folder)
-    except (*UNREADABLE, RuntimeError, ValidationError, zlib.error) as error:
+    except (*UNREADABLE, *UNZIPPING, ValidationError) as error:
         if isinstance(error, OSError):
             raise
         words = " ".join(str(error).split())[:200]

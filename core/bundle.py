@@ -31,7 +31,7 @@ from core.data.matrix import Matrix
 from core.data.store import add_dataset, check_dataset_file, content_hash, get_record
 from core.download import hash_file
 from core.errors import InputError
-from core.files import UNREADABLE, read_json, write_atomic, write_json
+from core.files import UNREADABLE, UNZIPPING, read_json, write_atomic, write_json
 from core.home import DATASET_ID, RUN_ID, dataset_folder
 from core.predict.exporting import export_path
 from core.predict.folder import export_model
@@ -240,7 +240,7 @@ def _unpack(path: Path, place: Path) -> None:
                 with packed.open(info) as stream:
                     copy_limited(stream, place / name, name, left)
                 left -= (place / name).stat().st_size
-    except (RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile) as error:
+    except UNZIPPING as error:
         raise InputError(f"{path.name} can't be unpacked ({error!s:.200}).") from None
 
 

@@ -2,10 +2,12 @@
 
 import errno
 import json
+import lzma
 import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from core.errors import InputError
 
 UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
 """What reading a JSON document or an array raises when the file is damaged or another one."""
+UNZIPPING = (RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+"""What unpacking a zip file raises when it is damaged, locked or packed in an unknown way."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 UNWRITABLE = FULL + FORBIDDEN

@@ -157,3 +157,15 @@ def test_from_the_command_line(tmp_path: Path, elsewhere, capsys: pytest.Capture
     assert main(["import", path, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["stories"], said["datasets"]) == ([story], [dataset])
+
+
+def test_a_damaged_stream_is_said_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("bundle.json", '{"a": 1}' * 500)
+        info = packed.getinfo("bundle.json")
+    whole = path.read_bytes()
+    for place in range(41, 30 + len("bundle.json") + info.compress_size):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+        with pytest.raises(InputError, match="can't be unpacked|damaged"):
+            import_bundle(path)

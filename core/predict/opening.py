@@ -25,7 +25,7 @@ from core.confine import give_up_files, give_up_network, interpreter_files, limi
 from core.data.formats.unpack import copy_limited, most_unpacked
 from core.download import hash_file
 from core.errors import GeneCanvasError
-from core.files import write_json
+from core.files import UNZIPPING, write_json
 from core.predict.checked import (
     check_fold,
     check_weights,
@@ -233,7 +233,7 @@ def _unpack(path: Path, sent: Path) -> None:
                 with packed.open(info) as stream:
                     copy_limited(stream, sent / place.name, place.name, most)
                 left -= (sent / place.name).stat().st_size
-    except (RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile) as error:
+    except UNZIPPING as error:
         raise wrong(path.name, f"can't be unpacked ({error!s:.200})") from None
 
 
