@@ -10,9 +10,9 @@ from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
 
-from core.devices import devices
+from core.devices import CLUSTER, cluster, devices
 from core.errors import GeneCanvasError, InputError
-from core.jobs.job import KINDS, Job, Lane
+from core.jobs.job import KINDS, Job, Lane, kinds_of
 from core.jobs.record import JobRecord, JobState, Worker
 from core.jobs.schedule import time_left
 from core.jobs.store import JobStore
@@ -25,6 +25,7 @@ PATIENCE = 60
 """Seconds before another worker is started where the last one ended with an error."""
 WORKERS = {Lane.INTERACTIVE: 2, Lane.QUEUE: 1}
 """Workers of a lane for each device: beside a long answer there is one for a short one."""
+COORDINATOR = "core.cluster.coordinator"
 
 _started: dict[Path, tuple[subprocess.Popen, float]] = {}
 """The last worker that this process started for each lease, and when."""
@@ -32,6 +33,8 @@ _started: dict[Path, tuple[subprocess.Popen, float]] = {}
 
 def ensure_workers() -> None:
     """Start detached workers where jobs wait: as many as there are jobs that nobody will take.
+
+    Of a cluster that is one process, which submits the jobs that are for it.
 
     A worker needs a moment until it holds its lease, and a page asks every second: as long as the
     worker that this process started is alive, it starts no other. Two processes may both start
@@ -41,6 +44,8 @@ def ensure_workers() -> None:
     store = JobStore()
     if not os.access(store.path, os.W_OK):
         return  # a home that can only be looked at
+    if cluster() and store.waiting(Lane.QUEUE, on_cluster=True):
+        look_at_cluster()
     for lane, count in WORKERS.items():
         waiting = store.waiting(lane)
         if not waiting:
@@ -55,6 +60,20 @@ def ensure_workers() -> None:
                 waiting -= 1
         for worker in free[: max(waiting, 0)]:
             _start(store, worker)
+
+
+def look_at_cluster() -> None:
+    """Start the process that submits jobs to the cluster and says what its computers do.
+
+    Nothing happens where there is one, or no cluster.
+    """
+    store = JobStore()
+    if not cluster() or not os.access(store.path, os.W_OK):
+        return
+    warm_seconds()
+    coordinator = Worker(CLUSTER)
+    if not is_held(store.lease_path(*coordinator)):
+        _start(store, coordinator)
 
 
 def foresee(*jobs: type[Job]) -> None:
@@ -72,7 +91,7 @@ def _make_ready(job: type[Job]) -> None:
     """Start a worker for a kind of job, unless its lane has one."""
     with suppress(GeneCanvasError):
         store = JobStore()
-        if not os.access(store.path, os.W_OK):
+        if not os.access(store.path, os.W_OK) or job.kind in kinds_of(on_cluster=True):
             return
         workers = [Worker(device, job.lane, 0) for device in devices()]
         if not any(is_held(store.lease_path(*worker)) for worker in workers):
@@ -86,9 +105,10 @@ def _start(store: JobStore, worker: Worker, foreseen: str | None = None) -> None
         return
     if child is not None and child.returncode > 0 and time.monotonic() - when < PATIENCE:
         return
+    module = COORDINATOR if worker.device == CLUSTER else "core.jobs.worker"
     with store.path.with_name("worker.log").open("ab") as log:
         child = start_detached(
-            "core.jobs.worker", log, {**worker._asdict(), "kinds": KINDS, "foreseen": foreseen},
+            module, log, {**worker._asdict(), "kinds": KINDS, "foreseen": foreseen},
             {**os.environ, "OMP_WAIT_POLICY": "passive"},
         )  # fmt: skip
     _started[lease] = child, time.monotonic()
@@ -163,9 +183,10 @@ def end_overdue() -> None:
 def _end(store: JobStore, job: str, worker: Worker) -> bool:
     """Kill a worker of this machine that runs a job; whether it is gone.
 
-    Never somebody's own process, such as a notebook's, which does one job as a worker.
+    Never somebody's own process, such as a notebook's, which does one job as a worker, nor the one
+    that submits to a cluster, which itself ends what doesn't stop there.
     """
-    if worker.slot >= WORKERS[worker.lane]:
+    if worker.slot >= WORKERS[worker.lane] or worker.device == CLUSTER:
         return False
     lease = store.lease_path(*worker)
     pid = holder(lease)
