@@ -11,7 +11,7 @@ SMALL = 80 * 2**20
 
 
 class Cluster:
-    """A head that computes nothing, and computers of a CPU each."""
+    """Computers of a CPU each, of which the first can't be taken away."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         from ray.cluster_utils import Cluster
@@ -20,7 +20,7 @@ class Cluster:
         with self._as_started():
             self._cluster = Cluster()
             # A computer that is gone is missed after three seconds instead of a minute.
-            self._add(0, _system_config={
+            self._add(no_monitor=True, _system_config={
                 "health_check_initial_delay_ms": 0, "health_check_period_ms": 1000,
                 "health_check_timeout_ms": 5000, "health_check_failure_threshold": 3,
             })  # fmt: skip
@@ -34,12 +34,12 @@ class Cluster:
         with self._as_started():
             if home is not None:
                 os.environ["GENECANVAS_HOME"] = str(home)
-            return self._add(1)
+            return self._add()
 
-    def _add(self, cpus: int, **looks: object) -> object:
+    def _add(self, **looks: object) -> object:
         return self._cluster.add_node(
-            num_cpus=cpus, object_store_memory=SMALL, include_dashboard=False,
-            node_ip_address="127.0.0.1", wait=False, **looks,
+            num_cpus=1, object_store_memory=SMALL, include_dashboard=False,
+            include_log_monitor=False, node_ip_address="127.0.0.1", wait=False, **looks,
         )  # fmt: skip
 
     def kill(self, computer: object) -> None:

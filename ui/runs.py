@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.devices import devices
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown
 from core.home import home
-from core.jobs.launch import ensure_workers
+from core.jobs.job import Lane
+from core.jobs.launch import at_once, ensure_workers
 from core.jobs.record import JobState
 from core.jobs.schedule import Expected, expect
 from core.runs.doctor import list_again
@@ -131,7 +131,7 @@ def show_queue() -> None:
         records = store.list()
         if not waits(records):
             st.rerun()
-        expected = expect(records, datetime.now(UTC), len(devices()))
+        expected = expect(records, datetime.now(UTC), at_once(Lane.QUEUE))
         listed = sorted(
             (record for record in records if record.id in expected),
             key=lambda record: (record.state != JobState.RUNNING, record.place),

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from core.devices import CLUSTER, cluster, devices
 from core.errors import GeneCanvasError, InputError
+from core.jobs.computers import last_seen
 from core.jobs.job import KINDS, Job, Lane, kinds_of
 from core.jobs.record import JobRecord, JobState, Worker
 from core.jobs.schedule import time_left
@@ -74,6 +75,12 @@ def look_at_cluster() -> None:
     coordinator = Worker(CLUSTER)
     if not is_held(store.lease_path(*coordinator)):
         _start(store, coordinator)
+
+
+def at_once(lane: Lane) -> int:
+    """How many jobs of a lane are run at once, on this computer's devices or on a cluster."""
+    seen = last_seen() if lane == Lane.QUEUE and cluster() else None
+    return max(seen.at_once, 1) if seen else WORKERS[lane] * len(devices())
 
 
 def foresee(*jobs: type[Job]) -> None:

@@ -41,9 +41,12 @@ pages = {
     for name, title in PAGES.items()
 }
 start = st.Page(open_first_page, title="GeneCanvas", default=True, visibility="hidden")
+computers = st.Page(
+    ROOT / "pages/computers.py", title="Computers", url_path="computers", visibility="hidden"
+)
 stage = st.Page(ROOT / "pages/present.py", title="Present", url_path="present", visibility="hidden")
 docs = st.Page(ROOT / "pages/docs.py", title="Docs", url_path="docs", visibility="hidden")
-page = st.navigation([start, *pages.values(), docs, stage], position="top")
+page = st.navigation([start, *pages.values(), computers, docs, stage], position="top")
 st.set_page_config(page_title="GeneCanvas" if page == start else f"{page.title} · GeneCanvas")
 st.session_state[PAGE] = page.url_path
 if page != stage:
