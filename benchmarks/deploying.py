@@ -253,9 +253,9 @@ async def open_page(client: Client, then: Callable[[str], None]) -> str:
             got = ForwardMsg.FromString(frame)
             if got.WhichOneof("type") == "new_session":
                 session = got.new_session.initialize.session_id or session
-            if got.WhichOneof("type") == "script_finished":
+            if got.WhichOneof("type") == "script_finished" and not got.script_finished:
                 await asyncio.to_thread(then, session)
-                return str(got.script_finished)
+                return "ran to its end"
 
 
 def upload(client: Client, session: str, size: int) -> tuple[int, float, str]:

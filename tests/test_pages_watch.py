@@ -265,15 +265,19 @@ def test_an_upload_is_refused_by_its_length_before_it_is_read() -> None:
     assert ask(Limits(app), UPLOAD, method="DELETE")[0] == 200
 
 
-def test_an_address_may_send_some_files_at_once_and_more_with_time(monkeypatch) -> None:
+def test_a_sender_may_send_some_files_at_once_and_more_with_time(monkeypatch) -> None:
     monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: now))
     now, one = 1000.0, Limits(app)
     for _ in range(limits.FILES):
         assert put(one, 10)[0] == 200
     status, headers, why = put(one, 10)
     assert (status, headers["retry-after"]) == (429, "1")
-    assert why == "Many files came from here. Send this one again in 1 second."
+    assert why == "You have sent many files. Send this one again in 1 second."
     assert put(one, 10, "10.0.0.2")[0] == 200  # others are not held back
+    with monkeypatch.context() as patch:  # behind one address
+        patch.setenv("GENECANVAS_SIGN_IN", "header")
+        patch.setattr(limits, "name_of_request", lambda _: "ada@lab")
+        assert put(one, 10)[0] == 200
     now += 1 / limits.FILES_A_SECOND
     assert [put(one, 10)[0] for _ in range(2)] == [200, 429]
     monkeypatch.setattr(limits, "FORGOTTEN", 1)
