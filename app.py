@@ -12,9 +12,14 @@ from starlette.middleware import Middleware
 from streamlit.runtime import get_instance
 
 from core.devices import devices
+from core.errors import InputError
+from core.home import at, serve_people, server_home, working_homes
 from core.jobs.launch import look_after_jobs
+from core.jobs.store import JobStore
 from core.runs.doctor import tidy
+from core.sharing import look_homes, tidy_shared
 from ui.guard import Guard, refuse_open_address
+from ui.signin import Door, check_sign_in, find_place
 from ui.uploads import drop_unclaimed
 
 QUEUE_SECONDS = 5
@@ -23,13 +28,24 @@ QUEUE_SECONDS = 5
 @asynccontextmanager
 async def prepare(_: st.App) -> AsyncIterator[None]:
     """Tidy up, and from then on look after the queue, whether or not a page is open."""
-    tidy()
-    asking = asyncio.create_task(asyncio.to_thread(devices))  # seconds that no page then waits
-    lasting = [asyncio.create_task(collect_garbage()), asyncio.create_task(watch_queue())]
+    with at(server_home()):  # in which all of this is done, and no page
+        tidy_all()
+        asking = asyncio.create_task(asyncio.to_thread(devices))  # seconds that no page then waits
+        lasting = [asyncio.create_task(collect_garbage()), asyncio.create_task(watch_queue())]
     yield
     for task in lasting:
         task.cancel()
     await asyncio.gather(asking, *lasting, return_exceptions=True)  # pages say what was wrong
+
+
+def tidy_all() -> None:
+    """Tidy up every home, and what is shared."""
+    for folder in [*working_homes(), *look_homes()]:
+        with at(folder):
+            tidy()
+            if JobStore.exists():
+                JobStore()  # brought up to date, as who only looks at it can't
+    tidy_shared()
 
 
 async def collect_garbage() -> None:
@@ -58,6 +74,12 @@ async def watch_queue() -> None:
         await asyncio.sleep(QUEUE_SECONDS)
 
 
-if refused := refuse_open_address():
+try:
+    signs_in = check_sign_in()
+except InputError as error:
+    sys.exit(f"error: {error}")
+if refused := refuse_open_address(bool(signs_in)):
     sys.exit(f"error: {refused}")
-app = st.App("ui/entry/main.py", lifespan=prepare, middleware=[Middleware(Guard)])
+if signs_in:
+    serve_people(find_place)
+app = st.App("ui/entry/main.py", lifespan=prepare, middleware=[Middleware(Guard), Middleware(Door)])

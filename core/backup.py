@@ -4,8 +4,6 @@ Every file of a home but the list of jobs is replaced as a whole, and logs only 
 second name for it (a hard link) holds what it was at that moment. SQLite copies the list itself.
 """
 
-import errno
-import os
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -18,7 +16,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core import __version__
 from core.errors import InputError
-from core.files import UNREADABLE, UNZIPPING, read_json, write_atomic, write_folder, write_json
+from core.files import (
+    UNREADABLE,
+    UNZIPPING,
+    link,
+    read_json,
+    write_atomic,
+    write_folder,
+    write_json,
+)
 from core.home import home
 from core.jobs.store import DOOMED, JobStore
 from core.scratch import scratch
@@ -26,8 +32,6 @@ from core.scratch import scratch
 DOCUMENT, LIST = "backup.json", "runs.sqlite"
 COMPUTED = ("estimates", "features", "layouts", "tmp")
 """Folders of what is computed again when it is needed, and of what is on its way."""
-NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
-"""How a file system says that it knows no second names."""
 
 
 class Document(BaseModel):
@@ -128,7 +132,7 @@ def _hold(source: Path, place: Path, unfinished: set[Path]) -> None:
         return
     if not source.is_dir():
         with suppress(FileNotFoundError):  # it has just been deleted
-            _link(source, place)
+            link(source, place)
         return
     place.mkdir()
     with suppress(FileNotFoundError):
@@ -137,15 +141,6 @@ def _hold(source: Path, place: Path, unfinished: set[Path]) -> None:
                 _hold(inner, place / inner.name, unfinished)
     if not source.exists():  # deleted meanwhile, so that half of it may be missing
         shutil.rmtree(place)
-
-
-def _link(source: Path, place: Path) -> None:
-    try:
-        os.link(source, place)
-    except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
-        shutil.copy2(source, place)
 
 
 def _unpack(path: Path, folder: Path) -> None:

@@ -120,20 +120,21 @@ def refuse(headers: Headers) -> str:
     return ""
 
 
-def refuse_open_address() -> str:
+def refuse_open_address(signs_in: bool = False) -> str:
     """Why the server may not listen where it was told to; empty where it may.
 
-    There is no sign-in: whoever can reach the address sees, changes and deletes everything. So an
+    Where nobody signs in, whoever can reach the address sees, changes and deletes everything. So an
     address that other computers reach has to be asked for in so many words.
     """
     address = st.get_option("server.address")
-    if address in LOOPBACK or os.environ.get(OPEN_TO) == "everyone":
+    if signs_in or address in LOOPBACK or os.environ.get(OPEN_TO) == "everyone":
         return ""
     where = f"on {address}" if address else "on all addresses of this computer"
     return (
-        f"The app was told to listen {where}, where other computers reach it. It has no sign-in: "
-        "everyone who can open it sees, changes and deletes all that is stored. If that is what "
-        f"you want, start it with {OPEN_TO}=everyone; else leave out --server.address."
+        f"The app was told to listen {where}, where other computers reach it, and nobody signs "
+        "in: everyone who can open it sees, changes and deletes all that is stored. Have people "
+        "sign in (docs/sharing.md); or, if that is what you want, start it with "
+        f"{OPEN_TO}=everyone; else leave out --server.address."
     )
 
 

@@ -6,16 +6,23 @@ from pathlib import Path
 
 from core.errors import InputError
 from core.home import home
+from core.people import owner_of
 
 KINDS = ("datasets", "downloads")
+OTHERS = ("runs", "models", "tissues", "transfers", "stories", "features", "references")
+"""What counts as well where a person may take so much of a server's disk."""
 DEFAULT_GB = 50.0
 
 
 def limit() -> int:
     """Bytes that datasets and downloads may take: GENECANVAS_LIMIT_GB x 10^9, or 50 GB.
 
+    Of a person who shares a server, what they may take of its disk.
+
     Raises InputError when the variable isn't a number above 0.
     """
+    if (quota := _quota_of_person()) is not None:
+        return int(quota * 1e9)
     given = os.environ.get("GENECANVAS_LIMIT_GB", str(DEFAULT_GB))
     try:
         gigabytes = float(given)
@@ -30,7 +37,13 @@ def limit() -> int:
 
 def usage() -> dict[str, int]:
     """Bytes that are taken, by kind: datasets, downloads (unfinished ones included)."""
-    return {kind: _measure(home() / kind) for kind in KINDS}
+    kinds = KINDS if _quota_of_person() is None else (*KINDS, *OTHERS)
+    return {kind: _measure(home() / kind) for kind in kinds}
+
+
+def _quota_of_person() -> float | None:
+    person = owner_of(home())
+    return None if person is None else person.may_take.disk_gb
 
 
 def room() -> int:
@@ -46,6 +59,10 @@ def require_room(size: int, what: str) -> None:
     raise InputError(
         f"{what} needs {_say(size)}, and {_say(room())} are left of the {_say(limit())} that may "
         f"be stored ({taken}). Delete what is no longer needed, or raise GENECANVAS_LIMIT_GB."
+        if _quota_of_person() is None
+        else f"{what} needs {_say(size)}, and {_say(room())} are left of the {_say(limit())} that "
+        f"may be stored in your home ({taken}). Delete what is no longer needed, or ask whoever "
+        "looks after the server."
     )
 
 
