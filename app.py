@@ -9,13 +9,20 @@ from contextlib import asynccontextmanager
 
 import streamlit as st
 from starlette.middleware import Middleware
+from starlette.routing import Route
 from streamlit.runtime import get_instance
 
 from core.devices import devices
+from core.errors import InputError
 from core.jobs.launch import look_after_jobs
+from core.logs import start_log, wants_json
 from core.runs.doctor import tidy
 from ui.guard import Guard, refuse_open_address
+from ui.health import Health
+from ui.limits import Limits
+from ui.metrics import Metrics, allowed_addresses
 from ui.uploads import drop_unclaimed
+from ui.watch import Watch, find_request
 
 QUEUE_SECONDS = 5
 
@@ -23,6 +30,7 @@ QUEUE_SECONDS = 5
 @asynccontextmanager
 async def prepare(_: st.App) -> AsyncIterator[None]:
     """Tidy up, and from then on look after the queue, whether or not a page is open."""
+    start_log(sys.stderr, everything=True, find_request=find_request)
     tidy()
     asking = asyncio.create_task(asyncio.to_thread(devices))  # seconds that no page then waits
     lasting = [asyncio.create_task(collect_garbage()), asyncio.create_task(watch_queue())]
@@ -51,6 +59,7 @@ async def watch_queue() -> None:
     while True:
         try:
             await asyncio.to_thread(look_after_jobs)
+            health.looked_after_queue()
         except Exception as error:  # the next look may go well
             if str(error) != said:
                 said = str(error)
@@ -60,4 +69,15 @@ async def watch_queue() -> None:
 
 if refused := refuse_open_address():
     sys.exit(f"error: {refused}")
-app = st.App("ui/entry/main.py", lifespan=prepare, middleware=[Middleware(Guard)])
+try:
+    wants_json()
+    allowed_addresses()
+except InputError as error:
+    sys.exit(f"error: {error}")
+health = Health()
+app = st.App(
+    "ui/entry/main.py",
+    lifespan=prepare,
+    middleware=[Middleware(Watch), Middleware(Guard), Middleware(Metrics), Middleware(Limits)],
+    routes=[Route("/health", health.answer)],
+)

@@ -35,6 +35,11 @@ class Database:
         """Whether the home has a list of jobs: looking for one makes none."""
         return (home() / "runs.sqlite").exists()
 
+    def check_writable(self) -> None:
+        """Raise StoreError where it may not be written, or somebody keeps it locked."""
+        with self._transaction(lasting=False):
+            pass
+
     def copy(self, path: Path) -> None:
         """Write a copy to a new file, as of one moment: whoever writes meanwhile goes on."""
         with self._reading() as db, closing(sqlite3.connect(path)) as copied:

@@ -25,6 +25,7 @@ from core.jobs.record import (
     write_listing,
 )
 from core.lease import is_held
+from core.logs import log_event
 
 DOOMED = "deleted-"
 """Begins the name of a job's folder while it is deleted."""
@@ -85,6 +86,8 @@ class JobStore(Database, Generic[Record]):
         """
         with self._transaction() as db:
             id, new = _enter(db, job, name, parent, study)
+        if new:
+            log_event("job queued", job=id, kind=job.kind)
         return self.get(id), new
 
     def begin(self, job: Job, worker: Worker) -> Record:
@@ -368,6 +371,7 @@ class JobStore(Database, Generic[Record]):
                 f"{self._what.capitalize()} {job} is {record.state}; only a failed or cancelled "
                 f"{self._what} can be resumed."
             )
+        log_event("job queued", job=job, kind=record.kind)
 
     def move_first(self, job: str) -> None:
         """Run a queued job before all others that wait.
@@ -507,6 +511,36 @@ class JobStore(Database, Generic[Record]):
             return db.execute(
                 "SELECT count(*) FROM jobs WHERE state IN ('queued', 'paused', 'running')"
             ).fetchone()[0]
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many jobs there are of each kind and state."""
+        with self._reading() as db:
+            rows = db.execute("SELECT kind, state, count(*) FROM jobs GROUP BY kind, state")
+            return {(kind, state): count for kind, state, count in rows}
+
+    def times(self, seconds: float) -> dict[str, tuple[Sequence[float], Sequence[float]]]:
+        """How long jobs waited and lasted, each kind's in seconds.
+
+        Waited: those that were first asked for in the last `seconds` and have started; one that
+        was resumed counts to its last start. Lasted: those that were done in the last `seconds`.
+        """
+        since = (_clock() - timedelta(seconds=seconds)).isoformat()
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT kind, state, created, started, finished FROM jobs "
+                "WHERE started IS NOT NULL AND (created > ? OR finished > ?)",
+                (since, since),
+            ).fetchall()
+        found: dict = {}
+        for row in rows:
+            waited, lasted = found.setdefault(row["kind"], ([], []))
+            started = datetime.fromisoformat(row["started"])
+            if row["created"] > since:
+                waited.append((started - datetime.fromisoformat(row["created"])).total_seconds())
+            if row["state"] == JobState.DONE and row["finished"] > since:
+                finished = datetime.fromisoformat(row["finished"])
+                lasted.append((finished - started).total_seconds())
+        return found
 
     def running(self) -> dict[str, Worker]:
         """Each running job and who runs it."""

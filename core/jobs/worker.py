@@ -25,6 +25,7 @@ from core.jobs.processor import let_go, prepare_torch
 from core.jobs.record import JobRecord, JobState, Requests, Worker, log_path, write_listing
 from core.jobs.store import JobStore
 from core.lease import Lease
+from core.logs import about_job, log_event, start_log
 from core.processes import ROOT
 
 POLL = 0.2
@@ -147,7 +148,7 @@ def run_waiting(store: JobStore, worker: Worker, stop: "Stop") -> None:
     left: list[tuple[JobRecord, Iterator[None]]] = []
     while not stop.asked:
         if record := persist(store, lambda: store.claim(*worker)):
-            with print_to(log_path(record.folder)):
+            with about_job(record.id), print_to(log_path(record.folder)):
                 if run_one(store, record, worker.device, stop) == JobState.DONE:
                     left.append((record, record.job.afterwards(record.folder)))
         elif left:
@@ -256,6 +257,8 @@ def run_one(
     reporter = stop.reporter = StoreReporter(store, record, say)
     reporter.terminated = stop.asked
     state, reason = JobState.DONE, None
+    begun = time.monotonic()
+    log_event("job started", job=record.id, kind=record.kind, lane=record.lane, device=device)
     reporter.log(f"worker {os.getpid()}: {record.kind} {record.id} on {device}, {record.name}")
     try:
         with suppress(OSError):
@@ -277,6 +280,8 @@ def run_one(
     with suppress(StoreError):
         persist(store, reporter.write_events)
     persist(store, lambda: store.finish(record.id, state, reason))
+    seconds = round(time.monotonic() - begun, 3)
+    log_event("job ended", job=record.id, kind=record.kind, state=state, seconds=seconds)
     return state
 
 
@@ -335,6 +340,7 @@ def print_to(path: Path) -> Iterator[None]:
 def start(asked: dict[str, Any]) -> None:
     """Run as the worker that a document describes: device, lane, slot, and the kinds it knows."""
     KINDS.update(asked.get("kinds", {}))
+    start_log(os.fdopen(os.dup(2), "w"), everything=False)  # stays when a job prints elsewhere
     device = asked.get("device") or first_device()
     lane, slot = Lane(asked.get("lane", Lane.QUEUE)), asked.get("slot", 0)
     main(device, lane, slot, asked.get("foreseen"))
