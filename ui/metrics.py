@@ -15,10 +15,10 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.errors import GeneCanvasError, InputError
+from core.files import tree_size
 from core.home import at, home, server_home
 from core.jobs.launch import count_workers
 from core.jobs.queue import Queue
-from core.people import measure
 from ui import watch
 from ui.limits import taken
 
@@ -172,6 +172,6 @@ def _measure_home() -> dict[str, int]:
     when, sizes = _sizes
     if time.monotonic() - when > MEASURE_SECONDS:
         folders = [path for path in home().iterdir() if path.is_dir()]
-        sizes = {path.name: measure([path]) for path in sorted(folders)}
+        sizes = {path.name: tree_size(path) for path in sorted(folders)}
         _sizes = time.monotonic(), sizes
     return sizes

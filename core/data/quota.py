@@ -1,10 +1,9 @@
 """How much disk datasets and downloads may take together, and a clear refusal beyond that."""
 
 import os
-from contextlib import suppress
-from pathlib import Path
 
 from core.errors import InputError
+from core.files import tree_size
 from core.home import home
 from core.people import owner_of
 from core.words import say_size
@@ -39,7 +38,7 @@ def limit() -> int:
 def usage() -> dict[str, int]:
     """Bytes that are taken, by kind: datasets, downloads (unfinished ones included)."""
     kinds = KINDS if _quota_of_person() is None else (*KINDS, *OTHERS)
-    return {kind: _measure(home() / kind) for kind in kinds}
+    return {kind: tree_size(home() / kind) for kind in kinds}
 
 
 def _quota_of_person() -> float | None:
@@ -57,19 +56,12 @@ def require_room(size: int, what: str) -> None:
     if size <= room():
         return
     taken = ", ".join(f"{kind} {say_size(bytes_)}" for kind, bytes_ in usage().items())
-    needs = f"{what} needs {say_size(size)}, and {say_size(room())} are left of the"
     raise InputError(
-        f"{needs} {say_size(limit())} that may be stored ({taken}). Delete what is no longer "
-        "needed, or raise GENECANVAS_LIMIT_GB."
+        f"{what} needs {say_size(size)}, and {say_size(room())} are left of the "
+        f"{say_size(limit())} that may be stored ({taken}). Delete what is no longer needed, or "
+        "raise GENECANVAS_LIMIT_GB."
         if _quota_of_person() is None
-        else f"{needs} {say_size(limit())} that may be stored in your home ({taken}). Delete what "
-        "is no longer needed, or ask whoever looks after the server."
+        else f"{what} needs {say_size(size)}, and {say_size(room())} are left of the "
+        f"{say_size(limit())} that may be stored in your home ({taken}). Delete what is no longer "
+        "needed, or ask whoever looks after the server."
     )
-
-
-def _measure(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):  # deleted at this moment
-            total += path.stat().st_size if path.is_file() else 0
-    return total

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from core.errors import DamageError, InputError
+from core.files import tree_size
 from core.home import home, server_of
 from core.jobs.database import Database
 from core.jobs.job import KINDS, Job, Lane, job_class
@@ -26,7 +27,7 @@ from core.jobs.record import (
 )
 from core.lease import is_held
 from core.logs import log_event
-from core.people import measure, owner_of
+from core.people import owner_of
 
 DOOMED = "deleted-"
 """Begins the name of a job's folder while it is deleted."""
@@ -116,7 +117,7 @@ class JobStore(Database, Generic[Record]):
                     f"{queued} runs of yours wait or run, and {may.queued_runs} may. Wait for one, "
                     "or cancel one under Work."
                 )
-        if may.disk_gb is not None and (taken := measure([self.path.parent])) > may.disk_gb * 1e9:
+        if may.disk_gb is not None and (taken := tree_size(self.path.parent)) > may.disk_gb * 1e9:
             raise InputError(
                 f"Your home takes {taken / 1e9:.1f} GB, and may take {may.disk_gb:g}. Delete what "
                 "is no longer needed, or ask whoever looks after the server."

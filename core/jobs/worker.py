@@ -150,7 +150,7 @@ def run_waiting(queue: Queue, worker: Worker, stop: "Stop") -> None:
     while not stop.asked:
         if claimed := persist(queue, lambda: queue.claim(worker)):
             store, record = claimed
-            with about_job(record.id), living_in(store), print_to(log_path(record.folder)):
+            with living_in(store), about_job(record.id), print_to(log_path(record.folder)):
                 if run_one(store, record, worker.device, stop) == JobState.DONE:
                     left.append((store, record, record.job.afterwards(record.folder)))
         elif left:
