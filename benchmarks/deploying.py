@@ -342,8 +342,8 @@ def check(container: Container, place: Path) -> None:
             say(f"an upload of {size} bytes", upload(client, session, size))
 
     say("a page through nginx", asyncio.run(open_page(client, send)))
-    statuses = [upload(client, "none", 1000)[0] for _ in range(320)]
-    say("320 files one after the other", {s: statuses.count(s) for s in sorted(set(statuses))})
+    statuses = [upload(client, "none", 1000)[0] for _ in range(400)]
+    say("400 files one after the other", {s: statuses.count(s) for s in sorted(set(statuses))})
 
 
 def _redirect() -> tuple[int, str]:

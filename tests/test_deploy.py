@@ -91,13 +91,22 @@ def test_whoever_asks_for_health_asks_where_it_is() -> None:
     assert "127.0.0.1" in hosts()
 
 
+def settings() -> str:
+    return (DEPLOY / "genecanvas.env").read_text()
+
+
 def hosts() -> list[str]:
-    text = (DEPLOY / "genecanvas.env").read_text()
-    return re.search(r"^STREAMLIT_SERVER_ALLOWED_HOSTS=(.*)$", text, re.M).group(1).split()
+    names = re.search(r"^STREAMLIT_SERVER_ALLOWED_HOSTS=(.*)$", settings(), re.M)
+    return names.group(1).split()
+
+
+def test_behind_nginx_nobody_gets_in_who_has_not_signed_in() -> None:
+    """The app listens on 127.0.0.1, where it would start without a sign-in."""
+    assert re.search(r"^GENECANVAS_SIGN_IN=(openid|header)$", settings(), re.M)
 
 
 def test_settings_are_those_that_the_program_reads() -> None:
-    names = re.findall(r"^#?(GENECANVAS_\w+)=", (DEPLOY / "genecanvas.env").read_text(), re.M)
+    names = re.findall(r"^#?(GENECANVAS_\w+)=", settings(), re.M)
     sources = "".join(
         path.read_text() for room in ("core", "ui") for path in (ROOT / room).rglob("*.py")
     )
@@ -122,6 +131,7 @@ def test_containers_have_no_rights_and_limits() -> None:
     assert not any(str(SERVER["port"]) in port for port in app["ports"])
     for volume in proxy["volumes"]:
         assert volume.endswith(":ro")
+    assert "./secrets.toml:/opt/genecanvas/.streamlit/secrets.toml:ro" in app["volumes"]
     files = [volume.split(":")[0] for volume in proxy["volumes"] if "tls" not in volume]
     assert all((DEPLOY / name).exists() for name in [*files, app["env_file"]])
     gpu = yaml.safe_load((DEPLOY / "compose.gpu.yaml").read_text())
@@ -151,6 +161,8 @@ def test_nginx_says_who_asks_and_nobody_else_can() -> None:
     assert said["X-Forwarded-Host"] == said["Forwarded"] == '""'
     for line in re.findall(r"location .*?\n    \}", text, re.S):
         assert "proxy_set_header" not in line  # one there would drop all those above
+    header = re.search(r"GENECANVAS_TRUSTED_HEADER=(\S+)", settings()).group(1)
+    assert said[header] == '""'  # unless somebody writes there who it is
     for path in ("/metrics", "/_stcore/metrics"):
         assert "return 404" in location(path)
     ping = 30  # Streamlit's, seconds

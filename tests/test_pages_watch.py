@@ -19,11 +19,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit.testing.v1 import AppTest
 
 from core.errors import InputError
+from core.home import Place, at, serve_one, serve_people, server_home
 from core.jobs.job import KINDS
 from core.jobs.launch import look_after_jobs
 from core.jobs.record import JobState
 from core.jobs.store import JobStore
 from core.lease import Lease
+from core.people import welcome
 from core.processes import ROOT
 from tests.counting import CountJob
 from ui import health, limits, metrics, watch
@@ -244,6 +246,34 @@ def test_numbers_are_those_of_the_store(home: Path, monkeypatch) -> None:
     form = rf"# (HELP|TYPE) genecanvas_\w+ .+|genecanvas_\w+(\{{{one}(,{one})*\}})? [\d.]+"
     for line in text.splitlines():
         assert re.fullmatch(form, line), line
+
+
+def test_health_and_numbers_are_of_all_homes_and_need_nobody_signed_in(
+    home: Path, monkeypatch
+) -> None:
+    monkeypatch.setitem(KINDS, "count", "tests.counting:CountJob")
+    monkeypatch.setenv("GENECANVAS_METRICS", "1")
+    monkeypatch.setenv("GENECANVAS_DEVICES", "cpu")
+    home.mkdir()
+    (home / "people.yaml").write_text("admins: [anna@lab.org]\n")
+    for name in ("anna@lab.org", "bert@lab.org"):
+        with at(server_home()):
+            place = welcome(name).home
+        with at(place):
+            JobStore().submit(CountJob(to=1))
+
+    def nobody() -> Place:
+        raise InputError("Nobody is signed in here.")
+
+    try:
+        serve_people(nobody)
+        assert look(Health())[0] == 200
+        status, _, text = ask(Metrics(app), "/metrics")
+    finally:
+        serve_one()
+    assert status == 200
+    assert '\ngenecanvas_jobs{kind="count",state="queued"} 2\n' in text
+    assert "anna" not in text
 
 
 def test_a_label_can_not_end_its_line() -> None:
