@@ -13,11 +13,11 @@ from streamlit.runtime import get_instance
 
 from core.devices import devices
 from core.errors import InputError
-from core.home import at, serve_people, server_home, working_homes
+from core.home import at, homes_inside, serve_people, server_home
 from core.jobs.launch import look_after_jobs
 from core.jobs.store import JobStore
 from core.runs.doctor import tidy
-from core.sharing import look_homes, tidy_shared
+from core.sharing import tidy_shared
 from ui.guard import Guard, refuse_open_address
 from ui.signin import Door, check_sign_in, find_place
 from ui.uploads import drop_unclaimed
@@ -40,7 +40,7 @@ async def prepare(_: st.App) -> AsyncIterator[None]:
 
 def tidy_all() -> None:
     """Tidy up every home, and what is shared."""
-    for folder in [*working_homes(), *look_homes()]:
+    for folder in [server_home(), *homes_inside(server_home())]:
         with at(folder):
             tidy()
             if JobStore.exists():
