@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -150,7 +151,8 @@ def test_one_signs_in_with_an_openid_provider(
             {"Cookie": f"_streamlit_user={forged}; _streamlit_xsrf={cookies['_streamlit_xsrf']}",
              "Origin": server.url},
         )  # fmt: skip
-        came = asyncio.run(tab.open("data"))
+        with ThreadPoolExecutor(1) as beside:  # Playwright has a loop of its own here
+            came = beside.submit(asyncio.run, tab.open("data")).result()
         assert b"Secret" not in came
         assert b"Sign in" in came
 
