@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import streamlit as st
 from starlette.middleware import Middleware
+from starlette.routing import Route
 from streamlit.runtime import get_instance
 
 from core.devices import devices
@@ -16,11 +17,16 @@ from core.errors import InputError
 from core.home import at, homes_inside, serve_people, server_home
 from core.jobs.launch import look_after_jobs
 from core.jobs.store import JobStore
+from core.logs import start_log, wants_json
 from core.runs.doctor import tidy
 from core.sharing import tidy_shared
 from ui.guard import Guard, refuse_open_address
+from ui.health import Health
+from ui.limits import Limits
+from ui.metrics import Metrics, allowed_addresses
 from ui.signin import Door, check_sign_in, find_place
 from ui.uploads import drop_unclaimed
+from ui.watch import Watch, find_request
 
 QUEUE_SECONDS = 5
 
@@ -28,6 +34,7 @@ QUEUE_SECONDS = 5
 @asynccontextmanager
 async def prepare(_: st.App) -> AsyncIterator[None]:
     """Tidy up, and from then on look after the queue, whether or not a page is open."""
+    start_log(sys.stderr, everything=True, find_request=find_request)
     with at(server_home()):  # in which all of this is done, and no page
         tidy_all()
         asking = asyncio.create_task(asyncio.to_thread(devices))  # seconds that no page then waits
@@ -67,6 +74,7 @@ async def watch_queue() -> None:
     while True:
         try:
             await asyncio.to_thread(look_after_jobs)
+            health.looked_after_queue()
         except Exception as error:  # the next look may go well
             if str(error) != said:
                 said = str(error)
@@ -82,4 +90,15 @@ if refused := refuse_open_address(bool(signs_in)):
     sys.exit(f"error: {refused}")
 if signs_in:
     serve_people(find_place)
-app = st.App("ui/entry/main.py", lifespan=prepare, middleware=[Middleware(Guard), Middleware(Door)])
+try:
+    wants_json()
+    allowed_addresses()
+except InputError as error:
+    sys.exit(f"error: {error}")
+health = Health()
+app = st.App(
+    "ui/entry/main.py",
+    lifespan=prepare,
+    middleware=[Middleware(each) for each in (Watch, Guard, Metrics, Limits, Door)],
+    routes=[Route("/health", health.answer)],
+)

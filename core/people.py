@@ -12,7 +12,6 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -205,16 +204,6 @@ def clear_home(key: str) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-
-
-def measure(folders: Sequence[Path]) -> int:
-    """Bytes of all files in some folders."""
-    total = 0
-    for folder in folders:
-        for path in folder.rglob("*"):
-            with suppress(OSError):  # deleted at this moment
-                total += path.stat().st_size if path.is_file() else 0
-    return total
 
 
 def join_files(path: Path) -> None:

@@ -38,7 +38,15 @@ HEADERS = {
     "Referrer-Policy": "same-origin",  # a link's target never learns which gene led there
     "X-Content-Type-Options": "nosniff",
     "X-DNS-Prefetch-Control": "off",  # browsers look up the hosts of links before a click
+    "Cross-Origin-Opener-Policy": "same-origin",  # a window that opened a page can't reach into it
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), "
+    "payment=(), usb=()",
 }
+ENCRYPTED = {"Strict-Transport-Security": "max-age=31536000"}
+"""Of an answer over TLS: a browser that had one asks this name over TLS only, for a year."""
+CONTENT = {"Cache-Control": "private, no-store"}
+"""Of files that pages hand out: nobody who uses the browser later finds them there."""
 
 STYLE = Path(__file__).parents[1] / "assets/style.css"
 """Stands in the page itself: Streamlit would bring it after what it is for, which then jumps."""
@@ -68,6 +76,10 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
+                if scope.get("scheme") in ("https", "wss"):
+                    headers.update(ENCRYPTED)
+                if "/media/" in scope["path"]:
+                    headers.update(CONTENT)
                 if is_page and headers.get("content-type", "").startswith("text/html"):
                     start = message  # until its length is known
                     return

@@ -7,11 +7,12 @@ import streamlit as st
 
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown
+from core.files import tree_size
 from core.home import at, server_home
 from core.jobs.launch import cancel
 from core.jobs.record import JobRecord
 from core.jobs.store import JobStore
-from core.people import Person, Quota, clear_home, list_people, load_rules, measure, set_quota
+from core.people import Person, Quota, clear_home, list_people, load_rules, set_quota
 from core.sharing import Invitation, forget_person, list_invitations, list_shared
 from ui.signin import is_admin
 
@@ -47,7 +48,7 @@ def _describe(person: Person, admin: bool) -> dict[str, object]:
             "name": person.name,
             "admin": "yes" if admin else "",
             "last seen": f"{person.seen:%Y-%m-%d %H:%M}",
-            "GB": round(measure([person.home]) / 1e9, 2),
+            "GB": round(tree_size(person.home) / 1e9, 2),
             "datasets": sum(1 for _ in person.home.glob("datasets/*/record.json")),
             "runs": sum(record.kind == "train" for record in records),
             "at work": sum(not record.state.finished for record in records),

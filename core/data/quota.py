@@ -1,12 +1,12 @@
 """How much disk datasets and downloads may take together, and a clear refusal beyond that."""
 
 import os
-from contextlib import suppress
-from pathlib import Path
 
 from core.errors import InputError
+from core.files import tree_size
 from core.home import home
 from core.people import owner_of
+from core.words import say_size
 
 KINDS = ("datasets", "downloads")
 OTHERS = ("runs", "models", "tissues", "transfers", "stories", "features", "references")
@@ -38,7 +38,7 @@ def limit() -> int:
 def usage() -> dict[str, int]:
     """Bytes that are taken, by kind: datasets, downloads (unfinished ones included)."""
     kinds = KINDS if _quota_of_person() is None else (*KINDS, *OTHERS)
-    return {kind: _measure(home() / kind) for kind in kinds}
+    return {kind: tree_size(home() / kind) for kind in kinds}
 
 
 def _quota_of_person() -> float | None:
@@ -55,24 +55,13 @@ def require_room(size: int, what: str) -> None:
     """Raise InputError, with what is taken and what to do, when `size` more bytes are too many."""
     if size <= room():
         return
-    taken = ", ".join(f"{kind} {_say(bytes_)}" for kind, bytes_ in usage().items())
+    taken = ", ".join(f"{kind} {say_size(bytes_)}" for kind, bytes_ in usage().items())
     raise InputError(
-        f"{what} needs {_say(size)}, and {_say(room())} are left of the {_say(limit())} that may "
-        f"be stored ({taken}). Delete what is no longer needed, or raise GENECANVAS_LIMIT_GB."
+        f"{what} needs {say_size(size)}, and {say_size(room())} are left of the "
+        f"{say_size(limit())} that may be stored ({taken}). Delete what is no longer needed, or "
+        "raise GENECANVAS_LIMIT_GB."
         if _quota_of_person() is None
-        else f"{what} needs {_say(size)}, and {_say(room())} are left of the {_say(limit())} that "
-        f"may be stored in your home ({taken}). Delete what is no longer needed, or ask whoever "
-        "looks after the server."
+        else f"{what} needs {say_size(size)}, and {say_size(room())} are left of the "
+        f"{say_size(limit())} that may be stored in your home ({taken}). Delete what is no longer "
+        "needed, or ask whoever looks after the server."
     )
-
-
-def _measure(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):  # deleted at this moment
-            total += path.stat().st_size if path.is_file() else 0
-    return total
-
-
-def _say(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

@@ -41,6 +41,11 @@ class Database:
         path = home() / "runs.sqlite"
         return only_looks() or not os.access(path if path.exists() else path.parent, os.W_OK)
 
+    def check_writable(self) -> None:
+        """Raise StoreError where it may not be written, or somebody keeps it locked."""
+        with self._transaction(lasting=False):
+            pass
+
     def copy(self, path: Path) -> None:
         """Write a copy to a new file, as of one moment: whoever writes meanwhile goes on."""
         with self._reading() as db, closing(sqlite3.connect(path)) as copied:

@@ -59,6 +59,19 @@ def ensure_workers() -> None:
             _start(store, worker)
 
 
+def count_workers() -> dict[Lane, int]:
+    """How many workers of each lane are alive, whether or not they work."""
+    store = JobStore()
+    return {
+        lane: sum(
+            is_held(store.lease_path(device, lane, slot))
+            for device in devices()
+            for slot in range(count)
+        )
+        for lane, count in WORKERS.items()
+    }
+
+
 def foresee(*jobs: type[Job]) -> None:
     """Have workers load what jobs of these kinds need, as somebody is about to ask for one.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from core.errors import DamageError, InputError
+from core.files import tree_size
 from core.home import home, server_of
 from core.jobs.database import Database
 from core.jobs.job import KINDS, Job, Lane, job_class
@@ -25,7 +26,8 @@ from core.jobs.record import (
     write_listing,
 )
 from core.lease import is_held
-from core.people import measure, owner_of
+from core.logs import log_event
+from core.people import owner_of
 
 DOOMED = "deleted-"
 """Begins the name of a job's folder while it is deleted."""
@@ -93,6 +95,8 @@ class JobStore(Database, Generic[Record]):
         self.need_quota(job)
         with self._transaction() as db:
             id, new = _enter(db, job, name, parent, study)
+        if new:
+            log_event("job queued", job=id, kind=job.kind)
         return self.get(id), new
 
     def need_quota(self, job: Job) -> None:
@@ -113,7 +117,7 @@ class JobStore(Database, Generic[Record]):
                     f"{queued} runs of yours wait or run, and {may.queued_runs} may. Wait for one, "
                     "or cancel one under Work."
                 )
-        if may.disk_gb is not None and (taken := measure([self.path.parent])) > may.disk_gb * 1e9:
+        if may.disk_gb is not None and (taken := tree_size(self.path.parent)) > may.disk_gb * 1e9:
             raise InputError(
                 f"Your home takes {taken / 1e9:.1f} GB, and may take {may.disk_gb:g}. Delete what "
                 "is no longer needed, or ask whoever looks after the server."
@@ -408,6 +412,7 @@ class JobStore(Database, Generic[Record]):
                 f"{self._what.capitalize()} {job} is {record.state}; only a failed or cancelled "
                 f"{self._what} can be resumed."
             )
+        log_event("job queued", job=job, kind=record.kind)
 
     def move_first(self, job: str) -> None:
         """Run a queued job before all others that wait.
@@ -547,6 +552,36 @@ class JobStore(Database, Generic[Record]):
             return db.execute(
                 "SELECT count(*) FROM jobs WHERE state IN ('queued', 'paused', 'running')"
             ).fetchone()[0]
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many jobs there are of each kind and state."""
+        with self._reading() as db:
+            rows = db.execute("SELECT kind, state, count(*) FROM jobs GROUP BY kind, state")
+            return {(kind, state): count for kind, state, count in rows}
+
+    def times(self, seconds: float) -> dict[str, tuple[Sequence[float], Sequence[float]]]:
+        """How long jobs waited and lasted, each kind's in seconds.
+
+        Waited: those that were first asked for in the last `seconds` and have started; one that
+        was resumed counts to its last start. Lasted: those that were done in the last `seconds`.
+        """
+        since = (_clock() - timedelta(seconds=seconds)).isoformat()
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT kind, state, created, started, finished FROM jobs "
+                "WHERE started IS NOT NULL AND (created > ? OR finished > ?)",
+                (since, since),
+            ).fetchall()
+        found: dict = {}
+        for row in rows:
+            waited, lasted = found.setdefault(row["kind"], ([], []))
+            started = datetime.fromisoformat(row["started"])
+            if row["created"] > since:
+                waited.append((started - datetime.fromisoformat(row["created"])).total_seconds())
+            if row["state"] == JobState.DONE and row["finished"] > since:
+                finished = datetime.fromisoformat(row["finished"])
+                lasted.append((finished - started).total_seconds())
+        return found
 
     def running(self) -> dict[str, Worker]:
         """Each running job and who runs it."""

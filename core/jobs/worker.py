@@ -26,6 +26,7 @@ from core.jobs.queue import Queue, living_in
 from core.jobs.record import JobRecord, JobState, Requests, Worker, log_path, write_listing
 from core.jobs.store import JobStore
 from core.lease import Lease
+from core.logs import about_job, log_event, start_log
 from core.processes import ROOT
 
 POLL = 0.2
@@ -149,7 +150,7 @@ def run_waiting(queue: Queue, worker: Worker, stop: "Stop") -> None:
     while not stop.asked:
         if claimed := persist(queue, lambda: queue.claim(worker)):
             store, record = claimed
-            with living_in(store), print_to(log_path(record.folder)):
+            with living_in(store), about_job(record.id), print_to(log_path(record.folder)):
                 if run_one(store, record, worker.device, stop) == JobState.DONE:
                     left.append((store, record, record.job.afterwards(record.folder)))
         elif left:
@@ -260,6 +261,8 @@ def run_one(
     reporter = stop.reporter = StoreReporter(store, record, say)
     reporter.terminated = stop.asked
     state, reason = JobState.DONE, None
+    begun = time.monotonic()
+    log_event("job started", job=record.id, kind=record.kind, lane=record.lane, device=device)
     reporter.log(f"worker {os.getpid()}: {record.kind} {record.id} on {device}, {record.name}")
     try:
         with suppress(OSError):
@@ -281,6 +284,8 @@ def run_one(
     with suppress(StoreError):
         persist(store, reporter.write_events)
     persist(store, lambda: store.finish(record.id, state, reason))
+    seconds = round(time.monotonic() - begun, 3)
+    log_event("job ended", job=record.id, kind=record.kind, state=state, seconds=seconds)
     return state
 
 
@@ -339,6 +344,7 @@ def print_to(path: Path) -> Iterator[None]:
 def start(asked: dict[str, Any]) -> None:
     """Run as the worker that a document describes: device, lane, slot, and the kinds it knows."""
     KINDS.update(asked.get("kinds", {}))
+    start_log(os.fdopen(os.dup(2), "w"), everything=False)  # stays when a job prints elsewhere
     device = asked.get("device") or first_device()
     lane, slot = Lane(asked.get("lane", Lane.QUEUE)), asked.get("slot", 0)
     main(device, lane, slot, asked.get("foreseen"))
