@@ -99,6 +99,6 @@ health = Health()
 app = st.App(
     "ui/entry/main.py",
     lifespan=prepare,
-    middleware=[Middleware(each) for each in (Watch, Guard, Metrics, Limits, Door)],
+    middleware=[Middleware(each) for each in (Watch, Guard, Metrics, Door, Limits)],
     routes=[Route("/health", health.answer)],
 )
