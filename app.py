@@ -14,12 +14,12 @@ from streamlit.runtime import get_instance
 
 from core.devices import devices
 from core.errors import InputError
-from core.home import at, serve_people, server_home, working_homes
+from core.home import at, homes_inside, serve_people, server_home
 from core.jobs.launch import look_after_jobs
 from core.jobs.store import JobStore
 from core.logs import start_log, wants_json
 from core.runs.doctor import tidy
-from core.sharing import look_homes, tidy_shared
+from core.sharing import tidy_shared
 from ui.guard import Guard, refuse_open_address
 from ui.health import Health
 from ui.limits import Limits
@@ -47,7 +47,7 @@ async def prepare(_: st.App) -> AsyncIterator[None]:
 
 def tidy_all() -> None:
     """Tidy up every home, and what is shared."""
-    for folder in [*working_homes(), *look_homes()]:
+    for folder in [server_home(), *homes_inside(server_home())]:
         with at(folder):
             tidy()
             if JobStore.exists():
@@ -84,18 +84,21 @@ async def watch_queue() -> None:
 
 try:
     signs_in = check_sign_in()
-    wants_json()
-    allowed_addresses()
 except InputError as error:
     sys.exit(f"error: {error}")
 if refused := refuse_open_address(bool(signs_in)):
     sys.exit(f"error: {refused}")
 if signs_in:
     serve_people(find_place)
+try:
+    wants_json()
+    allowed_addresses()
+except InputError as error:
+    sys.exit(f"error: {error}")
 health = Health()
 app = st.App(
     "ui/entry/main.py",
     lifespan=prepare,
-    middleware=[Middleware(one) for one in (Watch, Guard, Metrics, Door, Limits)],
+    middleware=[Middleware(each) for each in (Watch, Guard, Metrics, Door, Limits)],
     routes=[Route("/health", health.answer)],
 )

@@ -65,6 +65,16 @@ def working_homes() -> list[Path]:
     return [server, *(mark.parent for mark in marked)]
 
 
+def homes_inside(folder: Path) -> list[Path]:
+    """All homes in a home: of people and guests, and the lab's."""
+    marks = [
+        *folder.glob(f"{PEOPLE}/*/{MARKS[PEOPLE]}"),
+        *folder.glob(f"{GUESTS}/*/{MARKS[GUESTS]}"),
+    ]
+    marks.append(folder / LAB / MARKS[LAB])
+    return sorted(mark.parent for mark in marks if mark.exists())
+
+
 def serve_people(find: Callable[[], Place]) -> None:
     """From now on ask `find` in which home this thread is, whenever `at` hasn't said so.
 

@@ -194,12 +194,6 @@ def tidy_shared() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def look_homes() -> list[Path]:
-    """The homes that are only looked at: the lab's and guests'."""
-    marks = [_lab() / MARKS[LAB], *_guests().glob(f"*/{MARKS[GUESTS]}")]
-    return [mark.parent for mark in marks if mark.exists()]
-
-
 def forget_person(key: str) -> None:
     """Take back all that a person has handed on, with the links for their guests."""
     for note in list_shared():

@@ -4,9 +4,10 @@ import streamlit as st
 
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown
+from core.files import tree_size
 from core.home import LAB, at, home, server_home
 from core.jobs.store import JobStore
-from core.people import is_shared, measure
+from core.people import Quota, is_shared
 from core.sharing import TOKEN, end_invitation, find_invitation, list_invitations
 from ui.signin import SERVER, VISIT, find_place, is_admin, person, signed_in, visited
 
@@ -100,8 +101,8 @@ def show_account() -> None:
             st.button("Sign out", on_click=st.logout, key="sign out")
 
 
-def _show_use(quota) -> None:
-    taken = measure([home()]) / 1e9
+def _show_use(quota: Quota) -> None:
+    taken = tree_size(home()) / 1e9
     st.caption(f"{taken:,.2f} GB on disk{_of(quota.disk_gb, 'GB')}")
     if JobStore.exists():
         hours = JobStore().device_hours()
