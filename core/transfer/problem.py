@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -38,6 +38,8 @@ class Problem:
     n_classes: int
     genes: tuple[str, ...]
     seed: int
+    sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Gene sets by name, of these genes alone; none where none were named"""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,11 @@ class TransferMethod:
     """The fewest labelled target samples that it needs; 0 where it works without."""
     learns_from: Literal["classes", "numbers", "samples", "target"] = "classes"
     """What it needs of the source: classes, a number per sample, its samples alone, or nothing."""
+    needs_sets: bool = False
+    """Whether gene sets must be named."""
+    examine: Callable[[Problem, np.ndarray], dict[str, float]] | None = None
+    """What it says of itself, in words and numbers: of a problem and the classes (UNKNOWN where not
+    known) of its unlabelled target samples, which it must not learn from."""
     version: int = 1
     """Raised when it gives other probabilities."""
 
