@@ -768,7 +768,7 @@ def _every_method(folder: Path) -> None:
     alone = np.array([_auroc(y, _find("target_only")(problem)) for problem, y, _ in drawn])
     print(f"| target_only | {alone.mean():.3f} | | |")
     for record in [*REFERENCES, *TRANSFER_METHODS]:
-        if record.learns_from == "numbers" or record.name == "target_only":
+        if record.learns_from == "numbers" or record.needs_sets or record.name == "target_only":
             continue
         start = time.perf_counter()
         scores = np.array([_auroc(y, record.fit(problem)) for problem, y, _ in drawn])

@@ -108,12 +108,13 @@ def show_answer(key: str, spec: TransferSpec, facts: DeltaGenerator) -> None:
     if is_working(
         state, partial(transfer_state, spec), "Transfer", partial(cancel_transfer, spec)
     ):  # fmt: skip
-        show_so_far(key, spec)
+        show_so_far(key, spec, working=True)
     else:
         if state.state == "missing":
             st.caption("It was stopped. Rows that were done are kept.")
         if st.button("Go on", key="transfer again", type="primary"):
             start(spec)
+        show_so_far(key, spec, working=False)
 
 
 with errors():

@@ -333,7 +333,7 @@ def test_the_page_asks_each_question_and_shows_its_reply(programs: dict, home: P
     key = list_enquiries()[0].key
     app = open_page("transfer", id=key)
     assert not app.exception
-    assert "Kind one: The program of that name reaches" in words(app)
+    assert "Kind one: The program of that name has" in words(app)
     assert charts(app) == 1
     assert "Asked before (1)" in [box.label for box in app.expander]
     delete_transfer(key)

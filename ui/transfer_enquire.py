@@ -70,15 +70,16 @@ def ask_enquiry(question: str) -> AnyEnquiry | None:
     return None if document is None else parse_enquiry({"question": question, **document})
 
 
-def _cohorts(records: dict[str, DatasetRecord]) -> tuple[str, str]:
-    """Source and target, side by side: names in `records`."""
+def _cohorts(records: dict[str, DatasetRecord], with_source: bool) -> tuple[str, str]:
+    """Source and target, side by side, which may be the same or not: names in `records`."""
     words = {name: record.name for name, record in records.items()}
     left, right = st.columns(2, gap="large")
     names = list(records)
     with left:
         source = pick("Source: what is learned from", names, words.__getitem__, "source")
+    others = [name for name in names if name != source] + ([source] if with_source else [])
     with right:
-        target = pick("Target: where it is looked up", names, words.__getitem__, "target")
+        target = pick("Target: where it is looked up", others, words.__getitem__, "target")
     return source, target
 
 
@@ -91,9 +92,10 @@ def _ask_programs() -> dict[str, object] | None:
     if not records:
         show_empty("Programs of genes are learned in a cohort.", "Bring data", "data")
         return None
-    source, target = _cohorts(records)
+    source, target = _cohorts(records, with_source=True)
     sets = pick_sets("transfer ")
     if sets is None:
+        st.caption("Choose gene sets: programs follow them.")
         return None
     columns = list(records[target].columns)
     measured = st.multiselect(
@@ -124,7 +126,7 @@ def _ask_species() -> dict[str, object] | None:
             "Bring data", "data",
         )  # fmt: skip
         return None
-    source, target = _cohorts(records)
+    source, target = _cohorts(records, with_source=False)
     left, right = st.columns(2, gap="large")
     with left:
         own, own_class = _ask_class(records[source], "source", "")
@@ -319,7 +321,7 @@ def _show_reply(key: str, enquiry: AnyEnquiry, found: Reply) -> None:
             continue
         st.markdown(f"## {TABLE_TITLES[name]}")
         st.caption(escape_markdown(says))
-        st.dataframe(own, hide_index=True, column_config=decimals(own, "%.3f"))
+        _show_numbers(own)
     with st.container(horizontal=True):
         for name in found.tables:
             download_table(
@@ -332,6 +334,18 @@ def _show_reply(key: str, enquiry: AnyEnquiry, found: Reply) -> None:
             on_click="ignore", key="enquiry spec",
         )  # fmt: skip
     st.caption(escape_markdown(f"{kind.reference} Departs: {kind.departs}"))
+
+
+def _show_numbers(table: pd.DataFrame) -> None:
+    """A table whose missing numbers are dashes."""
+    shown, holes = table.copy(), []
+    for name in table.select_dtypes("number"):
+        if table[name].isna().any():
+            shown[name] = [DASH if pd.isna(value) else f"{value:.3g}" for value in table[name]]
+            holes.append(name)
+    st.dataframe(shown, hide_index=True, column_config=decimals(shown, "%.3f"))
+    if holes:
+        st.caption(f"{DASH} in {', '.join(holes)}: there is nothing to measure it by.")
 
 
 def _show_lines(lines: tuple[Line, ...], measure: str) -> None:

@@ -100,15 +100,16 @@ class Reply(BaseModel):
         about = f"{line.of}: " if line.of else ""
         if line.score is None:
             return f"{about}{line.line} has no answer. {line.note}"
+        article = "an" if self.measure[0] in "aeiou" else "a"
         said = (
-            f"{about}{line.line} reaches a {self.measure} of {line.score:.2f} (95 % CI "
+            f"{about}{line.line} has {article} {self.measure} of {line.score:.2f} (95 % CI "
             f"{line.low:.2f} to {line.high:.2f})"
         )
         if line.gain is None or reference is None:
             return f"{said}."
         return (
-            f"{said}, {reference.line[0].lower()}{reference.line[1:]} {reference.score:.2f} "
-            f"({line.gain:+.2f}, {line.gain_low:+.2f} to {line.gain_high:+.2f}): {line.answer}."
+            f"{said}, beside {reference.score:.2f} ({reference.line}); {line.gain:+.2f}, 95 % CI "
+            f"{line.gain_low:+.2f} to {line.gain_high:+.2f}: {line.answer}."
         )
 
     def describe_controls(self) -> list[str]:

@@ -19,7 +19,7 @@ from core.errors import DamageError, InputError
 from core.evaluation.differences import mcnemar, paired_interval
 from core.evaluation.intervals import interval
 from core.files import UNREADABLE, read_json, write_atomic, write_json
-from core.home import DATASET_ID, home
+from core.home import DATASET_ID, home, weights_folder
 from core.transfer.enquiry import (
     Answered,
     Enquiry,
@@ -239,11 +239,22 @@ def preview_images(enquiry: ImagesEnquiry) -> Preview:
     ]
     if copies:
         words.append(
-            f"{len(copies):,} pairs of images look the same, {across:,} of them on both sides of "
-            "the division: of these the one that would be learned from is left out."
+            f"Pairs of images that look the same: {len(copies):,}, of them on both sides of the "
+            f"division: {across:,}; of these the one that would be learned from is left out."
+        )
+    if fetched := [name for name in enquiry.networks if _is_fetched(enquiry, name)]:
+        size = sum(IMAGE_NETWORKS[name].bytes for name in fetched) / 1e6
+        words.append(
+            f"ImageNet weights of {describe_networks(fetched)} are fetched first: {size:,.0f} MB."
         )
     seconds = 10 + sum(SECONDS[name] for name in enquiry.networks) * len(images.labels) * 2
     return Preview(seconds, tuple(words))
+
+
+def _is_fetched(enquiry: ImagesEnquiry, network: str) -> bool:
+    """Whether a network's file has to be downloaded."""
+    file = weights_folder() / IMAGE_NETWORKS[network].file
+    return enquiry.weights_of(network) == "imagenet" and not file.exists()
 
 
 def _enough(images: Images) -> bool:
@@ -293,10 +304,11 @@ def ask_images(enquiry: ImagesEnquiry, progress: Progress) -> Answered:
     notes = []
     if found.left_out:
         notes.append(
-            f"{found.left_out} images are not learned from, because a copy of them is asked about."
+            "Images that are not learned from, because a copy of them is asked about: "
+            f"{found.left_out}."
         )
     if wrong := int(copies["other class"].sum()):
-        notes.append(f"{wrong} pairs of copies bear different labels: look at them.")
+        notes.append(f"Pairs of copies that bear different labels: {wrong}. Look at them.")
     reply = Reply(
         title=f"Networks on {_name(enquiry.images)}", measure="accuracy",
         chance=float(shares.max()),

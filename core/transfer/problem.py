@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from core.transfer.methods.networks import Trained
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ class TransferMethod:
     examine: Callable[[Problem, np.ndarray], dict[str, float]] | None = None
     """What it says of itself, in words and numbers: of a problem and the classes (UNKNOWN where not
     known) of its unlabelled target samples, which it must not learn from."""
+    train: Callable[[Problem], Trained] | None = None
+    """The network that answers, of a method that is one: its genes are ranked by attribution."""
     version: int = 1
     """Raised when it gives other probabilities."""
 

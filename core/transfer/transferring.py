@@ -25,6 +25,7 @@ from core.jobs.store import JobStore
 from core.models.baselines import BASELINES
 from core.scratch import scratch
 from core.transfer.cohorts import open_material
+from core.transfer.deciding import Deciding, find_deciding
 from core.transfer.experiment import (
     Plan,
     Row,
@@ -79,6 +80,8 @@ class Transfer(BaseModel):
     fits: tuple[Fit, ...]
     examined: tuple[Examined, ...] = ()
     """What methods say of themselves; none in results of earlier versions."""
+    deciding: tuple[Deciding, ...] = ()
+    """Genes that decide in methods that are networks; none in results of earlier versions."""
     gains: tuple[Gain, ...]
     scores: tuple[Scored, ...]
     refused: dict[str, str]
@@ -128,6 +131,13 @@ class Transfer(BaseModel):
             for variant in CONTROLS
             for gains in self.by_line(variant=variant).values()
         ]
+
+    def deciding_table(self) -> pd.DataFrame:
+        """A row a gene of a network: method, rank, gene, share, draws."""
+        rows = [one.model_dump() for one in self.deciding]
+        table = pd.DataFrame(rows, columns=list(Deciding.model_fields))
+        table["method"] = [say_line(name, "own") for name in table["method"]]
+        return table
 
     def examined_table(self) -> pd.DataFrame:
         """A row something that a method says of itself: method, what, n, value, draws."""
@@ -213,8 +223,7 @@ class TransferJob(Job):
         write_json(self.place / SPEC, self.spec.model_dump(mode="json"))
         rows = run_rows(plan, self.place / ROWS, stoppable(reporter, "fits"))
         fits = measure_fits(material, self.spec.preparations)
-        examined = examine(plan)
-        found = _gather(plan, rows, fits, examined)
+        found = _gather(plan, rows, fits, examine(plan), find_deciding(plan))
         write_json(self.place / RESULT, found.model_dump(mode="json"))
 
 
@@ -242,7 +251,8 @@ def examine(plan: Plan) -> list[Examined]:
 
 
 def _gather(
-    plan: Plan, rows: Sequence[Row], fits: Sequence[Fit], examined: Sequence[Examined]
+    plan: Plan, rows: Sequence[Row], fits: Sequence[Fit], examined: Sequence[Examined],
+    deciding: Sequence[Deciding],
 ) -> Transfer:  # fmt: skip
     material, target = plan.material, plan.material.target
     held = len(set(target.groups[plan.draws[0].test]))
@@ -250,7 +260,7 @@ def _gather(
         spec=plan.spec, sources=material.source_names, target=material.target_name,
         classes=material.classes, genes=len(material.genes), source_samples=len(material.source.x),
         target_patients=held + len(plan.draws[0].patients), held_out=held, draws=len(plan.draws),
-        notes=material.notes, fits=tuple(fits), examined=tuple(examined),
+        notes=material.notes, fits=tuple(fits), examined=tuple(examined), deciding=tuple(deciding),
         gains=tuple(judge(rows, plan.test_to_pool)), scores=tuple(summarise(rows)),
         refused={row.method: row.refused for row in rows if row.refused},
     )  # fmt: skip
