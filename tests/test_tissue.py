@@ -89,6 +89,22 @@ def test_genes_and_their_scaling_are_of_the_training_patients_alone() -> None:
     assert np.isnan(last[:, list(same).index(tissue.genes[11])]).all(), "it was not chosen there"
 
 
+def test_only_the_genes_of_a_list_are_predicted_on_request() -> None:
+    tissue = simulate_tissue(3, 20, 12, driven=2)
+    spec = SPEC.changed(gene_list=("HUE2", "GENE3", "ELSEWHERE"))
+    genes, _ = learn(tissue, spec)
+    assert sorted(genes) == ["GENE3", "HUE2"]
+    with pytest.raises(InputError, match="None of the 1 listed genes is in this tissue, whose"):
+        learn(tissue, SPEC.changed(gene_list=("ELSEWHERE",)))
+    assert spec.genes == TissueSpec(tissue="0" * 16).genes, "how many says nothing then"
+    assert TissueSpec.model_validate(spec.model_dump(mode="json")) == spec
+
+
+def test_questions_without_a_list_are_what_they_were_before_there_were_lists() -> None:
+    assert "gene_list" not in SPEC.model_dump(mode="json")
+    assert answer_folder(SPEC).name == answer_folder(SPEC.changed(gene_list=())).name
+
+
 def test_targets_are_the_published_formulas() -> None:
     counts, reads = np.array([[3.0, 0.0]]), np.array([96.0])
     np.testing.assert_allclose(transform(counts, reads, 4, "raw"), np.log([[4, 1]]))

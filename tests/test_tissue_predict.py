@@ -64,12 +64,12 @@ def test_genes_of_sections_without_counts_are_predicted(asked, other) -> None:
     kept = add_predicted(asked, section, "section")
     data = load_dataset(kept.id)
     assert "experimental" in kept.name
-    assert data.uns["scale"] == "linear"
+    assert data.uns["scale"] == "log2"
     assert data.obs_names.tolist() == ["S1", "S2"]
     assert data.obs["patient"].tolist() == ["P1", "P2"]
     first = (whole.spots["section"] == "S1").to_numpy()
     wanted = 100 * np.expm1(found.values[first, place]).mean()
-    assert data[0, "HUE1"].X.item() == pytest.approx(wanted, rel=1e-5)
+    assert data[0, "HUE1"].X.item() == pytest.approx(np.log2(1 + wanted), rel=1e-5)
     assert add_predicted(asked, section, "spot").samples == 60
     (prediction_folder(asked, section) / "about.json").write_text("{")
     with pytest.raises(DamageError, match="is damaged"):

@@ -24,8 +24,11 @@ from ui.forms import HOLDS, ask_field
 from ui.line import close_drawer
 from ui.parts import errors, pick
 from ui.predict import is_working
+from ui.prepare import ask_gene_list
 from ui.uploads import hold
 
+LISTED = "tissue genes listed"
+"""Where the session keeps a list of genes, which is too long for a link."""
 NAMES = {NO_NETWORK: "none: colour and texture", "imagenet": "ImageNet", "scratch": "random"}
 WORDS = {"mean": "mean count", "moran": "Moran's I", "as_read": "as it was read",
          "macenko": "as the training patients' (Macenko)", "last": "last epoch",
@@ -110,6 +113,8 @@ def ask_question(record: TissueRecord) -> TissueSpec:
         genes = ask_field(TissueSpec, "genes", key="tissue genes")
     with last.popover("More", icon=":material/tune:", width="stretch"):
         more = {name: _ask_choice(name) for name in ("choose", "stain")}
+        listed = ask_gene_list("tissue", st.session_state.get(LISTED, ()))
+        st.session_state[LISTED] = more["gene_list"] = listed
         if backbone != NO_NETWORK:
             more |= _ask_network()
     try:

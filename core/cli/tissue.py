@@ -93,6 +93,10 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
         field = TissueSpec.model_fields[name]
         kind = field.annotation
         parser.add_argument(f"--{name}", type=kind, default=field.default, help=field.description)
+    parser.add_argument(
+        "--gene-list", type=Path, metavar="FILE",
+        help="a file with genes, one a line: only these, instead of the highest ones",
+    )  # fmt: skip
     parser.add_argument("--weights", default="imagenet", help="imagenet, file:PATH or scratch")
     for name in ("symmetric", "train"):
         text = TissueSpec.model_fields[name].description
@@ -155,9 +159,12 @@ def learn(options: argparse.Namespace) -> int:
 def _answer(options: argparse.Namespace) -> TissueAnswer:
     """The answer to the question that the options ask, computed where it doesn't stand."""
     record = find_tissue(options.tissue)
-    fields = [name for name in TissueSpec.model_fields if name != "tissue"]
+    fields = [name for name in TissueSpec.model_fields if name not in ("tissue", "gene_list")]
+    listed = options.gene_list.read_text("utf-8").split() if options.gene_list else ()
     try:
-        spec = TissueSpec(tissue=record.id, **{name: getattr(options, name) for name in fields})
+        spec = TissueSpec(
+            tissue=record.id, gene_list=listed, **{name: getattr(options, name) for name in fields}
+        )
     except ValueError as error:
         raise InputError(str(error)) from None
     said = Progress()

@@ -42,7 +42,10 @@ class KeptAnswer(NamedTuple):
 def say_question(spec: TissueSpec) -> str:
     """What was asked, in words, without which tissue."""
     by = "mean" if spec.choose == "mean" else "Moran's I"
-    words = [f"{spec.held_out}s left out", f"{spec.genes} genes of the highest {by}"]
+    which = f"{spec.genes} genes of the highest {by}"
+    if spec.gene_list:
+        which = f"a list of {len(spec.gene_list):,} genes"
+    words = [f"{spec.held_out}s left out", which]
     if spec.has_network:
         how = f"trained for {spec.epochs} epochs" if spec.train else "frozen"
         words.append(f"{NETWORKS[spec.backbone].title}, {spec.weights}, {how}")
