@@ -18,8 +18,8 @@ from core.transfer.spec import TransferSpec
 from core.transfer.transferring import check_transfer, load_spec, request_transfer
 from core.words import say_duration
 from ui.forms import HOLDS, ask_field
-from ui.kept import cache_data
 from ui.gene_sets import pick_sets
+from ui.kept import cache_data
 from ui.parts import decided, pick
 
 LINK = "id"
