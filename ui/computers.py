@@ -80,7 +80,7 @@ def _row(computer: Computer, names: dict[str, str]) -> dict[str, str | int | flo
     versions = computer.versions
     return {
         "computer": computer.name,
-        "trains": "; ".join(names.get(job, job) for job in computer.jobs) or "–",
+        "trains": "; ".join(names.get(job, "a training") for job in computer.jobs) or "–",
         "gets jobs": computer.why_unused or "yes",
         "CPUs": computer.cpus,
         "GPUs": gpus,

@@ -1,4 +1,4 @@
-"""The coordinator: the one process that submits a home's jobs to a Ray cluster and ends them.
+"""The coordinator: the one process that submits jobs to a Ray cluster and ends them.
 
 Started by `core.jobs.launch` where GENECANVAS_RAY names a cluster. It claims jobs as a worker does,
 in the name of all devices of the cluster, and is alone in writing of them to the list of jobs. When
@@ -12,6 +12,7 @@ import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -22,9 +23,10 @@ from core.cluster.post import Asked, Told, start_post
 from core.cluster.task import Order, run_attempt
 from core.devices import CLUSTER, cluster
 from core.errors import GeneCanvasError, InputError, StoreError
-from core.home import home
+from core.home import at
 from core.jobs.computers import Computers
 from core.jobs.job import KINDS, Lane
+from core.jobs.queue import Queue
 from core.jobs.record import JobRecord, JobState, Worker, write_listing
 from core.jobs.store import JobStore
 from core.jobs.worker import (
@@ -48,7 +50,7 @@ class Running:
     """An attempt that was submitted."""
 
     def __init__(self, store: JobStore, record: JobRecord, attempt: Attempt) -> None:
-        self.record, self.attempt, self.own = record, attempt, record.folder
+        self.store, self.record, self.attempt, self.own = store, record, attempt, record.folder
         self.reporter = StoreReporter(store, record, keep_quiet)
         self.task: ray.ObjectRef | None = None
         self.node: str | None = None
@@ -59,16 +61,16 @@ class Running:
 class Coordinator:
     """Submits, listens, and ends what has ended."""
 
-    def __init__(self, store: JobStore, address: str) -> None:
-        self.store, self.address = store, address
+    def __init__(self, queue: Queue, address: str) -> None:
+        self.queue, self.address, self.place = queue, address, queue.path.parent
         self.token = secrets.token_hex(8)
         self.running: dict[str, Running] = {}
         """Name of the attempt -> the attempt."""
-        self.tries: dict[str, int] = {}
+        self.tries: dict[tuple[Path, str], int] = {}
         # with the token, before computers look for it
         Computers(address=address, seen=datetime.now(UTC), token=self.token).save()
-        self.post = start_post(home())
-        self.nodes = Nodes(home(), self.token)
+        self.post = start_post(self.place)
+        self.nodes = Nodes(self.place, self.token)
         self.share = self.nodes.share()
         self._heard = self.post.collect.remote(PAUSE)
         self._looked, self._saved = 0.0, ""
@@ -77,7 +79,7 @@ class Coordinator:
         """Go on until there has been nothing to do for some minutes, or the program changes."""
         program, idle = read_program(), time.monotonic()
         looked_at_program = idle
-        with self.store.kept_open() as changed:
+        with self.queue.kept_open() as changed:
             leaving = asked = False
             while not stop.asked:
                 now = time.monotonic()
@@ -96,7 +98,7 @@ class Coordinator:
                     return
 
     def _waiting(self) -> int:
-        return persist(self.store, lambda: self.store.waiting(Lane.QUEUE, on_cluster=True))
+        return persist(self.queue, lambda: self.queue.waiting(Lane.QUEUE, on_cluster=True))
 
     # --- the computers ----------------------------------------------------------------------
 
@@ -128,67 +130,49 @@ class Coordinator:
 
     def _submit(self) -> None:
         while len(self.running) < self.share.at_once:
-            record = persist(self.store, lambda: self.store.claim(*WORKER))
-            if record is None:
+            claimed = persist(self.queue, lambda: self.queue.claim(WORKER))
+            if claimed is None:
                 return
-            number = self.tries[record.id] = self.tries.get(record.id, 0) + 1
-            attempt = Attempt.begin(record, number)
-            with suppress(OSError):
-                write_listing(record)
-            one = self.running[attempt.name] = Running(self.store, record, attempt)
-            ray.get(self.post.expect.remote(attempt.name, str(attempt.folder)))
-            one.task = self._start(one)
-            self._say(record.id, 0, 1, "Waits for a computer of the cluster")
+            store, record = claimed
+            with at(store.path.parent):
+                number = self.tries.get((store.path, record.id), 0) + 1
+                self.tries[store.path, record.id] = number
+                attempt = Attempt.begin(record, number)
+                with suppress(OSError):
+                    write_listing(record)
+                one = self.running[attempt.name] = Running(store, record, attempt)
+                ray.get(self.post.expect.remote(attempt.name, str(attempt.folder)))
+                one.task = self._start(one)
+                _say(one, 0, 1, "Waits for a computer of the cluster")
 
     def _start(self, one: Running) -> ray.ObjectRef:
-        record, place = one.record, home()
+        record, mine = one.record, one.store.path.parent
         order = Order(
             attempt=one.attempt.name, number=one.attempt.number, job=record.id, kind=record.kind,
-            content=record.job.content(), name=record.name,
-            own=str(one.own.relative_to(place)),
-            folder=str(one.attempt.folder.relative_to(place)),
-            needs=self._needs(record), home=str(place), token=self.token,
-            threads=self.share.threads, kinds=dict(KINDS),
+            content=record.job.content(), name=record.name, home=str(self.place),
+            inner=str(mine.relative_to(self.place)), own=str(one.own.relative_to(mine)),
+            folder=str(one.attempt.folder.relative_to(mine)), needs=find_needs(one.store, record),
+            token=self.token, threads=self.share.threads, kinds=dict(KINDS),
         )  # fmt: skip
         options: dict[str, Any] = {}
         if unused := self.nodes.unused:
             options["label_selector"] = {"ray.io/node-id": f"!in({','.join(unused)})"}
         task = ray.remote(max_retries=0, max_calls=1)(run_attempt).options(
             num_cpus=self.share.threads, num_gpus=self.share.gpus, name=record.id, **options
-        )  # fmt: skip
+        )
         return task.remote(order, self.post)
-
-    def _needs(self, record: JobRecord) -> tuple[str, ...]:
-        """Paths within the home of all that a job reads, and of what jobs that it reads began with.
-
-        What is missing is left out: the job says so.
-        """
-        place, found, jobs, seen = home(), [], [record.job], set()
-        while jobs:
-            inputs = jobs.pop().inputs()
-            found += [f"datasets/{id}" for id in inputs.datasets]
-            found += [f"models/{id}" for id in inputs.models]
-            found += [f"tissues/{id}" for id in inputs.tissues]
-            found += inputs.files
-            for id in inputs.jobs:
-                if id not in seen:
-                    seen.add(id)
-                    with suppress(GeneCanvasError):
-                        needed = self.store.get(id)
-                        found.append(str(needed.folder.relative_to(place)))
-                        jobs.append(needed.job)
-        return tuple(path for path in dict.fromkeys(found) if (place / path).exists())
 
     def _pass_on(self) -> bool:
         """Tell tasks what is asked of them, and end those that don't hear; whether any is asked."""
-        requests = persist(self.store, self.store.all_requests)
-        overdue = persist(self.store, self.store.overdue)
         asked = {}
-        for name, one in self.running.items():
-            if request := requests.get(one.record.id):
-                asked[name] = Asked(request.cancel, request.enough)
-                if request.cancel and (one.node is None or one.record.id in overdue):
-                    self._force(one)
+        for store in {one.store.path: one.store for one in self.running.values()}.values():
+            requests = persist(store, store.all_requests)
+            overdue = persist(store, store.overdue)
+            for name, one in self.running.items():
+                if one.store.path == store.path and (request := requests.get(one.record.id)):
+                    asked[name] = Asked(request.cancel, request.enough)
+                    if request.cancel and (one.node is None or one.record.id in overdue):
+                        self._force(one)
         self.post.ask.remote(asked)
         return bool(asked)
 
@@ -223,13 +207,9 @@ class Coordinator:
                     one.reporter.event(*event)
                 note(one.own, told.log)
                 if told.progress:
-                    latest[one.record.id] = told.progress
-        for job, progress in latest.items():
-            self._say(job, *progress)
-
-    def _say(self, job: str, done: int, total: int, text: str) -> None:
-        with suppress(StoreError):
-            self.store.set_progress(job, done, total, text)
+                    latest[name] = told.progress
+        for name, progress in latest.items():
+            _say(self.running[name], *progress)
 
     def _end(self, one: Running) -> None:
         """End a job whose task has ended, or have it tried again."""
@@ -246,37 +226,67 @@ class Coordinator:
         del self.running[one.attempt.name]
         if lost:
             note(one.own, f"attempt {one.attempt.number} was lost. {lost}\n")
-        one.attempt.end(one.own)
-        with suppress(StoreError):
-            persist(self.store, one.reporter.write_events)
-        job = one.record.id
-        if lost:
-            blamed = not one.advanced
-            persist(self.store, lambda: self.store.lose(job, WORKER, blamed=blamed))
-        else:
-            persist(self.store, lambda: self.store.finish(job, JobState(state), reason))
+        store, job = one.store, one.record.id
+        with at(store.path.parent):
+            one.attempt.end(one.own)
+            with suppress(StoreError):
+                persist(store, one.reporter.write_events)
+            if lost:
+                blamed = not one.advanced
+                persist(store, lambda: store.lose(job, WORKER, blamed=blamed))
+            else:
+                persist(store, lambda: store.finish(job, JobState(state), reason))
+
+
+def find_needs(store: JobStore, record: JobRecord) -> tuple[str, ...]:
+    """Paths within the home of all that a job reads, and of what jobs that it reads began with.
+
+    What is missing is left out: the job says so. Weights are those of the server.
+    """
+    place, found, jobs, seen = store.path.parent, [], [record.job], set()
+    while jobs:
+        inputs = jobs.pop().inputs()
+        found += [f"datasets/{id}" for id in inputs.datasets]
+        found += [f"models/{id}" for id in inputs.models]
+        found += [f"tissues/{id}" for id in inputs.tissues]
+        found += inputs.files
+        for id in inputs.jobs:
+            if id not in seen:
+                seen.add(id)
+                with suppress(GeneCanvasError):
+                    needed = store.get(id)
+                    found.append(str(needed.folder.relative_to(place)))
+                    jobs.append(needed.job)
+    return tuple(dict.fromkeys(found))
+
+
+def _say(one: Running, done: int, total: int, text: str) -> None:
+    with suppress(StoreError):
+        one.store.set_progress(one.record.id, done, total, text)
 
 
 def main() -> None:
-    """Submit a home's jobs to the cluster that GENECANVAS_RAY names, as long as there are any.
+    """Submit jobs to the cluster that GENECANVAS_RAY names, of all homes, while there are any.
 
     Returns at once where another process does. After giving the lease back the queue is looked at
     once more, as by any worker.
     """
-    store, stop = JobStore(), Stop()
+    queue, stop = Queue(), Stop()
     address = cluster()
     if address is None:
         raise InputError("GENECANVAS_RAY isn't set, so that there is no cluster to submit to.")
-    lease = Lease(store.lease_path(*WORKER))
+    lease = Lease(JobStore(queue.path).lease_path(*WORKER))
     stop.listen()
     while lease.acquire():
         connect(address)
-        persist(store, lambda: end_all(store))
-        persist(store, lambda: store.take_over(*WORKER))
-        Coordinator(store, address).serve(stop)
+        for store in queue.stores():
+            with at(store.path.parent):
+                end_all(store)
+        persist(queue, lambda: queue.take_over(WORKER))
+        Coordinator(queue, address).serve(stop)
         ray.shutdown()
         lease.release()
-        if stop.asked or not store.waiting(Lane.QUEUE, on_cluster=True):
+        if stop.asked or not queue.waiting(Lane.QUEUE, on_cluster=True):
             return
 
 

@@ -50,6 +50,9 @@ class Order(NamedTuple):
     needs: tuple[str, ...]
     """Folders and files of the home that it reads."""
     home: str
+    """The server's home."""
+    inner: str
+    """The path within it to the home that the job is of."""
     token: str
     threads: int
     kinds: dict[str, str]
@@ -114,12 +117,18 @@ def find_home(there: str, token: str) -> Path | None:
 
 def _link(view: Path, place: Path, order: Order) -> None:
     for name in LINKED:
-        (view / name).mkdir(exist_ok=True)
-        (place / name).symlink_to(view / name)
-    for path in (order.own, *order.needs):
-        if path.partition("/")[0] not in LINKED:
-            (place / path).parent.mkdir(exist_ok=True)
-            (place / path).symlink_to(view / (order.folder if path == order.own else path))
+        source = _where(name, order, view)
+        source.mkdir(exist_ok=True)
+        (place / name).symlink_to(source)
+    runs = {need: need for need in order.needs if not need.startswith(LINKED)}
+    for path, source in {**runs, order.own: order.folder}.items():
+        (place / path).parent.mkdir(exist_ok=True)
+        (place / path).symlink_to(view / order.inner / source)
+
+
+def _where(path: str, order: Order, view: Path) -> Path:
+    """Where a path of the job's home is; weights are of the server."""
+    return view / path if path.startswith("weights") else view / order.inner / path
 
 
 def _bring(cache: Path, place: Path, order: Order, post: ray.actor.ActorHandle) -> None:
@@ -128,14 +137,15 @@ def _bring(cache: Path, place: Path, order: Order, post: ray.actor.ActorHandle) 
         (cache / name).mkdir(exist_ok=True)
         (place / name).symlink_to(cache / name)
     for need in order.needs:
-        target = (cache if need.partition("/")[0] in LINKED else place) / need
+        target = (cache if need.startswith(LINKED) else place) / need
         if target.exists():
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
+        asked = str(_where(need, order, Path()))
         with scratch(target.parent) as temporary:
-            for path in ray.get(post.list_files.remote([need])):
+            for path in ray.get(post.list_files.remote([asked])):
                 content = ray.get(ray.get(post.fetch.remote(path)))
-                _write(temporary / Path(path).relative_to(Path(need).parent), content)
+                _write(temporary / Path(path).relative_to(Path(asked).parent), content)
             with suppress(OSError):  # missing, or another task was quicker
                 (temporary / target.name).rename(target)
     folder = place / order.own

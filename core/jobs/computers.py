@@ -6,7 +6,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from core.files import UNREADABLE, read_json, write_json
-from core.home import home
+from core.home import server_home
 
 FILE = "computers.json"
 
@@ -51,11 +51,11 @@ class Computers(BaseModel):
     def save(self) -> None:
         """Write the file; a full disk leaves the one before."""
         with suppress(OSError):
-            write_json(home() / FILE, self.model_dump(mode="json"))
+            write_json(server_home() / FILE, self.model_dump(mode="json"))
 
 
 def last_seen() -> Computers | None:
     """What the coordinator saw last; None where there was none, or the file is damaged."""
     with suppress(*UNREADABLE):
-        return Computers.model_validate(read_json(home() / FILE))
+        return Computers.model_validate(read_json(server_home() / FILE))
     return None

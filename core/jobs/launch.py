@@ -12,8 +12,10 @@ from typing import NamedTuple
 
 from core.devices import CLUSTER, cluster, devices
 from core.errors import GeneCanvasError, InputError
+from core.home import at, server_home, working_homes
 from core.jobs.computers import last_seen
 from core.jobs.job import KINDS, Job, Lane, kinds_of
+from core.jobs.queue import Queue
 from core.jobs.record import JobRecord, JobState, Worker
 from core.jobs.schedule import time_left
 from core.jobs.store import JobStore
@@ -42,17 +44,17 @@ def ensure_workers() -> None:
     one; the second worker finds the lease taken and ends. A worker that holds its lease and runs
     nothing is about to take a job.
     """
-    store = JobStore()
-    if not os.access(store.path, os.W_OK):
-        return  # a home that can only be looked at
-    if cluster() and store.waiting(Lane.QUEUE, on_cluster=True):
+    if JobStore.only_read():
+        return
+    queue = Queue()
+    if cluster() and queue.waiting(Lane.QUEUE, on_cluster=True):
         look_at_cluster()
     for lane, count in WORKERS.items():
-        waiting = store.waiting(lane)
+        waiting = queue.waiting(lane)
         if not waiting:
             continue
         warm_seconds()  # says what is wrong with the setting
-        running = set(store.running().values())
+        running, store = queue.running(), JobStore(queue.path)
         free = []
         for worker in (Worker(device, lane, n) for n in range(count) for device in devices()):
             if not is_held(store.lease_path(*worker)):
@@ -68,11 +70,10 @@ def look_at_cluster() -> None:
 
     Nothing happens where there is one, or no cluster.
     """
-    store = JobStore()
-    if not cluster() or not os.access(store.path, os.W_OK):
+    if not cluster() or JobStore.only_read():
         return
     warm_seconds()
-    coordinator = Worker(CLUSTER)
+    store, coordinator = JobStore(Queue().path), Worker(CLUSTER)
     if not is_held(store.lease_path(*coordinator)):
         _start(store, coordinator)
 
@@ -83,6 +84,19 @@ def at_once(lane: Lane) -> int:
     return max(seen.at_once, 1) if seen else WORKERS[lane] * len(devices())
 
 
+def count_workers() -> dict[Lane, int]:
+    """How many workers of each lane are alive on this computer, whether or not they work."""
+    store = JobStore(Queue().path)
+    return {
+        lane: sum(
+            is_held(store.lease_path(device, lane, slot))
+            for device in devices()
+            for slot in range(count)
+        )
+        for lane, count in WORKERS.items()
+    }
+
+
 def foresee(*jobs: type[Job]) -> None:
     """Have workers load what jobs of these kinds need, as somebody is about to ask for one.
 
@@ -90,16 +104,16 @@ def foresee(*jobs: type[Job]) -> None:
     back at once: which devices there are may be unknown for seconds.
     """
     with suppress(InputError):  # whoever asks for a job is told what is wrong
-        for job in jobs if warm_seconds() else ():
+        for job in jobs if warm_seconds() and not JobStore.only_read() else ():
             Thread(target=_make_ready, args=(job,), daemon=True).start()
 
 
 def _make_ready(job: type[Job]) -> None:
     """Start a worker for a kind of job, unless its lane has one."""
     with suppress(GeneCanvasError):
-        store = JobStore()
-        if not os.access(store.path, os.W_OK) or job.kind in kinds_of(on_cluster=True):
+        if job.kind in kinds_of(on_cluster=True):
             return
+        store = JobStore(Queue().path)
         workers = [Worker(device, job.lane, 0) for device in devices()]
         if not any(is_held(store.lease_path(*worker)) for worker in workers):
             _start(store, workers[0], job.kind)
@@ -212,10 +226,15 @@ def _end(store: JobStore, job: str, worker: Worker) -> bool:
 
 
 def look_after_jobs() -> None:
-    """Queue again what dead workers left, end those that don't stop, and see that jobs are run."""
-    store = JobStore()
-    if not os.access(store.path, os.W_OK):
-        return
-    store.reconcile()
-    end_overdue()
-    ensure_workers()
+    """Queue again what dead workers left, end those that don't stop, and see that jobs are run.
+
+    In all homes of the server.
+    """
+    for folder in working_homes():
+        with at(folder):
+            if JobStore.only_read() or (folder != server_home() and not JobStore.exists()):
+                continue
+            JobStore().reconcile()
+            end_overdue()
+    with at(server_home()):
+        ensure_workers()
