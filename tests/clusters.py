@@ -63,7 +63,6 @@ def cluster() -> Iterator[Cluster]:
     environment = {
         "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789" * 4,
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # its addresses are those of loopback then
     }  # fmt: skip
     with mock.patch.dict(os.environ, environment):
         started = Cluster(environment)

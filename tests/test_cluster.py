@@ -103,7 +103,7 @@ def test_a_study_outlives_its_computers_with_the_bits_of_the_local_worker(
     store = RunStore()
     specs = [
         make_spec(dataset, training={"epochs": 40}, split={"test_size": size / 100})
-        for size in (20, 24, 28, 32, 36, 40)
+        for size in (20, 25, 30, 35, 40)
     ]
     alone = tmp_path / "alone"
     shutil.copytree(home, alone)
@@ -119,13 +119,12 @@ def test_a_study_outlives_its_computers_with_the_bits_of_the_local_worker(
                 begun.setdefault(where, run)
         return len(begun) == 2
 
-    wait_until(have_begun, 100)
+    wait_until(have_begun, 400)
     [process] = re.findall(r"attempt 1, process (\d+) on", read_log(run_folder(begun[True]), 200))
     os.kill(int(process), signal.SIGKILL)
     grid.cluster.kill(grid.apart)
-    wait_until(lambda: "attempt 1 was lost" in read_log(run_folder(begun[False]), 900), 60)
+    wait_until(lambda: "attempt 1 was lost" in read_log(run_folder(begun[False]), 900), 300)
     assert (grid.its_home / "datasets" / dataset / "data.h5ad").exists(), "sent to that computer"
-    wait_until(lambda: len(store.running()) == 2)
     coordinator().kill()
     coordinator().wait()
 
@@ -134,7 +133,7 @@ def test_a_study_outlives_its_computers_with_the_bits_of_the_local_worker(
         time.sleep(0.3)
         return all(record.state.finished for record in store.list())
 
-    wait_until(all_ended, 200)
+    wait_until(all_ended, 500)
     assert {record.state for record in store.list()} == {JobState.DONE}
     assert ends(store) == sorted(runs), "each ends once"
     for run in begun.values():
@@ -190,7 +189,7 @@ def test_jobs_tell_how_they_go_and_hear_what_is_asked_of_them() -> None:
     local = CountJob(to=3)
     ids = [store.submit(job)[0].id for job in (cancelled, early, deaf, deadly)]
     look_after_jobs()
-    wait_until(lambda: all(store.get(id).done >= 3 for id in ids[:2]), 60)
+    wait_until(lambda: all(store.get(id).done >= 3 for id in ids[:2]), 300)
     assert store.get(ids[0]).message.startswith("counted ")
     assert [row["number"] for _, row in store.events(ids[0])][:3] == [1, 2, 3]
     assert read_log(store.get(ids[0]).folder, 900).count("counted 3\n") == 1
@@ -198,15 +197,15 @@ def test_jobs_tell_how_they_go_and_hear_what_is_asked_of_them() -> None:
         store.delete(ids[0])
     launch.cancel(ids[0])
     store.stop_early(ids[1])
-    wait_until(lambda: store.get(ids[0]).state == JobState.CANCELLED, 60)
-    wait_until(lambda: store.get(ids[1]).state == JobState.DONE, 60)
+    wait_until(lambda: store.get(ids[0]).state == JobState.CANCELLED, 300)
+    wait_until(lambda: store.get(ids[1]).state == JobState.DONE, 300)
     before = len(read_json(store.get(ids[0]).folder / "counted.json"))
     assert 3 <= before < 3000
-    wait_until(lambda: store.get(ids[2]).message == "counting", 60)
+    wait_until(lambda: store.get(ids[2]).message == "counting", 300)
     launch.cancel(ids[2])
     launch.end_overdue()
-    wait_until(lambda: store.get(ids[2]).state == JobState.CANCELLED, 60)
+    wait_until(lambda: store.get(ids[2]).state == JobState.CANCELLED, 300)
     assert coordinator().poll() is None, "it ends the task, and nobody ends it"
-    wait_until(lambda: store.get(ids[3]).state == JobState.FAILED, 60)
+    wait_until(lambda: store.get(ids[3]).state == JobState.FAILED, 300)
     assert "died 3 times on this job" in store.get(ids[3]).reason
     assert local.key not in store.ids()
