@@ -210,11 +210,15 @@ def test_other_versions_are_said_in_a_sentence() -> None:
     )
 
 
+def say_all(app) -> str:
+    return " ".join(part.value for part in app.markdown)
+
+
 def test_the_page_says_what_trains_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GENECANVAS_RAY")
     app = open_page("computers")
     assert not app.exception
-    assert "on the processor, one at a time" in app.markdown[1].value
+    assert "on the processor, one at a time" in say_all(app)
 
 
 def test_the_page_lists_the_computers_of_a_cluster() -> None:
@@ -234,7 +238,7 @@ def test_the_page_lists_the_computers_of_a_cluster() -> None:
         look_at_cluster()
         app = open_page("computers")
         assert not app.exception
-        assert "**1 of 2** computers get trainings, 3 at a time." in app.markdown[1].value
+        assert "**1 of 2** computers get trainings, 3 at a time." in say_all(app)
         table = app.dataframe[0].value
         assert table["trains"].tolist() == ["Counting to 3", "–"]
         assert table["gets jobs"].tolist() == ["yes", unlike.why_unused]

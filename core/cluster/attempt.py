@@ -15,7 +15,7 @@ from core.errors import InputError
 from core.files import write_json
 from core.home import home
 from core.jobs.job import KINDS, job_class
-from core.jobs.record import JobRecord, JobState, log_path
+from core.jobs.record import JobRecord, log_path
 from core.jobs.store import JobStore
 
 PLACE = ".attempts"
@@ -75,9 +75,7 @@ def end_all(store: JobStore) -> None:
             attempt = Attempt(job, int(number) if number.isdigit() else 0, place / job)
             if (place / MARK).exists() and attempt.folder.is_dir():
                 with suppress(InputError):  # it was deleted
-                    record = store.get(job)
-                    if record.state in (JobState.RUNNING, JobState.QUEUED, JobState.PAUSED):
-                        _end_left(attempt, record.folder)
+                    _end_left(attempt, store.get(job).folder)
             shutil.rmtree(place, ignore_errors=True)
 
 

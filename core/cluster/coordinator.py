@@ -38,6 +38,7 @@ from core.jobs.worker import (
     warm_seconds,
 )
 from core.lease import Lease
+from core.logs import log_event, start_log
 
 LOOK = 2.0
 """Seconds between two looks at the computers of the cluster."""
@@ -144,6 +145,9 @@ class Coordinator:
                 ray.get(self.post.expect.remote(attempt.name, str(attempt.folder)))
                 one.task = self._start(one)
                 _say(one, 0, 1, "Waits for a computer of the cluster")
+            log_event(
+                "job started", job=record.id, kind=record.kind, lane=record.lane, device=CLUSTER
+            )
 
     def _start(self, one: Running) -> ray.ObjectRef:
         record, mine = one.record, one.store.path.parent
@@ -236,6 +240,7 @@ class Coordinator:
                 persist(store, lambda: store.lose(job, WORKER, blamed=blamed))
             else:
                 persist(store, lambda: store.finish(job, JobState(state), reason))
+        log_event("job ended", job=job, kind=one.record.kind, state=state or "lost")
 
 
 def find_needs(store: JobStore, record: JobRecord) -> tuple[str, ...]:
@@ -306,6 +311,7 @@ def connect(address: str) -> None:
 
 if __name__ == "__main__":
     KINDS.update(json.loads(sys.stdin.read() or "{}").get("kinds", {}))
+    start_log(sys.stderr, everything=False)
     try:
         main()
         code = 0
