@@ -6,9 +6,9 @@ Starts a cluster of one to three computers of a CPU each on this machine's loopb
 its own. First jobs that mostly wait (two seconds each), with one, two and three computers: their
 throughput shows what submitting, starting and ending costs, however few cores the machine has. Then
 a study of tiny runs on three computers, while a task is killed, then a computer, then the
-coordinator; what was trained twice is counted in the list of jobs. Costs are seconds of processor of the
-coordinator and of its post, from /proc, less those of their start; the clock is that of the machine
-as it was, and says little where others use it too.
+coordinator; what was trained twice is counted in the list of jobs. Costs are seconds of processor
+of the coordinator and of its post, from /proc, less those of their start; the clock is that of the
+machine as it was, and says little where others use it too.
 """
 
 import argparse

@@ -18,7 +18,7 @@ from typing import Any
 import ray
 
 from core.cluster.attempt import Attempt, end_all, note
-from core.cluster.nodes import Nodes
+from core.cluster.nodes import Nodes, say_lines
 from core.cluster.post import Asked, Told, start_post
 from core.cluster.task import Order, run_attempt
 from core.devices import CLUSTER, cluster
@@ -222,10 +222,10 @@ class Coordinator:
             state, reason = ray.get(one.task)
         except ray.exceptions.RayTaskError as error:
             note(one.own, f"{error}\n")
-            last = str(error).strip().splitlines()[-1]
+            last = say_lines(error)[-1]
             state, reason = JobState.FAILED, f"Unexpected {last}. The log has the details."
         except ray.exceptions.RayError as error:
-            lost = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            lost = f"{type(error).__name__}: {say_lines(error)[0]}"
         ray.get(self.post.forget.remote(one.attempt.name))
         del self.running[one.attempt.name]
         if lost:
@@ -302,7 +302,7 @@ def connect(address: str) -> None:
     except Exception as error:  # Ray raises whatever its parts do
         problem = (
             f"The Ray cluster {address} can't be reached from this computer: "
-            f"{str(error).strip().splitlines()[0]} Start Ray on this computer as docs/cluster.md "
+            f"{say_lines(error)[0]} Start Ray on this computer as docs/cluster.md "
             "says, or unset GENECANVAS_RAY."
         )
         Computers(address=address, seen=datetime.now(UTC), problem=problem).save()

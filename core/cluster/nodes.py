@@ -70,6 +70,11 @@ def say_differences(here: dict[str, str], there: dict[str, str]) -> str:
     )
 
 
+def say_lines(error: Exception) -> list[str]:
+    """The lines of an error of Ray, of which some say nothing; one at least."""
+    return str(error).strip().splitlines() or ["no more is known"]
+
+
 class Nodes:
     """The living computers of the cluster, each asked once what it is."""
 
@@ -96,8 +101,7 @@ class Nodes:
                 try:
                     self._answers[id] = ray.get(ref)
                 except ray.exceptions.RayError as error:
-                    last = str(error).strip().splitlines()[-1]
-                    self._answers[id] = f"GeneCanvas can't be run there: {last}"
+                    self._answers[id] = f"GeneCanvas can't be run there: {say_lines(error)[-1]}"
         self.alive = {id: self._describe(id, node) for id, node in found.items()}
         if any(computer.gpus for computer in self.alive.values()):
             self.alive = {
