@@ -188,7 +188,8 @@ def test_a_guest_looks_at_one_run_and_changes_nothing(seat: Seat, ids: dict[str,
     labels = {button.label for button in app.button}
     if "☆" in labels:
         button(app, "☆").click().run()
-    place = sharing.guest_home(sharing.find_invitation(token))
+    with at(server_home()):
+        place = sharing.guest_home(sharing.find_invitation(token))
     with at(place, looks=True):
         assert not RunStore().get(ids["run"]).starred
         assert list_datasets() == list_stories() == []
