@@ -40,6 +40,7 @@ from websockets.exceptions import InvalidStatus
 ROOT = Path(__file__).parents[1]
 NAME = "lab.example.org"
 WRITABLE = ("var/lib/genecanvas", "tmp")
+TOLD = ("/etc/resolv.conf", "/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt")
 NEW_NETWORK = 0x40000000
 CONFINED = """
 import sys
@@ -61,7 +62,8 @@ class Container:
 
     def __init__(self, base: Path, place: Path, packages: Path | None) -> None:
         self.root, self.place = place / "root", place
-        self.environment = {"PATH": "/opt/python/bin:/usr/bin:/bin:/usr/sbin:/sbin"}
+        fetching = {name: os.environ[name] for name in os.environ if name.startswith("PIP_")}
+        self.environment = {**fetching, "PATH": "/opt/python/bin:/usr/bin:/bin:/usr/sbin:/sbin"}
         self.folder, self.user, self.health, self.command = "/", "", [], []
         mount_over(base, self.root, place / "layer")
         for kind, name in (("proc", "proc"), ("tmpfs", "dev"), ("sysfs", "sys")):
@@ -70,12 +72,14 @@ class Container:
             (self.root / "dev" / device).touch()
             run(["mount", "--bind", f"/dev/{device}", self.root / "dev" / device])
         (self.root / "dev/shm").mkdir(mode=0o1777)
-        shutil.copy("/etc/resolv.conf", self.root / "etc/resolv.conf")
+        for name in TOLD:  # how this computer reaches the packages
+            if Path(name).exists():
+                shutil.copy(name, self.root / name[1:])
         self.run(["python3", "-m", "venv", "/opt/python"])  # what the base image has
         if packages:
-            mount_over(packages, next((self.root / "opt/python/lib").glob("python3*/site-packages")),
-                       place / "packages")  # fmt: skip
-            for own in self.root.glob("opt/python/lib/python3*/site-packages/*genecanvas*"):
+            (installed,) = self.root.glob("opt/python/lib/python3*/site-packages")
+            mount_over(packages, installed, place / "packages")
+            for own in installed.glob("*genecanvas*"):
                 shutil.rmtree(own) if own.is_dir() else own.unlink()
 
     def build(self) -> None:
@@ -120,10 +124,10 @@ class Container:
             user, group = self.user.split(":")
             rights = ["setpriv", "--reuid", user, "--regid", group, "--clear-groups",
                       "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]  # fmt: skip
-        home = self.environment.get("GENECANVAS_HOME", "/root")
+        home = self.environment["GENECANVAS_HOME"] if self.user else "/root"
         values = [f"{name}={value}" for name, value in self.environment.items()]
-        return ["chroot", str(self.root), *rights, "env", "-i", f"HOME={home}", "--chdir",
-                self.folder, *values, *command]  # fmt: skip
+        return ["chroot", str(self.root), *rights, "env", "-i", f"--chdir={self.folder}",
+                f"HOME={home}", *values, *command]  # fmt: skip
 
     def run(self, command: list[str]) -> str:
         """Run a command to its end; gives what it printed."""
@@ -175,7 +179,7 @@ def start_nginx(place: Path) -> subprocess.Popen:
          "-out", tls / "fullchain.pem"])  # fmt: skip
     for name in ("nginx.conf", "genecanvas.conf"):
         text = (ROOT / "deploy/nginx" / name).read_text()
-        for path in ("/etc/genecanvas/tls", "/tmp/"):
+        for path in ("/tmp/", "/etc/genecanvas/tls"):
             text = text.replace(path, f"{place}/{Path(path).name}" + "/" * path.endswith("/"))
         text = text.replace("/dev/stdout", str(place / "access.log"))
         (place / name).write_text(text)
@@ -249,9 +253,9 @@ async def open_page(client: Client, then: Callable[[str], None]) -> str:
             got = ForwardMsg.FromString(frame)
             if got.WhichOneof("type") == "new_session":
                 session = got.new_session.initialize.session_id or session
-            if got.WhichOneof("type") == "script_finished":
+            if got.WhichOneof("type") == "script_finished" and not got.script_finished:
                 await asyncio.to_thread(then, session)
-                return str(got.script_finished)
+                return "ran to its end"
 
 
 def upload(client: Client, session: str, size: int) -> tuple[int, float, str]:
@@ -289,7 +293,13 @@ def check(container: Container, place: Path) -> None:
 
     say("health check of the container", container.run(container.health) or "passed")
     say("reading strangers' files", container.run(["python", "-c", CONFINED]).split("\n"))
-    container.run(["sh", "-c", "genecanvas simulate --out /tmp/a.csv && gzip -k /tmp/a.csv"])
+    container.run(
+        [
+            "sh",
+            "-c",
+            "genecanvas simulate --out /tmp/a.csv --truth /tmp/t.csv && gzip -k /tmp/a.csv",
+        ]
+    )
     say("a packed file", container.run(["genecanvas", "data", "check", "/tmp/a.csv.gz"])[:80])
     container.run(["sh", "-c", "cp /tmp/a.csv /var/lib/genecanvas/ && "
                                "genecanvas backup /tmp/backup.zip"])  # fmt: skip
@@ -332,8 +342,8 @@ def check(container: Container, place: Path) -> None:
             say(f"an upload of {size} bytes", upload(client, session, size))
 
     say("a page through nginx", asyncio.run(open_page(client, send)))
-    statuses = [upload(client, "none", 1000)[0] for _ in range(320)]
-    say("320 files one after the other", {s: statuses.count(s) for s in sorted(set(statuses))})
+    statuses = [upload(client, "none", 1000)[0] for _ in range(400)]
+    say("400 files one after the other", {s: statuses.count(s) for s in sorted(set(statuses))})
 
 
 def _redirect() -> tuple[int, str]:
@@ -344,10 +354,8 @@ def _redirect() -> tuple[int, str]:
 
 
 def main() -> None:
-    """Build, start, ask, stop."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    """Leave this computer's mounts alone, and try everything out."""
+    parser = argparse.ArgumentParser()
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--packages", type=Path)
     options = parser.parse_args()
@@ -356,6 +364,16 @@ def main() -> None:
         os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable,
                               "-m", "benchmarks.deploying", *sys.argv[1:]])  # fmt: skip
     place = Path(tempfile.mkdtemp(prefix="deploying"))
+    place.chmod(0o755)
+    try:
+        try_out(place, options)
+    finally:
+        subprocess.run(["umount", "--recursive", "--lazy", place / "root"], check=False)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def try_out(place: Path, options: argparse.Namespace) -> None:
+    """Build and run the container in a folder, with nginx before it."""
     container = Container(options.base, place, options.packages)
     container.build()
     container.environment |= {
@@ -364,13 +382,12 @@ def main() -> None:
     }  # fmt: skip
     container.close_root()
     enter_own_network()
-    begun = time.monotonic()
+    begun, started = time.monotonic(), []
     with (place / "app.log").open("wb") as log:
         app = subprocess.Popen(container.inside(container.command), stdout=log, stderr=log)
-    nginx = start_nginx(place / "nginx")
     try:
-        while subprocess.run(container.inside(container.health), check=False,
-                             capture_output=True).returncode:  # fmt: skip
+        started = [start_nginx(place / "nginx")]
+        while subprocess.run(container.inside(container.health), capture_output=True).returncode:
             if app.poll() is not None or time.monotonic() - begun > 300:
                 sys.exit((place / "app.log").read_text()[-3000:])
             time.sleep(0.5)
@@ -380,13 +397,13 @@ def main() -> None:
         begun = time.monotonic()
         app.send_signal(signal.SIGTERM)
         print(f"ended with {app.wait(60)} after {time.monotonic() - begun:.1f} s")
-        nginx.terminate()
-        nginx.wait()
+        for process in started:
+            process.terminate()
+            process.wait()
     log = (place / "app.log").read_text().splitlines()
     print(f"{len(log)} lines in the app's log, {sum(line.startswith('{') for line in log)} of JSON")
     print(next(line for line in log if '"/data"' in line))
     print((place / "nginx/access.log").read_text().splitlines()[0])
-    shutil.rmtree(place, ignore_errors=True)
 
 
 if __name__ == "__main__":

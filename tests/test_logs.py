@@ -11,6 +11,7 @@ import pytest
 
 from core.errors import InputError
 from core.jobs.job import KINDS
+from core.jobs.queue import Queue
 from core.jobs.record import Worker, read_log
 from core.jobs.store import JobStore
 from core.jobs.worker import Stop, run_waiting
@@ -87,7 +88,7 @@ def test_a_job_can_be_followed_from_who_asked_to_the_worker(monkeypatch, capfd) 
     assert (queued["event"], queued["request"], queued["job"]) == ("job queued", "r1", job)
     with os.fdopen(os.dup(2), "w") as log:  # as a worker starts it
         start_log(log, everything=False)
-        run_waiting(store, Worker("cpu", store.get(job).lane), Stop())
+        run_waiting(Queue(), Worker("cpu", store.get(job).lane), Stop())
     started, ended = lines(capfd.readouterr().err)
     assert (started["event"], started["job"], started["kind"]) == ("job started", job, "count")
     assert (ended["event"], ended["job"], ended["state"]) == ("job ended", job, "done")

@@ -19,11 +19,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit.testing.v1 import AppTest
 
 from core.errors import InputError
+from core.home import Place, at, serve_one, serve_people, server_home
 from core.jobs.job import KINDS
 from core.jobs.launch import look_after_jobs
 from core.jobs.record import JobState
 from core.jobs.store import JobStore
 from core.lease import Lease
+from core.people import welcome
 from core.processes import ROOT
 from tests.counting import CountJob
 from ui import health, limits, metrics, watch
@@ -246,6 +248,34 @@ def test_numbers_are_those_of_the_store(home: Path, monkeypatch) -> None:
         assert re.fullmatch(form, line), line
 
 
+def test_health_and_numbers_are_of_all_homes_and_need_nobody_signed_in(
+    home: Path, monkeypatch
+) -> None:
+    monkeypatch.setitem(KINDS, "count", "tests.counting:CountJob")
+    monkeypatch.setenv("GENECANVAS_METRICS", "1")
+    monkeypatch.setenv("GENECANVAS_DEVICES", "cpu")
+    home.mkdir()
+    (home / "people.yaml").write_text("admins: [anna@lab.org]\n")
+    for name in ("anna@lab.org", "bert@lab.org"):
+        with at(server_home()):
+            place = welcome(name).home
+        with at(place):
+            JobStore().submit(CountJob(to=1))
+
+    def nobody() -> Place:
+        raise InputError("Nobody is signed in here.")
+
+    try:
+        serve_people(nobody)
+        assert look(Health())[0] == 200
+        status, _, text = ask(Metrics(app), "/metrics")
+    finally:
+        serve_one()
+    assert status == 200
+    assert '\ngenecanvas_jobs{kind="count",state="queued"} 2\n' in text
+    assert "anna" not in text
+
+
 def test_a_label_can_not_end_its_line() -> None:
     written = write_metrics([Metric("x", "gauge", "A.", [({"a": 'q"\\\nb'}, 1)])])
     assert written.splitlines()[-1] == 'genecanvas_x{a="q\\"\\\\\\nb"} 1'
@@ -265,15 +295,19 @@ def test_an_upload_is_refused_by_its_length_before_it_is_read() -> None:
     assert ask(Limits(app), UPLOAD, method="DELETE")[0] == 200
 
 
-def test_an_address_may_send_some_files_at_once_and_more_with_time(monkeypatch) -> None:
+def test_a_sender_may_send_some_files_at_once_and_more_with_time(monkeypatch) -> None:
     monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: now))
     now, one = 1000.0, Limits(app)
     for _ in range(limits.FILES):
         assert put(one, 10)[0] == 200
     status, headers, why = put(one, 10)
     assert (status, headers["retry-after"]) == (429, "1")
-    assert why == "Many files came from here. Send this one again in 1 second."
+    assert why == "You have sent many files. Send this one again in 1 second."
     assert put(one, 10, "10.0.0.2")[0] == 200  # others are not held back
+    with monkeypatch.context() as patch:  # behind one address
+        patch.setenv("GENECANVAS_SIGN_IN", "header")
+        patch.setattr(limits, "name_of_request", lambda _: "ada@lab")
+        assert put(one, 10)[0] == 200
     now += 1 / limits.FILES_A_SECOND
     assert [put(one, 10)[0] for _ in range(2)] == [200, 429]
     monkeypatch.setattr(limits, "FORGOTTEN", 1)

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from core.errors import GeneCanvasError
-from core.home import home
+from core.home import at, home, server_home
 from core.jobs.store import JobStore
 
 LEAST_ROOM = 1_000_000_000
@@ -53,6 +53,10 @@ class Health:
 
     def check(self) -> dict[str, str]:
         """Look at the queue, the store and the disk."""
+        with at(server_home()):
+            return self._check()
+
+    def _check(self) -> dict[str, str]:
         late = time.monotonic() - self._looked > LONGEST_LOOK
         return {
             "queue": "not looked after" if late else OK,

@@ -1,8 +1,9 @@
 """How much may be sent to the server: the size of a file, how many in a time, how many at once.
 
 Streamlit keeps what is sent in memory until a page takes it (`ui.uploads`), and bounds one file
-only. So an address has a store of files and of bytes that fills up again with time, and what is on
-its way or wasn't taken yet has a limit for all together.
+only. So each sender has a store of files and of bytes that fills up again with time, and what is on
+its way or wasn't taken yet has a limit for all together. A sender is who has signed in, else an
+address.
 """
 
 import time
@@ -18,19 +19,21 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime import exists, get_instance
 
+from core.people import is_shared
 from core.words import say_duration, say_size
+from ui.signin import name_of_request
 
 UPLOADS = "/_stcore/upload_file/"
 FILES, FILES_A_SECOND = 300, 1.0
-"""Files that an address may send at once, and what comes back of them."""
+"""Files that one sender may send at once, and what comes back of them."""
 BYTES, BYTES_A_SECOND = 8 << 30, 4 << 20
 """The same in bytes: 8 GiB at once, then 4 MiB a second."""
 HELD = 4
 """What is on its way or not taken yet is at most so many files of the largest size..."""
 HELD_OF_ONE = 2
-"""...and of one address so many."""
+"""...and of one sender so many."""
 FORGOTTEN = 10_000
-"""Addresses that are remembered; the one that sent longest ago is forgotten."""
+"""Senders that are remembered; the one that sent longest ago is forgotten."""
 
 
 @dataclass
@@ -47,7 +50,7 @@ taken = Taken()
 
 @dataclass
 class Bucket:
-    """What an address may still send."""
+    """What one sender may still send."""
 
     when: float
     files: float = FILES
@@ -73,7 +76,7 @@ class Limits:
         self.app = app
         self._buckets: dict[str, Bucket] = {}
         self._coming: Counter[str] = Counter()
-        """Bytes that each address is sending."""
+        """Bytes that each sender is sending."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or say why an upload is refused."""
@@ -81,14 +84,15 @@ class Limits:
         if not uploads or scope["method"] != "PUT":
             await self.app(scope, receive, send)
             return
-        address = (scope.get("client") or ("",))[0]
-        given = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        sender = (is_shared() and name_of_request(headers)) or (scope.get("client") or ("",))[0]
+        given = headers.get("content-length", "")
         size = int(given) if given.isascii() and given.isdigit() else None
-        status, why, wait = self.refuse(address, size, time.monotonic())
+        status, why, wait = self.refuse(sender, size, time.monotonic())
         if status:
             taken.files["refused"] += 1
-            headers = {"Retry-After": str(ceil(wait))} if wait else {}
-            await PlainTextResponse(why, status, headers)(scope, receive, send)
+            later = {"Retry-After": str(ceil(wait))} if wait else {}
+            await PlainTextResponse(why, status, later)(scope, receive, send)
             return
 
         answer = 500
@@ -99,16 +103,16 @@ class Limits:
                 answer = message["status"]
             await send(message)
 
-        with self._receiving(address, size or 0):
+        with self._receiving(sender, size or 0):
             await self.app(scope, receive, send_counted)
         taken.files["taken" if answer < 400 else "failed"] += 1
         taken.bytes += size or 0 if answer < 400 else 0
 
-    def refuse(self, address: str, size: int | None, now: float) -> tuple[int, str, float]:
-        """Whether an address may send a file now, which is then counted.
+    def refuse(self, sender: str, size: int | None, now: float) -> tuple[int, str, float]:
+        """Whether a sender may send a file now, which is then counted.
 
         Args:
-            address: whose.
+            sender: whose.
             size: bytes of the request, which says so before it begins; None where it doesn't.
             now: seconds on a clock that only goes forward.
 
@@ -121,28 +125,28 @@ class Limits:
         if size > largest:
             most = say_size(largest)
             return 413, f"The file has {say_size(size)}; at most {most} may be sent.", 0
-        held, own = unclaimed() + self._coming.total(), self._coming[address]
+        held, own = unclaimed() + self._coming.total(), self._coming[sender]
         if held + size > HELD * largest or own + size > HELD_OF_ONE * largest:
             why = "Other files are on their way. Send this one when they have arrived."
             return 503, why, 10
-        bucket = self._buckets.pop(address, None) or Bucket(now)
-        self._buckets[address] = bucket  # the last of the dictionary
+        bucket = self._buckets.pop(sender, None) or Bucket(now)
+        self._buckets[sender] = bucket  # the last of the dictionary
         if len(self._buckets) > FORGOTTEN:
             del self._buckets[next(iter(self._buckets))]
         if wait := bucket.wait(size, now):
             said = say_duration(max(wait, 1))
-            return 429, f"Many files came from here. Send this one again in {said}.", wait
+            return 429, f"You have sent many files. Send this one again in {said}.", wait
         return 0, "", 0
 
     @contextmanager
-    def _receiving(self, address: str, size: int) -> Iterator[None]:
-        self._coming[address] += size
+    def _receiving(self, sender: str, size: int) -> Iterator[None]:
+        self._coming[sender] += size
         try:
             yield
         finally:
-            self._coming[address] -= size
-            if not self._coming[address]:
-                del self._coming[address]
+            self._coming[sender] -= size
+            if not self._coming[sender]:
+                del self._coming[sender]
 
 
 def upload_limit() -> int:

@@ -7,7 +7,8 @@ import asyncio
 import ipaddress
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from starlette.responses import PlainTextResponse
@@ -15,9 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.errors import GeneCanvasError, InputError
 from core.files import tree_size
-from core.home import home
+from core.home import at, home, server_home
 from core.jobs.launch import count_workers
-from core.jobs.store import JobStore
+from core.jobs.queue import Queue
 from ui import watch
 from ui.limits import taken
 
@@ -93,19 +94,25 @@ def may_read(scope: Scope) -> bool:
 
 
 def collect() -> list[Metric]:
-    """All numbers of this moment."""
-    store = JobStore()
-    times = store.times(3600)
+    """All numbers of this moment, of all homes together."""
+    counts: Counter[tuple[str, str]] = Counter()
+    waited: dict[str, list[float]] = defaultdict(list)
+    lasted: dict[str, list[float]] = defaultdict(list)
+    for store in Queue().stores():
+        counts.update(store.counts())
+        for kind, (waits, lasts) in store.times(3600).items():
+            waited[kind] += waits
+            lasted[kind] += lasts
     return [
         Metric("jobs", "gauge", "Jobs in the list.",
                [({"kind": kind, "state": state}, count)
-                for (kind, state), count in store.counts().items()]),
+                for (kind, state), count in sorted(counts.items())]),
         Metric("job_wait_seconds", "gauge",
                "From the first question to the start, of jobs first asked for within an hour.",
-               _quantiles({kind: waits for kind, (waits, _) in times.items()})),
+               _quantiles(waited)),
         Metric("job_seconds", "gauge",
                "From the last start to the end, of jobs that were done within an hour.",
-               _quantiles({kind: lasted for kind, (_, lasted) in times.items()})),
+               _quantiles(lasted)),
         Metric("workers", "gauge", "Workers that are alive, by lane.",
                [({"lane": lane}, count) for lane, count in count_workers().items()]),
         Metric("sessions", "gauge", "Browser tabs that are open.",
@@ -124,7 +131,8 @@ def collect() -> list[Metric]:
 
 def _answer() -> PlainTextResponse:
     try:
-        text = write_metrics(collect())
+        with at(server_home()):
+            text = write_metrics(collect())
     except GeneCanvasError as error:
         return PlainTextResponse(f"{error}\n", 503)
     return PlainTextResponse(
@@ -148,7 +156,7 @@ def _escape(text: str) -> str:
     return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-def _quantiles(seconds: dict[str, Sequence[float]]) -> list[tuple[dict[str, str], float]]:
+def _quantiles(seconds: Mapping[str, Sequence[float]]) -> list[tuple[dict[str, str], float]]:
     """For each kind the smallest number that so many of all are no larger than."""
     found = []
     for kind, values in seconds.items():

@@ -61,7 +61,7 @@ def ensure_workers() -> None:
 
 def count_workers() -> dict[Lane, int]:
     """How many workers of each lane are alive, whether or not they work."""
-    store = JobStore()
+    store = JobStore(Queue().path)
     return {
         lane: sum(
             is_held(store.lease_path(device, lane, slot))
