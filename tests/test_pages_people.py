@@ -167,7 +167,8 @@ def test_a_run_is_shared_and_taken(seat: Seat, ids: dict[str, str]) -> None:
     assert "You are looking at what the lab shares" in words(app)
     button(app, "Take it").click().run()
     with at(welcome_home(BERT)):
-        assert RunStore().get(ids["run"]).name == SECRET
+        taken = RunStore().get(ids["run"])
+        assert (taken.name, taken.note, taken.tags) == (SECRET, "", "")
         assert not (run_folder(ids["run"]) / "log.txt").exists()
         assert list_datasets() == []
     app = look("run", id=ids["run"])
