@@ -154,7 +154,7 @@ def test_nginx_lets_through_what_the_app_takes() -> None:
 def test_nginx_says_who_asks_and_nobody_else_can() -> None:
     text = nginx()
     said = dict(value.split(maxsplit=1) for value in setting("proxy_set_header", text))
-    assert said["Host"] == "$http_host"
+    assert said["Host"] == "$host"
     assert said["Upgrade"] == "$http_upgrade"
     assert said["X-Forwarded-For"] == "$remote_addr"  # not what the browser sent and more
     assert said["X-Forwarded-Proto"] == "$scheme"
