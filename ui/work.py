@@ -144,6 +144,7 @@ def _show_link(record: JobRecord) -> None:
         "tissue_predict": _open_tissue,
         "tissue_see": _open_tissue,
         "transfer": _open_transfer,
+        "enquiry": _open_transfer,
     }.get(record.kind)
     if open_it and st.button("Open →", key=f"work open {record.id}"):
         open_it(record)
