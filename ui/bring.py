@@ -26,6 +26,7 @@ from core.data.store import DatasetRecord, add_dataset
 from core.escape import escape_markdown
 from core.runs.example import add_example
 from core.scratch import scratch
+from ui.kept import cache_resource
 from ui.parts import errors, say_finding
 from ui.uploads import hold
 
@@ -321,7 +322,7 @@ def offer_current_symbols(data: AnnData) -> AnnData:
     return rename_genes(data, names, kind) if wanted else data
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
+@cache_resource(max_entries=1, show_spinner=False)
 def read_symbols(path: str) -> Symbols:
     """HGNC's symbols."""
     return read_hgnc(Path(path))

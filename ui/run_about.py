@@ -12,6 +12,7 @@ from core.runs.result import load_result
 from core.runs.store import RunRecord, RunStore
 from core.words import say_duration
 from ui.parts import go_to_run, name_dataset, name_runs, say_asked, starred_first
+from ui.share import offer_sharing
 from ui.work import BADGES, act
 
 
@@ -27,6 +28,8 @@ def show_line(record: RunRecord, records: Sequence[RunRecord]) -> None:
             "Name and notes", icon=":material/edit:", type="tertiary", help="Name and notes"
         ):
             _ask_label(record)
+        if record.state == JobState.DONE:
+            offer_sharing("run", record.id)
         if len(records) > 1:
             with st.popover(
                 "Other runs", icon=":material/list:", type="tertiary", help="Other runs"

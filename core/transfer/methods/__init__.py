@@ -10,6 +10,7 @@ from core.transfer.methods.gene_networks import AUTOENCODER, CONVOLUTION, TRANSF
 from core.transfer.methods.light_ensemble import LIGHT_ENSEMBLE
 from core.transfer.methods.masked_genes import MASKED_GENES
 from core.transfer.methods.matching import MATCHED
+from core.transfer.methods.programs import PATHWAY_PROGRAMS, SET_MEANS
 from core.transfer.methods.scratch import SCRATCH
 from core.transfer.methods.self_training import SELF_TRAINING, SELF_TRAINING_TO_THE_END
 from core.transfer.problem import TransferMethod
@@ -29,6 +30,8 @@ TRANSFER_METHODS: Registry[TransferMethod] = Registry(
         RANDOM_DIRECTIONS,
         DEEP_PROFILE,
         SAME_SIZE,
+        PATHWAY_PROGRAMS,
+        SET_MEANS,
         MASKED_GENES,
         MATCHED,
         NUMBERS_TO_CLASSES,
