@@ -19,6 +19,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
+import pandas as pd
 import torch
 
 from core.tissue.body import build_body
@@ -39,7 +41,7 @@ from core.tissue.scores import mean_interval
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import NO_NETWORK, TissueSpec
 from core.tissue.spots import Tissue
-from core.tissue.targets import Scaling, choose_genes, choose_others, transform
+from core.tissue.targets import Scaling, Target, choose_genes, choose_others, transform
 from core.training.device import choose_precision
 from core.training.step import Step
 
@@ -51,15 +53,26 @@ SETS = {
     "her2st": ("her2st_spots.csv", "her2st_counts.parquet", "her2st_tiles64.npz", "patient"),
     "MOB": ("mob_spots.csv", "mob_counts.parquet", "mob_tiles48.npz", "section"),
 }
-TARGETS = {"normalised": "normalised", "stnet": "ST-Net's", "raw": "log(1 + count)"}
+TARGETS: dict[Target, str] = {
+    "normalised": "normalised",
+    "stnet": "ST-Net's",
+    "raw": "log(1 + count)",
+}
 
 
-EPOCHS = {"squeezenet1_1": 8, "efficientnet_b0": 3, "efficientnet_b1": 3, "resnet50": 2, "vgg16": 1}
+EPOCHS = {
+    "her2st": dict(zip(LIGHT, (8, 3, 3, 2, 1), strict=True)),
+    "MOB": dict(zip(LIGHT, (8, 3, 2, 2, 1), strict=True)),
+}
 """So many as take about two minutes on one core: few, from random weights."""
-SECTIONS = ("A1", "B4", "C2", "C3")
-"""Of her2st, two of a patient at most, so that networks are trained in minutes."""
-SIDE = 32
+SIDES = {"her2st": 32, "MOB": 48}
 """Pixels a side of the tiles that networks are trained on here."""
+USED: dict[str, Callable[[pd.DataFrame], np.ndarray]] = {
+    "her2st": lambda spots: spots["section"].isin(("A1", "B4", "C2", "C3")).to_numpy(),
+    "MOB": lambda spots: np.arange(len(spots)) % 2 == 0,
+}
+"""Spots that networks are trained on here, so that it takes minutes: of her2st two sections of a
+patient at most, of the olfactory bulb every second spot."""
 
 
 def main() -> None:
@@ -69,11 +82,20 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="folder of ImageNet files; else random ones")
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=SETS)
     parser.add_argument("--networks", nargs="*", choices=[NO_NETWORK, *NETWORKS.names])
+    parser.add_argument(
+        "--targets", nargs="*", choices=list(TARGETS), default=["normalised", "raw"],
+        help="that networks are trained on",
+    )  # fmt: skip
+    parser.add_argument(
+        "--keep", type=Path, help="folder in which trained answers stay, so that it can go on"
+    )
     parser.add_argument("--symmetric", action="store_true", help="mean over the 8 symmetries")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for what in options.what:
-        DO[what](options)
+    with tempfile.TemporaryDirectory() as folder:
+        options.keep = options.keep or Path(folder)
+        for what in options.what:
+            DO[what](options)
 
 
 def read(name: str) -> tuple[Tissue, str]:
@@ -133,61 +155,93 @@ def ask(tissue: Tissue, spec: TissueSpec) -> tuple[TissueResult, float]:
 
 def trained(options: argparse.Namespace) -> None:
     """Light networks trained with and without the auxiliary head, beside all comparisons."""
-    tissue = read("her2st")[0]
-    tissue = shrink(tissue.take(tissue.spots["section"].isin(SECTIONS).to_numpy()), SIDE)
-    rows: list[dict] = []
-    for backbone in options.networks or LIGHT:
-        spec = TissueSpec(
-            tissue="0" * 16, backbone=backbone, weights=start_from(options, backbone), train=True,
-            epochs=EPOCHS[backbone],
-        )  # fmt: skip
-        found = {}
-        for weight in (1.0, 0.0):
-            asked = spec.changed(auxiliary=weight)
-            started = time.perf_counter()
-            with tempfile.TemporaryDirectory() as folder:
-                train: Train = trainer(asked, Path(folder), Path(folder), "cpu")
-                see = see_by(asked) if weight else None
-                _, learned = learn(tissue, asked, see, train_network=train, targets=("normalised",))
-            scores = learned["normalised"].scores
-            seconds = time.perf_counter() - started
-            found[weight] = scores["trained"].by_patient
-            first = not rows
-            for name, score in scores.items():
-                if name == "trained" or (weight and name == "frozen"):
-                    title = f"{name}, {backbone}" + ("" if weight else ", no auxiliary head")
-                elif first and name != "shuffled":
-                    title = MODELS[name]
-                elif weight and name == "shuffled":
-                    title = f"shuffled tiles, frozen {backbone}"
-                else:
-                    continue
-                (mean, limits), above = score.overall(), list(score.count().values())
-                low, high = limits or (np.nan, np.nan)
-                rows.append(
-                    {
-                        "model": title, "weights": "" if title in MODELS.values() else
-                        "random" if spec.weights == "scratch" else "ImageNet",
-                        "epochs": spec.epochs if name == "trained" else "",
-                        "r > 0": above[0], "r > .3": above[1], "r > .5": above[2],
-                        "mean r (95 %)": f"{mean:.3f} ({low:.2f} to {high:.2f})",
-                        "error": f"{learned['normalised'].error(name):.2f}",
-                        "seconds": f"{seconds:.0f}" if name == "trained" else "",
-                    }
+    for name in options.sets:
+        tissue, held_out = read(name)
+        tissue = shrink(tissue.take(USED[name](tissue.spots)), SIDES[name])
+        rows: list[dict] = []
+        for target in options.targets:
+            for backbone in options.networks or LIGHT:
+                spec = TissueSpec(
+                    tissue="0" * 16, held_out=held_out, backbone=backbone,
+                    weights=start_from(options, backbone), train=True,
+                    epochs=EPOCHS[name][backbone],
                 )  # fmt: skip
-                print(rows[-1], file=sys.stderr, flush=True)
-        gain = np.nanmean(found[1.0] - found[0.0], axis=1)
+                rows += train_both(tissue, spec, target, options.keep / name, plain=not rows)
+        print(f"## {name}: {len(tissue.spots):,} spots, {SIDES[name]} pixels\n")
+        print_table(rows)
+
+
+def train_both(
+    tissue: Tissue, spec: TissueSpec, target: Target, keep: Path, plain: bool
+) -> list[dict]:
+    """Rows of one network under one target; those of what needs no network too, where asked."""
+    rows: list[dict] = []
+    by_unit: dict[str, np.ndarray] = {}
+    for weight in (1.0, 0.0):
+        asked = spec.changed(auxiliary=weight)
+        folder = keep / f"{spec.backbone}_{weight:g}_{spec.epochs}"
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as networks:
+            train = timed(trainer(asked, folder, Path(networks), "cpu"), folder)
+            see = see_by(asked) if weight else None
+            _, learned = learn(tissue, asked, see, train_network=train, targets=(target,))
+        found = learned[target]
+        seconds = sum(float(path.read_text()) for path in folder.glob(f"{target}_*.seconds"))
+        for name, score in found.scores.items():
+            own = name == "trained" or (weight and name in ("frozen", "shuffled"))
+            if not own and not (plain and weight):
+                continue
+            title = MODELS[name]
+            if own:
+                title = title.replace(" network", "") + f", {NETWORKS[spec.backbone].title}"
+            title += "" if weight else ", no auxiliary head"
+            by_unit[f"{name}{'' if weight else ' alone'}"] = score.by_patient
+            (mean, limits), above = score.overall(), list(score.count().values())
+            low, high = limits or (np.nan, np.nan)
+            rows.append(
+                {
+                    "target": TARGETS[target], "model": title,
+                    "weights": "" if not own else
+                    "random" if spec.weights == "scratch" else "ImageNet",
+                    "epochs": spec.epochs if name == "trained" else "",
+                    "r > 0": above[0], "r > .3": above[1], "r > .5": above[2],
+                    "mean r (95 %)": f"{mean:.3f} ({low:.2f} to {high:.2f})",
+                    "error": f"{found.error(name):.2f}",
+                    "seconds": f"{seconds:.0f}" if name == "trained" else "",
+                }
+            )  # fmt: skip
+            print(rows[-1], file=sys.stderr, flush=True)
+        for other in ("reads", "colour", "frozen") if weight else ():
+            by_unit[other] = found.scores[other].by_patient
+    for other, words in (
+        ("trained alone", "no auxiliary head"), ("frozen", "the frozen network"),
+        ("colour", "colour and texture"), ("reads", "the number of reads"),
+    ):  # fmt: skip
+        gain = np.nanmean(by_unit["trained"] - by_unit[other], axis=1)
         low, high = mean_interval(gain[:, None])[:, 0]
         print(
-            f"{backbone}: the auxiliary head changes mean r by {gain.mean():+.3f} "
-            f"({low:.3f} to {high:.3f}, {len(gain)} patients)\n", flush=True,
+            f"{target}: trained {spec.backbone} less {words}: mean r {gain.mean():+.3f} "
+            f"({low:+.3f} to {high:+.3f}, {len(gain)} {spec.held_out}s)", flush=True,
         )  # fmt: skip
-    print_table(rows)
+    return rows
+
+
+def timed(train: Train, folder: Path) -> Train:
+    """The same, which keeps the processor seconds that each fold took."""
+
+    def ask(*args: np.ndarray, target: Target, fold: int) -> np.ndarray:
+        started, kept = time.process_time(), folder / f"{target}_{fold}.seconds"
+        said = train(*args, target=target, fold=fold)
+        if not kept.exists():
+            kept.write_text(f"{time.process_time() - started}")
+        return said
+
+    return ask
 
 
 def ten(options: argparse.Namespace) -> None:
     """BrST-Net's ten networks from random weights: does the loss fall?"""
-    tissue = simulate_tissue(1, 64, 60, driven=0, side=SIDE)
+    tissue = simulate_tissue(1, 64, 60, driven=0, side=32)
     reads = tissue.spots["reads"].to_numpy(float)
     genes = choose_genes(tissue.counts, 40)
     z, others = (

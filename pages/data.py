@@ -22,6 +22,7 @@ from ui.line import Line, place_columns, say_dataset, show_dataset_line, show_li
 from ui.parts import decided, download_table, errors, name_runs, pick_role
 from ui.prepare import show_prepare
 from ui.sample_groups import show_groups
+from ui.share import offer_sharing
 from ui.values import show_heat_map, show_values
 
 VIEWS = {
@@ -91,6 +92,7 @@ def show_dataset(record: DatasetRecord, line: Line) -> None:
                 ask_for_more()
         with errors():
             VIEWS[view][1](record, decided(record))
+    offer_sharing("dataset", record.id)
     show_keeping(record)
 
 

@@ -7,7 +7,7 @@ from core.predict.model import Model
 from core.predict.predicting import Prediction
 from core.predict.request import PredictRequest
 from ui.bring import show_upload
-from ui.line import say_facts, show_line
+from ui.line import close_drawer, say_facts, show_line
 from ui.parts import download_table, errors, link_run, show_empty
 from ui.predict import (
     ask_for_model,
@@ -52,7 +52,7 @@ def show_page() -> None:
         return
     with drawer:
         model = open_model(pick_model(models))
-        if st.button("Bring a model", icon=":material/add:"):
+        if st.button("Bring a model", icon=":material/add:", on_click=close_drawer):
             ask_for_model()
     if not list_datasets():
         st.markdown("## Bring the samples")

@@ -4,12 +4,13 @@ import streamlit as st
 
 from core.tissue.predicting import answer_as_anndata
 from core.tissue.result import load_answer
-from core.tissue.store import list_tissues
+from core.tissue.store import TissueRecord, list_tissues
 from ui.line import say_facts, show_line
 from ui.parts import errors
 from ui.report import offer_tissue_report
 from ui.tissue import show_genes, show_tissue, show_verdict
 from ui.tissue_ask import ask_question, bring_spots, is_answered, pick_tissue
+from ui.tissue_kept import show_kept
 from ui.tissue_predict import offer_h5ad, show_other_sections
 from ui.tissue_section import open_tissue, show_section
 
@@ -33,11 +34,11 @@ def show_page() -> None:
             "These spots have no counts: nothing can be learned from them. Choose another tissue, "
             "predict its genes, and open *Predict another section* there."
         )
-        show_tissue(record)
+        _show_record(record)
         return
     asked = ask_question(record)
     if not is_answered(asked):
-        show_tissue(record)
+        _show_record(record)
         return
     answer = load_answer(asked)
     show_verdict(answer)
@@ -50,7 +51,12 @@ def show_page() -> None:
             key="answer h5ad",
         )  # fmt: skip
     show_other_sections(answer, gene)
+    _show_record(record)
+
+
+def _show_record(record: TissueRecord) -> None:
     show_tissue(record)
+    show_kept(record)
 
 
 with errors():

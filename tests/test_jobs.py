@@ -28,6 +28,7 @@ from core.jobs import launch
 from core.jobs.here import do_here
 from core.jobs.job import KINDS, Inputs, Job, Lane, job_class
 from core.jobs.launch import ensure_workers, foresee, request
+from core.jobs.queue import Queue
 from core.jobs.record import JobState, Worker, read_log
 from core.jobs.store import JobStore
 from core.jobs.worker import Stop, run_one, run_waiting
@@ -600,7 +601,7 @@ def test_what_follows_a_result_waits_for_jobs_that_wait(
             yield
 
     monkeypatch.setattr(PreparedCount, "afterwards", ask_between)
-    run_waiting(store, Worker("cpu", Lane.QUEUE, 0), Stop())
+    run_waiting(Queue(), Worker("cpu", Lane.QUEUE, 0), Stop())
     assert told() == [
         "counted to 1", "counted to 2", "part one after 1", "counted to 3", "part two after 1",
         *(f"part {part} after {to}" for to in (2, 3) for part in ("one", "two")),

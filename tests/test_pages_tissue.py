@@ -81,6 +81,26 @@ def test_sections_without_counts_are_predicted_and_kept_as_a_dataset(answered) -
     assert button(app, "Ask a model →")
 
 
+def test_an_answer_is_deleted_on_the_page_and_so_is_the_tissue(answered) -> None:
+    record, spec = answered
+    app = open_page("tissue", tissue=record.id)
+    app.session_state["kept answers"] = True
+    app.run()
+    assert "Choose a row to delete an answer" in words(app)
+    assert "patients left out; 250 genes" in str(app.dataframe[-1].value)
+    app.session_state[f"answers {record.id[:6]} 1"] = {
+        "selection": {"rows": [0], "columns": [], "cells": []}
+    }
+    app.run()
+    button(app, "Delete this answer").click().run()
+    assert not app.exception
+    assert not TissueJob(asked=spec).stands()
+    assert button(app, "Predict genes")
+    button(app, "Yes, delete the tissue").click().run()
+    assert not app.exception
+    assert not list_tissues()
+
+
 def test_networks_are_trained_in_the_queue_and_answers_are_not() -> None:
     asked = TissueSpec(tissue="0" * 16, backbone="vit_b_32", weights="scratch")
     assert job_of(asked).lane == Lane.INTERACTIVE

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import read_h5ad
 
 from core.errors import DamageError, InputError
 from core.jobs.here import do_here
@@ -86,6 +87,22 @@ def test_genes_and_their_scaling_are_of_the_training_patients_alone() -> None:
             np.testing.assert_array_equal(told, told_after)
     last = after["raw"].predicted["colour"][held_out]
     assert np.isnan(last[:, list(same).index(tissue.genes[11])]).all(), "it was not chosen there"
+
+
+def test_only_the_genes_of_a_list_are_predicted_on_request() -> None:
+    tissue = simulate_tissue(3, 20, 12, driven=2)
+    spec = SPEC.changed(gene_list=("HUE2", "GENE3", "ELSEWHERE"))
+    genes, _ = learn(tissue, spec)
+    assert sorted(genes) == ["GENE3", "HUE2"]
+    with pytest.raises(InputError, match="None of the 1 listed genes is in this tissue, whose"):
+        learn(tissue, SPEC.changed(gene_list=("ELSEWHERE",)))
+    assert spec.genes == TissueSpec(tissue="0" * 16).genes, "how many says nothing then"
+    assert TissueSpec.model_validate(spec.model_dump(mode="json")) == spec
+
+
+def test_questions_without_a_list_are_what_they_were_before_there_were_lists() -> None:
+    assert "gene_list" not in SPEC.model_dump(mode="json")
+    assert answer_folder(SPEC).name == answer_folder(SPEC.changed(gene_list=())).name
 
 
 def test_targets_are_the_published_formulas() -> None:
@@ -354,6 +371,31 @@ def test_h5ad_files_with_places_and_images_are_read(tmp_path: Path) -> None:
     write_h5ad(path, tissue, obsm={})
     with pytest.raises(InputError, match="holds no places of spots"):
         read_spatial(path)
+
+
+def test_h5ad_files_of_spatialdata_name_their_column_of_sections(tmp_path: Path) -> None:
+    tissue = simulate_tissue(2, 20, 8, driven=2)
+    path, said = tmp_path / "spots.h5ad", {"region_key": "region", "instance_key": "n"}
+    write_h5ad(path, tissue)
+    data = read_h5ad(path)
+    data.obs = data.obs.rename(columns={"library_id": "region"}).assign(batch="one of both")
+    data.uns["spatialdata_attrs"] = said
+    data.write_h5ad(path)
+    read = read_spatial(path, width=16, side=16)
+    assert read.sections == ["S1", "S2"]
+    np.testing.assert_array_equal(read.tiles, tissue.tiles)
+    # a single section whose image is called otherwise
+    alone = data[data.obs["region"] == "S1"].copy()
+    alone.uns["spatial"] = {"S1_image": alone.uns["spatial"]["S1"]}
+    alone.write_h5ad(path)
+    np.testing.assert_array_equal(read_spatial(path, width=16, side=16).tiles, tissue.tiles[:20])
+
+
+def test_zarr_folders_are_refused_with_the_way_to_h5ad(tmp_path: Path) -> None:
+    (tmp_path / "spots.zarr").mkdir()
+    (tmp_path / "spots.zarr/zarr.json").write_text("{}")
+    with pytest.raises(InputError, match=r"Save it as h5ad with its images: .*to_legacy_anndata"):
+        read_visium([tmp_path / "spots.zarr"])
 
 
 def write_10x(path: Path, tissue: Tissue, barcodes: list[str]) -> None:

@@ -21,7 +21,7 @@ from core.tissue.network import (
     smallest_group,
     trainer,
 )
-from core.tissue.networks import LIGHT, NETWORKS, PUBLISHED, seen_side
+from core.tissue.networks import LIGHT, NETWORKS, PUBLISHED, kept_parameters, seen_side
 from core.tissue.result import summarise
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import TissueSpec
@@ -136,6 +136,13 @@ def test_every_network_takes_small_tiles_and_carries_both_heads(name: str) -> No
     assert first.grad is not None
     assert network.heads.weight.grad.abs().sum(dim=1).gt(0).all(), "the others' head learns too"
     assert network.body(tiles).shape == (2, network.body.channels)
+
+
+@pytest.mark.parametrize("name", ["vgg16", "vgg19", "squeezenet1_1", "vit_b_32"])
+def test_what_is_kept_of_a_network_is_known_before(name: str) -> None:
+    with torch.device("meta"):
+        kept = sum(weight.numel() for weight in build_body(name, "scratch", 32, 0).parameters())
+    assert kept <= kept_parameters(name) < 1.1 * kept + 1_000_000
 
 
 def test_networks_of_tiles_are_those_that_torchvision_publishes() -> None:

@@ -11,10 +11,12 @@ from core.cli import main
 from core.data.store import load_dataset
 from core.errors import DamageError, InputError
 from core.jobs.here import do_here
+from core.jobs.store import JobStore
 from core.report.references import Bibliography
 from core.report.tissue import write_tissue_report
+from core.tissue.answers import delete_answer, expected_bytes, list_answers, require_room
 from core.tissue.doctor import examine_tissues
-from core.tissue.job import PredictTissueJob, SeeTissueJob, TissueJob
+from core.tissue.job import PredictTissueJob, SeeTissueJob, TissueJob, ask, job_of
 from core.tissue.predicting import (
     add_predicted,
     load_effects,
@@ -62,12 +64,12 @@ def test_genes_of_sections_without_counts_are_predicted(asked, other) -> None:
     kept = add_predicted(asked, section, "section")
     data = load_dataset(kept.id)
     assert "experimental" in kept.name
-    assert data.uns["scale"] == "linear"
+    assert data.uns["scale"] == "log2"
     assert data.obs_names.tolist() == ["S1", "S2"]
     assert data.obs["patient"].tolist() == ["P1", "P2"]
     first = (whole.spots["section"] == "S1").to_numpy()
     wanted = 100 * np.expm1(found.values[first, place]).mean()
-    assert data[0, "HUE1"].X.item() == pytest.approx(wanted, rel=1e-5)
+    assert data[0, "HUE1"].X.item() == pytest.approx(np.log2(1 + wanted), rel=1e-5)
     assert add_predicted(asked, section, "spot").samples == 60
     (prediction_folder(asked, section) / "about.json").write_text("{")
     with pytest.raises(DamageError, match="is damaged"):
@@ -118,6 +120,56 @@ def test_the_command_predicts_and_writes_what_other_programs_read(
     assert anndata.read_h5ad(files[3]).shape == (60, 12)
     assert main(["tissue", "learn", section[:8], "--json"]) == 2
     assert "have no counts" in capsys.readouterr().err
+
+
+def test_answers_are_listed_with_their_size_and_deleted_with_what_they_said(
+    asked, other, capsys
+) -> None:
+    section, _ = other
+    do_here(PredictTissueJob(asked=asked, section=section), lambda *_: None)
+    [kept] = list_answers(asked.tissue)
+    assert kept.spec == asked
+    assert kept.bytes > 1000
+    assert kept.words == "patients left out; 250 genes of the highest mean; colour and texture"
+    assert main(["tissue", "answers", asked.tissue[:8]]) == 0
+    assert kept.key in capsys.readouterr().out
+    with pytest.raises(InputError, match="There is no answer 'x'"):
+        delete_answer(asked.tissue, "x")
+    JobStore().submit(SeeTissueJob(asked=asked, spot="S1_0x0"))
+    with pytest.raises(InputError, match="tissue_see"):
+        delete_answer(asked.tissue, kept.key)
+    JobStore().cancel(SeeTissueJob(asked=asked, spot="S1_0x0").key)
+    assert main(["tissue", "delete", asked.tissue[:8], "--answer", kept.key]) == 0
+    assert not TissueJob(asked=asked).stands()
+    assert not prediction_folder(asked, section).exists()
+    do_here(TissueJob(asked=asked), lambda *_: None)
+    assert TissueJob(asked=asked).stands(), "it can be asked again"
+
+
+def test_what_a_training_left_that_did_not_end_can_be_deleted(asked) -> None:
+    spec = asked.changed(backbone="squeezenet1_1", weights="scratch", train=True)
+    left = answer_folder(spec)
+    left.mkdir(parents=True)
+    (left / "network_0.safetensors").write_bytes(bytes(100))
+    one = next(answer for answer in list_answers(asked.tissue) if answer.key == left.name)
+    assert (one.spec, one.bytes) == (None, 100)
+    delete_answer(asked.tissue, one.key)
+    assert not left.exists()
+
+
+def test_networks_that_would_not_fit_are_refused_before_they_are_trained(
+    asked, monkeypatch
+) -> None:
+    spec = asked.changed(backbone="vgg16", weights="scratch", train=True)
+    assert expected_bytes(asked) == 0
+    assert expected_bytes(spec) == 3 * 4 * (14_714_688 + 2048 * 12), "of three patients"
+    require_room(spec)
+    monkeypatch.setattr("core.tissue.answers.MOST_BYTES", 100_000_000)
+    with pytest.raises(InputError, match=r"take up to 0\.2 GB, .* at most 0 GB are kept"):
+        ask(job_of(spec))
+    with pytest.raises(InputError, match="Delete answers that nobody needs"):
+        job_of(spec).run(Path(), None, "cpu")
+    require_room(asked)
 
 
 def test_the_doctor_looks_at_tissues_and_removes_damaged_answers(asked) -> None:

@@ -62,12 +62,32 @@ def test_images_that_would_have_to_be_unpacked_as_a_whole_are_refused(
     assert isinstance(open_picture(tmp_path / "plain.tif"), Unpacked)
     monkeypatch.setattr(slides, "MOST_PIXELS", 1000)
     for name in ("slide.png", "plain.tif"):
-        with pytest.raises(InputError, match="Save it as a tiled TIFF"):
+        with pytest.raises(InputError, match="Save it as a tiled TIFF") as refused:
             open_picture(tmp_path / name)
+        assert "vips tiffsave IMAGE" in str(refused.value), "it says how"
     for start in (b"II*\x00 something else", b"no image"):
         (tmp_path / "not.tif").write_bytes(start)
         with pytest.raises(InputError, match="no image that can be read"):
             open_picture(tmp_path / "not.tif")
+
+
+def test_aperio_slides_are_read_by_region(tmp_path, picture) -> None:
+    """As Aperio's scanners write them: a thumbnail in strips comes second, a pyramid of tiles."""
+    path, about = tmp_path / "slide.svs", "Aperio Image Library v11.2.1\r\n130x90|AppMag = 20"
+    how = {"photometric": "rgb", "description": about, "metadata": None, "compression": "zlib"}
+    with TiffWriter(path) as writer:
+        writer.write(picture, tile=(32, 48), **how)
+        writer.write(picture[::8, ::8], rowsperstrip=4, **how)
+        writer.write(picture[::2, ::2], tile=(32, 48), **how)
+    found = open_picture(path)
+    assert isinstance(found, Slide)
+    assert found.slide.properties["openslide.vendor"] == "aperio"
+    assert found.slide.level_dimensions == ((130, 90), (65, 45)), "the thumbnail is none of them"
+    whole = Unpacked(Image.fromarray(picture))
+    box = (25, 10, 125, 90)
+    np.testing.assert_array_equal(found.take(box, 80), whole.take(box, 80))
+    tiles, _ = tiles_apart(path, np.array([[20.0, 30]]), 16, 16)
+    np.testing.assert_array_equal(tiles[0], picture[22:38, 12:28])
 
 
 def test_slides_of_several_files_are_refused(tmp_path, picture) -> None:

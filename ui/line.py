@@ -9,6 +9,9 @@ from core.data.store import DatasetRecord
 from core.escape import escape_markdown
 from ui.parts import decided, pick_dataset
 
+CLOSED = "drawers closed"
+"""Where the session counts how often a drawer was closed by a button in it."""
+
 
 class Line(NamedTuple):
     """The parts of a page's line that are filled later."""
@@ -31,8 +34,16 @@ def show_line(title: str, drawer: str | None = None) -> Line:
         facts = st.container(key="page_facts", width="content")
         opened = st.container()
         if drawer:
-            opened = st.popover(drawer, icon=":material/tune:", type="tertiary")
+            number = st.session_state.get(CLOSED, 0)
+            opened = st.popover(
+                drawer, icon=":material/tune:", type="tertiary", key=f"drawer {number}"
+            )
     return Line(facts, opened)
+
+
+def close_drawer() -> None:
+    """Close the drawer, such as when a button in it opens a dialog, above which it would stay."""
+    st.session_state[CLOSED] = st.session_state.get(CLOSED, 0) + 1  # another key, another drawer
 
 
 def say_facts(place: DeltaGenerator, *facts: str | None) -> None:

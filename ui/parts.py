@@ -26,6 +26,7 @@ from core.runs.result import RunResult, load_result
 from core.runs.store import RunRecord, RunStore
 from core.training.tasks import TASKS
 from ui.about import About, show_about
+from ui.kept import cache_resource
 from ui.pin import offer_pin, say_source
 
 DAMAGED = "damaged"
@@ -73,7 +74,7 @@ def errors() -> Iterator[None]:
         )
 
 
-@st.cache_resource(max_entries=2, show_spinner="Reading the dataset")
+@cache_resource(max_entries=2, show_spinner="Reading the dataset")
 def open_dataset(dataset: str) -> AnnData:
     """A stored dataset, kept in memory while it is among the last two looked at."""
     return load_dataset(dataset)

@@ -11,6 +11,7 @@ from core.errors import InputError
 from core.jobs.launch import answer_state
 from core.models.own_weights import list_own_weights, require_own_weights
 from core.scratch import scratch
+from core.tissue.answers import expected_bytes
 from core.tissue.containers import read_spatial
 from core.tissue.job import ask, job_of, stop
 from core.tissue.networks import NETWORKS
@@ -20,10 +21,14 @@ from core.tissue.spec import NO_NETWORK, TissueSpec
 from core.tissue.spots import Tissue
 from core.tissue.store import TissueRecord, add_tissue, list_tissues
 from ui.forms import HOLDS, ask_field
+from ui.line import close_drawer
 from ui.parts import errors, pick
 from ui.predict import is_working
+from ui.prepare import ask_gene_list
 from ui.uploads import hold
 
+LISTED = "tissue genes listed"
+"""Where the session keeps a list of genes, which is too long for a link."""
 NAMES = {NO_NETWORK: "none: colour and texture", "imagenet": "ImageNet", "scratch": "random"}
 WORDS = {"mean": "mean count", "moran": "Moran's I", "as_read": "as it was read",
          "macenko": "as the training patients' (Macenko)", "last": "last epoch",
@@ -35,7 +40,7 @@ def pick_tissue() -> TissueRecord:
     records = {record.id: record for record in list_tissues()}
     names = {id: f"{record.name} · {record.size}" for id, record in records.items()}
     chosen = records[pick("Tissue", list(names), names.__getitem__, "tissue")]
-    if st.button("Bring spots", icon=":material/add:", width="stretch"):
+    if st.button("Bring spots", icon=":material/add:", width="stretch", on_click=close_drawer):
         _bring()
     return chosen
 
@@ -108,6 +113,8 @@ def ask_question(record: TissueRecord) -> TissueSpec:
         genes = ask_field(TissueSpec, "genes", key="tissue genes")
     with last.popover("More", icon=":material/tune:", width="stretch"):
         more = {name: _ask_choice(name) for name in ("choose", "stain")}
+        listed = ask_gene_list("tissue", st.session_state.get(LISTED, ()))
+        st.session_state[LISTED] = more["gene_list"] = listed
         if backbone != NO_NETWORK:
             more |= _ask_network()
     try:
@@ -157,15 +164,18 @@ def is_answered(asked: TissueSpec) -> bool:
     if is_working(state, partial(answer_state, job), "Predicting genes", partial(stop, job)):
         return False
     if st.button("Predict genes", type="primary", key="ask tissue"):
-        ask(job)
-        st.rerun()
+        with errors():
+            ask(job)
+            st.rerun()
     st.caption(
         "Each one is left out in turn, and its genes are predicted from its tiles; beside that "
         "from the number of reads without any image, and from shuffled tiles. "
         + (
-            "Networks are trained for minutes to hours; the work waits its turn in the queue."
+            "Networks are trained for minutes to hours; the work waits its turn in the queue. They "
+            f"take up to {expected_bytes(asked) / 1e9:.1f} GB of the disk until the answer is "
+            "deleted."
             if asked.train
-            else "It takes seconds to a minute, in a process of its own."
+            else "It takes seconds to minutes, in a process of its own."
         )
     )
     return False

@@ -19,6 +19,7 @@ from core.transfer.transferring import check_transfer, load_spec, request_transf
 from core.words import say_duration
 from ui.forms import HOLDS, ask_field
 from ui.gene_sets import pick_sets
+from ui.kept import cache_data
 from ui.parts import decided, pick
 
 LINK = "id"
@@ -215,7 +216,7 @@ def _read_budgets(text: str) -> list[int | str] | None:
         ) from None
 
 
-@st.cache_data(max_entries=16, show_spinner="Looking at the cohorts")
+@cache_data(max_entries=16, show_spinner="Looking at the cohorts")
 def _look_ahead(document: str) -> tuple[float, int, list[str], str]:
     """Seconds, fits and notes of what would be done; and why it can't be, or nothing."""
     try:

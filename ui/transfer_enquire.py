@@ -38,6 +38,7 @@ from core.words import say_duration
 from ui.about import About
 from ui.forms import HOLDS, ask_field
 from ui.gene_sets import pick_sets
+from ui.kept import cache_data
 from ui.line import say_facts
 from ui.parts import (
     decided,
@@ -259,7 +260,7 @@ def _bring_images() -> None:
     st.rerun()
 
 
-@st.cache_data(max_entries=16, show_spinner="Looking at what is asked")
+@cache_data(max_entries=16, show_spinner="Looking at what is asked")
 def _look_ahead(document: str) -> tuple[float, list[str], str]:
     """Seconds and notes of what would be done; and why it can't be, or nothing."""
     try:

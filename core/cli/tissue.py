@@ -11,6 +11,7 @@ from core.errors import InputError
 from core.escape import write_csv
 from core.files import write_atomic
 from core.jobs.here import do_here
+from core.tissue.answers import delete_answer, list_answers
 from core.tissue.containers import read_spatial, read_visium
 from core.tissue.job import PredictTissueJob, job_of
 from core.tissue.networks import NETWORKS
@@ -38,7 +39,7 @@ SHOWN = 20
 
 
 def add_commands(commands: Any) -> None:
-    """Add `tissue add`, `simulate`, `list`, `learn`, `predict` and `delete`."""
+    """Add `tissue add`, `simulate`, `list`, `learn`, `predict`, `answers` and `delete`."""
     group = add_group(commands, "tissue", "what images of tissue say of genes")
     parser = add_command(group, "add", add, "read spots, counts and images, check and store them")
     parser.add_argument(
@@ -74,8 +75,11 @@ def add_commands(commands: Any) -> None:
         parser, "--dataset", ("section", "spot"), None,
         "keep it as a dataset, a sample each, for gene-images and models (experimental)",
     )  # fmt: skip
-    parser = add_command(group, "delete", delete, "delete a tissue and all answers about it")
+    parser = add_command(group, "answers", answers, "answers about a tissue, and their size")
     parser.add_argument("tissue", help="its id, or the beginning of it")
+    parser = add_command(group, "delete", delete, "delete a tissue with all answers, or one answer")
+    parser.add_argument("tissue", help="its id, or the beginning of it")
+    parser.add_argument("--answer", help="only this one, by its id in `tissue answers`")
 
 
 def _add_question(parser: argparse.ArgumentParser) -> None:
@@ -89,6 +93,10 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
         field = TissueSpec.model_fields[name]
         kind = field.annotation
         parser.add_argument(f"--{name}", type=kind, default=field.default, help=field.description)
+    parser.add_argument(
+        "--gene-list", type=Path, metavar="FILE",
+        help="a file with genes, one a line: only these, instead of the highest ones",
+    )  # fmt: skip
     parser.add_argument("--weights", default="imagenet", help="imagenet, file:PATH or scratch")
     for name in ("symmetric", "train"):
         text = TissueSpec.model_fields[name].description
@@ -151,9 +159,12 @@ def learn(options: argparse.Namespace) -> int:
 def _answer(options: argparse.Namespace) -> TissueAnswer:
     """The answer to the question that the options ask, computed where it doesn't stand."""
     record = find_tissue(options.tissue)
-    fields = [name for name in TissueSpec.model_fields if name != "tissue"]
+    fields = [name for name in TissueSpec.model_fields if name not in ("tissue", "gene_list")]
+    listed = options.gene_list.read_text("utf-8").split() if options.gene_list else ()
     try:
-        spec = TissueSpec(tissue=record.id, **{name: getattr(options, name) for name in fields})
+        spec = TissueSpec(
+            tissue=record.id, gene_list=listed, **{name: getattr(options, name) for name in fields}
+        )
     except ValueError as error:
         raise InputError(str(error)) from None
     said = Progress()
@@ -186,9 +197,29 @@ def predict(options: argparse.Namespace) -> int:
     return give(options, document, "\n".join(lines))
 
 
+def answers(options: argparse.Namespace) -> int:
+    """A line an answer, the newest first."""
+    found = list_answers(find_tissue(options.tissue).id)
+    lines = [
+        f"{one.key}  {one.when:%Y-%m-%d}  {one.bytes / 1e6:7,.0f} MB  {one.words}" for one in found
+    ]
+    document = [
+        {
+            "id": one.key, "when": one.when.isoformat(), "bytes": one.bytes,
+            "spec": one.spec and one.spec.model_dump(mode="json"),
+        }
+        for one in found
+    ]  # fmt: skip
+    return give(options, document, "\n".join(lines) or "Nothing has been asked of it yet.")
+
+
 def delete(options: argparse.Namespace) -> int:
     """That it is gone."""
     record = find_tissue(options.tissue)
+    if options.answer:
+        delete_answer(record.id, options.answer)
+        said = f"Deleted an answer about {record.name}."
+        return give(options, {"deleted": options.answer}, said)
     delete_tissue(record.id)
     return give(options, {"deleted": record.id}, f"Deleted {record.name}.")
 

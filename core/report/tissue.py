@@ -117,9 +117,15 @@ def _tell_methods(answer: TissueAnswer, books: Bibliography) -> list[str]:
     spec, result = answer.result.spec, answer.result
     said = [
         f"{result.spots:,} spots of {result.sections} sections; each {spec.held_out} was left out "
-        f"in turn. The {spec.genes} genes of the highest "
-        + ("mean count" if spec.choose == "mean" else "Moran's I within sections")
-        + " of the training spots were predicted, "
+        "in turn. "
+        + (
+            f"The genes of a list of {len(spec.gene_list):,} that the tissue has"
+            if spec.gene_list
+            else f"The {spec.genes} genes of the highest "
+            + ("mean count" if spec.choose == "mean" else "Moran's I within sections")
+            + " of the training spots"
+        )
+        + " were predicted, "
         "z-scored by these. Targets: "
         + "; ".join(f"{name}: {words}" for name, words in TARGETS.items()) + ".",
         "Ridge regression of all genes on 14 colour and texture features"

@@ -23,6 +23,8 @@ from core.tissue.read import (
 )
 from core.tissue.spots import COLUMNS, Tissue
 
+ZARR = ("zarr.json", ".zgroup", ".zattrs")
+"""Files that zarr's folders have, by its versions."""
 VISIUM_X, VISIUM_Y = "pxl_col_in_fullres", "pxl_row_in_fullres"
 SECTIONS = ("library_id", "section", "sample", "sample_id", "library", "slide", "batch")
 PATIENTS = ("patient", "patient_id", "donor", "donor_id", "subject", "individual")
@@ -42,6 +44,14 @@ def read_visium(
     scalefactors_json.json and tissue_hires_image.png, from which tiles are cut. Spots beside the
     tissue are left out. The other arguments, and errors, are those of `read_tissue`.
     """
+    for folder in folders:
+        if any((folder / name).exists() for name in ZARR):
+            raise InputError(
+                f"{folder.name} is a zarr folder, as SpatialData keeps it, which isn't read. Save "
+                "it as h5ad with its images: `from spatialdata_io.experimental import "
+                "to_legacy_anndata`, then `to_legacy_anndata(data, include_images=True)"
+                ".write_h5ad('spots.h5ad')`."
+            )
     notes, tables, counts = Notes(), [], []
     images: dict[str, Picture | None] = {}
     for folder in folders:
@@ -74,7 +84,8 @@ def read_spatial(
     """Read an h5ad file as squidpy and scanpy keep tissue; see `core.data.formats.spatial`.
 
     Counts are those of layers/counts, else of X, else of raw. The section is the library, or what
-    `obs` says in a column of SECTIONS; the patient what it says in one of PATIENTS.
+    `obs` says in the column that spatialdata calls its regions, or in one of SECTIONS; the patient
+    what it says in one of PATIENTS.
 
     Args:
         path: the file.
@@ -96,6 +107,7 @@ def read_spatial(
         next((names[name] for name in known if name in names), None)
         for known in (PATIENTS, SECTIONS)
     )
+    own = found["regions"] if found["regions"] in data.obs.columns else own
     if own is None and len(scales) > 1:
         raise InputError(
             f"{path.name} holds {len(scales)} images ({', '.join(scales)}), and no column says "
@@ -110,7 +122,8 @@ def read_spatial(
     table["reads"] = matrix.sum(axis=1, dtype=np.float64)
     places: dict[str, Picture | None] = {}
     for section in table["section"].unique():
-        library = section if own is not None else next(iter(scales), None)
+        alone = len(scales) == 1 and table["section"].nunique() == 1
+        library = next(iter(scales)) if alone else section
         scale = scales.get(library)
         if images is not None:
             path_ = find_image(images, section)

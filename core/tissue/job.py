@@ -10,6 +10,7 @@ from typing import ClassVar
 from core.errors import InputError
 from core.jobs.job import Inputs, Job, Lane, Reporter, stoppable
 from core.jobs.launch import cancel, find, request
+from core.tissue.answers import require_room
 from core.tissue.learning import learn
 from core.tissue.predicting import (
     effects_path,
@@ -46,6 +47,7 @@ class TissueJob(Job):
     def run(self, folder: Path, reporter: Reporter, device: str) -> None:
         if self.stands():
             return
+        require_room(self.asked)
         reporter.progress(0, 1, "opening the tissue")
         spec, tissue, see, train = self.asked, load_tissue(self.asked.tissue), None, None
         if spec.has_network:
@@ -133,10 +135,13 @@ def job_of(asked: TissueSpec) -> TissueJob:
 def ask(job: TissueJob | PredictTissueJob | SeeTissueJob) -> None:
     """Have a job done in the background, unless its result stands or it is under way.
 
-    Raises InputError where a tissue that it needs isn't here.
+    Raises InputError where a tissue that it needs isn't here, or the disk has no room for the
+    networks that it would keep.
     """
     for tissue in job.inputs().tissues:
         get_tissue(tissue)
+    if isinstance(job, TissueJob):
+        require_room(job.asked)
     request(job)
 
 

@@ -183,9 +183,18 @@ def choose(tissue: Tissue, train: np.ndarray, spec: TissueSpec) -> np.ndarray:
     """Positions of the genes that the training spots choose, ascending.
 
     Those of the highest mean count; or, among those that are found in a tenth of the spots, those
-    of the highest Moran's I of the normalised expression within sections.
+    of the highest Moran's I of the normalised expression within sections. Or those of the
+    question's list that vary; raises InputError where none does.
     """
     counts = tissue.counts[train]
+    if spec.gene_list:
+        listed = np.flatnonzero(np.isin(tissue.genes, spec.gene_list))
+        if not len(listed):
+            raise InputError(
+                f"None of the {len(spec.gene_list):,} listed genes is in this tissue, whose genes "
+                f"are called {', '.join(tissue.genes[:3])}."
+            )
+        return listed[np.ptp(counts[:, listed], axis=0) > 0]
     if spec.choose == "mean":
         return choose_genes(counts, spec.genes)
     spots = tissue.spots[train]

@@ -34,7 +34,7 @@ BATCH = 32
 FINE = 0.25
 """Share of a network's rate that is taken from trained weights on."""
 DECAY = 1e-4
-WATCHED = 64
+WATCHED = 16
 """Training tiles whose error is told after each epoch where no group is held out for that."""
 
 

@@ -72,6 +72,15 @@ LIGHT = ("squeezenet1_1", "efficientnet_b0", "efficientnet_b1", "resnet50", "vgg
 """Quick enough to be trained on a processor, the quickest first."""
 
 
+UNUSED = dict.fromkeys(("vgg16", "vgg19"), 123_642_856)
+"""Parameters of a classifier that nothing here needs, where they are most of the network."""
+
+
+def kept_parameters(network: str) -> int:
+    """How many parameters of a network are kept to look at tiles, at most."""
+    return NETWORKS[network].parameters - UNUSED.get(network, 0)
+
+
 def seen_side(network: str, side: int) -> int:
     """Pixels a side in which a network sees tiles of `side` pixels: as many, where it can."""
     record = NETWORKS[network]

@@ -172,7 +172,7 @@ def add_predicted(asked: TissueSpec, section: str, by: str) -> DatasetRecord:
         by: what a sample is: `section` (the mean over its spots) or `spot`.
 
     Returns:
-        The dataset: counts per million of the predicted genes, linear.
+        The dataset: log2(1 + counts per million) of the predicted genes, as most cohorts are kept.
     """
     prediction, tissue = load_prediction(asked, section), load_tissue(section)
     table = pd.DataFrame(
@@ -184,7 +184,8 @@ def add_predicted(asked: TissueSpec, section: str, by: str) -> DatasetRecord:
         about = about.drop_duplicates("section").set_index("section", drop=False)
         about = about.loc[table.index].rename_axis(None)
     about = about.loc[:, (about != "").any()].astype(object)
-    data = AnnData(table.to_numpy(np.float32), about, pd.DataFrame(index=table.columns))
+    values = np.log2(1 + table.to_numpy(np.float32))
+    data = AnnData(values, about, pd.DataFrame(index=table.columns))
     name = get_tissue(section).name
-    data.uns |= {"scale": "linear", "source": f"{name}: {EXPERIMENTAL}"}
+    data.uns |= {"scale": "log2", "source": f"{name}: {EXPERIMENTAL}"}
     return add_dataset(data, f"{name} ({EXPERIMENTAL}, a {by} each)")

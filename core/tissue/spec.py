@@ -2,7 +2,15 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from core.home import RUN_ID
 from core.tissue.networks import NETWORKS
@@ -32,6 +40,10 @@ class TissueSpec(BaseModel):
         description="mean: mean count, as published. moran: Moran's I, so that they vary over the "
         "tissue, among genes that are found in a tenth of the spots.",
     )
+    gene_list: tuple[str, ...] = Field(
+        (), title="Only these genes",
+        description="Those of a list that the tissue has, instead of the highest ones.",
+    )  # fmt: skip
     stain: Literal["as_read", "macenko"] = Field(
         "as_read",
         title="Stain",
@@ -93,8 +105,18 @@ class TissueSpec(BaseModel):
             return weights
         raise ValueError(f"Unknown weights {weights!r}. Known: imagenet, scratch, file:PATH.")
 
+    @model_serializer(mode="wrap")
+    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without a list as questions were before there were lists: their answers still stand."""
+        content = write(self)
+        if not self.gene_list:
+            content.pop("gene_list")
+        return content
+
     @model_validator(mode="after")
     def _fit_together(self) -> "TissueSpec":
+        if self.gene_list:
+            self._leave("genes", "choose")
         if not self.has_network:  # what says nothing is no part of the question
             self._leave("weights", "symmetric", "train")
         if not self.train:

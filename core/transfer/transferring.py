@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.errors import DamageError, InputError
 from core.files import read_json, write_json
-from core.home import RUN_ID, home
+from core.home import RUN_ID, home, need_right_to_change
 from core.identity import raised_versions
 from core.jobs.here import do_here
 from core.jobs.job import Inputs, Job, Reporter, stoppable
@@ -365,6 +365,7 @@ def delete_transfer(key: str) -> None:
     folder = transfer_folder(key)
     if not folder.is_dir():
         raise InputError(f"There is no transfer {key[:6]} any more.")
+    need_right_to_change()
     with scratch() as doomed:
         folder.rename(doomed / key)
 

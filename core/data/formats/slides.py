@@ -93,7 +93,8 @@ def open_picture(path: Path) -> Picture:
         raise InputError(
             f"{path.name} has {columns:,} x {rows:,} pixels; at most {MOST_PIXELS / 1e6:.0f} "
             "million are read as a whole. Save it as a tiled TIFF, of which only the regions of "
-            "the spots are read."
+            "the spots are read: `vips tiffsave IMAGE slide.tif --tile --pyramid --bigtiff "
+            "--compression jpeg`."
         )
     try:
         return Unpacked(image.convert("RGB"))

@@ -17,6 +17,7 @@ from core.data.formats.slides import MOST_PIXELS, Unpacked
 from core.errors import InputError
 
 PLACES, LIBRARIES = "obsm/spatial", "uns/spatial"
+REGIONS = "uns/spatialdata_attrs/region_key"
 IMAGE, SCALE = "images/hires", "scalefactors/tissue_hires_scalef"
 
 
@@ -25,7 +26,8 @@ def read_places(path: Path) -> dict[str, Any]:
 
     Returns:
         `spots` their ids; `places` (spots, 2) in pixels of the image of full resolution; `scales`
-        library -> pixels of its image for one of those, None where it has no image.
+        library -> pixels of its image for one of those, None where it has no image; `regions` the
+        column of `obs` that says a spot's section, where spatialdata wrote the file, else None.
 
     Raises:
         InputError: the file holds no places.
@@ -51,7 +53,12 @@ def read_places(path: Path) -> dict[str, Any]:
                 "spots."
             )
         scales = {name: _scale(group) for name, group in file.get(LIBRARIES, {}).items()}
-    return {"spots": list(map(str, spots)), "places": places.tolist(), "scales": scales}
+        key = file.get(REGIONS)
+        regions = key.asstr()[()] if isinstance(key, h5py.Dataset) and key.shape == () else None
+    return {
+        "spots": list(map(str, spots)), "places": places.tolist(), "scales": scales,
+        "regions": regions,
+    }  # fmt: skip
 
 
 def open_spatial_image(path: Path, library: str) -> Unpacked:
