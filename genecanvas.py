@@ -60,6 +60,8 @@ from core.runs.result import RunResult, headline, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from core.runs.training import TrainJob
+from core.transfer.enquiring import ask_here, bring_enquiry
+from core.transfer.enquiry import Reply
 from core.transfer.spec import TransferSpec
 from core.transfer.transferring import Transfer, transfer_here
 
@@ -78,12 +80,14 @@ __all__ = [
     "Placement",
     "Places",
     "Question",
+    "Reply",
     "Run",
     "RunSpec",
     "Stage",
     "Store",
     "Transfer",
     "TransferSpec",
+    "ask",
     "check",
     "compare",
     "fit",
@@ -278,6 +282,43 @@ def transfer(
     for number, data in enumerate([*parts, target], start=1):
         add_dataset(data, f"{name} {number}")
     return transfer_here(spec, progress or _ignore)
+
+
+def ask(
+    question: str,
+    *,
+    folder: str | Path = ".",
+    progress: Callable[[float, str], None] | None = None,
+    **about: Any,
+) -> Reply:
+    """Ask one of the other questions of the page Transfer, and wait for the reply.
+
+    Each sets a method beside a plain reference and controls whose answer is known. The reply is
+    stored in the home, so that the page shows it.
+
+    Args:
+        question: `programs` (programs of genes that follow gene sets, looked up in another cohort:
+            MultiPLIER), `species` (gene sets across species: XGSEA), `images` (networks compared
+            on a folder of labelled images) or `imbalance` (light networks where a class is rare).
+        folder: what paths of files begin from.
+        progress: told the share that is done, and what happens.
+        about: the fields of that question, such as `source`, `target`, `gene_sets`, `measured`,
+            `orthologs`, `images`, `networks`. A cohort is a mapping whose `dataset` is an id of a
+            stored dataset or its name; gene sets, orthologs and images may be paths.
+
+    Returns:
+        `headline`, `verdicts` (a sentence a method), `describe_controls()`, `line_table()` and
+        `notes`.
+
+    Raises:
+        GeneCanvasError: something that it needs is missing or useless; nothing is stored then.
+
+    >>> gcv.ask("beauty")
+    Traceback (most recent call last):
+    core.errors.InputError: Unknown question 'beauty'. Known: programs, species, images, imbalance.
+    """
+    return ask_here(bring_enquiry({"question": question, **about}, Path(folder)),
+                    progress or _ignore)  # fmt: skip
 
 
 @dataclass(frozen=True)

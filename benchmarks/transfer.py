@@ -3,11 +3,11 @@
     python -m benchmarks.transfer planted
     python -m benchmarks.transfer coverage
     python -m benchmarks.transfer models FOLDER
-    python -m benchmarks.transfer pairs FOLDER
+    python -m benchmarks.transfer pairs FOLDER [NAME]
 
 FOLDER holds breast, crc and bladder, in which NAME.parquet (samples x genes) and
-NAME_labels.csv (first column: sample) belong together. Prints the tables of
-benchmarks/results/transfer.md.
+NAME_labels.csv (first column: sample) belong together. NAME is the
+beginning of a pair's name. Prints the tables of benchmarks/results/transfer.md.
 """
 
 import argparse
@@ -37,6 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("part", choices=["planted", "coverage", "models", "pairs"])
     parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("name", nargs="?", default="")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         os.environ["GENECANVAS_HOME"] = place
@@ -47,7 +48,7 @@ def main() -> None:
         elif given.part == "models":
             print_models(given.folder)
         else:
-            print_pairs(given.folder)
+            print_pairs(given.folder, given.name)
 
 
 class Shorter(Plan):
@@ -132,13 +133,13 @@ def print_coverage(cohorts: int = 40) -> None:
 
     The population's gain is the mean over cohorts, each drawn anew; the source stays.
     """
-    print("| n | gain of the population | held by | mean half width | SD over cohorts |")
-    print("| --- | --- | --- | --- | --- |")
+    print("| n | gain of the population | held by | mean half width | SD over cohorts | times |")
+    print("| --- | --- | --- | --- | --- | --- |")
     found: dict[int, list[Gain]] = {}
     source = make_side(100, 1, program(PROGRAM // 2), 0.0)
     for seed in range(cohorts):
         plan = plan_planted(
-            "shared", seed, 0.0, preparations=["raw"], controls=False, budgets=[6, 25]
+            "shared", seed, 0.0, preparations=["raw"], controls=False, budgets=[6, 25, "all"]
         )
         target = make_side(100, 5000 + seed, program(0), 0.0)
         names = tuple(f"g{number}" for number in range(GENES))
@@ -151,7 +152,8 @@ def print_coverage(cohorts: int = 40) -> None:
         held = np.mean([gain.low <= truth <= gain.high for gain in gains])
         half = np.mean([(gain.high - gain.low) / 2 for gain in gains])
         spread = np.std([gain.gain for gain in gains], ddof=1)
-        print(f"| {n} | {truth:+.3f} | {held:.0%} | {half:.3f} | {spread:.3f} |", flush=True)
+        print(f"| {n} | {truth:+.3f} | {held:.0%} | {half:.3f} | {spread:.3f} | "
+              f"{half / (2 * spread):.1f} |", flush=True)  # fmt: skip
 
 
 # --- Real cohorts -----------------------------------------------------------------------------
@@ -195,9 +197,11 @@ def make(sources: list[dict], target: dict, **fields: object) -> TransferSpec:
     return TransferSpec.parse({"sources": sources, "target": target, **fields})
 
 
-def print_pairs(folder: Path) -> None:
+def print_pairs(folder: Path, beginning: str) -> None:
     """Gains of pooled and source-only learning, and of the controls."""
     for name, spec in pairs(folder):
+        if not name.startswith(beginning):
+            continue
         plan = Shorter.of(spec, open_material(spec))
         material = plan.material
         print(f"\n{name}: {len(material.genes):,} genes, {len(material.source.x)} + "

@@ -7,8 +7,8 @@
 The first plants problems whose answer is known and prints, a row a case, the verdict that is right
 and the one that was found. The second prints the figures of real cohorts in a folder of tables
 (`bladder/GSE1827.parquet`, its labels in `bladder/GSE1827_labels.csv`); sections are bladder,
-self_training, plasma, agdex, sorafenib, imbalance, every_method. The third says what a fit takes.
-benchmarks/results/transfer_methods.md has both.
+self_training, plasma, agdex, sorafenib, drugs, several_sources, imbalance, every_method. The third
+says what a fit takes. benchmarks/results/transfer_methods.md has both.
 """
 
 import sys
@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata, spearmanr
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from core.errors import InputError
-from core.evaluation.differences import LEVEL, corrected_t
+from core.evaluation.differences import LEVEL, MeanDifference, corrected_t
 from core.transfer.methods import TRANSFER_METHODS
 from core.transfer.methods.adversarial import measure_domains
 from core.transfer.methods.components import (
@@ -112,6 +112,8 @@ CASES = [
     Case("components_beside", "random_directions", HELPS, 20, {"kind": "shared"}),
     Case("deep_profile", "components_beside", NOT, 20, {"kind": "unrelated"}),
     Case("autoencoder", "random_directions", HELPS, 20, {"kind": "shared"}),
+    Case("pathway_programs", "random_directions", HELPS, 20, {"kind": "shared"}),
+    Case("pathway_programs", "set_means", NOT, 20, {"kind": "unrelated"}),
     Case("masked_genes", "target_only", NOT, 20, {"kind": "unrelated"}),
     # two encoders
     Case("matched_encoders", "target_only", HELPS, 10, SHIFTED),
@@ -146,6 +148,7 @@ def judge(case: Case, draws: int = DRAWS) -> tuple[str, float, float]:
 
 def _score(case: Case, seed: int) -> list[float]:
     problem, y, _ = plant(1000 + seed, case.n, **case.plant)
+    problem = replace(problem, sets={f"program {n}": problem.genes[n::12] for n in range(12)})
     return [_auroc(y, _find(name)(problem)) for name in (case.method, case.rival)]
 
 
@@ -409,7 +412,10 @@ def draw(sources: list[Table], target: Table, genes: list[str], n: int, test: in
 
 def run_real(folder: Path, names: list[str]) -> None:
     """Print the figures of real cohorts, a section a question; those with these names, if any."""
-    sections = (_bladder, _self_training, _plasma, _agdex, _sorafenib, _imbalance, _every_method)
+    sections = (
+        _bladder, _self_training, _plasma, _agdex, _sorafenib, _drugs, _several_sources, _imbalance,
+        _every_method,
+    )  # fmt: skip
     for section in sections:
         if names and section.__name__[1:] not in names:
             continue
@@ -633,6 +639,103 @@ def _sorafenib(folder: Path) -> None:
     )
 
 
+def _drugs(folder: Path) -> None:
+    """Cell lines' response to a drug, a number, for classes of the lines of one tissue."""
+    path = folder / "celllines/gdsc_7drugs.parquet"
+    x, labels = pd.read_parquet(path), pd.read_csv(
+        path.with_name("gdsc_7drugs_labels.csv"), index_col=0
+    )  # fmt: skip
+    x = x.loc[:, x.nunique() > 10].astype(np.float32)  # mutations are 0 or 1
+    print(f"GDSC, {len(x)} lines, {x.shape[1]} genes: IC50 of the lines of other tissues, and a")
+    print("tissue's lines above or below their median; 12 labelled, 10 draws\n")
+    print("| drug | tissue | other lines | numbers to classes | target only | ridge of the numbers "
+          "| from numbers less target only | verdict |\n|" + " --- |" * 8)  # fmt: skip
+    for drug in ("PD-0325901", "RDEA119", "Nilotinib"):
+        for tissue in ("blood", "digestive_system", "nervous_system"):
+            _ask_drug(x, labels, drug, tissue)
+
+
+def _ask_drug(x: pd.DataFrame, labels: pd.DataFrame, drug: str, tissue: str) -> None:
+    known, ours = labels[drug].notna().to_numpy(), labels[tissue].eq(1).to_numpy()
+    there, here = x[known & ~ours].to_numpy(), x[known & ours].to_numpy()
+    amounts, own = labels.loc[known & ~ours, drug], labels.loc[known & ours, drug].to_numpy()
+    y = (own > np.median(own)).astype(int)
+    scores = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        queue = [rng.permutation(np.flatnonzero(y == k)) for k in (0, 1)]
+        few = np.concatenate([part[:6] for part in queue])
+        tested = np.concatenate([part[6:] for part in queue])
+        problem = Problem(
+            there, amounts.to_numpy(float), np.zeros(len(there), int), here[few], y[few],
+            few.astype(str), np.arange(len(there)).astype(str), here[:0], here[tested], 2,
+            tuple(x.columns), seed,
+        )  # fmt: skip
+        mean, spread = there.mean(axis=0), there.std(axis=0) + 1e-6
+        ridge = RidgeCV(alphas=np.logspace(0, 4, 9)).fit((there - mean) / spread, amounts)
+        scores.append(
+            [_auroc(y[tested], _find(name)(problem))
+             for name in ("numbers_to_classes", "target_only")]
+            + [roc_auc_score(y[tested], ridge.predict((here[tested] - mean) / spread))]
+        )  # fmt: skip
+    mean = np.mean(scores, axis=0)
+    found = corrected_t(np.array(scores)[:, 0] - np.array(scores)[:, 1], len(tested) / 12)
+    low, high = found.interval()
+    print(
+        f"| {drug} | {tissue}, {len(y)} | {len(there)} | {mean[0]:.2f} | {mean[1]:.2f} | "
+        f"{mean[2]:.2f} | {found.mean:+.2f} ({low:+.2f} to {high:+.2f}) | {_answer(found)} |",
+        flush=True,
+    )
+
+
+def _answer(found: MeanDifference) -> str:
+    if found.p >= LEVEL:
+        return "no difference"
+    return "helps" if found.mean > 0 else "harms"
+
+
+def _several_sources(folder: Path) -> None:
+    """The adversary over several sources: AUROC, and whether the cohort is hidden."""
+    names = ("target_only", "pooled", "adversarial_off", "adversarial", "adversarial_strong")
+    bladder = _read_bladder(folder)
+    er = [read(folder / f"breast/{name}.parquet", "er", positive)
+          for name, positive in (("expo", "0.0"), ("nki", "0"), ("vdx", "0"))]  # fmt: skip
+    oslo = read(folder / "breast/oslo2emit0.parquet", "ER", "ER-")
+    genes = sorted(set(oslo.x).intersection(*(own.x.columns for own in er)))
+    array = sorted(set(er[0].x).intersection(*(own.x.columns for own in er)))
+    questions = (
+        ("bladder stage, three cohorts to GSE1827", *bladder, 30),
+        ("ER, EXPO + NKI + VDX to OSLO2-EMIT0", er, oslo, genes, 40),
+        ("ER, EXPO + NKI to VDX", er[:2], er[2], array, 60),
+    )
+    print("Several sources, 12 labelled, ten draws, ranks\n")
+    print("| question | genes | positive in sources, target | " + " | ".join(names)
+          + " | adversary less none | domain AUROC: genes, none, .178, 1 |\n|"
+          + " --- |" * 10)  # fmt: skip
+    for title, sources, target, shared, test in questions:
+        spread = np.concatenate([rank_rows(own.x[shared].to_numpy()) for own in sources])
+        kept = [shared[place] for place in np.argsort(-spread.std(axis=0))[:500]]
+        scores, domains = [], []
+        for seed in range(10):
+            problem, y, _ = draw(sources, target, kept, 12, test, seed)
+            scores.append([_auroc(y, _find(name)(problem)) for name in names])
+            if seed < 3:
+                seen = [measure_domains(problem, strength) for strength in (0.0, 0.178, 1.0)]
+                domains.append([seen[0].before, *(one.after for one in seen)])
+        mean = np.mean(scores, axis=0)
+        found = corrected_t(np.array(scores)[:, 3] - np.array(scores)[:, 2],
+                            test / (len(target.y) - test))  # fmt: skip
+        low, high = found.interval()
+        shares = ", ".join(f"{own.y.mean():.2f}" for own in sources)
+        print(
+            f"| {title} | {len(kept)} | {shares}; {target.y.mean():.2f} | "
+            + " | ".join(f"{value:.3f}" for value in mean)
+            + f" | {found.mean:+.3f} ({low:+.3f} to {high:+.3f}), {_answer(found)} | "
+            + ", ".join(f"{value:.2f}" for value in np.mean(domains, axis=0)) + " |",
+            flush=True,
+        )  # fmt: skip
+
+
 def _imbalance(folder: Path) -> None:
     """Two light networks joined, as oestrogen receptor negative tumours get rare."""
     table = read(folder / "breast/expo.parquet", "er", "0.0")
@@ -668,7 +771,7 @@ def _every_method(folder: Path) -> None:
     alone = np.array([_auroc(y, _find("target_only")(problem)) for problem, y, _ in drawn])
     print(f"| target_only | {alone.mean():.3f} | | |")
     for record in [*REFERENCES, *TRANSFER_METHODS]:
-        if record.learns_from == "numbers" or record.name == "target_only":
+        if record.learns_from == "numbers" or record.needs_sets or record.name == "target_only":
             continue
         start = time.perf_counter()
         scores = np.array([_auroc(y, record.fit(problem)) for problem, y, _ in drawn])

@@ -1,11 +1,10 @@
 """Backup of a home as one zip file, also while jobs write to it, and a home made from one.
 
-Every file of a home but the list of jobs is replaced as a whole, and logs only grow, so that a
-second name for it (a hard link) holds what it was at that moment. SQLite copies the list itself.
+Homes inside it, of people, guests and the lab, are saved with it. Every file of a home but the list
+of jobs is replaced as a whole, and logs only grow, so that a second name for it (a hard link) holds
+what it was at that moment. SQLite copies the lists itself.
 """
 
-import errno
-import os
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -18,16 +17,22 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core import __version__
 from core.errors import InputError
-from core.files import UNREADABLE, UNZIPPING, read_json, write_atomic, write_folder, write_json
-from core.home import home
+from core.files import (
+    UNREADABLE,
+    UNZIPPING,
+    link,
+    read_json,
+    write_atomic,
+    write_folder,
+    write_json,
+)
+from core.home import at, home, homes_inside
 from core.jobs.store import DOOMED, JobStore
 from core.scratch import scratch
 
 DOCUMENT, LIST = "backup.json", "runs.sqlite"
 COMPUTED = ("estimates", "features", "layouts", "tmp")
 """Folders of what is computed again when it is needed, and of what is on its way."""
-NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
-"""How a file system says that it knows no second names."""
 
 
 class Document(BaseModel):
@@ -63,10 +68,10 @@ def write_backup(path: Path, progress: Callable[[int, int], None] = lambda *_: N
         raise InputError(f"{path} lies in {place}, which it is to save. Name a place elsewhere.")
     begun = datetime.now(UTC)
     with scratch() as held:
-        unfinished = _copy_list(held)
+        left_out = _copy_lists(place, held)
         for source in sorted(place.iterdir()):
-            if source.name not in COMPUTED and _lasting(source) and source.name != LIST:
-                _hold(source, held / source.name, unfinished)
+            if _lasting(source):
+                _hold(source, held / source.name, left_out)
         files = sorted(file for file in held.rglob("*") if file.is_file())
         if not files:
             raise InputError(f"{place} holds nothing yet.")
@@ -103,14 +108,24 @@ def restore_backup(path: Path, folder: Path) -> Path:
     return write_folder(folder, lambda temporary: _unpack(path.expanduser(), temporary))
 
 
-def _copy_list(held: Path) -> set[Path]:
-    """Copy the list of jobs; gives the folders of those that wait or run."""
-    if not JobStore.exists():
-        return set()
-    store = JobStore()
-    store.copy(held / LIST)
-    copied = JobStore(held / LIST)
-    return {record.folder for record in copied.list() if not record.state.finished}
+def _copy_lists(place: Path, held: Path) -> set[Path]:
+    """Copy the lists of jobs of a home and of those inside it; gives what isn't held.
+
+    That is the lists themselves, the folders of jobs that wait or run, and what is computed again.
+    """
+    left_out: set[Path] = set()
+    for folder in [place, *homes_inside(place)]:
+        left_out |= {folder / name for name in COMPUTED}
+        with at(folder):
+            if not JobStore.exists():
+                continue
+            copied = held / folder.relative_to(place) / LIST
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            JobStore().copy(copied)
+            records = JobStore(copied).list()
+            left_out |= {record.folder for record in records if not record.state.finished}
+            left_out.add(folder / LIST)
+    return left_out
 
 
 def _lasting(source: Path) -> bool:
@@ -122,30 +137,21 @@ def _lasting(source: Path) -> bool:
     )
 
 
-def _hold(source: Path, place: Path, unfinished: set[Path]) -> None:
-    """Give a file, or all files of a folder, a second name; not those of jobs that go on."""
-    if source in unfinished:
+def _hold(source: Path, place: Path, left_out: set[Path]) -> None:
+    """Give a file, or all files of a folder, a second name, without those that are left out."""
+    if source in left_out:
         return
     if not source.is_dir():
         with suppress(FileNotFoundError):  # it has just been deleted
-            _link(source, place)
+            link(source, place)
         return
-    place.mkdir()
+    place.mkdir(exist_ok=True)
     with suppress(FileNotFoundError):
         for inner in sorted(source.iterdir()):
             if _lasting(inner):
-                _hold(inner, place / inner.name, unfinished)
+                _hold(inner, place / inner.name, left_out)
     if not source.exists():  # deleted meanwhile, so that half of it may be missing
         shutil.rmtree(place)
-
-
-def _link(source: Path, place: Path) -> None:
-    try:
-        os.link(source, place)
-    except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
-        shutil.copy2(source, place)
 
 
 def _unpack(path: Path, folder: Path) -> None:
@@ -162,5 +168,6 @@ def _unpack(path: Path, folder: Path) -> None:
         words = " ".join(str(error).split())[:200]
         raise InputError(f"{path} is no whole backup ({words}).") from None
     (folder / DOCUMENT).unlink()
-    if (folder / LIST).exists():
-        JobStore(folder / LIST).list()
+    for listed in [folder, *homes_inside(folder)]:
+        if (listed / LIST).exists():
+            JobStore(listed / LIST).list()

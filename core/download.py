@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 from core.addresses import REFUSAL, connect, leads_inside
 from core.errors import Cancelled, InputError
 from core.files import read_json, write_json
+from core.home import need_right_to_change
 
 CHUNK = 2**18
 TIMEOUT = 30.0
@@ -208,6 +209,7 @@ def _origin(path: Path) -> Path:
 
 
 def _open_part(part: Path) -> FileIO:
+    need_right_to_change(part)
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         return part.open("ab", buffering=0)

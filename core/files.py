@@ -9,18 +9,22 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from core.errors import InputError
+from core.home import need_right_to_change
 
 UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
 """What reading a JSON document or an array raises when the file is damaged or another one."""
 UNZIPPING = (RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 """What unpacking a zip file raises when it is damaged, locked or packed in an unknown way."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""How a file system says that it knows no second names."""
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 UNWRITABLE = FULL + FORBIDDEN
 """Reasons of the system for not writing that the user can mend."""
@@ -37,7 +41,10 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, flush it to disk and rename it to `path`.
 
     If `write` raises, `path` is untouched and the temporary file is gone.
+
+    Raises InputError in a home that one only looks at.
     """
+    need_right_to_change(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
     os.close(handle)
@@ -70,9 +77,10 @@ def write_folder(folder: Path, fill: Callable[[Path], object]) -> Path:
         The folder's absolute path.
 
     Raises:
-        InputError: the folder isn't empty.
+        InputError: the folder isn't empty, or is in a home that one only looks at.
     """
     folder = need_empty(folder)
+    need_right_to_change(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix="."))
     try:
@@ -86,6 +94,25 @@ def write_folder(folder: Path, fill: Callable[[Path], object]) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def link(file: Path, new: Path) -> None:
+    """Give a file a second name, or copy it where the file system knows no such thing."""
+    try:
+        os.link(file, new)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        shutil.copy2(file, new)
+
+
+def tree_size(folder: Path) -> int:
+    """Bytes of all files in a folder; what is deleted at this moment counts as nothing."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total
 
 
 def _is_empty(folder: Path) -> bool:

@@ -5,19 +5,23 @@ would check a file. Nothing that anybody brought is ever an argument, where it c
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from core.home import home
+
 ROOT = Path(__file__).parents[1]
 
 
 def run_module(module: str, document: Any = None) -> subprocess.CompletedProcess[str]:
-    """Run `python -m module` on a JSON document, and wait for its answer."""
+    """Run `python -m module` on a JSON document, in this thread's home, and wait for its answer."""
     return subprocess.run(
         [sys.executable, "-m", module], cwd=ROOT, input=json.dumps(document),
+        env={**os.environ, "GENECANVAS_HOME": str(home())},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.files import FORBIDDEN
-from core.home import home
+from core.home import home, need_right_to_change, only_looks
 from core.lease import Lease, is_held
 
 
@@ -22,7 +22,12 @@ def scratch(parent: Path | None = None) -> Iterator[Path]:
         parent: where it is made, for what is renamed into place there; by default in the home, or,
             where that may not be written, in the system's folder for temporary files.
     """
+    if parent is None and only_looks():
+        with tempfile.TemporaryDirectory() as elsewhere:
+            yield Path(elsewhere)
+        return
     place = parent or home() / "tmp"
+    need_right_to_change(place)
     try:
         place.mkdir(mode=0o777 if parent else 0o700, parents=True, exist_ok=True)
         # The lease is held before the folder is there, so that a folder without one is left over

@@ -1,5 +1,6 @@
 """The app's server, started again should it die: a page must not be gone for everybody."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,9 @@ from core.processes import ROOT
 
 SHORTEST = 5.0
 """Seconds that a server must have lived to be started again; else it would never get further."""
+LONGEST_HEADER = 16_384
+"""Bytes of a header of the WebSocket's request: cookies of a sign-in stand in one, and the library
+would stop at 8 KB."""
 
 
 def serve(options: Sequence[str] = ()) -> int:
@@ -19,6 +23,7 @@ def serve(options: Sequence[str] = ()) -> int:
         options: Streamlit's own options, such as `--server.port=8501`.
     """
     command = [sys.executable, "-m", "streamlit", "run", "app.py", *options]
+    environment = {"WEBSOCKETS_MAX_LINE_LENGTH": str(LONGEST_HEADER + 2), **os.environ}
     child: subprocess.Popen | None = None
     stopping = False
 
@@ -32,7 +37,7 @@ def serve(options: Sequence[str] = ()) -> int:
     signal.signal(signal.SIGINT, stop)
     while True:
         started = time.monotonic()
-        child = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL)
+        child = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, env=environment)
         if stopping:
             child.terminate()
         status = child.wait()

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import DamageError, InputError
 from core.files import UNREADABLE, read_json, write_folder, write_json
-from core.home import RUN_ID, home, story_folder
+from core.home import RUN_ID, home, need_right_to_change, story_folder
 from core.identity import identify
 
 if TYPE_CHECKING:
@@ -225,6 +225,7 @@ def change_story(story: str, change: Callable[[Story], Story]) -> Story:
 
 def delete_story(story: str) -> None:
     """Delete a story and its views."""
+    need_right_to_change()
     shutil.rmtree(story_folder(story), ignore_errors=True)
 
 

@@ -1,6 +1,11 @@
 """Numbers in words, the same on pages, in logs and on the command line."""
 
 
+def say_size(size: int) -> str:
+    """Bytes in megabytes or gigabytes, of 10^6 and 10^9."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
+
+
 def say_duration(seconds: float) -> str:
     """Seconds in words, to two figures."""
     for size, unit in ((86_400, "days"), (3600, "hours"), (60, "minutes")):

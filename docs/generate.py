@@ -18,6 +18,8 @@ from core.models.value_baselines import VALUE_BASELINES
 from core.runs.spec import PRESETS
 from core.training.augmentations import AUGMENTATIONS
 from core.training.splits import SPLITS
+from core.transfer.deciding import attribute_genes
+from core.transfer.enquiring import ENQUIRIES
 from core.transfer.methods import TRANSFER_METHODS
 from core.transfer.methods.adversarial import measure_domains
 from core.transfer.methods.image_folder import compare_networks, read_images
@@ -82,7 +84,7 @@ NEEDS = {
 """What a method of transfer learns from -> what it needs of the source, in words."""
 BESIDE = (learn_programs, Programs.project, compare_species, carry_sets, usual_values, rank_values,
           measure_domains, predict_sets, match_cohorts, self_train, domain_auc,
-          compare_under_imbalance, read_images, compare_networks)  # fmt: skip
+          compare_under_imbalance, read_images, compare_networks, attribute_genes)  # fmt: skip
 """Functions that don't answer with probabilities of classes, or say more than these."""
 
 
@@ -106,9 +108,28 @@ def transfer_methods() -> str:
             f"- **Name:** `{record.name}` ({record.scenario})",
             f"- **Needs of the source:** {NEEDS[record.learns_from]}",
             f"- **Labelled target samples:** {record.min_target} or more",
+            *(["- **Needs beside:** gene sets (GMT)"] if record.needs_sets else []),
             f"- **Seconds:** {record.seconds:g}",
             f"- **Departs:** {record.departs}",
             f"- **Reference:** {record.reference}",
+        ]
+    parts += [
+        "",
+        "## The other questions",
+        "",
+        "Their answers are no classes of patients, so that each is a question of its own on the "
+        "page, with its verdict, its plain reference and its controls.",
+    ]
+    for kind in ENQUIRIES:
+        parts += [
+            "",
+            f"### {kind.title}",
+            "",
+            kind.help,
+            "",
+            f"- **Question:** `{kind.name}`",
+            f"- **Departs:** {kind.departs}",
+            f"- **Reference:** {kind.reference}",
         ]
     parts += [
         "",

@@ -26,18 +26,19 @@ from ui.compare_scores import (
     show_wins,
 )
 from ui.compare_settings import show_curves, show_grid
+from ui.kept import cache_resource
 from ui.line import say_facts, show_line
 from ui.parts import errors, finished_runs, name_dataset, show_empty
 from ui.report import offer_study_report
 
 
-@st.cache_resource(max_entries=500, show_spinner=False)
+@cache_resource(max_entries=500, show_spinner=False)
 def read_outcome(run: str, missing: tuple[str, ...]) -> Outcome:
     """A finished run; read again when baseline models have been added to it."""
     return load_outcome(run)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the runs")
+@cache_resource(max_entries=4, show_spinner="Reading the runs")
 def read_outcomes(
     key: str, _missing: dict[str, tuple[str, ...]]
 ) -> tuple[list[Outcome], list[str]]:
@@ -54,7 +55,7 @@ def read_outcomes(
     return outcomes, damaged
 
 
-@st.cache_resource(max_entries=20, show_spinner="Comparing")
+@cache_resource(max_entries=20, show_spinner="Comparing")
 def read_comparison(key: str, metric: str, _outcomes: list[Outcome]) -> Comparison:
     """The comparison of these runs, with those baseline models that stand."""
     return compare(_outcomes, metric)

@@ -6,7 +6,7 @@ from core.escape import escape_markdown
 from core.runs.store import RunRecord, RunStore
 from ui.parts import WANTED_RUN, errors, go_to, show_empty
 from ui.run import show_ended, show_rest
-from ui.run_about import show_line
+from ui.run_about import show_facts, show_line
 from ui.run_live import watch
 from ui.runs import show_damaged
 from ui.whatif import show_parent
@@ -60,6 +60,7 @@ def show_page() -> None:
         with st.container():  # of its own: a fragment that grows would draw over what follows it
             st.fragment(watch, run_every=1)(record.id)
         show_parent(record)
+        show_facts(record)
     show_rest(record, records)
 
 

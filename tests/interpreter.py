@@ -80,12 +80,19 @@ class Popen:
 
 
 def run(
-    command: list[str], *, cwd: Path, input: str, capture_output: bool, text: bool, check: bool
+    command: list[str],
+    *,
+    cwd: Path,
+    input: str,
+    env: Mapping[str, str],
+    capture_output: bool,
+    text: bool,
+    check: bool,
 ) -> CompletedProcess[str]:
     """Run `python -m MODULE` and wait for its answer."""
     assert (capture_output, text, check) == (True, True, False)
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
-        process = Popen(command, cwd=cwd, stdin=PIPE, stdout=out, stderr=errors)
+        process = Popen(command, cwd=cwd, env=env, stdin=PIPE, stdout=out, stderr=errors)
         with process.stdin as pipe:
             pipe.write(input.encode())
         code = process.wait()

@@ -153,6 +153,27 @@ def test_what_is_no_whole_backup_makes_no_home(tmp_path: Path) -> None:
         write_backup(open_home() / "a.zip")
 
 
+def test_a_backup_of_a_later_version_makes_no_home(tmp_path: Path) -> None:
+    """Nor does an earlier program change a home that a later one has written."""
+    store = JobStore()
+    store.submit(CountJob(to=1))
+    with closing(sqlite3.connect(store.path)) as db:
+        db.execute("PRAGMA user_version = 999")
+        later = tree(open_home())
+        path = tmp_path / "a.zip"
+        with zipfile.ZipFile(path, "w") as packed:
+            packed.writestr(
+                "backup.json", '{"written_by": "later", "created": "2030-01-01T00:00Z"}'
+            )
+            packed.write(store.path, "runs.sqlite")
+    with pytest.raises(InputError, match="has store version 999, this program reads up to"):
+        restore_backup(path, tmp_path / "restored")
+    assert not (tmp_path / "restored").exists()
+    with pytest.raises(InputError, match="Use the program that wrote it"):
+        JobStore()
+    assert tree(open_home()) == later
+
+
 def test_an_empty_home_is_said(tmp_path: Path, capsys) -> None:
     assert main(["backup", str(tmp_path / "a.zip")]) == 2
     assert "holds nothing yet" in capsys.readouterr().err

@@ -161,6 +161,7 @@ def test_the_door_s_names_and_defaults_are_what_notebooks_rest_on() -> None:
         if inspect.isfunction(getattr(gcv, name))
     }
     assert functions == {
+        "ask": {"folder": ".", "progress": None},
         "check": {"label": None, "group": None, "batch": None},
         "compare": {"metric": None},
         "fit": {"name": "from Python", "progress": None},
@@ -173,7 +174,8 @@ def test_the_door_s_names_and_defaults_are_what_notebooks_rest_on() -> None:
     }
     assert {name for name in gcv.__all__ if inspect.isclass(getattr(gcv, name))} == {
         "Backbone", "Cohort", "Embedding", "Explanation", "GeneCanvasError", "Genes",
-        "LayoutMethod", "Method", "Placement", "Places", "Question", "Run", "RunSpec", "Stage",
+        "LayoutMethod", "Method", "Placement", "Places", "Question", "Reply", "Run", "RunSpec",
+        "Stage",
         "Store", "Transfer", "TransferSpec",
     }  # fmt: skip
     assert set(gcv.__all__) - functions.keys() >= {"ALONG_CURVE", "ASSIGNED", "SORTED"}

@@ -22,11 +22,13 @@ from core.files import read_json
 from core.home import home as open_home
 from core.home import run_folder
 from core.images.layouts import LayoutSpec
+from core.images.references import add_reference
 from core.images.trial import LayoutJob, Trial
 from core.jobs import launch
 from core.jobs.here import do_here
 from core.jobs.job import KINDS, Inputs, Job, Lane, job_class
 from core.jobs.launch import ensure_workers, foresee, request
+from core.jobs.queue import Queue
 from core.jobs.record import JobState, Worker, read_log
 from core.jobs.store import JobStore
 from core.jobs.worker import Stop, run_one, run_waiting
@@ -50,6 +52,7 @@ from core.tissue.result import answer_folder
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import TissueSpec
 from core.tissue.store import add_tissue, list_tissues
+from core.transfer.enquiring import AnyEnquiry, EnquiryJob, parse_enquiry
 from core.transfer.spec import TransferSpec
 from core.transfer.transferring import TransferJob
 from tests.counting import CountJob, PreparedCount, QueuedCount, told
@@ -113,6 +116,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENECANVAS_HOME", str(place))
         dataset = add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
+        small_enquiry(dataset)
         add_tissue(simulate_tissue(4, 60, 60), "planted")
         do_here(TissueJob(asked=small_question()), lambda *_: None)
         spec = make_spec(dataset)
@@ -128,6 +132,17 @@ def small_question() -> TissueSpec:
     """A frozen network on a few spots, which are stored."""
     tissue = add_tissue(simulate_tissue(2, 12, 6, driven=2, side=32), "small").id
     return TissueSpec(tissue=tissue, genes=4, backbone="squeezenet1_1", weights="scratch")
+
+
+def small_enquiry(dataset: str) -> AnyEnquiry:
+    """Programs of a few genes; their sets are kept."""
+    genes = list(load_dataset(dataset).var_names)
+    sets = "".join(f"set {n}\t\t" + "\t".join(genes[n : n + 30]) + "\n" for n in range(0, 90, 30))
+    path = open_home() / "sets.gmt"
+    path.write_text(sets)
+    cohort = {"dataset": dataset}
+    return parse_enquiry({"question": "programs", "source": cohort, "target": cohort,
+                          "gene_sets": add_reference(path)})  # fmt: skip
 
 
 def make_spec(dataset: str, epochs: int = 2) -> RunSpec:
@@ -175,6 +190,7 @@ def make_job(kind: str) -> Job:
         "match": lambda: MatchJob(**about),
         "predict": lambda: PredictJob(**about),
         "transfer": lambda: TransferJob(spec=transfer),
+        "enquiry": lambda: EnquiryJob(enquiry=small_enquiry(dataset)),
         "export": lambda: ExportJob(about=run),
         "speed": lambda: SpeedJob(networks=("squeezenet1_1",), sizes=(32,)),
         "estimate": lambda: estimate_job(make_spec(dataset, epochs=8)),
@@ -215,7 +231,7 @@ def results(job: Job, id: str) -> dict[str, object]:
         paths = [*prediction_folder(job.asked, job.section).iterdir()]
     elif job.kind == "tissue_see":
         paths = [effects_path(job.asked, job.spot)]
-    elif job.kind == "transfer":
+    elif job.kind in ("transfer", "enquiry"):
         paths = [*job.place.glob("*.*")]
     elif job.kind == "train":
         paths = [job.folder(id) / "folds/0" / name for name in FOLDS]
@@ -318,7 +334,7 @@ def test_a_job_is_one_document_and_says_what_it_needs(job: Job) -> None:
     needs = job.inputs()
     about_data = not job.kind.startswith(("count", "speed", "estimate", "tissue"))
     assert needs.datasets == ((run.spec.cohort.dataset,) if about_data else ())
-    about_run = about_data and job.kind not in ("train", "layout", "transfer")
+    about_run = about_data and job.kind not in ("train", "layout", "transfer", "enquiry")
     assert needs.jobs == ((run.id,) if about_run else ())
     JobStore().submit(job)
     if needs.datasets:
@@ -585,7 +601,7 @@ def test_what_follows_a_result_waits_for_jobs_that_wait(
             yield
 
     monkeypatch.setattr(PreparedCount, "afterwards", ask_between)
-    run_waiting(store, Worker("cpu", Lane.QUEUE, 0), Stop())
+    run_waiting(Queue(), Worker("cpu", Lane.QUEUE, 0), Stop())
     assert told() == [
         "counted to 1", "counted to 2", "part one after 1", "counted to 3", "part two after 1",
         *(f"part {part} after {to}" for to in (2, 3) for part in ("one", "two")),

@@ -30,10 +30,9 @@ def table(samples: int = 24, genes: int = 12, classes: int = 2) -> pd.DataFrame:
 
 def upload(name: str, content: bytes, labels: tuple[str, bytes] | None = None):
     app = open_page("data")
-    app.file_uploader[0].upload(name, content)
-    if labels:
-        app.file_uploader[1].upload(*labels)
-    return app.run()
+    kind = "application/octet-stream"
+    files = [(*file, kind) for file in (labels, (name, content)) if file]  # in whatever order
+    return app.file_uploader[0].set_value(files).run()
 
 
 def upload_and_keep(name: str, content: bytes, labels: tuple[str, bytes] | None = None):
@@ -53,7 +52,7 @@ def test_first_visit_offers_two_examples_first() -> None:
     assert [found.label for found in app.button[:2]] == [
         "Load real tumours", "Load simulated tumours",
     ]  # fmt: skip
-    assert len(app.file_uploader) == 2
+    assert len(app.file_uploader) == 1
     assert not app.exception
     assert not app.error
 
@@ -125,6 +124,26 @@ def test_upload_with_genes_in_rows_and_labels_apart() -> None:
     app = upload_and_keep("mine.tsv.gz", content, ("labels.csv", labels))
     assert not app.error
     assert (metrics(app)["Samples"], metrics(app)["Classes"]) == ("24", "2")
+
+
+def test_files_of_one_name_and_the_wrong_guess_taken_back() -> None:
+    ages = "sample,tumour_type," + ",".join(f"age{n}" for n in range(40)) + "\n"
+    frame = table()
+    ages += "".join(
+        f"{name},{kind}," + ",".join(str(n + 1.5) for n in range(40)) + "\n"
+        for name, kind in zip(frame["sample"], frame["tumour_type"], strict=True)
+    )
+    matrix = frame.drop(columns="tumour_type").to_csv(index=False)
+    app = open_page("data")
+    files = [("one.csv", text.encode(), "text/csv") for text in (matrix, ages)]
+    app.file_uploader[0].set_value(files).run()
+    choice = next(box for box in app.segmented_control if box.label == "The expression is in")
+    assert choice.options == ["1: one.csv", "2: one.csv"]
+    assert choice.value == 1
+    assert "24 samples x 40 genes" in words(app)
+    choice.set_value(0).run()
+    assert "24 samples x 12 genes" in words(app)
+    assert not app.error
 
 
 def test_upload_of_one_class_is_shown_but_leads_nowhere() -> None:

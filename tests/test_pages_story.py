@@ -47,12 +47,18 @@ def test_a_slide_shows_its_views_and_the_speaker_has_notes(story: str) -> None:
     app = open_page("present", story=story, slide="1")
     assert charts(app) == 1
     assert len(app.table) == 1
-    assert "# KRT5 is *high*" in words(app)
+    headings = [
+        line for each in app.markdown for line in each.value.splitlines() if line[:1] == "#"
+    ]
+    assert headings == ["# Meeting", r"## KRT5 is \*high\*", "## The first genes"], "one h1 a slide"
     assert "Ask Anna" not in words(app)
     app = open_page("present", story=story, slide="9")
-    assert "# TP53 is low" in words(app), "the last slide stands for those that aren't there"
+    assert words(app).startswith("# TP53 is low"), (
+        "the last slide stands for those that aren't there"
+    )
     app = open_page("present", story=story, slide="1", notes="1")
     assert charts(app) == 0
+    assert [title.value for title in app.title] == ["Slide 1: notes"]
     assert "Ask Anna" in words(app)
     assert "Next: TP53 is low" in words(app)
 

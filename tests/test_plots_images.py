@@ -1,6 +1,9 @@
 """Figures of gene-images, read back number by number."""
 
+from itertools import combinations
+
 import numpy as np
+import plotly.graph_objects as go
 
 from core.images.layout import GeneLayout
 from core.plots.data import class_sizes, sample_map
@@ -10,6 +13,7 @@ from core.plots.figures import (
     gene_image,
     image_grid,
     mark_clicked,
+    name_genes,
     name_pixels,
     shade,
 )
@@ -116,3 +120,49 @@ def test_a_class_has_one_colour_on_every_chart() -> None:
     }
     bars = class_sizes({"C": 1, "A": 3, "B": 2}).data[0]
     assert boxes == points == dict(zip(bars.y, bars.marker.color, strict=True)) == coloured
+
+
+def canvas(side: int, places: dict[str, tuple[int, int]]) -> GeneLayout:
+    """Genes at (row, column) of a square canvas."""
+    rows, columns = np.array(list(places.values())).T
+    return GeneLayout("test", np.array(list(places)), rows, columns, (side, side))
+
+
+def boxes(figure: go.Figure, side: int, scale: float) -> dict[str, tuple[float, ...]]:
+    """What each name covers on the screen: left, top, right, bottom."""
+    found = {}
+    for note in figure.layout.annotations:
+        if note.xref == "paper":  # about free pixels
+            continue
+        far = note.showarrow is not False
+        right = note.ax if far else note.xshift
+        down = note.ay if far else -note.yshift
+        x, y = (note.x + 0.5) * scale + right, (note.y + 0.5) * scale + down
+        found[note.text] = x - 4 * len(note.text), y - 8, x + 4 * len(note.text), y + 8
+    return found
+
+
+def test_names_of_genes_side_by_side_cover_neither_each_other_nor_a_mark() -> None:
+    places = {f"GENE{n}": (29 + n // 3, 29 + n % 3) for n in range(9)} | {"EDGE": (31, 0)}
+    layout = canvas(32, {**places, "MARKED": (28, 31)})
+    figure = gene_image(layout, np.arange(11.0), marked=["MARKED"])
+    name_genes(figure, layout, ["absent", *places], side=320)
+    covered = boxes(figure, 320, 10)
+    assert {"MARKED", "GENE0", "GENE1", "EDGE"} <= covered.keys()
+    assert len(covered) > 7, "most find room"
+    for one, other in combinations(covered.values(), 2):
+        apart = one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+        assert apart
+    for name, (left, top, right, bottom) in covered.items():
+        assert name == "MARKED" or (left >= 0 and top >= 0 and right <= 320 and bottom <= 320)
+    far = [note for note in figure.layout.annotations if note.showarrow]
+    assert len(far) > 1, "a line leads to a name that stands apart"
+
+
+def test_a_gene_alone_is_named_right_beside_it() -> None:
+    layout = canvas(32, {"TP63": (5, 5)})
+    figure = gene_image(layout, np.ones(1))
+    name_genes(figure, layout, ["TP63"], side=320)
+    [note] = [note for note in figure.layout.annotations if note.text == "TP63"]
+    assert (note.x, note.y, note.showarrow, note.yshift) == (5, 5, False, 0)
+    assert 0 < note.xshift - 4 * len("TP63") < 12

@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 from core.processes import ROOT
+from core.serve import LONGEST_HEADER
 
 
 def free_port() -> int:
@@ -32,6 +33,16 @@ def child_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
+def open_socket(port: int, cookie: str) -> bytes:
+    """The first line of the answer to whoever opens a WebSocket."""
+    lines = ["GET /_stcore/stream HTTP/1.1", f"Host: 127.0.0.1:{port}", "Upgrade: websocket",
+             "Connection: Upgrade", "Sec-WebSocket-Version: 13", f"Cookie: {cookie}",
+             f"Sec-WebSocket-Key: {'A' * 22}==", "", ""]  # fmt: skip
+    with socket.create_connection(("127.0.0.1", port), 20) as connection:
+        connection.sendall("\r\n".join(lines).encode())
+        return connection.recv(100).split(b"\r\n")[0]
+
+
 def test_a_killed_server_is_started_again_and_a_stopped_one_is_not() -> None:
     port = free_port()
     keeper = subprocess.Popen(
@@ -39,6 +50,8 @@ def test_a_killed_server_is_started_again_and_a_stopped_one_is_not() -> None:
     )
     try:
         wait_for(port)
+        longest = "a=" + "x" * (LONGEST_HEADER - len("Cookie: a="))
+        assert b"101" in open_socket(port, longest)  # of a sign-in
         first = child_of(keeper.pid)
         time.sleep(5)  # it has lived long enough to have started well
         os.kill(first, signal.SIGKILL)

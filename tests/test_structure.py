@@ -100,3 +100,81 @@ def test_each_chart_has_about_these_numbers_beside_it() -> None:
         lines = [call.lineno for call in charts if "about" not in {k.arg for k in call.keywords}]
         silent |= {path.name: lines} if lines else {}
     assert not silent, silent
+
+
+def calls_in(folder: str, found: set[str], *, but: set[str] = frozenset()) -> dict[str, set[str]]:
+    """File -> those of some dotted names that it uses."""
+    used = {}
+    for path in ROOT.glob(f"{folder}/**/*.py"):
+        if path.relative_to(ROOT).as_posix() in but:
+            continue
+        nodes = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute)]
+        names = {ast.unparse(node) for node in nodes} & found
+        used |= {path.relative_to(ROOT).as_posix(): names} if names else {}
+    return used
+
+
+def test_what_pages_remember_belongs_to_a_home() -> None:
+    """Streamlit's caches are one for all who use the server; `ui.kept` puts the home in the key."""
+    caches = {"st.cache_data", "st.cache_resource"}
+    for folder in ("ui", "pages"):
+        assert not calls_in(folder, caches, but={"ui/kept.py"})
+
+
+def test_one_place_knows_where_a_home_is() -> None:
+    """Whatever asks `core.home` is in the home of its person; nothing finds another way there."""
+    asking = {
+        path.relative_to(ROOT).as_posix()
+        for path in [*ROOT.glob("core/**/*.py"), *ROOT.glob("ui/**/*.py"), *ROOT.glob("pages/*.py")]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).endswith(("environ.get", "getenv", "user_data_path"))
+        and ("GENECANVAS_HOME" in ast.unparse(node) or "user_data_path" in ast.unparse(node))
+    }
+    assert asking == {"core/home.py", "core/jobs/queue.py"}
+
+
+OUTSIDE = {
+    "core/backup.py", "core/home.py", "core/jobs/launch.py", "core/jobs/queue.py",
+    "core/models/own_weights.py", "core/people.py", "core/runs/training.py", "core/sharing.py",
+    "core/jobs/store.py", "app.py", "pages/lab.py", "ui/account.py", "ui/health.py",
+    "ui/metrics.py", "ui/people.py", "ui/share.py", "ui/signin.py",
+}  # fmt: skip
+"""What knows that there are several homes: each file here was looked at for what it gives away."""
+
+
+def test_few_places_know_of_other_homes() -> None:
+    """A new one has to be looked at, and to be written down above."""
+    several = {"at", "server_home", "working_homes", "homes_inside", "server_of", "person_home",
+               "guest_home", "serve_people", "living_in"}  # fmt: skip
+    found = set()
+    for path in [*ROOT.glob("core/**/*.py"), *ROOT.glob("ui/**/*.py"), *ROOT.glob("pages/*.py"),
+                 ROOT / "app.py"]:  # fmt: skip
+        imported = {
+            name.name
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom)
+            and node.module in ("core.home", "core.people", "core.sharing")
+            for name in node.names
+        }
+        if imported & several:
+            found.add(path.relative_to(ROOT).as_posix())
+    assert found <= OUTSIDE, found - OUTSIDE
+
+
+def test_who_only_looks_changes_nothing() -> None:
+    """Functions that delete by themselves ask first; all others write through `core.files`."""
+    asking = {"need_right_to_change", "scratch", "write_folder", "write_atomic", "write_json"}
+    silent = []
+    for path in {*ROOT.glob("core/**/*.py")} - {*ROOT.glob("core/cli/*.py")}:
+        for function in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(function, ast.FunctionDef) or not function.name.startswith("delete_"):
+                continue
+            called = {
+                getattr(node.func, "id", getattr(node.func, "attr", ""))
+                for node in ast.walk(function)
+                if isinstance(node, ast.Call)
+            }
+            if not called & (asking | {"save_groups"}):
+                silent.append(f"{path.name}: {function.name}")
+    assert not silent

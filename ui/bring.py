@@ -1,6 +1,6 @@
 """Bringing data: the examples, one's own file with a preview before it is stored, public ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from anndata import AnnData
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.data import quota
+from core.data.brought import find_expression
 from core.data.catalogue import CATALOGUE, PublicDataset
 from core.data.choices import Choices, load_choices, save_choices
 from core.data.cohort import Cohort
@@ -25,6 +26,7 @@ from core.data.store import DatasetRecord, add_dataset
 from core.escape import escape_markdown
 from core.runs.example import add_example
 from core.scratch import scratch
+from ui.kept import cache_resource
 from ui.parts import errors, say_finding
 from ui.uploads import hold
 
@@ -37,6 +39,10 @@ FORMATS = (
     "CSV, TSV or other text (also .gz, .bz2, .xz, .zst), Excel, Parquet, Feather, h5ad, 10x, loom, "
     "GCT, GEO's series matrix, MATLAB, or an archive with one of these, with one file per sample "
     "(GDC, STAR, HTSeq, RSEM, salmon, kallisto, GEO's RAW.tar) or with 10x folders."
+)
+LABELS = (
+    "A table of labels has the sample ids in one column; others hold tumour type, patient, … "
+    "Several, such as GDC's sample sheet and clinical table, can be brought at once."
 )
 ROLE_TITLES: dict[Role, str] = {
     "id": "Names the rows",
@@ -99,30 +105,34 @@ def _offer(
 
 
 def show_upload(use: Callable[[DatasetRecord], None] = keep) -> None:
-    """Take a file, show how it was understood, and store it when the user agrees.
+    """Take a file, or several that are one dataset, show how they were understood, and store it
+    when the user agrees.
 
     Args:
         use: what the page does with the dataset once it is stored.
     """
-    left, right = st.columns(2)
-    matrix = left.file_uploader("Expression matrix", key="matrix", help=FORMATS)
-    labels = right.file_uploader(
-        "Labels, if they are in a second file", key="labels",
-        help="A table with the sample ids in one column; others hold tumour type, patient, … "
-        "Several (GDC's sample sheet and clinical table) can be put into one zip file.",
+    uploads = st.file_uploader(
+        "Expression matrix, and tables of labels if they are in files of their own",
+        accept_multiple_files=True, key="files", help=f"{FORMATS} {LABELS}",
     )  # fmt: skip
     st.caption("Files stay on the computer that runs this app. Nothing is sent anywhere.")
-    if matrix is None:
+    if not uploads:
         return
-    pasted = None
-    if labels is None:
-        pasted = right.text_area(
-            "or type or paste them", placeholder="sample\ttumour_type\nS1\tLUAD\nS2\tLUSC",
-            height=100, key="pasted",
-        )  # fmt: skip
     with errors(), scratch() as folder:
-        paths = _write_uploads(folder, matrix, labels, pasted)
-        _forget_other_files((matrix.file_id, labels and labels.file_id))
+        paths = [hold(upload) for upload in uploads]
+        _forget_other_files(tuple(upload.file_id for upload in uploads))
+        pasted = None
+        if len(paths) > 1:
+            first = _ask_expression(uploads, paths)
+            paths.insert(0, paths.pop(first))
+        else:
+            pasted = st.text_area(
+                "Labels that stand in no file can be typed or pasted",
+                placeholder="sample\ttumour_type\nS1\tLUAD\nS2\tLUSC", height=100, key="pasted",
+            )  # fmt: skip
+        if pasted and pasted.strip():
+            paths.append(folder / "typed labels")
+            paths[1].write_text(pasted, encoding="utf-8")
         parts = list_parts(paths[0])
         options = st.columns(2)
         part = options[0].selectbox(
@@ -139,14 +149,32 @@ def show_upload(use: Callable[[DatasetRecord], None] = keep) -> None:
                 icon=":material/undo:", type="tertiary",
             )  # fmt: skip
         ways = {"orientation": orientation, "part": part, **said}
-        asked = (matrix.file_id, labels and labels.file_id, pasted, repr(ways))
+        files = tuple(str(path) for path in paths[: len(uploads)])
+        asked = (files, pasted, repr(ways))
         draft = None
         with errors():
             draft = _read_draft(asked, paths, ways)
         if draft is None:
             _ask_another()
         else:
-            show_draft(draft, Path(matrix.name).name, use)
+            show_draft(draft, paths[0].name, use)
+
+
+def _ask_expression(uploads: Sequence[UploadedFile], paths: Sequence[Path]) -> int:
+    """Which of several files holds the expression; told from what is in them, and can be said."""
+    files = tuple(upload.file_id for upload in uploads)
+    found = st.session_state.get("expression found")
+    if found is None or found[0] != files:
+        with st.spinner("Looking which file holds the expression"):
+            found = st.session_state["expression found"] = (files, find_expression(paths))
+    names = [escape_markdown(path.name) for path in paths]
+    if len(set(names)) < len(names):  # a choice is known by its words
+        names = [f"{n}: {name}" for n, name in enumerate(names, start=1)]
+    return st.segmented_control(
+        "The expression is in", range(len(paths)), default=found[1], required=True,
+        format_func=names.__getitem__, key=f"expression {files}",
+        help="The other files are tables about its samples, and are joined to it.",
+    )  # fmt: skip
 
 
 def _forget_other_files(files: tuple[str | None, ...]) -> None:
@@ -181,19 +209,6 @@ def _name_changes(changes: dict[str, Any]) -> str:
 
 def _call(column: str) -> str:
     return column or "the column without a name"
-
-
-def _write_uploads(
-    folder: Path, matrix: UploadedFile, labels: UploadedFile | None, pasted: str | None
-) -> list[Path]:
-    """The uploads as files, under their own bare names; typed labels as one in `folder`."""
-    paths = [hold(matrix)]
-    if labels is not None:
-        paths.append(hold(labels))
-    elif pasted and pasted.strip():
-        paths.append(folder / "typed labels")
-        paths[1].write_text(pasted, encoding="utf-8")
-    return paths
 
 
 def _read_draft(asked: tuple, paths: list[Path], ways: dict[str, Any]) -> AnnData:
@@ -307,7 +322,7 @@ def offer_current_symbols(data: AnnData) -> AnnData:
     return rename_genes(data, names, kind) if wanted else data
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
+@cache_resource(max_entries=1, show_spinner=False)
 def read_symbols(path: str) -> Symbols:
     """HGNC's symbols."""
     return read_hgnc(Path(path))

@@ -15,6 +15,7 @@ from core.plots.runs import observed_against_predicted
 from core.runs.outcome import Outcome
 from ui.about import about_confusion, about_observed, about_reliability
 from ui.compare_scores import show_downloads
+from ui.kept import cache_resource
 from ui.parts import decimals, finished_runs, link_run, name_runs, show_figure
 
 
@@ -131,13 +132,13 @@ def show_values(table: pd.DataFrame, target: str) -> None:
         show_downloads(table, "errors")
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@cache_resource(max_entries=64, show_spinner=False)
 def read_batches(run: str, metric: str, _outcome: Outcome) -> Batches:
     """Each batch that a finished run held out."""
     return score_batches(_outcome, metric)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@cache_resource(max_entries=64, show_spinner=False)
 def read_detail(run: str, model: str, _outcome: Outcome) -> Detail:
     """One model of a finished run, whichever score is chosen above."""
     return look_closely(_outcome, model)

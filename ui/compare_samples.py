@@ -14,6 +14,7 @@ from core.plots.compare import answer_grid
 from core.plots.figures import gene_image
 from core.runs.outcome import Outcome, shared_reference
 from ui.about import About
+from ui.kept import cache_data
 from ui.parts import (
     decimals,
     download_table,
@@ -28,13 +29,13 @@ SHOWN_ANSWERS = 24
 """A chart shows the answers of at most so many runs; the CSV has all."""
 
 
-@st.cache_data(max_entries=20, show_spinner=False)
+@cache_data(max_entries=20, show_spinner=False)
 def read_wrong_samples(key: str, _outcomes: list[Outcome]) -> pd.DataFrame:
     """Samples that at least one of these runs got wrong."""
     return find_wrong_samples(_outcomes)
 
 
-@st.cache_data(max_entries=20, show_spinner=False)
+@cache_data(max_entries=20, show_spinner=False)
 def read_doubtful_labels(key: str, _outcomes: list[Outcome]) -> pd.DataFrame:
     """Samples whose label the held-out probabilities doubt."""
     return find_doubtful_labels(_outcomes)

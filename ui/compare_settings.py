@@ -19,6 +19,7 @@ from core.runs.outcome import NETWORK, Outcome
 from core.runs.spec import setting_title
 from core.training.tasks import Task
 from ui.about import About
+from ui.kept import cache_data
 from ui.parts import show_figure
 
 
@@ -108,7 +109,7 @@ def show_grid(outcomes: list[Outcome], metric: Metric) -> None:
         st.info("These runs differ in no setting but the seed.")
 
 
-@st.cache_data(max_entries=20, show_spinner="Fitting learning curves")
+@cache_data(max_entries=20, show_spinner="Fitting learning curves")
 def read_curves(key: str, metric: str, _outcomes: list[Outcome]) -> list[LearningCurve]:
     """The learning curves among these runs."""
     return measure_curves(_outcomes, metric)

@@ -14,6 +14,7 @@ from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from core.runs.training import TrainJob
 from core.words import say_duration
+from ui.kept import cache_data
 from ui.parts import open_dataset
 
 COSTLY = {
@@ -25,7 +26,7 @@ COSTLY = {
 """What of a specification decides its cost."""
 
 
-@st.cache_data(max_entries=50, show_spinner=False)
+@cache_data(max_entries=50, show_spinner=False)
 def _job(costly: str) -> EstimateJob:
     """What measures a specification, of which only what decides its cost is given, as JSON."""
     spec = RunSpec.parse(json.loads(costly))
@@ -67,7 +68,7 @@ def _find_like(spec: RunSpec) -> float | None:
     return None
 
 
-@st.cache_data(max_entries=50, show_spinner=False)
+@cache_data(max_entries=50, show_spinner=False)
 def _consequences(spec: str, _spec: RunSpec, _cost: Estimate | None, measured: bool) -> list[str]:
     return say_consequences(_spec, open_dataset(_spec.cohort.dataset), _cost)
 

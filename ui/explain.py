@@ -32,6 +32,7 @@ from core.runs.spec import RunSpec
 from core.runs.store import RunRecord
 from ui.forms import HOLDS, ask_record
 from ui.gene_sets import pick_sets
+from ui.kept import cache_data, cache_resource
 
 GENE, DRAWN = "explained gene", "explained genes drawn"
 """Where the session keeps the gene that is looked at, and the genes that were drawn around."""
@@ -41,13 +42,13 @@ WITHOUT_CLASSES: Registry[BaselineProfile] = Registry(
 """What samples can be compared with where a number is predicted."""
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the attribution")
+@cache_resource(max_entries=4, show_spinner="Reading the attribution")
 def read_attribution(run: str, recipe: Recipe) -> RunAttribution:
     """A computed attribution, kept while it is among the last four looked at."""
     return load_attribution(run, recipe)
 
 
-@st.cache_data(max_entries=20, show_spinner=False)
+@cache_data(max_entries=20, show_spinner=False)
 def read_genes(run: str, recipe: Recipe, cls: str) -> pd.DataFrame:
     """A class's gene table with each gene's direction and pixel."""
     table = class_genes(run, recipe, cls)
@@ -62,7 +63,7 @@ def read_genes(run: str, recipe: Recipe, cls: str) -> pd.DataFrame:
     )
 
 
-@st.cache_data(max_entries=20, show_spinner=False)
+@cache_data(max_entries=20, show_spinner=False)
 def read_regions(run: str, recipe: Recipe, cls: str) -> pd.DataFrame:
     """A class's regions on the map of the first fold that explains it."""
     table = class_regions(run, recipe, cls)

@@ -14,13 +14,14 @@ from core.runs.store import RunRecord
 from ui.about import About
 from ui.explain import read_genes
 from ui.explain_list import show_list
+from ui.kept import cache_data
 from ui.parts import percents, show_figure
 
 SHOWN = 15
 """Sets at each end of the list that are drawn."""
 
 
-@st.cache_data(max_entries=10, show_spinner="Reading the sets' scores")
+@cache_data(max_entries=10, show_spinner="Reading the sets' scores")
 def read_sets(run: str, recipe: Recipe, cls: str) -> pd.DataFrame:
     """What each set adds to a class."""
     return class_sets(run, recipe, cls)

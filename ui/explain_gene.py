@@ -21,16 +21,17 @@ from core.runs.spec import RunSpec
 from core.runs.store import RunRecord
 from core.training.tasks import TASKS
 from ui.about import About
+from ui.kept import cache_data, cache_resource
 from ui.parts import open_dataset, show_figure
 
 
-@st.cache_data(max_entries=20, show_spinner=False)
+@cache_data(max_entries=20, show_spinner=False)
 def read_expression(run: str, gene: str, _spec: RunSpec) -> pd.DataFrame:
     """A gene's log2 expression in the run's samples."""
     return gene_expression(run, open_dataset(_spec.cohort.dataset), gene)
 
 
-@st.cache_resource(max_entries=1, show_spinner="Reading HGNC's names")
+@cache_resource(max_entries=1, show_spinner="Reading HGNC's names")
 def _read_ids(path: str) -> dict[str, GeneIds]:
     return read_gene_ids(Path(path))
 

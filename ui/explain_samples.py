@@ -17,6 +17,7 @@ from core.runs.spec import RunSpec
 from core.runs.store import RunRecord
 from core.training.tasks import TASKS, Targets
 from ui.about import About
+from ui.kept import cache_data, cache_resource
 from ui.parts import open_dataset, show_figure
 
 CHOSEN = "explained samples"
@@ -25,7 +26,7 @@ MOST_NEIGHBOURS = 5000
 """Samples beyond which t-SNE takes minutes."""
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@cache_data(max_entries=8, show_spinner=False)
 def read_held_out(run: str) -> pd.DataFrame:
     """The held-out samples: sample, true, predicted; of one held out several times the first."""
     table = load_predictions(run)
@@ -33,7 +34,7 @@ def read_held_out(run: str) -> pd.DataFrame:
     return table.drop_duplicates("sample")[["sample", "true", "predicted"]].reset_index(drop=True)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Placing the samples")
+@cache_resource(max_entries=4, show_spinner="Placing the samples")
 def place_samples(run: str, neighbours: bool, _spec: RunSpec) -> tuple[np.ndarray, list[str]]:
     """The held-out samples on a map of the genes of the first fold's images, and its axes."""
     fold = load_result(run).scored[0]

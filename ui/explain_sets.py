@@ -35,6 +35,7 @@ from ui.explain_list import show_list
 from ui.explain_statistics import ask_top
 from ui.forms import ask_number
 from ui.gene_sets import pick_sets
+from ui.kept import cache_data
 from ui.parts import download_table, show_figure
 
 SHOWN_SETS = 20
@@ -146,7 +147,7 @@ def show_sets_of(genes: Sequence[str], table: pd.DataFrame, name: str) -> None:
     show_set_table(listed[listed["overlap"] > 0], listed, f"{name}_list_sets")
 
 
-@st.cache_data(max_entries=10, show_spinner="Testing the sets")
+@cache_data(max_entries=10, show_spinner="Testing the sets")
 def test_list(run: str, recipe: Recipe, cls: str, reference: str, k: int) -> pd.DataFrame:
     """Sets over-represented among a class's k top genes."""
     table = read_genes(run, recipe, cls)
@@ -158,7 +159,7 @@ def test_list(run: str, recipe: Recipe, cls: str, reference: str, k: int) -> pd.
     return over_representation(top, table["gene"], read_gene_sets(reference_file(reference)))
 
 
-@st.cache_data(max_entries=10, show_spinner="Drawing random sets")
+@cache_data(max_entries=10, show_spinner="Drawing random sets")
 def test_ranking(run: str, recipe: Recipe, cls: str, reference: str) -> pd.DataFrame:
     """Sets that gather at an end of a class's ranking."""
     table = read_genes(run, recipe, cls)

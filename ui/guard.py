@@ -38,7 +38,15 @@ HEADERS = {
     "Referrer-Policy": "same-origin",  # a link's target never learns which gene led there
     "X-Content-Type-Options": "nosniff",
     "X-DNS-Prefetch-Control": "off",  # browsers look up the hosts of links before a click
+    "Cross-Origin-Opener-Policy": "same-origin",  # a window that opened a page can't reach into it
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), "
+    "payment=(), usb=()",
 }
+ENCRYPTED = {"Strict-Transport-Security": "max-age=31536000"}
+"""Of an answer over TLS: a browser that had one asks this name over TLS only, for a year."""
+CONTENT = {"Cache-Control": "private, no-store"}
+"""Of files that pages hand out: nobody who uses the browser later finds them there."""
 
 STYLE = Path(__file__).parents[1] / "assets/style.css"
 """Stands in the page itself: Streamlit would bring it after what it is for, which then jumps."""
@@ -68,6 +76,10 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
+                if scope.get("scheme") in ("https", "wss"):
+                    headers.update(ENCRYPTED)
+                if "/media/" in scope["path"]:
+                    headers.update(CONTENT)
                 if is_page and headers.get("content-type", "").startswith("text/html"):
                     start = message  # until its length is known
                     return
@@ -120,20 +132,21 @@ def refuse(headers: Headers) -> str:
     return ""
 
 
-def refuse_open_address() -> str:
+def refuse_open_address(signs_in: bool = False) -> str:
     """Why the server may not listen where it was told to; empty where it may.
 
-    There is no sign-in: whoever can reach the address sees, changes and deletes everything. So an
+    Where nobody signs in, whoever can reach the address sees, changes and deletes everything. So an
     address that other computers reach has to be asked for in so many words.
     """
     address = st.get_option("server.address")
-    if address in LOOPBACK or os.environ.get(OPEN_TO) == "everyone":
+    if signs_in or address in LOOPBACK or os.environ.get(OPEN_TO) == "everyone":
         return ""
     where = f"on {address}" if address else "on all addresses of this computer"
     return (
-        f"The app was told to listen {where}, where other computers reach it. It has no sign-in: "
-        "everyone who can open it sees, changes and deletes all that is stored. If that is what "
-        f"you want, start it with {OPEN_TO}=everyone; else leave out --server.address."
+        f"The app was told to listen {where}, where other computers reach it, and nobody signs "
+        "in: everyone who can open it sees, changes and deletes all that is stored. Have people "
+        "sign in (docs/sharing.md); or, if that is what you want, start it with "
+        f"{OPEN_TO}=everyone; else leave out --server.address."
     )
 
 

@@ -17,6 +17,7 @@ from core.plots.figures import expression_by_class
 from core.plots.findings import say_expression
 from ui.about import About
 from ui.explain_gene import say_links
+from ui.kept import cache_data, cache_resource
 from ui.layouts import ask_reference
 from ui.painting import Painting
 from ui.parts import download_table, errors, show_figure
@@ -63,14 +64,14 @@ def show_gene(painting: Painting, gene: str | None) -> None:
     )  # fmt: skip
 
 
-@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=LOOK)
+@cache_data(max_entries=64, show_spinner=False, hash_funcs=LOOK)
 def read_gene(samples: Trial, gene: str) -> np.ndarray:
     """(samples,) log2 expression of one gene."""
     fitted = prepare(samples).preprocessor
     return read_columns(samples).filled(fitted.index[fitted.genes == gene], fitted.fill)[:, 0]
 
 
-@st.cache_resource(max_entries=2, show_spinner=False, hash_funcs=LOOK)
+@cache_resource(max_entries=2, show_spinner=False, hash_funcs=LOOK)
 def read_columns(samples: Trial) -> Columns:
     """log2 expression, a gene at a time; what it takes of whole samples is computed once."""
     prepared = prepare(samples)

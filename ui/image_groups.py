@@ -14,6 +14,7 @@ from core.plots.findings import say_canvas
 from core.plots.images import group_image
 from ui.about import About
 from ui.forms import HOLDS
+from ui.kept import cache_data, cache_resource
 from ui.layouts import ask_reference
 from ui.painting import Painting, show_pointed
 from ui.trials import LOOK, prepare
@@ -59,7 +60,7 @@ def show_groups(
     st.caption(escape_markdown(said))
 
 
-@st.cache_resource(max_entries=2, show_spinner="Finding modules", hash_funcs=LOOK)
+@cache_resource(max_entries=2, show_spinner="Finding modules", hash_funcs=LOOK)
 def compare_genes(samples: Trial) -> ModuleTree:
     """The tree that modules are cut from."""
     return grow_tree(prepare(samples).unit)
@@ -93,7 +94,7 @@ def ask_groups(
     return assign_groups(members, order, len(painting.genes)), order
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@cache_data(max_entries=8, show_spinner=False)
 def read_members(kind: Kind, reference: str, genes: tuple[str, ...]) -> dict[str, list[int]]:
     """Positions among the genes of each chromosome, or of each set with the largest first."""
     [file] = [file for file in list_references(kind) if file.id == reference]

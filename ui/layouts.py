@@ -18,6 +18,7 @@ from core.images.references import (
     reference_file,
 )
 from ui.forms import HOLDS, ask_field, ask_record, check_fields
+from ui.kept import cache_data
 from ui.parts import open_dataset
 from ui.uploads import hold
 
@@ -122,7 +123,7 @@ def ask_reference(record: DatasetRecord, kind: Kind, *, key: str) -> str | None:
     return chosen
 
 
-@st.cache_data(max_entries=20, show_spinner=False)
+@cache_data(max_entries=20, show_spinner=False)
 def count_known(dataset: str, kind: Kind, reference: str) -> int:
     """How many of a dataset's genes a reference file knows."""
     path = reference_file(reference)

@@ -21,6 +21,7 @@ from core.plots.findings import say_gene_image, say_images
 from core.plots.images import share_limits
 from ui.about import About
 from ui.forms import ask_number
+from ui.kept import cache_resource
 from ui.layouts import ask_layout
 from ui.parts import errors, show_figure
 from ui.trials import LOOK, Prepared, lay_out, name_layout, prepare, show_quality
@@ -77,7 +78,7 @@ class Painting(NamedTuple):
         return to_sd(unit) if self.unit else unit
 
 
-@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=LOOK)
+@cache_resource(max_entries=8, show_spinner=False, hash_funcs=LOOK)
 def average(samples: Trial, in_sd: bool) -> ClassMeans:
     """The mean of each class, and how it differs from all other samples."""
     prepared = prepare(samples)

@@ -23,6 +23,7 @@ from core.stories import (
     list_stories,
     pin,
 )
+from ui.kept import cache_data
 
 PAGE = "page that is open"
 """Where the session keeps the name of the page that is shown."""
@@ -108,7 +109,7 @@ def say_source() -> str:
     return _say_source(**named)[:LONGEST_CAPTION]
 
 
-@st.cache_data(max_entries=200, ttl=20, show_spinner=False)
+@cache_data(max_entries=200, ttl=20, show_spinner=False)
 def _say_source(
     id: str = "", run: str = "", samples: str = "", dataset: str = "", runs: str = ""
 ) -> str:

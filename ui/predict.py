@@ -21,6 +21,7 @@ from core.predict.predicting import (
 )
 from core.predict.request import PredictRequest
 from core.predict.sent import import_model, list_sent
+from ui.kept import cache_resource
 from ui.parts import errors, finished_runs, name_runs, pick, starred_first
 from ui.uploads import hold
 
@@ -64,7 +65,7 @@ def pick_model(models: dict[str, str]) -> str:
     return pick("Model", list(models), models.__getitem__, "run")
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@cache_resource(max_entries=4, show_spinner=False)
 def open_model(model: str) -> Model:
     """A model, kept while it is among the last four looked at."""
     return load_model(model)
@@ -161,13 +162,13 @@ def forget_check(asked: PredictRequest) -> None:
     st.session_state.setdefault(CHECKED, set()).discard((asked.model, asked.cohort.dataset))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cache_resource(max_entries=8, show_spinner=False)
 def read_match(asked: PredictRequest) -> MatchCard:
     """A match card that stands."""
     return load_match(asked)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the calls")
+@cache_resource(max_entries=4, show_spinner="Reading the calls")
 def read_prediction(asked: PredictRequest) -> Prediction:
     """Calls that stand, kept while they are among the last four looked at."""
     return load_prediction(asked)

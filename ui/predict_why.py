@@ -10,6 +10,7 @@ from core.explain.methods import METHODS
 from core.predict.model import Model
 from core.predict.predicting import Prediction, cancel_why, load_why, request_why, why_state
 from core.predict.request import PredictRequest, explaining_methods
+from ui.kept import cache_data
 from ui.parts import decimals, download_table
 from ui.predict import is_working
 from ui.predict_earlier import read_or_mend
@@ -64,7 +65,7 @@ def show_why(asked: PredictRequest, sample: str, called: str) -> None:
     download_table(table, f"genes_of_{sample}", "These genes (CSV)", key="why csv")
 
 
-@st.cache_data(max_entries=20, show_spinner=False)
+@cache_data(max_entries=20, show_spinner=False)
 def _read_why(asked: PredictRequest, sample: str, method: str) -> pd.DataFrame:
     return load_why(asked, [sample], method)
 

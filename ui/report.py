@@ -13,7 +13,7 @@ from core.report.run import write_run_report
 from core.report.story import write_story_report
 from core.report.study import write_study_report
 from core.report.tissue import write_tissue_report
-from core.report.transfer import write_transfer_report
+from core.report.transfer import write_enquiry_report, write_transfer_report
 from core.tissue.spec import TissueSpec
 
 ANYWHERE = "It opens without a network and prints to PDF."
@@ -51,6 +51,15 @@ def offer_transfer_report(key: str) -> None:
     _offer(
         partial(write_transfer_report, key), f"transfer_{key[:6]}",
         "One file with the verdicts, gains, controls, limits, a methods text and what repeats it. "
+        f"{ANYWHERE}",
+    )  # fmt: skip
+
+
+def offer_enquiry_report(key: str) -> None:
+    """A button that saves the report of an enquiry whose reply stands."""
+    _offer(
+        partial(write_enquiry_report, key), f"transfer_{key[:6]}",
+        "One file with the verdicts, controls, tables, limits, a methods text and what repeats it. "
         f"{ANYWHERE}",
     )  # fmt: skip
 

@@ -1,9 +1,12 @@
 """One finished run on its page: what it reached, its genes, what if; all else folded below."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
 from core.compare.gap import explain_gap
+from core.data.notes import Finding
 from core.errors import DamageError
 from core.escape import escape_markdown
 from core.glossary import define
@@ -20,6 +23,7 @@ from ui.about import about_confusion, about_observed
 from ui.beside import show_side_by_side
 from ui.bundles import offer_run_bundle
 from ui.parts import (
+    BADGES,
     DAMAGED,
     decimals,
     download_table,
@@ -32,6 +36,7 @@ from ui.parts import (
     show_figure,
 )
 from ui.report import offer_report
+from ui.run_about import show_facts
 from ui.run_genes import HEIGHT, open_explain, show_genes
 from ui.run_live import show_curves
 from ui.whatif import show_answers, show_parent, show_whatif
@@ -44,6 +49,7 @@ def show_ended(record: RunRecord) -> None:
         show_reason(record)
         with errors():
             show_parent(record)
+        show_facts(record)
         return
     try:
         result, predictions = load_result(record.id), load_predictions(record.id)
@@ -53,14 +59,7 @@ def show_ended(record: RunRecord) -> None:
             help="What is damaged is set aside; then the run can be resumed.")  # fmt: skip
         return
     findings = result.findings or []
-    with st.container(key="run_headline", gap="xsmall"):
-        st.markdown(f"**{escape_markdown(headline(record.id))}**")
-        with st.container(horizontal=True, vertical_alignment="center"):
-            for finding in findings:
-                if finding.decisive:  # in a line; the whole stands below
-                    line = finding.message.partition(". ")[0] + "."
-                    say_finding(finding.model_copy(update={"message": line}))
-            say_repeats(record)
+    show_headline(record, findings)
     with errors():
         show_parent(record)
     left, right = st.columns([5, 9], gap="medium")
@@ -72,6 +71,7 @@ def show_ended(record: RunRecord) -> None:
         show_whatif(record)
         show_answers(record)
     show_ways_on(record)
+    show_facts(record)
     for finding in findings:
         say_finding(finding)
     for sentence in explain_gap(record.id):
@@ -80,8 +80,24 @@ def show_ended(record: RunRecord) -> None:
     show_predictions(result, predictions)
 
 
-def say_repeats(record: RunRecord) -> None:
-    """What the same question gave on other splits, for a run that was repeated."""
+def show_headline(record: RunRecord, findings: Sequence[Finding]) -> None:
+    """What the run reached, what its repeats gave, and what a result can come from alone."""
+    words = [f"**{escape_markdown(headline(record.id))}**"]
+    repeats = repeats_of(record)
+    if len(repeats) > 1:
+        words.append(f"On {len(repeats)} splits: {', '.join(repeats.values())}.")
+    for finding in findings:
+        if finding.decisive:  # its first sentence; the whole stands below
+            first = finding.message.partition(". ")[0]
+            words.append(f"{BADGES[finding.severity]} {escape_markdown(first)}.")
+    with st.container(horizontal=True, vertical_alignment="center", key="run_headline"):
+        st.markdown(" ".join(words), width="stretch")
+        if len(repeats) > 1 and st.button("Compare them →", type="tertiary"):
+            go_to("compare", {"runs": ",".join(repeats)})
+
+
+def repeats_of(record: RunRecord) -> dict[str, str]:
+    """Run -> its first score in words, of the runs that ask the same on other splits."""
     same = record.spec.key_without("seed")
     repeats = [
         one
@@ -90,13 +106,7 @@ def say_repeats(record: RunRecord) -> None:
     ]
     repeats.sort(key=lambda one: one.spec.seed)
     scores = {one.id: say_score(one) for one in repeats}
-    scores = {run: score for run, score in scores.items() if score != DAMAGED}
-    if len(scores) < 2:
-        return
-    with st.container(horizontal=True, vertical_alignment="center", width="content"):
-        st.markdown(f"On {len(scores)} splits: {', '.join(scores.values())}.", width="content")
-        if st.button("Compare them →", type="tertiary", key="compare repeats"):
-            go_to("compare", {"runs": ",".join(scores)})
+    return {run: score for run, score in scores.items() if score != DAMAGED}
 
 
 def show_reason(record: RunRecord) -> None:

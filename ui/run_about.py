@@ -12,33 +12,37 @@ from core.runs.result import load_result
 from core.runs.store import RunRecord, RunStore
 from core.words import say_duration
 from ui.parts import go_to_run, name_dataset, name_runs, say_asked, starred_first
+from ui.share import offer_sharing
 from ui.work import BADGES, act
 
 
 def show_line(record: RunRecord, records: Sequence[RunRecord]) -> None:
     """Star, name and state of a run, what it is of, and the way to other runs."""
-    with st.container(key="run_head", gap=None):
-        _show_name(record, records)
-        _show_facts(record)
-
-
-def _show_name(record: RunRecord, records: Sequence[RunRecord]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="run_line"):
         act("★" if record.starred else "☆", _star, record, key=f"star {record.id}",
             type="tertiary", help="Lists show a starred run first.")  # fmt: skip
         st.title(escape_markdown(record.name), anchor=False, width="content")
         if record.state.resumable:  # else the page below says it, second by second
             st.markdown(BADGES[record.state], width="content")
-        with st.popover("Name and notes", icon=":material/edit:", type="tertiary"):
+        with st.popover(
+            "Name and notes", icon=":material/edit:", type="tertiary", help="Name and notes"
+        ):
             _ask_label(record)
+        if record.state == JobState.DONE:
+            offer_sharing("run", record.id)
         if len(records) > 1:
-            with st.popover("Other runs", icon=":material/list:", type="tertiary"):
+            with st.popover(
+                "Other runs", icon=":material/list:", type="tertiary", help="Other runs"
+            ):
                 _pick_other(record, records)
+        facts = (name_dataset(record.spec.cohort.dataset), record.spec.cohort.label)
+        with st.container(key="page_facts", width="content"):
+            st.markdown(escape_markdown(" · ".join(facts)))
 
 
-def _show_facts(record: RunRecord) -> None:
-    parts = [name_dataset(record.spec.cohort.dataset), record.spec.cohort.label, *_say_size(record)]
-    parts += [f"asked {say_asked(record)}", *_say_time(record)]
+def show_facts(record: RunRecord) -> None:
+    """When a run was asked for and what it took, on how many samples; its tags and its note."""
+    parts = [*_say_size(record), f"asked {say_asked(record)}", *_say_time(record)]
     parts += [tag.strip() for tag in record.tags.split(",") if tag.strip()]
     st.caption(escape_markdown(" · ".join(parts)) + _say_note(record))
 

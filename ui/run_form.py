@@ -28,6 +28,7 @@ from core.training.tasks import FEWEST_VALUES, TASKS, Task
 from core.words import say_duration
 from ui.cost import find_seconds
 from ui.forms import HOLDS, ask_field, ask_genes, ask_record
+from ui.kept import cache_data
 from ui.layouts import ask_layout
 from ui.parts import decided, finished_runs, name_runs, open_dataset, pick_role, say_samples
 
@@ -71,7 +72,7 @@ def ask_number_column(record: DatasetRecord) -> str | None:
     return f"{GENE}:{gene}" if gene else column
 
 
-@st.cache_data(max_entries=20, show_spinner=False)
+@cache_data(max_entries=20, show_spinner=False)
 def find_numbers(dataset: str) -> list[str]:
     """Columns of a dataset's samples that may be predicted as a number."""
     obs = open_dataset(dataset).obs

@@ -9,12 +9,14 @@ import streamlit as st
 
 from core.escape import escape_markdown
 from core.jobs.launch import ensure_workers
+from core.jobs.queue import position
 from core.jobs.record import JobState
 from core.plots.runs import confusion_matrix, learning_curves
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore
 from core.runs.study import take_targets
 from ui.about import About, about_confusion
+from ui.kept import cache_data, cache_resource
 from ui.parts import errors, open_dataset, show_figure
 from ui.work import act
 
@@ -30,7 +32,7 @@ def watch(run: str) -> None:
         if record.state.finished:
             st.rerun()
         if record.state == JobState.QUEUED:
-            st.progress(0.0, f"Number {store.position(run)} in the queue. {SAFE}")
+            st.progress(0.0, f"Number {position(store, run)} in the queue. {SAFE}")
             ensure_workers()
         elif record.state == JobState.PAUSED:
             st.progress(0.0, "Its study is paused.")
@@ -76,7 +78,7 @@ class Epochs:
     curves: go.Figure
 
 
-@st.cache_data(ttl=1, max_entries=50, show_spinner=False)
+@cache_data(ttl=1, max_entries=50, show_spinner=False)
 def see_epochs(run: str) -> int:
     """The version of a run's epochs that all sessions show for a second.
 
@@ -85,7 +87,7 @@ def see_epochs(run: str) -> int:
     return RunStore().events_version(run)
 
 
-@st.cache_resource(max_entries=50, show_spinner=False)
+@cache_resource(max_entries=50, show_spinner=False)
 def draw_epochs(run: str, started: datetime | None, version: int) -> Epochs:
     """A run's epochs, drawn when they have changed, for all sessions that look at them.
 
@@ -151,7 +153,7 @@ def say_epoch(row: pd.Series) -> str:
     return f"{row['validation_accuracy']:.1%} of validation samples right"
 
 
-@st.cache_data(max_entries=20, show_spinner=False)
+@cache_data(max_entries=20, show_spinner=False)
 def name_classes(key: str, _spec: RunSpec) -> list[str]:
     """The classes of a run's samples, sorted; kept, because a live view asks every second."""
     data = _spec.cohort.select(open_dataset(_spec.cohort.dataset))

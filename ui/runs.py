@@ -17,6 +17,7 @@ from core.jobs.record import JobState
 from core.jobs.schedule import Expected, expect
 from core.runs.doctor import list_again
 from core.runs.store import RunRecord, RunStore, bytes_of, unlisted_runs
+from ui.kept import cache_data
 from ui.parts import errors, go_to_run, name_dataset, say_asked, say_score, starred_first
 from ui.run_live import SAFE
 from ui.work import act
@@ -108,7 +109,7 @@ def list_all_again(runs: Sequence[str]) -> None:
         raise InputError(" ".join(damaged))
 
 
-@st.cache_data(ttl=60, show_spinner=False)
+@cache_data(ttl=60, show_spinner=False)
 def say_disk_use(runs: tuple[str, ...]) -> str:
     """How much of the disk runs take, and what is kept so that frozen networks train quickly."""
     kept = sum(path.stat().st_size for path in (home() / "features").glob("*.npy"))

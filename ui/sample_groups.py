@@ -24,6 +24,7 @@ from ui.bring import keep
 from ui.explain_gene import say_links
 from ui.find import find_name
 from ui.forms import HOLDS
+from ui.kept import cache_resource
 from ui.parts import download_table, errors, go_to, say_finding, show_figure
 from ui.sample_map import show_samples, used_samples
 
@@ -134,13 +135,13 @@ def ask_pair(groups: list[SampleGroup], data: AnnData) -> tuple[SampleGroup, Sam
     return (one, SampleGroup(name="all others", samples=rest)) if rest else None
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
+@cache_resource(max_entries=1, show_spinner=False)
 def take_samples(dataset: str, choices: str) -> AnnData:
     """The samples that are used."""
     return used_samples(dataset, Choices.model_validate_json(choices))
 
 
-@st.cache_resource(max_entries=4, show_spinner="Comparing gene by gene")
+@cache_resource(max_entries=4, show_spinner="Comparing gene by gene")
 def compare(
     dataset: str, choices: str, one: SampleGroup, other: SampleGroup
 ) -> tuple[pd.DataFrame, list[Finding], bool]:

@@ -18,6 +18,7 @@ from core.plots.findings import say_sample_map, say_value_map
 from ui.about import About
 from ui.find import find_name
 from ui.forms import HOLDS
+from ui.kept import cache_resource
 from ui.parts import errors, open_dataset, show_figure
 
 MAP_GENES = 1000
@@ -39,7 +40,7 @@ def used_samples(dataset: str, choices: Choices) -> AnnData:
     return choices.cohort.select(open_dataset(dataset))
 
 
-@st.cache_resource(max_entries=4, show_spinner="Comparing samples")
+@cache_resource(max_entries=4, show_spinner="Comparing samples")
 def locate(
     dataset: str, choices: str, neighbours: bool = False
 ) -> tuple[AnnData, np.ndarray, list[str]]:

@@ -61,9 +61,11 @@ def show_stage() -> None:
         open_view(load_view(story.id, slides[number - 1][0].view))
     with body:
         if speaks:
+            st.title(f"Slide {number}: notes", anchor=False)
             _show_notes(slides, number)
         else:
-            _show_slide(story, slides[number - 1], number, size)
+            with st.container(key="pair" if len(slides[number - 1]) > 1 else "one", gap="small"):
+                _show_slide(story, slides[number - 1], number, size)
 
 
 def _keep_size() -> None:
@@ -80,15 +82,24 @@ def _read_number(slides: int) -> int:
 
 
 def _show_slide(story: Story, slide: list[Pinned], number: int, size: dict[str, int]) -> None:
+    beside, level = len(slide) > 1, "#"
+    if beside:  # a page has one heading above all others
+        st.markdown(f"# {escape_markdown(story.title)}")
+        level = "##"
     places = st.columns(len(slide), gap="large")
     lines = max(ceil(len(pinned.caption) * len(slide) / CAPTION) for pinned in slide)
     letters = max(LEAST, size["width"] // WIDTHS)
-    room = size["height"] - 95 - 7 * letters - max(0, lines - 1) * int(0.026 * size["width"])
+    room = (
+        size["height"]
+        - 95
+        - (9 if beside else 7) * letters
+        - max(0, lines - 1) * int(0.026 * size["width"])
+    )
     for place, (column, pinned) in enumerate(zip(places, slide, strict=True)):
         with column:
             try:
                 view = load_view(story.id, pinned.view)
-                st.markdown(f"# {escape_markdown(pinned.caption or view.finding)}")
+                st.markdown(f"{level} {escape_markdown(pinned.caption or view.finding)}")
                 _draw(view, f"{story.id} {number} {place}", letters, room)
             except GeneCanvasError as error:
                 st.error(escape_markdown(str(error)))

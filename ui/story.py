@@ -25,6 +25,7 @@ from ui.bundles import offer_story_bundle, offer_taking
 from ui.parts import PAGES, go_to, pick
 from ui.pin import LAST
 from ui.report import offer_story_report
+from ui.share import offer_sharing
 
 SMALL = 300
 """Pixels of a chart's height beside its caption."""
@@ -98,6 +99,7 @@ def show_story(story: Story) -> None:
             offer_story_report(story.id)
             offer_story_bundle(story.id)
         _offer_keeping(story)
+        offer_sharing("story", story.id)
     if not story.views:
         st.info("Nothing is pinned to it yet: every chart has a Pin below it.")
         return

@@ -15,6 +15,7 @@ from core.tissue.result import TissueAnswer
 from core.tissue.spots import Tissue, lay_out, spacing
 from core.tissue.store import TissueRecord, load_tissue
 from core.tissue.targets import TARGETS
+from ui.kept import cache_resource
 from ui.parts import pick, show_figure
 from ui.predict import is_working
 from ui.tissue import GENE, TITLES
@@ -26,7 +27,7 @@ SPOT = "spot"
 """The part of the link that names the spot whose tile is shown."""
 
 
-@st.cache_resource(max_entries=2, show_spinner="Reading the tissue")
+@cache_resource(max_entries=2, show_spinner="Reading the tissue")
 def open_tissue(tissue: str) -> Tissue:
     """A stored tissue, kept in memory while it is among the last two looked at."""
     return load_tissue(tissue)

@@ -10,6 +10,7 @@ from core.data.cohort import Cohort
 from core.data.store import DatasetRecord, list_datasets
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown
+from core.transfer.enquiring import AnyEnquiry, load_enquiry
 from core.transfer.methods import TRANSFER_METHODS
 from core.transfer.orthologs import keep_orthologs
 from core.transfer.preparing import PREPARATIONS
@@ -17,6 +18,8 @@ from core.transfer.spec import TransferSpec
 from core.transfer.transferring import check_transfer, load_spec, request_transfer
 from core.words import say_duration
 from ui.forms import HOLDS, ask_field
+from ui.gene_sets import pick_sets
+from ui.kept import cache_data
 from ui.parts import decided, pick
 
 LINK = "id"
@@ -28,13 +31,13 @@ LABELS = {
 }
 
 
-def asked_before() -> tuple[str, TransferSpec] | None:
-    """The transfer that stands in the link; None where there is none, or it is gone."""
+def asked_before() -> tuple[str, TransferSpec | AnyEnquiry] | None:
+    """What the link names; None where it names nothing, or what it names is gone."""
     key = st.query_params.get(LINK)
     if key is None:
         return None
     try:
-        return key, load_spec(key)
+        return key, load_enquiry(key) or load_spec(key)
     except GeneCanvasError as error:
         st.warning(escape_markdown(str(error)))
         return None
@@ -90,7 +93,12 @@ def ask_spec() -> TransferSpec | None:
             format_func=lambda name: PREPARATIONS[name].title, **HOLDS,
             help="How the cohorts' values are brought together. Controls are run under the first.",
         )  # fmt: skip
-    more = _ask_more(records, [*sources, chosen])
+    sets = None
+    if any(TRANSFER_METHODS[name].needs_sets for name in methods):
+        sets = pick_sets("transfer ")
+        if sets is None:
+            return None
+    more = {**_ask_more(records, [*sources, chosen]), "gene_sets": sets}
     return TransferSpec.parse(
         {
             "sources": cohorts, "target": target, "source_labels": kind, "methods": methods,
@@ -208,7 +216,7 @@ def _read_budgets(text: str) -> list[int | str] | None:
         ) from None
 
 
-@st.cache_data(max_entries=16, show_spinner="Looking at the cohorts")
+@cache_data(max_entries=16, show_spinner="Looking at the cohorts")
 def _look_ahead(document: str) -> tuple[float, int, list[str], str]:
     """Seconds, fits and notes of what would be done; and why it can't be, or nothing."""
     try:

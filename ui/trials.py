@@ -20,6 +20,7 @@ from core.images.trial import (
     request_trial,
     stop_trial,
 )
+from ui.kept import cache_resource
 from ui.parts import download_table, errors, open_dataset
 
 LOOK = {Trial: Trial.model_dump_json}
@@ -40,18 +41,18 @@ def prepare(trial: Trial) -> Prepared:
     return _prepare(Trial(cohort=trial.cohort.unlabelled, preparation=trial.preparation))
 
 
-@st.cache_resource(max_entries=2, show_spinner="Preparing expression", hash_funcs=LOOK)
+@cache_resource(max_entries=2, show_spinner="Preparing expression", hash_funcs=LOOK)
 def _prepare(trial: Trial) -> Prepared:
     return Prepared(*trial.prepare(open_dataset(trial.cohort.dataset)))
 
 
-@st.cache_resource(max_entries=16, show_spinner="Laying out genes", hash_funcs=LOOK)
+@cache_resource(max_entries=16, show_spinner="Laying out genes", hash_funcs=LOOK)
 def _fit(trial: Trial) -> GeneLayout:
     prepared = prepare(trial)
     return trial.fit(prepared.unit, prepared.preprocessor.genes)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=LOOK)
+@cache_resource(max_entries=16, show_spinner=False, hash_funcs=LOOK)
 def _load(trial: Trial) -> GeneLayout:
     return GeneLayout.load(trial.layout_path)
 

@@ -17,7 +17,11 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRe
 from core.errors import InputError
 from core.files import UNWRITABLE, describe_os_error
 from core.scratch import scratch
+from core.words import say_size
+from ui.limits import upload_limit
 
+KEPT = 8
+"""The uploads of a session are together at most so many times as large as one may be."""
 UNCLAIMED_SECONDS = 300
 """After so long an upload that no page has taken is dropped."""
 _seen: dict[tuple[str, str], float] = {}
@@ -31,6 +35,8 @@ class _Held:
         self.place: AbstractContextManager[Path] = scratch()
         self.folder = self.place.__enter__()
         self.paths: dict[str, Path] = {}
+        self.size = 0
+        """Bytes of all that was sent."""
 
     def __del__(self) -> None:
         self.place.__exit__(None, None, None)
@@ -39,12 +45,19 @@ class _Held:
 def hold(upload: UploadedFile) -> Path:
     """An upload as a file under its own bare name; its bytes in memory are let go.
 
-    Raises InputError when the disk is full.
+    Raises InputError when the disk is full, or the session's uploads are too large together.
     """
     if "uploads" not in st.session_state:
         st.session_state["uploads"] = _Held()
     held: _Held = st.session_state["uploads"]
     if upload.file_id not in held.paths:
+        most = KEPT * upload_limit()
+        if held.size + upload.size > most:
+            raise InputError(
+                f"{upload.name} has {say_size(upload.size)}, and this tab has sent "
+                f"{say_size(held.size)} already; it may send {say_size(most)}. Reload the page, "
+                "which lets go of what was sent."
+            )
         path = held.folder / str(len(held.paths)) / (Path(upload.name).name or "unnamed")
         try:
             path.parent.mkdir()
@@ -55,6 +68,7 @@ def hold(upload: UploadedFile) -> Path:
                 raise
             raise InputError(f"{upload.name} is not saved. {describe_os_error(error)}") from None
         held.paths[upload.file_id] = path
+        held.size += upload.size
         context = get_script_run_ctx()
         context.uploaded_file_mgr.add_file(
             context.session_id, UploadedFileRec(upload.file_id, upload.name, upload.type, b"")

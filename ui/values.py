@@ -17,6 +17,7 @@ from core.plots.findings import say_heat_map, say_missing, say_ranges
 from ui.about import About
 from ui.card import SCALES
 from ui.forms import ask_number
+from ui.kept import cache_resource
 from ui.parts import show_figure
 from ui.sample_map import used_samples
 
@@ -26,7 +27,7 @@ MOST_STRIPS = 3
 """Columns of the samples above a heat map."""
 
 
-@st.cache_resource(max_entries=4, show_spinner="Clustering genes and samples")
+@cache_resource(max_entries=4, show_spinner="Clustering genes and samples")
 def arrange(dataset: str, choices: str, genes: int) -> pd.DataFrame:
     """The most variable genes x samples in SD, both clustered; at most MOST_DRAWN samples."""
     decided = Choices.model_validate_json(choices)
@@ -85,7 +86,7 @@ def explain_heat_map(genes: int, samples: int) -> About:
     )
 
 
-@st.cache_resource(max_entries=4, show_spinner="Looking at the values")
+@cache_resource(max_entries=4, show_spinner="Looking at the values")
 def measure(dataset: str, choices: str) -> tuple[AnnData, MatrixProfile]:
     """What the values of the used samples are like."""
     decided = Choices.model_validate_json(choices)

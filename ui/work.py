@@ -14,6 +14,7 @@ from core.jobs.record import JobRecord, JobState, read_log
 from core.jobs.schedule import Expected, expect
 from core.jobs.store import KEPT_DAYS, RUN, JobStore
 from core.words import say_duration
+from ui.account import show_account
 from ui.help import show_help
 from ui.parts import errors, go_to, go_to_run
 from ui.predict_link import open_view
@@ -46,6 +47,7 @@ def show_work() -> None:
         left = JobStore().unfinished() if JobStore.exists() else 0
         if left:
             st.badge(f"{left} to do", color="blue")
+        show_account()
         show_switch()
         show_help()
         work = st.popover(  # of one label always: another would be another, closed one
@@ -142,6 +144,7 @@ def _show_link(record: JobRecord) -> None:
         "tissue_predict": _open_tissue,
         "tissue_see": _open_tissue,
         "transfer": _open_transfer,
+        "enquiry": _open_transfer,
     }.get(record.kind)
     if open_it and st.button("Open →", key=f"work open {record.id}"):
         open_it(record)

@@ -6,10 +6,17 @@ from typing import Any
 
 from core.cli.output import Progress, give, say
 from core.cli.parser import add_command
-from core.data.store import find_dataset
 from core.errors import InputError
 from core.escape import write_csv
 from core.files import write_atomic
+from core.transfer.enquiring import (
+    EnquiryJob,
+    ask_here,
+    bring_enquiry,
+    keep_sets,
+    name_datasets,
+    preview,
+)
 from core.transfer.methods import TRANSFER_METHODS
 from core.transfer.orthologs import keep_orthologs
 from core.transfer.spec import TransferSpec, read_document
@@ -30,7 +37,8 @@ def add_commands(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument(
         "spec", type=Path, nargs="?",
-        help="YAML: sources, target, and what is tried; a dataset by its id or name",
+        help="YAML: sources, target, and what is tried, or a question and what it is about; a "
+        "dataset by its id or name, a file by its path from there",
     )  # fmt: skip
     parser.add_argument("--orthologs", type=Path, help="CSV: gene of the sources, of the target")
     parser.add_argument("--csv", type=Path, help="CSV of all rows, one a method, budget and draw")
@@ -48,10 +56,13 @@ def transfer(options: argparse.Namespace) -> int:
         raise InputError("Name a specification: genecanvas transfer SPEC.yaml")
     if not options.spec.exists():
         raise InputError(f"There is no file {options.spec}.")
-    document = _name_datasets(read_document(options.spec.read_bytes()))
+    document = read_document(options.spec.read_bytes())
+    if "question" in document:
+        return _ask(options, document)
+    document = keep_sets(name_datasets(document), options.spec.parent)
     spec = TransferSpec.parse(document)
     if options.orthologs is not None:
-        if not options.orthologs.exists():
+        if not options.orthologs.is_file():
             raise InputError(f"There is no file {options.orthologs}.")
         kept = keep_orthologs(options.orthologs.read_bytes())
         spec = spec.model_copy(update={"orthologs": kept})
@@ -77,18 +88,27 @@ def transfer(options: argparse.Namespace) -> int:
     return give(options, document, "\n".join(lines))
 
 
-def _name_datasets(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with the id of each dataset in place of its name or the id's beginning."""
+def _ask(options: argparse.Namespace, document: dict[str, Any]) -> int:
+    """One of the other questions: its reply."""
+    if options.orthologs is not None:
+        document = {**document, "orthologs": str(options.orthologs.absolute())}
+    enquiry = bring_enquiry(document, options.spec.parent)
+    job = EnquiryJob(enquiry=enquiry)
+    if not job.stands():
+        ahead = preview(enquiry)
+        say(f"about {say_duration(ahead.seconds)}")
+        for word in ahead.words:
+            say(word)
+    said = Progress()
+    found = ask_here(enquiry, lambda share, text: said(text, share == 1))
+    if options.csv:
+        write_atomic(options.csv, lambda path: write_csv(found.line_table(), path))
+    told = {"transfer": job.key, "headline": found.headline, "verdicts": found.verdicts}
+    told |= found.model_dump(mode="json") | {"spec": enquiry.model_dump(mode="json")}
+    told |= {"csv": str(options.csv) if options.csv else None, "report": None}
+    if options.report:
+        from core.report.transfer import write_enquiry_report  # loads plotly
 
-    def put(cohort: Any) -> Any:
-        if not isinstance(cohort, dict) or not isinstance(cohort.get("dataset"), str):
-            return cohort
-        return {**cohort, "dataset": find_dataset(cohort["dataset"]).id}
-
-    named = dict(document)
-    for field in ("target", "unrelated"):
-        if field in named:
-            named[field] = put(named[field])
-    if isinstance(named.get("sources"), list):
-        named["sources"] = [put(cohort) for cohort in named["sources"]]
-    return named
+        told["report"] = str(write_enquiry_report(job.key, options.report))
+    lines = [f"transfer {job.key}", *found.verdicts, *found.describe_controls(), *found.notes]
+    return give(options, told, "\n".join(lines))

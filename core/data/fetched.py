@@ -20,7 +20,7 @@ from core.data.read import read_dataset
 from core.download import MAX_BYTES, describe_digest, download, hash_file, unfinished
 from core.errors import InputError
 from core.files import read_json, write_json
-from core.home import download_folder, home
+from core.home import download_folder, home, need_right_to_change
 from core.scratch import scratch
 
 OWN = "own-"
@@ -96,6 +96,7 @@ def kept(entry: PublicDataset) -> int:
 
 def forget(entry: PublicDataset) -> None:
     """Delete all that was fetched of an entry."""
+    need_right_to_change()
     if download_folder(entry.name).exists():
         shutil.rmtree(download_folder(entry.name))
 

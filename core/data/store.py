@@ -23,7 +23,8 @@ from core.data.notes import Finding
 from core.data.quota import require_room
 from core.errors import DamageError, InputError
 from core.files import UNWRITABLE, describe_os_error, write_json
-from core.home import DATASET_ID, dataset_folder, home
+from core.home import DATASET_ID, dataset_folder, home, need_right_to_change
+from core.people import join_files
 from core.scratch import scratch
 
 ROWS_AT_A_TIME = 256
@@ -99,6 +100,7 @@ def add_dataset(data: AnnData, name: str) -> DatasetRecord:
     _check_values(data)
     dataset = content_hash(data)
     folder = dataset_folder(dataset)
+    need_right_to_change()
     if folder.exists():
         with contextlib.suppress(InputError):
             check_dataset_file(dataset)
@@ -130,6 +132,7 @@ def _keep(data: AnnData, name: str, folder: Path) -> DatasetRecord:
             if not folder.exists():
                 raise
             return get_record(folder.name)  # another process has kept it at the same moment
+    join_files(folder / "data.h5ad")
     return record
 
 

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from core.errors import InputError, StoreError
-from core.home import home
+from core.home import home, need_right_to_change, only_looks
 from core.jobs.migrations import MIGRATIONS
 
 
@@ -35,6 +35,17 @@ class Database:
         """Whether the home has a list of jobs: looking for one makes none."""
         return (home() / "runs.sqlite").exists()
 
+    @staticmethod
+    def only_read() -> bool:
+        """Whether nothing may be written to the list of jobs of this home."""
+        path = home() / "runs.sqlite"
+        return only_looks() or not os.access(path if path.exists() else path.parent, os.W_OK)
+
+    def check_writable(self) -> None:
+        """Raise StoreError where it may not be written, or somebody keeps it locked."""
+        with self._transaction(lasting=False):
+            pass
+
     def copy(self, path: Path) -> None:
         """Write a copy to a new file, as of one moment: whoever writes meanwhile goes on."""
         with self._reading() as db, closing(sqlite3.connect(path)) as copied:
@@ -57,6 +68,7 @@ class Database:
         It outlives the death of this process, but may be lost when the power fails. Where somebody
         else keeps the store locked, it fails after a second instead of 30.
         """
+        need_right_to_change(self.path)
         timeout = 30 if lasting else 1
         try:
             with closing(sqlite3.connect(self.path, timeout=timeout, isolation_level=None)) as db:

@@ -12,6 +12,7 @@ from itertools import count
 from core.errors import InputError
 from core.jobs.job import Job, Lane
 from core.jobs.launch import WORKERS, ensure_workers
+from core.jobs.queue import Queue
 from core.jobs.record import JobRecord, JobState, Worker, log_path
 from core.jobs.store import JobStore
 from core.jobs.worker import Say, Stop, first_device, go_on_afterwards, run_one
@@ -75,7 +76,7 @@ def _as_worker(store: JobStore, lane: Lane) -> Iterator[Worker]:
         if lease.acquire():
             break
     try:
-        store.take_over(device, lane, slot)
+        Queue().take_over(Worker(device, lane, slot))
         yield Worker(device, lane, slot)
     finally:
         lease.release()

@@ -33,6 +33,7 @@ KINDS: dict[str, str] = {
     "tissue_predict": "core.tissue.job:PredictTissueJob",
     "tissue_see": "core.tissue.job:SeeTissueJob",
     "transfer": "core.transfer.transferring:TransferJob",
+    "enquiry": "core.transfer.enquiring:EnquiryJob",
 }
 """Kind -> "module:class"; a module is imported when a job of the kind is read. Workers know the
 kinds of the program that started them, so that one more entry is all that a new kind needs."""

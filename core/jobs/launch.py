@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from core.devices import devices
 from core.errors import GeneCanvasError, InputError
+from core.home import at, server_home, working_homes
 from core.jobs.job import KINDS, Job, Lane
+from core.jobs.queue import Queue
 from core.jobs.record import JobRecord, JobState, Worker
 from core.jobs.schedule import time_left
 from core.jobs.store import JobStore
@@ -38,15 +40,15 @@ def ensure_workers() -> None:
     one; the second worker finds the lease taken and ends. A worker that holds its lease and runs
     nothing is about to take a job.
     """
-    store = JobStore()
-    if not os.access(store.path, os.W_OK):
-        return  # a home that can only be looked at
+    if JobStore.only_read():
+        return
+    queue = Queue()
     for lane, count in WORKERS.items():
-        waiting = store.waiting(lane)
+        waiting = queue.waiting(lane)
         if not waiting:
             continue
         warm_seconds()  # says what is wrong with the setting
-        running = set(store.running().values())
+        running, store = queue.running(), JobStore(queue.path)
         free = []
         for worker in (Worker(device, lane, n) for n in range(count) for device in devices()):
             if not is_held(store.lease_path(*worker)):
@@ -57,6 +59,19 @@ def ensure_workers() -> None:
             _start(store, worker)
 
 
+def count_workers() -> dict[Lane, int]:
+    """How many workers of each lane are alive, whether or not they work."""
+    store = JobStore(Queue().path)
+    return {
+        lane: sum(
+            is_held(store.lease_path(device, lane, slot))
+            for device in devices()
+            for slot in range(count)
+        )
+        for lane, count in WORKERS.items()
+    }
+
+
 def foresee(*jobs: type[Job]) -> None:
     """Have workers load what jobs of these kinds need, as somebody is about to ask for one.
 
@@ -64,16 +79,14 @@ def foresee(*jobs: type[Job]) -> None:
     back at once: which devices there are may be unknown for seconds.
     """
     with suppress(InputError):  # whoever asks for a job is told what is wrong
-        for job in jobs if warm_seconds() else ():
+        for job in jobs if warm_seconds() and not JobStore.only_read() else ():
             Thread(target=_make_ready, args=(job,), daemon=True).start()
 
 
 def _make_ready(job: type[Job]) -> None:
     """Start a worker for a kind of job, unless its lane has one."""
     with suppress(GeneCanvasError):
-        store = JobStore()
-        if not os.access(store.path, os.W_OK):
-            return
+        store = JobStore(Queue().path)
         workers = [Worker(device, job.lane, 0) for device in devices()]
         if not any(is_held(store.lease_path(*worker)) for worker in workers):
             _start(store, workers[0], job.kind)
@@ -135,10 +148,10 @@ def answer_state(job: Job) -> AnswerState:
         return AnswerState("missing", 0.0, "")
     if record.state.finished:
         return AnswerState("failed", 0.0, record.reason or "")
-    return AnswerState("working", record.done / max(record.total, 1), _say_far(record))
+    return AnswerState("working", record.done / max(record.total, 1), say_far(record))
 
 
-def _say_far(record: JobRecord) -> str:
+def say_far(record: JobRecord) -> str:
     """What a job is at, and how long it goes on; some jobs tell the latter by themselves."""
     left = time_left(record, datetime.now(UTC)) if record.state == JobState.RUNNING else None
     if left is None or " left" in record.message:
@@ -184,10 +197,15 @@ def _end(store: JobStore, job: str, worker: Worker) -> bool:
 
 
 def look_after_jobs() -> None:
-    """Queue again what dead workers left, end those that don't stop, and see that jobs are run."""
-    store = JobStore()
-    if not os.access(store.path, os.W_OK):
-        return
-    store.reconcile()
-    end_overdue()
-    ensure_workers()
+    """Queue again what dead workers left, end those that don't stop, and see that jobs are run.
+
+    In all homes of the server.
+    """
+    for folder in working_homes():
+        with at(folder):
+            if JobStore.only_read() or (folder != server_home() and not JobStore.exists()):
+                continue
+            JobStore().reconcile()
+            end_overdue()
+    with at(server_home()):
+        ensure_workers()

@@ -95,6 +95,16 @@ ALTER TABLE jobs ADD COLUMN starred INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN follower TEXT;
 """,
     "",  # fields that a run's layout or split doesn't read are no part of its identity any more
+    """
+CREATE TABLE spent (
+    job TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    device TEXT,
+    started TEXT NOT NULL,
+    ended TEXT NOT NULL
+);
+CREATE INDEX spent_by_end ON spent (ended);
+""",
 ]
 """What turns a store of version 0, 1, … into one of the next version.
 

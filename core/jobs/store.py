@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from core.errors import DamageError, InputError
-from core.home import home
+from core.files import tree_size
+from core.home import home, server_of
 from core.jobs.database import Database
 from core.jobs.job import KINDS, Job, Lane, job_class
 from core.jobs.record import (
@@ -25,6 +26,8 @@ from core.jobs.record import (
     write_listing,
 )
 from core.lease import is_held
+from core.logs import log_event
+from core.people import owner_of
 
 DOOMED = "deleted-"
 """Begins the name of a job's folder while it is deleted."""
@@ -34,6 +37,8 @@ LOG_END = 1500
 """Characters of the log that stand in the reason of a job whose worker died."""
 KEPT_DAYS = 7
 """Days for which an interactive job that has ended is kept."""
+KEPT_SPENT_DAYS = 60
+"""Days for which is known how long jobs held their devices."""
 RUN = "train"
 """The kind of jobs whose results are runs, which stay when what they began with is gone."""
 BY_USER = "Cancelled by the user."
@@ -82,10 +87,47 @@ class JobStore(Database, Generic[Record]):
 
         Returns:
             The job's record, and whether it is new.
+
+        Raises:
+            InputError: whose home this is has as many runs in the queue, or has used devices as
+                long, as they may.
         """
+        self.need_quota(job)
         with self._transaction() as db:
             id, new = _enter(db, job, name, parent, study)
+        if new:
+            log_event("job queued", job=id, kind=job.kind)
         return self.get(id), new
+
+    def need_quota(self, job: Job) -> None:
+        """Raise InputError where whose home this is may not queue a job of that kind now."""
+        person = owner_of(self.path.parent)
+        if person is None:
+            return
+        may, hours = person.may_take, 0.0
+        if job.lane == Lane.QUEUE and may.queued_runs is not None:
+            with self._reading() as db:
+                queued = db.execute(
+                    "SELECT count(*) FROM jobs WHERE lane = ? AND key IS NOT ? "
+                    "AND state IN ('queued', 'paused', 'running')",
+                    (Lane.QUEUE, job.key),
+                ).fetchone()[0]
+            if queued >= may.queued_runs:
+                raise InputError(
+                    f"{queued} runs of yours wait or run, and {may.queued_runs} may. Wait for one, "
+                    "or cancel one under Work."
+                )
+        if may.disk_gb is not None and (taken := tree_size(self.path.parent)) > may.disk_gb * 1e9:
+            raise InputError(
+                f"Your home takes {taken / 1e9:.1f} GB, and may take {may.disk_gb:g}. Delete what "
+                "is no longer needed, or ask whoever looks after the server."
+            )
+        if may.device_hours is not None and (hours := self.device_hours()) >= may.device_hours:
+            raise InputError(
+                f"Your jobs took {hours:.1f} hours of a device in the last 7 days, and may take "
+                f"{may.device_hours:g}. Wait until the first of them are a week ago, or ask "
+                "whoever looks after the server."
+            )
 
     def begin(self, job: Job, worker: Worker) -> Record:
         """List a job and claim it in the same moment, so that no other worker can take it.
@@ -249,6 +291,7 @@ class JobStore(Database, Generic[Record]):
         The follower of one that is done is queued in the same moment.
         """
         with self._transaction() as db:
+            _count_time(db, job)
             ended = db.execute(
                 "UPDATE jobs SET state = ?, reason = ?, finished = ?, cancel = NULL, message = '', "
                 "done = CASE WHEN ? THEN total ELSE done END WHERE id = ? AND state = 'running' "
@@ -360,6 +403,7 @@ class JobStore(Database, Generic[Record]):
         Raises InputError in any other state.
         """
         record = self.get(job)
+        self.need_quota(record.job)
         states = [state for state in JobState if state.resumable or (again and state.finished)]
         with self._transaction() as db:
             changed = _queue_again(db, job, states)
@@ -368,6 +412,7 @@ class JobStore(Database, Generic[Record]):
                 f"{self._what.capitalize()} {job} is {record.state}; only a failed or cancelled "
                 f"{self._what} can be resumed."
             )
+        log_event("job queued", job=job, kind=record.kind)
 
     def move_first(self, job: str) -> None:
         """Run a queued job before all others that wait.
@@ -508,6 +553,36 @@ class JobStore(Database, Generic[Record]):
                 "SELECT count(*) FROM jobs WHERE state IN ('queued', 'paused', 'running')"
             ).fetchone()[0]
 
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many jobs there are of each kind and state."""
+        with self._reading() as db:
+            rows = db.execute("SELECT kind, state, count(*) FROM jobs GROUP BY kind, state")
+            return {(kind, state): count for kind, state, count in rows}
+
+    def times(self, seconds: float) -> dict[str, tuple[Sequence[float], Sequence[float]]]:
+        """How long jobs waited and lasted, each kind's in seconds.
+
+        Waited: those that were first asked for in the last `seconds` and have started; one that
+        was resumed counts to its last start. Lasted: those that were done in the last `seconds`.
+        """
+        since = (_clock() - timedelta(seconds=seconds)).isoformat()
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT kind, state, created, started, finished FROM jobs "
+                "WHERE started IS NOT NULL AND (created > ? OR finished > ?)",
+                (since, since),
+            ).fetchall()
+        found: dict = {}
+        for row in rows:
+            waited, lasted = found.setdefault(row["kind"], ([], []))
+            started = datetime.fromisoformat(row["started"])
+            if row["created"] > since:
+                waited.append((started - datetime.fromisoformat(row["created"])).total_seconds())
+            if row["state"] == JobState.DONE and row["finished"] > since:
+                finished = datetime.fromisoformat(row["finished"])
+                lasted.append((finished - started).total_seconds())
+        return found
+
     def running(self) -> dict[str, Worker]:
         """Each running job and who runs it."""
         with self._reading() as db:
@@ -553,6 +628,7 @@ class JobStore(Database, Generic[Record]):
         """
         for job in [job for job, its in running.items() if its == worker]:
             with self._transaction() as db:
+                _count_time(db, job)
                 row = db.execute(
                     "UPDATE jobs SET deaths = deaths + 1 WHERE id = ? AND state = 'running' "
                     "AND device IS ? AND lane = ? AND slot = ? RETURNING kind, deaths, cancel",
@@ -578,12 +654,46 @@ class JobStore(Database, Generic[Record]):
                     (state, reason, None if state == JobState.QUEUED else _now(), job),
                 )
 
+    def turn(self, lane: Lane) -> tuple[int, str]:
+        """How many jobs of a lane run now, and when the last one started; "" where none did.
+
+        The smaller, the sooner it is this home's turn.
+        """
+        with self._reading() as db:
+            return tuple(
+                db.execute(
+                    "SELECT count(CASE WHEN state = 'running' THEN 1 END), "
+                    "max(coalesce(max(started), ''), (SELECT coalesce(max(started), '') FROM spent "
+                    "WHERE lane = ?)) FROM jobs WHERE lane = ?",
+                    (lane, lane),
+                ).fetchone()
+            )
+
+    def device_hours(self, days: float = 7) -> float:
+        """Hours for which jobs held a device in the last days, those that run now included.
+
+        What was deleted since, or begun again, counts as well.
+        """
+        since = (_clock() - timedelta(days=days)).isoformat()
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT started, ended FROM spent WHERE ended > ? UNION ALL "
+                "SELECT started, ? FROM jobs WHERE state = 'running' AND started IS NOT NULL",
+                (since, _now()),
+            ).fetchall()
+        spans = [
+            datetime.fromisoformat(row["ended"])
+            - datetime.fromisoformat(max(row["started"], since))
+            for row in rows
+        ]
+        return sum((max(span, timedelta()) for span in spans), timedelta()) / timedelta(hours=1)
+
     def lease_path(self, device: str | None, lane: Lane = Lane.QUEUE, slot: int = 0) -> Path:
-        """The lock file that a worker holds."""
+        """The lock file that a worker holds: one for all homes that it works in."""
         name = "worker" if device is None else f"worker-{device.replace(':', '-')}"
         if lane != Lane.QUEUE or slot:
             name += f"-{lane}-{slot}"
-        return self.path.with_name(f"{name}.lease")
+        return server_of(self.path.parent) / f"{name}.lease"
 
 
 UNSEEN = ("key", "content", "cancel", "enough", "deaths", "follower")
@@ -618,6 +728,17 @@ def _follow(db: sqlite3.Connection, follower: Job) -> None:
     if not follower.stands():
         id, _ = _enter(db, follower)
         _queue_again(db, id, [state for state in JobState if state.resumable])
+
+
+def _count_time(db: sqlite3.Connection, job: str) -> None:
+    """Note for how long a running job has held its device, and forget what is long ago."""
+    db.execute(
+        "INSERT INTO spent SELECT id, lane, device, started, ? FROM jobs "
+        "WHERE id = ? AND state = 'running' AND started IS NOT NULL",
+        (_now(), job),
+    )
+    then = (_clock() - timedelta(days=KEPT_SPENT_DAYS)).isoformat()
+    db.execute("DELETE FROM spent WHERE ended < ?", (then,))
 
 
 def _queue_again(db: sqlite3.Connection, id: str, states: Sequence[JobState]) -> int:

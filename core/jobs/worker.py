@@ -22,9 +22,11 @@ from core.devices import is_out_of_memory, named_devices
 from core.errors import Cancelled, GeneCanvasError, InputError, StoreError
 from core.jobs.job import KINDS, Lane, job_class
 from core.jobs.processor import let_go, prepare_torch
+from core.jobs.queue import Queue, living_in
 from core.jobs.record import JobRecord, JobState, Requests, Worker, log_path, write_listing
 from core.jobs.store import JobStore
 from core.lease import Lease
+from core.logs import about_job, log_event, start_log
 from core.processes import ROOT
 
 POLL = 0.2
@@ -111,48 +113,51 @@ def main(device: str, lane: Lane, slot: int, foreseen: str | None = None) -> Non
         slot: which of the lane's workers on the device it is.
         foreseen: the kind of job that it was started for, which nobody has asked for yet.
     """
-    store, worker = JobStore(), Worker(device, lane, slot)
+    queue, worker = Queue(), Worker(device, lane, slot)
     if lane == Lane.INTERACTIVE:
         os.nice(NICE)
     try:
-        _serve(store, Lease(store.lease_path(*worker)), worker, foreseen)
+        _serve(queue, Lease(JobStore(queue.path).lease_path(*worker)), worker, foreseen)
     except StoreError:
-        if store.path.exists():  # else it went with its home
+        if queue.path.exists():  # else it went with its home
             raise
 
 
-def _serve(store: JobStore, lease: Lease, worker: Worker, foreseen: str | None) -> None:
+def _serve(queue: Queue, lease: Lease, worker: Worker, foreseen: str | None) -> None:
     stop, program = Stop(), read_program()
     stop.listen()
     while lease.acquire():
-        persist(store, lambda: store.take_over(*worker))
-        persist(store, store.clean)
-        with store.kept_open() as changed:
+        persist(queue, lambda: queue.take_over(worker))
+        persist(queue, queue.clean)
+        with queue.kept_open() as changed:
 
             def ends() -> bool:
                 return stop.asked or not lease.stands() or read_program() != program
 
-            if foreseen and not persist(store, lambda: store.waiting(worker.lane)):
+            if foreseen and not persist(queue, lambda: queue.waiting(worker.lane)):
                 job_class(foreseen).load()
-            while not ends() and _await_work(store, worker.lane, changed, ends):
-                run_waiting(store, worker, stop)
+            while not ends() and _await_work(queue, worker.lane, changed, ends):
+                run_waiting(queue, worker, stop)
             leaving = ends()
         lease.release()
-        if leaving or not persist(store, lambda: store.waiting(worker.lane)):
+        if leaving or not persist(queue, lambda: queue.waiting(worker.lane)):
             return
 
 
-def run_waiting(store: JobStore, worker: Worker, stop: "Stop") -> None:
+def run_waiting(queue: Queue, worker: Worker, stop: "Stop") -> None:
     """Run jobs until none waits, and what follows their results when none waits."""
-    left: list[tuple[JobRecord, Iterator[None]]] = []
+    left: list[tuple[JobStore, JobRecord, Iterator[None]]] = []
     while not stop.asked:
-        if record := persist(store, lambda: store.claim(*worker)):
-            with print_to(log_path(record.folder)):
+        if claimed := persist(queue, lambda: queue.claim(worker)):
+            store, record = claimed
+            with living_in(store), about_job(record.id), print_to(log_path(record.folder)):
                 if run_one(store, record, worker.device, stop) == JobState.DONE:
-                    left.append((record, record.job.afterwards(record.folder)))
+                    left.append((store, record, record.job.afterwards(record.folder)))
         elif left:
-            if not go_on_afterwards(*left[0]):
-                left.pop(0)
+            store, record, parts = left[0]
+            with living_in(store):
+                if not go_on_afterwards(record, parts):
+                    left.pop(0)
         else:
             return
 
@@ -175,20 +180,20 @@ class Stop:
 
 
 def _await_work(
-    store: JobStore, lane: Lane, changed: Callable[[], bool], ends: Callable[[], bool]
+    queue: Queue, lane: Lane, changed: Callable[[], bool], ends: Callable[[], bool]
 ) -> bool:
     """Wait until a job can be claimed; False after the minutes that a worker stays warm.
 
     False also where the worker ends: when it is told to stop, when its lease or its home was
     deleted, and when its program has changed, since what comes next is for the program of today.
     """
-    if persist(store, lambda: store.waiting(lane)):
+    if persist(queue, lambda: queue.waiting(lane)):
         return True
     let_go()
     now = time.monotonic()
     end, look_again = now + warm_seconds(), now + WATCH_ALL
     while time.monotonic() < end:
-        if changed() and persist(store, lambda: store.waiting(lane)):
+        if changed() and persist(queue, lambda: queue.waiting(lane)):
             return not ends()
         if time.monotonic() > look_again:
             if ends():
@@ -227,7 +232,7 @@ def read_program() -> tuple:
     return tuple(sorted(found))
 
 
-def persist(store: JobStore, call: Callable[[], Answer]) -> Answer:
+def persist(store: JobStore | Queue, call: Callable[[], Answer]) -> Answer:
     """Call again while the store is locked or can't be written; raises StoreError at last.
 
     At once where the store is gone, with its home.
@@ -256,6 +261,8 @@ def run_one(
     reporter = stop.reporter = StoreReporter(store, record, say)
     reporter.terminated = stop.asked
     state, reason = JobState.DONE, None
+    begun = time.monotonic()
+    log_event("job started", job=record.id, kind=record.kind, lane=record.lane, device=device)
     reporter.log(f"worker {os.getpid()}: {record.kind} {record.id} on {device}, {record.name}")
     try:
         with suppress(OSError):
@@ -277,6 +284,8 @@ def run_one(
     with suppress(StoreError):
         persist(store, reporter.write_events)
     persist(store, lambda: store.finish(record.id, state, reason))
+    seconds = round(time.monotonic() - begun, 3)
+    log_event("job ended", job=record.id, kind=record.kind, state=state, seconds=seconds)
     return state
 
 
@@ -335,6 +344,7 @@ def print_to(path: Path) -> Iterator[None]:
 def start(asked: dict[str, Any]) -> None:
     """Run as the worker that a document describes: device, lane, slot, and the kinds it knows."""
     KINDS.update(asked.get("kinds", {}))
+    start_log(os.fdopen(os.dup(2), "w"), everything=False)  # stays when a job prints elsewhere
     device = asked.get("device") or first_device()
     lane, slot = Lane(asked.get("lane", Lane.QUEUE)), asked.get("slot", 0)
     main(device, lane, slot, asked.get("foreseen"))

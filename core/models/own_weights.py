@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from core.errors import WeightsError
-from core.home import weights_folder
+from core.home import home, server_home, weights_folder
+from core.people import is_shared
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
 
@@ -18,8 +19,16 @@ def list_own_weights() -> list[str]:
 
 
 def weights_path(name: str) -> Path:
-    """The file that `file:NAME` means: the one of the weights folder, else the one at that path."""
-    return weights_folder() / name if name in list_own_weights() else Path(name).expanduser()
+    """The file that `file:NAME` means: the one of the weights folder, else the one at that path.
+
+    Raises WeightsError where several people share the server and it isn't in that folder: the
+    server's files aren't theirs.
+    """
+    if name in list_own_weights():
+        return weights_folder() / name
+    if is_shared() or home() != server_home():
+        require_own_weights(f"file:{name}")
+    return Path(name).expanduser()
 
 
 def require_own_weights(weights: str) -> None:

@@ -28,10 +28,14 @@ TARGETS = "genes"
 """The trace of an image that takes hovers and clicks."""
 CLICKED = "#FF1FA0"
 """The colour of the gene that was clicked, which is in none of the colour scales."""
-BESIDE = {
-    "middle right": (1, 0), "middle left": (-1, 0), "top center": (0, -1), "bottom center": (0, 1),
-}  # fmt: skip
-"""Where a gene's name may stand: plotly's word -> to the right, downwards."""
+SIDES = (
+    (1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (-1, -1), (1, 1), (-1, 1), (1, -0.5), (-1, -0.5),
+    (1, 0.5), (-1, 0.5), (-0.5, -1), (0.5, -1), (-0.5, 1), (0.5, 1),
+)  # fmt: skip
+"""Where a gene's name may stand beside its pixel: to the right, downwards."""
+REACHES = (8, 26, 44, 64, 88)
+"""Pixels between a gene and its name, the nearest that is free; from the second on a line leads
+from one to the other."""
 DOT = {"color": CLICKED, "size": 10}
 
 
@@ -177,41 +181,77 @@ def mark_genes(figure: go.Figure, layout: GeneLayout, marked: Sequence[str]) -> 
 def name_genes(
     figure: go.Figure, layout: GeneLayout, genes: Sequence[str], *, side: int = 600
 ) -> None:
-    """Name genes on an image, each beside its pixel where it covers no other name.
+    """Name genes on an image, each as near to its pixel as it covers no other name and no mark.
 
     Args:
-        figure: of `gene_image`.
+        figure: of `gene_image`; genes that are marked there are named already.
         layout: where each gene stands.
         genes: the most important first; those that the layout lacks are left out, and those whose
-            name would cover another's.
+            name finds no room.
         side: pixels of the screen that the image takes.
     """
-    scale, taken, shown = side / max(layout.shape), [], []
-    for gene in _painted(layout, genes):
-        row, col = layout.pixel_of(gene)
-        for position, (right, down) in BESIDE.items():
-            wide, high = 8 * len(gene) + 6, 17
-            x, y = (col + 0.5) * scale + right * (wide / 2 + 6), (row + 0.5) * scale + down * 15
-            box = (x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)
-            free = all(
-                box[2] < other[0] or other[2] < box[0] or box[3] < other[1] or other[3] < box[1]
-                for other in taken
-            )
-            if free and box[0] >= 0 and box[2] <= side and box[1] >= 0 and box[3] <= side:
-                taken.append(box)
-                shown.append((col, row, gene, position))
-                break
+    scale = side / max(layout.shape)
+    pixels = {gene: layout.pixel_of(gene) for gene in _painted(layout, genes)}
+    points = {
+        gene: ((col + 0.5) * scale, (row + 0.5) * scale) for gene, (row, col) in pixels.items()
+    }
+    taken = [_box(*point, 8, 8) for point in points.values()]
+    for mark in figure.layout.annotations:
+        if mark.showarrow is not False:  # of `mark_genes`: a ring, and a name in a frame
+            x, y = (mark.x + 0.5) * scale, (mark.y + 0.5) * scale
+            taken += [
+                _box(x, y, 24, 24),
+                _box(x + mark.ax, y + mark.ay, 9 * len(mark.text) + 14, 26),
+            ]
+    shown = []
+    for gene, (x, y) in points.items():
+        place = _find_place(x, y, 8 * len(gene) + 4, taken, side)
+        if place is None:
+            continue
+        right, down, far = place
+        taken.append(_box(x + right, y + down, 8 * len(gene) + 4, 16))
+        row, col = pixels[gene]
+        shown.append((col, row, gene))
+        figure.add_annotation(
+            x=col, y=row, text=escape_chart(gene), font={"color": INK, "size": 13},
+            bgcolor="rgba(255,255,255,0.7)", borderpad=0,
+            **{"showarrow": True, "ax": right, "ay": down, "arrowhead": 0, "arrowwidth": 1.2,
+               "arrowcolor": INK, "standoff": 3}
+            if far else {"showarrow": False, "xshift": right, "yshift": -down},
+        )  # fmt: skip
     if not shown:
         return
-    columns, rows, names, positions = zip(*shown, strict=True)
-    halo = ", ".join([f"0 0 2px {PAPER}"] * 4)
+    columns, rows, names = zip(*shown, strict=True)
     figure.add_scatter(
-        x=columns, y=rows, mode="markers+text", text=escape_all(names), textposition=positions,
-        hoverinfo="skip", showlegend=False,
+        x=columns, y=rows, mode="markers", text=escape_all(names), hoverinfo="skip",
+        showlegend=False,
         marker={"color": INK, "size": 5, "line": {"color": PAPER, "width": 1.5}},
-        textfont={"color": INK, "size": 13, "shadow": halo},
-        unselected={"marker": {"opacity": 1}, "textfont": {"color": INK}},
+        unselected={"marker": {"opacity": 1}},
     )  # fmt: skip
+
+
+def _box(x: float, y: float, wide: float, high: float) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of a box around a point."""
+    return x - wide / 2, y - high / 2, x + wide / 2, y + high / 2
+
+
+def _find_place(
+    x: float, y: float, wide: float, taken: Sequence[tuple], side: int
+) -> tuple[float, float, bool] | None:
+    """Where a name of that width stands from its gene, rightwards and downwards, and whether it
+    needs a line; None where no place is free."""
+    for number, reach in enumerate(REACHES):
+        for right, down in SIDES:
+            place = right * (wide / 2 + reach), down * (reach + 7)
+            left, top, end, bottom = box = _box(x + place[0], y + place[1], wide, 16)
+            inside = left >= 0 and end <= side and top >= 0 and bottom <= side
+            if inside and not any(_meet(box, other) for other in taken):
+                return *place, number > 0
+    return None
+
+
+def _meet(one: tuple, other: tuple) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def identify(figure: go.Figure, *drawn: object) -> None:

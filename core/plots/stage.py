@@ -29,6 +29,9 @@ def enlarge(figure: go.Figure, size: int, ink: str) -> go.Figure:
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)
     figure.update_annotations(font_size=size)
+    for words in figure.layout.annotations:  # as far from what they name as their size asks
+        moved = {name: getattr(words, name) for name in ("ax", "ay", "xshift", "yshift")}
+        words.update({name: value * times for name, value in moved.items() if value is not None})
     figure.update_layout(
         **font, height=None, width=None, legend=font | {"title": font},
         hoverlabel_font_size=size, margin_t=max(size, figure.layout.margin.t or 0),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -72,6 +73,77 @@ def score_curves(table: pd.DataFrame, score: str, lines: Sequence[str] = ()) -> 
         )  # fmt: skip
     _lay_out(figure, sizes, score)
     return figure
+
+
+def layer_map(table: pd.DataFrame, title: str) -> go.Figure:
+    """The gain of a pretrained network by how many layers are frozen and how many are labelled.
+
+    Args:
+        table: columns frozen, n, gain.
+        title: what the gain is over.
+    """
+    wide = table.pivot(index="frozen", columns="n", values="gain")
+    most = max(float(table["gain"].abs().max()), 0.01)
+    figure = go.Figure(
+        go.Heatmap(
+            z=wide.to_numpy(), x=[str(n) for n in wide.columns],
+            y=[str(frozen) for frozen in wide.index], zmin=-most, zmax=most, colorscale="RdBu",
+            texttemplate="%{z:+.2f}", colorbar={"title": "gain"},
+            hovertemplate="%{y} frozen, %{x} labelled: %{z:+.3f}<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_xaxes(title_text="labelled target patients", type="category")
+    figure.update_yaxes(title_text=f"frozen layers: gain over {title}", type="category")
+    figure.update_layout(height=320)
+    finish(figure, 40)
+    return figure
+
+
+def reply_scores(table: pd.DataFrame, measure: str, chance: float) -> go.Figure:
+    """What each line of a reply scores, with its interval, beside who knows nothing.
+
+    Args:
+        table: columns of, line, role, score, low, high, verdict; lines without a score are left
+            out.
+        measure: what scores are.
+        chance: the score of who knows nothing.
+    """
+    own = table[table["score"].notna()].iloc[::-1]
+    words = [
+        f"{of}: {line}" if of else line for of, line in zip(own["of"], own["line"], strict=True)
+    ]
+    figure = go.Figure()
+    figure.add_vline(x=chance, line={"color": "#888888", "width": 1, "dash": "dot"})
+    for number, (role, title) in enumerate(_ROLES.items()):
+        part = own["role"] == role
+        if not part.any():
+            continue
+        lows, highs = own["low"][part], own["high"][part]
+        figure.add_scatter(
+            x=own["score"][part], y=escape_all(np.array(words)[part]),
+            mode="markers", name=title, marker={"size": 9, "color": COLOURS[number]},
+            error_x={
+                "type": "data", "symmetric": False, "thickness": 1.5,
+                "array": (highs - own["score"][part]).fillna(0),
+                "arrayminus": (own["score"][part] - lows).fillna(0),
+            },
+            customdata=own[["low", "high", "verdict"]][part],
+            hovertemplate="%{x:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f}) "
+            "%{customdata[2]}<extra>%{y}</extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title_text=measure, zeroline=False)
+    figure.update_yaxes(
+        categoryorder="array", categoryarray=escape_all(words), automargin=True, showgrid=True
+    )
+    figure.update_layout(
+        height=130 + 30 * len(own),
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    )
+    finish(figure, 60)
+    return figure
+
+
+_ROLES = {"method": "method", "reference": "plain reference", "control": "control"}
 
 
 def _colour(lines: Sequence[str], table: pd.DataFrame) -> dict[str, str]:

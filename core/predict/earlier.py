@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from core.errors import InputError
 from core.files import UNREADABLE, read_json
-from core.home import RUN_ID
+from core.home import RUN_ID, need_right_to_change
 from core.jobs.record import JobRecord
 from core.jobs.store import JobStore
 from core.predict.labelled import Summary
@@ -50,6 +50,7 @@ def delete_prediction(model: str, key: str) -> None:
 
     Raises InputError where there is none of that key, and while work on it waits or runs.
     """
+    need_right_to_change()
     folder = model_folder(model) / "predictions" / key
     if not RUN_ID.fullmatch(key) or not folder.is_dir():
         raise InputError(f"Model {model[:6]} has no calls {key[:16]!r} any more.")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import InputError
 from core.files import UNREADABLE, read_json, write_json
-from core.home import RUN_ID, home, sent_folder
+from core.home import RUN_ID, home, need_right_to_change, sent_folder
 from core.jobs.store import JobStore
 from core.processes import run_module
 from core.runs.result import kept_sent
@@ -120,6 +120,7 @@ def delete_sent(model: str) -> None:
 
     Raises InputError while jobs that are still to be done need it.
     """
+    need_right_to_change()
     store = JobStore()
     store.check_unused(model, "The model")
     shutil.rmtree(sent_folder(model))

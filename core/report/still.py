@@ -330,6 +330,10 @@ def _draw_words(
             axes, own = by_axis[note["xref"]]
             panel = _place(layout, axes, own, width, height)
             place = float(panel.across(np.array(x))), float(panel.down(np.array(y))) - 10
+            if note.get("showarrow", True):
+                place = place[0] + note.get("ax", 0), place[1] + note.get("ay", 0)
+            else:
+                place = place[0] + note.get("xshift", 0), place[1] - note.get("yshift", 0)
         else:
             continue
         anchor = {"left": "start", "right": "end"}.get(note.get("xanchor", ""), "middle")

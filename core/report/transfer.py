@@ -8,16 +8,25 @@ import pandas as pd
 from core import __version__
 from core.evaluation.metrics import METRICS
 from core.plots.findings import say_budgets, say_gains
-from core.plots.transfer import gain_curves, score_curves
+from core.plots.transfer import gain_curves, reply_scores, score_curves
 from core.report.contents import Block, Chart, Code, Points, Report, Section, Table, Text
 from core.report.references import Bibliography
 from core.report.render import write_report
+from core.transfer.enquiring import (
+    ENQUIRIES,
+    enquiry_yaml,
+    load_enquiry,
+    load_reply,
+    load_reply_table,
+)
 from core.transfer.experiment import SCORES, list_methods
 from core.transfer.preparing import PREPARATIONS
 from core.transfer.transferring import Transfer, load_transfer
 from core.transfer.verdict import CONTROLS, say_line
 
 SCORE = "AUROC"
+SHOWN_ROWS = 200
+"""Of a table of an enquiry."""
 
 
 def report_transfer(key: str) -> Report:
@@ -48,6 +57,50 @@ def write_transfer_report(key: str, path: Path) -> Path:
     Raises InputError as `report_transfer` does.
     """
     write_report(report_transfer(key), path)
+    return path.absolute()
+
+
+def report_enquiry(key: str) -> Report:
+    """The report of an enquiry whose reply stands; raises InputError where it doesn't."""
+    found, enquiry, books = load_reply(key), load_enquiry(key), Bibliography()
+    kind = ENQUIRIES[enquiry.question]
+    shown = found.line_table()
+    answered: list[Block] = [Points(found.verdicts or [found.headline])]
+    if shown["score"].notna().any():
+        figure = reply_scores(shown, found.measure, found.chance)
+        answered.append(Chart(f"{found.measure} over {found.items}", figure, shown))
+    controls = found.describe_controls()
+    tables: list[Block] = [
+        Table(says, load_reply_table(key, name).head(SHOWN_ROWS))
+        for name, says in found.tables.items() if name != "activities"
+    ]  # fmt: skip
+    return Report(
+        title=found.title,
+        subtitle=f"{kind.title}, {key} · {datetime.now(UTC).astimezone():%-d %B %Y}",
+        headline=found.headline,
+        sections=[
+            Section("Verdicts", answered),
+            Section("Controls", [Points(controls) if controls else Text("There is none.")]),
+            Section("Tables", tables),
+            Section("Limits", [Points(list(found.notes))]),
+            Section("Methods", [Points([
+                f"{kind.help}{books.cite(kind.reference)} Departs: {kind.departs}"
+            ])]),
+            Section("To repeat it", [
+                Code("enquiry.yaml, for `genecanvas transfer`", enquiry_yaml(enquiry)),
+                Text(f"GeneCanvas {__version__}."),
+            ]),
+        ],
+        references=books.references,
+    )  # fmt: skip
+
+
+def write_enquiry_report(key: str, path: Path) -> Path:
+    """Write the report of an enquiry as one HTML file; returns its absolute path.
+
+    Raises InputError as `report_enquiry` does.
+    """
+    write_report(report_enquiry(key), path)
     return path.absolute()
 
 

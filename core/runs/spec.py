@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -303,14 +304,15 @@ class RunSpec(BaseModel):
             raise InputError("The run can't be started: " + "; ".join(problems)) from None
 
 
-@lru_cache(200)
 def _count_genes(dataset: str | None) -> int:
-    """Genes of a stored dataset, which its id, a hash of its content, decides.
+    """Genes of a stored dataset; raises one of UNREADABLE where it isn't here."""
+    return _read_genes(home() / "datasets" / str(dataset) / "record.json")
 
-    Lists of runs ask, so that nothing is loaded for it. Raises one of UNREADABLE where it isn't
-    here.
-    """
-    return int(read_json(home() / "datasets" / str(dataset) / "record.json")["genes"])
+
+@lru_cache(200)
+def _read_genes(record: Path) -> int:
+    """Genes of the dataset of a record, which never changes; lists of runs ask for it."""
+    return int(read_json(record)["genes"])
 
 
 def setting_title(name: str) -> str:

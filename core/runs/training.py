@@ -2,11 +2,15 @@
 
 # ruff: noqa: D102 -- `Job` says what its methods are for
 
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
-from core.home import run_folder
+from core.errors import InputError
+from core.files import link
+from core.home import home, run_folder, working_homes
 from core.jobs.job import Inputs, Job, Lane, Reporter
 from core.runs.spec import RunSpec
 
@@ -60,6 +64,8 @@ class TrainJob(Job):
         from core.runs.execute import execute
 
         remove_leftovers(folder)
+        if _take_from_others(self.spec, folder, reporter):
+            return
         execute(self.spec, folder, _EpochReporter(reporter), torch.device(device))
 
     @classmethod
@@ -74,6 +80,39 @@ class TrainJob(Job):
         from core.runs.outcome import keep_measures_one_by_one
 
         yield from keep_measures_one_by_one(folder.name)
+
+
+def _take_from_others(spec: RunSpec, folder: Path, reporter: Reporter) -> bool:
+    """Have the same run that somebody else on this server has trained, if it is whole.
+
+    Only what its result answers for, which follows from the specification: nothing of what they
+    call it, asked of it, or did with it. Whoever asks has its dataset, as for a training.
+    """
+    from core.data.store import get_record
+    from core.runs.fitted import load_fitted
+    from core.runs.result import Kept
+
+    if (folder / "result.json").exists():
+        return False
+    get_record(spec.cohort.dataset)
+    for other in working_homes():
+        given = other / "runs" / spec.id
+        if other == home() or not (given / "result.json").exists():
+            continue
+        kept = Kept(f"run {spec.id}", given, "")
+        with suppress(InputError):
+            if not kept.result.files or kept.problem is not None or kept.spec.id != spec.id:
+                continue
+            shutil.rmtree(folder / "folds", ignore_errors=True)
+            for name in (*kept.result.files, "result.json"):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).unlink(missing_ok=True)
+                link(given / name, folder / name)
+            for fold in range(len(kept.result.folds)):
+                for row in load_fitted(folder.name, fold).history:
+                    reporter.event(fold, int(row["epoch"]), row)
+            return True
+    return False
 
 
 class _EpochReporter:

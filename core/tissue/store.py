@@ -14,7 +14,7 @@ from core.data.notes import Finding, Notes
 from core.errors import DamageError, InputError
 from core.escape import read_csv, write_csv
 from core.files import UNREADABLE, read_json, write_folder, write_json
-from core.home import RUN_ID, home
+from core.home import RUN_ID, home, need_right_to_change
 from core.jobs.store import JobStore
 from core.tissue.spots import Tissue
 
@@ -153,6 +153,7 @@ def delete_tissue(tissue: str) -> None:
     Raises InputError where there are none, and while jobs that are still to be done need them.
     """
     get_tissue(tissue)
+    need_right_to_change()
     store = JobStore()
     store.check_unused(tissue, "The tissue")
     shutil.rmtree(tissue_folder(tissue))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,10 @@ from core.data.join import FEWEST_GENES
 from core.data.prepare import find_per_million, to_log2
 from core.data.store import get_record, load_dataset
 from core.errors import InputError
+from core.images.references import read_gene_sets, reference_file
 from core.predict.genes import match_genes
 from core.transfer.draws import UNKNOWN
+from core.transfer.methods.pathways import SMALLEST
 from core.transfer.orthologs import load_orthologs, map_genes
 from core.transfer.spec import SourceLabels, TransferSpec
 
@@ -52,6 +54,8 @@ class Material:
     target_name: str
     notes: tuple[str, ...]
     """What was left out and why, a sentence each."""
+    sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Gene sets of these genes."""
 
 
 def open_material(spec: TransferSpec, load: Callable[[str], AnnData] = load_dataset) -> Material:
@@ -107,10 +111,61 @@ def open_material(spec: TransferSpec, load: Callable[[str], AnnData] = load_data
         own = _read_unrelated(parts[-1], spec.unrelated, len(classes), names[-1])
         side = _side(tables[-1], genes, own, parts[-1], spec.unrelated, 0)
         unrelated = _leave_out(side, target_side, "classes", names[-1], notes)
+    sets = _read_sets(spec.gene_sets, genes, notes) if spec.gene_sets else {}
     return Material(
         source, target_side, unrelated, tuple(classes), tuple(genes), tuple(names[:at]),
-        names[at], tuple(notes),
+        names[at], tuple(notes), sets,
     )  # fmt: skip
+
+
+def _read_sets(reference: str, genes: list[str], notes: list[str]) -> dict[str, tuple[str, ...]]:
+    known = set(genes)
+    every = read_gene_sets(reference_file(reference))
+    sets = {
+        name: own
+        for name, members in every.items()
+        if len(own := tuple(gene for gene in dict.fromkeys(members) if gene in known)) >= SMALLEST
+    }
+    if not sets:
+        raise InputError(
+            f"None of the {len(every):,} gene sets has at least {SMALLEST} of the {len(genes):,} "
+            "genes that source and target share. Take larger sets, or sets that use the target's "
+            "kind of ids."
+        )
+    notes.append(f"{len(sets):,} of {len(every):,} gene sets have {SMALLEST} genes or more here.")
+    return sets
+
+
+@dataclass(frozen=True)
+class Opened:
+    """One cohort by itself."""
+
+    name: str
+    data: AnnData
+    """Its samples."""
+    values: pd.DataFrame
+    """Samples x genes, log2 expression; the gene's median where a value is missing."""
+
+
+def open_one(cohort: Cohort, load: Callable[[str], AnnData] = load_dataset) -> Opened:
+    """Read a cohort whose genes need not be anybody else's.
+
+    Genes that too many samples miss are left out.
+
+    Raises:
+        InputError: it can't be used, and why.
+    """
+    data = cohort.select(load(cohort.dataset))
+    values = _to_log2(data)
+    return Opened(_name(cohort), data, values.fillna(values.median()))
+
+
+def name_genes_as(
+    values: pd.DataFrame, genes: list[str], name: str
+) -> tuple[pd.DataFrame, list[str]]:
+    """Samples x genes under the ids of `genes` wherever they could be told, and what was done."""
+    notes: list[str] = []
+    return _rename(values, genes, notes, name), notes
 
 
 def _name(cohort: Cohort) -> str:

@@ -156,6 +156,10 @@ def _check_methods(spec: TransferSpec) -> None:
                 f"{method.title} learns from sources that are labelled by {needs}, and these have "
                 f"{have[spec.source_labels]}. Leave it out, or name another label of the sources."
             )
+        if method.needs_sets and spec.gene_sets is None:
+            raise InputError(
+                f"{method.title} needs gene sets. Name a file of gene sets (GMT), or leave it out."
+            )
 
 
 def run_rows(plan: Plan, path: Path, progress: Callable[[int, int], None]) -> list[Row]:
@@ -272,6 +276,7 @@ def make_problem(
         test=fitted.target(filled[drawn.test]),
         n_classes=len(material.classes),
         genes=material.genes,
+        sets=material.sets,
         seed=plan.spec.seed * 1000 + number,
     )
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from core.transfer.methods.networks import Trained
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Problem:
     n_classes: int
     genes: tuple[str, ...]
     seed: int
+    sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Gene sets by name, of these genes alone; none where none were named"""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,13 @@ class TransferMethod:
     """The fewest labelled target samples that it needs; 0 where it works without."""
     learns_from: Literal["classes", "numbers", "samples", "target"] = "classes"
     """What it needs of the source: classes, a number per sample, its samples alone, or nothing."""
+    needs_sets: bool = False
+    """Whether gene sets must be named."""
+    examine: Callable[[Problem, np.ndarray], dict[str, float]] | None = None
+    """What it says of itself, in words and numbers: of a problem and the classes (UNKNOWN where not
+    known) of its unlabelled target samples, which it must not learn from."""
+    train: Callable[[Problem], Trained] | None = None
+    """The network that answers, of a method that is one: its genes are ranked by attribution."""
     version: int = 1
     """Raised when it gives other probabilities."""
 

@@ -54,6 +54,11 @@ class TransferSpec(BaseModel):
         description="SHA-256 of a kept table that says which gene of the sources is which of the "
         "target; pairs that aren't one to one are left out.",
     )  # fmt: skip
+    gene_sets: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", title="Gene sets",
+        description="SHA-256 of a kept file of gene sets (GMT) in the target's ids, for methods "
+        "that need them.",
+    )  # fmt: skip
     genes: int = Field(
         5000, ge=20, title="Genes", description="So many shared genes that vary most in the "
         "sources are used.",
@@ -118,6 +123,14 @@ class TransferSpec(BaseModel):
         if self.unrelated is not None and self.source_labels != "classes":
             raise ValueError("an unrelated source needs sources that are labelled by classes")
         return self
+
+    @property
+    def turned(self) -> TransferSpec | None:
+        """The same the other way round; None where that can't be asked."""
+        if len(self.sources) != 1 or self.source_labels != "classes" or self.orthologs:
+            return None
+        changes = {"sources": (self.target,), "target": self.sources[0], "budgets": None}
+        return self.model_copy(update=changes)
 
     @property
     def cohorts(self) -> list[Cohort]:

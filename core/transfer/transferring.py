@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.errors import DamageError, InputError
 from core.files import read_json, write_json
-from core.home import RUN_ID, home
+from core.home import RUN_ID, home, need_right_to_change
 from core.identity import raised_versions
 from core.jobs.here import do_here
 from core.jobs.job import Inputs, Job, Reporter, stoppable
@@ -24,7 +25,16 @@ from core.jobs.store import JobStore
 from core.models.baselines import BASELINES
 from core.scratch import scratch
 from core.transfer.cohorts import open_material
-from core.transfer.experiment import Plan, Row, list_methods, read_rows, row_table, run_rows
+from core.transfer.deciding import Deciding, find_deciding
+from core.transfer.experiment import (
+    Plan,
+    Row,
+    list_methods,
+    make_problem,
+    read_rows,
+    row_table,
+    run_rows,
+)
 from core.transfer.fits import Fit, measure_fits
 from core.transfer.preparing import PREPARATIONS
 from core.transfer.references import MODEL
@@ -32,6 +42,22 @@ from core.transfer.spec import TransferSpec
 from core.transfer.verdict import CONTROLS, Gain, Scored, judge, say_gains, say_line, summarise
 
 SPEC, ROWS, RESULT = "spec.json", "rows.jsonl", "result.json"
+EXAMINED_DRAWS = 3
+"""Draws in which methods are asked what they say of themselves."""
+
+
+class Examined(BaseModel):
+    """Something that a method says of itself, such as how far it has hidden the cohorts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: str
+    what: str
+    n: int
+    """Labelled patients."""
+    value: float
+    """Mean over the first draws, under the first preparation."""
+    draws: int
 
 
 class Transfer(BaseModel):
@@ -52,6 +78,10 @@ class Transfer(BaseModel):
     draws: int
     notes: tuple[str, ...]
     fits: tuple[Fit, ...]
+    examined: tuple[Examined, ...] = ()
+    """What methods say of themselves; none in results of earlier versions."""
+    deciding: tuple[Deciding, ...] = ()
+    """Genes that decide in methods that are networks; none in results of earlier versions."""
     gains: tuple[Gain, ...]
     scores: tuple[Scored, ...]
     refused: dict[str, str]
@@ -101,6 +131,20 @@ class Transfer(BaseModel):
             for variant in CONTROLS
             for gains in self.by_line(variant=variant).values()
         ]
+
+    def deciding_table(self) -> pd.DataFrame:
+        """A row a gene of a network: method, rank, gene, share, draws."""
+        rows = [one.model_dump() for one in self.deciding]
+        table = pd.DataFrame(rows, columns=list(Deciding.model_fields))
+        table["method"] = [say_line(name, "own") for name in table["method"]]
+        return table
+
+    def examined_table(self) -> pd.DataFrame:
+        """A row something that a method says of itself: method, what, n, value, draws."""
+        rows = [one.model_dump() for one in self.examined]
+        table = pd.DataFrame(rows, columns=list(Examined.model_fields))
+        table["method"] = [say_line(name, "own") for name in table["method"]]
+        return table
 
     def gain_table(self) -> pd.DataFrame:
         """A row a gain, with its line in words and its verdict."""
@@ -179,18 +223,45 @@ class TransferJob(Job):
         write_json(self.place / SPEC, self.spec.model_dump(mode="json"))
         rows = run_rows(plan, self.place / ROWS, stoppable(reporter, "fits"))
         fits = measure_fits(material, self.spec.preparations)
-        write_json(self.place / RESULT, _gather(plan, rows, fits).model_dump(mode="json"))
+        found = _gather(plan, rows, fits, examine(plan), find_deciding(plan))
+        write_json(self.place / RESULT, found.model_dump(mode="json"))
 
 
-def _gather(plan: Plan, rows: Sequence[Row], fits: Sequence[Fit]) -> Transfer:
+def examine(plan: Plan) -> list[Examined]:
+    """Let methods say of themselves what they can, in the first draws of the smallest budget."""
+    found = []
+    for method in list_methods(plan.spec):
+        fits = [n for n in plan.budgets.values() if n >= max(method.min_target, 1)]
+        if method.examine is None or not fits:
+            continue
+        said: dict[str, list[float]] = {}
+        for number, drawn in enumerate(plan.draws[:EXAMINED_DRAWS]):
+            problem = make_problem(plan, number, plan.spec.preparations[0], min(fits))
+            hidden = plan.material.target.labels[drawn.unlabelled(min(fits))]
+            with suppress(InputError):
+                for what, value in method.examine(problem, hidden).items():
+                    if isfinite(value):
+                        said.setdefault(what, []).append(value)
+        found += [
+            Examined(method=method.name, what=what, n=min(fits), value=sum(own) / len(own),
+                     draws=len(own))
+            for what, own in said.items()
+        ]  # fmt: skip
+    return found
+
+
+def _gather(
+    plan: Plan, rows: Sequence[Row], fits: Sequence[Fit], examined: Sequence[Examined],
+    deciding: Sequence[Deciding],
+) -> Transfer:  # fmt: skip
     material, target = plan.material, plan.material.target
     held = len(set(target.groups[plan.draws[0].test]))
     return Transfer(
         spec=plan.spec, sources=material.source_names, target=material.target_name,
         classes=material.classes, genes=len(material.genes), source_samples=len(material.source.x),
         target_patients=held + len(plan.draws[0].patients), held_out=held, draws=len(plan.draws),
-        notes=material.notes, fits=tuple(fits), gains=tuple(judge(rows, plan.test_to_pool)),
-        scores=tuple(summarise(rows)),
+        notes=material.notes, fits=tuple(fits), examined=tuple(examined), deciding=tuple(deciding),
+        gains=tuple(judge(rows, plan.test_to_pool)), scores=tuple(summarise(rows)),
         refused={row.method: row.refused for row in rows if row.refused},
     )  # fmt: skip
 
@@ -290,10 +361,11 @@ def list_transfers() -> list[Earlier]:
 
 
 def delete_transfer(key: str) -> None:
-    """Delete a transfer; raises InputError where there is none of that id."""
+    """Delete a transfer, or an enquiry; raises InputError where there is none of that id."""
     folder = transfer_folder(key)
     if not folder.is_dir():
         raise InputError(f"There is no transfer {key[:6]} any more.")
+    need_right_to_change()
     with scratch() as doomed:
         folder.rename(doomed / key)
 

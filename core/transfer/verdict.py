@@ -196,7 +196,10 @@ def _say_how(gain: Gain, source: str) -> str:
         "source_only": f"learning from {source} alone",
         "pooled_weighted": f"learning from {source} as well, each target sample counted more,",
     }
-    said = titles.get(gain.method, f"starting from {source} by {find_method(gain.method).title}")
+    method = find_method(gain.method)
+    alone = method.learns_from == "target"  # the source has no part in it
+    plain = f"{method.title} without {source}" if alone else f"{method.title} from {source}"
+    said = titles.get(gain.method, plain)
     controls = {
         "source permuted": " with its labels permuted",
         "target permuted": " with the target's labels permuted",

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.people import is_shared
+from ui.account import let_in, pages_of_guest, show_where
 from ui.help import show_step
 from ui.pin import PAGE
+from ui.signin import is_admin, signed_in
 from ui.work import show_work
 
 ROOT = Path(__file__).parents[2]
@@ -28,12 +31,14 @@ PAGES = {
 
 
 def open_first_page() -> None:
-    """Lead from the bare address to the Data page, which so keeps a link of its own."""
-    st.switch_page(pages["data"], query_params=st.query_params.to_dict())
+    """Lead from the bare address to the first page, which so keeps a link of its own."""
+    first = "data" if guest is None else guest[0]
+    st.switch_page(pages[first], query_params=st.query_params.to_dict())
 
 
 st.set_page_config(page_icon=str(ROOT / "assets/icon.svg"), layout="wide")
 st.logo(str(ROOT / "assets/logo.svg"), size="large")
+let_in()
 with st.container(key="back"):
     BACK(key="back button")
 pages = {
@@ -43,10 +48,20 @@ pages = {
 start = st.Page(open_first_page, title="GeneCanvas", default=True, visibility="hidden")
 stage = st.Page(ROOT / "pages/present.py", title="Present", url_path="present", visibility="hidden")
 docs = st.Page(ROOT / "pages/docs.py", title="Docs", url_path="docs", visibility="hidden")
-page = st.navigation([start, *pages.values(), docs, stage], position="top")
+shown = {"start": start, **pages, "docs": docs, "present": stage}
+if is_shared() and signed_in() is not None:
+    shown["lab"] = st.Page(ROOT / "pages/lab.py", title="Lab", url_path="lab")
+    if is_admin():
+        shown["people"] = st.Page(ROOT / "pages/people.py", title="People", url_path="people")
+guest = pages_of_guest()
+if guest is not None:
+    shown = {name: shown[name] for name in ("start", *guest)}
+page = st.navigation(list(shown.values()), position="top")
 st.set_page_config(page_title="GeneCanvas" if page == start else f"{page.title} · GeneCanvas")
 st.session_state[PAGE] = page.url_path
 if page != stage:
-    show_work()
+    if guest is None:
+        show_work()
+    show_where()
     show_step()
 page.run()

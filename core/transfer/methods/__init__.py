@@ -7,9 +7,11 @@ from core.transfer.methods.deep_profile import DEEP_PROFILE, SAME_SIZE
 from core.transfer.methods.drug_response import NUMBERS_TO_CLASSES
 from core.transfer.methods.frozen import FROZEN
 from core.transfer.methods.gene_networks import AUTOENCODER, CONVOLUTION, TRANSFORMER, TWO_HEADS
+from core.transfer.methods.image_networks import IMAGES_FROZEN, IMAGES_SCRATCH
 from core.transfer.methods.light_ensemble import LIGHT_ENSEMBLE
 from core.transfer.methods.masked_genes import MASKED_GENES
 from core.transfer.methods.matching import MATCHED
+from core.transfer.methods.programs import PATHWAY_PROGRAMS, SET_MEANS
 from core.transfer.methods.scratch import SCRATCH
 from core.transfer.methods.self_training import SELF_TRAINING, SELF_TRAINING_TO_THE_END
 from core.transfer.problem import TransferMethod
@@ -29,6 +31,8 @@ TRANSFER_METHODS: Registry[TransferMethod] = Registry(
         RANDOM_DIRECTIONS,
         DEEP_PROFILE,
         SAME_SIZE,
+        PATHWAY_PROGRAMS,
+        SET_MEANS,
         MASKED_GENES,
         MATCHED,
         NUMBERS_TO_CLASSES,
@@ -37,5 +41,7 @@ TRANSFER_METHODS: Registry[TransferMethod] = Registry(
         AUTOENCODER,
         TWO_HEADS,
         LIGHT_ENSEMBLE,
+        IMAGES_SCRATCH,
+        *IMAGES_FROZEN,
     ],
 )

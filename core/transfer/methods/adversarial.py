@@ -164,6 +164,20 @@ def _train(problem: Problem, strength: float) -> tuple[np.ndarray, np.ndarray, L
     return mean, spread, network
 
 
+FEWEST_UNLABELLED = 10
+"""Target samples without which nothing is held out of the encoder."""
+
+
+def _examine(problem: Problem, hidden: np.ndarray, strength: float) -> dict[str, float]:
+    if len(problem.unlabelled) < FEWEST_UNLABELLED:
+        return {}
+    found = measure_domains(problem, strength)
+    return {
+        "AUROC by which a fresh model tells the target from the sources, by genes": found.before,
+        "the same, by what the encoder makes of them": found.after,
+    }
+
+
 def _record(name: str, title: str, strength: float, description: str) -> TransferMethod:
     return TransferMethod(
         name=name,
@@ -183,6 +197,7 @@ def _record(name: str, title: str, strength: float, description: str) -> Transfe
         "instead of a patience; weight decay.",
         seconds=2.1,
         fit=partial(fit_against_domains, strength=strength),
+        examine=partial(_examine, strength=strength),
         version=2,
     )
 

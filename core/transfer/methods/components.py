@@ -77,6 +77,12 @@ def _fit(problem: Problem, find: Callable[[Problem, int], np.ndarray]) -> np.nda
     return restrict(problem, find).probabilities
 
 
+def _examine(
+    problem: Problem, hidden: np.ndarray, find: Callable[[Problem, int], np.ndarray]
+) -> dict[str, float]:  # fmt: skip
+    return {"share of the target's variance along them": restrict(problem, find).variance}
+
+
 _BRUBAKER = (
     "Brubaker et al. 2019, Computational translation of genomic responses from experimental model "
     "systems to humans, PLoS Computational Biology 15:e1006286; Brubaker et al. 2020, Science "
@@ -97,6 +103,7 @@ SOURCE_COMPONENTS = TransferMethod(
     departs=_DEPARTS,
     seconds=0.05,
     fit=partial(_fit, find=find_source_axes),
+    examine=partial(_examine, find=find_source_axes),
     min_target=2,
     learns_from="samples",
 )
@@ -109,6 +116,7 @@ OWN_COMPONENTS = TransferMethod(
     departs=_DEPARTS,
     seconds=0.05,
     fit=partial(_fit, find=find_own_axes),
+    examine=partial(_examine, find=find_own_axes),
     min_target=2,
     learns_from="target",
 )
@@ -121,6 +129,7 @@ RANDOM_DIRECTIONS = TransferMethod(
     departs=_DEPARTS,
     seconds=0.05,
     fit=partial(_fit, find=find_random_axes),
+    examine=partial(_examine, find=find_random_axes),
     min_target=2,
     learns_from="target",
 )

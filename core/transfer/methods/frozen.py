@@ -1,11 +1,15 @@
 """A network pretrained on the source and fine-tuned on the target, its first layers frozen."""
 
+from __future__ import annotations
+
 from functools import partial
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from core.transfer.methods.linear import source_classes
+from core.transfer.methods.linear import answer_by, source_classes
 from core.transfer.problem import Problem, TransferMethod
+
+if TYPE_CHECKING:
+    from core.transfer.methods.networks import Trained
 
 WIDTHS = (256, 256, 256, 256)
 SOURCE_EPOCHS = 60
@@ -15,8 +19,8 @@ TARGET_RATE = 1e-4
 """A tenth of the rate of the source, so that what was learned there isn't overwritten."""
 
 
-def fit_frozen(problem: Problem, frozen: int) -> np.ndarray:
-    """(test, classes) probabilities of a network that learned from the source, then the target.
+def train_frozen(problem: Problem, frozen: int) -> Trained:
+    """A network that learned from the source, then from the target.
 
     Without target samples it is the network of the source.
 
@@ -41,7 +45,7 @@ def fit_frozen(problem: Problem, frozen: int) -> np.ndarray:
             x, y = networks.tensors((problem.target - mean) / spread, problem.target_labels)
             loss = networks.classify(network, x, y)
             networks.train(network, loss, len(x), problem.seed, TARGET_EPOCHS, rate=TARGET_RATE)
-        return networks.probabilities(network, (problem.test - mean) / spread)
+    return networks.Trained(network, mean, spread)
 
 
 def _record(frozen: int) -> TransferMethod:
@@ -59,7 +63,8 @@ def _record(frozen: int) -> TransferMethod:
         "are ours, as the article's aren't published as code; weight decay; the source's head is "
         "fine-tuned too.",
         seconds=0.5,
-        fit=partial(fit_frozen, frozen=frozen),
+        fit=partial(answer_by, partial(train_frozen, frozen=frozen)),
+        train=partial(train_frozen, frozen=frozen),
     )
 
 

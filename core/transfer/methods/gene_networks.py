@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.transfer.methods.linear import answer, source_classes
+from core.transfer.methods.linear import answer, answer_by, source_classes
 from core.transfer.problem import Problem, TransferMethod
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from core.transfer.methods.networks import Trained
 
 SOURCE_EPOCHS, TARGET_EPOCHS = 40, 40
 TARGET_RATE = 1e-4
@@ -42,8 +44,8 @@ def order_genes(x: np.ndarray) -> np.ndarray:
     return leaves_list(linkage(squareform(apart, checks=False), "average"))
 
 
-def fit_convolution(problem: Problem) -> np.ndarray:
-    """(test, classes) probabilities of a one-dimensional convolution over genes in order."""
+def train_convolution(problem: Problem) -> Trained:
+    """A one-dimensional convolution over genes in order."""
     order = order_genes(problem.source)
 
     def build() -> nn.Module:
@@ -58,8 +60,8 @@ def fit_convolution(problem: Problem) -> np.ndarray:
     return _pretrain_and_tune(problem, build, order)
 
 
-def fit_transformer(problem: Problem) -> np.ndarray:
-    """(test, classes) probabilities of a transformer of one layer, a token a gene."""
+def train_transformer(problem: Problem) -> Trained:
+    """A transformer of one layer, a token a gene."""
     most = np.argsort(-problem.source.std(axis=0), kind="stable")[:TOKENS]
 
     def build() -> nn.Module:
@@ -95,8 +97,8 @@ def _transformer(genes: int, classes: int) -> nn.Module:
     return nn.Sequential(Tokens(), layer, nn.LayerNorm(UNITS), Pooled(), nn.Linear(UNITS, classes))
 
 
-def fit_two_heads(problem: Problem) -> np.ndarray:
-    """(test, classes) probabilities of a network that also learns which cohort a sample is of."""
+def train_two_heads(problem: Problem) -> Trained:
+    """A network that also learns which cohort a sample is of."""
     from torch.nn import functional
 
     from core.transfer.methods import networks
@@ -118,9 +120,7 @@ def fit_two_heads(problem: Problem) -> np.ndarray:
             return first + SECOND * second
 
         networks.train(network, loss, len(x), problem.seed, SOURCE_EPOCHS)
-        return networks.probabilities(
-            lambda asked: network(asked)[:, : problem.n_classes], (problem.test - mean) / spread
-        )
+    return networks.Trained(networks.First(network, problem.n_classes), mean, spread)
 
 
 def fit_autoencoder(problem: Problem) -> np.ndarray:
@@ -149,8 +149,10 @@ def fit_autoencoder(problem: Problem) -> np.ndarray:
 
 def _pretrain_and_tune(
     problem: Problem, build: Callable[[], nn.Module], genes: np.ndarray
-) -> np.ndarray:
+) -> Trained:
     """Train a network on the source's genes in this order, then on the labelled target samples."""
+    from torch import nn
+
     from core.transfer.methods import networks
 
     y = source_classes(problem)
@@ -168,7 +170,8 @@ def _pretrain_and_tune(
             x, y = networks.tensors(prepare(problem.target), problem.target_labels)
             loss = networks.classify(network, x, y)
             networks.train(network, loss, len(x), problem.seed, TARGET_EPOCHS, rate=TARGET_RATE)
-        return networks.probabilities(network, prepare(problem.test))
+    whole = nn.Sequential(networks.Take(genes), network).eval()
+    return networks.Trained(whole, mean, spread)
 
 
 _record = partial(
@@ -184,7 +187,8 @@ CONVOLUTION = _record(
     scenario="inductive",
     departs=f"The line is ours: leaves of a clustering of the source's genes. {_PASSES}",
     seconds=1.5,
-    fit=fit_convolution,
+    fit=partial(answer_by, train_convolution),
+    train=train_convolution,
 )
 TRANSFORMER = _record(
     name="transformer",
@@ -194,7 +198,8 @@ TRANSFORMER = _record(
     scenario="inductive",
     departs=f"One layer of 16 features and four heads. {_PASSES}",
     seconds=4.7,
-    fit=fit_transformer,
+    fit=partial(answer_by, train_transformer),
+    train=train_transformer,
 )
 AUTOENCODER = _record(
     name="autoencoder",
@@ -217,5 +222,6 @@ TWO_HEADS = _record(
     departs="The second label is the cohort, its loss weighs 0.3; source and target together, 40 "
     "passes.",
     seconds=0.8,
-    fit=fit_two_heads,
+    fit=partial(answer_by, train_two_heads),
+    train=train_two_heads,
 )

@@ -6,13 +6,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from core.data.apart import picture_apart
-from core.errors import InputError
-from core.models.backbones import BACKBONES
+from core.errors import InputError, WeightsError
+from core.models.backbones import BACKBONES, LICENCE, TORCHVISION, Published
+from core.records import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SIDE = 64
 """Pixels a side that images are brought to."""
@@ -66,9 +71,48 @@ class Compared:
     table: pd.DataFrame
     """a row a network, and one with the labels shuffled: network, accuracy, recall, precision, f1
     (means over classes), seconds"""
+    right: dict[str, np.ndarray]
+    """network -> (asked,) whether its answer for each asked image is right"""
+    patients: np.ndarray
+    """(asked,) whose each asked image is"""
     copies: tuple[Copies, ...]
     left_out: int
     """Images that were not learned from because a copy of them is asked about."""
+
+
+IMAGE_NETWORKS: Registry[Published] = Registry(
+    "network",
+    [
+        *BACKBONES,
+        Published(
+            name="mobilenet_v2", title="MobileNetV2",
+            help="Depthwise convolutions between narrow layers; light.",
+            reference="Sandler et al. 2018, arXiv:1801.04381", licence=LICENCE,
+            url=TORCHVISION + "mobilenet_v2-b0353104.pth", megabytes=13.555,
+            parameters=3_504_872, learning_rate=1e-3,
+        ),
+        Published(
+            name="efficientnet_b3", title="EfficientNet-B3",
+            help="Depthwise convolutions, scaled in depth and width.",
+            reference="Tan and Le 2019, arXiv:1905.11946", licence=LICENCE,
+            url=TORCHVISION + "efficientnet_b3_rwightman-b3899882.pth", megabytes=47.184,
+            parameters=12_233_232, learning_rate=1e-3,
+        ),
+    ],
+)  # fmt: skip
+"""Networks that can look at a folder of images."""
+FIVE = ("vgg19", "vgg16", "resnet50", "mobilenet_v2", "efficientnet_b3")
+"""Those that Jaradat et al. compared."""
+SECONDS = {"squeezenet1_1": 0.004, "mobilenet_v2": 0.006, "efficientnet_b3": 0.015,
+           "resnet50": 0.015, "resnet101": 0.03, "resnet152": 0.045, "vgg16": 0.04,
+           "vgg19": 0.05}  # fmt: skip
+"""Roughly what a network takes for an image on one core."""
+
+
+def title_of(network: str, weights: str) -> str:
+    """A network and where its weights are from, in words."""
+    name = IMAGE_NETWORKS[network].title
+    return f"{name}, random weights" if weights == "scratch" else name
 
 
 def read_images(folder: Path, patients: Mapping[str, str] | None = None) -> Images:
@@ -150,7 +194,7 @@ def compare_networks(
 
     Args:
         images: as `read_images` gives them.
-        networks: backbone (a name in BACKBONES) and weights (`imagenet`, `file:PATH`, `scratch`).
+        networks: a name in IMAGE_NETWORKS and weights (`imagenet`, `file:PATH`, `scratch`).
         seed: of the division and of random weights.
         progress: told what is being done.
 
@@ -177,12 +221,15 @@ def compare_networks(
             f"{HELD_OUT} or more."
         )
     truth, rows = images.labels[asked], []
+    right: dict[str, np.ndarray] = {}
 
-    def ask(features: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-        said = fit_predict_proba(
+    def ask(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        return fit_predict_proba(
             "tuned_linear", features[learned], labels, features[asked], count, seed,
             images.patients[learned],
         ).argmax(axis=1)  # fmt: skip
+
+    def judge(said: np.ndarray) -> dict[str, float]:
         scores = precision_recall_fscore_support(truth, said, average="macro", zero_division=0)
         return {
             "accuracy": float((said == truth).mean()), "recall": float(scores[1]),
@@ -191,34 +238,29 @@ def compare_networks(
 
     first = None
     for backbone, weights in networks:
-        progress(f"{BACKBONES[backbone].title}, {weights.partition(':')[0]} weights")
+        name = title_of(backbone, weights)
+        progress(name)
         started = time.perf_counter()
         features = _see(images.pixels, backbone, weights)
         first = features if first is None else first
-        name = f"{BACKBONES[backbone].title}{', random weights' if weights == 'scratch' else ''}"
-        found = ask(features, images.labels[learned])
-        rows.append({"network": name, **found, "seconds": time.perf_counter() - started})
+        said = ask(features, images.labels[learned])
+        right[name] = said == truth
+        rows.append({"network": name, **judge(said), "seconds": time.perf_counter() - started})
     rng, started = np.random.default_rng(seed), time.perf_counter()
-    chance = pd.DataFrame(
-        [ask(first, rng.permutation(images.labels[learned])) for _ in range(SHUFFLES)]
-    )
+    progress(SHUFFLED)
+    guesses = [ask(first, rng.permutation(images.labels[learned])) for _ in range(SHUFFLES)]
+    chance = pd.DataFrame([judge(said) for said in guesses])
     spent = time.perf_counter() - started
     rows.append({"network": SHUFFLED, **chance.mean().to_dict(), "seconds": spent})
     left_out = int((~asked).sum() - learned.sum())
-    return Compared(pd.DataFrame(rows), copies, left_out)
+    return Compared(pd.DataFrame(rows), right, images.patients[asked], copies, left_out)
 
 
-def _see(pixels: np.ndarray, backbone: str, weights: str) -> np.ndarray:
+def _see(pixels: np.ndarray, network: str, weights: str) -> np.ndarray:
     """(images, channels) each channel of the last stage's map, its mean over all places."""
     import torch
 
-    from core.models.network import build_network
-    from core.models.spec import NetworkSpec
-
-    spec = NetworkSpec(
-        backbone=backbone, weights=weights, freeze="backbone", image_size=pixels.shape[1]
-    )
-    stages = build_network(spec, 2, seed=0)[0].stages.eval()
+    stages = _open_network(network, weights, pixels.shape[1]).eval()
     mean, sd = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, SD))
     found = []
     with torch.inference_mode():
@@ -226,3 +268,33 @@ def _see(pixels: np.ndarray, backbone: str, weights: str) -> np.ndarray:
             batch = torch.from_numpy(pixels[at : at + BATCH]).permute(0, 3, 1, 2) / 255
             found.append(stages((batch - mean) / sd).mean(dim=(2, 3)).numpy())
     return np.concatenate(found)
+
+
+def _open_network(network: str, weights: str, side: int) -> nn.Module:
+    """All layers up to the last map; raises WeightsError where the weights are not to be had."""
+    import torch
+    import torchvision
+
+    from core.models.imagenet import fetch_imagenet
+    from core.models.network import build_network
+    from core.models.own_weights import weights_path
+    from core.models.spec import NetworkSpec
+    from core.models.weights import describe_differences, read_tensors
+
+    if network in BACKBONES:
+        spec = NetworkSpec(backbone=network, weights=weights, freeze="backbone", image_size=side)
+        return build_network(spec, 2, seed=0)[0].stages
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layers = torchvision.models.get_model(network, weights=None).features
+    if weights != "scratch":
+        record = IMAGE_NETWORKS[network]
+        path = fetch_imagenet(record) if weights == "imagenet" else weights_path(weights[5:])
+        tensors = {
+            name.removeprefix("features."): tensor
+            for name, tensor in read_tensors(path).items() if name.startswith("features.")
+        }  # fmt: skip
+        if differences := describe_differences(layers.state_dict(), tensors):
+            raise WeightsError(f"{path} does not hold the weights of {record.title}: {differences}")
+        layers.load_state_dict(tensors)
+    return layers

@@ -1,12 +1,19 @@
 """Linear models as several methods of transfer use them."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.errors import InputError
 from core.models.baselines import fit_predict_proba, one_thread
 from core.transfer.problem import Problem
+
+if TYPE_CHECKING:
+    from core.transfer.methods.networks import Trained
 
 MODEL = "ridge_regression"
 """In BASELINES: the model of the references that methods are compared with."""
@@ -23,6 +30,11 @@ def answer(
     if len(np.unique(y)) == 1:
         return np.eye(problem.n_classes)[np.full(len(asked), y[0])]
     return fit_predict_proba(MODEL, x, y, asked, problem.n_classes, problem.seed, patients=groups)
+
+
+def answer_by(train: Callable[[Problem], Trained], problem: Problem) -> np.ndarray:
+    """(test, classes) probabilities of a network that is trained for the problem."""
+    return train(problem).answer(problem.test)
 
 
 def answer_sparsely(

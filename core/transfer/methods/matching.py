@@ -129,6 +129,14 @@ def _fit(problem: Problem) -> np.ndarray:
     return match_cohorts(problem).probabilities
 
 
+def _examine(problem: Problem, hidden: np.ndarray) -> dict[str, float]:
+    found = match_cohorts(problem)
+    return {
+        "squared maximum mean discrepancy of the encoded cohorts, before": found.before,
+        "the same, after": found.after,
+    }
+
+
 MATCHED = TransferMethod(
     name="matched_encoders",
     title="Matched encoders (scDEAL)",
@@ -143,4 +151,5 @@ MATCHED = TransferMethod(
     "input; no term for cell clusters; labelled target samples join the cross-entropy.",
     seconds=1.7,
     fit=_fit,
+    examine=_examine,
 )

@@ -5,6 +5,7 @@ Imported by methods when they fit, since torch takes a second to load.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -68,6 +69,50 @@ class Layers(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(samples, genes) -> (samples, outputs)."""
         return self.head(self.layers(x))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network of classes that has learned, and how its values are scaled."""
+
+    network: nn.Module
+    """(samples, genes), scaled -> (samples, classes) scores"""
+    mean: np.ndarray
+    spread: np.ndarray
+    """(genes,)"""
+
+    def scale(self, x: np.ndarray) -> torch.Tensor:
+        """Samples as the network takes them."""
+        return as_tensor((x - self.mean) / self.spread)
+
+    def answer(self, x: np.ndarray) -> np.ndarray:
+        """(samples, classes) probabilities."""
+        with repeatable(0):
+            return probabilities(self.network, (x - self.mean) / self.spread)
+
+
+class Take(nn.Module):
+    """Some values of a sample, in an order."""
+
+    def __init__(self, places: np.ndarray) -> None:
+        super().__init__()
+        self.places = torch.from_numpy(np.array(places))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(samples, values) -> (samples, places)."""
+        return x[:, self.places]
+
+
+class First(nn.Module):
+    """The first outputs of a network."""
+
+    def __init__(self, network: nn.Module, outputs: int) -> None:
+        super().__init__()
+        self.network, self.outputs = network, outputs
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(samples, values) -> (samples, outputs)."""
+        return self.network(x)[:, : self.outputs]
 
 
 class _Reversal(torch.autograd.Function):

@@ -2,8 +2,8 @@
 
 PLIER factorises expression into latent variables whose genes are few and, where the data agree, of
 few gene sets; MultiPLIER learns them from a large cohort and asks what their activities are in
-other samples. They are no probabilities of classes, so that this is no method of a problem: what
-comes out is set beside measured cells or goes into a model.
+other samples. What comes out is set beside measured cells (`core.transfer.programs`) or goes into
+a model (`core.transfer.methods.programs`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -56,12 +56,13 @@ class Programs:
     def named(self, word: str) -> int:
         """The variable in which sets whose name has this word weigh most.
 
-        Chosen by name alone, not by what it correlates with.
+        Chosen by name alone, not by what it correlates with; only letters and digits count, so that
+        `Plasma cell` is in `IRIS_PlasmaCell`.
 
         Raises:
             InputError: no variable has such a set.
         """
-        rows = [number for number, name in enumerate(self.sets) if word.lower() in name.lower()]
+        rows = [number for number, name in enumerate(self.sets) if has_word(name, word)]
         weight = self.memberships[rows].sum(axis=0)
         if not rows or weight.max() == 0:
             found = sorted({self.sets[row] for row in self.memberships.sum(axis=1).nonzero()[0]})
@@ -70,6 +71,10 @@ class Programs:
                 f"{', '.join(found) or 'none'}."
             )
         return int(weight.argmax())
+
+    def activities_of(self, scaled: np.ndarray) -> np.ndarray:
+        """(samples, variables) of samples whose genes (all of these) were standardised before."""
+        return _activities(self.loadings, scaled.T.astype(float), self.ridge).T
 
     def project(self, x: np.ndarray, genes: Sequence[str]) -> np.ndarray:
         """(samples, variables) activities in other samples.
@@ -88,6 +93,12 @@ class Programs:
         columns = [place[self.genes[number]] for number in known]
         y[known] = (((x - mean) / spread)[:, columns]).T
         return _activities(self.loadings, y, self.ridge).T
+
+
+def has_word(name: str, word: str) -> bool:
+    """Whether a set's name has a word, of which only letters and digits count."""
+    name, word = ("".join(filter(str.isalnum, text.lower())) for text in (name, word))
+    return bool(word) and word in name
 
 
 def learn_programs(

@@ -1,15 +1,22 @@
 """A network of the labelled target samples alone: what a pretrained one has to beat."""
 
-import numpy as np
+from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
+from core.transfer.methods.linear import answer_by
 from core.transfer.problem import Problem, TransferMethod
+
+if TYPE_CHECKING:
+    from core.transfer.methods.networks import Trained
 
 EPOCHS = 60
 """Passes through the target's samples."""
 
 
-def fit_scratch(problem: Problem) -> np.ndarray:
-    """(test, classes) probabilities of a network of the n target samples alone."""
+def train_scratch(problem: Problem) -> Trained:
+    """A network of the n target samples alone."""
     from core.transfer.methods import networks
     from core.transfer.methods.frozen import WIDTHS
 
@@ -18,7 +25,7 @@ def fit_scratch(problem: Problem) -> np.ndarray:
         network = networks.Layers(problem.target.shape[1], WIDTHS, problem.n_classes)
         x, y = networks.tensors((problem.target - mean) / spread, problem.target_labels)
         networks.train(network, networks.classify(network, x, y), len(x), problem.seed, EPOCHS)
-        return networks.probabilities(network, (problem.test - mean) / spread)
+    return networks.Trained(network, mean, spread)
 
 
 SCRATCH = TransferMethod(
@@ -32,7 +39,8 @@ SCRATCH = TransferMethod(
     departs="Four layers of 256 units, dropout of a half, and 60 passes without early stopping: "
     "few target samples leave none to stop by.",
     seconds=0.5,
-    fit=fit_scratch,
+    fit=partial(answer_by, train_scratch),
+    train=train_scratch,
     min_target=2,
     learns_from="target",
 )

@@ -136,6 +136,20 @@ def _fit(problem: Problem, judged: bool) -> np.ndarray:
     return self_train(problem, judged=judged).probabilities
 
 
+def _examine(problem: Problem, hidden: np.ndarray, judged: bool) -> dict[str, float]:
+    """Labels that were given are counted as right or wrong where the class is known."""
+    known = hidden >= 0
+    shown = replace(problem, unlabelled=problem.unlabelled[known])
+    found = self_train(shown, hidden[known], judged=judged)
+    last = found.rounds[found.chosen]
+    return {
+        "rounds taken": float(found.chosen),
+        "unlabelled samples": float(len(shown.unlabelled)),
+        "samples that got a label": float(last.labelled),
+        "share of these that is right": last.right,
+    }
+
+
 _BASHIRI = (
     "Bashiri et al. 2022, Identifying infected patients using semi-supervised and transfer "
     "learning, JAMIA 29:1696"
@@ -154,6 +168,7 @@ SELF_TRAINING = TransferMethod(
     "above its standard error.",
     seconds=0.6,
     fit=partial(_fit, judged=True),
+    examine=partial(_examine, judged=True),
     min_target=4,
     learns_from="target",
     version=2,
@@ -169,6 +184,7 @@ SELF_TRAINING_TO_THE_END = TransferMethod(
     "ten rounds at most, with nothing that stops earlier.",
     seconds=0.1,
     fit=partial(_fit, judged=False),
+    examine=partial(_examine, judged=False),
     min_target=2,
     learns_from="target",
 )
