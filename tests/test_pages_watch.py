@@ -45,9 +45,9 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": scope.get("then", "websocket.accept")})
         return
     await send({"type": "http.response.start", "status": scope.get("status", 200), "headers": []})
-    await send(
-        {"type": "http.response.body", "body": dict(scope["headers"]).get(b"x-request-id", b"")}
-    )
+    await send({"type": "http.response.start", "status": scope.get("status", 200), "headers": []})
+    ids = [value for name, value in scope["headers"] if name == b"x-request-id"]
+    await send({"type": "http.response.body", "body": b" and ".join(ids)})
 
 
 def ask(one: ASGIApp, path: str, **scope: Any) -> tuple[int, dict[str, str], str]:
@@ -149,6 +149,7 @@ def look(one: Health) -> tuple[int, dict[str, str]]:
 
 def test_health_says_what_is_wrong_and_no_more(home: Path, monkeypatch) -> None:
     monkeypatch.setattr(health, "FRESH", -1.0)
+    home.mkdir()
     look_after_jobs()
     one = Health()
     well = {"status": "ok", "queue": "ok", "store": "ok", "disk": "ok"}
