@@ -21,8 +21,6 @@ from core.tissue.store import tissue_folder
 from core.tissue.targets import TARGETS, Target
 
 RESULT, TABLE = "result.json", "genes.csv"
-VERSION = 2
-"""Raised when the same question gets other numbers."""
 
 Limits = tuple[float, float]
 
@@ -209,9 +207,14 @@ def tabulate(genes: np.ndarray, learned: Mapping[Target, Learned], main: str) ->
     return pd.DataFrame(columns).sort_values("r", ascending=False, ignore_index=True)
 
 
+def version(spec: TissueSpec) -> int:
+    """Raised when the same question gets other numbers."""
+    return 3 if spec.train else 2
+
+
 def answer_folder(spec: TissueSpec) -> Path:
     """Where the answer to a question stands."""
-    key = identify("tissue", {"version": VERSION, **spec.model_dump(mode="json")})
+    key = identify("tissue", {"version": version(spec), **spec.model_dump(mode="json")})
     return tissue_folder(spec.tissue) / "answers" / key
 
 
