@@ -26,6 +26,7 @@ os.environ["GENECANVAS_HOME"] = tempfile.mkdtemp(prefix="cluster")
 os.environ["GENECANVAS_DEVICES"] = "cpu"
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 
+from core.cluster.attempt import Attempt
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.devices import CLUSTER
@@ -34,7 +35,8 @@ from core.jobs import launch
 from core.jobs.computers import last_seen
 from core.jobs.job import KINDS
 from core.jobs.launch import look_after_jobs, look_at_cluster
-from core.jobs.record import JobState, read_log
+from core.jobs.queue import Queue
+from core.jobs.record import JobState, Worker, read_log
 from core.jobs.store import JobStore
 from core.runs.store import RunStore
 from tests.clusters import Cluster, cluster
@@ -80,6 +82,43 @@ def at_once() -> int:
     """Jobs that the coordinator thinks can run at once."""
     seen = last_seen()
     return seen.at_once if seen else 0
+
+
+def time_lists(jobs: int = 200, steps: int = 20) -> None:
+    """What a job costs the coordinator in its list and folders, without Ray, in this process."""
+    store, queue, worker = JobStore(), Queue(), Worker(CLUSTER)
+    for n in range(jobs):
+        store.submit(QueuedCount(to=1000 + n))
+    spent = dict.fromkeys(("claim and begin", "a step's progress and event", "end"), 0.0)
+    for _ in range(jobs):
+        started = time.process_time()
+        _, record = queue.claim(worker)
+        attempt = Attempt.begin(record, 1)
+        begun = time.process_time()
+        for step in range(steps):
+            store.set_progress(record.id, step, steps, "an epoch")
+            store.add_event(record.id, 0, step, {"epoch": step, "loss": 0.5})
+        told = time.process_time()
+        attempt.end(record.folder)
+        store.finish(record.id, JobState.DONE)
+        ended = time.process_time()
+        for name, seconds in zip(spent, (begun - started, told - begun, ended - told), strict=True):
+            spent[name] += seconds
+    spent["a step's progress and event"] /= steps
+    words = "; ".join(f"{name} {1000 * s / jobs:.1f} ms" for name, s in spent.items())
+    with sqlite3.connect(store.path) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    size = store.path.stat().st_size / jobs
+    started = time.process_time()
+    store.list()
+    listing = 1000 * (time.process_time() - started) / jobs
+    print(
+        f"Without Ray, processor: {words}; a job of {steps} steps takes {size / 1000:.1f} kB of "
+        f"the list, and {listing:.2f} ms to be read",
+        flush=True,
+    )
+    for record in store.list():
+        store.delete(record.id)
 
 
 def time_waiting(jobs: int, computers: int, first: int) -> None:
@@ -154,6 +193,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--waiting", type=int, default=12)
     options = parser.parse_args()
+    os.environ["GENECANVAS_RAY"] = "127.0.0.1:1"  # so that jobs are claimed for a cluster
+    time_lists()
     with cluster() as grid:
         os.environ["GENECANVAS_RAY"] = grid.address
         doomed = None
