@@ -9,15 +9,12 @@ import pytest
 from core.devices import CLUSTER, cluster
 from core.errors import InputError
 from core.files import write_json
-from core.jobs.computers import Computer, Computers, last_seen
+from core.jobs.computers import Computer
 from core.jobs.job import KINDS, Lane
-from core.jobs.launch import at_once, look_at_cluster
 from core.jobs.queue import Queue
 from core.jobs.record import JobState, Worker
 from core.jobs.store import MOST_DEATHS, JobStore
-from core.lease import Lease
 from tests.counting import CountJob, QueuedCount
-from tests.pages import open_page
 
 pytest.importorskip("core.cluster.nodes", exc_type=ImportError, reason="Ray isn't installed")
 
@@ -208,40 +205,3 @@ def test_other_versions_are_said_in_a_sentence() -> None:
         "It has torch none instead of 2.15.0, so that its numbers might differ. Install the same "
         "there, then it gets jobs."
     )
-
-
-def say_all(app) -> str:
-    return " ".join(part.value for part in app.markdown)
-
-
-def test_the_page_says_what_trains_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GENECANVAS_RAY")
-    app = open_page("computers")
-    assert not app.exception
-    assert "on the processor, one at a time" in say_all(app)
-
-
-def test_the_page_lists_the_computers_of_a_cluster() -> None:
-    store = JobStore()
-    id = store.submit(QueuedCount(to=3))[0].id
-    lease = Lease(store.lease_path(CLUSTER))  # as if the coordinator were alive
-    lease.acquire()
-    try:
-        write_json(Path(store.path.parent, "computers.json"), {"address": "10.0.0.5:6379"})
-        assert last_seen() is None, "damaged"
-        unlike = computer(8, why_unused="It has torch none instead of 2.15.0, so …")
-        Computers(
-            address="10.0.0.5:6379", seen="2026-01-01T00:00:00Z", at_once=3,
-            computers=(computer(4, sees_home=True, jobs=(id,)), unlike),
-        ).save()  # fmt: skip
-        assert (at_once(Lane.QUEUE), at_once(Lane.INTERACTIVE)) == (3, 2)
-        look_at_cluster()
-        app = open_page("computers")
-        assert not app.exception
-        assert "**1 of 2** computers get trainings, 3 at a time." in say_all(app)
-        table = app.dataframe[0].value
-        assert table["trains"].tolist() == ["Counting to 3", "–"]
-        assert table["gets jobs"].tolist() == ["yes", unlike.why_unused]
-        assert table["files"].tolist() == ["reads the home itself", "are sent"]
-    finally:
-        lease.release()
