@@ -112,7 +112,11 @@ def need_right_to_change(path: Path | None = None) -> None:
         path: what is written; outside the home it may be.
     """
     place = _told()
-    if place is not None and place.looks and (path is None or path.absolute().is_relative_to(place.folder)):
+    if (
+        place is not None
+        and place.looks
+        and (path is None or path.absolute().is_relative_to(place.folder))
+    ):
         raise InputError(
             "Nothing can be changed here: you are looking at what somebody shares. Take it into "
             "your own home to work on it."
