@@ -41,7 +41,7 @@ def home() -> Path:
 
     Raises InputError where the program serves several people and nobody is signed in.
     """
-    return _where().folder
+    return where().folder
 
 
 def server_home() -> Path:
@@ -102,7 +102,7 @@ def at(folder: Path, *, looks: bool = False) -> Iterator[None]:
 
 def only_looks() -> bool:
     """Whether nothing may be changed in this home, as it was only shown."""
-    return _where().looks
+    return where().looks
 
 
 def need_right_to_change(path: Path | None = None) -> None:
@@ -111,7 +111,7 @@ def need_right_to_change(path: Path | None = None) -> None:
     Args:
         path: what is written; outside the home it may be.
     """
-    place = _where()
+    place = where()
     if place.looks and (path is None or path.absolute().is_relative_to(place.folder)):
         raise InputError(
             "Nothing can be changed here: you are looking at what somebody shares. Take it into "
@@ -119,7 +119,8 @@ def need_right_to_change(path: Path | None = None) -> None:
         )
 
 
-def _where() -> Place:
+def where() -> Place:
+    """The home of whoever asks, and whether they only look; raises as `home` does."""
     place = _place.get()
     if place is not None:
         return place

@@ -12,9 +12,12 @@ from core.devices import devices
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown
 from core.home import home
+from core.jobs.job import Lane
 from core.jobs.launch import ensure_workers
+from core.jobs.queue import records_in_turn
 from core.jobs.record import JobState
 from core.jobs.schedule import Expected, expect
+from core.jobs.store import JobStore
 from core.runs.doctor import list_again
 from core.runs.store import RunRecord, RunStore, bytes_of, unlisted_runs
 from ui.kept import cache_data
@@ -132,7 +135,8 @@ def show_queue() -> None:
         records = store.list()
         if not waits(records):
             st.rerun()
-        expected = expect(records, datetime.now(UTC), len(devices()))
+        jobs = records_in_turn(JobStore(), Lane.QUEUE)
+        expected = expect(jobs, datetime.now(UTC), len(devices()))
         listed = sorted(
             (record for record in records if record.id in expected),
             key=lambda record: (record.state != JobState.RUNNING, record.place),
