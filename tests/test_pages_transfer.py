@@ -22,4 +22,4 @@ def test_the_page_asks_and_shows(home: Path) -> None:
     assert not app.exception
     assert "learning from S as well" in words(app)
     assert "Does this source fit?" in words(app)
-    assert charts(app) == 3, "gains, scores and controls"
+    assert charts(app) == 4, "gains, scores, controls and where the source lies"

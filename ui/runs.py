@@ -17,12 +17,11 @@ from core.jobs.launch import ensure_workers
 from core.jobs.queue import records_in_turn
 from core.jobs.record import JobState
 from core.jobs.schedule import Expected, expect
-from core.jobs.store import JobStore
 from core.runs.doctor import list_again
 from core.runs.store import RunRecord, RunStore, bytes_of, unlisted_runs
 from ui.kept import cache_data
 from ui.parts import errors, go_to_run, name_dataset, say_asked, say_score, starred_first
-from ui.run_live import SAFE
+from ui.run_live import SAFE, measure_run
 from ui.work import act
 
 MANY = 8
@@ -135,8 +134,10 @@ def show_queue() -> None:
         records = store.list()
         if not waits(records):
             st.rerun()
-        jobs = records_in_turn(JobStore(), Lane.QUEUE)
-        expected = expect(jobs, datetime.now(UTC), len(devices()))
+        expected = expect(
+            records_in_turn(store, Lane.QUEUE), datetime.now(UTC), len(devices()),
+            lambda record: measure_run(record) if isinstance(record, RunRecord) else None,
+        )  # fmt: skip
         listed = sorted(
             (record for record in records if record.id in expected),
             key=lambda record: (record.state != JobState.RUNNING, record.place),

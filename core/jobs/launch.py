@@ -148,10 +148,10 @@ def answer_state(job: Job) -> AnswerState:
         return AnswerState("missing", 0.0, "")
     if record.state.finished:
         return AnswerState("failed", 0.0, record.reason or "")
-    return AnswerState("working", record.done / max(record.total, 1), _say_far(record))
+    return AnswerState("working", record.done / max(record.total, 1), say_far(record))
 
 
-def _say_far(record: JobRecord) -> str:
+def say_far(record: JobRecord) -> str:
     """What a job is at, and how long it goes on; some jobs tell the latter by themselves."""
     left = time_left(record, datetime.now(UTC)) if record.state == JobState.RUNNING else None
     if left is None or " left" in record.message:
