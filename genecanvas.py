@@ -384,8 +384,8 @@ def ask(
 
     Args:
         question: `programs` (programs of genes that follow gene sets, looked up in another cohort:
-            MultiPLIER), `species` (gene sets across species: XGSEA) or `images` (networks compared
-            on a folder of labelled images).
+            MultiPLIER), `species` (gene sets across species: XGSEA), `images` (networks compared
+            on a folder of labelled images) or `imbalance` (light networks where a class is rare).
         folder: what paths of files begin from.
         progress: told the share that is done, and what happens.
         about: the fields of that question, such as `source`, `target`, `gene_sets`, `measured`,
@@ -401,7 +401,7 @@ def ask(
 
     >>> gcv.ask("beauty")
     Traceback (most recent call last):
-    core.errors.InputError: Unknown question 'beauty'. Known: programs, species, images.
+    core.errors.InputError: Unknown question 'beauty'. Known: programs, species, images, imbalance.
     """
     return ask_here(bring_enquiry({"question": question, **about}, Path(folder)),
                     progress or _ignore)  # fmt: skip

@@ -87,6 +87,9 @@ CASES = [
     Case("frozen_4", "scratch", HARMS, 40, {"kind": "opposite"}),
     Case("frozen_0", "target_only", NOT, 20, {"kind": "permuted"}),
     Case("frozen_4", "target_only", NOT, 20, {"kind": "disjoint"}),
+    # frozen stages of gene-image networks
+    Case("images_0", "images_scratch", HELPS, 10, {"kind": "shared"}),
+    Case("images_4", "images_scratch", HARMS, 40, {"kind": "opposite"}),
     # the adversary
     Case("adversarial", "target_only", HELPS, 10, SHIFTED),
     Case("adversarial_strong", "target_only", HELPS, 10, SHIFTED),
@@ -112,6 +115,8 @@ CASES = [
     Case("components_beside", "random_directions", HELPS, 20, {"kind": "shared"}),
     Case("deep_profile", "components_beside", NOT, 20, {"kind": "unrelated"}),
     Case("autoencoder", "random_directions", HELPS, 20, {"kind": "shared"}),
+    Case("pathway_programs", "random_directions", HELPS, 20, {"kind": "shared"}),
+    Case("pathway_programs", "set_means", NOT, 20, {"kind": "unrelated"}),
     Case("masked_genes", "target_only", NOT, 20, {"kind": "unrelated"}),
     # two encoders
     Case("matched_encoders", "target_only", HELPS, 10, SHIFTED),
@@ -146,6 +151,7 @@ def judge(case: Case, draws: int = DRAWS) -> tuple[str, float, float]:
 
 def _score(case: Case, seed: int) -> list[float]:
     problem, y, _ = plant(1000 + seed, case.n, **case.plant)
+    problem = replace(problem, sets={f"program {n}": problem.genes[n::12] for n in range(12)})
     return [_auroc(y, _find(name)(problem)) for name in (case.method, case.rival)]
 
 

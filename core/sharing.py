@@ -47,8 +47,9 @@ from core.stories import load_story
 
 Kind = Literal["dataset", "run", "story"]
 FOLDERS = {"dataset": dataset_folder, "run": run_folder, "story": story_folder}
-PRIVATE = ("predictions", "reference", "log.txt", "model.zip")
-"""In a run's folder: what it said of other samples, the values that it learned from, its log."""
+PRIVATE = ("predictions", "reference", "log.txt", "model.zip", "listing.json")
+"""In a run's folder: what it said of other samples, the values that it learned from, its log, and
+what is noted of it."""
 MOST_DAYS, USUAL_DAYS = 365, 30
 """For how long a guest's link leads somewhere."""
 MOST_INVITATIONS = 200
@@ -236,14 +237,18 @@ def _hand_on(kind: Kind, id: str, source: Path, target: Path, *, anew: bool) -> 
     """
     with at(source):
         given = FOLDERS[kind](id)
+        name = RunStore().get(id).name if kind == "run" else ""
     with at(target):
         place = FOLDERS[kind](id)
         if place.exists() and anew:
             shutil.rmtree(place)
-        if not place.exists():
+        known = place.exists()
+        if not known:
             write_folder(place, lambda new: _link_all(given, new, PRIVATE if kind == "run" else ()))
         if kind == "run":
             list_again(id)
+            if not known:
+                RunStore().label(id, name=name)
         else:
             JobStore()  # a home that is only looked at can't be given a list later
 

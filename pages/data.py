@@ -12,6 +12,7 @@ from core.data.store import (
 )
 from core.escape import escape_markdown
 from core.home import dataset_folder
+from core.people import is_shared
 from core.runs.store import RunStore, drop_dataset
 from ui.bring import offer_examples, show_catalogue, show_upload
 from ui.card import show_card
@@ -99,9 +100,9 @@ def show_dataset(record: DatasetRecord, line: Line) -> None:
 def show_keeping(record: DatasetRecord) -> None:
     """Where a dataset is kept, and how to delete it."""
     with st.expander("Where this dataset is stored, and how to delete it"):
+        place = "" if is_shared() else f"`{dataset_folder(record.id)}` · "
         st.markdown(
-            f"`{dataset_folder(record.id)}` · {record.bytes / 1e6:.1f} MB · added "
-            f"{record.added[:16].replace('T', ' ')} UTC"
+            f"{place}{record.bytes / 1e6:.1f} MB · added {record.added[:16].replace('T', ' ')} UTC"
         )
         if record.source == "simulated":
             download_table(

@@ -23,6 +23,7 @@ QUESTIONS = {
     "programs": "Programs of genes",
     "species": "Gene sets of another species",
     "images": "Networks on images",
+    "imbalance": "A rare class",
 }
 
 

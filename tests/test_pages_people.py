@@ -167,7 +167,8 @@ def test_a_run_is_shared_and_taken(seat: Seat, ids: dict[str, str]) -> None:
     assert "You are looking at what the lab shares" in words(app)
     button(app, "Take it").click().run()
     with at(welcome_home(BERT)):
-        assert RunStore().get(ids["run"]).name == SECRET
+        taken = RunStore().get(ids["run"])
+        assert (taken.name, taken.note, taken.tags) == (SECRET, "", "")
         assert not (run_folder(ids["run"]) / "log.txt").exists()
         assert list_datasets() == []
     app = look("run", id=ids["run"])
@@ -188,7 +189,8 @@ def test_a_guest_looks_at_one_run_and_changes_nothing(seat: Seat, ids: dict[str,
     labels = {button.label for button in app.button}
     if "☆" in labels:
         button(app, "☆").click().run()
-    place = sharing.guest_home(sharing.find_invitation(token))
+    with at(server_home()):
+        place = sharing.guest_home(sharing.find_invitation(token))
     with at(place, looks=True):
         assert not RunStore().get(ids["run"]).starred
         assert list_datasets() == list_stories() == []

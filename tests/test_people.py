@@ -13,15 +13,28 @@ from core.backup import restore_backup, write_backup
 from core.data.simulate import simulate
 from core.data.store import add_dataset, delete_dataset, list_datasets, load_dataset
 from core.errors import InputError, WeightsError
-from core.home import at, dataset_folder, home, only_looks, serve_one, serve_people, server_home
+from core.home import (
+    at,
+    dataset_folder,
+    home,
+    only_looks,
+    run_folder,
+    serve_one,
+    serve_people,
+    server_home,
+)
 from core.jobs.job import KINDS, Lane
 from core.jobs.queue import Queue, living_in, position
 from core.jobs.record import JobState, Worker
 from core.jobs.store import JobStore
+from core.jobs.worker import Stop, run_one
 from core.models.own_weights import weights_path
 from core.people import Quota, welcome
+from core.runs.result import load_result
+from core.runs.store import RunStore
 from core.stories import create_story, list_stories
 from tests.counting import CountJob
+from tests.runs import make
 
 NAMES = ("anna@lab.org", "bert@lab.org", "cleo@lab.org")
 
@@ -352,3 +365,32 @@ def test_a_backup_has_all_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert [note.id for note in sharing.list_shared()] == [dataset]
     with at(sharing.guest_home(sharing.find_invitation(token)), looks=True):
         assert len(load_dataset(dataset)) == 50
+
+
+def test_a_run_that_somebody_has_trained_is_taken_and_tells_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    anna, bert = homes(*NAMES[:2])
+    said, epochs = {}, {}
+    for place in (anna, bert):
+        with at(place):
+            dataset = add_dataset(data(name=f"{place.name}.csv"), place.name).id
+            fields = {"label": "tumour_type", "preparation": {"genes": 50}}
+            spec = make(dataset, network={"image_size": 32, "backbone": "squeezenet1_1",
+                                          "weights": "scratch"}, **fields)  # fmt: skip
+            record, new = RunStore().submit(spec, f"of {place.name}")
+            assert (new, record.state) == (True, JobState.QUEUED)
+        store, record = Queue().claim(Worker("cpu", Lane.QUEUE, 0))
+        with living_in(store):
+            assert run_one(store, record, "cpu", Stop()) == JobState.DONE
+            assert RunStore().get(record.id).name == f"of {place.name}"
+            said[place], epochs[place] = load_result(record.id), len(RunStore().epochs(record.id))
+            files = [path for path in run_folder(record.id).rglob("*") if path.is_file()]
+        monkeypatch.setattr("core.runs.execute.execute", None)  # nothing is trained again
+    assert said[anna] == said[bert]
+    assert epochs[anna] == epochs[bert] > 0
+    assert not [path for path in files if anna.name.encode() in path.read_bytes()]
+    with at(anna):
+        RunStore().delete(record.id)
+    with at(bert):
+        assert load_result(record.id) == said[bert]

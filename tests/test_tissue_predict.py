@@ -5,15 +5,24 @@ from pathlib import Path
 
 import anndata
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from core.cli import main
-from core.data.store import load_dataset
+from core.data.cohort import Cohort
+from core.data.store import add_dataset, load_dataset
 from core.errors import DamageError, InputError
+from core.home import run_folder
 from core.jobs.here import do_here
 from core.jobs.store import JobStore
+from core.predict.predicting import load_prediction as load_calls
+from core.predict.predicting import match_samples, predict_samples
+from core.predict.request import PredictRequest
 from core.report.references import Bibliography
 from core.report.tissue import write_tissue_report
+from core.runs.execute import Silent, execute
+from core.runs.spec import RunSpec
 from core.tissue.answers import delete_answer, expected_bytes, list_answers, require_room
 from core.tissue.doctor import examine_tissues
 from core.tissue.job import PredictTissueJob, SeeTissueJob, TissueJob, ask, job_of
@@ -120,6 +129,34 @@ def test_the_command_predicts_and_writes_what_other_programs_read(
     assert anndata.read_h5ad(files[3]).shape == (60, 12)
     assert main(["tissue", "learn", section[:8], "--json"]) == 2
     assert "have no counts" in capsys.readouterr().err
+
+
+def test_predicted_spots_are_painted_and_called_by_a_model_of_their_genes(asked, other) -> None:
+    """From the tile to the canvas."""
+    section, whole = other
+    do_here(PredictTissueJob(asked=asked, section=section), lambda *_: None)
+    predicted = add_predicted(asked, section, "spot").id
+    shares = whole.counts / whole.counts.sum(axis=1, keepdims=True)
+    warm = np.where(shares[:, 0] > np.median(shares[:, 0]), "warm", "cold")
+    obs = pd.DataFrame({"hue": warm}, whole.spots.index).astype(object)
+    data = anndata.AnnData(np.log2(1 + 1e6 * shares), obs, pd.DataFrame(index=whole.genes))
+    data.uns |= {"scale": "log2", "source": "measured"}
+    spec = RunSpec.parse(
+        {
+            "cohort": {"dataset": add_dataset(data, "measured").id, "label": "hue"},
+            "preparation": {"genes": 12},
+            "network": {"image_size": 32, "weights": "scratch", "head": "linear",
+                        "freeze": "backbone"},
+        }
+    )  # fmt: skip
+    execute(spec, run_folder(spec.id), Silent(), torch.device("cpu"))
+    question = PredictRequest(model=spec.id, cohort=Cohort(dataset=predicted, group="patient"))
+    card = match_samples(question, lambda *_: None)
+    assert (card.found, card.refused) == (12, False), "they are on the scale of its training"
+    predict_samples(question, lambda *_: None)
+    calls = load_calls(question).calls
+    assert len(calls) == 60
+    assert calls["flagged"].dtype == bool, "each may be none of these"
 
 
 def test_answers_are_listed_with_their_size_and_deleted_with_what_they_said(

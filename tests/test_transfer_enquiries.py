@@ -18,9 +18,7 @@ from core.images.references import add_reference
 from core.transfer.enquiring import (
     EnquiryJob,
     ask_here,
-    has_reply,
     list_enquiries,
-    load_enquiry,
     load_reply_table,
     parse_enquiry,
     preview,
@@ -29,8 +27,7 @@ from core.transfer.enquiry import Candidate, correct, score_lines
 from core.transfer.methods.image_folder import Images
 from core.transfer.orthologs import keep_orthologs
 from core.transfer.pictures import bring_folder, keep_images, load_images
-from core.transfer.transferring import delete_transfer, transfer_folder, transfer_here
-from tests.pages import charts, open_page, words
+from core.transfer.transferring import transfer_folder, transfer_here
 
 GENES = [f"G{number}" for number in range(200)]
 
@@ -262,6 +259,34 @@ def test_images_that_cant_be_compared_are_one_sentence(home: Path) -> None:
         parse_enquiry({"question": "images", "images": few, "weights": {"vgg16": "http://x"}})
 
 
+def test_a_class_that_gets_rare(home: Path) -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(48) % 2
+    x = rng.normal(size=(48, 40)) + 2.0 * np.outer(y, np.arange(40) < 10)
+    cohort = {"dataset": add("E", x, GENES[:40], y=np.array(["no", "yes"])[y], one="x"),
+              "label": "y"}  # fmt: skip
+    asked = {"question": "imbalance", "cohort": cohort, "rare": "yes", "ratios": [1, 4, 50],
+             "genes": 40, "draws": 3}  # fmt: skip
+    ahead = preview(parse_enquiry(asked))
+    assert "1:50" in ahead.words[-1], "it says which ratio can't be had"
+    found = ask_here(parse_enquiry(asked), silent)
+    plain = [line for line in found.lines if line.role == "reference"]
+    assert [line.of for line in plain] == ["1:1", "1:4"]
+    assert plain[0].score > 0.9, "clear classes are told apart by the weighted linear model"
+    methods = [line for line in found.lines if line.role == "method"]
+    assert len(methods) == 8
+    assert all(line.answer for line in methods)
+    [control] = [line for line in found.lines if line.role == "control"]
+    assert control.score < 0.8
+    for change, said in (
+        ({"rare": "maybe"}, "has no class 'maybe'"),
+        ({"cohort": {**cohort, "label": "one"}}, "Expected two classes in column 'one'"),
+        ({"ratios": [90]}, "Take a smaller ratio"),
+    ):
+        with pytest.raises(InputError, match=said):
+            preview(parse_enquiry({**asked, **change}))
+
+
 def test_the_command_takes_a_folder_of_images_and_its_patients(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -319,25 +344,6 @@ def test_methods_on_gene_sets_need_them(programs: dict) -> None:
 
 def gcv_transfer(document: dict) -> gcv.Transfer:
     return transfer_here(gcv.TransferSpec.parse(document), silent)
-
-
-def test_the_page_asks_each_question_and_shows_its_reply(programs: dict, home: Path) -> None:
-    for question, said in (
-        ("programs", "Learns programs of genes"), ("species", "gene sets go up or down"),
-        ("images", "A folder that has a folder of images"),
-    ):  # fmt: skip
-        app = open_page("transfer", ask=question)
-        assert not app.exception
-        assert said in words(app) or question == "images"
-    gcv.ask(**programs)
-    key = list_enquiries()[0].key
-    app = open_page("transfer", id=key)
-    assert not app.exception
-    assert "Kind one: The program of that name has" in words(app)
-    assert charts(app) == 1
-    assert "Asked before (1)" in [box.label for box in app.expander]
-    delete_transfer(key)
-    assert load_enquiry(key) is None or not has_reply(key)
 
 
 def test_the_doctor_finds_damaged_replies_and_images(

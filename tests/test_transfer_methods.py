@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from core.errors import InputError
 from core.explain.enrichment import prerank
+from core.transfer.deciding import attribute_genes
 from core.transfer.methods import TRANSFER_METHODS
 from core.transfer.methods.adversarial import RIDGE, separation
 from core.transfer.methods.components import (
@@ -68,6 +69,7 @@ def test_probabilities_of_every_method(method: TransferMethod) -> None:
     problem, *_ = plant(
         1, method.min_target, numbers=numbers, source=40, unlabelled=12, test=9, genes=36
     )
+    problem = replace(problem, sets={f"set {n}": problem.genes[n::3] for n in range(3)})
     found = method.fit(problem)
     assert found.shape == (9, 2)
     assert np.isfinite(found).all()
@@ -87,6 +89,42 @@ def test_what_learns_from_classes_gains_by_shared_programs_and_loses_by_swapped_
         found[kind] = auroc(method, problem, y)
     assert found["shared"] > 0.8
     assert found["opposite"] < found["shared"] - 0.2
+
+
+@pytest.mark.parametrize("name", ["scratch", "frozen_0", "convolution", "two_heads"])
+def test_genes_that_decide_are_those_that_were_planted(name: str) -> None:
+    """By several methods of attribution, as runs are explained."""
+    problem, y, _ = plant(5, 30, effect=4.0, source=80, test=40, genes=48)
+    x = np.concatenate([problem.source, problem.target])
+    labels = np.concatenate([problem.source_labels, problem.target_labels])
+    apart = np.abs(x[labels == 1].mean(axis=0) - x[labels == 0].mean(axis=0))
+    for attribution in ("integrated_gradients", "gradient_shap"):
+        scores = attribute_genes(TRANSFER_METHODS[name], problem, y, attribution)
+        assert scores.shape == (40, 48)
+        size = np.abs(scores).mean(axis=0)
+        planted = np.argsort(-apart)[:8]
+        assert size[planted].mean() > 1.5 * np.delete(size, planted).mean()
+
+
+def test_only_networks_have_genes_that_an_attribution_scores() -> None:
+    problem, y, _ = plant(0, 6, source=20, genes=12)
+    with pytest.raises(InputError, match="is no network"):
+        attribute_genes(TRANSFER_METHODS["source_components"], problem, y)
+    with pytest.raises(InputError, match="scores regions or sets"):
+        attribute_genes(TRANSFER_METHODS["scratch"], problem, y, "gradcam")
+
+
+def test_what_methods_say_of_themselves() -> None:
+    """Numbers alone, and nothing where too little is left to say it by."""
+    problem, _, hidden = plant(1, 8, source=40, unlabelled=30, genes=36, effect=3.0)
+    problem = replace(problem, sets={f"set {n}": problem.genes[n::3] for n in range(3)})
+    for method in RECORDS:
+        if method.examine is not None and method.name not in ("masked_genes", "adversarial_off"):
+            said = method.examine(problem, hidden)
+            assert said
+            assert all(np.isfinite(value) for value in said.values()), method.name
+    few = replace(problem, unlabelled=problem.unlabelled[:3])
+    assert TRANSFER_METHODS["adversarial"].examine(few, hidden[:3]) == {}
 
 
 def test_numbers_of_the_source_tell_the_target_s_classes() -> None:

@@ -6,6 +6,7 @@ its way or wasn't taken yet has a limit for all together. A sender is who has si
 address.
 """
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from core.words import say_duration, say_size
 from ui.signin import name_of_request
 
 UPLOADS = "/_stcore/upload_file/"
+LENGTH = re.compile(r"[0-9]{1,18}")
 FILES, FILES_A_SECOND = 300, 1.0
 """Files that one sender may send at once, and what comes back of them."""
 BYTES, BYTES_A_SECOND = 8 << 30, 4 << 20
@@ -87,7 +89,7 @@ class Limits:
         headers = Headers(scope=scope)
         sender = (is_shared() and name_of_request(headers)) or (scope.get("client") or ("",))[0]
         given = headers.get("content-length", "")
-        size = int(given) if given.isascii() and given.isdigit() else None
+        size = int(given) if LENGTH.fullmatch(given) else None
         status, why, wait = self.refuse(sender, size, time.monotonic())
         if status:
             taken.files["refused"] += 1

@@ -26,6 +26,7 @@ from core.runs.result import RunResult, load_result
 from core.runs.store import RunRecord, RunStore
 from core.training.tasks import TASKS
 from ui.about import About, show_about
+from ui.account import pages_of_guest
 from ui.kept import cache_resource
 from ui.pin import offer_pin, say_source
 
@@ -249,6 +250,10 @@ def show_empty(text: str, button: str, page: str) -> None:
 
 def go_to(page: str, link: dict[str, str] | None = None) -> None:
     """Change to a page, keeping what is chosen, or to the view that a link's parts stand for."""
+    open_to_guest = pages_of_guest()
+    if open_to_guest is not None and page not in open_to_guest:
+        st.toast("A guest sees this page only.")
+        return
     # None would have Streamlit refuse to empty a link that holds a widget's value
     st.switch_page(PAGES / f"{page}.py", query_params=link or {})
 

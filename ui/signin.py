@@ -113,12 +113,12 @@ def refuse(scope: Scope) -> str:
         if len(given) != 1 or not given[0].strip():
             return "This server is reached through its proxy, which says who is asking."
     asking = name_of_request(headers)
-    if "/_stcore/upload_file/" in path:
-        session = unquote(path.split("/_stcore/upload_file/")[1]).partition("/")[0]
+    if path.startswith(uploads := _address("_stcore/upload_file/")):
+        session = unquote(path.removeprefix(uploads)).partition("/")[0]
         if name_of_session(session) != asking:
             return "This session is not yours."
-    if "/media/" in path:
-        file = path.rpartition("/")[2].partition(".")[0]
+    if path.startswith(files := _address("media/")):
+        file = path.removeprefix(files).partition(".")[0]
         if asking not in {name_of_session(session) for session in _sessions_with(file)}:
             return "There is no such file in a session of yours."
     return ""
@@ -219,6 +219,12 @@ def _name_in(said: Mapping[str, Any]) -> str | None:
     if not said.get("is_logged_in") or not theirs:
         return None
     return str(said.get(claim) or "").strip() or None
+
+
+def _address(route: str) -> str:
+    """The path under which Streamlit serves something."""
+    base = st.get_option("server.baseUrlPath").strip("/")
+    return f"/{base}/{route}" if base else f"/{route}"
 
 
 def _sessions_with(file: str) -> list[str]:

@@ -58,16 +58,17 @@ from ui.uploads import hold
 WEIGHTS = {"imagenet": "ImageNet", "scratch": "random"}
 TABLE_TITLES = {
     "programs": "The programs", "activities": "Their activities", "sets": "The gene sets",
-    "networks": "The networks", "copies": "Images that look the same",
+    "networks": "The networks", "imbalance": "All lines", "copies": "Images that look the same",
 }  # fmt: skip
 
 
 def ask_enquiry(question: str) -> AnyEnquiry | None:
     """The form of a question; None while something is missing, which it says."""
     st.caption(escape_markdown(ENQUIRIES[question].help))
-    document = {"programs": _ask_programs, "species": _ask_species, "images": _ask_images}[
-        question
-    ]()
+    document = {
+        "programs": _ask_programs, "species": _ask_species, "images": _ask_images,
+        "imbalance": _ask_imbalance,
+    }[question]()  # fmt: skip
     return None if document is None else parse_enquiry({"question": question, **document})
 
 
@@ -216,6 +217,21 @@ def _ask_images() -> dict[str, object] | None:
     return {"images": kept[chosen].id, "networks": networks, "weights": named}
 
 
+def _ask_imbalance() -> dict[str, object] | None:
+    records = _records()
+    if not records:
+        show_empty("A cohort with two classes is needed.", "Bring data", "data")
+        return None
+    names = {name: record.name for name, record in records.items()}
+    chosen = records[pick("Cohort", list(names), names.__getitem__, "target")]
+    cohort, rare = _ask_class(chosen, "rare", "")
+    if rare is None:
+        st.caption("Choose the column of the two classes, and the class that is made rare.")
+        return None
+    decision = decided(chosen).cohort
+    return {"cohort": cohort.changed(group=decision.group), "rare": rare}
+
+
 def _bring_images() -> None:
     """Take a folder with a folder for each class, and who each image is of."""
     name = st.text_input("Name", key="images name", placeholder="Images")
@@ -234,10 +250,10 @@ def _bring_images() -> None:
         return
     with scratch() as folder, st.spinner("Reading the images"):
         for upload in uploads:
-            *_, parent, file = ("", *Path(upload.name).parts)
-            place = folder / (parent or "unnamed")
+            path = Path(upload.name)
+            place = folder / (path.parent.name or "unnamed").replace("..", "_")
             place.mkdir(exist_ok=True)
-            (place / file).symlink_to(hold(upload))
+            (place / hold(upload).name).symlink_to(hold(upload))
         content = table.getvalue() if table is not None else None
         kept = bring_folder(folder, content, name.strip() or "Images")
     st.query_params["images"] = kept[:12]

@@ -8,7 +8,7 @@ import streamlit as st
 from core.escape import escape_markdown
 from core.evaluation.metrics import METRICS
 from core.plots.findings import say_budgets
-from core.plots.transfer import gain_curves, layer_map, score_curves
+from core.plots.transfer import fit_map, gain_curves, layer_map, score_curves
 from core.transfer.enquiring import ENQUIRIES, list_enquiries
 from core.transfer.experiment import SCORES, list_methods, read_rows
 from core.transfer.preparing import PREPARATIONS
@@ -160,44 +160,53 @@ def _show_table(scores: pd.DataFrame, gains: pd.DataFrame) -> None:
     )
 
 
+_LAYERS = {"frozen": "scratch", "images": "images_scratch"}
+"""What pretrained networks' names begin with -> the same network without a source."""
+
+
 def _show_layers(scores: pd.DataFrame) -> None:
     """How many layers to freeze with so many patients, where several numbers were tried."""
-    frozen = scores[scores["method"].str.match(r"frozen_\d+$")].copy()
-    if frozen["method"].nunique() < 2:
+    tried = {
+        first: scores[scores["method"].str.match(rf"{first}_\d+$")] for first in _LAYERS
+    }  # fmt: skip
+    tried = {first: own for first, own in tried.items() if own["method"].nunique() > 1}
+    if not tried:
         return
-    frozen["frozen"] = frozen["method"].str.removeprefix("frozen_").astype(int)
     st.markdown("## Frozen layers")
-    bases = {"target_only": "the target alone", "scratch": "a network from scratch"}
-    there = {name: words for name, words in bases.items() if name in set(scores["method"])}
-    for place, (name, words) in zip(st.columns(2, gap="large"), there.items(), strict=False):
-        base = scores[scores["method"] == name].set_index("n")[SCORES[0]]
-        table = (
-            frozen[frozen["n"] > 0]
-            .assign(gain=lambda own, base=base: own[SCORES[0]] - own["n"].map(base))[
-                ["frozen", "n", "gain"]
-            ]
-            .dropna()
-        )
-        if table.empty:
-            continue
-        with place:
-            show_figure(
-                layer_map(table, words), table, f"layers_{name}", key=f"transfer layers {name}",
-                alt=f"Gain in {SCORE} over {words}. " + " ".join(
-                    f"{row.frozen} frozen, {row.n} labelled: {row.gain:+.2f}."
-                    for row in table.itertuples()
-                ),
-                about=About(
-                    f"What a pretrained network gains in {SCORE} over {words}, by how many of its "
-                    "four layers keep what the source taught.",
-                    "Means over all draws, on the same held-out patients.",
-                    "The mean AUROC of the network minus that of what it is held against.",
-                    "Read it with the intervals of the chart above: a cell is a mean without its "
-                    "interval. The other way round is a question of its own.",
-                ),
-            )  # fmt: skip
-    if "scratch" not in there:
-        st.caption("Choose Network from scratch as well, to see what the network itself brings.")
+    for first, own in tried.items():
+        bases = {"target_only": "the target alone", _LAYERS[first]: "the same from scratch"}
+        there = {name: words for name, words in bases.items() if name in set(scores["method"])}
+        frozen = own.assign(frozen=own["method"].str.removeprefix(f"{first}_").astype(int))
+        for place, (name, words) in zip(st.columns(2, gap="large"), there.items(), strict=False):
+            with place:
+                _show_layer_map(frozen, scores[scores["method"] == name], first, words)
+        if len(there) < len(bases):
+            st.caption("Choose the network from scratch as well, to see what it brings by itself.")
+
+
+def _show_layer_map(frozen: pd.DataFrame, base: pd.DataFrame, first: str, words: str) -> None:
+    """The gain of networks over something, by frozen layers and labelled patients."""
+    alone = base.set_index("n")[SCORES[0]]
+    table = frozen.assign(gain=frozen[SCORES[0]] - frozen["n"].map(alone))
+    table = table.loc[table["n"] > 0, ["frozen", "n", "gain"]].dropna()
+    if table.empty:
+        return
+    what = "pretrained networks of genes" if first == "frozen" else "pretrained gene-image networks"
+    key = f"{first} {base['method'].iloc[0]}"
+    show_figure(
+        layer_map(table, words), table, f"layers_{key.replace(' ', '_')}", key=f"layers {key}",
+        alt=f"Gain in {SCORE} of {what} over {words}. " + " ".join(
+            f"{row.frozen} frozen, {row.n} labelled: {row.gain:+.2f}." for row in table.itertuples()
+        ),
+        about=About(
+            f"What {what} gain in {SCORE} over {words}, by how many layers or stages keep what the "
+            "source taught.",
+            "Means over all draws, on the same held-out patients.",
+            "The mean AUROC of the network minus that of what it is held against.",
+            "Read it with the intervals of the chart above: a cell is a mean without its interval. "
+            "The other way round is a question of its own.",
+        ),
+    )  # fmt: skip
 
 
 def _show_deciding(found: Transfer) -> None:
@@ -275,8 +284,25 @@ def _show_fits(found: Transfer) -> None:
     )
     table = pd.DataFrame([fit.model_dump() for fit in found.fits])
     table["preparation"] = [PREPARATIONS[name].title for name in table["preparation"]]
+    left, right = st.columns(2, gap="large")
+    with left:
+        show_figure(
+            fit_map(table), table, "fit", key="transfer fit",
+            alt="Distance and domain AUROC. " + " ".join(
+                f"{row.source}, {row.preparation}: {row.distance:.2f} SD, {row.domain_auroc:.2f}."
+                for row in table.itertuples()
+            ),
+            about=About(
+                "How far each source lies from the target, and how well the two are told apart.",
+                f"{len(table)} pairs of source and preparation; a form is a source.",
+                "Means and AUROC of samples that had no part in fitting the model or the "
+                "preparation; preparations that look at tested samples are left out.",
+                "Lower left fits best. Cohorts that can be told apart may still help: look at the "
+                "gain.",
+            ),
+        )  # fmt: skip
     table = table.rename(columns={"domain_auroc": "domain AUROC", "samples": "source samples"})
-    st.dataframe(table, hide_index=True, column_config=decimals(table, "%.2f"))
+    right.dataframe(table, hide_index=True, column_config=decimals(table, "%.2f"))
 
 
 def show_so_far(key: str, spec: TransferSpec, working: bool) -> None:

@@ -21,7 +21,8 @@ from core.tissue.store import tissue_folder
 from core.tissue.targets import TARGETS, Target
 
 RESULT, TABLE = "result.json", "genes.csv"
-VERSION = 2
+
+VERSION = 3
 """Raised when the same question gets other numbers."""
 
 Limits = tuple[float, float]

@@ -27,6 +27,7 @@ from core.jobs.launch import AnswerState, answer_state, cancel, find, request
 from core.jobs.store import JobStore
 from core.records import Registry
 from core.transfer.enquiry import Kind, Preview, Reply
+from core.transfer.imbalance import IMBALANCE, ImbalanceEnquiry
 from core.transfer.orthologs import keep_orthologs
 from core.transfer.pictures import PICTURES, ImagesEnquiry
 from core.transfer.programs import PROGRAMS, ProgramsEnquiry
@@ -34,9 +35,10 @@ from core.transfer.transferring import SPEC, transfer_folder
 from core.transfer.two_species import SPECIES, SpeciesEnquiry
 
 REPLY = "reply.json"
-ENQUIRIES: Registry[Kind] = Registry("question", [PROGRAMS, SPECIES, PICTURES])
+ENQUIRIES: Registry[Kind] = Registry("question", [PROGRAMS, SPECIES, PICTURES, IMBALANCE])
 AnyEnquiry = Annotated[
-    ProgramsEnquiry | SpeciesEnquiry | ImagesEnquiry, Field(discriminator="question")
+    ProgramsEnquiry | SpeciesEnquiry | ImagesEnquiry | ImbalanceEnquiry,
+    Field(discriminator="question"),
 ]
 _READER: TypeAdapter[AnyEnquiry] = TypeAdapter(AnyEnquiry)
 
@@ -83,7 +85,7 @@ def name_datasets(document: dict[str, Any]) -> dict[str, Any]:
         return {**cohort, "dataset": find_dataset(cohort["dataset"]).id}
 
     named = dict(document)
-    for field in ("source", "target", "unrelated"):
+    for field in ("source", "target", "unrelated", "cohort"):
         if field in named:
             named[field] = put(named[field])
     if isinstance(named.get("sources"), list):

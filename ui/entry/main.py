@@ -31,8 +31,9 @@ PAGES = {
 
 
 def open_first_page() -> None:
-    """Lead from the bare address to the Data page, which so keeps a link of its own."""
-    st.switch_page(pages["data"], query_params=st.query_params.to_dict())
+    """Lead from the bare address to the first page, which so keeps a link of its own."""
+    first = "data" if guest is None else guest[0]
+    st.switch_page(pages[first], query_params=st.query_params.to_dict())
 
 
 st.set_page_config(page_icon=str(ROOT / "assets/icon.svg"), layout="wide")
@@ -54,7 +55,7 @@ if is_shared() and signed_in() is not None:
         shown["people"] = st.Page(ROOT / "pages/people.py", title="People", url_path="people")
 guest = pages_of_guest()
 if guest is not None:
-    shown = {name: shown[name] for name in guest}
+    shown = {name: shown[name] for name in ("start", *guest)}
 page = st.navigation(list(shown.values()), position="top")
 st.set_page_config(page_title="GeneCanvas" if page == start else f"{page.title} · GeneCanvas")
 st.session_state[PAGE] = page.url_path

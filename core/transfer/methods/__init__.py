@@ -7,6 +7,7 @@ from core.transfer.methods.deep_profile import DEEP_PROFILE, SAME_SIZE
 from core.transfer.methods.drug_response import NUMBERS_TO_CLASSES
 from core.transfer.methods.frozen import FROZEN
 from core.transfer.methods.gene_networks import AUTOENCODER, CONVOLUTION, TRANSFORMER, TWO_HEADS
+from core.transfer.methods.image_networks import IMAGES_FROZEN, IMAGES_SCRATCH
 from core.transfer.methods.light_ensemble import LIGHT_ENSEMBLE
 from core.transfer.methods.masked_genes import MASKED_GENES
 from core.transfer.methods.matching import MATCHED
@@ -40,5 +41,7 @@ TRANSFER_METHODS: Registry[TransferMethod] = Registry(
         AUTOENCODER,
         TWO_HEADS,
         LIGHT_ENSEMBLE,
+        IMAGES_SCRATCH,
+        *IMAGES_FROZEN,
     ],
 )
