@@ -132,6 +132,17 @@ def test_ridge_finds_a_line_and_the_mean_where_there_is_none() -> None:
     assert flat.apply(np.ones((1, 1)))[0] == pytest.approx(y[:6].mean(axis=0))
 
 
+def test_a_feature_that_hardly_varied_in_training_does_not_drown_the_others() -> None:
+    draw = np.random.default_rng(0)
+    x = np.column_stack([draw.normal(size=150), np.zeros(150)])
+    x[:3, 1] = 1e-3
+    y = x[:, :1] + draw.normal(0, 0.1, (150, 1))
+    line = fit_ridge(x, y, np.repeat(np.arange(3), 50))
+    far = np.array([[0.5, 0.0], [0.5, 100.0]])
+    usual, said = line.apply(far)[:, 0]
+    assert abs(said - usual) < 1
+
+
 def test_correlations_and_tests_are_those_of_the_textbook() -> None:
     a = np.array([[0.0, 1, 2], [1, 1, 1], [2, 1, 0.5]])
     b = np.array([[1.0, 2, 7], [2, 3, 7], [3, 1, 7]])
@@ -173,7 +184,11 @@ def test_the_models_of_the_folds_are_kept_and_say_again_what_they_said(tmp_path:
 
 
 def test_new_tiles_get_the_mean_of_the_folds_that_know_a_gene() -> None:
-    ones = [Line(np.zeros((14, 2)), np.array([1.0, 2])), Line(np.zeros((14, 1)), np.array([3.0]))]
+    any_ = np.full(14, -np.inf), np.full(14, np.inf)
+    ones = [
+        Line(np.zeros((14, 2)), np.array([1.0, 2]), *any_),
+        Line(np.zeros((14, 1)), np.array([3.0]), *any_),
+    ]
     models = [
         FoldModel(np.array(["P"]), np.array(names), Scaling(np.full(n, 10.0), np.ones(n)), line,
                   None)

@@ -18,7 +18,6 @@ from core.tissue.network import (
     TileNetwork,
     fit_network,
     predict_tiles,
-    settle,
     smallest_group,
     trainer,
 )
@@ -116,21 +115,6 @@ def test_the_auxiliary_genes_change_what_is_learned_and_equal_questions_nothing(
     assert smallest_group(groups).tolist() == [False] * 8 + [True] * 4
     with pytest.raises(InputError, match="none is left that could choose the epoch"):
         smallest_group(groups[:8])
-
-
-def test_batch_normalisation_is_measured_anew_with_the_weights_as_they_are() -> None:
-    tiles = simulate_tissue(1, 32, 12, driven=2, side=8).tiles
-    layers = torch.nn.Sequential(torch.nn.BatchNorm2d(3), torch.nn.Dropout(0.9))
-    layers[0].running_mean += 5  # far from what it is
-    network = TileNetwork(Body(layers, 8, 3), 2, 0)
-    weights = [weight.clone() for weight in network.parameters()]
-    settle(network, tiles, torch.device("cpu"))
-    painted = images(tiles)
-    torch.testing.assert_close(layers[0].running_mean, painted.mean(dim=(0, 2, 3)))
-    torch.testing.assert_close(layers[0].running_var, painted.var(dim=(0, 2, 3)))
-    assert layers[0].momentum == 0.1, "it goes on as before where it trains again"
-    assert all(map(torch.equal, weights, network.parameters()))
-    assert not network.training
 
 
 def test_the_loss_is_that_of_the_genes_plus_the_weighted_one_of_the_others() -> None:

@@ -2,14 +2,13 @@
 
 import shutil
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from core.errors import InputError
-from core.files import UNREADABLE
-from core.home import home
+from core.files import UNREADABLE, tree_size
+from core.home import home, need_right_to_change
 from core.jobs.store import JobStore
 from core.tissue.networks import NETWORKS, kept_parameters
 from core.tissue.predicting import prediction_folder
@@ -69,7 +68,7 @@ def list_answers(tissue: str) -> list[KeptAnswer]:
             spec = None
         last = (path if path.exists() else folder).stat().st_mtime
         when = datetime.fromtimestamp(last, UTC)
-        found.append(KeptAnswer(folder.name, spec, when, _size(folder)))
+        found.append(KeptAnswer(folder.name, spec, when, tree_size(folder)))
     return sorted(found, key=lambda answer: answer.when, reverse=True)
 
 
@@ -78,6 +77,7 @@ def delete_answer(tissue: str, key: str) -> None:
 
     Raises InputError where there is none, and while jobs about this tissue wait or run.
     """
+    need_right_to_change()
     answer = next((one for one in list_answers(tissue) if one.key == key), None)
     if answer is None:
         raise InputError(f"There is no answer {key!r} about this tissue.")
@@ -104,7 +104,7 @@ def require_room(spec: TissueSpec) -> None:
     wanted = expected_bytes(spec)
     if not wanted:
         return
-    here = sum(_size(folder) for folder in tissues_folder().glob("*/answers/*"))
+    here = sum(tree_size(folder) for folder in tissues_folder().glob("*/answers/*"))
     said = f"The networks of this question take up to {wanted / 1e9:.1f} GB"
     way = "Delete answers that nobody needs (`tissue answers` lists them), or take a smaller one."
     if here + wanted > MOST_BYTES:
@@ -114,7 +114,3 @@ def require_room(spec: TissueSpec) -> None:
         )
     if (free := shutil.disk_usage(home()).free) < wanted:
         raise InputError(f"{said}, and the disk has {free / 1e9:.1f} GB left. {way}")
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -36,7 +36,7 @@ class FoldModel:
         parts = {"left_out": self.left_out.astype(str), "genes": self.genes.astype(str),
                  "mean": self.scaling.mean, "sd": self.scaling.sd}  # fmt: skip
         if self.line is not None:
-            parts |= {"weights": self.line.weights, "intercept": self.line.intercept}
+            parts |= vars(self.line)
         if self.stains is not None:
             parts |= {"colours": self.stains.colours, "strongest": self.stains.strongest}
 
@@ -52,7 +52,11 @@ class FoldModel:
         try:
             with np.load(path, allow_pickle=False) as file:
                 parts = dict(file)
-            line = Line(parts["weights"], parts["intercept"]) if "weights" in parts else None
+            line = None
+            if "weights" in parts:
+                far = np.full(len(parts["weights"]), np.inf)  # files from before there were limits
+                low, high = parts.get("low", -far), parts.get("high", far)
+                line = Line(parts["weights"], parts["intercept"], low, high)
             stains = Stains(parts["colours"], parts["strongest"]) if "colours" in parts else None
             scaling = Scaling(parts["mean"], parts["sd"])
             return cls(parts["left_out"], parts["genes"], scaling, line, stains)

@@ -16,7 +16,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
-from torchvision.ops import StochasticDepth
 
 from core.errors import DamageError, InputError
 from core.files import write_array
@@ -30,14 +29,11 @@ from core.tissue.targets import Target
 from core.training.loop import FoldData, predict, train
 from core.training.objectives import Measurements
 from core.training.spec import TrainingSpec
-from core.training.step import cut
 
 BATCH = 32
 FINE = 0.25
 """Share of a network's rate that is taken from trained weights on."""
 DECAY = 1e-4
-SKIPPING = (nn.Dropout, StochasticDepth)
-"""Layers that leave something out at random while a network trains."""
 WATCHED = 16
 """Training tiles whose error is told after each epoch where no group is held out for that."""
 
@@ -215,43 +211,7 @@ def fit_network(
         learning_rate=record.learning_rate * (1 if spec.weights == "scratch" else FINE),
         objective=Genes(z.shape[1], spec.auxiliary),
     )  # fmt: skip
-    settle(network, tiles[inside], torch.device(device))
     return network, history
-
-
-def settle(network: TileNetwork, tiles: np.ndarray, device: torch.device) -> None:
-    """Measure anew what batch normalisation takes for the usual mean and variance.
-
-    While a network trains these follow the weights slowly, and after some dozens of steps they are
-    those of earlier weights: what it says is then far off on the very tiles that it learned from
-    (Wu and Johnson 2021, arXiv:2105.07576). Here they are the mean over all batches, each tile in
-    one of its eight ways, with the weights as they are.
-
-    Args:
-        network: what was trained; its weights stay as they are.
-        tiles: (spots, side, side, 3) uint8 that it was trained on.
-        device: where to compute.
-    """
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
-    if not layers:
-        return
-    usual = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # of torch: the mean over all batches
-    skipped = [part for part in network.modules() if isinstance(part, SKIPPING)]
-    network.train()
-    for part in skipped:
-        part.eval()  # all blocks and channels take part, as they do when it is asked
-    paint = Paint().to(device)
-    order = torch.randperm(len(tiles), generator=torch.Generator().manual_seed(0)).numpy()
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # one that was interrupted becomes the same
-        for part in cut(len(tiles), BATCH):
-            network(paint(torch.from_numpy(tiles[np.sort(order[part])]).to(device)))
-    for layer, momentum in zip(layers, usual, strict=True):
-        layer.momentum = momentum
-    network.eval()
 
 
 def smallest_group(groups: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from core.identity import identify
 from core.tissue.features import colour_features
 from core.tissue.fitted import cover, effect_of_cells, predict_expression
 from core.tissue.look import looker
-from core.tissue.result import TissueAnswer, answer_folder, load_answer, version
+from core.tissue.result import VERSION, TissueAnswer, answer_folder, load_answer
 from core.tissue.spec import TissueSpec
 from core.tissue.spots import Tissue
 from core.tissue.stain import repaint_sections
@@ -50,7 +50,7 @@ class Prediction:
 
 def prediction_folder(asked: TissueSpec, section: str) -> Path:
     """Where a prediction stands."""
-    document = {"version": version(asked), **asked.model_dump(mode="json")}
+    document = {"version": VERSION, **asked.model_dump(mode="json")}
     return tissue_folder(section) / "predictions" / identify("tissue_prediction", document)
 
 

@@ -22,6 +22,9 @@ from core.tissue.targets import TARGETS, Target
 
 RESULT, TABLE = "result.json", "genes.csv"
 
+VERSION = 3
+"""Raised when the same question gets other numbers."""
+
 Limits = tuple[float, float]
 
 
@@ -207,14 +210,9 @@ def tabulate(genes: np.ndarray, learned: Mapping[Target, Learned], main: str) ->
     return pd.DataFrame(columns).sort_values("r", ascending=False, ignore_index=True)
 
 
-def version(spec: TissueSpec) -> int:
-    """Raised when the same question gets other numbers."""
-    return 3 if spec.train else 2
-
-
 def answer_folder(spec: TissueSpec) -> Path:
     """Where the answer to a question stands."""
-    key = identify("tissue", {"version": version(spec), **spec.model_dump(mode="json")})
+    key = identify("tissue", {"version": VERSION, **spec.model_dump(mode="json")})
     return tissue_folder(spec.tissue) / "answers" / key
 
 

@@ -21,10 +21,15 @@ class Line:
     """(features, genes) of the features as they are; 0 of those that don't vary."""
     intercept: np.ndarray
     """(genes,)"""
+    low: np.ndarray
+    """(features,) the lowest of training: what lies below counts as that. A feature that hardly
+    varied there, and is far off elsewhere, would drown all others."""
+    high: np.ndarray
+    """(features,) the highest."""
 
     def apply(self, features: np.ndarray) -> np.ndarray:
         """(spots, genes) of (spots, features)."""
-        return features @ self.weights + self.intercept
+        return np.clip(features, self.low, self.high) @ self.weights + self.intercept
 
 
 def fit_ridge(features: np.ndarray, values: np.ndarray, groups: np.ndarray) -> Line:
@@ -53,11 +58,14 @@ def fit_ridge(features: np.ndarray, values: np.ndarray, groups: np.ndarray) -> L
         penalty = PENALTIES[int(losses.argmin())]
     line = _path(scaled, values, (penalty,))[0]
     weights = np.where(varies, 1 / size, 0)[:, None] * line.weights
-    return Line(weights, line.intercept - mean @ weights)
+    return Line(
+        weights, line.intercept - mean @ weights, features.min(axis=0), features.max(axis=0)
+    )
 
 
 def _path(x: np.ndarray, y: np.ndarray, penalties: Sequence[float]) -> list[Line]:
-    """Regressions with each penalty."""
+    """Regressions with each penalty, of features as they are and within those of training."""
+    low, high = x.min(axis=0), x.max(axis=0)
     middle, mean = x.mean(axis=0), y.mean(axis=0)
     centred = x - middle
     sizes, axes = np.linalg.eigh(centred.T @ centred / len(x))
@@ -65,5 +73,5 @@ def _path(x: np.ndarray, y: np.ndarray, penalties: Sequence[float]) -> list[Line
     found = []
     for penalty in penalties:
         weights = axes @ (product / (np.maximum(sizes, 0) + penalty / len(axes))[:, None])
-        found.append(Line(weights, mean - middle @ weights))
+        found.append(Line(weights, mean - middle @ weights, low, high))
     return found
