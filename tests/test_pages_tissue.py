@@ -101,6 +101,26 @@ def test_an_answer_is_deleted_on_the_page_and_so_is_the_tissue(answered) -> None
     assert not list_tissues()
 
 
+def test_a_trained_answer_stands_beside_the_same_without_the_auxiliary_head(answered) -> None:
+    record, plain = answered
+    spec = plain.changed(
+        backbone="squeezenet1_1", weights="scratch", train=True, epochs=1, genes=4, choose="moran"
+    )
+    link = {
+        "tissue": record.id, "tissue network": spec.backbone, "tissue weights": "scratch",
+        "tissue train": "true", "tissue epochs": "1", "tissue genes": "4",
+        "tissue choose": "moran",
+    }  # fmt: skip
+    said = []
+    for weight in (1.0, 0.0):
+        do_here(job_of(spec.changed(auxiliary=weight)), lambda *_: None)
+        app = open_page("tissue", **link)
+        assert not app.exception
+        said.append(words(app))
+    assert "ask the same without it" in said[0]
+    assert "The same without the auxiliary head: " in said[1]
+
+
 def test_networks_are_trained_in_the_queue_and_answers_are_not() -> None:
     asked = TissueSpec(tissue="0" * 16, backbone="vit_b_32", weights="scratch")
     assert job_of(asked).lane == Lane.INTERACTIVE

@@ -114,4 +114,3 @@ def require_room(spec: TissueSpec) -> None:
         )
     if (free := shutil.disk_usage(home()).free) < wanted:
         raise InputError(f"{said}, and the disk has {free / 1e9:.1f} GB left. {way}")
-
