@@ -40,7 +40,7 @@ def show_verdict(answer: TissueAnswer) -> None:
             "over sections.", help=define("depth of a spot"),
         )  # fmt: skip
         if answer.result.spec.train:
-            st.caption(_say_auxiliary(answer))
+            st.caption(say_auxiliary(answer))
     with right:
         show_figure(
             model_bars(table, LIMIT, TITLES), table, f"models_{answer.result.spec.tissue}",
@@ -56,7 +56,7 @@ def show_verdict(answer: TissueAnswer) -> None:
             )
 
 
-def _say_auxiliary(answer: TissueAnswer) -> str:
+def say_auxiliary(answer: TissueAnswer) -> str:
     """What the same training reaches without the auxiliary head, or with it, once that is known."""
     spec = answer.result.spec
     other = spec.changed(auxiliary=0.0 if spec.auxiliary else 1.0)
