@@ -23,7 +23,7 @@ what to do. Everything is stored in one folder, the home: see `Store`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,14 @@ from anndata import AnnData
 from core import extensions
 from core.compare.comparison import compare_runs
 from core.compare.records import Comparison
+from core.data import groups
 from core.data.check import DataCard, check_dataset
 from core.data.cohort import Cohort
 from core.data.read import read_dataset
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.errors import GeneCanvasError, InputError
+from core.explain import differential
 from core.explain.methods import METHODS, Method, Question, Recipe
 from core.home import home
 from core.images.layouts import LAYOUTS, LayoutMethod
@@ -90,7 +92,10 @@ __all__ = [
     "ask",
     "check",
     "compare",
+    "compare_groups",
+    "divide",
     "fit",
+    "keep_group",
     "read",
     "register_backbone",
     "register_layout",
@@ -160,6 +165,87 @@ def check(
     True
     """
     return check_dataset(adata, label, group, batch)
+
+
+def keep_group(adata: AnnData, name: str, where: Mapping[str, Sequence[str]]) -> list[str]:
+    """Keep samples under a name, with the dataset in the home, as the page Data does.
+
+    Args:
+        adata: as `read` gives it.
+        name: of the group.
+        where: column -> values; samples that have one of them in each column are in the group.
+
+    Returns:
+        The ids of the samples in the group.
+
+    Raises:
+        GeneCanvasError: a column or value isn't there, or the name stands for other samples.
+
+    >>> len(gcv.keep_group(adata, "breast", {"tumour_type": ["BRCA"]}))
+    40
+    """
+    dataset = add_dataset(adata, "from Python").id
+    chosen = Cohort(where={column: list(values) for column, values in where.items()}).select(adata)
+    return list(groups.keep_group(dataset, name, list(chosen.obs_names)).samples)
+
+
+def compare_groups(
+    adata: AnnData,
+    one: str,
+    other: str | None = None,
+    *,
+    patient: str | None = None,
+    batch: str | None = None,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Compare two groups of samples gene by gene: fold change, Welch's t test, FDR.
+
+    Args:
+        adata: as `read` gives it.
+        one: a group that was kept, by its name or the beginning of its id.
+        other: another; without it all other samples.
+        patient: the column of the patient, which tells whether samples are independent.
+        batch: the column of the batch or site, which is held against the groups.
+
+    Returns:
+        A row a gene, the lowest p first: gene, log2fc (of `one` against `other`), mean_one,
+        mean_other, t, p, fdr; and what speaks against it, a sentence each.
+
+    Raises:
+        GeneCanvasError: there is no such group, the two share samples, or one has fewer than two.
+
+    >>> samples = gcv.keep_group(adata, "breast", {"tumour_type": ["BRCA"]})
+    >>> genes, doubts = gcv.compare_groups(adata, "breast", patient="patient")
+    >>> list(genes.columns)
+    ['gene', 'log2fc', 'mean_one', 'mean_other', 't', 'p', 'fdr']
+    """
+    pair = groups.find_pair(add_dataset(adata, "from Python").id, adata, one, other)
+    genes = differential.compare_groups(adata, *pair)
+    found = differential.judge_groups(adata, *pair, patient, batch)
+    return genes, [finding.message for finding in found]
+
+
+def divide(adata: AnnData, one: str, other: str) -> tuple[AnnData, str]:
+    """The samples of two groups as a dataset of their own, to train on.
+
+    Args:
+        adata: as `read` gives it.
+        one: a group that was kept, by its name or the beginning of its id.
+        other: another that shares no sample with it.
+
+    Returns:
+        The samples, and the column that holds each one's group: the label of a `Cohort`.
+
+    Raises:
+        GeneCanvasError: there is no such group, or the two share samples.
+
+    >>> samples = gcv.keep_group(adata, "breast", {"tumour_type": ["BRCA"]})
+    >>> samples = gcv.keep_group(adata, "lung", {"tumour_type": ["LUAD", "LUSC"]})
+    >>> both, label = gcv.divide(adata, "breast", "lung")
+    >>> label, sorted(both.obs[label].unique())
+    ('group', ['breast', 'lung'])
+    """
+    dataset = add_dataset(adata, "from Python").id
+    return groups.divide(adata, *groups.find_pair(dataset, adata, one, other))
 
 
 def fit(

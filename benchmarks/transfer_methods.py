@@ -87,6 +87,9 @@ CASES = [
     Case("frozen_4", "scratch", HARMS, 40, {"kind": "opposite"}),
     Case("frozen_0", "target_only", NOT, 20, {"kind": "permuted"}),
     Case("frozen_4", "target_only", NOT, 20, {"kind": "disjoint"}),
+    # frozen stages of gene-image networks
+    Case("images_0", "images_scratch", HELPS, 10, {"kind": "shared"}),
+    Case("images_4", "images_scratch", HARMS, 40, {"kind": "opposite"}),
     # the adversary
     Case("adversarial", "target_only", HELPS, 10, SHIFTED),
     Case("adversarial_strong", "target_only", HELPS, 10, SHIFTED),

@@ -111,20 +111,30 @@ def need_right_to_change(path: Path | None = None) -> None:
     Args:
         path: what is written; outside the home it may be.
     """
-    place = _where()
-    if place.looks and (path is None or path.absolute().is_relative_to(place.folder)):
+    place = _told()
+    if (
+        place is not None
+        and place.looks
+        and (path is None or path.absolute().is_relative_to(place.folder))
+    ):
         raise InputError(
             "Nothing can be changed here: you are looking at what somebody shares. Take it into "
             "your own home to work on it."
         )
 
 
-def _where() -> Place:
+def _told() -> Place | None:
+    """Where this thread is, if anybody has said so."""
     place = _place.get()
+    if place is None and _find_place is not None:
+        return _find_place()
+    return place
+
+
+def _where() -> Place:
+    place = _told()
     if place is not None:
         return place
-    if _find_place is not None:
-        return _find_place()
     folder = _named()
     folder.mkdir(parents=True, exist_ok=True)
     return Place(folder.resolve())

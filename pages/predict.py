@@ -18,6 +18,7 @@ from ui.predict import (
     pick_model,
     read_match,
     read_prediction,
+    say_sender,
     take_model,
 )
 from ui.predict_ask import ask_for_file, ask_request, pick_samples, say_cohort, use_samples
@@ -54,6 +55,7 @@ def show_page() -> None:
         model = open_model(pick_model(models))
         if st.button("Bring a model", icon=":material/add:", on_click=close_drawer):
             ask_for_model()
+    say_sender(model)
     if not list_datasets():
         st.markdown("## Bring the samples")
         show_upload(use_samples)

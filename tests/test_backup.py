@@ -159,13 +159,10 @@ def test_a_backup_of_a_later_version_makes_no_home(tmp_path: Path) -> None:
     store.submit(CountJob(to=1))
     with closing(sqlite3.connect(store.path)) as db:
         db.execute("PRAGMA user_version = 999")
-        later = tree(open_home())
-        path = tmp_path / "a.zip"
-        with zipfile.ZipFile(path, "w") as packed:
-            packed.writestr(
-                "backup.json", '{"written_by": "later", "created": "2030-01-01T00:00Z"}'
-            )
-            packed.write(store.path, "runs.sqlite")
+    later, path = tree(open_home()), tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("backup.json", '{"written_by": "later", "created": "2030-01-01T00:00Z"}')
+        packed.write(store.path, "runs.sqlite")
     with pytest.raises(InputError, match="has store version 999, this program reads up to"):
         restore_backup(path, tmp_path / "restored")
     assert not (tmp_path / "restored").exists()

@@ -1,6 +1,7 @@
 """Train, Run, Compare, Explain: empty, refused, running, finished, failed; without a browser."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -333,7 +334,10 @@ def test_start_leads_to_the_run_and_an_old_link_too(dataset: str, busy_worker: N
     assert {repeat.study for repeat in RunStore().list()} == {record.study}
     assert app.query_params["id"] == record.id
     assert app.title[0].value == record.name == "SqueezeNet 1.1 from scratch · 70/30 · linear head"
-    assert app.get("progress")[0].proto.text.startswith("Number 1 in the queue")
+    assert app.get("progress")[0].proto.text.startswith("Begins in a moment.")
+    [second, *_] = sorted(RunStore().list(), key=lambda run: run.place)[1:]
+    later = open_page("run", id=second.id)
+    assert re.match(r"Begins .*after 1 other\.", later.get("progress")[0].proto.text)
     app = open_page("train", run=record.id)
     assert app.title[0].value == record.name
 

@@ -65,6 +65,15 @@ def test_a_running_job_tells_how_long_it_goes_on() -> None:
     assert time_left(record(1, JobState.QUEUED, done=30, total=100), NOW) is None
 
 
+def test_what_was_measured_tells_where_no_such_job_has_ended() -> None:
+    running = record(1, JobState.RUNNING, started=NOW - MINUTE)
+    first, second = record(2, JobState.QUEUED), record(3, JobState.QUEUED)
+    found = expect([second, first, running], NOW, measure=lambda record: 4 * MINUTE)
+    assert found[first.id] == Expected(NOW + 3 * MINUTE, NOW + 7 * MINUTE)
+    assert found[second.id].start == NOW + 7 * MINUTE
+    assert expect([second, first, running], NOW)[first.id] == Expected(None, None)
+
+
 def test_workers_share_the_queue() -> None:
     done = record(1, JobState.DONE, started=NOW - 30 * MINUTE, finished=NOW - 20 * MINUTE)
     running = record(2, JobState.RUNNING, started=NOW - 3 * MINUTE, done=30, total=100)

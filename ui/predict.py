@@ -39,6 +39,15 @@ def list_models() -> dict[str, str]:
     return models | sent
 
 
+def say_sender(model: Model) -> None:
+    """What the sender of a model wrote beside it: its tags and note."""
+    said = next((sent for sent in list_sent() if sent.id == model.id), None)
+    if said is None or not (said.tags or said.note):
+        return
+    tags = " · ".join(tag.strip() for tag in said.tags.split(",") if tag.strip())
+    st.caption("  \n".join(escape_markdown(words) for words in (tags, said.note) if words))
+
+
 @st.dialog("Bring a model")
 def ask_for_model() -> None:
     """The same over the page, when there are models already."""

@@ -1,21 +1,27 @@
 """A run while it trains: its progress, its curves, and what stops it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.devices import devices
 from core.escape import escape_markdown
-from core.jobs.launch import ensure_workers
-from core.jobs.queue import position
-from core.jobs.record import JobState
+from core.jobs.job import Lane
+from core.jobs.launch import WORKERS, ensure_workers
+from core.jobs.queue import Queue, position
+from core.jobs.record import JobRecord, JobState
+from core.jobs.schedule import expect
+from core.jobs.store import RUN, JobStore
 from core.plots.runs import confusion_matrix, learning_curves
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore
 from core.runs.study import take_targets
+from core.words import say_duration
 from ui.about import About, about_confusion
+from ui.cost import find_seconds
 from ui.kept import cache_data, cache_resource
 from ui.parts import errors, open_dataset, show_figure
 from ui.work import act
@@ -32,7 +38,7 @@ def watch(run: str) -> None:
         if record.state.finished:
             st.rerun()
         if record.state == JobState.QUEUED:
-            st.progress(0.0, f"Number {position(store, run)} in the queue. {SAFE}")
+            st.progress(0.0, f"{say_turn(record)} {SAFE}")
             ensure_workers()
         elif record.state == JobState.PAUSED:
             st.progress(0.0, "Its study is paused.")
@@ -43,6 +49,42 @@ def watch(run: str) -> None:
         show_stops(store, record, version)
         if version:
             show_epochs(record, draw_epochs(run, record.started, version), live=True)
+
+
+def say_turn(record: RunRecord) -> str:
+    """When a queued run begins, and after how many others."""
+    seconds, before = foresee_start(record.id)
+    words = f"after {before} other{'s' if before > 1 else ''}" if before else ""
+    if seconds is not None and seconds > 1:
+        words = f"in about {say_duration(seconds)}" + (f", {words}" if words else "")
+    return f"Begins {words or 'in a moment'}."
+
+
+@cache_data(ttl=2, max_entries=50, show_spinner=False)
+def foresee_start(run: str) -> tuple[float | None, int]:
+    """Seconds until a queued run begins, and how many jobs come before it.
+
+    None where the seconds aren't known: how long work of other people takes is not looked at.
+    """
+    store, lane, now = JobStore(), Lane.QUEUE, datetime.now(UTC)
+    running = sum(worker.lane == lane for worker in Queue().running())
+    place = position(store, run)
+    before = running + max(place - 1, 0)
+    records = [record for record in store.list() if record.lane == lane]
+    own = sum(record.state == JobState.RUNNING for record in records)
+    if running > own or place > store.position(run):
+        return None, before
+    workers = WORKERS[lane] * len(devices())
+    start = expect(records, now, workers, measure_run)[run].start if place else now
+    return (start - now).total_seconds() if start else None, before
+
+
+def measure_run(record: JobRecord) -> timedelta | None:
+    """How long a training takes by a few batches, where these were measured."""
+    if record.kind != RUN:
+        return None
+    [seconds] = find_seconds([record.job.spec])
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 def show_curves(record: RunRecord) -> None:

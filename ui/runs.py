@@ -19,7 +19,7 @@ from core.runs.doctor import list_again
 from core.runs.store import RunRecord, RunStore, bytes_of, unlisted_runs
 from ui.kept import cache_data
 from ui.parts import errors, go_to_run, name_dataset, say_asked, say_score, starred_first
-from ui.run_live import SAFE
+from ui.run_live import SAFE, measure_run
 from ui.work import act
 
 MANY = 8
@@ -132,7 +132,7 @@ def show_queue() -> None:
         records = store.list()
         if not waits(records):
             st.rerun()
-        expected = expect(records, datetime.now(UTC), len(devices()))
+        expected = expect(records, datetime.now(UTC), len(devices()), measure_run)
         listed = sorted(
             (record for record in records if record.id in expected),
             key=lambda record: (record.state != JobState.RUNNING, record.place),

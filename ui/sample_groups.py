@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.data.choices import Choices, save_choices
 from core.data.cohort import log_gene
-from core.data.groups import SampleGroup, delete_group, divide, keep_group, list_groups
+from core.data.groups import SampleGroup, delete_group, divide, keep_group, list_groups, rest_of
 from core.data.notes import Finding
 from core.data.store import DatasetRecord, add_dataset
 from core.errors import InputError
@@ -130,9 +130,9 @@ def ask_pair(groups: list[SampleGroup], data: AnnData) -> tuple[SampleGroup, Sam
     )  # fmt: skip
     if second != REST:
         return one, by_id[second]
-    inside = set(one.samples)
-    rest = tuple(sorted(name for name in data.obs_names if name not in inside))
-    return (one, SampleGroup(name="all others", samples=rest)) if rest else None
+    with errors():
+        return one, rest_of(data, one)
+    return None
 
 
 @cache_resource(max_entries=1, show_spinner=False)

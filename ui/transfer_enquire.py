@@ -250,10 +250,10 @@ def _bring_images() -> None:
         return
     with scratch() as folder, st.spinner("Reading the images"):
         for upload in uploads:
-            *_, parent, file = ("", *Path(upload.name).parts)
-            place = folder / (parent or "unnamed")
+            path = Path(upload.name)
+            place = folder / (path.parent.name or "unnamed").replace("..", "_")
             place.mkdir(exist_ok=True)
-            (place / file).symlink_to(hold(upload))
+            (place / hold(upload).name).symlink_to(hold(upload))
         content = table.getvalue() if table is not None else None
         kept = bring_folder(folder, content, name.strip() or "Images")
     st.query_params["images"] = kept[:12]

@@ -8,7 +8,7 @@ import streamlit as st
 from core.escape import escape_markdown
 from core.evaluation.metrics import METRICS
 from core.plots.findings import say_budgets
-from core.plots.transfer import gain_curves, layer_map, score_curves
+from core.plots.transfer import fit_map, gain_curves, layer_map, score_curves
 from core.transfer.enquiring import ENQUIRIES, list_enquiries
 from core.transfer.experiment import SCORES, list_methods, read_rows
 from core.transfer.preparing import PREPARATIONS
@@ -284,8 +284,25 @@ def _show_fits(found: Transfer) -> None:
     )
     table = pd.DataFrame([fit.model_dump() for fit in found.fits])
     table["preparation"] = [PREPARATIONS[name].title for name in table["preparation"]]
+    left, right = st.columns(2, gap="large")
+    with left:
+        show_figure(
+            fit_map(table), table, "fit", key="transfer fit",
+            alt="Distance and domain AUROC. " + " ".join(
+                f"{row.source}, {row.preparation}: {row.distance:.2f} SD, {row.domain_auroc:.2f}."
+                for row in table.itertuples()
+            ),
+            about=About(
+                "How far each source lies from the target, and how well the two are told apart.",
+                f"{len(table)} pairs of source and preparation; a form is a source.",
+                "Means and AUROC of samples that had no part in fitting the model or the "
+                "preparation; preparations that look at tested samples are left out.",
+                "Lower left fits best. Cohorts that can be told apart may still help: look at the "
+                "gain.",
+            ),
+        )  # fmt: skip
     table = table.rename(columns={"domain_auroc": "domain AUROC", "samples": "source samples"})
-    st.dataframe(table, hide_index=True, column_config=decimals(table, "%.2f"))
+    right.dataframe(table, hide_index=True, column_config=decimals(table, "%.2f"))
 
 
 def show_so_far(key: str, spec: TransferSpec, working: bool) -> None:

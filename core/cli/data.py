@@ -1,10 +1,11 @@
-"""`data`: look at an expression file, and fetch public datasets."""
+"""`data`: look at an expression file, group its samples, and fetch public datasets."""
 
 import argparse
 import shlex
 from dataclasses import asdict
 from typing import Any
 
+from core.cli import groups
 from core.cli.options import add_data_options, given_cohort, read_data, take_roles
 from core.cli.output import Progress, give
 from core.cli.parser import add_command, add_group
@@ -22,7 +23,7 @@ MOST_CLASSES = 20
 
 
 def add_commands(commands: Any) -> None:
-    """Add `data check`, `data join`, `data catalogue` and `data fetch`."""
+    """Add `data check`, `data join`, `data groups`, `data catalogue` and `data fetch`."""
     data = add_group(commands, "data", "look at an expression file, fetch public datasets")
     check = add_command(
         data, "check", check_data, "say what a file holds and what is wrong with it"
@@ -39,6 +40,7 @@ def add_commands(commands: Any) -> None:
         help="a column and what it is called in each cohort, in their order; by default those that "
         "all of them have",
     )  # fmt: skip
+    groups.add_commands(data)
     add_command(
         data, "catalogue", list_catalogue, "public datasets, and which of them are stored here"
     )

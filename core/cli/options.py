@@ -167,7 +167,7 @@ def given_fields(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
 def given_cohort(options: argparse.Namespace) -> dict[str, Any]:
     """The fields of a cohort that were given."""
     given: dict[str, Any] = {name: getattr(options, name) for name in ("label", "group")}
-    given["where"] = _read_where(options)
+    given["where"] = read_where(options)
     return {name: value for name, value in given.items() if value}
 
 
@@ -186,7 +186,7 @@ def put_to_data(
     return put, data
 
 
-def _read_where(options: argparse.Namespace) -> dict[str, list[str]]:
+def read_where(options: argparse.Namespace) -> dict[str, list[str]]:
     """Column -> values of the samples to keep; raises InputError unless it is COLUMN=VALUE."""
     where = {}
     for condition in options.where:

@@ -79,6 +79,41 @@ def keep_group(dataset: str, name: str, samples: Sequence[str]) -> SampleGroup:
     return group
 
 
+def find_group(dataset: str, text: str) -> SampleGroup:
+    """The one group of a stored dataset of that name, or whose id begins so.
+
+    Raises InputError where there is none, or several.
+    """
+    groups = list_groups(dataset)
+    found = [group for group in groups if text in (group.name, group.id)]
+    found = found or [group for group in groups if text and group.id.startswith(text)]
+    if len(found) != 1:
+        known = ", ".join(f"{group.name} ({group.id[:6]})" for group in groups) or "none"
+        raise InputError(f"Expected one group {text!r}, found {len(found)}. Groups: {known}.")
+    return found[0]
+
+
+def find_pair(
+    dataset: str, data: AnnData, one: str, other: str | None
+) -> tuple[SampleGroup, SampleGroup]:
+    """Two groups to compare, by name or id; without the other, one and all other samples.
+
+    Raises InputError where a group isn't known, or no other sample is there.
+    """
+    first = find_group(dataset, one)
+    return first, rest_of(data, first) if other is None else find_group(dataset, other)
+
+
+def rest_of(data: AnnData, group: SampleGroup) -> SampleGroup:
+    """All samples that are not in a group; raises InputError where there are none."""
+    rest = sorted(set(data.obs_names) - set(group.samples))
+    if not rest:
+        raise InputError(
+            f"All samples are in the group {group.name!r}: nothing to compare it with."
+        )
+    return SampleGroup(name="all others", samples=tuple(rest))
+
+
 def delete_group(dataset: str, group: str) -> None:
     """Forget a group, by its id; its samples stay."""
     save_groups(dataset, [one for one in list_groups(dataset) if one.id != group])

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from core.errors import Cancelled, InputError
 from core.home import RUN_ID, home
 from core.identity import identify
+from core.words import say_duration
 
 KINDS: dict[str, str] = {
     "train": "core.runs.training:TrainJob",
@@ -37,6 +38,10 @@ KINDS: dict[str, str] = {
 }
 """Kind -> "module:class"; a module is imported when a job of the kind is read. Workers know the
 kinds of the program that started them, so that one more entry is all that a new kind needs."""
+
+
+KNOWN_AFTER = 2.0
+"""Seconds of work that tell how long the rest takes."""
 
 
 class Lane(StrEnum):
@@ -169,12 +174,33 @@ class Job(BaseModel):
         return iter(())
 
 
+class Pace:
+    """How long work goes on, told by how quick it has been since the first of it was done.
+
+    What came before that, such as loading a network, says nothing of the rest.
+    """
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def say_left(self, done: int, total: int) -> str:
+        """ ", about 12 seconds left", or nothing while too little is known."""
+        now = time.monotonic()
+        if self._first is None or done <= self._first[0]:
+            self._first = done, now
+        before, since = self._first
+        if done == before or done >= total or now - since < KNOWN_AFTER:
+            return ""
+        seconds = (now - since) * (total - done) / (done - before)
+        return f", about {say_duration(seconds)} left"
+
+
 def stoppable(reporter: Reporter, words: str) -> Callable[[int, int], None]:
     """What tells a reporter, twice a second, that so many of so many `words` are done.
 
     It raises Cancelled when the reporter wants the job to stop.
     """
-    told = -math.inf
+    told, pace = -math.inf, Pace()
 
     def tell(done: int, total: int) -> None:
         nonlocal told
@@ -182,7 +208,8 @@ def stoppable(reporter: Reporter, words: str) -> Callable[[int, int], None]:
             raise Cancelled("Cancelled by the user.")
         if done == total or time.monotonic() - told > 0.5:
             told = time.monotonic()
-            reporter.progress(done, total, f"{done} of {total} {words}")
+            left = pace.say_left(done, total)
+            reporter.progress(done, total, f"{done} of {total} {words}{left}")
 
     return tell
 

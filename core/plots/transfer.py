@@ -75,6 +75,36 @@ def score_curves(table: pd.DataFrame, score: str, lines: Sequence[str] = ()) -> 
     return figure
 
 
+def fit_map(table: pd.DataFrame) -> go.Figure:
+    """Where sources lie, seen from the target: how far, and how easily told apart.
+
+    Args:
+        table: columns source, preparation (its title), distance (in SD), domain_auroc.
+    """
+    figure = go.Figure()
+    figure.add_hline(y=0.5, line={"color": "#888888", "width": 1, "dash": "dot"})
+    symbols = ["circle", "square", "diamond", "cross", "x", "triangle-up", "star"]
+    names = list(dict.fromkeys(table["source"]))
+    for number, (preparation, own) in enumerate(table.groupby("preparation", sort=False)):
+        figure.add_scatter(
+            x=own["distance"], y=own["domain_auroc"], mode="markers", name=str(preparation),
+            marker={
+                "size": 12, "color": COLOURS[number % len(COLOURS)],
+                "symbol": [symbols[names.index(name) % len(symbols)] for name in own["source"]],
+            },
+            text=escape_all(own["source"]),
+            hovertemplate="%{text}: %{x:.2f} SD away, domain AUROC %{y:.2f}",
+        )  # fmt: skip
+    figure.update_xaxes(title_text="distance from the target (SD)", rangemode="tozero")
+    figure.update_yaxes(title_text="domain AUROC", range=[0.3, 1.05])
+    figure.update_layout(
+        height=320,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    )
+    finish(figure, 50)
+    return figure
+
+
 def layer_map(table: pd.DataFrame, title: str) -> go.Figure:
     """The gain of a pretrained network by how many layers are frozen and how many are labelled.
 

@@ -45,8 +45,8 @@ from core.transfer.methods.image_folder import (
     title_of,
 )
 
-MOST_IMAGES = 20_000
-"""Images of a folder: more would not fit the page's two minutes by far."""
+MOST_IMAGES = 5_000
+"""Images of a folder: each is opened in the process without rights, some tens a second."""
 FEWEST_ASKED = 8
 """Images that must be asked about, to say anything."""
 MOST_PATIENTS_BYTES = 20_000_000

@@ -119,7 +119,7 @@ def _record(frozen: int) -> TransferMethod:
         scenario="inductive",
         reference=_HANCZAR,
         departs=_DEPARTS,
-        seconds=9.0,
+        seconds=3.5,
         fit=partial(answer_by, train),
         train=train,
     )
@@ -134,7 +134,7 @@ IMAGES_SCRATCH = TransferMethod(
     scenario="inductive",
     reference=_HANCZAR,
     departs=_DEPARTS,
-    seconds=1.5,
+    seconds=0.8,
     fit=partial(answer_by, train_alone),
     train=train_alone,
     min_target=2,
