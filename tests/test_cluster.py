@@ -124,8 +124,8 @@ def test_a_study_outlives_its_computers_with_the_bits_of_the_local_worker(
     [process] = re.findall(r"attempt 1, process (\d+) on", read_log(run_folder(begun[True]), 200))
     os.kill(int(process), signal.SIGKILL)
     grid.cluster.kill(grid.apart)
-    for run in begun.values():
-        wait_until(lambda log=run_folder(run): "attempt 1 was lost" in read_log(log, 900), 300)
+    for folder in map(run_folder, begun.values()):
+        wait_until(lambda log=folder: "attempt 1 was lost" in read_log(log, 900), 300)
     assert (grid.its_home / "datasets" / dataset / "data.h5ad").exists(), "sent to that computer"
     coordinator().kill()
     coordinator().wait()

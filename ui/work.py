@@ -9,6 +9,7 @@ from core.errors import GeneCanvasError
 from core.escape import escape_markdown
 from core.jobs.job import Lane
 from core.jobs.launch import at_once, cancel, ensure_workers
+from core.jobs.queue import records_in_turn
 from core.jobs.record import JobRecord, JobState, read_log
 from core.jobs.schedule import Expected, expect
 from core.jobs.store import KEPT_DAYS, RUN, JobStore
@@ -78,8 +79,7 @@ def show_jobs() -> None:
             ensure_workers()
         expected: dict[str, Expected] = {}
         for lane in Lane:
-            own = [record for record in records if record.lane == lane]
-            expected |= expect(own, datetime.now(UTC), at_once(lane))
+            expected |= expect(records_in_turn(JobStore(), lane), datetime.now(UTC), at_once(lane))
         left.sort(key=lambda r: (r.state != JobState.RUNNING, r.lane == Lane.QUEUE, r.place))
         for record in left[:MOST]:
             _show_unfinished(record, expected.get(record.id))

@@ -193,6 +193,17 @@ class JobStore(Database, Generic[Record]):
         found = [self._to_record(row) for row in self._rows()]
         return [record for record in found if isinstance(record, JobRecord)]
 
+    def unfinished_records(self, lane: Lane) -> Sequence[Record]:
+        """Jobs of a lane that wait or run, the newest first."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT * FROM jobs WHERE kind = coalesce(?, kind) AND lane = ? "
+                "AND state IN ('queued', 'running') ORDER BY rowid DESC",
+                (self.kind, lane),
+            ).fetchall()
+        found = [self._to_record(row) for row in rows]
+        return [record for record in found if isinstance(record, JobRecord)]
+
     def damaged(self) -> Sequence[DamagedJob]:
         """Jobs whose content can't be understood, the newest first."""
         found = [self._to_record(row) for row in self._rows()]
