@@ -31,7 +31,7 @@ from core.data.matrix import Matrix
 from core.data.store import add_dataset, check_dataset_file, content_hash, get_record
 from core.download import hash_file
 from core.errors import InputError
-from core.files import UNREADABLE, UNZIPPING, read_json, write_atomic, write_json
+from core.files import UNREADABLE, read_json, unzipping, write_atomic, write_json
 from core.home import DATASET_ID, RUN_ID, dataset_folder
 from core.predict.exporting import export_path
 from core.predict.folder import export_model
@@ -221,27 +221,25 @@ def _unpack(path: Path, place: Path) -> None:
     if not path.is_file() or not zipfile.is_zipfile(path):
         raise InputError(f"{path.name} is no zip file. Expected a bundle that GeneCanvas wrote.")
     left = min(most_unpacked(path.stat().st_size), MOST_TOGETHER)
-    try:
-        with zipfile.ZipFile(path) as packed:
-            if len(packed.infolist()) > MOST_FILES:
-                raise InputError(f"{path.name} holds more than {MOST_FILES:,} files.")
-            for info in packed.infolist():
-                name = info.filename
-                shown = f"{path.name}: {name[:100]!r}"
-                if name != DOCUMENT and not NAMES.fullmatch(name):
-                    raise InputError(f"{shown} is no file of a bundle.")
-                if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
-                    raise InputError(f"{shown} is a link, not a file.")
-                if (place / name).exists():
-                    raise InputError(f"{shown} stands there twice.")
-                if info.file_size > left:
-                    raise InputError(f"{shown} unpacks to more than a file of this size may.")
-                (place / name).parent.mkdir(parents=True, exist_ok=True)
-                with packed.open(info) as stream:
-                    copy_limited(stream, place / name, name, left)
-                left -= (place / name).stat().st_size
-    except UNZIPPING as error:
-        raise InputError(f"{path.name} can't be unpacked ({error!s:.200}).") from None
+    refuse = lambda why: InputError(f"{path.name} {why}.")  # noqa: E731
+    with unzipping(refuse), zipfile.ZipFile(path) as packed:
+        if len(packed.infolist()) > MOST_FILES:
+            raise InputError(f"{path.name} holds more than {MOST_FILES:,} files.")
+        for info in packed.infolist():
+            name = info.filename
+            shown = f"{path.name}: {name[:100]!r}"
+            if name != DOCUMENT and not NAMES.fullmatch(name):
+                raise InputError(f"{shown} is no file of a bundle.")
+            if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+                raise InputError(f"{shown} is a link, not a file.")
+            if (place / name).exists():
+                raise InputError(f"{shown} stands there twice.")
+            if info.file_size > left:
+                raise InputError(f"{shown} unpacks to more than a file of this size may.")
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            with packed.open(info) as stream:
+                copy_limited(stream, place / name, name, left)
+            left -= (place / name).stat().st_size
 
 
 def _read_document(place: Path, name: str) -> Document:

@@ -8,8 +8,8 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,22 @@ NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTS
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 UNWRITABLE = FULL + FORBIDDEN
 """Reasons of the system for not writing that the user can mend."""
+
+
+@contextmanager
+def unzipping(refuse: Callable[[str], Exception]) -> Iterator[None]:
+    """Raise what `refuse` makes of the reason where a zip file can't be unpacked.
+
+    bzip2 says so by an OSError without a number; one with a number is the disk's, and is passed on.
+    """
+    try:
+        yield
+    except UNZIPPING as error:
+        raise refuse(f"can't be unpacked ({error!s:.200})") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise refuse(f"can't be unpacked ({error!s:.200})") from None
 
 
 def describe_os_error(error: OSError) -> str:

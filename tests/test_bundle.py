@@ -169,3 +169,15 @@ def test_a_damaged_stream_is_said_in_a_sentence(tmp_path: Path) -> None:
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
         with pytest.raises(InputError, match=r"can't be unpacked|damaged"):
             import_bundle(path)
+
+
+@pytest.mark.parametrize("packed", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED])
+def test_a_damaged_stream_of_any_packing_is_refused(packed: int, tmp_path: Path) -> None:
+    path, content = tmp_path / "sent.zip", bytes(range(256)) * 40
+    with zipfile.ZipFile(path, "w", packed) as file:
+        file.writestr("bundle.json", content)
+    damaged = bytearray(path.read_bytes())
+    damaged[60:90] = bytes(30)
+    path.write_bytes(damaged)
+    with pytest.raises(InputError, match="can't be unpacked"):
+        import_bundle(path)

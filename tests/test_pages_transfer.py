@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import genecanvas as gcv
+from core.transfer.enquiring import has_reply, list_enquiries, load_enquiry
 from core.transfer.spec import TransferSpec
-from core.transfer.transferring import TransferJob, transfer_here
+from core.transfer.transferring import TransferJob, delete_transfer, transfer_here
 from tests.pages import button, charts, open_page, words
+from tests.test_transfer_enquiries import programs  # noqa: F401
 from tests.transfers import add_pair
 
 
@@ -23,3 +26,23 @@ def test_the_page_asks_and_shows(home: Path) -> None:
     assert "learning from S as well" in words(app)
     assert "Does this source fit?" in words(app)
     assert charts(app) == 4, "gains, scores, controls and where the source lies"
+
+
+def test_the_page_asks_each_question_and_shows_its_reply(programs: dict) -> None:  # noqa: F811
+    for question, said in (
+        ("programs", "Learns programs of genes"), ("species", "gene sets go up or down"),
+        ("images", "networks that learned from photographs"),
+        ("imbalance", "Thins one of two classes out"),
+    ):  # fmt: skip
+        app = open_page("transfer", ask=question)
+        assert not app.exception
+        assert said in words(app)
+    gcv.ask(**programs)
+    key = list_enquiries()[0].key
+    app = open_page("transfer", id=key)
+    assert not app.exception
+    assert "Kind one: The program of that name has" in words(app)
+    assert charts(app) == 1
+    assert "Asked before (1)" in [box.label for box in app.expander]
+    delete_transfer(key)
+    assert load_enquiry(key) is None or not has_reply(key)

@@ -18,9 +18,7 @@ from core.images.references import add_reference
 from core.transfer.enquiring import (
     EnquiryJob,
     ask_here,
-    has_reply,
     list_enquiries,
-    load_enquiry,
     load_reply_table,
     parse_enquiry,
     preview,
@@ -29,8 +27,7 @@ from core.transfer.enquiry import Candidate, correct, score_lines
 from core.transfer.methods.image_folder import Images
 from core.transfer.orthologs import keep_orthologs
 from core.transfer.pictures import bring_folder, keep_images, load_images
-from core.transfer.transferring import delete_transfer, transfer_folder, transfer_here
-from tests.pages import charts, open_page, words
+from core.transfer.transferring import transfer_folder, transfer_here
 
 GENES = [f"G{number}" for number in range(200)]
 
@@ -347,26 +344,6 @@ def test_methods_on_gene_sets_need_them(programs: dict) -> None:
 
 def gcv_transfer(document: dict) -> gcv.Transfer:
     return transfer_here(gcv.TransferSpec.parse(document), silent)
-
-
-def test_the_page_asks_each_question_and_shows_its_reply(programs: dict, home: Path) -> None:
-    for question, said in (
-        ("programs", "Learns programs of genes"), ("species", "gene sets go up or down"),
-        ("images", "networks that learned from photographs"),
-        ("imbalance", "Thins one of two classes out"),
-    ):  # fmt: skip
-        app = open_page("transfer", ask=question)
-        assert not app.exception
-        assert said in words(app)
-    gcv.ask(**programs)
-    key = list_enquiries()[0].key
-    app = open_page("transfer", id=key)
-    assert not app.exception
-    assert "Kind one: The program of that name has" in words(app)
-    assert charts(app) == 1
-    assert "Asked before (1)" in [box.label for box in app.expander]
-    delete_transfer(key)
-    assert load_enquiry(key) is None or not has_reply(key)
 
 
 def test_the_doctor_finds_damaged_replies_and_images(

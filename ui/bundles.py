@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import streamlit as st
 
@@ -74,9 +75,9 @@ def read_bundle(**named: list[str]) -> bytes:
         return export_bundle(Path(folder) / "bundle.zip", **named).read_bytes()
 
 
-def offer_taking() -> None:
+def offer_taking(width: Literal["stretch", "content"] = "stretch") -> None:
     """The button that takes what somebody sent."""
-    if st.button("Take a bundle", icon=":material/upload:", width="stretch"):
+    if st.button("Take a bundle", icon=":material/upload:", width=width):
         _take_bundle()
 
 

@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.devices import devices
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown
 from core.home import home
 from core.jobs.job import Lane
-from core.jobs.launch import ensure_workers
+from core.jobs.launch import at_once, ensure_workers
 from core.jobs.queue import records_in_turn
 from core.jobs.record import JobState
 from core.jobs.schedule import Expected, expect
@@ -135,7 +134,7 @@ def show_queue() -> None:
         if not waits(records):
             st.rerun()
         expected = expect(
-            records_in_turn(store, Lane.QUEUE), datetime.now(UTC), len(devices()),
+            records_in_turn(store, Lane.QUEUE), datetime.now(UTC), at_once(Lane.QUEUE),
             lambda record: measure_run(record) if isinstance(record, RunRecord) else None,
         )  # fmt: skip
         listed = sorted(

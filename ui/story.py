@@ -61,7 +61,7 @@ def show_none() -> None:
                 go_to("data")
             if st.button("Look at a run"):
                 go_to("run")
-            offer_taking()
+            offer_taking("content")
 
 
 def pick_story() -> Story | None:

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import zip_longest
 from pathlib import Path
 
+from core.devices import CLUSTER
 from core.errors import InputError
 from core.home import at, server_home, working_homes
 from core.jobs.job import Lane
@@ -38,9 +39,13 @@ class Queue:
                 found.append(JobStore(path))
         return found
 
-    def waiting(self, lane: Lane) -> int:
-        """How many jobs of a lane could be claimed now."""
-        return sum(store.waiting(lane) for store in self.stores() if _may_go_on(store))
+    def waiting(self, lane: Lane, *, on_cluster: bool = False) -> int:
+        """How many jobs of a lane could be claimed now, by this computer's workers or a cluster."""
+        return sum(
+            store.waiting(lane, on_cluster=on_cluster)
+            for store in self.stores()
+            if _may_go_on(store)
+        )
 
     def running(self) -> set[Worker]:
         """Who runs a job."""
@@ -51,7 +56,12 @@ class Queue:
 
         Only for the holder of the worker's lease.
         """
-        ready = [s for s in self.stores() if s.waiting(worker.lane) and _may_go_on(s)]
+        on_cluster = worker.device == CLUSTER
+        ready = [
+            store
+            for store in self.stores()
+            if store.waiting(worker.lane, on_cluster=on_cluster) and _may_go_on(store)
+        ]
         for store in sorted(ready, key=lambda store: store.turn(worker.lane)):
             if record := store.claim(*worker):
                 return store, record
@@ -60,7 +70,8 @@ class Queue:
     def take_over(self, worker: Worker) -> None:
         """Queue again, or end, what a worker was running, because it died."""
         for store in self.stores():
-            store.take_over(*worker)
+            with at(store.path.parent):
+                store.take_over(*worker)
 
     def clean(self) -> None:
         """Remove what interrupted deletions left, and interactive jobs that ended long ago."""

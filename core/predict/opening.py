@@ -17,6 +17,7 @@ import stat
 import sys
 import tempfile
 import zipfile
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -25,7 +26,7 @@ from core.confine import give_up_files, give_up_network, interpreter_files, limi
 from core.data.formats.unpack import copy_limited, most_unpacked
 from core.download import hash_file
 from core.errors import GeneCanvasError
-from core.files import UNZIPPING, write_json
+from core.files import unzipping, write_json
 from core.predict.checked import (
     check_fold,
     check_weights,
@@ -213,28 +214,25 @@ def _copy_folder(path: Path, sent: Path) -> None:
 def _unpack(path: Path, sent: Path) -> None:
     """The same out of a zip file, whose files may stand in one folder."""
     left, folders = min(most_unpacked(path.stat().st_size), MOST_TOGETHER), set()
-    try:
-        with zipfile.ZipFile(path) as packed:
-            need(len(packed.infolist()) <= MOST_FILES, path.name,
-                 f"holds more than {MOST_FILES} files")  # fmt: skip
-            for info in packed.infolist():
-                place, shown = PurePosixPath(info.filename), repr(info.filename[:80])
-                outside = place.is_absolute() or ".." in place.parts or "\\" in info.filename
-                need(not outside, shown, "is a name that leads out of the folder")
-                kind = stat.S_IFMT(info.external_attr >> 16)
-                need(kind in (0, stat.S_IFREG, stat.S_IFDIR), shown, "is a link, not a file")
-                if info.is_dir() or any(p.startswith((".", "__MACOSX")) for p in place.parts):
-                    continue
-                most = min(_most_bytes(place.name, info.file_size), left)
-                need(info.file_size <= most, shown, "unpacks to more than a file of this size may")
-                folders.add(place.parent)
-                need(len(folders) == 1 and len(place.parts) <= 2, shown, "is in another folder")
-                need(not (sent / place.name).exists(), shown, "stands there twice")
-                with packed.open(info) as stream:
-                    copy_limited(stream, sent / place.name, place.name, most)
-                left -= (sent / place.name).stat().st_size
-    except UNZIPPING as error:
-        raise wrong(path.name, f"can't be unpacked ({error!s:.200})") from None
+    with unzipping(partial(wrong, path.name)), zipfile.ZipFile(path) as packed:
+        need(len(packed.infolist()) <= MOST_FILES, path.name,
+             f"holds more than {MOST_FILES} files")  # fmt: skip
+        for info in packed.infolist():
+            place, shown = PurePosixPath(info.filename), repr(info.filename[:80])
+            outside = place.is_absolute() or ".." in place.parts or "\\" in info.filename
+            need(not outside, shown, "is a name that leads out of the folder")
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            need(kind in (0, stat.S_IFREG, stat.S_IFDIR), shown, "is a link, not a file")
+            if info.is_dir() or any(p.startswith((".", "__MACOSX")) for p in place.parts):
+                continue
+            most = min(_most_bytes(place.name, info.file_size), left)
+            need(info.file_size <= most, shown, "unpacks to more than a file of this size may")
+            folders.add(place.parent)
+            need(len(folders) == 1 and len(place.parts) <= 2, shown, "is in another folder")
+            need(not (sent / place.name).exists(), shown, "stands there twice")
+            with packed.open(info) as stream:
+                copy_limited(stream, sent / place.name, place.name, most)
+            left -= (sent / place.name).stat().st_size
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def collect_evidence(run: str, recipe: Recipe, progress: Callable[[int, int], No
 
     Raises InputError as `explain_run` does.
     """
-    from core.runs.attribute import PARTS, collect_parts
+    from core.runs.attribute import PARTS, SOLVED_PARTS, collect_parts
 
     load_result(run)
     path = attribution_path(run, recipe, EVIDENCE)
@@ -60,12 +60,13 @@ def collect_evidence(run: str, recipe: Recipe, progress: Callable[[int, int], No
     explain_run(run, recipe, lambda *_: progress(0, 100))
     unfinished = attribution_path(run, recipe, ".evidence.parts.json")
     parts = read_json(unfinished) if unfinished.exists() else {}
+    costs = SOLVED_PARTS if load_spec(run).network.is_solved else PARTS
 
     def tell(part: str = "skill", share: float = 0) -> None:
-        done = sum(PARTS[name] for name in parts) + (
-            PARTS[part] * share if part not in parts else 0
+        done = sum(costs[name] for name in parts) + (
+            costs[part] * share if part not in parts else 0
         )
-        progress(round(100 * done / sum(PARTS.values())), 100)
+        progress(round(100 * done / sum(costs.values())), 100)
 
     tell()
     found = load_attribution(run, recipe)
