@@ -26,7 +26,7 @@ lint: .venv/test.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
-.venv/test.stamp: requirements.txt requirements-dev.txt pyproject.toml | .venv/bin/python
+.venv/test.stamp: requirements.txt requirements-signin.txt requirements-ray.txt requirements-dev.txt pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -e .
 	touch $@ .venv/run.stamp
 

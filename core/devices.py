@@ -1,17 +1,22 @@
 """Devices that train, a worker each: those of GENECANVAS_DEVICES, else every GPU, else the CPU.
 
-Torch-free, for pages: torch is asked in a process of its own.
+Torch-free, for pages: torch is asked in a process of its own. GENECANVAS_RAY names a Ray cluster,
+whose computers then train instead of this one.
 """
 
 import os
 import re
 from functools import cache
+from importlib.util import find_spec
 from threading import Lock
 
 from core.errors import GeneCanvasError, InputError
 from core.processes import run_module
 
 NAME = re.compile(r"cpu(:\d+)?|cuda:\d+")
+ADDRESS = re.compile(r"auto|[\w.-]+:\d{1,5}")
+CLUSTER = "ray"
+"""Stands for all devices of the cluster where a worker's device is named."""
 
 
 def devices() -> tuple[str, ...]:
@@ -49,6 +54,27 @@ def named_devices() -> tuple[str, ...]:
                 f"{name!r}."
             )
     return names
+
+
+def cluster() -> str | None:
+    """The address of the Ray cluster that trains, GENECANVAS_RAY; None where it isn't set.
+
+    Raises InputError when it is no address, or Ray isn't installed.
+    """
+    address = os.environ.get("GENECANVAS_RAY", "").strip()
+    if not address:
+        return None
+    if not ADDRESS.fullmatch(address):
+        raise InputError(
+            "Expected GENECANVAS_RAY to be auto or the address of a Ray cluster such as "
+            f"10.0.0.5:6379, got {address!r}."
+        )
+    if find_spec("ray") is None:
+        raise InputError(
+            "GENECANVAS_RAY is set, but Ray isn't installed. Install requirements-ray.txt, or "
+            "unset the variable to train on this computer."
+        )
+    return address
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -41,7 +41,7 @@ def home() -> Path:
 
     Raises InputError where the program serves several people and nobody is signed in.
     """
-    return _where().folder
+    return where().folder
 
 
 def server_home() -> Path:
@@ -102,7 +102,7 @@ def at(folder: Path, *, looks: bool = False) -> Iterator[None]:
 
 def only_looks() -> bool:
     """Whether nothing may be changed in this home, as it was only shown."""
-    return _where().looks
+    return where().looks
 
 
 def need_right_to_change(path: Path | None = None) -> None:
@@ -112,11 +112,9 @@ def need_right_to_change(path: Path | None = None) -> None:
         path: what is written; outside the home it may be.
     """
     place = _told()
-    if (
-        place is not None
-        and place.looks
-        and (path is None or path.absolute().is_relative_to(place.folder))
-    ):
+    if place is None or not place.looks:
+        return
+    if path is None or path.absolute().is_relative_to(place.folder):
         raise InputError(
             "Nothing can be changed here: you are looking at what somebody shares. Take it into "
             "your own home to work on it."
@@ -131,7 +129,8 @@ def _told() -> Place | None:
     return place
 
 
-def _where() -> Place:
+def where() -> Place:
+    """The home of whoever asks, and whether they only look; raises as `home` does."""
     place = _told()
     if place is not None:
         return place

@@ -9,6 +9,7 @@ from core.images.layouts import LayoutSpec
 from core.images.trial import Trial
 from core.models.spec import NetworkSpec
 from core.plots.images import share_limits
+from ui.download import download_button
 from ui.find import find_name
 from ui.forms import HOLDS, ask_field, ask_genes, check_fields
 from ui.image_genes import show_drawn, show_gene
@@ -56,7 +57,7 @@ def ask_trial(record: DatasetRecord) -> Trial:
 
 def offer_layout(layout: GeneLayout) -> None:
     """The layout as files."""
-    st.download_button(
+    download_button(
         "Layout (npz)", layout.to_bytes, f"layout_{layout.name}.npz",
         on_click="ignore",
     )  # fmt: skip

@@ -23,6 +23,7 @@ else:
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["GENECANVAS_WARM_MINUTES"] = "0"  # no worker outlives the test that asked for work
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's way to say: on loopback only
 torch.set_num_threads(1)
 
 # The same examples each time, so that a commit passes or fails by what it changed.

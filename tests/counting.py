@@ -42,6 +42,7 @@ class QueuedCount(CountJob):
 
     kind: ClassVar[str] = "queued count"
     lane: ClassVar[Lane] = Lane.QUEUE
+    spreads: ClassVar[bool] = True
 
 
 class PreparedCount(QueuedCount):

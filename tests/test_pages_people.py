@@ -22,6 +22,7 @@ from core.tissue.store import add_tissue
 from tests.earlier_homes import LATEST, unpack_home
 from tests.pages import MAIN, button, open_page, words
 from ui import signin
+from ui.kept import cache_data
 
 ANNA, BERT, ADMIN = "anna@lab.org", "bert@lab.org", "admin@lab.org"
 SECRET, COHORT = "Secret", "Secret cohort"
@@ -230,3 +231,19 @@ def test_one_person_alone_sees_nothing_of_all_this(home: Path) -> None:
 def welcome_home(name: str) -> Path:
     with at(server_home()):
         return welcome(name).home
+
+
+def test_what_pages_remember_is_of_a_home(seat: Seat) -> None:
+    asked = []
+
+    @cache_data(show_spinner=False)
+    def read(id: str, _more: object = None) -> str:
+        asked.append(id)
+        return f"{home().name} {id}"
+
+    for name in (ANNA, BERT, ANNA):
+        with at(welcome_home(name)):
+            assert read("x", _more=object()) == f"{home().name} x"
+            assert read("x") == read("x", _more=1)
+    assert len(asked) == 2
+    read.clear()

@@ -1,16 +1,20 @@
 """The page Histology, without a browser."""
 
+import shutil
+
 import pytest
 
+from core.files import write_json
 from core.jobs.here import do_here
 from core.jobs.job import Lane
 from core.jobs.store import JobStore
 from core.tissue.job import PredictTissueJob, SeeTissueJob, TissueJob, TrainTissueJob, job_of
-from core.tissue.result import load_answer
+from core.tissue.result import RESULT, answer_folder, load_answer
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import TissueSpec
 from core.tissue.store import TissueRecord, add_tissue, list_tissues
 from tests.pages import button, charts, open_page, words
+from ui.tissue import say_auxiliary
 
 
 @pytest.fixture
@@ -99,6 +103,23 @@ def test_an_answer_is_deleted_on_the_page_and_so_is_the_tissue(answered) -> None
     button(app, "Yes, delete the tissue").click().run()
     assert not app.exception
     assert not list_tissues()
+
+
+def test_a_trained_answer_stands_beside_the_same_without_the_auxiliary_head(answered) -> None:
+    _, plain = answered
+    first = load_answer(plain)
+    trained = first.result.get("colour", "normalised").model_copy(update={"model": "trained"})
+    spec = plain.changed(backbone="squeezenet1_1", train=True)
+    for one in (spec, spec.changed(auxiliary=0.0)):
+        result = first.result.model_copy(
+            update={"spec": one, "main": "trained", "scores": [*first.result.scores, trained]}
+        )
+        shutil.copytree(first.folder, answer_folder(one))
+        write_json(answer_folder(one) / RESULT, result.model_dump(mode="json"))
+        said = say_auxiliary(load_answer(spec))
+        if one == spec:
+            assert "ask the same without it" in said
+    assert said.startswith(f"The same without the auxiliary head: {trained.above[1]} genes above")
 
 
 def test_networks_are_trained_in_the_queue_and_answers_are_not() -> None:

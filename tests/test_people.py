@@ -1,6 +1,7 @@
 """People who share a server: homes, sharing, guests, limits, turns."""
 
 import os
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,8 +25,9 @@ from core.home import (
     server_home,
 )
 from core.jobs.job import KINDS, Lane
-from core.jobs.queue import Queue, living_in, position
+from core.jobs.queue import Queue, living_in, position, records_in_turn
 from core.jobs.record import JobState, Worker
+from core.jobs.schedule import expect
 from core.jobs.store import JobStore
 from core.jobs.worker import Stop, run_one
 from core.models.own_weights import weights_path
@@ -394,3 +396,43 @@ def test_a_run_that_somebody_has_trained_is_taken_and_tells_nothing(
         RunStore().delete(record.id)
     with at(bert):
         assert load_result(record.id) == said[bert]
+
+
+def test_when_a_job_begins_counts_those_of_others() -> None:
+    anna, bert = homes(*NAMES[:2])
+    now = datetime.now(UTC)
+    for place, numbers in ((anna, (1, 2)), (bert, (11, 12))):
+        for number in numbers:
+            with at(place):
+                JobStore().submit(CountJob(to=number))
+    with at(bert):
+        records = records_in_turn(JobStore(), Lane.INTERACTIVE)
+        assert sorted(record.place for record in records) == [0, 1, 2, 3]
+        own = {record.id: record.place for record in records if len(record.id) == 16}
+        assert own.keys() == {CountJob(to=11).key, CountJob(to=12).key}
+        assert own[CountJob(to=12).key] - own[CountJob(to=11).key] == 2
+        assert expect(records, now)[CountJob(to=12).key].start is None  # nobody knows yet
+    with at(anna):
+        shutil.rmtree(bert)
+        alone = records_in_turn(JobStore(), Lane.INTERACTIVE)
+        assert [record.id for record in alone] == [record.id for record in JobStore().list()]
+        assert sorted(record.place for record in alone) == [0, 1]
+
+
+def test_a_worker_hears_of_new_homes_and_of_those_that_were_cleared() -> None:
+    anna, bert = homes(*NAMES[:2])
+    with at(anna):
+        JobStore().submit(CountJob(to=1))
+    with Queue().kept_open() as changed:
+        assert not changed()
+        for _ in range(2):
+            with at(bert):
+                JobStore().submit(CountJob(to=2))
+            assert changed()
+            assert not changed()
+            people.clear_home(bert.name)
+            changed()
+            assert not changed()
+        with at(anna):
+            JobStore().submit(CountJob(to=3))
+        assert changed()

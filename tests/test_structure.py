@@ -121,6 +121,12 @@ def test_what_pages_remember_belongs_to_a_home() -> None:
         assert not calls_in(folder, caches, but={"ui/kept.py"})
 
 
+def test_files_are_made_in_the_home_of_their_page() -> None:
+    """Streamlit makes them in a thread of no session; `ui.download` tells it which home it is."""
+    for folder in ("ui", "pages"):
+        assert not calls_in(folder, {"st.download_button"}, but={"ui/download.py"})
+
+
 def test_one_place_knows_where_a_home_is() -> None:
     """Whatever asks `core.home` is in the home of its person; nothing finds another way there."""
     asking = {
@@ -137,8 +143,8 @@ def test_one_place_knows_where_a_home_is() -> None:
 OUTSIDE = {
     "core/backup.py", "core/home.py", "core/jobs/launch.py", "core/jobs/queue.py",
     "core/models/own_weights.py", "core/people.py", "core/runs/training.py", "core/sharing.py",
-    "core/jobs/store.py", "app.py", "pages/lab.py", "ui/account.py", "ui/health.py",
-    "ui/metrics.py", "ui/people.py", "ui/share.py", "ui/signin.py",
+    "core/jobs/store.py", "app.py", "pages/lab.py", "ui/account.py", "ui/download.py",
+    "ui/health.py", "ui/metrics.py", "ui/people.py", "ui/share.py", "ui/signin.py",
 }  # fmt: skip
 """What knows that there are several homes: each file here was looked at for what it gives away."""
 
@@ -146,7 +152,7 @@ OUTSIDE = {
 def test_few_places_know_of_other_homes() -> None:
     """A new one has to be looked at, and to be written down above."""
     several = {"at", "server_home", "working_homes", "homes_inside", "server_of", "person_home",
-               "guest_home", "serve_people", "living_in"}  # fmt: skip
+               "guest_home", "serve_people", "living_in", "where"}  # fmt: skip
     found = set()
     for path in [*ROOT.glob("core/**/*.py"), *ROOT.glob("ui/**/*.py"), *ROOT.glob("pages/*.py"),
                  ROOT / "app.py"]:  # fmt: skip

@@ -66,6 +66,15 @@ def test_three_patients_are_too_few_to_show_anything() -> None:
     )
 
 
+def test_sections_that_are_left_out_beside_others_of_their_patient_are_called_too_good() -> None:
+    tissue = simulate_tissue(3, 20, 12, driven=2)
+    for held_out in ("patient", "section"):
+        spec = SPEC.changed(held_out=held_out)
+        genes, learned = learn(tissue, spec, targets=tuple(TARGETS))
+        said = summarise(spec, genes, learned, tissue.patients)[0].verdict()
+        assert ("too good" in said[-1]) == (held_out == "section")
+
+
 def test_genes_and_their_scaling_are_of_the_training_patients_alone() -> None:
     tissue = simulate_tissue(3, 20, 12, driven=2)
     held_out = (tissue.spots["patient"] == "P3").to_numpy()

@@ -14,6 +14,7 @@ from core.escape import escape_markdown
 from core.jobs.record import JobState
 from core.predict.exporting import export_state, request_export
 from core.runs.store import RunRecord
+from ui.download import download_button
 from ui.parts import errors
 from ui.pin import LAST
 from ui.predict import is_working
@@ -52,7 +53,7 @@ def _offer_file(record: RunRecord) -> None:
     except InputError:
         st.caption("Its dataset is gone, so that it can't go along.")
         along = False
-    st.download_button(
+    download_button(
         "Save the bundle", lambda: read_bundle(runs=[record.id], datasets=[dataset] * along),
         f"run_{record.id[:6]}.zip", "application/zip", on_click="ignore", key="run bundle",
     )  # fmt: skip
@@ -60,7 +61,7 @@ def _offer_file(record: RunRecord) -> None:
 
 def offer_story_bundle(story: str) -> None:
     """A button that saves a story for another computer."""
-    st.download_button(
+    download_button(
         "Bundle (zip)", lambda: read_bundle(stories=[story]), f"story_{story[:6]}.zip",
         "application/zip", on_click="ignore", icon=":material/folder_zip:", key="bundle",
         help="This story for another computer. Runs have a bundle of their own on their page; "

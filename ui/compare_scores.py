@@ -16,6 +16,7 @@ from core.plots.findings import say_scores
 from core.runs.outcome import DRAWS_BY_NAME, Outcome
 from core.runs.spec import setting_title
 from ui.about import About
+from ui.download import download_button
 from ui.parts import decimals, download_table, finished_runs, name_runs, show_figure
 from ui.pin import offer_pin
 
@@ -98,7 +99,7 @@ def show_downloads(table: pd.DataFrame, name: str) -> None:
     with st.container(horizontal=True, gap="small"):
         download_table(table, name, "CSV", key=f"{name} csv")
         offer_pin(name, FINDINGS[name], table, key=name)
-        st.download_button(
+        download_button(
             "LaTeX", lambda: latex_table(table).encode(), file_name=f"{name}.tex",
             mime="text/x-tex", on_click="ignore", key=f"{name} tex",
         )  # fmt: skip

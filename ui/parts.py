@@ -27,6 +27,7 @@ from core.runs.store import RunRecord, RunStore
 from core.training.tasks import TASKS
 from ui.about import About, show_about
 from ui.account import pages_of_guest
+from ui.download import download_button
 from ui.kept import cache_resource
 from ui.pin import offer_pin, say_source
 
@@ -376,7 +377,7 @@ def download_table(
             download_table(table, name, label, key=key, type=type)
             offer_pin(name, finding, table, key=key)
         return
-    st.download_button(
+    download_button(
         label,
         lambda: escape_formulas(table() if callable(table) else table).to_csv(index=False).encode(),
         file_name=f"{name}.csv",

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.predict.exporting import export_path, export_state, request_export
 from core.predict.model import Model
+from ui.download import download_button
 from ui.predict import is_working
 
 
@@ -25,7 +26,7 @@ def show_export(model: Model) -> None:
         )
         state = export_state(model.id)
         if state.state == "done":
-            st.download_button(
+            download_button(
                 "Save the model (zip)", export_path(model.id).read_bytes(),
                 f"model_{model.id[:6]}.zip", "application/zip", key="save model",
                 on_click="ignore",

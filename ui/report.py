@@ -5,8 +5,6 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import streamlit as st
-
 from core.predict.request import PredictRequest
 from core.report.prediction import write_prediction_report
 from core.report.run import write_run_report
@@ -15,6 +13,7 @@ from core.report.study import write_study_report
 from core.report.tissue import write_tissue_report
 from core.report.transfer import write_enquiry_report, write_transfer_report
 from core.tissue.spec import TissueSpec
+from ui.download import download_button
 
 ANYWHERE = "It opens without a network and prints to PDF."
 
@@ -83,7 +82,7 @@ def offer_story_report(story: str) -> None:
 
 def _offer(write: Callable[[Path], Path], name: str, help: str) -> None:
     """The button; the report is written when it is pressed."""
-    st.download_button(
+    download_button(
         "Report (HTML)", lambda: _read(write), file_name=f"report_{name}.html", mime="text/html",
         on_click="ignore", key="report", icon=":material/description:", help=help,
     )  # fmt: skip

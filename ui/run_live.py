@@ -7,10 +7,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.devices import devices
 from core.escape import escape_markdown
 from core.jobs.job import Lane
-from core.jobs.launch import WORKERS, ensure_workers
+from core.jobs.launch import at_once, ensure_workers
 from core.jobs.queue import Queue, position
 from core.jobs.record import JobRecord, JobState
 from core.jobs.schedule import expect
@@ -74,8 +73,7 @@ def foresee_start(run: str) -> tuple[float | None, int]:
     own = sum(record.state == JobState.RUNNING for record in records)
     if running > own or place > store.position(run):
         return None, before
-    workers = WORKERS[lane] * len(devices())
-    start = expect(records, now, workers, measure_run)[run].start if place else now
+    start = expect(records, now, at_once(lane), measure_run)[run].start if place else now
     return (start - now).total_seconds() if start else None, before
 
 

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.devices import devices
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown
 from core.home import home
-from core.jobs.launch import ensure_workers
+from core.jobs.job import Lane
+from core.jobs.launch import at_once, ensure_workers
+from core.jobs.queue import records_in_turn
 from core.jobs.record import JobState
 from core.jobs.schedule import Expected, expect
 from core.runs.doctor import list_again
@@ -132,7 +133,10 @@ def show_queue() -> None:
         records = store.list()
         if not waits(records):
             st.rerun()
-        expected = expect(records, datetime.now(UTC), len(devices()), measure_run)
+        expected = expect(
+            records_in_turn(store, Lane.QUEUE), datetime.now(UTC), at_once(Lane.QUEUE),
+            lambda record: measure_run(record) if isinstance(record, RunRecord) else None,
+        )  # fmt: skip
         listed = sorted(
             (record for record in records if record.id in expected),
             key=lambda record: (record.state != JobState.RUNNING, record.place),

@@ -5,11 +5,13 @@ GENECANVAS_SIGN_IN says how: `openid` is Streamlit's own sign-in with an OpenID 
 header who they are. Unset, nobody signs in and everything is one person's.
 """
 
+import hashlib
 import ipaddress
 import json
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import unquote
@@ -21,6 +23,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import config
 from streamlit.runtime import get_instance
+from streamlit.runtime.media_file_storage import MediaFileStorageError
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 from streamlit.web.server.starlette.starlette_websocket import _get_signed_cookie_with_chunks
@@ -44,6 +47,9 @@ OPEN_PATHS = ("/health", "/_stcore/health")
 """Say only that the server lives."""
 FRESH = 2.0
 """Seconds for which it is remembered where a session is: so soon an ended link leads nowhere."""
+MOST_MADE = 10_000
+"""Files of which it is remembered for whom they were made."""
+_made: dict[bytes, frozenset[str | None]] = {}
 _places: dict[tuple[str | None, str | None], tuple[float, Place]] = {}
 
 
@@ -119,9 +125,26 @@ def refuse(scope: Scope) -> str:
             return "This session is not yours."
     if path.startswith(files := _address("media/")):
         file = path.removeprefix(files).partition(".")[0]
-        if asking not in {name_of_session(session) for session in _sessions_with(file)}:
+        known = {name_of_session(session) for session in _sessions_with(file)}
+        if asking not in known | _made_for(file):
             return "There is no such file in a session of yours."
     return ""
+
+
+def note_made(content: bytes, name: str | None) -> None:
+    """Note for whom a file was made, which no session names (`ui.download`)."""
+    digest = hashlib.sha256(content).digest()
+    _made[digest] = _made.pop(digest, frozenset()) | {name}
+    while len(_made) > MOST_MADE:
+        del _made[next(iter(_made))]
+
+
+def _made_for(file: str) -> frozenset[str | None]:
+    """For whom a file was made; of what it holds, as Streamlit's name of it isn't of all of it."""
+    with suppress(MediaFileStorageError):
+        content = get_instance().media_file_mgr._storage.get_file(file).content
+        return _made.get(hashlib.sha256(content).digest(), frozenset())
+    return frozenset()
 
 
 def name_of_request(headers: Headers) -> str | None:
@@ -163,8 +186,9 @@ def find_place() -> Place:
         _places.pop(key, None)
         with at(server_home()):
             place = _look_up(*key)
-        for old in [one for one, (when, _) in _places.items() if time.monotonic() - when > FRESH]:
-            _places.pop(old, None)
+        for old, (then, _) in list(_places.items()):
+            if time.monotonic() - then > FRESH:
+                _places.pop(old, None)
         _places[key] = time.monotonic(), place
     return place
 

@@ -7,7 +7,8 @@ from core.explain.enrichment import over_representation
 from core.glossary import define
 from core.images.references import read_gene_sets, reference_file
 from core.plots.tissue import gene_ranks, model_bars
-from core.tissue.result import TissueAnswer, scores_table
+from core.tissue.job import job_of
+from core.tissue.result import TissueAnswer, load_answer, scores_table
 from core.tissue.store import TissueRecord
 from ui.explain_sets import say_significant, show_set_table
 from ui.forms import ask_number
@@ -38,6 +39,8 @@ def show_verdict(answer: TissueAnswer) -> None:
             "r is Pearson's correlation over the spots of a held-out section; of a gene the median "
             "over sections.", help=define("depth of a spot"),
         )  # fmt: skip
+        if answer.result.spec.train:
+            st.caption(say_auxiliary(answer))
     with right:
         show_figure(
             model_bars(table, LIMIT, TITLES), table, f"models_{answer.result.spec.tissue}",
@@ -51,6 +54,25 @@ def show_verdict(answer: TissueAnswer) -> None:
                 "Genes above each limit; mean r over genes with its 95 % interval over patients, "
                 "as patients differ; error: squared error as a share of the training mean's."
             )
+
+
+def say_auxiliary(answer: TissueAnswer) -> str:
+    """What the same training reaches without the auxiliary head, or with it, once that is known."""
+    spec = answer.result.spec
+    other = spec.changed(auxiliary=0.0 if spec.auxiliary else 1.0)
+    without = "without" if spec.auxiliary else "with"
+    if not job_of(other).stands():
+        return (
+            f"To see what the auxiliary head changes, ask the same {without} it (*More*, "
+            f"*Auxiliary weight* {other.auxiliary:g})."
+        )
+    own, found = (
+        result.get("trained", "normalised") for result in (answer.result, load_answer(other).result)
+    )
+    return (
+        f"The same {without} the auxiliary head: {found.above[1]} genes above 0.3, mean r "
+        f"{found.mean:.2f}; here {own.above[1]}, mean r {own.mean:.2f}."
+    )
 
 
 def show_genes(answer: TissueAnswer, gene: str) -> None:

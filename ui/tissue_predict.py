@@ -24,6 +24,7 @@ from core.tissue.predicting import (
 from core.tissue.result import TissueAnswer
 from core.tissue.spots import lay_out, spacing
 from core.tissue.store import TissueRecord, list_tissues
+from ui.download import download_button
 from ui.parts import errors, go_to, pick, show_figure
 from ui.predict import is_working
 from ui.tissue_about import about_other
@@ -126,6 +127,4 @@ def offer_h5ad(make: Callable[[], AnnData], name: str, *, key: str) -> None:
             make().write_h5ad(path)
             return path.read_bytes()
 
-    st.download_button(
-        "h5ad", write, f"{name}.h5ad", "application/x-hdf5", key=key, on_click="ignore"
-    )
+    download_button("h5ad", write, f"{name}.h5ad", "application/x-hdf5", key=key, on_click="ignore")

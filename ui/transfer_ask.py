@@ -17,6 +17,7 @@ from core.transfer.preparing import PREPARATIONS
 from core.transfer.spec import TransferSpec
 from core.transfer.transferring import check_transfer, load_spec, request_transfer
 from core.words import say_duration
+from ui.download import download_button
 from ui.forms import HOLDS, ask_field
 from ui.gene_sets import pick_sets
 from ui.kept import cache_data
@@ -243,7 +244,7 @@ def offer_start(spec: TransferSpec) -> None:
         if st.button("Start", type="primary", icon=":material/play_arrow:", key="start transfer"):
             start(spec)
         st.markdown(f"About {say_duration(seconds)}, {fits:,} fits.")
-        st.download_button(
+        download_button(
             "Save as YAML", spec.to_yaml(), "transfer.yaml", "text/yaml", type="tertiary",
             on_click="ignore", key="transfer yaml",
         )  # fmt: skip

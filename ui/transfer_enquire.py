@@ -36,6 +36,7 @@ from core.transfer.orthologs import keep_orthologs
 from core.transfer.pictures import bring_folder, list_images
 from core.words import say_duration
 from ui.about import About
+from ui.download import download_button
 from ui.forms import HOLDS, ask_field
 from ui.gene_sets import pick_sets
 from ui.kept import cache_data
@@ -282,7 +283,7 @@ def offer_enquiry(enquiry: AnyEnquiry) -> str | None:
         if st.button("Start", type="primary", icon=":material/play_arrow:", key="start enquiry"):
             started = request_enquiry(enquiry)
         st.markdown(f"About {say_duration(seconds)}.")
-        st.download_button(
+        download_button(
             "Save as YAML", enquiry_yaml(enquiry), "enquiry.yaml", "text/yaml", type="tertiary",
             on_click="ignore", key="enquiry yaml",
         )  # fmt: skip
@@ -346,7 +347,7 @@ def _show_reply(key: str, enquiry: AnyEnquiry, found: Reply) -> None:
                 f"{TABLE_TITLES[name]} (CSV)", key=f"enquiry {name} csv",
             )  # fmt: skip
         offer_enquiry_report(key)
-        st.download_button(
+        download_button(
             "What was asked (YAML)", enquiry_yaml(enquiry), "enquiry.yaml", "text/yaml",
             on_click="ignore", key="enquiry spec",
         )  # fmt: skip

@@ -24,6 +24,7 @@ from core.transfer.transferring import (
 )
 from core.transfer.verdict import CONTROLS, FEWEST_DRAWS, Gain, find_method, judge, say_gains
 from ui.about import About
+from ui.download import download_button
 from ui.parts import decimals, download_table, name_dataset, show_figure
 from ui.report import offer_transfer_report
 
@@ -91,7 +92,7 @@ def show_transfer(found: Transfer, key: str) -> None:
             lambda: load_rows(key), f"transfer_{key}", "All rows (CSV)", key="transfer rows csv"
         )
         offer_transfer_report(key)
-        st.download_button(
+        download_button(
             "Specification (YAML)", found.spec.to_yaml(), "transfer.yaml", "text/yaml",
             on_click="ignore", key="transfer spec",
         )  # fmt: skip

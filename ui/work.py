@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import streamlit as st
 
-from core.devices import devices
 from core.errors import GeneCanvasError
 from core.escape import escape_markdown
 from core.jobs.job import Lane
-from core.jobs.launch import WORKERS, cancel, ensure_workers
+from core.jobs.launch import at_once, cancel, ensure_workers
+from core.jobs.queue import records_in_turn
 from core.jobs.record import JobRecord, JobState, read_log
 from core.jobs.schedule import Expected, expect
 from core.jobs.store import KEPT_DAYS, RUN, JobStore
@@ -58,6 +58,8 @@ def show_work() -> None:
         if work.open:
             with work:
                 st.fragment(show_jobs, run_every=2 if left else None)()
+                if st.button("Computers", key="computers", icon=":material/lan:", type="tertiary"):
+                    go_to("computers")
 
 
 def show_jobs() -> None:
@@ -76,9 +78,8 @@ def show_jobs() -> None:
         if any(record.state == JobState.QUEUED for record in left):
             ensure_workers()
         expected: dict[str, Expected] = {}
-        for lane, workers in WORKERS.items():
-            own = [record for record in records if record.lane == lane]
-            expected |= expect(own, datetime.now(UTC), workers * len(devices()))
+        for lane in Lane:
+            expected |= expect(records_in_turn(JobStore(), lane), datetime.now(UTC), at_once(lane))
         left.sort(key=lambda r: (r.state != JobState.RUNNING, r.lane == Lane.QUEUE, r.place))
         for record in left[:MOST]:
             _show_unfinished(record, expected.get(record.id))

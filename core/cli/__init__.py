@@ -29,6 +29,7 @@ COMMANDS = {
     "transfer": ("transfer", "do samples of other cohorts help to tell classes apart in this one"),
     "export": ("models", "write a finished run as a folder that others can use"),
     "models": ("models", "models that others sent: import, list and delete them"),
+    "computers": ("computers", "list what trains: devices, or a cluster's computers"),
     "doctor": ("doctor", "look for damage in all that is stored"),
     "backup": ("backup", "write all that is stored as one zip file; work goes on"),
     "restore": ("backup", "make a new home from a backup"),

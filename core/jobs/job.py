@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from core.devices import cluster
 from core.errors import Cancelled, InputError
 from core.home import RUN_ID, home
 from core.identity import identify
@@ -64,6 +65,8 @@ class Inputs(NamedTuple):
     """Ids of models that somebody sent."""
     tissues: tuple[str, ...] = ()
     """Ids of stored spots."""
+    files: tuple[str, ...] = ()
+    """Paths within the home of other files that it reads where they are, such as weights."""
 
 
 class Reporter(Protocol):
@@ -90,6 +93,9 @@ class Job(BaseModel):
     kind: ClassVar[str]
     lane: ClassVar[Lane] = Lane.INTERACTIVE
     uses_torch: ClassVar[bool] = True
+    spreads: ClassVar[bool] = False
+    """Whether a cluster may do it: what it reads is among its inputs, and all that it leaves is in
+    its folder. One that has ended can be run again on what it left, and leaves the same."""
     root: ClassVar[str] = "jobs"
     """Folder of the home that holds a folder a job."""
     patience: ClassVar[float] = 60
@@ -220,3 +226,13 @@ def job_class(kind: str) -> type[Job]:
         raise InputError(f"Unknown kind of job {kind!r}. Known: {', '.join(KINDS)}.")
     module, _, name = KINDS[kind].partition(":")
     return getattr(import_module(module), name)
+
+
+def kinds_of(*, on_cluster: bool) -> list[str]:
+    """The kinds of jobs that are for a cluster, or for the workers of this computer.
+
+    Raises InputError when GENECANVAS_RAY is no address.
+    """
+    if cluster() is None:
+        return [] if on_cluster else [*KINDS]
+    return [kind for kind in KINDS if job_class(kind).spreads == on_cluster]

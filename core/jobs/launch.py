@@ -10,10 +10,11 @@ from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
 
-from core.devices import devices
+from core.devices import CLUSTER, cluster, devices
 from core.errors import GeneCanvasError, InputError
 from core.home import at, server_home, working_homes
-from core.jobs.job import KINDS, Job, Lane
+from core.jobs.computers import last_seen
+from core.jobs.job import KINDS, Job, Lane, kinds_of
 from core.jobs.queue import Queue
 from core.jobs.record import JobRecord, JobState, Worker
 from core.jobs.schedule import time_left
@@ -27,6 +28,7 @@ PATIENCE = 60
 """Seconds before another worker is started where the last one ended with an error."""
 WORKERS = {Lane.INTERACTIVE: 2, Lane.QUEUE: 1}
 """Workers of a lane for each device: beside a long answer there is one for a short one."""
+COORDINATOR = "core.cluster.coordinator"
 
 _started: dict[Path, tuple[subprocess.Popen, float]] = {}
 """The last worker that this process started for each lease, and when."""
@@ -34,6 +36,8 @@ _started: dict[Path, tuple[subprocess.Popen, float]] = {}
 
 def ensure_workers() -> None:
     """Start detached workers where jobs wait: as many as there are jobs that nobody will take.
+
+    Of a cluster that is one process, which submits the jobs that are for it.
 
     A worker needs a moment until it holds its lease, and a page asks every second: as long as the
     worker that this process started is alive, it starts no other. Two processes may both start
@@ -43,6 +47,8 @@ def ensure_workers() -> None:
     if JobStore.only_read():
         return
     queue = Queue()
+    if cluster() and queue.waiting(Lane.QUEUE, on_cluster=True):
+        look_at_cluster()
     for lane, count in WORKERS.items():
         waiting = queue.waiting(lane)
         if not waiting:
@@ -59,8 +65,27 @@ def ensure_workers() -> None:
             _start(store, worker)
 
 
+def look_at_cluster() -> None:
+    """Start the process that submits jobs to the cluster and says what its computers do.
+
+    Nothing happens where there is one, or no cluster.
+    """
+    if not cluster() or JobStore.only_read():
+        return
+    warm_seconds()
+    store, coordinator = JobStore(Queue().path), Worker(CLUSTER)
+    if not is_held(store.lease_path(*coordinator)):
+        _start(store, coordinator)
+
+
+def at_once(lane: Lane) -> int:
+    """How many jobs of a lane are run at once, on this computer's devices or on a cluster."""
+    seen = last_seen() if lane == Lane.QUEUE and cluster() else None
+    return max(seen.at_once, 1) if seen else WORKERS[lane] * len(devices())
+
+
 def count_workers() -> dict[Lane, int]:
-    """How many workers of each lane are alive, whether or not they work."""
+    """How many workers of each lane are alive on this computer, whether or not they work."""
     store = JobStore(Queue().path)
     return {
         lane: sum(
@@ -86,6 +111,8 @@ def foresee(*jobs: type[Job]) -> None:
 def _make_ready(job: type[Job]) -> None:
     """Start a worker for a kind of job, unless its lane has one."""
     with suppress(GeneCanvasError):
+        if job.kind in kinds_of(on_cluster=True):
+            return
         store = JobStore(Queue().path)
         workers = [Worker(device, job.lane, 0) for device in devices()]
         if not any(is_held(store.lease_path(*worker)) for worker in workers):
@@ -99,9 +126,10 @@ def _start(store: JobStore, worker: Worker, foreseen: str | None = None) -> None
         return
     if child is not None and child.returncode > 0 and time.monotonic() - when < PATIENCE:
         return
+    module = COORDINATOR if worker.device == CLUSTER else "core.jobs.worker"
     with store.path.with_name("worker.log").open("ab") as log:
         child = start_detached(
-            "core.jobs.worker", log, {**worker._asdict(), "kinds": KINDS, "foreseen": foreseen},
+            module, log, {**worker._asdict(), "kinds": KINDS, "foreseen": foreseen},
             {**os.environ, "OMP_WAIT_POLICY": "passive"},
         )  # fmt: skip
     _started[lease] = child, time.monotonic()
@@ -176,9 +204,10 @@ def end_overdue() -> None:
 def _end(store: JobStore, job: str, worker: Worker) -> bool:
     """Kill a worker of this machine that runs a job; whether it is gone.
 
-    Never somebody's own process, such as a notebook's, which does one job as a worker.
+    Never somebody's own process, such as a notebook's, which does one job as a worker, nor the one
+    that submits to a cluster, which itself ends what doesn't stop there.
     """
-    if worker.slot >= WORKERS[worker.lane]:
+    if worker.slot >= WORKERS[worker.lane] or worker.device == CLUSTER:
         return False
     lease = store.lease_path(*worker)
     pid = holder(lease)

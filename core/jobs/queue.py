@@ -9,12 +9,14 @@ others by one.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import zip_longest
 from pathlib import Path
 
-from core.errors import InputError, StoreError
+from core.devices import CLUSTER
+from core.errors import InputError
 from core.home import at, server_home, working_homes
 from core.jobs.job import Lane
-from core.jobs.record import JobRecord, Worker
+from core.jobs.record import JobRecord, JobState, Worker
 from core.jobs.store import JobStore
 from core.people import owner_of
 
@@ -31,17 +33,19 @@ class Queue:
 
     def stores(self) -> list[JobStore]:
         """The stores in which somebody has asked for something, the server's own first."""
-        paths = [folder / "runs.sqlite" for folder in working_homes()]
         found = []
-        for path in paths:
+        for path in _paths():
             with at(path.parent):
-                if path.exists():
-                    found.append(JobStore(path))
+                found.append(JobStore(path))
         return found
 
-    def waiting(self, lane: Lane) -> int:
-        """How many jobs of a lane could be claimed now."""
-        return sum(store.waiting(lane) for store in self.stores() if _may_go_on(store))
+    def waiting(self, lane: Lane, *, on_cluster: bool = False) -> int:
+        """How many jobs of a lane could be claimed now, by this computer's workers or a cluster."""
+        return sum(
+            store.waiting(lane, on_cluster=on_cluster)
+            for store in self.stores()
+            if _may_go_on(store)
+        )
 
     def running(self) -> set[Worker]:
         """Who runs a job."""
@@ -52,7 +56,12 @@ class Queue:
 
         Only for the holder of the worker's lease.
         """
-        ready = [s for s in self.stores() if s.waiting(worker.lane) and _may_go_on(s)]
+        on_cluster = worker.device == CLUSTER
+        ready = [
+            store
+            for store in self.stores()
+            if store.waiting(worker.lane, on_cluster=on_cluster) and _may_go_on(store)
+        ]
         for store in sorted(ready, key=lambda store: store.turn(worker.lane)):
             if record := store.claim(*worker):
                 return store, record
@@ -61,7 +70,8 @@ class Queue:
     def take_over(self, worker: Worker) -> None:
         """Queue again, or end, what a worker was running, because it died."""
         for store in self.stores():
-            store.take_over(*worker)
+            with at(store.path.parent):
+                store.take_over(*worker)
 
     def clean(self) -> None:
         """Remove what interrupted deletions left, and interactive jobs that ended long ago."""
@@ -77,33 +87,64 @@ class Queue:
         costs microseconds too.
         """
         with ExitStack() as stack:
-            watched: dict[Path, Callable[[], bool]] = {}
+            watched: dict[Path, tuple[int, Callable[[], bool]]] = {}
 
             def changed() -> bool:
+                there = {path: path.stat().st_ino for path in _paths()}
                 found = False
-                if _homes_changed():
-                    for store in self.stores():
-                        if store.path not in watched:
-                            watched[store.path] = stack.enter_context(store.kept_open())
-                            found = True
-                for path, ask in list(watched.items()):
-                    try:
-                        found = ask() or found
-                    except StoreError:
-                        if path == self.path or path.exists():
-                            raise
-                        del watched[path]  # it was cleared
+                for path in watched.keys() - there.keys():
+                    del watched[path]  # its home was cleared
+                for path, file in there.items():
+                    if path not in watched or watched[path][0] != file:
+                        with at(path.parent):
+                            watched[path] = (
+                                file, stack.enter_context(JobStore(path).kept_open()),
+                            )  # fmt: skip
+                        found = True
+                    found = watched[path][1]() or found
                 return found
-
-            looked: list[object] = [None]
-
-            def _homes_changed() -> bool:
-                now = [(f, (f / "runs.sqlite").exists()) for f in working_homes()]
-                before, looked[0] = looked[0], now
-                return now != before
 
             changed()
             yield changed
+
+
+def records_in_turn(store: JobStore, lane: Lane) -> list[JobRecord]:
+    """Jobs of a lane, as `core.jobs.schedule.expect` takes them, in the order in which turns go.
+
+    All of a store, and those of other homes that wait or run: these under ids that are none, so
+    that nothing of them is known but when they are done.
+    """
+    own = [record for record in store.list() if record.lane == lane]
+    homes = [(store.turn(lane), own)]
+    for number, other in enumerate(Queue().stores()):
+        if other.path != store.path:
+            with at(other.path.parent):
+                left = other.unfinished_records(lane)
+            homes.append(
+                (
+                    other.turn(lane),
+                    [r.model_copy(update={"id": f"{number} {r.id}"}) for r in left],
+                )
+            )
+    if len(homes) == 1:
+        return own
+    queues = [
+        sorted((r for r in records if r.state == JobState.QUEUED), key=lambda r: r.place)
+        for _, records in sorted(homes, key=lambda one: one[0])
+    ]
+    turns = [record.id for round in zip_longest(*queues) for record in round if record is not None]
+    places = {id: place for place, id in enumerate(turns)}
+    return [
+        record.model_copy(update={"place": places.get(record.id, record.place)})
+        for _, records in homes
+        for record in records
+    ]
+
+
+def _paths() -> list[Path]:
+    """The lists of jobs that there are."""
+    paths = [folder / "runs.sqlite" for folder in working_homes()]
+    return [path for path in paths if path.exists()]
 
 
 @contextmanager

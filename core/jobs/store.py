@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
+from core.devices import CLUSTER
 from core.errors import DamageError, InputError
 from core.files import tree_size
 from core.home import home, server_of
 from core.jobs.database import Database
-from core.jobs.job import KINDS, Job, Lane, job_class
+from core.jobs.job import KINDS, Job, Lane, job_class, kinds_of
 from core.jobs.record import (
     DamagedJob,
     JobRecord,
@@ -190,6 +191,17 @@ class JobStore(Database, Generic[Record]):
         Without those that `damaged` lists.
         """
         found = [self._to_record(row) for row in self._rows()]
+        return [record for record in found if isinstance(record, JobRecord)]
+
+    def unfinished_records(self, lane: Lane) -> Sequence[Record]:
+        """Jobs of a lane that wait or run, the newest first."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT * FROM jobs WHERE kind = coalesce(?, kind) AND lane = ? "
+                "AND state IN ('queued', 'running') ORDER BY rowid DESC",
+                (self.kind, lane),
+            ).fetchall()
+        found = [self._to_record(row) for row in rows]
         return [record for record in found if isinstance(record, JobRecord)]
 
     def damaged(self) -> Sequence[DamagedJob]:
@@ -395,6 +407,15 @@ class JobStore(Database, Generic[Record]):
             return Requests(True, False)
         return Requests(row["cancel"] is not None, bool(row["enough"]))
 
+    def all_requests(self) -> dict[str, Requests]:
+        """What somebody asks of running jobs, of those of which anything is asked."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT id, cancel, enough FROM jobs "
+                "WHERE state = 'running' AND (cancel IS NOT NULL OR enough)"
+            ).fetchall()
+        return {row["id"]: Requests(row["cancel"] is not None, bool(row["enough"])) for row in rows}
+
     def resume(self, job: str, *, again: bool = False) -> None:
         """Queue a job that ended without a result again; it goes on from where it was.
 
@@ -539,11 +560,13 @@ class JobStore(Database, Generic[Record]):
                 (job,),
             ).fetchone()[0]
 
-    def waiting(self, lane: Lane = Lane.QUEUE) -> int:
-        """How many jobs of a lane could be claimed now."""
+    def waiting(self, lane: Lane = Lane.QUEUE, *, on_cluster: bool = False) -> int:
+        """How many jobs of a lane could be claimed now, by this computer's workers or a cluster."""
+        kinds = kinds_of(on_cluster=on_cluster)
         with self._reading() as db:
             return db.execute(
-                f"SELECT count(*) FROM jobs WHERE {READY} AND lane = ?", (lane,)
+                f"SELECT count(*) FROM jobs WHERE {READY} AND lane = ? AND {_any_of(kinds)}",
+                (lane, *kinds),
             ).fetchone()[0]
 
     def unfinished(self) -> int:
@@ -627,32 +650,43 @@ class JobStore(Database, Generic[Record]):
         What another worker has claimed meanwhile goes on.
         """
         for job in [job for job, its in running.items() if its == worker]:
-            with self._transaction() as db:
-                _count_time(db, job)
-                row = db.execute(
-                    "UPDATE jobs SET deaths = deaths + 1 WHERE id = ? AND state = 'running' "
-                    "AND device IS ? AND lane = ? AND slot = ? RETURNING kind, deaths, cancel",
-                    (job, *worker),
-                ).fetchone()
-                if row is None:
-                    continue
-                state, reason = JobState.QUEUED, None
-                if row["cancel"] is not None:
-                    state, reason = JobState.CANCELLED, BY_USER
-                elif row["deaths"] >= MOST_DEATHS:
-                    state = JobState.FAILED
-                    log = read_log(job_class(row["kind"]).folder(job))
-                    reason = (
-                        f"The worker process died {row['deaths']} times on this "
-                        f"{'run' if row['kind'] == 'train' else 'job'}, so it is not tried again "
-                        "by itself. Is there enough memory? It can be resumed and goes on from "
-                        f"where it was.\nEnd of its log:\n{log[-LOG_END:]}"
-                    )
-                db.execute(
-                    "UPDATE jobs SET state = ?, reason = ?, finished = ?, cancel = NULL, "
-                    "message = '' WHERE id = ?",
-                    (state, reason, None if state == JobState.QUEUED else _now(), job),
+            # who submits to a cluster runs nothing itself, so that no job can be what killed it
+            self.lose(job, worker, blamed=worker.device != CLUSTER)
+
+    def lose(self, job: str, worker: Worker, *, blamed: bool) -> None:
+        """Queue a job of a worker again whose process is dead, or end it; unless others have it.
+
+        Args:
+            job: its id.
+            worker: who ran it.
+            blamed: whether it may be what killed its process, which ends it after some times.
+        """
+        with self._transaction() as db:
+            _count_time(db, job)
+            row = db.execute(
+                "UPDATE jobs SET deaths = deaths + ? WHERE id = ? AND state = 'running' "
+                "AND device IS ? AND lane = ? AND slot = ? RETURNING kind, deaths, cancel",
+                (blamed, job, *worker),
+            ).fetchone()
+            if row is None:
+                return
+            state, reason = JobState.QUEUED, None
+            if row["cancel"] is not None:
+                state, reason = JobState.CANCELLED, BY_USER
+            elif row["deaths"] >= MOST_DEATHS:
+                state = JobState.FAILED
+                log = read_log(job_class(row["kind"]).folder(job))
+                reason = (
+                    f"The worker process died {row['deaths']} times on this "
+                    f"{'run' if row['kind'] == 'train' else 'job'}, so it is not tried again "
+                    "by itself. Is there enough memory? It can be resumed and goes on from "
+                    f"where it was.\nEnd of its log:\n{log[-LOG_END:]}"
                 )
+            db.execute(
+                "UPDATE jobs SET state = ?, reason = ?, finished = ?, cancel = NULL, "
+                "message = '' WHERE id = ?",
+                (state, reason, None if state == JobState.QUEUED else _now(), job),
+            )
 
     def turn(self, lane: Lane) -> tuple[int, str]:
         """How many jobs of a lane run now, and when the last one started; "" where none did.
@@ -754,14 +788,18 @@ def _queue_again(db: sqlite3.Connection, id: str, states: Sequence[JobState]) ->
 
 def _claim(db: sqlite3.Connection, worker: Worker, only: str | None = None) -> sqlite3.Row | None:
     """Mark the first job that is ready for a worker, or `only` this one, as run by it."""
-    kinds = ", ".join("?" * len(KINDS))
+    kinds = [*KINDS] if only else kinds_of(on_cluster=worker.device == CLUSTER)
     return db.execute(
         "UPDATE jobs SET state = 'running', started = ?, reason = NULL, "
         "message = 'Starting', device = ?, slot = ? "
-        f"WHERE id = (SELECT id FROM jobs WHERE {READY} AND lane = ? AND kind IN ({kinds}) "
+        f"WHERE id = (SELECT id FROM jobs WHERE {READY} AND lane = ? AND {_any_of(kinds)} "
         "AND id = coalesce(?, id) ORDER BY place LIMIT 1) RETURNING *",
-        (_now(), worker.device, worker.slot, worker.lane, *KINDS, only),
+        (_now(), worker.device, worker.slot, worker.lane, *kinds, only),
     ).fetchone()
+
+
+def _any_of(kinds: Sequence[str]) -> str:
+    return f"kind IN ({', '.join('?' * len(kinds))})"
 
 
 def _insert(db: sqlite3.Connection, id: str, job: Job, **columns: str | bool | None) -> None:

@@ -16,11 +16,11 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from core.devices import is_out_of_memory, named_devices
 from core.errors import Cancelled, GeneCanvasError, InputError, StoreError
-from core.jobs.job import KINDS, Lane, job_class
+from core.jobs.job import KINDS, Job, Lane, Reporter, job_class
 from core.jobs.processor import let_go, prepare_torch
 from core.jobs.queue import Queue, living_in
 from core.jobs.record import JobRecord, JobState, Requests, Worker, log_path, write_listing
@@ -256,19 +256,42 @@ def run_one(
     store: JobStore, record: JobRecord, device: str, stop: Stop, say: Say = keep_quiet
 ) -> JobState:
     """Run a claimed job, write down and give how it ended; who waits for it is told by `say`."""
-    job, folder = record.job, record.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    record.folder.mkdir(parents=True, exist_ok=True)
     reporter = stop.reporter = StoreReporter(store, record, say)
     reporter.terminated = stop.asked
-    state, reason = JobState.DONE, None
     begun = time.monotonic()
     log_event("job started", job=record.id, kind=record.kind, lane=record.lane, device=device)
     reporter.log(f"worker {os.getpid()}: {record.kind} {record.id} on {device}, {record.name}")
+    with suppress(OSError):
+        write_listing(record)
+    state, reason = do_job(record.job, record.folder, reporter, device)
+    stop.reporter = None
+    with suppress(StoreError):
+        persist(store, reporter.write_events)
+    persist(store, lambda: store.finish(record.id, state, reason))
+    seconds = round(time.monotonic() - begun, 3)
+    log_event("job ended", job=record.id, kind=record.kind, state=state, seconds=seconds)
+    return state
+
+
+class LoggingReporter(Reporter, Protocol):
+    """A reporter that keeps a log, and knows why a job was stopped."""
+
+    terminated: bool
+    """Whether it was the system that wanted it."""
+
+    def log(self, text: str) -> None:
+        """Write a line."""
+
+
+def do_job(
+    job: Job, folder: Path, reporter: LoggingReporter, device: str
+) -> tuple[JobState, str | None]:
+    """Do a job; gives how it ended, and why where it has no result."""
+    state, reason = JobState.DONE, None
     try:
-        with suppress(OSError):
-            write_listing(record)
         if job.uses_torch:
-            prepare_torch(device, record.lane)
+            prepare_torch(device, job.lane)
         job.run(folder, reporter, device)
     except Cancelled as error:
         state, reason = JobState.CANCELLED, str(error)
@@ -280,13 +303,7 @@ def run_one(
         reporter.log(traceback.format_exc())
         state, reason = explain_failure(error, job.when_memory_is_short)
     reporter.log(f"{state}: {reason or 'finished'}")
-    stop.reporter = None
-    with suppress(StoreError):
-        persist(store, reporter.write_events)
-    persist(store, lambda: store.finish(record.id, state, reason))
-    seconds = round(time.monotonic() - begun, 3)
-    log_event("job ended", job=record.id, kind=record.kind, state=state, seconds=seconds)
-    return state
+    return state, reason
 
 
 def go_on_afterwards(record: JobRecord, parts: Iterator[None]) -> bool:

@@ -113,7 +113,7 @@ def layer_map(table: pd.DataFrame, title: str) -> go.Figure:
         title: what the gain is over.
     """
     wide = table.pivot(index="frozen", columns="n", values="gain")
-    most = max(float(table["gain"].abs().max()), 0.01)
+    most = max(float(table["gain"].abs().max()), 0.1)  # small gains look small
     figure = go.Figure(
         go.Heatmap(
             z=wide.to_numpy(), x=[str(n) for n in wide.columns],

@@ -40,6 +40,7 @@ def report_transfer(key: str) -> Report:
             Section("Verdicts", _tell_gains(found)),
             Section("Controls", _tell_controls(found)),
             Section("Does this source fit?", _tell_fits(found)),
+            Section("The methods from inside", _tell_inside(found)),
             Section("Limits", _tell_limits(found)),
             Section("Methods", _tell_methods(found, books)),
             Section("To repeat it", [
@@ -149,6 +150,21 @@ def _tell_fits(found: Transfer) -> list[Block]:
             "had no part in fitting", table,
         )
     ]  # fmt: skip
+
+
+def _tell_inside(found: Transfer) -> list[Block]:
+    """What methods say of themselves, and which genes decide in those that are networks."""
+    blocks: list[Block] = []
+    if found.examined:
+        blocks.append(
+            Table("What methods say of themselves, in the first draws", found.examined_table())
+        )
+    if found.deciding:
+        blocks.append(
+            Table("Genes that decide in networks: integrated gradients of held-out samples",
+                  found.deciding_table())
+        )  # fmt: skip
+    return blocks or [Text("None of them says more than its answers.")]
 
 
 def _tell_limits(found: Transfer) -> list[Block]:

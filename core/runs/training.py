@@ -20,6 +20,7 @@ class TrainJob(Job):
 
     kind: ClassVar[str] = "train"
     lane: ClassVar[Lane] = Lane.QUEUE
+    spreads: ClassVar[bool] = True
     root: ClassVar[str] = "runs"
     when_memory_is_short: ClassVar[str] = (
         "Take a smaller image size or a smaller network, then start again."
@@ -46,8 +47,13 @@ class TrainJob(Job):
         return self.spec.title()
 
     def inputs(self) -> Inputs:
-        kind, _, run = self.spec.network.weights.partition(":")
-        return Inputs((self.spec.cohort.dataset,), (run,) if kind == "run" else ())
+        network = self.spec.network
+        kind, _, value = network.weights.partition(":")
+        files = ()
+        if kind in ("imagenet", "file"):
+            name = network.record.file if kind == "imagenet" else Path(value).name
+            files = (f"weights/{name}",)
+        return Inputs((self.spec.cohort.dataset,), (value,) if kind == "run" else (), files=files)
 
     def effort(self) -> tuple:
         spec = self.spec

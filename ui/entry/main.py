@@ -46,9 +46,12 @@ pages = {
     for name, title in PAGES.items()
 }
 start = st.Page(open_first_page, title="GeneCanvas", default=True, visibility="hidden")
+computers = st.Page(
+    ROOT / "pages/computers.py", title="Computers", url_path="computers", visibility="hidden"
+)
 stage = st.Page(ROOT / "pages/present.py", title="Present", url_path="present", visibility="hidden")
 docs = st.Page(ROOT / "pages/docs.py", title="Docs", url_path="docs", visibility="hidden")
-shown = {"start": start, **pages, "docs": docs, "present": stage}
+shown = {"start": start, **pages, "computers": computers, "docs": docs, "present": stage}
 if is_shared() and signed_in() is not None:
     shown["lab"] = st.Page(ROOT / "pages/lab.py", title="Lab", url_path="lab")
     if is_admin():

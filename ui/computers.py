@@ -1,0 +1,92 @@
+"""The computers that train: this one's devices, or those of a Ray cluster and what runs there."""
+
+from datetime import UTC, datetime
+
+import pandas as pd
+import streamlit as st
+
+from core.devices import cluster, devices
+from core.escape import escape_markdown
+from core.jobs.computers import Computer, Computers, last_seen
+from core.jobs.launch import look_at_cluster
+from core.jobs.store import JobStore
+from core.words import say_duration
+from ui.line import say_facts, show_line
+
+WORDS = {"cpu": "the processor", "cuda": "GPU"}
+
+
+def show_computers() -> None:
+    """The page."""
+    facts, _ = show_line("Computers")
+    address = cluster()
+    if address is None:
+        say_facts(facts, "this computer")
+        _show_here()
+        return
+    look_at_cluster()
+    say_facts(facts, f"Ray cluster {address}")
+    st.fragment(_show_cluster, run_every=2)()
+
+
+def _show_here() -> None:
+    names = [_name_device(device) for device in devices()]
+    st.markdown(
+        f"Trainings run on this computer: on {' and '.join(names)}, one at a time on each.\n\n"
+        "More computers can share the work as a Ray cluster: start Ray on them, and this app with "
+        "`GENECANVAS_RAY=auto`. [How that is done](/docs?read=docs/cluster.md)."
+    )
+
+
+def _name_device(device: str) -> str:
+    kind, _, number = device.partition(":")
+    return f"{WORDS[kind]} {number}".strip()
+
+
+def _show_cluster() -> None:
+    """What the coordinator saw last."""
+    seen = last_seen()
+    if seen is None:
+        st.caption("Looking for the cluster. That takes some seconds.")
+        return
+    if seen.problem:
+        st.error(escape_markdown(seen.problem))
+        return
+    names = {}
+    if JobStore.exists():
+        names = {
+            record.id: record.name for record in JobStore().list() if not record.state.finished
+        }
+    ago = say_duration(max((datetime.now(UTC) - seen.seen).total_seconds(), 1))
+    st.markdown(f"{_count(seen)} Looked at {ago} ago.")
+    st.dataframe(
+        pd.DataFrame([_row(computer, names) for computer in seen.computers]),
+        hide_index=True, key="computers",
+        column_config={"gets jobs": st.column_config.TextColumn(width="large")},
+    )  # fmt: skip
+    st.caption(
+        "Answers to pages, such as explanations, are computed on the computer of this app. "
+        "[Setting up a cluster](/docs?read=docs/cluster.md)"
+    )
+
+
+def _count(seen: Computers) -> str:
+    used = sum(not computer.why_unused for computer in seen.computers)
+    return f"**{used} of {len(seen.computers)}** computers get trainings, {seen.at_once} at a time."
+
+
+def _row(computer: Computer, names: dict[str, str]) -> dict[str, str | int | float]:
+    gpus = f"{computer.gpus} {computer.kind}".strip() if computer.gpus else "none"
+    versions = computer.versions
+    return {
+        "computer": computer.name,
+        "trains": "; ".join(names.get(job, "a training") for job in computer.jobs) or "–",
+        "gets jobs": computer.why_unused or "yes",
+        "CPUs": computer.cpus,
+        "GPUs": gpus,
+        "memory, GB": round(computer.memory / 1e9, 1),
+        "files": "reads the home itself" if computer.sees_home else "are sent",
+        "Python": versions.get("Python", "–"),
+        "torch": versions.get("torch", "–"),
+        "GeneCanvas": versions.get("GeneCanvas", "–"),
+    }
