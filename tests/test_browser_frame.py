@@ -129,6 +129,8 @@ def test_a_bad_upload_then_a_good_one(server: Server, page: Page, tmp_path: Path
 
     good = tmp_path / "cohort.csv"
     write_simulated(simulate(80, 300)[0], good)
+    page.get_by_test_id("stFileChipDeleteBtn").click()
+    settle(page)
     chooser.set_input_files(good)
     settle(page)
     expect(page.get_by_text("80 samples x 300 genes")).to_be_visible()
@@ -143,7 +145,7 @@ def test_more_data_in_a_dialog(server: Server, page: Page) -> None:
     open_page(page, f"{server.url}/data")
     press(page, "Add a dataset")
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_text("Expression matrix", exact=True)).to_be_visible()
+    expect(dialog.get_by_text("Expression matrix, and tables of labels")).to_be_visible()
     dialog.locator("input[type=file]").first.set_input_files(
         {"name": "words.csv", "mimeType": "text/csv", "buffer": b"a,b\nx,y\n"}
     )
@@ -342,13 +344,15 @@ def test_a_messy_file_is_repaired_by_buttons_and_prepared(server: Server, page: 
     labels.loc["s90_again"] = labels.iloc[0]
     open_page(page, f"{server.url}/data")
     press(page, "Add a dataset")
-    files = page.get_by_role("dialog").locator("input[type=file]")
     messy = "\ufeff# from a pipeline\r\n" + table.to_csv(sep=";", lineterminator="\r\n")
-    for at, name, text in ((0, "messy.txt", messy), (1, "labels.csv", labels.to_csv())):
-        files.nth(at).set_input_files(
+    files = (("labels.csv", labels.to_csv()), ("messy.txt", messy))
+    page.get_by_role("dialog").locator("input[type=file]").set_input_files(
+        [
             {"name": name, "mimeType": "text/plain", "buffer": text.encode()}
-        )
-        settle(page)
+            for name, text in files
+        ]
+    )
+    settle(page)
     expect(page.get_by_text("91 samples x 301 genes")).to_be_visible()
     expect(page.get_by_text("1-Mar to MARCHF1")).to_be_visible()
     press(page, "Save this dataset")
