@@ -84,7 +84,7 @@ def attribute_genes(
     if record.unit != "gene":
         raise InputError(f"{record.title} scores regions or sets. Take a method that scores genes.")
     trained = method.train(problem)
-    from core.transfer.methods.networks import repeatable
+    from core.models.gene_networks import repeatable
 
     with repeatable(problem.seed):
         known = trained.scale(problem.target)
