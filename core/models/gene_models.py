@@ -1,7 +1,7 @@
 """Networks on genes, without a picture, as scikit-learn's models are fitted and asked.
 
-Readable without torch and scikit-learn, which fitting loads. Kinds after Yue and Wang 2018, "Deep learning for
-genomics: a concise overview", arXiv:1802.00810.
+Readable without torch and scikit-learn, which fitting loads. Kinds after Yue and Wang 2018,
+"Deep learning for genomics: a concise overview", arXiv:1802.00810.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def train_two_heads(problem: Problem) -> Trained:
 
 def fit_autoencoder(problem: Problem) -> np.ndarray:
     """(test, classes) probabilities of ridge regression of an autoencoder's features."""
-    encoder, learned, asked = _learn_features(problem)
+    _, learned, asked = _learn_features(problem)
     return answer(learned, problem.target_labels, problem.target_groups, asked, problem)
 
 
