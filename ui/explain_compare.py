@@ -158,7 +158,7 @@ def show_maps(
             "Mean attributions of several classes or methods on one layout, in one scale of "
             "colours.",
             f"{len(values)} maps of {len(layout.genes):,} genes, of held-out samples.",
-            "Methods, and networks, are each divided by their largest score, since their units differ.",
+            "Methods and networks are each divided by their largest score, as their units differ.",
             "Genes that several methods name are likelier to be what the network goes by; that "
             "they agree is no proof.",
         ),
