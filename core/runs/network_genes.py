@@ -111,9 +111,10 @@ def network_genes(run: str, name: str, method: str = ATTRIBUTIONS[0]) -> pd.Data
         )
     path = genes_path(run, name)
     if not path.exists():
+        named = " --second COLUMN" if baselines[name].learns_second else ""
         raise InputError(
             f"{baselines[name].title} hasn't been fitted beside run {run}. Fit its baseline models "
-            "on the page Compare, or with `genecanvas compare --baselines`."
+            f"on the page Compare, or with `genecanvas compare --baselines{named}`."
         )
     try:
         table = read_csv(path, dtype={"gene": str, "class": str})[
