@@ -93,7 +93,7 @@ def fill(number: int, word: str) -> dict[str, str]:
     shutil.rmtree(place)
     for run in RunStore().list():
         RunStore().label(run.id, name=f"{word} run", note=word)
-    dataset = add_dataset(simulate(60, 200, seed=number)[0], f"{word} cohort").id
+    dataset = add_dataset(simulate(60, 200, seed=100 + number)[0], f"{word} cohort").id
     keep_group(dataset, f"{word} group", [f"S{n}" for n in range(3)])
     return {
         "dataset": dataset,

@@ -56,7 +56,8 @@ def test_the_page_lists_the_computers_of_a_cluster(capsys: pytest.CaptureFixture
         assert "**1 of 2** computers get trainings, 3 at a time." in say_all(app)
         table = app.dataframe[0].value
         assert table["trains"].tolist() == ["Counting to 3", "–"]
-        assert table["gets jobs"].tolist() == ["yes", unlike.why_unused]
+        assert table["gets trainings"].tolist() == ["yes", "no"]
+        assert "two gets none. It has torch none instead of 2.15.0" in say_all(app)
         assert main(["computers"]) == 0
         assert capsys.readouterr().out.splitlines() == [
             f"one: 4 CPUs, 0 GPUs, trains {id}", f"two: 8 CPUs, 0 GPUs, {why}",

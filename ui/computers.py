@@ -62,8 +62,10 @@ def _show_cluster() -> None:
     st.dataframe(
         pd.DataFrame([_row(computer, names) for computer in seen.computers]),
         hide_index=True, key="computers",
-        column_config={"gets jobs": st.column_config.TextColumn(width="large")},
     )  # fmt: skip
+    for computer in seen.computers:
+        if computer.why_unused:
+            st.markdown(escape_markdown(f"{computer.name} gets none. {computer.why_unused}"))
     st.caption(
         "Answers to pages, such as explanations, are computed on the computer of this app. "
         "[Setting up a cluster](/docs?read=docs/cluster.md)"
@@ -81,7 +83,7 @@ def _row(computer: Computer, names: dict[str, str]) -> dict[str, str | int | flo
     return {
         "computer": computer.name,
         "trains": "; ".join(names.get(job, "a training") for job in computer.jobs) or "–",
-        "gets jobs": computer.why_unused or "yes",
+        "gets trainings": "no" if computer.why_unused else "yes",
         "CPUs": computer.cpus,
         "GPUs": gpus,
         "memory, GB": round(computer.memory / 1e9, 1),

@@ -203,8 +203,10 @@ class Coordinator:
 
     def _hear(self, all_told: list[tuple[str, Told]]) -> None:
         latest: dict[str, tuple[int, int, str]] = {}
+        begun = False
         for name, told in all_told:
             if one := self.running.get(name):
+                begun = begun or one.node is None
                 one.node = told.node
                 for event in told.events:
                     one.advanced = True
@@ -214,6 +216,8 @@ class Coordinator:
                     latest[name] = told.progress
         for name, progress in latest.items():
             _say(self.running[name], *progress)
+        if begun:
+            self._save()
 
     def _end(self, one: Running) -> None:
         """End a job whose task has ended, or have it tried again."""
