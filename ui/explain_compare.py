@@ -15,7 +15,7 @@ from core.runs.explain import RunAttribution
 from core.runs.explaining import explanation_state
 from core.runs.fitted import load_fitted
 from core.runs.network_genes import ATTRIBUTIONS, genes_path, network_genes
-from core.runs.result import load_result
+from core.runs.result import load_result, load_spec
 from core.training.tasks import TASKS
 from ui.about import About
 from ui.explain import describe, read_attribution
@@ -117,20 +117,21 @@ def pick_networks(
     Those of the networks on genes stand on the layout of the run; a gene that they lack is 0.
     """
     found = read_attribution(run, recipe)
-    values = {describe(recipe): mean_scores(found, np.flatnonzero(found.labels == cls), genes)}
+    own = load_spec(run).network.record.title
+    values = {own: mean_scores(found, np.flatnonzero(found.labels == cls), genes)}
     method = recipe.method if recipe.method in ATTRIBUTIONS else ATTRIBUTIONS[0]
     chosen = st.multiselect(
         "Networks on genes", list(beside), default=list(beside)[:2], format_func=beside.get,
         max_selections=MOST - 1, key=f"compare networks {run}",
     )  # fmt: skip
     st.caption(
-        f"Beside the run's own network, by {METHODS[method].title.lower()} of the same held-out "
-        "samples, from the training mean."
+        f"Beside {own}, by {METHODS[method].title.lower()} of all held-out samples, from the "
+        "training mean."
     )
     for name in chosen:
         table = network_genes(run, name, method)
-        own = table[table["class"] == cls].set_index("gene")["score"]
-        values[beside[name]] = own.reindex(genes, fill_value=0).to_numpy()
+        scores = table[table["class"] == cls].set_index("gene")["score"]
+        values[beside[name]] = scores.reindex(genes, fill_value=0).to_numpy()
     return {name: mean / (np.abs(mean).max() or 1) for name, mean in values.items()}
 
 
