@@ -385,5 +385,7 @@ def test_headers_hold_more_where_the_answer_is_encrypted_or_a_file() -> None:
     assert not {"strict-transport-security", "cache-control"} & plain.keys()
     host = [(b"host", b"localhost")]
     assert ask(Guard(app), "/media/a.csv", headers=host)[1]["cache-control"] == "private, no-store"
+    fonts = ask(Guard(app), "/static/media/a.woff2", headers=host)[1]
+    assert "cache-control" not in fonts
     encrypted = ask(Guard(app), "/data", headers=host, scheme="https")[1]
     assert encrypted["strict-transport-security"] == "max-age=31536000"

@@ -78,7 +78,7 @@ class Guard:
                 headers.update(HEADERS)
                 if scope.get("scheme") in ("https", "wss"):
                     headers.update(ENCRYPTED)
-                if "/media/" in scope["path"]:
+                if scope["path"].startswith(address_of("media/")):
                     headers.update(CONTENT)
                 if is_page and headers.get("content-type", "").startswith("text/html"):
                     start = message  # until its length is known
@@ -108,6 +108,12 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008, "reason": refused})
         else:
             await PlainTextResponse(refused, 403)(scope, receive, send_guarded)
+
+
+def address_of(route: str) -> str:
+    """The path under which Streamlit serves something."""
+    base = st.get_option("server.baseUrlPath").strip("/")
+    return f"/{base}/{route}" if base else f"/{route}"
 
 
 def refuse(headers: Headers) -> str:

@@ -32,6 +32,7 @@ from core.errors import InputError
 from core.home import LAB, MARKS, Place, at, server_home
 from core.people import SHARED, Person, is_shared, load_rules, welcome
 from core.sharing import TOKEN, Invitation, find_invitation, guest_home
+from ui.guard import address_of
 
 HEADER, PROXY = "GENECANVAS_TRUSTED_HEADER", "GENECANVAS_TRUSTED_PROXY"
 CLAIM = "GENECANVAS_SIGN_IN_CLAIM"
@@ -119,11 +120,11 @@ def refuse(scope: Scope) -> str:
         if len(given) != 1 or not given[0].strip():
             return "This server is reached through its proxy, which says who is asking."
     asking = name_of_request(headers)
-    if path.startswith(uploads := _address("_stcore/upload_file/")):
+    if path.startswith(uploads := address_of("_stcore/upload_file/")):
         session = unquote(path.removeprefix(uploads)).partition("/")[0]
         if name_of_session(session) != asking:
             return "This session is not yours."
-    if path.startswith(files := _address("media/")):
+    if path.startswith(files := address_of("media/")):
         file = path.removeprefix(files).partition(".")[0]
         known = {name_of_session(session) for session in _sessions_with(file)}
         if asking not in known | _made_for(file):
@@ -245,12 +246,6 @@ def _name_in(said: Mapping[str, Any]) -> str | None:
     return str(said.get(claim) or "").strip() or None
 
 
-def _address(route: str) -> str:
-    """The path under which Streamlit serves something."""
-    base = st.get_option("server.baseUrlPath").strip("/")
-    return f"/{base}/{route}" if base else f"/{route}"
-
-
 def _sessions_with(file: str) -> list[str]:
     """Sessions to which a page has given a file."""
     known = get_instance().media_file_mgr._files_by_session_and_coord
@@ -269,7 +264,7 @@ def _is_from_proxy(scope: Scope) -> bool:
 def _proxy() -> str:
     given = os.environ.get(PROXY, "").strip()
     try:
-        return str(ipaddress.ip_address(given))
+        return str(ipaddress.ipaddress_of(given))
     except ValueError:
         raise InputError(
             f"Signing in by a header needs the address of the proxy: expected {PROXY} to be one "
