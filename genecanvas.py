@@ -57,6 +57,8 @@ from core.predict.request import PredictRequest
 from core.runs.explain import RunAttribution, class_genes, load_attribution, unseen_genes
 from core.runs.explaining import ExplainJob
 from core.runs.fitted import FittedModel, load_fitted
+from core.runs.fitting import baselines_job
+from core.runs.network_genes import network_genes
 from core.runs.preflight import put_cohort, store_data
 from core.runs.result import RunResult, headline, load_predictions, load_result
 from core.runs.spec import RunSpec
@@ -544,6 +546,37 @@ class Run:
         recipe = Recipe(method, **choices)
         do_here(ExplainJob(about=self.id, recipe=recipe), progress or _ignore)
         return Explanation(self.id, recipe)
+
+    def explain_baseline(
+        self,
+        name: str,
+        method: str = "integrated_gradients",
+        *,
+        second: str | None = None,
+        progress: Callable[[float, str], None] | None = None,
+    ) -> pd.DataFrame:
+        """Which genes decide in a network on genes beside this run, on the same held-out samples.
+
+        The baseline models that no run fits by itself are fitted in this process where they don't
+        stand, as the page Compare does.
+
+        Args:
+            name: `perceptron`, `convolution`, `transformer`, `autoencoder` or `two_heads`.
+            method: `integrated_gradients` or `saliency`.
+            second: the column that the second head of `two_heads` learns; by default the batch.
+            progress: told the share that is done, and what happens.
+
+        Returns:
+            gene, class, score (mean over the class's held-out samples), rank, …, the highest score
+            of each class first.
+
+        Raises:
+            GeneCanvasError: the run isn't done, there is no such network or method, or no second
+                label.
+        """
+        load_result(self.id)
+        do_here(baselines_job([self.id], second), progress or _ignore)
+        return network_genes(self.id, name, method)
 
     def predict(
         self,

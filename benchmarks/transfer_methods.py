@@ -25,6 +25,7 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from core.errors import InputError
 from core.evaluation.differences import LEVEL, MeanDifference, corrected_t
+from core.models.gene_models import order_genes
 from core.transfer.methods import TRANSFER_METHODS
 from core.transfer.methods.adversarial import measure_domains
 from core.transfer.methods.components import (
@@ -35,7 +36,6 @@ from core.transfer.methods.components import (
     restrict,
 )
 from core.transfer.methods.deep_profile import learn_features
-from core.transfer.methods.gene_networks import order_genes
 from core.transfer.methods.light_ensemble import compare_under_imbalance
 from core.transfer.methods.masked_genes import learn_to_fill_in
 from core.transfer.methods.matching import match_cohorts

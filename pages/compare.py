@@ -9,7 +9,7 @@ from core.compare.effects import grid_of
 from core.compare.records import Comparison
 from core.errors import DamageError
 from core.escape import escape_markdown
-from core.runs.outcome import Outcome, load_outcome, missing_baselines
+from core.runs.outcome import Outcome, kept_second, load_outcome, missing_baselines
 from core.runs.result import load_result
 from core.training.tasks import TASKS
 from ui.compare_baselines import show_request
@@ -33,21 +33,21 @@ from ui.report import offer_study_report
 
 
 @cache_resource(max_entries=500, show_spinner=False)
-def read_outcome(run: str, missing: tuple[str, ...]) -> Outcome:
-    """A finished run; read again when baseline models have been added to it."""
+def read_outcome(run: str, lacking: tuple[str, ...]) -> Outcome:
+    """A finished run; read again when baseline models have been added to it, or fitted anew."""
     return load_outcome(run)
 
 
 @cache_resource(max_entries=4, show_spinner="Reading the runs")
 def read_outcomes(
-    key: str, _missing: dict[str, tuple[str, ...]]
+    key: str, _lacking: dict[str, tuple[str, ...]]
 ) -> tuple[list[Outcome], list[str]]:
     """Finished runs, and what is wrong with those that are damaged.
 
     One key for all, because hashing one for each takes long with many runs.
     """
     outcomes, damaged = [], []
-    for run, names in _missing.items():
+    for run, names in _lacking.items():
         try:
             outcomes.append(read_outcome(run, names))
         except DamageError as error:
@@ -95,9 +95,8 @@ def show_page() -> None:
         f"{len(runs)} run{'s' if len(runs) > 1 else ''}", metric.title,
     )  # fmt: skip
     runs = leave_out_damaged(runs)
-    missing = missing_baselines(runs)
-    by_run: dict[str, tuple[str, ...]] = dict.fromkeys(runs, ())
-    for run, name in missing:
+    by_run: dict[str, tuple[str, ...]] = {run: (kept_second(run) or "",) for run in runs}
+    for run, name in missing_baselines(runs):
         by_run[run] += (name,)
     key = json.dumps(by_run)
     outcomes, damaged = read_outcomes(key, by_run)
@@ -108,7 +107,7 @@ def show_page() -> None:
     runs = [outcome.run for outcome in outcomes]
     if not runs:
         return
-    key, missing = json.dumps([key, runs]), [pair for pair in missing if pair[0] in runs]
+    key = json.dumps([key, runs])
     comparison = read_comparison(key, metric.name, outcomes)
     view = pick_view(task)
     if view != "scores":
@@ -119,8 +118,7 @@ def show_page() -> None:
             show_scores(comparison, outcomes)
         with said:
             say_comparison(comparison)
-            if missing:
-                show_request(runs, len(missing))
+            show_request(runs)
             offer_study_report(runs, metric.name)
         show_table(comparison)
     elif view == "differences":

@@ -14,6 +14,7 @@ import torch
 from core.cli import COMMANDS, build_parser, main
 from core.data.read import read_dataset
 from core.data.store import add_dataset, list_datasets
+from core.runs.network_genes import write_genes
 from core.runs.spec import PRESETS
 from core.runs.store import RunStore
 
@@ -189,6 +190,17 @@ def test_the_whole_job(cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     table = pd.read_csv(out)
     assert {"gene", "class", "score", "rank", "log2fc", "fdr"} <= set(table)
     assert len(table) == 60
+
+    assert "compare --baselines" in fail(capsys, "explain", run["run"], "--network", "perceptron")
+    scores = {"integrated_gradients": [1.0, 2.0], "saliency": [2.0, 1.0]}
+    kept = pd.DataFrame({"gene": ["A", "B"], "class": "KIRC", "samples": 3, **scores})
+    write_genes(run["run"], "perceptron", [kept])
+    beside = ("explain", run["run"], "--network", "perceptron")
+    assert document(capsys, *beside)["top_genes"] == {"KIRC": ["B", "A"]}
+    assert document(capsys, *beside, "--method", "saliency")["top_genes"] == {"KIRC": ["A", "B"]}
+    assert "no class 'X'" in fail(capsys, *beside, "--class", "X")
+    assert "without a trust card" in fail(capsys, *beside, "--evidence")
+    assert "--baselines" in fail(capsys, "compare", run["run"], "--second", "patient")
 
     compared = document(capsys, "compare", run["run"], other["run"])
     assert [row["settings"] for row in compared["runs"]] == [{"seed": 0}, {"seed": 1}]

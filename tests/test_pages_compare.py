@@ -14,7 +14,7 @@ from core.runs.fitting import BaselinesJob
 from core.runs.outcome import compute_baselines, load_outcome
 from core.runs.store import RunStore
 from tests.pages import button, charts, open_page, words
-from tests.test_runs_compare import finish_run, keep_images
+from tests.test_runs_compare import few_passes, finish_run, keep_images  # noqa: F401 -- a fixture
 
 
 @pytest.fixture
@@ -36,6 +36,11 @@ def test_one_run(dataset: str) -> None:
     assert "all" in app.query_params["runs"]
     assert charts(app) == 1
     assert button(app, "Fit baseline models")
+    assert "Convolution over genes in order" in words(app)
+    assert "Network with two heads." not in words(app)
+    app.selectbox(key="second").select("patient").run()
+    assert not app.exception
+    assert "Network with two heads." in words(app)
     app = open_page("compare", view="run")
     assert "Most confused" in words(app)
     assert charts(app) == 2

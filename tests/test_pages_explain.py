@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -20,6 +21,7 @@ from core.jobs.here import do_here
 from core.runs.explain import class_genes, class_sets
 from core.runs.explaining import collect_evidence, explain_run
 from core.runs.fitted import load_fitted
+from core.runs.network_genes import genes_path, write_genes
 from core.runs.result import load_predictions
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
@@ -394,6 +396,25 @@ def test_side_by_side(run: str) -> None:
         app.segmented_control(key="compare what").set_value(what).run()
         assert not app.exception
     assert "Only one method has been computed" in words(app)
+    assert "Networks on genes" not in app.segmented_control(key="compare what").options
+
+
+def test_networks_on_genes_beside_the_run(run: str) -> None:
+    genes = class_genes(run, Recipe(), "BRCA")["gene"].tolist()
+    table = pd.DataFrame({"gene": genes, "class": "BRCA", "samples": 9, "saliency": 1.0,
+                          "integrated_gradients": range(len(genes), 0, -1)})  # fmt: skip
+    write_genes(run, "convolution", [table])
+    try:
+        app = view(open_page("explain", run=run), "compare")
+        app.segmented_control(key="compare what").set_value("Networks on genes").run()
+        assert not app.exception
+        assert charts(app) == 1
+        assert "and Convolution over genes in order share" in words(app)
+        app.multiselect(key=f"compare networks {run}").set_value([]).run()
+        assert not app.exception
+        assert "Choose at least two." in app.info[0].value
+    finally:
+        genes_path(run, "convolution").unlink()
 
 
 def test_a_gene_of_the_link_is_shown_and_stays(run: str) -> None:

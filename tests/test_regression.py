@@ -16,10 +16,13 @@ from core.evaluation.metrics import VALUE_METRICS
 from core.explain.genes import correlate
 from core.explain.methods import Recipe
 from core.jobs.here import do_here
+from core.models import gene_models
+from core.models.value_baselines import VALUE_BASELINES
 from core.runs.explain import class_genes, load_attribution
 from core.runs.explaining import collect_evidence, explain_run
 from core.runs.fitted import load_fitted
-from core.runs.outcome import keep_measures, load_outcome
+from core.runs.network_genes import network_genes
+from core.runs.outcome import compute_baselines, keep_measures, load_outcome, missing_baselines
 from core.runs.result import headline, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
@@ -105,6 +108,24 @@ def test_ridge_regression_finds_a_planted_function(run: str) -> None:
     said = headline(run)
     assert said.startswith("R² of dose is ")
     assert "ridge regression on the same genes" in said
+
+
+def test_networks_on_genes_stand_beside_it(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what they know after a step or two: that is less than the planted function."""
+    for limit in ("EPOCHS", "STEPS"):
+        monkeypatch.setattr(gene_models, limit, 1)
+    networks = [record.name for record in VALUE_BASELINES if record.is_network]
+    assert {name for _, name in missing_baselines([run])} == {*networks} - {"two_heads"}
+    compute_baselines([run], lambda *_: None, "type")
+    assert not missing_baselines([run])
+    outcome = load_outcome(run)
+    assert outcome.second == "type"
+    for name in networks:
+        assert outcome.proba[name].shape == (SAMPLES - WITHOUT, 1)
+        assert outcome.scores(name)["r2"] < outcome.scores("ridge_regression")["r2"]
+        genes = network_genes(run, name)
+        assert set(genes["class"]) == {"dose"}
+        assert len(genes) == GENES
 
 
 def test_permuted_values_can_not_be_predicted(dataset: str) -> None:

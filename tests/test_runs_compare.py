@@ -22,12 +22,14 @@ from core.data.store import add_dataset, delete_dataset
 from core.errors import InputError
 from core.evaluation.differences import corrected_t, mcnemar, paired_interval
 from core.evaluation.metrics import CLASS_METRICS
-from core.files import write_json
+from core.files import write_array, write_json
 from core.home import run_folder
 from core.images.layouts import LAYOUTS
 from core.jobs.record import JobState
+from core.models import gene_models
 from core.models.baselines import BASELINES
 from core.runs.fitting import baselines_state
+from core.runs.network_genes import genes_path, network_genes, write_genes
 from core.runs.outcome import (
     Outcome,
     compute_baselines,
@@ -41,12 +43,20 @@ from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from core.runs.study import open_study
 from core.training.spec import TrainingSpec
+from genecanvas import Run
 from tests.runs import take_cohort
 
 
 @pytest.fixture
 def dataset(home: Path) -> str:
     return add_dataset(simulate(90, 200, seed=1)[0], "tiny").id
+
+
+@pytest.fixture(autouse=True)
+def few_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks on genes hardly learn: what holds here needs no more."""
+    monkeypatch.setattr(gene_models, "EPOCHS", 1)
+    monkeypatch.setattr(gene_models, "STEPS", 1)
 
 
 def finish_run(
@@ -488,7 +498,8 @@ def test_equally_good_networks_share_the_wins(dataset: str) -> None:
 
 def test_plain_models_are_fitted_once_for_runs_that_share_them(dataset: str) -> None:
     runs = [finish_run(dataset, 0.2), finish_run(dataset, 0.3, training={"epochs": 3})]
-    others = [name for name in BASELINES.names if name not in ("majority", "logistic_regression")]
+    others = [name for name in BASELINES.names
+              if name not in ("majority", "logistic_regression", "two_heads")]  # fmt: skip
     assert missing_baselines(runs) == [(run, name) for run in runs for name in others]
     assert baselines_state(runs)[0] == "idle"
     keep_images(runs[0])
@@ -501,9 +512,83 @@ def test_plain_models_are_fitted_once_for_runs_that_share_them(dataset: str) -> 
     assert list(one.proba)[-len(others) :] == others
     for name in others:
         np.testing.assert_array_equal(one.proba[name], two.proba[name])
-        assert one.scores(name)["accuracy"] > 0.5
+        if not BASELINES[name].is_network:
+            assert one.scores(name)["accuracy"] > 0.5
     compute_baselines(runs, lambda done, total: steps.append((done, total)))
     assert steps[-1] == (0, 0)
+
+
+def leave_the_rest(run: str, *, but: tuple[str, ...]) -> None:
+    """Say that the baseline models stand, and networks' genes, but for these."""
+    table = pd.DataFrame({"gene": ["A", "B"], "class": "1", "samples": 4,
+                          "integrated_gradients": [-1.0, 2.0], "saliency": [3.0, 1.0]})  # fmt: skip
+    outcome = load_outcome(run)
+    for name in set(BASELINES.names) - set(but) - set(outcome.result.baselines):
+        write_array(run_folder(run) / f"baselines/{name}.npy", outcome.proba["majority"])
+        if BASELINES[name].is_network:
+            write_genes(run, name, [table])
+
+
+def test_two_heads_learn_the_column_that_is_named(dataset: str) -> None:
+    run = finish_run(dataset, 0.2)
+    batch = finish_run(dataset, 0.3, batch="batch", training={"epochs": 3})
+    for each in (run, batch):
+        keep_images(each)
+        leave_the_rest(each, but=("two_heads",))
+    assert missing_baselines([run, batch]) == [(batch, "two_heads")]  # nothing is named for the run
+    assert missing_baselines([run], "batch") == [(run, "two_heads")]
+    for column, words in (("site", "no column 'site'"), ("tumour_type", "first head learns")):
+        with pytest.raises(InputError, match=words):
+            compute_baselines([run], lambda *_: None, column)
+    assert load_outcome(run).second is None
+    compute_baselines([run, batch], lambda *_: None, "batch")
+    assert not missing_baselines([run, batch], "batch")
+    assert not missing_baselines([run, batch])
+    assert missing_baselines([run], "patient") == [(run, "two_heads")]
+    by_batch = load_outcome(run).proba["two_heads"]
+    compute_baselines([run], lambda *_: None, "patient")
+    assert (load_outcome(run).second, load_outcome(batch).second) == ("patient", "batch")
+    assert not np.array_equal(load_outcome(run).proba["two_heads"], by_batch)
+    notes = compare_runs([run, batch]).notes
+    assert "The second head of the network with two heads learned patient." in notes
+    assert compare_runs([run, batch]).runs[0].baselines["two_heads"]
+
+
+def test_networks_on_genes_are_explained_as_they_are_fitted(dataset: str) -> None:
+    run = finish_run(dataset, 0.2)
+    with pytest.raises(InputError, match="hasn't been fitted"):
+        network_genes(run, "convolution")
+    keep_images(run)
+    leave_the_rest(run, but=("perceptron",))
+    compute_baselines([run], lambda *_: None)
+    outcome = load_outcome(run)
+    found = network_genes(run, "perceptron", "saliency")
+    assert set(found["class"]) == set(outcome.result.classes)
+    assert len(found) == 60 * len(outcome.result.classes)
+    assert (found.groupby("class")["samples"].first().sum()) == len(outcome.samples)
+    assert (found.groupby("class")["score"].is_monotonic_decreasing).all()
+    assert Run(run).explain_baseline("perceptron", "saliency").equals(found)
+    kept = network_genes(run, "convolution")
+    assert kept["gene"].tolist() == ["B", "A"]
+    assert kept["class"].tolist() == ["1", "1"]  # a class may be called by a number
+    with pytest.raises(InputError, match="perceptron, convolution"):
+        network_genes(run, "linear_svm")
+    with pytest.raises(InputError, match="integrated_gradients, saliency"):
+        network_genes(run, "convolution", "occlusion")
+    genes_path(run, "convolution").unlink()  # what an earlier version left lacks it too
+    assert missing_baselines([run]) == [(run, "convolution")]
+
+
+def test_genes_are_means_over_the_samples_of_all_folds(dataset: str) -> None:
+    run = finish_run(dataset, 0.2)
+    both = {"class": ["a", "a"], "saliency": [1.0, 0.0]}
+    tables = [
+        pd.DataFrame({"gene": genes, "samples": n, "integrated_gradients": scores, **both})
+        for genes, n, scores in ((["A", "B"], 3, [4.0, 1.0]), (["A", "C"], 1, [0.0, 2.0]))
+    ]
+    write_genes(run, "perceptron", tables)
+    found = network_genes(run, "perceptron").set_index("gene")["score"]
+    assert found.to_dict() == {"A": 3.0, "C": 2.0, "B": 1.0}
 
 
 def test_runs_are_set_against_the_strongest_plain_model_that_all_of_them_have(

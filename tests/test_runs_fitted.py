@@ -168,7 +168,9 @@ def test_a_splitter_that_changed_since_changes_nothing_of_what_is_asked(run: str
     assert (before[found.samples].to_numpy() == found.folds).all()
 
 
-def test_baselines_are_fitted_and_tested_on_the_stored_folds(run: str) -> None:
+def test_baselines_are_fitted_and_tested_on_the_stored_folds(
+    run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two runs of one specification whose folds are not the same, as two versions drew them."""
     other = "0123456789abcdef"
     shutil.copytree(run_folder(run), run_folder(other))
@@ -177,6 +179,7 @@ def test_baselines_are_fitted_and_tested_on_the_stored_folds(run: str) -> None:
     parts["train"], left_out = parts["train"][:30], parts["train"][30:]
     rewrite(other, "folds/0/fold.json", parts=parts)
     assert left_out
+    monkeypatch.setattr("core.runs.outcome.genes_path", lambda run, name: run_folder(run))
     for name, folder in itertools.product(BASELINES.names, map(run_folder, (run, other))):
         if name != "nearest_neighbours":  # one is enough, and the quickest
             write_array(folder / f"baselines/{name}.npy", np.full((90, 5), 0.2))

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from core.errors import InputError
 from core.explain.enrichment import prerank
+from core.models.gene_models import order_genes
 from core.transfer.deciding import attribute_genes
 from core.transfer.methods import TRANSFER_METHODS
 from core.transfer.methods.adversarial import RIDGE, separation
@@ -19,7 +20,6 @@ from core.transfer.methods.components import (
     find_source_axes,
     restrict,
 )
-from core.transfer.methods.gene_networks import order_genes
 from core.transfer.methods.image_folder import (
     SHUFFLED,
     SIDE,
@@ -49,11 +49,11 @@ def auroc(method: TransferMethod, problem: Problem, y: np.ndarray) -> float:
 @pytest.fixture
 def few_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks learn for two passes: what holds whatever they have learned needs no more."""
-    from core.transfer.methods import networks
+    from core.models import gene_networks
 
-    train = networks.train
+    train = gene_networks.train
     monkeypatch.setattr(
-        networks, "train",
+        gene_networks, "train",
         lambda network, loss, samples, seed, epochs, **more: train(
             network, loss, samples, seed, min(epochs, 2), **more
         ),

@@ -14,6 +14,9 @@ from core.plots.figures import image_grid
 from core.runs.explain import RunAttribution
 from core.runs.explaining import explanation_state
 from core.runs.fitted import load_fitted
+from core.runs.network_genes import ATTRIBUTIONS, genes_path, network_genes
+from core.runs.result import load_result, load_spec
+from core.training.tasks import TASKS
 from ui.about import About
 from ui.explain import describe, read_attribution
 from ui.explain_map import mean_scores
@@ -27,7 +30,9 @@ def show_side_by_side(run: str, recipe: Recipe, cls: str) -> None:
     """Mean maps of several classes, or of one class by several methods."""
     found = read_attribution(run, recipe)
     several = len(np.unique(found.labels)) > 1
+    beside = networks_beside(run)
     sides = [*(["Classes"] if several else []), "Samples", "Methods"]
+    sides += ["Networks on genes"] if beside else []
     what = st.segmented_control(
         "Compare", sides, default=sides[0], required=True,
         key="compare what" if several else "compare what of a value", label_visibility="collapsed",
@@ -37,8 +42,10 @@ def show_side_by_side(run: str, recipe: Recipe, cls: str) -> None:
         values = pick_classes(found, genes, cls)
     elif what == "Samples":
         values = pick_samples(found, genes, cls)
-    else:
+    elif what == "Methods":
         values = pick_methods(run, recipe, genes, cls)
+    else:
+        values = pick_networks(run, recipe, genes, cls, beside)
     if len(values) < 2:
         st.info("Choose at least two.")
         return
@@ -48,7 +55,9 @@ def show_side_by_side(run: str, recipe: Recipe, cls: str) -> None:
     if what == "Methods":
         alone = [recipe, *(Recipe(method.name) for method in METHODS if not method.uses_sets)]
         comparable = [describe(one) for one in alone if METHODS[one.method].ranks_genes]
-    show_maps(run, found, recipe, values, comparable, scaled=what == "Methods")
+    if what == "Networks on genes" and comparable:
+        comparable = list(values)
+    show_maps(run, found, recipe, values, comparable, scaled=what not in ("Classes", "Samples"))
 
 
 def pick_classes(found: RunAttribution, genes: np.ndarray, cls: str) -> dict[str, np.ndarray]:
@@ -93,6 +102,39 @@ def pick_methods(run: str, recipe: Recipe, genes: np.ndarray, cls: str) -> dict[
     return values
 
 
+def networks_beside(run: str) -> dict[str, str]:
+    """Networks on genes that were fitted beside a run and explained: their names, and titles."""
+    baselines = TASKS[load_result(run).task].baselines
+    return {one.name: one.title for one in baselines
+            if one.is_network and genes_path(run, one.name).exists()}  # fmt: skip
+
+
+def pick_networks(
+    run: str, recipe: Recipe, genes: np.ndarray, cls: str, beside: dict[str, str]
+) -> dict[str, np.ndarray]:
+    """Mean scores of the class by the run's network and by others, each as a share of its largest.
+
+    Those of the networks on genes stand on the layout of the run; a gene that they lack is 0.
+    """
+    found = read_attribution(run, recipe)
+    own = load_spec(run).network.record.title
+    values = {own: mean_scores(found, np.flatnonzero(found.labels == cls), genes)}
+    method = recipe.method if recipe.method in ATTRIBUTIONS else ATTRIBUTIONS[0]
+    chosen = st.multiselect(
+        "Networks on genes", list(beside), default=list(beside)[:2], format_func=beside.get,
+        max_selections=MOST - 1, key=f"compare networks {run}",
+    )  # fmt: skip
+    st.caption(
+        f"Beside {own}, by {METHODS[method].title.lower()} of all held-out samples, from the "
+        "training mean."
+    )
+    for name in chosen:
+        table = network_genes(run, name, method)
+        scores = table[table["class"] == cls].set_index("gene")["score"]
+        values[beside[name]] = scores.reindex(genes, fill_value=0).to_numpy()
+    return {name: mean / (np.abs(mean).max() or 1) for name, mean in values.items()}
+
+
 def show_maps(
     run: str,
     found: RunAttribution,
@@ -117,7 +159,7 @@ def show_maps(
             "Mean attributions of several classes or methods on one layout, in one scale of "
             "colours.",
             f"{len(values)} maps of {len(layout.genes):,} genes, of held-out samples.",
-            "Methods are each divided by their largest score, since their units differ.",
+            "Methods and networks are each divided by their largest score, as their units differ.",
             "Genes that several methods name are likelier to be what the network goes by; that "
             "they agree is no proof.",
         ),

@@ -47,6 +47,11 @@ def _add_comparison_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--baselines", action="store_true", help="first fit the baseline models that are missing"
     )
+    parser.add_argument(
+        "--second", metavar="COLUMN",
+        help="the column that the network with two heads learns beside the class (default: the "
+        "run's batch; without either it isn't fitted); with --baselines",
+    )  # fmt: skip
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -60,10 +65,13 @@ def _describe_comparison(
     options: argparse.Namespace, runs: list[str]
 ) -> tuple[dict[str, Any], str]:
     """The comparison of finished runs as a document, and as text for a person."""
+    if options.second and not options.baselines:
+        raise InputError("--second names what a baseline model learns. Add --baselines to fit it.")
     if options.baselines:
         for run in runs:
             load_result(run)
-        do_here(baselines_job(runs), lambda _, text: say(f"baseline models: {text}"))
+        job = baselines_job(runs, options.second)
+        do_here(job, lambda _, text: say(f"baseline models: {text}"))
     comparison = compare_runs(runs, options.metric)
     metric, task = METRICS[comparison.metric], TASKS[comparison.task]
     lines = [comparison.headline, ""]

@@ -9,6 +9,7 @@ from core.cli.options import add_choice
 from core.cli.output import Progress, give
 from core.cli.parser import add_command
 from core.data.catalogue import CATALOGUE
+from core.errors import InputError
 from core.escape import write_csv
 from core.explain.genes import top_rows
 from core.explain.methods import BASELINE_PROFILES, METHODS, THROUGH, Recipe
@@ -16,6 +17,7 @@ from core.files import write_atomic
 from core.images.references import REFERENCE_ID, add_public_sets, add_reference
 from core.jobs.here import do_here
 from core.models.backbones import REGION_CELLS
+from core.models.baselines import BASELINES
 from core.runs.explain import (
     class_genes,
     class_regions,
@@ -27,6 +29,7 @@ from core.runs.explain import (
 )
 from core.runs.explaining import EvidenceJob, ExplainJob
 from core.runs.fitted import load_fitted
+from core.runs.network_genes import network_genes
 from core.runs.result import load_result
 from core.runs.store import RunStore
 from core.runs.trust import load_evidence
@@ -62,6 +65,10 @@ def add_commands(commands: Any) -> None:
         parser, "--through", list(THROUGH), "all",
         "the part of a linear head's answer that is explained",
     )  # fmt: skip
+    add_choice(
+        parser, "--network", [record.name for record in BASELINES if record.is_network], None,
+        "a network on genes that stands beside the run, instead of the run's own",
+    )  # fmt: skip
     parser.add_argument("--evidence", action="store_true", help="measure the trust card as well")
     parser.add_argument("--class", dest="cls", help="only this class's genes")
     parser.add_argument("--out", type=Path, help="CSV of the genes, regions or sets scored")
@@ -76,6 +83,8 @@ def explain(options: argparse.Namespace) -> int:
         keep_sets(options.sets), tuple(options.samples), options.towards, options.through,
     )  # fmt: skip
     load_result(run)
+    if options.network:
+        return explain_network(options, run, recipe)
     said = Progress()
 
     def progress(share: float, text: str) -> None:
@@ -136,6 +145,31 @@ def explain(options: argparse.Namespace) -> int:
         lines += ["", f"trust card: {card.light}"]
         lines += [f"{row.light:6} {row.title} {row.sentence}" for row in card.evidence]
     return give(options, document, "\n".join(lines))
+
+
+def explain_network(options: argparse.Namespace, run: str, recipe: Recipe) -> int:
+    """The genes of a network on genes that `compare --baselines` has fitted beside a run."""
+    if recipe != Recipe(recipe.method) or options.evidence:
+        raise InputError(
+            "A network on genes is explained from the training mean, for each sample's own class, "
+            "without a trust card. Leave out all choices but --method, --class and --out."
+        )
+    table = network_genes(run, options.network, recipe.method)
+    if options.cls is not None:
+        known = table["class"].unique().tolist()
+        if options.cls not in known:
+            raise InputError(f"Run {run} has no class {options.cls!r}. Known: {', '.join(known)}.")
+        table = table[table["class"] == options.cls]
+    if options.out:
+        write_atomic(options.out, lambda path: write_csv(table, path))
+    first = {name: rows["gene"].tolist() for name, rows in top_rows(table, 10).groupby("class")}
+    document = {
+        "run": run, "network": options.network, "method": recipe.method, "top_genes": first,
+        "out": str(options.out) if options.out else None,
+    }  # fmt: skip
+    return give(
+        options, document, "\n".join(f"{name}: {', '.join(genes)}" for name, genes in first.items())
+    )
 
 
 def keep_sets(text: str | None) -> str | None:

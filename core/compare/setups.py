@@ -50,6 +50,8 @@ def gather_setups(
         for outcome in outcomes:
             if baseline.name in outcome.proba and baseline.name != outcome.task.floor:
                 key = outcome.spec.key_without("seed", *NETWORK_PARTS)
+                if baseline.learns_second:
+                    key += f" {outcome.second}"
                 groups.setdefault((baseline.name, key), []).append(outcome)
     entries = []
     for (model, _), members in groups.items():

@@ -168,6 +168,8 @@ def explain_numbers(
         notes.append("These runs answer different questions: their datasets or classes differ.")
     decisive = [f.message for o in outcomes for f in o.result.findings or [] if f.decisive]
     notes += dict.fromkeys(decisive)
+    for column in dict.fromkeys(o.second for o in outcomes if o.second):
+        notes.append(f"The second head of the network with two heads learned {column}.")
     if any(o.spec.cohort.group is None for o in outcomes):
         notes.append(
             "Without a patient column each sample counts as a patient of its own; if patients have "

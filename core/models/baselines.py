@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from core.models.gene_models import (
+    FEATURES,
+    SECOND_WEIGHT,
+    TOKENS,
+    AutoencoderModel,
+    GeneNetwork,
+    Make,
+    make_convolution,
+    make_perceptron,
+    make_transformer,
+)
 from core.records import Registry
 
 if TYPE_CHECKING:
-    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
     from core.models.tuned import Choice
 
@@ -26,7 +37,7 @@ class Baseline:
     name: str
     title: str
     help: str
-    build: Callable[[int, int], ClassifierMixin]
+    build: Callable[[int, int], ClassifierMixin | RegressorMixin | GeneNetwork]
     """Makes the untrained model from a seed and the number of samples in the smallest class."""
     in_every_run: bool = False
     """Whether each run computes it; the others are computed when a comparison asks for them."""
@@ -34,8 +45,19 @@ class Baseline:
     """What its title needs within a sentence, such as 'the'."""
     keeps_patients_together: bool = False
     """Whether it is told the samples' patients, as it divides them into inner folds."""
+    learns_second: bool = False
+    """Whether it learns a second label beside the first, and is fitted only where one is named."""
+    is_network: bool = False
+    """Whether it is a network on genes, which is explained by the attribution methods."""
+    reference: str = ""
+    """Source of the model, where its help names none."""
     version: int = 1
     """Raised when it predicts otherwise."""
+
+    def more(self, patients: np.ndarray | None, second: np.ndarray | None) -> dict[str, np.ndarray]:
+        """What its `fit` is told beside samples and labels."""
+        told = {"groups": patients} if self.keeps_patients_together else {}
+        return told | ({"second": second} if self.learns_second else {})
 
     @property
     def phrase(self) -> str:
@@ -104,19 +126,66 @@ def _build_neighbours(seed: int, smallest: int) -> ClassifierMixin:
     return _standardise(model)
 
 
-def _build_perceptron(seed: int, smallest: int) -> ClassifierMixin:
-    from sklearn.neural_network import MLPClassifier
-
-    model = MLPClassifier((64,), alpha=1.0, tol=1e-3, max_iter=1000, random_state=seed)
-    return _standardise(model)
-
-
 def _standardise(model: ClassifierMixin) -> ClassifierMixin:
     """The model on genes of mean 0 and SD 1."""
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     return make_pipeline(StandardScaler(), model)
+
+
+YUE_WANG = "Yue and Wang 2018, Deep learning for genomics: a concise overview, arXiv:1802.00810"
+
+
+def list_networks(of_classes: bool) -> list[Baseline]:
+    """The networks on genes, for classes or for values; torch is loaded when one is fitted."""
+
+    def build(make: Make) -> Callable[[int, int], GeneNetwork]:
+        return lambda seed, smallest: GeneNetwork(make, of_classes, seed)
+
+    network = partial(Baseline, is_network=True, reference=YUE_WANG)
+    linear = "the tuned linear model" if of_classes else "ridge regression"
+    return [
+        network(
+            name="perceptron",
+            title="Small neural network",
+            help="One hidden layer of 64 units on the genes, without any picture.",
+            build=build(make_perceptron),
+            version=2,
+        ),
+        network(
+            name="convolution",
+            title="Convolution over genes in order",
+            help="Genes that go together in the training samples stand next to each other in a "
+            "line, and a small one-dimensional convolution looks along it. The line is ours: the "
+            "leaves of a clustering, as layouts of modules begin.",
+            build=build(make_convolution),
+        ),
+        network(
+            name="transformer",
+            title="Small transformer over genes",
+            help=f"Every gene is a token; one layer of attention over the {TOKENS} genes that by "
+            "themselves go best with what is to be predicted, in the training samples.",
+            build=build(make_transformer),
+        ),
+        network(
+            name="autoencoder",
+            title="Autoencoder features",
+            help=f"An autoencoder finds {FEATURES} features of the training samples without their "
+            f"labels; {linear} uses these.",
+            build=lambda seed, smallest: AutoencoderModel(of_classes, seed),
+            keeps_patients_together=True,
+        ),
+        network(
+            name="two_heads",
+            title="Network with two heads",
+            help="The small neural network with a second head that learns another column, such as "
+            f"the batch, whose loss weighs {SECOND_WEIGHT}. It is fitted where that column is "
+            "named.",
+            build=build(make_perceptron),
+            learns_second=True,
+        ),
+    ]
 
 
 BASELINES: Registry[Baseline] = Registry(
@@ -180,12 +249,7 @@ BASELINES: Registry[Baseline] = Registry(
             help="The classes of the five training samples whose profiles correlate best.",
             build=_build_neighbours,
         ),
-        Baseline(
-            name="perceptron",
-            title="Small neural network",
-            help="One hidden layer of 64 units on the genes, without any picture.",
-            build=_build_perceptron,
-        ),
+        *list_networks(of_classes=True),
     ],
 )
 
@@ -238,8 +302,8 @@ class FittedBaseline:
 
     answer: Callable[[np.ndarray], np.ndarray]
     """(n, genes) samples -> (n, outputs) probabilities, or values."""
-    model: BaseEstimator
-    """What scikit-learn knows it as."""
+    model: BaseEstimator | GeneNetwork
+    """The model itself: scikit-learn's, or a network on genes."""
     choice: Choice | None = None
     """How its penalty was chosen on inner folds, of those that do so."""
 
@@ -251,17 +315,18 @@ def fit_baseline(
     classes: int,
     seed: int,
     patients: np.ndarray | None = None,
+    second: np.ndarray | None = None,
 ) -> FittedBaseline:
     """Fit a baseline on (n, genes) training samples; it answers with probabilities.
 
     `patients` (n,) are the samples'; without them each sample counts as one. Class numbers run from
-    0 to `classes` - 1; one that no training sample has gets probability 0.
+    0 to `classes` - 1; one that no training sample has gets probability 0. `second` (n,) are texts
+    of another column, for a model that learns one.
     """
     smallest = int(np.unique(y, return_counts=True)[1].min())
     model = BASELINES[name].build(seed, smallest)
-    groups = {"groups": patients} if BASELINES[name].keeps_patients_together else {}
     with one_thread():
-        model.fit(x, y, **groups)
+        model.fit(x, y, **BASELINES[name].more(patients, second))
 
     def answer(asked: np.ndarray) -> np.ndarray:
         proba = np.zeros((len(asked), classes))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.models.baselines import Baseline, FittedBaseline, one_thread
+from core.models.baselines import Baseline, FittedBaseline, list_networks, one_thread
 from core.records import Registry
 
 if TYPE_CHECKING:
@@ -49,15 +49,26 @@ VALUE_BASELINES: Registry[Baseline] = Registry(
             build=_build_ridge,
             in_every_run=True,
         ),
+        *list_networks(of_classes=False),
     ],
 )
 
 
-def fit_value_baseline(name: str, x: np.ndarray, y: np.ndarray, seed: int) -> FittedBaseline:
-    """Fit a baseline on (n, genes) training samples and their values (n,); it answers with such."""
+def fit_value_baseline(
+    name: str,
+    x: np.ndarray,
+    y: np.ndarray,
+    seed: int,
+    patients: np.ndarray | None = None,
+    second: np.ndarray | None = None,
+) -> FittedBaseline:
+    """Fit a baseline on (n, genes) training samples and their values (n,); it answers with such.
+
+    `patients` and `second` are as in `fit_baseline`.
+    """
     model = VALUE_BASELINES[name].build(seed, len(y))
     with one_thread():
-        model.fit(x.astype(np.float64), y)
+        model.fit(x.astype(np.float64), y, **VALUE_BASELINES[name].more(patients, second))
 
     def answer(asked: np.ndarray) -> np.ndarray:
         with one_thread():

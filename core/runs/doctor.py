@@ -38,8 +38,8 @@ from core.runs.training import TrainJob, drop_checkpoints
 from core.scratch import clean_scratch
 
 DAY = 86_400
-COMPUTED = ("measures/*.npy", "baselines/*.npy", "attributions/*.npz", "attributions/*.csv",
-            "attributions/*.json")  # fmt: skip
+COMPUTED = ("measures/*.npy", "baselines/*.npy", "baselines/*.csv", "baselines/*.json",
+            "attributions/*.npz", "attributions/*.csv", "attributions/*.json")  # fmt: skip
 """Files of a run that are computed again when they are gone."""
 FOLD_FILES = ("predictions.csv", "preprocessor.npz", "layout.npz", "model.safetensors")
 

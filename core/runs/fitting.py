@@ -17,10 +17,11 @@ class BaselinesJob(Job):
     """The baseline models that no run fits by itself; they stand in each run's folder."""
 
     kind: ClassVar[str] = "baselines"
-    uses_torch: ClassVar[bool] = False
 
     about: tuple[str, ...]
     """The runs."""
+    second: str | None = None
+    """The column that a second head learns; None: each run's batch, where it knows one."""
 
     def title(self) -> str:
         some = ", ".join(run[:6] for run in self.about[:3])
@@ -32,25 +33,26 @@ class BaselinesJob(Job):
         return Inputs(tuple(sorted(datasets)), self.about)
 
     def stands(self) -> bool:
-        return not missing_baselines(list(self.about))
+        return not missing_baselines(list(self.about), self.second)
 
     def run(self, folder: Path, reporter: Reporter, device: str) -> None:
-        compute_baselines(list(self.about), stoppable(reporter, "models fitted"))
+        tell = stoppable(reporter, "models fitted")
+        compute_baselines(list(self.about), tell, self.second)
 
 
-def baselines_job(runs: Sequence[str]) -> BaselinesJob:
+def baselines_job(runs: Sequence[str], second: str | None = None) -> BaselinesJob:
     """The job for some finished runs, in whatever order they are named."""
-    return BaselinesJob(about=tuple(sorted(runs)))
+    return BaselinesJob(about=tuple(sorted(runs)), second=second)
 
 
-def request_baselines(runs: Sequence[str]) -> None:
+def request_baselines(runs: Sequence[str], second: str | None = None) -> None:
     """Have the missing baseline models of finished runs fitted in the background."""
-    request(baselines_job(runs))
+    request(baselines_job(runs, second))
 
 
-def baselines_state(runs: Sequence[str]) -> tuple[str, str]:
+def baselines_state(runs: Sequence[str], second: str | None = None) -> tuple[str, str]:
     """Whether what these runs lack is being fitted: working, failed or idle, and why it failed."""
-    record = find(baselines_job(runs))
+    record = find(baselines_job(runs, second))
     if record is None or record.state in (JobState.DONE, JobState.CANCELLED):
         return "idle", ""
     return ("failed", record.reason or "") if record.state.finished else ("working", "")

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from core.data.store import read_column
+from core.data.store import get_record, read_column
+from core.errors import InputError
 from core.evaluation.intervals import CELLS, Bootstrap, gather, weigh, weigh_by_name
 from core.evaluation.metrics import METRICS
-from core.files import UNREADABLE, write_array
+from core.files import UNREADABLE, read_json, write_array, write_json
 from core.home import dataset_folder, run_folder
 from core.runs.fitted import load_fitted
+from core.runs.network_genes import genes_path, score_genes, write_genes
 from core.runs.result import RunResult, load_predictions, load_result, load_spec
 from core.runs.spec import RunSpec
 from core.runs.study import fit_baseline, open_samples
@@ -51,6 +53,8 @@ class Outcome:
     """Model -> (samples, classes) probabilities; of a regression (samples, 1) values."""
     validation_loss: np.ndarray
     """(folds,) of the network that was kept, on the fold's validation samples."""
+    second: str | None = None
+    """The column that the second head of the network with two heads learned."""
     _kept: dict = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -176,6 +180,7 @@ def load_outcome(run: str) -> Outcome:
         y=task.truth(table, result.classes)[order],
         proba={name: values[order] for name, values in proba.items()},
         validation_loss=np.array([fold.validation_loss for fold in fitted]),
+        second=kept_second(run),
     )
     for model in outcome.proba:
         _read_measures(outcome, model)
@@ -214,56 +219,127 @@ def extra_baselines(run: str) -> list[str]:
     return [name for name in TASKS[result.task].baselines.names if name not in result.baselines]
 
 
-def missing_baselines(runs: list[str]) -> list[tuple[str, str]]:
-    """(run, baseline) pairs that the run didn't fit by itself and nobody has asked for yet."""
+def missing_baselines(runs: list[str], second: str | None = None) -> list[tuple[str, str]]:
+    """(run, baseline) pairs that the run didn't fit by itself and nobody has asked for yet.
+
+    Args:
+        runs: ids of finished runs.
+        second: the column that a second head is to learn; None: whatever it learned, or else the
+            run's batch. Where there is neither, no model of two heads is missing.
+    """
     missing = []
     for run in runs:
-        kept = {path.stem for path in (run_folder(run) / "baselines").glob("*.npy")}
-        missing += [(run, name) for name in extra_baselines(run) if name not in kept]
+        baselines, kept = TASKS[load_result(run).task].baselines, kept_second(run)
+        for name in extra_baselines(run):
+            record = baselines[name]
+            stands = _baseline_path(run, name).exists()
+            if record.is_network:
+                stands = stands and genes_path(run, name).exists()
+            if record.learns_second:
+                wanted = second or kept or load_spec(run).cohort.batch
+                stands = wanted is None or (stands and kept == wanted)
+            if not stands:
+                missing.append((run, name))
     return missing
 
 
-def compute_baselines(runs: list[str], progress: Callable[[int, int], None]) -> None:
+def kept_second(run: str) -> str | None:
+    """The column that the second head of a run's network learned; None where it has none yet."""
+    path = _second_path(run)
+    with suppress(*UNREADABLE):
+        if path.exists():
+            return str(read_json(path)["second"])
+    return None
+
+
+def compute_baselines(
+    runs: list[str], progress: Callable[[int, int], None], second: str | None = None
+) -> None:
     """Fit the baseline models that are missing, on each run's own folds, genes and seed; keep them.
 
-    Runs that differ in layout, network or training only share the work.
+    Runs that differ in layout, network or training only share the work. Of networks on genes it is
+    also kept which genes decide.
 
     Args:
         runs: ids of finished runs.
         progress: told how many of how many run-model pairs are done.
+        second: as in `missing_baselines`.
 
     Raises:
-        InputError: a run has no result, or its dataset was deleted.
+        InputError: a run has no result, its dataset was deleted, or the second label is no column,
+            the class itself or the same for all; then nothing is fitted.
     """
-    missing = missing_baselines(runs)
-    alike: dict[str, list[str]] = {}
+    missing = missing_baselines(runs, second)
+    alike: dict[tuple[str, str | None], list[str]] = {}
     for run in dict.fromkeys(run for run, _ in missing):
-        alike.setdefault(_shared(run), []).append(run)
+        wanted = second or kept_second(run) or load_spec(run).cohort.batch
+        alike.setdefault((_shared(run), wanted), []).append(run)
+    if second is not None:
+        for group in alike.values():
+            _check_second(load_spec(group[0]), second)
     done = 0
     progress(done, len(missing))
-    for group in alike.values():
+    for (_, column), group in alike.items():
         spec = load_spec(group[0])
         study = open_samples(spec)
+        texts = None if column is None else _read_texts(spec, column, study.samples)
         prepared = []
         for number in load_result(group[0]).scored:
             fitted = load_fitted(group[0], number)
             fold = fitted.locate(study)
             x = fitted.source.transform(study)
-            prepared.append((fold, x))
-        for name in TASKS[spec.task].baselines.names:
-            wanted = [run for run in group if (run, name) in missing]
-            if not wanted:
+            prepared.append((fold, x, fitted.preprocessor.genes))
+        for record in TASKS[spec.task].baselines:
+            name = record.name
+            lacking = [run for run in group if (run, name) in missing]
+            if not lacking:
                 continue
-            probabilities = [
-                fit_baseline(name, spec, study, fold, x).answer(x[fold.test])
-                for fold, x in prepared
-            ]
-            for run in wanted:
-                write_array(_baseline_path(run, name), np.concatenate(probabilities))
-            done += len(wanted)
+            told = texts if record.learns_second else None
+            answers, tables = [], []
+            for fold, x, genes in prepared:
+                model = fit_baseline(name, spec, study, fold, x, told)
+                answers.append(model.answer(x[fold.test]))
+                if record.is_network:
+                    tables.append(score_genes(model, spec, study, fold, x, genes))
+            for run in lacking:
+                if tables:
+                    _baseline_path(run, name).unlink(missing_ok=True)
+                    write_genes(run, name, tables)
+                if record.learns_second:
+                    write_json(_second_path(run), {"second": column})
+                write_array(_baseline_path(run, name), np.concatenate(answers))
+            done += len(lacking)
             progress(done, len(missing))
         for run in group:
             keep_measures(run)
+
+
+def _read_texts(spec: RunSpec, column: str, samples: np.ndarray) -> np.ndarray:
+    """(samples,) texts of a column."""
+    return read_column(spec.cohort.dataset, column).loc[samples].to_numpy().astype(str)
+
+
+def _check_second(spec: RunSpec, column: str) -> None:
+    """Raise InputError for a column that a second head has nothing to learn from."""
+    columns = get_record(spec.cohort.dataset).columns
+    if column not in columns:
+        known = ", ".join(columns) or "none"
+        raise InputError(f"The dataset has no column {column!r} to learn beside. Columns: {known}.")
+    if column == spec.cohort.label:
+        raise InputError(
+            f"{column} is what the first head learns already. Name another column, such as the "
+            "batch."
+        )
+    if len(columns[column]) == 1:
+        only = next(iter(columns[column]))
+        raise InputError(
+            f"{column} is {only!r} for every sample, so that there is nothing to learn beside. "
+            "Name another column."
+        )
+
+
+def _second_path(run: str) -> Path:
+    return run_folder(run) / "baselines" / "second.json"
 
 
 def _shared(run: str) -> str:

@@ -145,13 +145,19 @@ def _take(spec: RunSpec, data: AnnData | None) -> tuple[Samples, np.ndarray | No
 
 
 def fit_baseline(
-    name: str, spec: RunSpec, samples: Samples, fold: Fold, rows: np.ndarray
+    name: str,
+    spec: RunSpec,
+    samples: Samples,
+    fold: Fold,
+    rows: np.ndarray,
+    second: np.ndarray | None = None,
 ) -> FittedBaseline:
     """Fit a baseline model on a fold's training and validation samples.
 
-    `rows` are all samples as prepared.
+    `rows` are all samples as prepared, `second` their texts of another column, for a model that
+    learns one.
     """
     return TASKS[spec.task].fit_baseline(
         name, rows[fold.fitting], samples.y[fold.fitting], len(samples.classes), spec.seed,
-        samples.groups_of(fold.fitting),
+        samples.groups_of(fold.fitting), None if second is None else second[fold.fitting],
     )  # fmt: skip

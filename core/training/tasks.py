@@ -169,9 +169,9 @@ class Task(ABC):
     @abstractmethod
     def fit_baseline(
         self, name: str, x: np.ndarray, y: np.ndarray, outputs: int, seed: int,
-        patients: np.ndarray | None,
+        patients: np.ndarray | None, second: np.ndarray | None = None,
     ) -> FittedBaseline:  # fmt: skip
-        """Fit a baseline model on samples x of these patients."""
+        """Fit a baseline model on samples x of these patients; `second` is another label's text."""
 
     def score(self, y: np.ndarray, answers: np.ndarray) -> dict[str, float]:
         """All metrics."""
@@ -287,10 +287,10 @@ class Classification(Task):
 
     def fit_baseline(
         self, name: str, x: np.ndarray, y: np.ndarray, outputs: int, seed: int,
-        patients: np.ndarray | None,
+        patients: np.ndarray | None, second: np.ndarray | None = None,
     ) -> FittedBaseline:  # fmt: skip
         """It answers with class probabilities."""
-        return fit_baseline(name, x, y, outputs, seed, patients)
+        return fit_baseline(name, x, y, outputs, seed, patients, second)
 
     def tabulate(
         self, y: np.ndarray, answers: np.ndarray, plain: Mapping[str, np.ndarray],
@@ -510,10 +510,10 @@ class Regression(Task):
 
     def fit_baseline(
         self, name: str, x: np.ndarray, y: np.ndarray, outputs: int, seed: int,
-        patients: np.ndarray | None,
+        patients: np.ndarray | None, second: np.ndarray | None = None,
     ) -> FittedBaseline:  # fmt: skip
         """It answers with values in the target's unit."""
-        return fit_value_baseline(name, x, y, seed)
+        return fit_value_baseline(name, x, y, seed, patients, second)
 
     def tabulate(
         self, y: np.ndarray, answers: np.ndarray, plain: Mapping[str, np.ndarray],

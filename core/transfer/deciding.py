@@ -6,17 +6,14 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from core.errors import InputError
-from core.explain.methods import METHODS, Question
+from core.explain.on_genes import ATTRIBUTION, attribute_network
 from core.transfer.experiment import Plan, list_methods, make_problem
 from core.transfer.problem import Problem, TransferMethod
 
-ATTRIBUTION = "integrated_gradients"
-"""A name in METHODS, unless another is named."""
 DRAWS = 3
 """First draws whose networks are asked."""
 SHOWN = 30
 """Genes of a method that are kept, those that decide most first."""
-STEPS, BATCH = 32, 64
 
 
 class Deciding(BaseModel):
@@ -75,25 +72,8 @@ def attribute_genes(
     Raises:
         InputError: the method is no network, or the attribution needs an image or a set.
     """
-    import torch
-    from torch import nn
-
-    record = METHODS[attribution]
     if method.train is None:
         raise InputError(f"{method.title} is no network whose genes an attribution could score.")
-    if record.unit != "gene":
-        raise InputError(f"{record.title} scores regions or sets. Take a method that scores genes.")
-    trained = method.train(problem)
-    from core.transfer.methods.networks import repeatable
-
-    with repeatable(problem.seed):
-        known = trained.scale(problem.target)
-        return record.compute(
-            Question(
-                forward=trained.network.eval(), layer=nn.Identity(), layout=None,
-                x=trained.scale(problem.test).requires_grad_(),
-                targets=torch.from_numpy(np.asarray(truth, dtype=np.int64)),
-                baseline=known.mean(dim=0, keepdim=True), background=known, sets=None,
-                steps=STEPS, batch_size=BATCH,
-            )
-        ).detach().numpy()  # fmt: skip
+    return attribute_network(
+        method.train(problem), problem.test, truth, problem.target, problem.seed, attribution
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 if TYPE_CHECKING:
-    from core.transfer.methods.networks import Trained
+    from core.models.gene_networks import Trained
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from core.data.cohort import Cohort
 from core.errors import InputError
 from core.images.references import read_gene_sets, reference_file
+from core.models.gene_models import scale_of
 from core.transfer.cohorts import Opened, name_genes_as, open_one
 from core.transfer.enquiry import (
     Answered,
@@ -26,7 +27,6 @@ from core.transfer.enquiry import (
     correct,
     score_lines,
 )
-from core.transfer.methods.linear import scale_of
 from core.transfer.methods.pathways import SMALLEST, Programs, has_word, learn_programs
 
 FEWEST_SAMPLES = 10

@@ -14,7 +14,7 @@ from core.transfer.problem import Problem, TransferMethod
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from core.transfer.methods.networks import Layers
+    from core.models.gene_networks import Layers
 
 WIDTHS = (256, 64)
 STRENGTH = 0.178
@@ -52,15 +52,17 @@ def fit_against_domains(problem: Problem, strength: float = STRENGTH) -> np.ndar
         problem: the samples.
         strength: weight of the domain loss; with 0 nothing is forgotten.
     """
-    from core.transfer.methods import networks
+    from core.models import gene_networks
 
-    with networks.repeatable(problem.seed):
+    with gene_networks.repeatable(problem.seed):
         mean, spread, network = _train(problem, strength)
         if len(problem.target) > 1:
-            x, y = networks.tensors((problem.target - mean) / spread, problem.target_labels)
-            tune = networks.classify(network, x, y)
-            networks.train(network, tune, len(x), problem.seed, TARGET_EPOCHS, rate=TARGET_RATE)
-        return networks.probabilities(network, (problem.test - mean) / spread)
+            x, y = gene_networks.tensors((problem.target - mean) / spread, problem.target_labels)
+            tune = gene_networks.classify(network, x, y)
+            gene_networks.train(
+                network, tune, len(x), problem.seed, TARGET_EPOCHS, rate=TARGET_RATE
+            )
+        return gene_networks.probabilities(network, (problem.test - mean) / spread)
 
 
 def measure_domains(problem: Problem, strength: float = STRENGTH) -> Domains:
@@ -80,8 +82,8 @@ def measure_domains(problem: Problem, strength: float = STRENGTH) -> Domains:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    from core.models import gene_networks
     from core.models.baselines import one_thread
-    from core.transfer.methods import networks
 
     rng = np.random.default_rng(problem.seed)
     theirs = rng.permutation(len(problem.source)) % HELD_OUT == 0
@@ -95,11 +97,11 @@ def measure_domains(problem: Problem, strength: float = STRENGTH) -> Domains:
     of_asked = np.arange(len(asked)) >= theirs.sum()
     known = np.concatenate([learned.source, learned.target, learned.unlabelled])
     of_known = np.arange(len(known)) >= len(learned.source)
-    with networks.repeatable(problem.seed):
+    with gene_networks.repeatable(problem.seed):
         mean, spread, network = _train(learned, strength)
         with torch.no_grad():
             features = [
-                network.layers(networks.as_tensor((x - mean) / spread)).numpy()
+                network.layers(gene_networks.as_tensor((x - mean) / spread)).numpy()
                 for x in (known, asked)
             ]
     found = []
@@ -139,17 +141,17 @@ def _train(problem: Problem, strength: float) -> tuple[np.ndarray, np.ndarray, L
     import torch
     from torch.nn import functional
 
-    from core.transfer.methods import networks
+    from core.models import gene_networks
 
     parts = problem.source, problem.target, problem.unlabelled
-    mean, spread = networks.one_scale(*parts)
+    mean, spread = gene_networks.one_scale(*parts)
     everyone = (np.concatenate(parts) - mean) / spread
     _, cohorts = np.unique(problem.source_cohorts, return_inverse=True)
     ours = len(everyone) - len(problem.source)
     domains = torch.from_numpy(np.append(cohorts, np.full(ours, cohorts.max() + 1)))
     labels = source_classes(problem), problem.target_labels, np.full(len(problem.unlabelled), -1)
-    network = networks.Layers(everyone.shape[1], WIDTHS, problem.n_classes, 0, norm=True)
-    x, classes = networks.tensors(everyone, np.concatenate(labels))
+    network = gene_networks.Layers(everyone.shape[1], WIDTHS, problem.n_classes, 0, norm=True)
+    x, classes = gene_networks.tensors(everyone, np.concatenate(labels))
 
     def loss(rows: Tensor) -> Tensor:
         features, known = network.layers(x[rows]), classes[rows]
@@ -160,7 +162,7 @@ def _train(problem: Problem, strength: float) -> tuple[np.ndarray, np.ndarray, L
         return missed / (known >= 0).sum().clamp(min=1) + strength * hidden
 
     passes = -(-STEPS // -(-len(x) // BATCH))
-    networks.train(network, loss, len(x), problem.seed, passes, batch=BATCH)
+    gene_networks.train(network, loss, len(x), problem.seed, passes, batch=BATCH)
     return mean, spread, network
 
 

@@ -6,7 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from core.transfer.methods.linear import answer_sparsely, pool, scale_of
+from core.models.gene_models import scale_of
+from core.transfer.methods.linear import answer_sparsely, pool
 from core.transfer.problem import Problem, TransferMethod
 
 MOST = 20

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.models.baselines import one_thread
+from core.models.gene_models import scale_of
 from core.transfer.methods.components import principal_axes
-from core.transfer.methods.linear import answer_sparsely, scale_of
+from core.transfer.methods.linear import answer_sparsely
 from core.transfer.problem import Problem, TransferMethod
 
 if TYPE_CHECKING:
@@ -40,17 +41,17 @@ def learn_features(source: np.ndarray, target: list[np.ndarray], seed: int) -> l
     """
     from sklearn.cluster import KMeans
 
-    from core.transfer.methods import networks
+    from core.models import gene_networks
 
     mean, spread = scale_of(source)
     axes = principal_axes(source, min(COMPONENTS, len(source) // 2))
     parts = [(x - mean) / spread @ axes for x in (source, *target)]
     scale = np.median(parts[0].std(axis=0))  # one number: noise becomes 1, programs stay above
-    inputs = [networks.as_tensor(x / scale) for x in parts]
+    inputs = [gene_networks.as_tensor(x / scale) for x in parts]
     found: list[list[np.ndarray]] = [[] for _ in inputs]
     for latent, widths in LATENT.items():
         for number in range(SEEDS):
-            with networks.repeatable(seed * SEEDS + number):
+            with gene_networks.repeatable(seed * SEEDS + number):
                 encode = _train_autoencoder(inputs[0], widths, latent, seed * SEEDS + number)
                 for own, x in zip(found, inputs, strict=True):
                     own.append(encode(x))
@@ -70,10 +71,10 @@ def _train_autoencoder(
     from torch import nn
     from torch.nn import functional
 
-    from core.transfer.methods import networks
+    from core.models import gene_networks
 
-    encoder = networks.Layers(x.shape[1], widths, 2 * latent, dropout=0, norm=True)
-    decoder = networks.Layers(latent, widths[::-1], x.shape[1], dropout=0, norm=True)
+    encoder = gene_networks.Layers(x.shape[1], widths, 2 * latent, dropout=0, norm=True)
+    decoder = gene_networks.Layers(latent, widths[::-1], x.shape[1], dropout=0, norm=True)
 
     def loss(rows: torch.Tensor) -> torch.Tensor:
         mean, logs = encoder(x[rows]).chunk(2, dim=1)
@@ -83,7 +84,7 @@ def _train_autoencoder(
         return missed - 0.5 * (1 + logs - mean.square() - logs.exp()).sum(dim=1).mean()
 
     both = nn.ModuleList([encoder, decoder])
-    networks.train(both, loss, len(x), seed, EPOCHS, rate=RATE, batch=50)
+    gene_networks.train(both, loss, len(x), seed, EPOCHS, rate=RATE, batch=50)
 
     def encode(asked: torch.Tensor) -> np.ndarray:
         with torch.no_grad():

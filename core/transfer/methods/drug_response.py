@@ -35,7 +35,7 @@ def fit_numbers_to_classes(
     from torch import nn
     from torch.nn import functional
 
-    from core.transfer.methods import networks
+    from core.models import gene_networks
 
     values = problem.source_labels
     if not np.issubdtype(values.dtype, np.floating):
@@ -43,15 +43,17 @@ def fit_numbers_to_classes(
             "This method learns a number from the source, such as an IC50, and the source is "
             "labelled by classes. Take a column of numbers as the source's label."
         )
-    mean, spread = networks.one_scale(problem.source, problem.target)
+    mean, spread = gene_networks.one_scale(problem.source, problem.target)
     rng = np.random.default_rng(problem.seed)
     shares = 1 / np.bincount(problem.target_labels, minlength=problem.n_classes).clip(1)
     chances = shares[problem.target_labels]
     chances /= chances.sum()
-    with networks.repeatable(problem.seed):
-        there = networks.as_tensor((problem.source - mean) / spread)
-        amounts = networks.as_tensor((values - values.mean()) / (values.std() or 1))
-        here, classes = networks.tensors((problem.target - mean) / spread, problem.target_labels)
+    with gene_networks.repeatable(problem.seed):
+        there = gene_networks.as_tensor((problem.source - mean) / spread)
+        amounts = gene_networks.as_tensor((values - values.mean()) / (values.std() or 1))
+        here, classes = gene_networks.tensors(
+            (problem.target - mean) / spread, problem.target_labels
+        )
         features = nn.Sequential(
             nn.Linear(there.shape[1], FEATURES), nn.BatchNorm1d(FEATURES), nn.ReLU(),
             nn.Dropout(DROPOUT),
@@ -63,7 +65,7 @@ def fit_numbers_to_classes(
         judges = nn.ModuleList(nn.Linear(FEATURES, 1) for _ in range(problem.n_classes + 1))
 
         def tell(judge: nn.Module, x: torch.Tensor, from_target: torch.Tensor) -> torch.Tensor:
-            said = judge(networks.reverse_gradient(x))[:, 0]
+            said = judge(gene_networks.reverse_gradient(x))[:, 0]
             return functional.binary_cross_entropy_with_logits(said, from_target)
 
         def loss(rows: torch.Tensor) -> torch.Tensor:
@@ -84,8 +86,8 @@ def fit_numbers_to_classes(
             return total
 
         everything = nn.ModuleList([features, shared, of_numbers, of_classes, judges])
-        networks.train(everything, loss, len(there), problem.seed, EPOCHS, batch=BATCH)
-        return networks.probabilities(
+        gene_networks.train(everything, loss, len(there), problem.seed, EPOCHS, batch=BATCH)
+        return gene_networks.probabilities(
             lambda x: of_classes(shared(features(x))), (problem.test - mean) / spread
         )
 

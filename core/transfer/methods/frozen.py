@@ -9,7 +9,7 @@ from core.transfer.methods.linear import answer_by, source_classes
 from core.transfer.problem import Problem, TransferMethod
 
 if TYPE_CHECKING:
-    from core.transfer.methods.networks import Trained
+    from core.models.gene_networks import Trained
 
 WIDTHS = (256, 256, 256, 256)
 SOURCE_EPOCHS = 60
@@ -28,24 +28,26 @@ def train_frozen(problem: Problem, frozen: int) -> Trained:
         problem: the samples.
         frozen: how many of the first layers keep the source's weights, from 0 to 4.
     """
-    from core.transfer.methods import networks
+    from core.models import gene_networks
 
     y = source_classes(problem)
-    mean, spread = networks.one_scale(problem.source, problem.target)
-    with networks.repeatable(problem.seed):
-        network = networks.Layers(problem.source.shape[1], WIDTHS, problem.n_classes)
-        x, y = networks.tensors((problem.source - mean) / spread, y)
-        learned, held_out = networks.split(y.numpy(), problem.seed)
-        judge = partial(networks.classify(network, x, y), held_out) if len(held_out) else None
-        loss = networks.classify(network, x[learned], y[learned])
-        networks.train(network, loss, len(learned), problem.seed, SOURCE_EPOCHS, judge=judge)
+    mean, spread = gene_networks.one_scale(problem.source, problem.target)
+    with gene_networks.repeatable(problem.seed):
+        network = gene_networks.Layers(problem.source.shape[1], WIDTHS, problem.n_classes)
+        x, y = gene_networks.tensors((problem.source - mean) / spread, y)
+        learned, held_out = gene_networks.split(y.numpy(), problem.seed)
+        judge = partial(gene_networks.classify(network, x, y), held_out) if len(held_out) else None
+        loss = gene_networks.classify(network, x[learned], y[learned])
+        gene_networks.train(network, loss, len(learned), problem.seed, SOURCE_EPOCHS, judge=judge)
         for layer in network.layers[:frozen]:
             layer.requires_grad_(False)
         if len(problem.target):
-            x, y = networks.tensors((problem.target - mean) / spread, problem.target_labels)
-            loss = networks.classify(network, x, y)
-            networks.train(network, loss, len(x), problem.seed, TARGET_EPOCHS, rate=TARGET_RATE)
-    return networks.Trained(network, mean, spread)
+            x, y = gene_networks.tensors((problem.target - mean) / spread, problem.target_labels)
+            loss = gene_networks.classify(network, x, y)
+            gene_networks.train(
+                network, loss, len(x), problem.seed, TARGET_EPOCHS, rate=TARGET_RATE
+            )
+    return gene_networks.Trained(network, mean, spread)
 
 
 def _record(frozen: int) -> TransferMethod:

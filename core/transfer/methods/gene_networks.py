@@ -8,170 +8,128 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.transfer.methods.linear import answer, answer_by, source_classes
+from core.models.baselines import fit_baseline, linear_form
+from core.models.gene_models import SECOND_WEIGHT, TOKENS, order_genes, scale_of
+from core.transfer.methods.linear import MODEL, answer, answer_by, source_classes
 from core.transfer.problem import Problem, TransferMethod
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from core.transfer.methods.networks import Trained
+    from core.models.gene_networks import Trained
 
 SOURCE_EPOCHS, TARGET_EPOCHS = 40, 40
 TARGET_RATE = 1e-4
-TOKENS = 64
-"""Genes that the transformer sees: those that vary most in the source."""
-UNITS = 16
-"""Features of each gene in it."""
-FEATURES = 32
-"""Of the autoencoder."""
-SECOND = 0.3
-"""Weight of the second head's loss."""
-
-
-def order_genes(x: np.ndarray) -> np.ndarray:
-    """(genes,) positions that put genes next to each other that go together.
-
-    The leaves of average linkage of 1 - correlation over samples (samples, genes), as image layouts
-    of modules begin.
-    """
-    from scipy.cluster.hierarchy import leaves_list, linkage
-    from scipy.spatial.distance import squareform
-
-    spread = x.std(axis=0)
-    scaled = (x - x.mean(axis=0)) / np.where(spread > 1e-6, spread, 1)
-    apart = np.clip(1 - scaled.T @ scaled / len(x), 0, None)
-    np.fill_diagonal(apart, 0)
-    return leaves_list(linkage(squareform(apart, checks=False), "average"))
 
 
 def train_convolution(problem: Problem) -> Trained:
     """A one-dimensional convolution over genes in order."""
-    order = order_genes(problem.source)
+    from core.models.gene_networks import build_convolution
 
-    def build() -> nn.Module:
-        from torch import nn
-
-        return nn.Sequential(
-            nn.Unflatten(1, (1, len(order))), nn.Conv1d(1, 16, 9, stride=3, padding=4), nn.ReLU(),
-            nn.Conv1d(16, 16, 5, stride=2, padding=2), nn.ReLU(), nn.AdaptiveAvgPool1d(16),
-            nn.Flatten(), nn.Dropout(0.3), nn.Linear(256, problem.n_classes),
-        )  # fmt: skip
-
-    return _pretrain_and_tune(problem, build, order)
+    return _pretrain_and_tune(problem, build_convolution, order_genes(problem.source))
 
 
 def train_transformer(problem: Problem) -> Trained:
     """A transformer of one layer, a token a gene."""
+    from core.models.gene_networks import build_transformer
+
     most = np.argsort(-problem.source.std(axis=0), kind="stable")[:TOKENS]
-
-    def build() -> nn.Module:
-        return _transformer(len(most), problem.n_classes)
-
-    return _pretrain_and_tune(problem, build, most)
-
-
-def _transformer(genes: int, classes: int) -> nn.Module:
-    import torch
-    from torch import nn
-
-    class Tokens(nn.Module):
-        """A vector a gene, plus its value times another."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.gene = nn.Parameter(torch.randn(genes, UNITS) / UNITS**0.5)
-            self.value = nn.Parameter(torch.randn(genes, UNITS) / UNITS**0.5)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.gene + x[:, :, None] * self.value
-
-    class Pooled(nn.Module):
-        """The mean over genes."""
-
-        def forward(self, x: Tensor) -> Tensor:
-            return x.mean(dim=1)
-
-    layer = nn.TransformerEncoderLayer(
-        UNITS, 4, 2 * UNITS, dropout=0.1, batch_first=True, norm_first=True
-    )
-    return nn.Sequential(Tokens(), layer, nn.LayerNorm(UNITS), Pooled(), nn.Linear(UNITS, classes))
+    return _pretrain_and_tune(problem, build_transformer, most)
 
 
 def train_two_heads(problem: Problem) -> Trained:
     """A network that also learns which cohort a sample is of."""
     from torch.nn import functional
 
-    from core.transfer.methods import networks
+    from core.models import gene_networks
 
     x = np.concatenate([problem.source, problem.target])
     y = np.concatenate([source_classes(problem), problem.target_labels])
     theirs = np.unique(problem.source_cohorts, return_inverse=True)[1]
     cohorts = np.append(theirs, np.full(len(problem.target), theirs.max() + 1))
-    mean, spread = networks.one_scale(x)
-    with networks.repeatable(problem.seed):
-        network = networks.Layers(x.shape[1], (256, 64), problem.n_classes + cohorts.max() + 1)
-        values, classes = networks.tensors((x - mean) / spread, y)
-        of_cohort = networks.tensors(x, cohorts)[1]
+    mean, spread = gene_networks.one_scale(x)
+    with gene_networks.repeatable(problem.seed):
+        network = gene_networks.Layers(x.shape[1], (256, 64), problem.n_classes + cohorts.max() + 1)
+        values, classes = gene_networks.tensors((x - mean) / spread, y)
+        of_cohort = gene_networks.tensors(x, cohorts)[1]
 
         def loss(rows: Tensor) -> Tensor:
             said = network(values[rows])
             first = functional.cross_entropy(said[:, : problem.n_classes], classes[rows])
             second = functional.cross_entropy(said[:, problem.n_classes :], of_cohort[rows])
-            return first + SECOND * second
+            return first + SECOND_WEIGHT * second
 
-        networks.train(network, loss, len(x), problem.seed, SOURCE_EPOCHS)
-    return networks.Trained(networks.First(network, problem.n_classes), mean, spread)
+        gene_networks.train(network, loss, len(x), problem.seed, SOURCE_EPOCHS)
+    return gene_networks.Trained(gene_networks.First(network, problem.n_classes), mean, spread)
 
 
 def fit_autoencoder(problem: Problem) -> np.ndarray:
     """(test, classes) probabilities of ridge regression of an autoencoder's features."""
-    import torch
-    from torch.nn import functional
-
-    from core.transfer.methods import networks
-
-    parts = [problem.source, problem.target, problem.unlabelled]
-    mean, spread = networks.one_scale(*parts)
-    with networks.repeatable(problem.seed):
-        x = networks.as_tensor((np.concatenate(parts) - mean) / spread)
-        network = networks.Layers(x.shape[1], (128, FEATURES), x.shape[1], dropout=0.1)
-        networks.train(
-            network, lambda rows: functional.mse_loss(network(x[rows]), x[rows]), len(x),
-            problem.seed, SOURCE_EPOCHS,
-        )  # fmt: skip
-        with torch.no_grad():
-            learned, asked = (
-                network.layers(networks.as_tensor((part - mean) / spread)).numpy()
-                for part in (problem.target, problem.test)
-            )
+    _, learned, asked = _learn_features(problem)
     return answer(learned, problem.target_labels, problem.target_groups, asked, problem)
 
 
+def train_autoencoder(problem: Problem) -> Trained:
+    """The encoder and the ridge regression of its features, as one network."""
+    from core.models import gene_networks
+
+    encoder, learned, _ = _learn_features(problem)
+    fitted = fit_baseline(
+        MODEL, learned, problem.target_labels, problem.n_classes, problem.seed,
+        problem.target_groups,
+    )  # fmt: skip
+    weights, offset = linear_form(fitted.model, problem.n_classes)
+    network = gene_networks.join_linear(encoder, weights, offset)
+    return gene_networks.Trained(network, *_scale(problem))
+
+
+def _scale(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    return scale_of(np.concatenate([problem.source, problem.target, problem.unlabelled]))
+
+
+def _learn_features(problem: Problem) -> tuple[nn.Module, np.ndarray, np.ndarray]:
+    """The encoder, and its features of the labelled target samples and of those that are asked."""
+    from core.models import gene_networks
+
+    mean, spread = _scale(problem)
+    everyone = np.concatenate([problem.source, problem.target, problem.unlabelled])
+    with gene_networks.repeatable(problem.seed):
+        x = gene_networks.as_tensor((everyone - mean) / spread)
+        encoder = gene_networks.learn_features(x, problem.seed, SOURCE_EPOCHS)
+        learned, asked = (
+            gene_networks.features(encoder, gene_networks.as_tensor((part - mean) / spread))
+            for part in (problem.target, problem.test)
+        )
+    return encoder, learned, asked
+
+
 def _pretrain_and_tune(
-    problem: Problem, build: Callable[[], nn.Module], genes: np.ndarray
+    problem: Problem, build: Callable[[int, int], nn.Module], genes: np.ndarray
 ) -> Trained:
     """Train a network on the source's genes in this order, then on the labelled target samples."""
     from torch import nn
 
-    from core.transfer.methods import networks
+    from core.models import gene_networks
 
     y = source_classes(problem)
-    mean, spread = networks.one_scale(problem.source, problem.target)
+    mean, spread = gene_networks.one_scale(problem.source, problem.target)
 
     def prepare(x: np.ndarray) -> np.ndarray:
         return ((x - mean) / spread)[:, genes]
 
-    with networks.repeatable(problem.seed):
-        network = build()
-        x, y = networks.tensors(prepare(problem.source), y)
-        loss = networks.classify(network, x, y)
-        networks.train(network, loss, len(x), problem.seed, SOURCE_EPOCHS)
+    with gene_networks.repeatable(problem.seed):
+        network = build(len(genes), problem.n_classes)
+        x, y = gene_networks.tensors(prepare(problem.source), y)
+        loss = gene_networks.classify(network, x, y)
+        gene_networks.train(network, loss, len(x), problem.seed, SOURCE_EPOCHS)
         if len(problem.target):
-            x, y = networks.tensors(prepare(problem.target), problem.target_labels)
-            loss = networks.classify(network, x, y)
-            networks.train(network, loss, len(x), problem.seed, TARGET_EPOCHS, rate=TARGET_RATE)
-    whole = nn.Sequential(networks.Take(genes), network).eval()
-    return networks.Trained(whole, mean, spread)
+            x, y = gene_networks.tensors(prepare(problem.target), problem.target_labels)
+            loss = gene_networks.classify(network, x, y)
+            gene_networks.train(
+                network, loss, len(x), problem.seed, TARGET_EPOCHS, rate=TARGET_RATE
+            )
+    whole = nn.Sequential(gene_networks.Take(genes), network).eval()
+    return gene_networks.Trained(whole, mean, spread)
 
 
 _record = partial(
@@ -210,6 +168,7 @@ AUTOENCODER = _record(
     departs="Layers of 128 and 32 units, 40 passes, no corrupted input.",
     seconds=0.7,
     fit=fit_autoencoder,
+    train=train_autoencoder,
     min_target=2,
     learns_from="samples",
 )

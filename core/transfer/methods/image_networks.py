@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from core.transfer.methods.networks import Trained
+    from core.models.gene_networks import Trained
 
 BACKBONE = "squeezenet1_1"
 STAGES = len(BACKBONES[BACKBONE].stages)
@@ -34,11 +34,11 @@ def train_pretrained(problem: Problem, frozen: int) -> Trained:
         problem: the samples; the layout is fitted on the source.
         frozen: how many of the first stages keep what the source taught.
     """
-    from core.transfer.methods import networks
+    from core.models import gene_networks
 
     y = source_classes(problem)
-    mean, spread = networks.one_scale(problem.source, problem.target)
-    with networks.repeatable(problem.seed):
+    mean, spread = gene_networks.one_scale(problem.source, problem.target)
+    with gene_networks.repeatable(problem.seed):
         network = _build((problem.source - mean) / spread, problem)
         _learn(network, (problem.source - mean) / spread, y, problem.seed, SOURCE_RATE)
         for stage in list(network.network.stages)[:frozen]:
@@ -46,19 +46,19 @@ def train_pretrained(problem: Problem, frozen: int) -> Trained:
         if len(problem.target) > 1:
             x = (problem.target - mean) / spread
             _learn(network, x, problem.target_labels, problem.seed, TARGET_RATE)
-    return networks.Trained(network, mean, spread)
+    return gene_networks.Trained(network, mean, spread)
 
 
 def train_alone(problem: Problem) -> Trained:
     """A network of gene-images of the labelled target samples alone."""
-    from core.transfer.methods import networks
+    from core.models import gene_networks
 
-    mean, spread = networks.one_scale(problem.target)
-    with networks.repeatable(problem.seed):
+    mean, spread = gene_networks.one_scale(problem.target)
+    with gene_networks.repeatable(problem.seed):
         x = (problem.target - mean) / spread
         network = _build(x, problem)
         _learn(network, x, problem.target_labels, problem.seed, SOURCE_RATE)
-    return networks.Trained(network, mean, spread)
+    return gene_networks.Trained(network, mean, spread)
 
 
 def _build(x: np.ndarray, problem: Problem) -> nn.Module:
@@ -89,12 +89,12 @@ def _build(x: np.ndarray, problem: Problem) -> nn.Module:
 
 
 def _learn(network: nn.Module, x: np.ndarray, y: np.ndarray, seed: int, rate: float) -> None:
-    from core.transfer.methods import networks
+    from core.models import gene_networks
 
-    values, classes = networks.tensors(x, y)
+    values, classes = gene_networks.tensors(x, y)
     epochs = SOURCE_EPOCHS if rate == SOURCE_RATE else TARGET_EPOCHS
-    loss = networks.classify(network, values, classes)
-    networks.train(network, loss, len(values), seed, epochs, rate=rate)
+    loss = gene_networks.classify(network, values, classes)
+    gene_networks.train(network, loss, len(values), seed, epochs, rate=rate)
 
 
 _HANCZAR = (

@@ -11,7 +11,8 @@ import pandas as pd
 
 from core.errors import InputError
 from core.models.baselines import one_thread
-from core.transfer.methods.linear import scale_of, source_classes
+from core.models.gene_models import scale_of
+from core.transfer.methods.linear import source_classes
 from core.transfer.problem import Problem, TransferMethod
 
 if TYPE_CHECKING:
@@ -39,17 +40,17 @@ def fit_light_ensemble(problem: Problem, weights: str = "scratch") -> np.ndarray
         problem: the samples.
         weights: of SqueezeNet, which stays as it is: `imagenet`, `file:PATH` or `scratch`.
     """
-    from core.transfer.methods import networks
+    from core.models import gene_networks
 
     y = source_classes(problem)
     seen = _paint([problem.source, problem.target, problem.test], problem.genes, weights)
-    with networks.repeatable(problem.seed):
+    with gene_networks.repeatable(problem.seed):
         network = _build(seen[0].shape[1], problem.n_classes, MEMBERS)
         _learn(network, seen[0], y, problem.n_classes, problem.seed)
         if len(problem.target) > 1:
             _learn(network, seen[1], problem.target_labels, problem.n_classes, problem.seed,
                    TARGET_RATE)  # fmt: skip
-        return networks.probabilities(network, seen[2])
+        return gene_networks.probabilities(network, seen[2])
 
 
 def compare_under_imbalance(
@@ -83,7 +84,7 @@ def compare_under_imbalance(
     Raises:
         InputError: there are more than two classes, or too few samples for a ratio.
     """
-    from core.transfer.methods import networks
+    from core.models import gene_networks
 
     if set(np.unique(y)) != {0, 1}:
         raise InputError(
@@ -100,10 +101,10 @@ def compare_under_imbalance(
             ("joined", MEMBERS), (MEMBERS[0], MEMBERS[:1]), (MEMBERS[1], MEMBERS[1:])
         ):  # fmt: skip
             started = time.perf_counter()
-            with networks.repeatable(seed):
+            with gene_networks.repeatable(seed):
                 network = _build(seen[0].shape[1], 2, members)
                 _learn(network, seen[0], y[chosen], 2, seed)
-                said[line] = networks.probabilities(network, seen[1])
+                said[line] = gene_networks.probabilities(network, seen[1])
             learned = sum(weights.numel() for weights in network.parameters())
             rows.append(_row(ratio, line, y[chosen], truth, said[line], learned,
                              painting + time.perf_counter() - started))  # fmt: skip
@@ -233,17 +234,17 @@ def _learn(
     import torch
     from torch.nn import functional
 
-    from core.transfer.methods import networks
+    from core.models import gene_networks
 
-    x, labels = networks.tensors(seen, y)
+    x, labels = gene_networks.tensors(seen, y)
     counts = np.bincount(y, minlength=classes)
-    shares = networks.as_tensor(len(y) / classes / counts.clip(1))
+    shares = gene_networks.as_tensor(len(y) / classes / counts.clip(1))
 
     def loss(rows: torch.Tensor) -> torch.Tensor:
         missed = functional.cross_entropy(network(x[rows]), labels[rows], reduction="none")
         return (missed * shares[labels[rows]]).mean()
 
-    networks.train(network, loss, len(x), seed, EPOCHS, rate=rate)
+    gene_networks.train(network, loss, len(x), seed, EPOCHS, rate=rate)
 
 
 LIGHT_ENSEMBLE = TransferMethod(

@@ -10,10 +10,11 @@ import numpy as np
 
 from core.errors import InputError
 from core.models.baselines import fit_predict_proba, one_thread
+from core.models.gene_models import scale_of
 from core.transfer.problem import Problem
 
 if TYPE_CHECKING:
-    from core.transfer.methods.networks import Trained
+    from core.models.gene_networks import Trained
 
 MODEL = "ridge_regression"
 """In BASELINES: the model of the references that methods are compared with."""
@@ -77,12 +78,6 @@ def source_classes(problem: Problem) -> np.ndarray:
 def pool(problem: Problem) -> np.ndarray:
     """All target samples that may be learned from, labelled or not."""
     return np.concatenate([problem.target, problem.unlabelled])
-
-
-def scale_of(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and SD of each column, the SD 1 where a column is constant."""
-    spread = x.std(axis=0)
-    return x.mean(axis=0), np.where(spread > 1e-6, spread, 1)
 
 
 def domain_auc(x: np.ndarray, from_target: np.ndarray, seed: int) -> float:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.transfer.methods.linear import answer, scale_of
+from core.models.gene_models import scale_of
+from core.transfer.methods.linear import answer
 from core.transfer.problem import Problem, TransferMethod
 
 GENES = 64
@@ -36,7 +37,7 @@ def learn_to_fill_in(source: np.ndarray, seed: int) -> Filled:
     import torch
     from torch import nn
 
-    from core.transfer.methods import networks
+    from core.models import gene_networks
 
     mean, spread = scale_of(source)
     most = np.argsort(-source.std(axis=0), kind="stable")[:GENES]
@@ -63,11 +64,11 @@ def learn_to_fill_in(source: np.ndarray, seed: int) -> Filled:
             return (self(x, hidden) * self.out).sum(dim=2)
 
     def prepare(x: np.ndarray) -> torch.Tensor:
-        return networks.as_tensor(((x - mean) / spread)[:, most])
+        return gene_networks.as_tensor(((x - mean) / spread)[:, most])
 
     order = np.random.default_rng(seed).permutation(len(source))
     held_out, learned = np.split(order, [len(source) // HELD_OUT])
-    with networks.repeatable(seed):
+    with gene_networks.repeatable(seed):
         network, x, asked = Genes(), prepare(source[learned]), prepare(source[held_out])
 
         def loss(rows: torch.Tensor) -> torch.Tensor:
@@ -75,7 +76,7 @@ def learn_to_fill_in(source: np.ndarray, seed: int) -> Filled:
             missed = (network.fill_in(x[rows], hidden) - x[rows]).square()
             return (missed * hidden).sum() / hidden.sum().clamp(min=1)
 
-        networks.train(network, loss, len(x), seed, EPOCHS)
+        gene_networks.train(network, loss, len(x), seed, EPOCHS)
         hidden = torch.rand_like(asked) < HIDDEN
         with torch.no_grad():
             missed = (network.fill_in(asked, hidden) - asked)[hidden].square().sum()

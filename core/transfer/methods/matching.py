@@ -50,18 +50,18 @@ def match_cohorts(problem: Problem, weight: float = WEIGHT) -> Matched:
     from torch import nn
     from torch.nn import functional
 
-    from core.transfer.methods import networks
+    from core.models import gene_networks
 
     y = source_classes(problem)
-    mean, spread = networks.one_scale(problem.source, problem.target, problem.unlabelled)
+    mean, spread = gene_networks.one_scale(problem.source, problem.target, problem.unlabelled)
     ours = np.concatenate([problem.target, problem.unlabelled])
     told = np.append(problem.target_labels, np.full(len(problem.unlabelled), -1))
     rng = np.random.default_rng(problem.seed)
-    with networks.repeatable(problem.seed):
-        there, classes = networks.tensors((problem.source - mean) / spread, y)
-        here, known = networks.tensors((ours - mean) / spread, told)
-        of_source = networks.Layers(there.shape[1], WIDTHS, there.shape[1], dropout=0.1)
-        of_target = networks.Layers(there.shape[1], WIDTHS, there.shape[1], dropout=0.1)
+    with gene_networks.repeatable(problem.seed):
+        there, classes = gene_networks.tensors((problem.source - mean) / spread, y)
+        here, known = gene_networks.tensors((ours - mean) / spread, told)
+        of_source = gene_networks.Layers(there.shape[1], WIDTHS, there.shape[1], dropout=0.1)
+        of_target = gene_networks.Layers(there.shape[1], WIDTHS, there.shape[1], dropout=0.1)
         _fill_in(of_source, there, problem.seed)
         of_target.load_state_dict(of_source.state_dict())
         _fill_in(of_target, here, problem.seed)
@@ -78,9 +78,9 @@ def match_cohorts(problem: Problem, weight: float = WEIGHT) -> Matched:
 
         before = _measure(of_source, of_target, there, here)
         together = nn.ModuleList([of_source.layers, of_target.layers, head])
-        networks.train(together, loss, len(there), problem.seed, EPOCHS)
+        gene_networks.train(together, loss, len(there), problem.seed, EPOCHS)
         after = _measure(of_source, of_target, there, here)
-        said = networks.probabilities(
+        said = gene_networks.probabilities(
             lambda x: head(of_target.layers(x)), (problem.test - mean) / spread
         )
     return Matched(said, before, after)
@@ -107,13 +107,13 @@ def _fill_in(network: nn.Module, x: Tensor, seed: int) -> None:
     import torch
     from torch.nn import functional
 
-    from core.transfer.methods import networks
+    from core.models import gene_networks
 
     def loss(rows: torch.Tensor) -> torch.Tensor:
         kept = (torch.rand_like(x[rows]) >= DROPPED).float()
         return functional.mse_loss(network(x[rows] * kept), x[rows])
 
-    networks.train(network, loss, len(x), seed, EPOCHS // 2)
+    gene_networks.train(network, loss, len(x), seed, EPOCHS // 2)
 
 
 def _measure(of_source: nn.Module, of_target: nn.Module, there: Tensor, here: Tensor) -> float:

@@ -14,7 +14,7 @@ from scipy.ndimage import median_filter
 from scipy.stats import false_discovery_control, mannwhitneyu
 
 from core.errors import InputError
-from core.transfer.methods.linear import scale_of
+from core.models.gene_models import scale_of
 
 SMALLEST = 10
 """Genes of a set, fewer say too little."""

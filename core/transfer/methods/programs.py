@@ -8,7 +8,8 @@ import numpy as np
 
 from core.errors import InputError
 from core.memory import Memory
-from core.transfer.methods.linear import answer_sparsely, scale_of
+from core.models.gene_models import scale_of
+from core.transfer.methods.linear import answer_sparsely
 from core.transfer.methods.pathways import Programs, learn_programs
 from core.transfer.problem import Problem, TransferMethod
 

@@ -9,7 +9,7 @@ from core.transfer.methods.linear import answer_by
 from core.transfer.problem import Problem, TransferMethod
 
 if TYPE_CHECKING:
-    from core.transfer.methods.networks import Trained
+    from core.models.gene_networks import Trained
 
 EPOCHS = 60
 """Passes through the target's samples."""
@@ -17,15 +17,17 @@ EPOCHS = 60
 
 def train_scratch(problem: Problem) -> Trained:
     """A network of the n target samples alone."""
-    from core.transfer.methods import networks
+    from core.models import gene_networks
     from core.transfer.methods.frozen import WIDTHS
 
-    mean, spread = networks.one_scale(problem.target)
-    with networks.repeatable(problem.seed):
-        network = networks.Layers(problem.target.shape[1], WIDTHS, problem.n_classes)
-        x, y = networks.tensors((problem.target - mean) / spread, problem.target_labels)
-        networks.train(network, networks.classify(network, x, y), len(x), problem.seed, EPOCHS)
-    return networks.Trained(network, mean, spread)
+    mean, spread = gene_networks.one_scale(problem.target)
+    with gene_networks.repeatable(problem.seed):
+        network = gene_networks.Layers(problem.target.shape[1], WIDTHS, problem.n_classes)
+        x, y = gene_networks.tensors((problem.target - mean) / spread, problem.target_labels)
+        gene_networks.train(
+            network, gene_networks.classify(network, x, y), len(x), problem.seed, EPOCHS
+        )
+    return gene_networks.Trained(network, mean, spread)
 
 
 SCRATCH = TransferMethod(

@@ -130,7 +130,7 @@ def _embed(
     """(sets of both, DIMENSIONS), and the discrepancy before and after."""
     import torch
 
-    from core.transfer.methods.networks import repeatable
+    from core.models.gene_networks import repeatable
 
     graph = similarity(here, there, orthologs)
     laplacian = np.diag(graph.sum(axis=1)) - graph

@@ -1,6 +1,6 @@
-"""Small networks on genes, and the one loop that trains them.
+"""Small networks on genes, without a picture, and the one loop that trains them.
 
-Imported by methods when they fit, since torch takes a second to load.
+Imported by those who fit them when they do, since torch takes a second to load.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from core.transfer.methods.linear import scale_of
+from core.models.gene_models import FEATURES, UNITS, UNTOLD, scale_of
 
 BATCH = 32
 PENALTY = 1e-3
@@ -73,10 +73,10 @@ class Layers(nn.Module):
 
 @dataclass(frozen=True)
 class Trained:
-    """A network of classes that has learned, and how its values are scaled."""
+    """A network that has learned, and how its values are scaled."""
 
     network: nn.Module
-    """(samples, genes), scaled -> (samples, classes) scores"""
+    """(samples, genes), scaled -> (samples, classes) scores, or (samples, 1) values"""
     mean: np.ndarray
     spread: np.ndarray
     """(genes,)"""
@@ -89,6 +89,11 @@ class Trained:
         """(samples, classes) probabilities."""
         with repeatable(0):
             return probabilities(self.network, (x - self.mean) / self.spread)
+
+    def value(self, x: np.ndarray) -> np.ndarray:
+        """(samples,) values, of a network that was made for them."""
+        with repeatable(0), torch.no_grad():
+            return self.network(self.scale(x))[:, 0].double().numpy()
 
 
 class Take(nn.Module):
@@ -113,6 +118,82 @@ class First(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(samples, values) -> (samples, outputs)."""
         return self.network(x)[:, : self.outputs]
+
+
+class Tokens(nn.Module):
+    """A vector of UNITS a gene, plus its value times another."""
+
+    def __init__(self, genes: int) -> None:
+        super().__init__()
+        self.gene = nn.Parameter(torch.randn(genes, UNITS) / UNITS**0.5)
+        self.value = nn.Parameter(torch.randn(genes, UNITS) / UNITS**0.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(samples, genes) -> (samples, genes, UNITS)."""
+        return self.gene + x[:, :, None] * self.value
+
+
+class Pooled(nn.Module):
+    """The mean over genes."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(samples, genes, UNITS) -> (samples, UNITS)."""
+        return x.mean(dim=1)
+
+
+class InUnit(nn.Module):
+    """A network of standardised values, with its answers in the values' unit."""
+
+    def __init__(self, network: nn.Module, mean: float, spread: float) -> None:
+        super().__init__()
+        self.network, self.mean, self.spread = network, mean, spread
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(samples, values) -> (samples, outputs)."""
+        return self.mean + self.spread * self.network(x)
+
+
+def build_convolution(genes: int, outputs: int) -> nn.Module:
+    """A one-dimensional convolution over genes that stand in an order."""
+    return nn.Sequential(
+        nn.Unflatten(1, (1, genes)), nn.Conv1d(1, 16, 9, stride=3, padding=4), nn.ReLU(),
+        nn.Conv1d(16, 16, 5, stride=2, padding=2), nn.ReLU(), nn.AdaptiveAvgPool1d(16),
+        nn.Flatten(), nn.Dropout(0.3), nn.Linear(256, outputs),
+    )  # fmt: skip
+
+
+def build_transformer(genes: int, outputs: int) -> nn.Module:
+    """A transformer of one layer, a token a gene."""
+    layer = nn.TransformerEncoderLayer(
+        UNITS, 4, 2 * UNITS, dropout=0.1, batch_first=True, norm_first=True
+    )
+    return nn.Sequential(
+        Tokens(genes), layer, nn.LayerNorm(UNITS), Pooled(), nn.Linear(UNITS, outputs)
+    )
+
+
+def learn_features(x: torch.Tensor, seed: int, epochs: int) -> nn.Module:
+    """The encoder (samples, genes) -> (samples, FEATURES) of an autoencoder of scaled samples."""
+    network = Layers(x.shape[1], (128, FEATURES), x.shape[1], dropout=0.1)
+    train(
+        network, lambda rows: functional.mse_loss(network(x[rows]), x[rows]), len(x), seed, epochs
+    )
+    return network.layers
+
+
+def features(encoder: nn.Module, x: torch.Tensor) -> np.ndarray:
+    """What an encoder makes of scaled samples."""
+    with torch.no_grad():
+        return encoder(x).numpy()
+
+
+def join_linear(encoder: nn.Module, weights: np.ndarray, offset: np.ndarray) -> nn.Module:
+    """An encoder, and a linear model (features, outputs) of its features, as one network."""
+    linear = nn.Linear(*weights.shape)
+    with torch.no_grad():
+        linear.weight.copy_(torch.from_numpy(weights.T))
+        linear.bias.copy_(torch.from_numpy(offset))
+    return nn.Sequential(encoder, linear).eval()
 
 
 class _Reversal(torch.autograd.Function):
@@ -158,6 +239,23 @@ def classify(
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """The cross-entropy of a batch, given by its rows."""
     return lambda rows: functional.cross_entropy(network(x[rows]), y[rows])
+
+
+def judge(y: np.ndarray, of_classes: bool) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """The loss of answers (rows, outputs) to some rows of samples.
+
+    Args:
+        y: (samples,) class numbers, or values; a class UNTOLD costs nothing.
+        of_classes: cross-entropy if so, else the mean squared error.
+    """
+    if not of_classes:
+        values = as_tensor(y)
+        return lambda said, rows: functional.mse_loss(said[:, 0], values[rows])
+    numbers = torch.from_numpy(np.asarray(y, dtype=np.int64))
+    return lambda said, rows: (
+        functional.cross_entropy(said, numbers[rows], reduction="sum", ignore_index=UNTOLD)
+        / len(rows)
+    )
 
 
 def train(
