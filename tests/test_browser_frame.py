@@ -347,10 +347,7 @@ def test_a_messy_file_is_repaired_by_buttons_and_prepared(server: Server, page: 
     messy = "\ufeff# from a pipeline\r\n" + table.to_csv(sep=";", lineterminator="\r\n")
     files = (("labels.csv", labels.to_csv()), ("messy.txt", messy))
     page.get_by_role("dialog").locator("input[type=file]").set_input_files(
-        [
-            {"name": name, "mimeType": "text/plain", "buffer": text.encode()}
-            for name, text in files
-        ]
+        [{"name": name, "mimeType": "text/plain", "buffer": text.encode()} for name, text in files]
     )
     settle(page)
     expect(page.get_by_text("91 samples x 301 genes")).to_be_visible()

@@ -264,7 +264,7 @@ def _is_from_proxy(scope: Scope) -> bool:
 def _proxy() -> str:
     given = os.environ.get(PROXY, "").strip()
     try:
-        return str(ipaddress.ipaddress_of(given))
+        return str(ipaddress.ip_address(given))
     except ValueError:
         raise InputError(
             f"Signing in by a header needs the address of the proxy: expected {PROXY} to be one "
