@@ -20,7 +20,7 @@ from tests.browser import ARGUMENTS, Server, find_browser
 
 HEIGHTS = {
     "data": 1000, "images": 1000, "train": 1000, "run": 900, "compare": 1000, "explain": 1100,
-    "predict": 1700, "story": 1000, "transfer": 1000,
+    "predict": 1700, "story": 1000, "tissue": 1100, "transfer": 1000,
 }  # fmt: skip
 """Page -> pixels from its top that are shown."""
 
@@ -70,6 +70,19 @@ def fill_transfer() -> str:
     return TransferJob(spec=spec).key
 
 
+def fill_tissue() -> str:
+    """The simulated tissue, asked what colour and texture say of its genes; gives its id."""
+    from core.jobs.here import do_here
+    from core.tissue.job import job_of
+    from core.tissue.simulate import simulate_tissue
+    from core.tissue.spec import TissueSpec
+    from core.tissue.store import add_tissue
+
+    tissue = add_tissue(simulate_tissue(), "Simulated tissue").id
+    do_here(job_of(TissueSpec(tissue=tissue)), lambda share, text: None)
+    return tissue
+
+
 def take(page: Page, name: str, address: str) -> None:
     """One page of the app as docs/pages/NAME.png."""
     page.set_viewport_size({"width": 1280, "height": HEIGHTS[name]})
@@ -95,6 +108,8 @@ def main(home: Path) -> None:
             for name in HEIGHTS:
                 key = {"run": "id", "explain": "run", "predict": "run"}.get(name)
                 query = f"?{key}={first}" if key else ""
+                if name == "tissue":
+                    query = f"?tissue={fill_tissue()}"
                 if name == "transfer":  # last: the pages before would show its cohorts
                     query = f"?id={fill_transfer()}"
                 take(page, name, f"{server.url}/{name}{query}")
