@@ -161,10 +161,16 @@ def train_study(runs: int, grid: Cluster, doomed: object) -> None:
         look_after_jobs()
         return sum(record.state.finished for record in store.list())
 
-    wait_for(lambda: done() >= runs // 5)
-    running = next(run for run in store.running() if store.epochs(run).shape[0] >= 1)
-    process = re.findall(r"process (\d+) on", read_log(run_folder(running), 400))[-1]
-    os.kill(int(process), signal.SIGKILL)
+    def training() -> list[int]:
+        """Processes of the last attempts at runs that have told an epoch."""
+        logs = [
+            read_log(run_folder(run), 4000) for run in store.running() if len(store.epochs(run))
+        ]
+        found = [re.findall(r"process (\d+) on", log) for log in logs]
+        return [int(processes[-1]) for processes in found if processes]
+
+    wait_for(lambda: done() >= runs // 5 and training())
+    os.kill(training()[0], signal.SIGKILL)
     wait_for(lambda: done() >= 2 * runs // 5)
     grid.kill(doomed)
     wait_for(lambda: done() >= 3 * runs // 5)
