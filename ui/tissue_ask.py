@@ -8,12 +8,12 @@ import streamlit as st
 from pydantic import ValidationError
 
 from core.errors import InputError
-from core.jobs.launch import answer_state
+from core.jobs.launch import answer_state, stop
 from core.models.own_weights import list_own_weights, require_own_weights
 from core.scratch import scratch
 from core.tissue.answers import expected_bytes
 from core.tissue.containers import read_spatial
-from core.tissue.job import ask, job_of, stop
+from core.tissue.job import ask, job_of
 from core.tissue.networks import NETWORKS
 from core.tissue.read import read_tissue
 from core.tissue.simulate import simulate_tissue

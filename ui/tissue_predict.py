@@ -11,9 +11,9 @@ import streamlit as st
 from anndata import AnnData
 
 from core.escape import escape_markdown
-from core.jobs.launch import answer_state
+from core.jobs.launch import answer_state, stop
 from core.plots.tissue import section_map
-from core.tissue.job import PredictTissueJob, ask, stop
+from core.tissue.job import PredictTissueJob, ask
 from core.tissue.predicting import (
     EXPERIMENTAL,
     Prediction,

@@ -193,6 +193,13 @@ def cancel(job: str) -> None:
     end_overdue()
 
 
+def stop(job: Job) -> None:
+    """Have a job stop that was asked for, unless it has ended."""
+    if record := find(job):
+        with suppress(InputError):
+            cancel(record.id)
+
+
 def end_overdue() -> None:
     """End workers whose job was cancelled and doesn't stop; another takes over what waits."""
     store = JobStore()

@@ -21,7 +21,7 @@ from core.files import UNREADABLE, write_atomic, write_json
 from core.home import sent_folder
 from core.jobs.here import do_here
 from core.jobs.job import Inputs, Job, Reporter, stoppable
-from core.jobs.launch import AnswerState, answer_state, cancel, find, request
+from core.jobs.launch import AnswerState, answer_state, request, stop
 from core.predict.labelled import Summary
 from core.predict.matching import MatchCard, match
 from core.predict.model import ensure_references, load_model
@@ -262,18 +262,12 @@ def prediction_state(asked: PredictRequest) -> AnswerState:
 def cancel_prediction(asked: PredictRequest) -> None:
     """Have the calls, or the match card, stop, unless they have ended."""
     for job in (PredictJob, MatchJob):
-        _cancel(job(about=asked.model, asked=asked))
+        stop(job(about=asked.model, asked=asked))
 
 
 def cancel_why(asked: PredictRequest, samples: Sequence[str], method: str) -> None:
     """Have the question for these genes stop, unless it has ended."""
-    _cancel(_why(asked, samples, method))
-
-
-def _cancel(job: Job) -> None:
-    if record := find(job):
-        with suppress(InputError):
-            cancel(record.id)
+    stop(_why(asked, samples, method))
 
 
 def _read(asked: PredictRequest, name: str, record: type[_Record]) -> _Record:

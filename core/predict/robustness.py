@@ -9,7 +9,6 @@ and stronger, and put to the network that had not seen them and to the linear mo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -26,7 +25,7 @@ from core.evaluation.metrics import METRICS, Metric
 from core.files import write_json
 from core.home import run_folder, sent_folder
 from core.jobs.job import Inputs, Job, Reporter, stoppable
-from core.jobs.launch import AnswerState, answer_state, cancel, find, request
+from core.jobs.launch import AnswerState, answer_state, request, stop
 from core.predict.distortions import DISTORTIONS, Distortion, Measured, Weights
 from core.predict.model import Model, ensure_references, load_model
 from core.predict.reference import Reference, draw_positions
@@ -387,9 +386,7 @@ def robustness_state(run: str) -> AnswerState:
 
 def cancel_robustness(run: str) -> None:
     """Have it stop, unless it has ended."""
-    if record := find(RobustnessJob(about=run)):
-        with suppress(InputError):
-            cancel(record.id)
+    stop(RobustnessJob(about=run))
 
 
 def _refuse_sent(run: str) -> None:

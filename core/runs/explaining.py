@@ -3,19 +3,17 @@
 # ruff: noqa: D102 -- `Job` says what its methods are for
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from core.errors import InputError
 from core.escape import write_csv
 from core.explain.methods import METHODS, Recipe
 from core.files import read_json, write_atomic, write_json
 from core.jobs.job import Inputs, Job, Reporter, stoppable
-from core.jobs.launch import AnswerState, answer_state, cancel, find, request
+from core.jobs.launch import AnswerState, answer_state, request, stop
 from core.runs.explain import ATTRIBUTION, EVIDENCE, attribution_path, load_attribution
 from core.runs.result import load_result, load_spec
 
@@ -137,9 +135,7 @@ def request_explanation(run: str, recipe: Recipe, *, evidence: bool = False) -> 
 
 def cancel_explanation(run: str, recipe: Recipe, *, evidence: bool = False) -> None:
     """Have a computation stop after the samples, or the part, at hand, unless it has ended."""
-    if record := find(_job(run, recipe, evidence)):
-        with suppress(InputError):
-            cancel(record.id)
+    stop(_job(run, recipe, evidence))
 
 
 def explanation_state(run: str, recipe: Recipe, *, evidence: bool = False) -> AnswerState:

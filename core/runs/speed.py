@@ -7,7 +7,6 @@ Readable without torch, which is imported where it is used.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -15,11 +14,11 @@ from typing import TYPE_CHECKING, ClassVar
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from core.errors import Cancelled, InputError
+from core.errors import Cancelled
 from core.files import write_json
 from core.home import home
 from core.jobs.job import Job, Lane, Reporter
-from core.jobs.launch import AnswerState, answer_state, cancel, find, request
+from core.jobs.launch import AnswerState, answer_state, request, stop
 from core.models.backbones import BACKBONES
 from core.models.spec import NetworkSpec
 from core.runs.spec import RunSpec
@@ -163,9 +162,7 @@ def speeds_state() -> AnswerState:
 
 def cancel_speeds() -> None:
     """Have the measurement stop after the network at hand, unless it has ended."""
-    if record := find(SpeedJob()):
-        with suppress(InputError):
-            cancel(record.id)
+    stop(SpeedJob())
 
 
 def measure_speed(backbone: str, size: int, device: torch.device) -> Speed:

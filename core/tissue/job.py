@@ -2,14 +2,12 @@
 
 # ruff: noqa: D102 -- `Job` says what its methods are for
 
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from core.errors import InputError
 from core.jobs.job import Inputs, Job, Lane, Reporter, stoppable
-from core.jobs.launch import cancel, find, request
+from core.jobs.launch import request
 from core.tissue.answers import require_room
 from core.tissue.learning import learn
 from core.tissue.predicting import (
@@ -143,10 +141,3 @@ def ask(job: TissueJob | PredictTissueJob | SeeTissueJob) -> None:
     if isinstance(job, TissueJob):
         require_room(job.asked)
     request(job)
-
-
-def stop(job: Job) -> None:
-    """Have it stop, unless it has ended."""
-    if record := find(job):
-        with suppress(InputError):
-            cancel(record.id)

@@ -23,7 +23,7 @@ from core.identity import raised_versions
 from core.images.references import add_reference
 from core.jobs.here import do_here
 from core.jobs.job import Inputs, Job, Reporter, stoppable
-from core.jobs.launch import AnswerState, answer_state, cancel, find, request
+from core.jobs.launch import AnswerState, answer_state, request, stop
 from core.jobs.store import JobStore
 from core.records import Registry
 from core.transfer.enquiry import Kind, Preview, Reply
@@ -198,9 +198,7 @@ def enquiry_state(enquiry: AnyEnquiry) -> AnswerState:
 
 def cancel_enquiry(enquiry: AnyEnquiry) -> None:
     """Have it stop, unless it has ended."""
-    if record := find(EnquiryJob(enquiry=enquiry)):
-        with suppress(InputError):
-            cancel(record.id)
+    stop(EnquiryJob(enquiry=enquiry))
 
 
 def load_enquiry(key: str) -> AnyEnquiry | None:

@@ -20,7 +20,7 @@ from core.home import RUN_ID, home, need_right_to_change
 from core.identity import raised_versions
 from core.jobs.here import do_here
 from core.jobs.job import Inputs, Job, Reporter, stoppable
-from core.jobs.launch import AnswerState, answer_state, cancel, find, request
+from core.jobs.launch import AnswerState, answer_state, request, stop
 from core.jobs.store import JobStore
 from core.models.baselines import BASELINES
 from core.scratch import scratch
@@ -305,9 +305,7 @@ def transfer_state(spec: TransferSpec) -> AnswerState:
 
 def cancel_transfer(spec: TransferSpec) -> None:
     """Have it stop, unless it has ended; its rows stay, and it goes on from there."""
-    if record := find(TransferJob(spec=spec)):
-        with suppress(InputError):
-            cancel(record.id)
+    stop(TransferJob(spec=spec))
 
 
 def is_done(key: str) -> bool:
