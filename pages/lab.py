@@ -7,7 +7,7 @@ from core.home import LAB, at, server_home
 from core.sharing import is_here, list_shared
 from ui.account import PAGE_OF, visit
 from ui.line import show_line
-from ui.parts import errors, go_to
+from ui.parts import errors, go_to, pick_row
 from ui.share import offer_taking
 from ui.signin import VISIT, person
 
@@ -31,15 +31,9 @@ with errors():
                 for note, mine in zip(notes, own, strict=True)
             ]
         )  # fmt: skip
-        event = st.dataframe(
-            table, hide_index=True, key="shared", on_select="rerun",
-            selection_mode="single-row", height=min(36 * (len(table) + 1), 500),
-        )  # fmt: skip
-        rows = [row for row in event["selection"]["rows"] if row < len(notes)]
-        if not rows:
-            st.caption("Click the box before a row to look at it or to take it.")
-        else:
-            note = notes[rows[0]]
+        row = pick_row(table, "shared", why="to look at it or to take it")
+        if row is not None:
+            note = notes[row]
             with st.container(horizontal=True):
                 if st.button("Look at it →", type="primary"):
                     visit(LAB)

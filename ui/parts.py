@@ -336,6 +336,25 @@ def show_figure(
     return event["selection"]["points"] if select else []
 
 
+def pick_row(table: pd.DataFrame, key: str, *, why: str) -> int | None:
+    """A table of which one row can be picked; gives its number, or says what picking is for.
+
+    Args:
+        table: a row a thing.
+        key: of the widget.
+        why: what picking a row does, as in "to look at it".
+    """
+    event = st.dataframe(
+        table, hide_index=True, key=key, on_select="rerun", selection_mode="single-row",
+        height=min(36 * (len(table) + 1), 500),
+    )  # fmt: skip
+    rows = [row for row in event["selection"]["rows"] if row < len(table)]
+    if rows:
+        return rows[0]
+    st.caption(f"Click the box before a row {why}.")
+    return None
+
+
 def decimals(table: pd.DataFrame, form: str = "%.3f", **others: str) -> dict[str, dict]:
     """How `st.dataframe` writes a table's fractions: as `form` says, some columns otherwise.
 

@@ -14,6 +14,7 @@ from core.jobs.record import JobRecord
 from core.jobs.store import JobStore
 from core.people import Person, Quota, clear_home, list_people, load_rules, set_quota
 from core.sharing import Invitation, forget_person, list_invitations, list_shared
+from ui.parts import pick_row
 from ui.signin import is_admin
 
 
@@ -28,15 +29,9 @@ def show_people() -> None:
             "Limits of everybody stand in people.yaml in the server's home: "
             + "; ".join(_say_quota(rules.quota))
         )
-        event = st.dataframe(
-            table, hide_index=True, key="people", on_select="rerun",
-            selection_mode="single-row", height=min(36 * (len(table) + 1), 500),
-        )  # fmt: skip
-        rows = [row for row in event["selection"]["rows"] if row < len(people)]
-        if not rows:
-            st.caption("Click the box before a row to see more of a person.")
-        else:
-            _show_person(people[rows[0]])
+        row = pick_row(table, "people", why="to see more of a person")
+        if row is not None:
+            _show_person(people[row])
 
 
 def _describe(person: Person, admin: bool) -> dict[str, object]:

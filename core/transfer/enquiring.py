@@ -31,6 +31,7 @@ from core.transfer.imbalance import IMBALANCE, ImbalanceEnquiry
 from core.transfer.orthologs import keep_orthologs
 from core.transfer.pictures import PICTURES, ImagesEnquiry
 from core.transfer.programs import PROGRAMS, ProgramsEnquiry
+from core.transfer.spec import say_problems
 from core.transfer.transferring import SPEC, transfer_folder
 from core.transfer.two_species import SPECIES, SpeciesEnquiry
 
@@ -49,12 +50,8 @@ def parse_enquiry(document: dict[str, Any]) -> AnyEnquiry:
     try:
         return _READER.validate_python(document)
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, problem['loc'][1:])) or 'enquiry'}: "
-            + problem["msg"].removeprefix("Value error, ")
-            for problem in error.errors(include_url=False, include_input=False)
-        ]
-        raise InputError("This can't be asked: " + "; ".join(problems)) from None
+        problems = say_problems(error, "enquiry", outer=1)  # the first part is the question
+        raise InputError(f"This can't be asked: {problems}") from None
 
 
 def bring_enquiry(document: dict[str, Any], folder: Path) -> AnyEnquiry:

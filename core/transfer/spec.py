@@ -159,12 +159,23 @@ class TransferSpec(BaseModel):
         try:
             return cls.model_validate(document)
         except ValidationError as error:
-            problems = [
-                f"{'.'.join(map(str, problem['loc'])) or 'specification'}: "
-                + problem["msg"].removeprefix("Value error, ")
-                for problem in error.errors(include_url=False, include_input=False)
-            ]
-            raise InputError("The transfer can't be started: " + "; ".join(problems)) from None
+            problems = say_problems(error, "specification")
+            raise InputError(f"The transfer can't be started: {problems}") from None
+
+
+def say_problems(error: ValidationError, whole: str, *, outer: int = 0) -> str:
+    """What is wrong with a document, field by field.
+
+    Args:
+        error: what pydantic found.
+        whole: what the document is called, where a problem is of no one field.
+        outer: so many first parts of a field's place mean nothing to whoever wrote it.
+    """
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc'][outer:])) or whole}: "
+        + problem["msg"].removeprefix("Value error, ")
+        for problem in error.errors(include_url=False, include_input=False)
+    )
 
 
 def read_document(text: bytes | str) -> dict[str, Any]:
