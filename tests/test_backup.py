@@ -68,7 +68,7 @@ def test_a_backup_of_a_home_at_work_holds_what_was_done_and_goes_on(
 ) -> None:
     store = JobStore()
     counted = [store.submit(CountJob(to=n))[0].id for n in (3, 4, 5)]
-    counting, _ = store.submit(CountJob(to=300, wait=0.01))
+    counting, _ = store.submit(CountJob(to=60, wait=0.02))
     ensure_workers()
     wait_until(lambda: all(store.get(job).state == JobState.DONE for job in counted))
     wait_until(lambda: store.get(counting.id).done > 0)
