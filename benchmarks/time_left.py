@@ -19,7 +19,7 @@ import numpy as np
 from core.explain.methods import Recipe
 from core.home import home
 from core.jobs.job import Job
-from core.jobs.launch import ensure_workers, request, say_far
+from core.jobs.launch import ensure_workers, request
 from core.jobs.record import JobState
 from core.jobs.store import JobStore
 from core.runs.example import add_example
@@ -75,7 +75,7 @@ def sample(job: Job) -> tuple[float, list[tuple[float, float | None]]]:
         if record.state.finished:
             break
         if record.state == JobState.RUNNING and record.started:
-            said.append((now - record.started.timestamp(), read_seconds(say_far(record))))
+            said.append((now - record.started.timestamp(), read_seconds(record.message)))
         time.sleep(EVERY)
     if record.state != JobState.DONE:
         raise SystemExit(f"{job.title()} {record.state}: {record.reason}")

@@ -15,7 +15,8 @@ from core.explain.rankings import rank_correlation
 from core.images.imager import GeneImager
 from core.images.layout import GeneLayout
 from core.models.network import build_network
-from core.models.spec import NetworkSpec
+from core.models.spec import IMAGE, NetworkSpec
+from core.runs.attribute import explain_both
 from core.training.tasks import TASKS
 
 
@@ -278,3 +279,32 @@ def test_a_stored_light_for_genes_does_not_outlive_a_method_that_ranks_none() ->
     again = judge_again(kept, "gradcam")
     assert (again.value, again.light) == (None, "none")
     assert "Grad-CAM scores regions" in again.sentence
+
+
+def test_what_is_explained_is_counted_by_what_it_takes(squeezenet: Case) -> None:
+    """A linear head that counts the genes alone needs no stage: a twentieth of the other network.
+    One that counts the first of four stages' maps needs a quarter of them.
+    """
+    seen: list[float] = []
+    explain_both(squeezenet, seen.append)
+    assert seen == [0.5, 1]
+
+    linear = NetworkSpec(image_size=32, head="linear", freeze="backbone")
+    solved = [build_network(linear, 2, seed=seed)[0] for seed in (0, 1)]
+    assert solved[0].stages_needed == 1
+    case = replace(squeezenet, network=solved[0], untrained=solved[1])
+    for counted, first in (([IMAGE], 0.05 / 1.05), ([IMAGE, "stem"], 0.25 / 1.25)):
+        solved[0].head.counted = counted
+        seen.clear()
+        explain_both(case, seen.append)
+        assert seen == pytest.approx([first, 1])
+
+
+def test_a_method_that_cuts_by_itself_tells_how_far_it_is(squeezenet: Case) -> None:
+    """Of 6 samples with 16 points each, batches of 8 images: 2 samples are 4 batches."""
+    seen: list[tuple[int, int]] = []
+    case = replace(squeezenet, method="integrated_gradients", steps=16, batch_size=8)
+    found = case.explain(lambda *step: seen.append(step))
+    assert seen == [(2, 6), (4, 6), (6, 6)]
+    at_once = replace(case, batch_size=64).explain()
+    np.testing.assert_allclose(found.scores, at_once.scores, rtol=1e-3, atol=1e-5)

@@ -26,8 +26,8 @@ from core.images.references import add_reference
 from core.images.trial import LayoutJob, Trial
 from core.jobs import launch
 from core.jobs.here import do_here
-from core.jobs.job import KINDS, Inputs, Job, Lane, job_class
-from core.jobs.launch import ensure_workers, foresee, request
+from core.jobs.job import KINDS, Inputs, Job, Lane, Pace, job_class
+from core.jobs.launch import answer_state, ensure_workers, foresee, request
 from core.jobs.queue import Queue
 from core.jobs.record import JobState, Worker, read_log
 from core.jobs.store import JobStore
@@ -612,3 +612,25 @@ def test_a_wrong_number_of_warm_minutes_is_said(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("GENECANVAS_WARM_MINUTES", "long")
     with pytest.raises(InputError, match="0 to 1440, got 'long'"):
         request(CountJob(to=1))
+
+
+def test_the_time_left_is_told_by_the_work_since_it_was_first_told() -> None:
+    """Ten seconds of loading say nothing: half of 10 parts took 8 seconds."""
+    now = 10.0
+    pace = Pace(lambda: now)
+    assert pace.say_left(0, 10) == ""
+    assert pace.say_left(1, 10) == ""
+    now = 11.0
+    assert pace.say_left(2, 10) == "", "a second tells too little"
+    now = 18.0
+    assert pace.say_left(5, 10) == ", about 8 seconds left"
+    assert pace.say_left(10, 10) == ""
+
+
+def test_a_job_says_how_long_it_goes_on_itself_or_nothing() -> None:
+    """What a job took until now tells nothing of its rest where most of that was loading."""
+    store, job = JobStore(), CountJob(to=100)
+    record, _ = store.submit(job)
+    store.claim("cpu", Lane.INTERACTIVE)
+    store.set_progress(record.id, 50, 100, "half of it")
+    assert answer_state(job) == ("working", 0.5, "half of it")

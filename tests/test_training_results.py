@@ -15,10 +15,11 @@ from core.evaluation.metrics import score
 from core.files import read_json, write_json
 from core.home import run_folder
 from core.images.layout import GeneLayout
-from core.runs.execute import Silent, execute, fold_folder
+from core.runs.execute import Silent, Watch, execute, fold_folder
 from core.runs.result import RunResult, headline, load_predictions
 from core.runs.spec import PRESETS, RunSpec
 from core.training.calibration import apply_temperature
+from core.training.spec import TrainingSpec
 
 
 @pytest.fixture
@@ -53,6 +54,41 @@ class Interrupted(Silent):
 
     def cancelled(self) -> bool:
         return self.over
+
+
+class Listening(Silent):
+    """Keeps what a run says last."""
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        self.said = done, total, text
+
+
+@pytest.mark.parametrize(("patience", "words"), [(0, "about"), (3, "at most")])
+def test_what_is_left_of_a_training_holds_what_other_folds_prepare(
+    patience: int, words: str
+) -> None:
+    """Of 3 folds with 4 batches: 10 s until the first is done, then 3 s each, so 19 s a fold."""
+    now, listener = 0.0, Listening()
+    watch = Watch(listener, 3, TrainingSpec(epochs=2, patience=patience), lambda: now)
+    watch.begin(0)
+    watch.say("painting")
+    assert listener.said == (0, 3, "Fold 1 of 3: painting")
+    now = 10.0
+    watch.on_batch(1, 4)
+    assert listener.said == (1, 12, "Fold 1 of 3: epoch 1 of 2")
+    now = 13.0
+    watch.on_batch(2, 4)
+    assert listener.said == (2, 12, f"Fold 1 of 3: epoch 1 of 2, {words} 44 seconds left")
+    now = 20.0
+    watch.begin(1)  # it took a second more
+    now = 22.0
+    watch.say("painting")
+    assert listener.said == (1, 3, f"Fold 2 of 3: painting, {words} 38 seconds left")
+    now = 26.0
+    watch.on_batch(1, 4)
+    now = 29.0
+    watch.on_batch(2, 4)
+    assert listener.said == (6, 12, f"Fold 2 of 3: epoch 1 of 2, {words} 26 seconds left")
 
 
 @pytest.mark.parametrize("damaged", [False, True])

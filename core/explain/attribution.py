@@ -17,6 +17,10 @@ from core.explain.gene_sets import share_out
 from core.explain.methods import METHODS
 from core.images.layout import GeneLayout
 
+TOGETHER = 4
+"""Batches that a method is given at once which cuts them by itself: few, so that progress is told
+often, and enough that none is half empty."""
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
@@ -102,6 +106,8 @@ def attribute(
     starts = np.atleast_2d(baseline)
     forward = ClassScores(imager, network, pairs=against is not None)
     size = 1 if record.asks_often else batch_size
+    if record.cuts:
+        size = max(1, TOGETHER * batch_size // steps)
     found, errors = [], []
     with evaluating(network), torch.enable_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)

@@ -25,6 +25,7 @@ def gene_table(
     *,
     fold_change: bool = True,
     values: np.ndarray | None = None,
+    ranks: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Rank genes by their mean attribution over the class's explained samples.
 
@@ -42,6 +43,8 @@ def gene_table(
         fold_change: whether a difference of the log2 values is one of amounts; without it log2fc
             is NaN.
         values: (samples,) the target's values; None where the labels are classes.
+        ranks: (samples, genes) what `rank_samples` gives of the expression, where the tables of
+            several classes are made; computed if None.
 
     Returns:
         One row a gene that has a score, highest score first: gene, class, score, rank and tied
@@ -71,7 +74,8 @@ def gene_table(
     mean_in, mean_out = inside.mean(axis=0), outside.mean(axis=0)
     if values is None:
         t, p = welch_test(inside, outside)
-        auroc, more = _separate(inside, outside), {}
+        ranks = rank_samples(log_expression) if ranks is None else ranks
+        auroc, more = _separate(ranks[:, scored], chosen), {}
     else:
         t, p = correlate(log_expression[:, scored].astype(np.float64), values)
         auroc, more = np.nan, {"correlation": t}
@@ -195,7 +199,7 @@ def recovery(table: pd.DataFrame, truth_genes: Collection[str]) -> dict[str, flo
         )
     score = table["score"].to_numpy()
     return {
-        "auroc": float(_separate(score[known, None], score[~known, None])[0]),
+        "auroc": float(_separate(rank_samples(score[:, None]), known)[0]),
         "precision_at_k": float(top_shares(score, known.sum())[known].mean()),
     }
 
@@ -233,8 +237,12 @@ def correlate(x: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return r, 2 * stats.t.sf(np.abs(t), freedom)
 
 
-def _separate(inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    """AUROC of each column, from the ranks of `inside` among all (Mann-Whitney): (columns,)."""
-    n, m = len(inside), len(outside)
-    ranks = stats.rankdata(np.concatenate([inside, outside]), axis=0)[:n].sum(axis=0)
-    return (ranks - n * (n + 1) / 2) / (n * m)
+def rank_samples(expression: np.ndarray) -> np.ndarray:
+    """Each sample's rank by each gene, equal ones share their mean: (samples, genes)."""
+    return stats.rankdata(expression, axis=0)
+
+
+def _separate(ranks: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """AUROC of each column, from the ranks of those `inside` among all (Mann-Whitney)."""
+    n, m = inside.sum(), (~inside).sum()
+    return (ranks[inside].sum(axis=0) - n * (n + 1) / 2) / (n * m)

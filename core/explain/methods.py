@@ -50,6 +50,8 @@ class Method:
     """Whether scores depend on the baseline."""
     uses_training: bool = False
     """Whether it starts from training samples."""
+    cuts: bool = False
+    """Whether it cuts the images of some samples into batches by itself."""
     most_genes: int | None = None
     """More genes than these would take too long."""
     most_sets: int = 0
@@ -127,6 +129,7 @@ METHODS: Registry[Method] = Registry(
             complete=True,
             compute=computing.integrate_gradients,
             uses_baseline=True,
+            cuts=True,
         ),
         Method(
             name="gradient_shap",

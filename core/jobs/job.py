@@ -181,17 +181,21 @@ class Job(BaseModel):
 
 
 class Pace:
-    """How long work goes on, told by how quick it has been since the first of it was done.
+    """How long work goes on, told by how quick it has been since this was first asked.
 
     What came before that, such as loading a network, says nothing of the rest.
+
+    Args:
+        clock: the time in seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._first: tuple[int, float] | None = None
 
     def say_left(self, done: int, total: int) -> str:
         """ ", about 12 seconds left", or nothing while too little is known."""
-        now = time.monotonic()
+        now = self._clock()
         if self._first is None or done <= self._first[0]:
             self._first = done, now
         before, since = self._first

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
@@ -17,12 +16,10 @@ from core.jobs.computers import last_seen
 from core.jobs.job import KINDS, Job, Lane, kinds_of
 from core.jobs.queue import Queue
 from core.jobs.record import JobRecord, JobState, Worker
-from core.jobs.schedule import time_left
 from core.jobs.store import JobStore
 from core.jobs.worker import warm_seconds
 from core.lease import holder, is_held
 from core.processes import start_detached
-from core.words import say_duration
 
 PATIENCE = 60
 """Seconds before another worker is started where the last one ended with an error."""
@@ -176,15 +173,7 @@ def answer_state(job: Job) -> AnswerState:
         return AnswerState("missing", 0.0, "")
     if record.state.finished:
         return AnswerState("failed", 0.0, record.reason or "")
-    return AnswerState("working", record.done / max(record.total, 1), say_far(record))
-
-
-def say_far(record: JobRecord) -> str:
-    """What a job is at, and how long it goes on; some jobs tell the latter by themselves."""
-    left = time_left(record, datetime.now(UTC)) if record.state == JobState.RUNNING else None
-    if left is None or " left" in record.message:
-        return record.message
-    return f"{record.message}, about {say_duration(left.total_seconds())} left"
+    return AnswerState("working", record.done / max(record.total, 1), record.message)
 
 
 def cancel(job: str) -> None:

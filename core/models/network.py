@@ -98,6 +98,16 @@ class GeneImageNetwork(nn.Module):
         needed = self.head.needed if self.spec.is_solved else None
         return self.score_frozen(self.frozen_maps(images, needed))
 
+    @property
+    def stages_needed(self) -> float:
+        """The share of its stages that scores go through: of a linear head up to the last map that
+        is counted.
+        """
+        if not self.spec.is_solved:
+            return 1.0
+        before = len(self.head) - len(self.pools)  # the image itself, and products
+        return max(self.head.needed - before, 0) / len(self.pools)
+
     def frozen_maps(self, images: Tensor, most: int | None = None) -> list[Tensor]:
         """All that the part that trains needs of images (batch, 3, S, S), or the first so many.
 

@@ -13,8 +13,10 @@ import torch
 
 from core.errors import InputError
 from core.explain import evidence
+from core.explain.attribution import Attribution
+from core.explain.case import Case
 from core.explain.consensus import rank_by_consensus
-from core.explain.genes import gene_table, has_fold_change, rank_by_weight
+from core.explain.genes import gene_table, has_fold_change, rank_by_weight, rank_samples
 from core.explain.linear import linear_weights
 from core.explain.measures import Evidence, can_measure, without_genes
 from core.explain.methods import Recipe
@@ -39,6 +41,9 @@ SOLVED_PARTS = PARTS | {"randomisation": 90, "removal": 4, "infidelity": 2, "sen
 """The same where the head is solved: randomised stages are seen by all samples anew, the rest is
 linear."""
 
+HEAD_ALONE = 0.05
+"""What a score costs that goes through no stage of a network, beside one that goes through all."""
+
 
 def attribute_run(
     run: str,
@@ -47,6 +52,8 @@ def attribute_run(
     progress: Callable[[int, int], None],
 ) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
     """Attribute held-out samples to genes, each for its true class.
+
+    `progress` is told how many samples are done, of how many.
 
     Asked are the folds that the run's scores are of: of a learning curve the last one. Beside each
     network, the same one with random initial weights is asked: genes that it names too come from
@@ -66,19 +73,16 @@ def attribute_run(
     task = TASKS[spec.task]
     parts, weights, groups = [], [], []
     scored, chosen = _choose_by_fold(run, study, recipe, samples_per_class, spec.seed)
-    total, done = 2 * sum(map(len, chosen)), 0
+    total, done = sum(map(len, chosen)), 0
     for number, positions in zip(scored, chosen, strict=True):
         fitted = load_fitted(run, number)
         case, prepared = fitted.case(recipe, study, positions, device), fitted.preprocessor
-        found = []
-        for network in (case.network, case.untrained):
-            found.append(
-                replace(case, network=network).explain(
-                    lambda n, _, before=done: progress(before + n, total)
-                )
-            )
-            done += len(positions)
-        parts.append((positions, prepared, *found))
+
+        def tell(share: float, before: int = done, own: int = len(positions)) -> None:
+            progress(before + round(share * own), total)
+
+        parts.append((positions, prepared, *explain_both(case, tell)))
+        done += len(positions)
         groups.append(case.set_names)
         fitting = fitted.locate(study).fitting
         x, y = fitted.source.transform(study)[fitting], study.y[fitting]
@@ -103,11 +107,12 @@ def attribute_run(
     )
     tables, overlap, k = [], {}, top_count(len(genes))
     fold_change = has_fold_change(study.x, parts[0][1].scale)
+    ranks = rank_samples(expression) if task.has_classes else None
     for name in np.unique(labels):
         own = labels == name
         table = gene_table(
             scores, labels, expression, study.labels, genes, name, fold_change=fold_change,
-            values=None if task.has_classes else study.y,
+            values=None if task.has_classes else study.y, ranks=ranks,
         )  # fmt: skip
         table = rank_by_weight(table, plain[study.classes.index(name)], genes)
         overlap[name] = kuncheva(*(np.nanmean(a[own], axis=0) for a in (scores, control)), k)
@@ -136,6 +141,22 @@ def attribute_run(
             [_spread(a.sets, own, names) for own, (_, _, a, _) in zip(groups, parts, strict=True)]
         )
     return arrays, pd.concat(tables, ignore_index=True)
+
+
+def explain_both(case: Case, tell: Callable[[float], None]) -> tuple[Attribution, Attribution]:
+    """What the network attributes, and what the untrained one does.
+
+    `tell` hears which share is done, by how much of the networks that takes: where a linear head
+    looks at the genes alone, the untrained network takes nearly all of the time.
+    """
+    networks = case.network, case.untrained
+    costs = [max(network.stages_needed, HEAD_ALONE) for network in networks]
+    found, before = [], 0.0
+    for network, cost in zip(networks, costs, strict=True):
+        explain = replace(case, network=network).explain
+        found.append(explain(lambda n, of, b=before, c=cost: tell((b + c * n / of) / sum(costs))))
+        before += cost
+    return found[0], found[1]
 
 
 def collect_parts(

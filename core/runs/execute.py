@@ -1,7 +1,9 @@
 """One run from its spec to its result: the one path of the data, fold by fold."""
 
+import math
 import platform
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
@@ -17,6 +19,7 @@ from core.data.notes import Finding
 from core.errors import Cancelled, DamageError, InputError
 from core.escape import read_csv, write_csv
 from core.files import UNREADABLE, read_json, write_atomic, write_json
+from core.jobs.job import KNOWN_AFTER
 from core.models.network import GeneImageNetwork, build_network, load_ahead, save_network
 from core.runs.leaks import (
     Start,
@@ -48,6 +51,7 @@ from core.training.device import (
 from core.training.exact import solve_head
 from core.training.features import FrozenPart
 from core.training.loop import EnoughEpochs, FoldData, predict, read_trained, train
+from core.training.spec import TrainingSpec
 from core.training.splits import Fold
 from core.training.tasks import TASKS, Task
 from core.words import say_duration
@@ -125,10 +129,12 @@ def execute(
     doubts = _keep_doubts(spec, data, folder)
     del data  # the study has what trains
     starts = _keep_starts(spec, study, folder)
+    watch = Watch(reporter, len(study.folds), spec.training)
     for number in range(len(study.folds)):
         if not _is_finished(fold_folder(folder, number), study, number):
             start = None if starts is None else starts[number]
-            _run_fold(spec, study, number, start, folder, reporter, device or choose_device())
+            watch.begin(number)
+            _run_fold(spec, study, number, start, folder, watch, device or choose_device())
     return _gather(spec, study, starts, doubts, folder)
 
 
@@ -194,7 +200,7 @@ def _run_fold(
     number: int,
     start: Start | None,
     folder: Path,
-    reporter: Reporter,
+    watch: "Watch",
     device: torch.device,
 ) -> None:
     """Fit, train, test one fold; its fold.json is written last and says that it is complete."""
@@ -202,7 +208,6 @@ def _run_fold(
     reset_peak_memory(device)
     fold, place = study.folds[number], fold_folder(folder, number)
     place.mkdir(parents=True, exist_ok=True)
-    watch = _Watch(reporter, number, len(study.folds), spec.training.epochs)
 
     watch.say("painting gene-images")
     checkpoint = place / "checkpoint.pt"
@@ -478,16 +483,31 @@ def _say_left_out(spec: RunSpec, study: Study) -> list[str]:
     ]
 
 
-class _Watch:
-    """Turns a fold's batches and epochs into progress in words, and stops it when asked to."""
+class Watch:
+    """Turns batches and epochs into progress in words, fold by fold, and stops when asked to."""
 
-    def __init__(self, reporter: Reporter, fold: int, folds: int, epochs: int) -> None:
-        self.reporter, self.fold, self.folds, self.epochs = reporter, fold, folds, epochs
+    def __init__(
+        self,
+        reporter: Reporter,
+        folds: int,
+        training: TrainingSpec,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.reporter, self.folds, self.training, self._clock = reporter, folds, training, clock
+        self._began: float | None = None
+        self._fold_took: float | None = None
+        """Seconds of the fold before."""
+
+    def begin(self, fold: int) -> None:
+        """Go on with another fold."""
+        now = self._clock()
+        self._fold_took = None if self._began is None else now - self._began
+        self.fold, self._began = fold, now
         self.epoch_seconds = 0.0
         self.ended = False
-        """Whether the training was ended by hand."""
+        """Whether the fold's training was ended by hand."""
         self._first: tuple[int, float] | None = None
-        self._reported = 0.0
+        self._reported = -math.inf
         self._said = ""
 
     def say(self, text: str) -> None:
@@ -495,34 +515,44 @@ class _Watch:
         self.stop_if_asked()
         if text != self._said:
             self._said = text
-            self.reporter.progress(self.fold, self.folds, f"{self._fold_name()}{text}")
+            left = None
+            if self._fold_took is not None:
+                left = self._fold_took * (self.folds - self.fold) - (self._clock() - self._began)
+            self.reporter.progress(self.fold, self.folds, self._word(text, left))
 
     def on_batch(self, done: int, total: int) -> None:
         """Report at most once a second; raises Cancelled when the user wants the run to stop."""
         self.stop_if_asked()
-        now = time.monotonic()
+        now, left = self._clock(), None
         if self._first is None:
             self._first = (done, now)
         if now - self._reported < 1 and done < total:
             return
         self._reported = now
-        text = f"{self._fold_name()}epoch {-(-done * self.epochs // total)} of {self.epochs}"
-        trained, seconds = done - self._first[0], now - self._first[1]
-        if trained and seconds > 2:
-            missing = (self.folds - self.fold) * total - done
-            text += f", at most {say_duration(missing * seconds / trained)} left"
-        self.reporter.progress(self.fold * total + done, self.folds * total, text)
+        first, since = self._first
+        if done > first and now - since > KNOWN_AFTER:
+            batch = (now - since) / (done - first)
+            fold = self._fold_took or since - self._began + (total - first) * batch
+            left = (total - done) * batch + (self.folds - self.fold - 1) * fold
+        epochs = self.training.epochs
+        text = f"epoch {-(-done * epochs // total)} of {epochs}"
+        self.reporter.progress(self.fold * total + done, self.folds * total, self._word(text, left))
 
     def on_epoch(self, row: dict[str, Any]) -> None:
         """Pass an epoch's measurements on; raises EnoughEpochs when the user wants no more."""
         self.epoch_seconds += row["seconds"]
         self.reporter.epoch(self.fold, row)
-        if row["epoch"] < self.epochs and self.reporter.enough():
+        if row["epoch"] < self.training.epochs and self.reporter.enough():
             self.ended = True
             raise EnoughEpochs
 
-    def _fold_name(self) -> str:
-        return f"Fold {self.fold + 1} of {self.folds}: " if self.folds > 1 else ""
+    def _word(self, text: str, left: float | None) -> str:
+        """What is done, in which fold, and the seconds that are left where they are known."""
+        fold = f"Fold {self.fold + 1} of {self.folds}: " if self.folds > 1 else ""
+        if left is None or left <= 0:
+            return f"{fold}{text}"
+        about = "at most" if self.training.patience else "about"
+        return f"{fold}{text}, {about} {say_duration(left)} left"
 
     def stop_if_asked(self) -> None:
         """Raise Cancelled when the user wants the run to stop."""

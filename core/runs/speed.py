@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from core.errors import Cancelled
 from core.files import write_json
 from core.home import home
-from core.jobs.job import Job, Lane, Reporter
+from core.jobs.job import Job, Lane, Pace, Reporter
 from core.jobs.launch import AnswerState, answer_state, request, stop
 from core.models.backbones import BACKBONES
 from core.models.spec import NetworkSpec
@@ -131,13 +131,14 @@ class SpeedJob(Job):
         from core.training.device import describe_device
 
         found: list[Speed] = []
-        total = len(self.networks) * len(self.sizes)
+        total, pace = len(self.networks) * len(self.sizes), Pace()
         for number, backbone in enumerate(self.networks):
             for place, size in enumerate(self.sizes):
                 if reporter.cancelled():
                     raise Cancelled("Cancelled by the user.")
-                words = f"{BACKBONES[backbone].title}, {size} pixels"
-                reporter.progress(number * len(self.sizes) + place, total, words)
+                done = number * len(self.sizes) + place
+                words = f"{BACKBONES[backbone].title}, {size} pixels{pace.say_left(done, total)}"
+                reporter.progress(done, total, words)
                 found.append(measure_speed(backbone, size, torch.device(device)))
                 if found[-1].trained > LONGEST:
                     break
