@@ -13,6 +13,9 @@ from playwright.sync_api import Page, expect
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset
+from core.jobs.launch import request
+from core.runs.result import load_spec
+from core.runs.training import TrainJob
 from tests.browser import (
     Server,
     choose,
@@ -22,6 +25,7 @@ from tests.browser import (
     settle,
     worker_pids,
 )
+from tests.workers import wait_until
 
 
 @pytest.fixture
@@ -56,15 +60,8 @@ def expect_alert(page: Page, kind: str, text: str) -> None:
     expect(box).to_contain_text(text, timeout=120_000)
 
 
-def test_from_the_example_to_its_genes(server: Server, page: Page) -> None:
-    open_page(page, server.url)
-    press(page, "Load simulated tumours")
-    expect(page.get_by_text("600 samples").first).to_be_visible()
-    press(page, "See gene-images →")
-    expect(page.get_by_text("1,000 genes on 32 x 32 pixels")).to_be_visible()
-    expect_no_failure(page)
-
-    run = start_run(page, server, epochs=2, seed=1)
+def expect_first_screen(page: Page) -> None:
+    """Charts, genes and the question stand on a run's first screen."""
     expect(page.get_by_text("held-out samples are right").first).to_be_visible(timeout=300_000)
     expect(page.get_by_text("Genes that spoke for")).to_be_visible(timeout=300_000)
     settle(page)
@@ -75,9 +72,32 @@ def test_from_the_example_to_its_genes(server: Server, page: Page) -> None:
         box = shown.bounding_box()
         assert box["y"] <= highest, "all of it stands on the first screen"
         assert box["y"] + box["height"] < 900
+
+
+def test_from_the_example_to_its_genes(
+    server: Server, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_page(page, server.url)
+    press(page, "Load simulated tumours")
+    expect(page.get_by_text("600 samples").first).to_be_visible()
+    press(page, "See gene-images →")
+    expect(page.get_by_text("1,000 genes on 32 x 32 pixels")).to_be_visible()
+    expect_no_failure(page)
+
+    run = start_run(page, server, epochs=2, seed=1)
+    expect_first_screen(page)
+    monkeypatch.setenv("GENECANVAS_HOME", str(server.home))
+    spec = load_spec(run)
+    for seed in (2, 3):
+        request(TrainJob(spec=spec.model_copy(update={"seed": seed})))
+    for seed in (2, 3):
+        repeated = spec.model_copy(update={"seed": seed}).id
+        wait_until(lambda run=repeated: state_of(server.home, run) == "done")
     page.reload()
     settle(page)
-    expect(page.get_by_text("held-out samples are right").first).to_be_visible()
+    expect(page.get_by_text("On 3 splits:")).to_be_visible()
+    expect(page.get_by_role("button", name="Compare the 3 splits →")).to_be_visible()
+    expect_first_screen(page)
 
     choose(page, "What if it were trained", "on permuted labels (control)")
     expect(page.get_by_text(re.compile(r"about \d+ seconds"))).to_be_visible()

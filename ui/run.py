@@ -1,6 +1,6 @@
 """One finished run on its page: what it reached, its genes, what if; all else folded below."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -58,8 +58,8 @@ def show_ended(record: RunRecord) -> None:
         act("Prepare it for being made again", reopen, record.id, key="reopen",
             help="What is damaged is set aside; then the run can be resumed.")  # fmt: skip
         return
-    findings = result.findings or []
-    show_headline(record, findings)
+    findings, repeats = result.findings or [], repeats_of(record)
+    show_headline(record, repeats, findings)
     with errors():
         show_parent(record)
     left, right = st.columns([5, 9], gap="medium")
@@ -70,7 +70,7 @@ def show_ended(record: RunRecord) -> None:
     with errors():
         show_whatif(record)
         show_answers(record)
-    show_ways_on(record)
+    show_ways_on(record, repeats)
     show_facts(record)
     for finding in findings:
         say_finding(finding)
@@ -80,20 +80,19 @@ def show_ended(record: RunRecord) -> None:
     show_predictions(result, predictions)
 
 
-def show_headline(record: RunRecord, findings: Sequence[Finding]) -> None:
+def show_headline(
+    record: RunRecord, repeats: Mapping[str, str], findings: Sequence[Finding]
+) -> None:
     """What the run reached, what its repeats gave, and what a result can come from alone."""
     words = [f"**{escape_markdown(headline(record.id))}**"]
-    repeats = repeats_of(record)
     if len(repeats) > 1:
         words.append(f"On {len(repeats)} splits: {', '.join(repeats.values())}.")
     for finding in findings:
         if finding.decisive:  # its first sentence; the whole stands below
             first = finding.message.partition(". ")[0]
             words.append(f"{BADGES[finding.severity]} {escape_markdown(first)}.")
-    with st.container(horizontal=True, vertical_alignment="center", key="run_headline"):
-        st.markdown(" ".join(words), width="stretch")
-        if len(repeats) > 1 and st.button("Compare them →", type="tertiary"):
-            go_to("compare", {"runs": ",".join(repeats)})
+    with st.container(key="run_headline"):
+        st.markdown(" ".join(words))
 
 
 def repeats_of(record: RunRecord) -> dict[str, str]:
@@ -144,12 +143,15 @@ def show_confusion(result: RunResult, predictions: pd.DataFrame) -> None:
     )
 
 
-def show_ways_on(record: RunRecord) -> None:
+def show_ways_on(record: RunRecord, repeats: Mapping[str, str]) -> None:
     """The buttons to what other pages say of a finished run, and its report to keep."""
     with st.container(horizontal=True):
         if st.button("More about its genes →"):
             open_explain(record)
-        if st.button("Compare runs →"):
+        if len(repeats) > 1:
+            if st.button(f"Compare the {len(repeats)} splits →"):
+                go_to("compare", {"runs": ",".join(repeats)})
+        elif st.button("Compare runs →"):
             go_to("compare")
         if st.button("Predict other samples →"):
             go_to("predict", {"run": record.id})

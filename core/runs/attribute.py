@@ -190,6 +190,7 @@ def collect_parts(
     case = fitted.case(recipe, study, positions, device)
     own = found.scores[rows][:, np.searchsorted(found.genes, fitted.preprocessor.genes)]
     errors, rest = found.completeness, (found.scores, found.labels)
+    tell("skill", 0)  # what was loaded until here says nothing of the time that measuring takes
     measures: dict[str, Callable[[], list[Evidence]]] = {
         "skill": lambda: [measure_run_skill(run)],
         "signal": lambda: [evidence.measure_signal(own)],
