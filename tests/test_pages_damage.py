@@ -9,8 +9,10 @@ import pytest
 from anndata import AnnData
 
 from core.data.store import add_dataset, list_datasets
+from core.files import read_json, write_json
 from core.home import dataset_folder, run_folder
 from core.jobs.record import JobState
+from core.runs.result import hash_kept
 from core.runs.store import RunStore
 from tests.earlier_homes import LATEST, unpack_home
 from tests.pages import button, open_page, words
@@ -60,6 +62,22 @@ def test_damaged_runs_stand_beside_the_others(runs: list[str], home: Path) -> No
     button(app, "Delete it").click().run()
     assert [record.id for record in RunStore().list()] == [whole]
     assert not RunStore().damaged()
+
+
+def test_a_run_whose_network_is_gone_shows_its_result_and_can_be_made_again(
+    runs: list[str],
+) -> None:
+    folder = run_folder(runs[0])
+    result = read_json(folder / "result.json")  # of a version that kept no hashes
+    write_json(folder / "result.json", result | {"files": hash_kept(folder)})
+    (folder / "folds/0/model.safetensors").unlink()
+    app = open_page("run", id=runs[0])
+    assert not app.exception
+    [error] = app.error
+    assert error.value.startswith(f"folds/0/model.safetensors of run {runs[0]} is missing")
+    assert "held-out samples are right" in words(app)
+    button(app, "Prepare it for being made again").click().run()
+    assert RunStore().get(runs[0]).state == JobState.FAILED
 
 
 def test_two_genes_are_painted(home: Path) -> None:

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import genecanvas as gcv
+from core.jobs.record import JobState
+from core.jobs.store import JobStore
 from core.transfer.enquiring import has_reply, list_enquiries, load_enquiry
 from core.transfer.spec import TransferSpec
 from core.transfer.transferring import TransferJob, delete_transfer, transfer_here
@@ -26,6 +28,22 @@ def test_the_page_asks_and_shows(home: Path) -> None:
     assert "learning from S as well" in words(app)
     assert "Does this source fit?" in words(app)
     assert charts(app) == 4, "gains, scores, controls and where the source lies"
+
+
+def test_one_without_a_row_yet_is_shown_at_work_and_failed(home: Path) -> None:
+    store, job = JobStore(), TransferJob(spec=TransferSpec.parse(add_pair()))
+    record, _ = store.submit(job)
+    store.claim("cpu", job.lane)
+    app = open_page("transfer", id=record.id)
+    assert not app.exception
+    assert "A chart is shown from" in words(app)
+    while store.get(record.id).state != JobState.FAILED:
+        store.reconcile()  # its worker has died
+        store.claim("cpu", job.lane)
+    app = open_page("transfer", id=record.id)
+    assert not app.exception
+    assert "Transfer failed. The worker process died" in words(app)
+    assert button(app, "Go on")
 
 
 def test_the_page_asks_each_question_and_shows_its_reply(programs: dict) -> None:  # noqa: F811

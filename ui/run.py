@@ -16,7 +16,7 @@ from core.plots.findings import say_confusion, say_observed
 from core.plots.runs import confusion_matrix, observed_against_predicted
 from core.report.story import tell_run
 from core.runs.doctor import reopen
-from core.runs.result import RunResult, headline, load_predictions, load_result
+from core.runs.result import RunResult, headline, kept_by, load_predictions, load_result
 from core.runs.store import RunRecord, RunStore, bytes_of, read_log
 from core.training.tasks import TASKS
 from ui.about import about_confusion, about_observed
@@ -54,10 +54,13 @@ def show_ended(record: RunRecord) -> None:
     try:
         result, predictions = load_result(record.id), load_predictions(record.id)
     except DamageError as error:
-        st.error(escape_markdown(str(error)))
-        act("Prepare it for being made again", reopen, record.id, key="reopen",
-            help="What is damaged is set aside; then the run can be resumed.")  # fmt: skip
+        show_damage(record, error)
+        show_facts(record)
         return
+    for name in result.files:
+        if not (kept_by(record.id).folder / name).exists():
+            show_damage(record, kept_by(record.id).damage(name))
+            break
     findings, repeats = result.findings or [], repeats_of(record)
     show_headline(record, repeats, findings)
     with errors():
@@ -78,6 +81,13 @@ def show_ended(record: RunRecord) -> None:
         st.markdown(f"- {escape_markdown(sentence)}")
     show_scores(result)
     show_predictions(result, predictions)
+
+
+def show_damage(record: RunRecord, error: DamageError) -> None:
+    """What is wrong with a run's files, and the button that prepares it for being made again."""
+    st.error(escape_markdown(str(error)))
+    act("Prepare it for being made again", reopen, record.id, key="reopen",
+        help="What is damaged is set aside; then the run can be resumed.")  # fmt: skip
 
 
 def show_headline(

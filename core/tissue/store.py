@@ -144,7 +144,10 @@ def load_tissue(tissue: str) -> Tissue:
             np.load(folder / TILES, allow_pickle=False), Notes(record.said, record.found),
         )  # fmt: skip
     except (*UNREADABLE, InputError, pd.errors.ParserError):
-        raise _say_damaged(tissue, SPOTS) from None
+        raise DamageError(
+            f"Tissue {record.name!r} is damaged: its spots or tiles can't be read. Delete it (the "
+            "page Histology does that, below Kept answers) and read its files again."
+        ) from None
 
 
 def delete_tissue(tissue: str) -> None:

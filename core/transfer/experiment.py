@@ -326,4 +326,4 @@ def _check_answers(method: TransferMethod, answers: np.ndarray, problem: Problem
 
 def row_table(rows: list[Row]) -> pd.DataFrame:
     """A row of the experiment a line, under the names of `Row`."""
-    return pd.DataFrame([row.model_dump() for row in rows])
+    return pd.DataFrame([row.model_dump() for row in rows], columns=[*Row.model_fields])
