@@ -146,12 +146,18 @@ def test_who_has_not_signed_in_sees_a_button_and_nothing_else(
     assert [person.name for person in list_people()] == [ANNA]
 
 
-def test_who_may_not_come_is_told_so(seat: Seat, home: Path) -> None:
+def test_who_may_not_come_is_told_so(
+    seat: Seat, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (home / "people.yaml").write_text(f"admins: [{ADMIN}]\nmembers: ['*@lab.org']\n")
     seat.name = "eve@evil.org"
     app = look("data")
     assert "may not use this server" in words(app)
     assert [button.label for button in app.button] == ["Sign in as somebody else"]
+    monkeypatch.setenv("GENECANVAS_SIGN_IN", "header")
+    app = look("data")
+    assert "may not use this server" in words(app)
+    assert not app.button, "who has signed them in is the proxy"
 
 
 def test_a_run_is_shared_and_taken(seat: Seat, ids: dict[str, str]) -> None:

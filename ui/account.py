@@ -1,5 +1,7 @@
 """What stands on every page where several people share the server: who one is, whose home it is."""
 
+import os
+
 import streamlit as st
 
 from core.errors import GeneCanvasError, InputError
@@ -7,7 +9,7 @@ from core.escape import escape_markdown
 from core.files import tree_size
 from core.home import LAB, at, home, server_home
 from core.jobs.store import JobStore
-from core.people import Quota, is_shared
+from core.people import SHARED, Quota, is_shared
 from core.sharing import TOKEN, end_invitation, find_invitation, list_invitations
 from ui.signin import SERVER, VISIT, find_place, is_admin, person, signed_in, visited
 
@@ -29,7 +31,7 @@ def let_in() -> None:
             st.session_state.pop(VISIT)
         elif signed_in() is not None:
             st.warning(escape_markdown(str(error)))
-            st.button("Sign in as somebody else", on_click=st.logout)
+            _offer_sign_out("Sign in as somebody else")
         else:
             st.markdown("Several people share this server, each with a home of their own.")
             st.button("Sign in", type="primary", on_click=st.login)
@@ -97,8 +99,13 @@ def show_account() -> None:
             _show_invitations()
         if visited() is None and is_admin():
             st.button("The server's own home", on_click=visit, args=(SERVER,), key="server home")
-        if st.user.to_dict().get("is_logged_in"):
-            st.button("Sign out", on_click=st.logout, key="sign out")
+        _offer_sign_out("Sign out")
+
+
+def _offer_sign_out(words: str) -> None:
+    """The way out; where a proxy has signed people in, it is the proxy's."""
+    if os.environ.get(SHARED) == "openid":
+        st.button(words, on_click=st.logout, key="sign out")
 
 
 def _show_use(quota: Quota) -> None:
