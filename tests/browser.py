@@ -10,10 +10,12 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 ARGUMENTS = ("--no-sandbox", "--use-gl=swiftshader", "--enable-unsafe-swiftshader",
@@ -67,12 +69,47 @@ class Server:
         self.process.wait()
 
 
+LISTEN = """
+// A page has its script run when it is opened and whenever it asks for that (BackMsg.rerun_script,
+// field 11). `awaited` until the server has begun such a run (ForwardMsg.new_session, 4) and ended
+// it (script_finished, 6), unless early for the sake of another (2).
+window.awaited = true
+let begun = false
+function number(bytes, at) {
+    let value = 0, shift = 0, byte
+    do { byte = bytes[at++]; value += (byte & 127) * 2 ** shift; shift += 7 } while (byte > 127)
+    return [value, at]
+}
+function hear(bytes) {
+    for (let at = 0, tag, value; at < bytes.length;) {
+        [tag, at] = number(bytes, at);
+        [value, at] = number(bytes, at)
+        if (tag >> 3 == 4) window.awaited = begun = true
+        if (tag >> 3 == 6 && begun && value != 2) window.awaited = false
+        if ((tag & 7) == 2) at += value
+    }
+}
+window.WebSocket = class extends WebSocket {
+    constructor(...given) {
+        super(...given)
+        this.addEventListener('message', event => hear(new Uint8Array(event.data)))
+    }
+    send(data) {
+        const tag = data[0] ?? new Uint8Array(data)[0]
+        if (tag >> 3 == 11) [window.awaited, begun] = [true, false]
+        super.send(data)
+    }
+}
+"""
+AT_REST = """() => !window.awaited &&
+    document.querySelector('[data-testid=stApp]')?.dataset.testScriptState == 'notRunning'"""
+
+
 def settle(page: Page) -> None:
-    """Wait until the page's script has run."""
-    at_rest = "[data-testid=stApp][data-test-script-state=notRunning]"
-    page.wait_for_selector(at_rest, timeout=120_000)
-    page.wait_for_timeout(300)
-    page.wait_for_selector(at_rest, timeout=120_000)
+    """Wait until the page's script has run for all that was asked of it, and it is drawn."""
+    page.wait_for_function(AT_REST, timeout=120_000)
+    page.wait_for_timeout(300)  # what was done in this moment has been asked for then
+    page.wait_for_function(AT_REST, timeout=120_000)
 
 
 def watch(page: Page, event: str, ready: str) -> None:
@@ -115,6 +152,14 @@ def set_number(page: Page, label: str, value: int | float) -> None:
     settle(page)
 
 
+def expect_place(page: Page, thing: Locator, holds: str) -> None:
+    """A thing comes to stand where `holds` says: JavaScript about its `box` in the window."""
+    page.wait_for_function(
+        f"thing => {{ const box = thing.getBoundingClientRect(); return {holds} }}",
+        arg=thing.element_handle(),
+    )
+
+
 def expect_no_failure(page: Page) -> None:
     """No traceback and no red box stands on the page."""
     expect(page.get_by_test_id("stException")).to_have_count(0)
@@ -141,12 +186,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         os.kill(pid, signal.SIGTERM)
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+@contextmanager
+def new_page(browser: Browser, **options: Any) -> Iterator[Page]:
+    """A page of somebody else; the options are those of a browser's context."""
+    context = browser.new_context(**options)
     context.set_default_timeout(60_000)
+    context.add_init_script(LISTEN)
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    with new_page(browser, viewport={"width": 1280, "height": 1000}) as page:
+        yield page
 
 
 def choose(page: Page, label: str, option: str) -> None:

@@ -1,5 +1,6 @@
 """Every page for everyone: by eye, by keyboard, by voice, in narrow windows, in light and dark."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from core.data.groups import keep_group
 from core.data.store import list_datasets, load_dataset
 from core.runs.store import RunStore
 from core.stories import create_story, list_stories, pin
-from tests.browser import Server, expect_no_failure, open_page, settle
+from tests.browser import Server, expect_no_failure, expect_place, open_page, settle
 from tests.earlier_homes import LATEST, unpack_home
 from tests.test_stories import make_view
 
@@ -96,10 +97,8 @@ def test_narrow_windows_keep_image_and_tabs(
         open_page(page, f"{filled.url}/{name.format(**ids)}")
         chart = page.locator(".js-plotly-plot").first
         expect(chart).to_be_visible()
-        frame = chart.bounding_box()
-        assert frame["width"] >= 280, name
-        assert frame["x"] + frame["width"] <= 900, name
-        assert page.evaluate("document.scrollingElement.scrollWidth") <= 900, name
+        inside = "box.right <= 900 && document.scrollingElement.scrollWidth <= 900"
+        expect_place(page, chart, f"box.width >= 280 && {inside}")
         expect(page.get_by_role("link", name="Story")).to_be_visible()
 
 
@@ -109,7 +108,7 @@ def test_the_genes_of_an_image_are_one_stop_of_the_keyboard(
     fill(filled.home, monkeypatch)
     open_page(page, f"{filled.url}/images")
     expect(page.locator(".nsewdrag").first).to_be_visible()
-    assert page.locator(".js-plotly-plot [tabindex='0']").count() == 0
+    expect(page.locator(".js-plotly-plot [tabindex='0']")).to_have_count(0)
     keys = page.get_by_role("button", name="Genes by arrow keys")
     keys.focus()
     for key in ("ArrowRight", "Home", "ArrowDown", "ArrowRight"):
@@ -119,5 +118,5 @@ def test_the_genes_of_an_image_are_one_stop_of_the_keyboard(
     gene = said.text_content().split(",")[0]
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name=gene, exact=True)).to_be_visible()
-    assert f"gene={gene}" in page.url
+    page.wait_for_url(re.compile(rf"gene={re.escape(gene)}(&|$)"))
     expect_no_failure(page)

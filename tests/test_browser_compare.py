@@ -1,5 +1,7 @@
 """Compare in a real browser: 200 stored runs, and baseline models fitted on a click."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -41,7 +43,7 @@ def test_two_hundred_runs_and_plain_models(dataset: str, server: Server, page: P
     page.get_by_text("Settings", exact=True).click()
     expect(page.get_by_text("What each setting does, on runs")).to_be_visible()
     expect_no_failure(page)
-    assert "runs=all" in page.url
+    page.wait_for_url(re.compile("runs=all"))
 
     open_page(page, f"{server.url}/compare?runs={runs[0]},{runs[1]}&metric=mcc")
     expect(page.get_by_text("in MCC", exact=False).first).to_be_visible()

@@ -8,7 +8,16 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from core.data.simulate import simulate, write_simulated
-from tests.browser import Server, choose, expect_no_failure, open_page, press, set_number, settle
+from tests.browser import (
+    Server,
+    choose,
+    expect_no_failure,
+    new_page,
+    open_page,
+    press,
+    set_number,
+    settle,
+)
 
 DRAWER = "Dataset and layout"
 
@@ -111,11 +120,9 @@ def test_nothing_is_fetched_from_elsewhere(server: Server, page: Page) -> None:
 def test_light_and_dark_follow_the_system(
     server: Server, browser: Browser, scheme: str, background: str
 ) -> None:
-    context = browser.new_context(color_scheme=scheme)
-    page = context.new_page()
-    open_page(page, f"{server.url}/data")
-    expect(page.get_by_test_id("stApp")).to_have_css("background-color", background)
-    context.close()
+    with new_page(browser, color_scheme=scheme) as page:
+        open_page(page, f"{server.url}/data")
+        expect(page.get_by_test_id("stApp")).to_have_css("background-color", background)
 
 
 def test_a_bad_upload_then_a_good_one(server: Server, page: Page, tmp_path: Path) -> None:
@@ -195,13 +202,12 @@ def test_a_link_holds_what_was_chosen_and_back_leads_to_the_page_before(
     settle(page)
     press(page, DRAWER)
     expect(page.get_by_role("spinbutton", name="Image size")).to_have_value("48")
-    other = browser.new_page()
-    open_page(other, link)
-    press(other, DRAWER)
-    expect(other.get_by_role("spinbutton", name="Image size")).to_have_value("48")
-    expect(other.get_by_role("radio", name="All classes")).to_be_checked()
-    expect_no_failure(other)
-    other.close()
+    with new_page(browser) as other:
+        open_page(other, link)
+        press(other, DRAWER)
+        expect(other.get_by_role("spinbutton", name="Image size")).to_have_value("48")
+        expect(other.get_by_role("radio", name="All classes")).to_be_checked()
+        expect_no_failure(other)
 
 
 def test_a_gene_is_found_while_its_name_is_typed(server: Server, page: Page) -> None:

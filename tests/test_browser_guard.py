@@ -24,7 +24,7 @@ def ask(server: Server, path: str, **headers: str) -> int:
     """The status of the answer to one request."""
     sent = {"Host": f"127.0.0.1:{server.port}", "Connection": "close"}
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-    with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), 60) as connection:
         lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
         connection.sendall("\r\n".join([*lines, "", ""]).encode())
         return int(connection.recv(100).split()[1])

@@ -1,6 +1,7 @@
 """Signing in to a server that runs: by a proxy's header, and with an OpenID provider."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
@@ -156,7 +157,8 @@ def test_one_signs_in_with_an_openid_provider(
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("button", name="Sign in").wait_for()
     provider.claims = {"email": ANNA, "email_verified": False}
-    page.get_by_role("button", name="Sign in").click()
+    with page.expect_request(re.compile("/oauth2callback")):
+        page.get_by_role("button", name="Sign in").click()
     page.get_by_role("button", name="Sign in").wait_for()
     assert [person.name for person in list_people()] == [ANNA]
     assert key_of(ANNA) == list_people()[0].key

@@ -18,7 +18,7 @@ from core.data.store import add_dataset, load_dataset
 from core.devices import devices
 from core.errors import InputError
 from core.explain.methods import Recipe
-from core.files import read_json
+from core.files import read_json, write_json
 from core.home import home as open_home
 from core.home import run_folder
 from core.images.layouts import LayoutSpec
@@ -56,6 +56,7 @@ from core.transfer.enquiring import AnyEnquiry, EnquiryJob, parse_enquiry
 from core.transfer.spec import TransferSpec
 from core.transfer.transferring import TransferJob
 from tests.counting import CountJob, PreparedCount, QueuedCount, told
+from tests.held import has_stopped, held
 from tests.workers import wait_until
 
 FOLDS = ("predictions.csv", "model.safetensors", "preprocessor.npz", "layout.npz")
@@ -239,8 +240,9 @@ def results(job: Job, id: str) -> dict[str, object]:
         run = job.about[0] if job.kind == "baselines" else job.about
         pattern = LEFT.get(job.kind, "attributions/*.*")
         paths = [*run_folder(run).glob(pattern)]
-    assert paths
-    return {path.name: path.read_bytes() for path in paths}
+    whole = [path for path in paths if not path.name.startswith(".")]  # what was half written stays
+    assert whole
+    return {path.name: path.read_bytes() for path in whole}
 
 
 def run_here(job: Job) -> str:
@@ -283,12 +285,15 @@ def undisturbed(job: Job, done: Path) -> dict[str, object]:
 
 
 def test_a_killed_and_a_cancelled_job_ends_with_the_same_bits(
-    job: Job, undisturbed: dict[str, object]
+    job: Job, undisturbed: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Killed when the first of its files is about to be there."""
     store = JobStore()
     id = store.submit(job)[0].id
-    ensure_workers()
-    wait_until(lambda: store.get(id).message not in ("", "Starting") or store.get(id).done)
+    with monkeypatch.context() as patch:
+        patch.setitem(KINDS, job.kind, held(job.kind)[job.kind])
+        ensure_workers()
+    wait_until(lambda: has_stopped(job.folder(id)))
     the_worker(job.lane).kill()
     the_worker(job.lane).wait()
     store.reconcile()
@@ -359,6 +364,29 @@ def test_a_result_that_stands_is_not_asked_for_again(job: Job, done: Path, home:
     assert with_result
     assert JobStore().look_up(job) is None
     assert not launch._started.get(JobStore().lease_path("cpu", job.lane, 0))
+
+
+class EndsWhileLookedAt(CountJob):
+    """Its result comes right after somebody has looked for it."""
+
+    kind = "ends while looked at"
+
+    def stands(self) -> bool:
+        stood = (path := self.folder(self.key) / "counted.json").exists()
+        write_json(path, [1])
+        record = JobStore().claim("cpu", self.lane)
+        if record is not None:
+            JobStore().finish(record.id, JobState.DONE)
+        return stood
+
+
+def test_an_answer_that_comes_in_this_moment_is_not_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(KINDS, EndsWhileLookedAt.kind, f"{__name__}:EndsWhileLookedAt")
+    job = EndsWhileLookedAt(to=1)
+    JobStore().submit(job)
+    assert [answer_state(job).state for _ in range(2)] == ["working", "done"]
 
 
 def test_kinds_that_say_so_need_no_torch(template: Path, home: Path) -> None:

@@ -11,6 +11,7 @@ from core.data.simulate import simulate
 from core.data.store import DatasetRecord, add_dataset, load_dataset
 from core.images.references import add_reference
 from tests.pages import button, charts, open_page, words
+from tests.test_pages_runs import busy_worker  # noqa: F401
 
 
 @pytest.fixture
@@ -196,7 +197,10 @@ def test_what_an_embedding_leaves_open_is_asked_and_checked(dataset: DatasetReco
     assert not app.exception
 
 
-def test_a_stopped_layout_can_be_tried_again(dataset: DatasetRecord) -> None:
+def test_a_stopped_layout_can_be_tried_again(
+    dataset: DatasetRecord,
+    busy_worker: None,  # noqa: F811
+) -> None:
     app = open_page("images")
     app.selectbox(key="layout").select("tsne").run()
     button(app, "Stop").click().run()

@@ -27,6 +27,7 @@ from core.runs.store import RunStore
 from tests.pages import button, open_page, words
 from tests.runs import make
 from tests.test_pages_explain import train
+from tests.test_pages_runs import busy_worker  # noqa: F401
 from tests.test_pages_work import open_work
 from ui.predict_map import batch_columns, batches_of
 
@@ -387,7 +388,10 @@ def test_a_model_is_saved_as_one_file_that_others_can_bring(run: str) -> None:
     assert import_model(export_path(run)) != run
 
 
-def test_a_cohort_that_lacks_genes_is_offered_a_run_on_those_that_both_have(run: str) -> None:
+def test_a_cohort_that_lacks_genes_is_offered_a_run_on_those_that_both_have(
+    run: str,
+    busy_worker: None,  # noqa: F811
+) -> None:
     """The child learns from these genes alone, with the parent's name for it."""
     data = others()
     data = data[:, 40:].copy()

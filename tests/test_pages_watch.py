@@ -171,6 +171,7 @@ def test_health_says_what_is_wrong_and_no_more(home: Path, monkeypatch) -> None:
 
 def test_asking_for_health_often_asks_the_store_once(monkeypatch) -> None:
     asked = []
+    monkeypatch.setattr(health, "FRESH", 1e9)
     monkeypatch.setattr(Health, "check", lambda self: asked.append(1) or {"store": "ok"})
 
     async def ask_often() -> None:

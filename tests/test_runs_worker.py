@@ -31,6 +31,7 @@ from core.runs.result import headline, load_predictions, load_result
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore, read_log
 from core.runs.training import TrainJob
+from tests.held import has_stopped, held
 from tests.workers import end_of, kill, start_worker, train_queue, wait_until
 
 TINY = {
@@ -50,6 +51,14 @@ def make_spec(dataset: str, **parts: dict) -> RunSpec:
     parts["cohort"] = {**parts.get("cohort", {}), "dataset": dataset}
     merged = {name: {**TINY.get(name, {}), **fields} for name, fields in parts.items()}
     return RunSpec.parse({**TINY, **merged})
+
+
+def kill_after(run: str, epochs: int) -> None:
+    """Let a worker take up a run and die after so many epochs of it."""
+    worker = start_worker(kinds=held("train", events=epochs))
+    wait_until(lambda: has_stopped(run_folder(run)))
+    kill(worker)
+    assert len(RunStore().epochs(run)) == epochs
 
 
 def test_a_queue_is_trained_and_the_worker_ends(dataset: str) -> None:
@@ -94,9 +103,7 @@ def test_a_killed_run_is_queued_again_and_ends_with_the_same_numbers(dataset: st
     store = RunStore()
     spec = make_spec(dataset, training={"epochs": 6})
     run = store.submit(spec)[0].id
-    worker = start_worker()
-    wait_until(lambda: len(store.epochs(run)) >= 2)
-    kill(worker)
+    kill_after(run, epochs=2)
     store.reconcile()
     assert store.get(run).state == JobState.QUEUED
     train_queue()
@@ -120,9 +127,7 @@ def test_a_child_goes_on_from_its_checkpoint_when_its_parent_is_gone(dataset: st
     child = store.submit(make_spec(dataset, network=weights, training={"epochs": 6}))[0].id
     with pytest.raises(InputError, match=f"Run {parent} is needed by .*{child} .queued."):
         store.delete(parent)
-    worker = start_worker()
-    wait_until(lambda: len(store.epochs(child)) >= 2)
-    kill(worker)
+    kill_after(child, epochs=2)
     shutil.rmtree(run_folder(parent))
     train_queue()
     assert store.get(child).state == JobState.DONE, store.get(child).reason
@@ -145,9 +150,7 @@ def test_a_server_without_pages_goes_on_with_what_a_killed_worker_left(
     store = RunStore()
     run = store.submit(make_spec(dataset, training={"epochs": 6}))[0].id
     waiting = store.submit(make_spec(dataset, split={"test_size": 0.4}))[0].id
-    worker = start_worker()
-    wait_until(lambda: len(store.epochs(run)) >= 1)
-    kill(worker)
+    kill_after(run, epochs=1)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

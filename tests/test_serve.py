@@ -38,7 +38,7 @@ def open_socket(port: int, cookie: str) -> bytes:
     lines = ["GET /_stcore/stream HTTP/1.1", f"Host: 127.0.0.1:{port}", "Upgrade: websocket",
              "Connection: Upgrade", "Sec-WebSocket-Version: 13", f"Cookie: {cookie}",
              f"Sec-WebSocket-Key: {'A' * 22}==", "", ""]  # fmt: skip
-    with socket.create_connection(("127.0.0.1", port), 20) as connection:
+    with socket.create_connection(("127.0.0.1", port), 60) as connection:
         connection.sendall("\r\n".join(lines).encode())
         return connection.recv(100).split(b"\r\n")[0]
 

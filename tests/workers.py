@@ -10,19 +10,26 @@ from core.jobs.worker import start
 from tests.interpreter import Process
 
 
-def start_worker(largest_file: int | None = None) -> BaseProcess:
-    """A worker of this home's queue; may write files of so many bytes at most."""
-    worker = Process(target=_work, args=(dict(os.environ), largest_file))
+def start_worker(
+    largest_file: int | None = None, kinds: dict[str, str] | None = None
+) -> BaseProcess:
+    """A worker of this home's queue.
+
+    Args:
+        largest_file: bytes of the largest file that it may write.
+        kinds: jobs that it knows by other names than this process, see `tests.held`.
+    """
+    worker = Process(target=_work, args=(dict(os.environ), largest_file, kinds or {}))
     worker.start()
     return worker
 
 
-def _work(environment: dict[str, str], largest_file: int | None) -> None:
+def _work(environment: dict[str, str], largest_file: int | None, kinds: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
-    start({})
+    start({"kinds": kinds})
 
 
 def end_of(worker: BaseProcess) -> int:

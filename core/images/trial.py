@@ -159,10 +159,10 @@ _asked: dict[str, float] = {}
 def request_trial(trial: Trial) -> TrialState:
     """Have a trial fitted and measured, unless that stands, is under way or has failed."""
     job, now = LayoutJob(trial=trial), time.monotonic()
-    if job.stands():
+    record = find(job)
+    if job.stands():  # looked at last: a trial that ends meanwhile is done, and has not failed
         return TrialState("done", "", 0.0)
     _asked[job.key] = now
-    record = find(job)
     if record is None or record.state == JobState.DONE:
         record = request(job)
     if record.state == JobState.QUEUED:

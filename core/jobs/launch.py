@@ -166,9 +166,9 @@ class AnswerState(NamedTuple):
 
 def answer_state(job: Job) -> AnswerState:
     """Look whether a job's result stands."""
-    if job.stands():
-        return AnswerState("done", 1.0, "")
     record = find(job)
+    if job.stands():  # looked at last: a job that ends meanwhile is done, not missing
+        return AnswerState("done", 1.0, "")
     if record is None or record.state in (JobState.DONE, JobState.CANCELLED):
         return AnswerState("missing", 0.0, "")
     if record.state.finished:
