@@ -6,8 +6,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.data.store import list_datasets
+from core.jobs.launch import answer_state, stop
 from core.transfer.spec import TransferSpec
-from core.transfer.transferring import cancel_transfer, is_done, load_transfer, transfer_state
+from core.transfer.transferring import TransferJob, is_done, load_transfer
 from ui.line import say_facts, show_line
 from ui.parts import errors, name_dataset, show_empty
 from ui.predict import is_working
@@ -105,10 +106,9 @@ def show_answer(key: str, spec: TransferSpec, facts: DeltaGenerator) -> None:
             start(spec.turned)
         return
     say_facts(facts, *said)
-    state = transfer_state(spec)
-    if is_working(
-        state, partial(transfer_state, spec), "Transfer", partial(cancel_transfer, spec)
-    ):  # fmt: skip
+    job = TransferJob(spec=spec)
+    state = answer_state(job)
+    if is_working(state, partial(answer_state, job), "Transfer", partial(stop, job)):
         show_so_far(key, spec, working=True)
     else:
         if state.state == "missing":

@@ -1,6 +1,8 @@
 """Networks on genes beside the plain baseline models: what they find, and which genes decide."""
 
 from functools import cache
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -8,11 +10,15 @@ import torch
 from torch import nn
 
 from core.explain.on_genes import attribute_network
+from core.jobs.job import Job, Reporter, listening, stop_if_cancelled
+from core.jobs.record import JobState
+from core.jobs.worker import do_job
 from core.models import gene_models
 from core.models.baselines import BASELINES, FittedBaseline, fit_baseline
 from core.models.gene_models import UNTOLD, AutoencoderModel, order_genes, share_explained
 from core.models.gene_networks import join_linear, judge
 from core.models.value_baselines import VALUE_BASELINES, fit_value_baseline
+from core.runs.execute import Silent
 
 NETWORKS = [record.name for record in BASELINES if record.is_network]
 CLASSES, GENES = 3, 40
@@ -142,3 +148,45 @@ def test_genes_that_go_together_stand_next_to_each_other() -> None:
     x = np.hstack([a, b, a, b]) + 0.01 * rng.normal(size=(50, 4))
     order = order_genes(x).tolist()
     assert {frozenset(order[:2]), frozenset(order[2:])} == {frozenset({0, 2}), frozenset({1, 3})}
+
+
+class Impatient(Silent):
+    """Wants the job to stop when it is asked for the fourth time."""
+
+    terminated = False
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def cancelled(self) -> bool:
+        self.asked += 1
+        return self.asked > 3
+
+    def log(self, text: str) -> None:
+        pass
+
+
+class FitJob(Job):
+    """Fits one network."""
+
+    kind: ClassVar[str] = "fit"
+    name: str
+
+    def run(self, folder: Path, reporter: Reporter, device: str) -> None:
+        x, y = plant(90, 0)
+        second = np.array(["a", "b", ""])[y - 1]
+        fit_baseline(self.name, x, y, CLASSES, 0, second=second)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_job_is_cancelled_between_two_passes_of_a_network(name: str, tmp_path: Path) -> None:
+    reporter = Impatient()
+    state, reason = do_job(FitJob(name=name), tmp_path, reporter, "cpu")
+    assert (state, reason) == (JobState.CANCELLED, "Cancelled by the user.")
+    assert reporter.asked == 4
+
+
+def test_outside_a_job_nobody_is_asked() -> None:
+    with listening(Impatient()):
+        pass
+    stop_if_cancelled()

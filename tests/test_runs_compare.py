@@ -25,10 +25,11 @@ from core.evaluation.metrics import CLASS_METRICS
 from core.files import write_array, write_json
 from core.home import run_folder
 from core.images.layouts import LAYOUTS
+from core.jobs.launch import answer_state
 from core.jobs.record import JobState
 from core.models import gene_models
 from core.models.baselines import BASELINES
-from core.runs.fitting import baselines_state
+from core.runs.fitting import baselines_job
 from core.runs.network_genes import genes_path, network_genes, write_genes
 from core.runs.outcome import (
     Outcome,
@@ -501,7 +502,7 @@ def test_plain_models_are_fitted_once_for_runs_that_share_them(dataset: str) -> 
     others = [name for name in BASELINES.names
               if name not in ("majority", "logistic_regression", "two_heads")]  # fmt: skip
     assert missing_baselines(runs) == [(run, name) for run in runs for name in others]
-    assert baselines_state(runs)[0] == "idle"
+    assert answer_state(baselines_job(runs)).state == "missing"
     keep_images(runs[0])
     steps = []
     compute_baselines(runs, lambda *step: steps.append(step))

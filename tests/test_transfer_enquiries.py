@@ -15,6 +15,7 @@ from core.cli import main
 from core.data.store import add_dataset
 from core.errors import InputError
 from core.images.references import add_reference
+from core.transfer.asked import transfer_folder
 from core.transfer.enquiring import (
     EnquiryJob,
     ask_here,
@@ -27,7 +28,7 @@ from core.transfer.enquiry import Candidate, correct, score_lines
 from core.transfer.methods.image_folder import Images
 from core.transfer.orthologs import keep_orthologs
 from core.transfer.pictures import bring_folder, keep_images, load_images
-from core.transfer.transferring import transfer_folder, transfer_here
+from core.transfer.transferring import transfer_here
 
 GENES = [f"G{number}" for number in range(200)]
 

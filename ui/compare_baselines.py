@@ -8,8 +8,9 @@ from core.data.store import get_record
 from core.errors import InputError
 from core.escape import escape_markdown
 from core.glossary import define
-from core.runs.fitting import baselines_state, request_baselines
-from core.runs.outcome import extra_baselines, kept_second, missing_baselines
+from core.jobs.launch import answer_state
+from core.runs.fitting import baselines_job, request_baselines
+from core.runs.outcome import kept_second, missing_baselines
 from core.runs.result import load_result, load_spec
 from core.training.tasks import TASKS
 from ui.forms import HOLDS
@@ -49,12 +50,12 @@ def show_missing(runs: list[str], second: str | None) -> None:
     missing = missing_baselines(runs, second)
     if not missing:
         return
-    state, reason = baselines_state(runs, second)
-    if state == "working":
+    state = answer_state(baselines_job(runs, second))
+    if state.state == "working":
         st.fragment(wait_for_baselines, run_every=1)(runs, second, len(missing))
         return
-    if state == "failed":
-        st.error(f"The baseline models could not be fitted. {escape_markdown(reason)}")
+    if state.state == "failed":
+        st.error(f"The baseline models could not be fitted. {escape_markdown(state.message)}")
     baselines, lacking = TASKS[load_result(runs[0]).task].baselines, {name for _, name in missing}
     titles = ", ".join(record.title for record in baselines if record.name in lacking)
     networks = any(baselines[name].is_network for name in lacking)
@@ -71,10 +72,8 @@ def show_missing(runs: list[str], second: str | None) -> None:
 
 def wait_for_baselines(runs: list[str], second: str | None, before: int) -> None:
     """Progress of the baseline models; reruns the page when some more stand."""
-    missing = len(missing_baselines(runs, second))
-    if missing < before or baselines_state(runs, second)[0] != "working":
+    state = answer_state(baselines_job(runs, second))
+    if len(missing_baselines(runs, second)) < before or state.state != "working":
         st.rerun()
-    st.progress(
-        1 - missing / sum(len(extra_baselines(run)) for run in runs),
-        "Fitting baseline models. It is safe to close this tab.",
-    )
+    said = f"Fitting baseline models: {state.message or 'waiting for its turn'}."
+    st.progress(state.fraction, f"{escape_markdown(said)} It is safe to close this tab.")

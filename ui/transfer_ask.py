@@ -10,12 +10,13 @@ from core.data.cohort import Cohort
 from core.data.store import DatasetRecord, list_datasets
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown
+from core.transfer.asked import request_answer
 from core.transfer.enquiring import AnyEnquiry, load_enquiry
 from core.transfer.methods import TRANSFER_METHODS
 from core.transfer.orthologs import keep_orthologs
 from core.transfer.preparing import PREPARATIONS
 from core.transfer.spec import TransferSpec
-from core.transfer.transferring import check_transfer, load_spec, request_transfer
+from core.transfer.transferring import TransferJob, check_transfer, load_spec
 from core.words import say_duration
 from ui.download import download_button
 from ui.forms import HOLDS, ask_field
@@ -252,5 +253,5 @@ def offer_start(spec: TransferSpec) -> None:
 
 def start(spec: TransferSpec) -> None:
     """Have it done, and look at it."""
-    st.query_params[LINK] = request_transfer(spec)
+    st.query_params[LINK] = request_answer(TransferJob(spec=spec))
     st.rerun()

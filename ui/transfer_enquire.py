@@ -14,21 +14,21 @@ from core.data.cohort import Cohort
 from core.data.store import DatasetRecord, list_datasets
 from core.errors import GeneCanvasError
 from core.escape import escape_markdown
+from core.jobs.launch import answer_state, stop
 from core.models.own_weights import list_own_weights, require_own_weights
 from core.plots.transfer import reply_scores
 from core.scratch import scratch
+from core.transfer.asked import request_answer
 from core.transfer.enquiring import (
     ENQUIRIES,
     AnyEnquiry,
-    cancel_enquiry,
-    enquiry_state,
+    EnquiryJob,
     enquiry_yaml,
     has_reply,
     load_reply,
     load_reply_table,
     parse_enquiry,
     preview,
-    request_enquiry,
 )
 from core.transfer.enquiry import Line, Reply
 from core.transfer.methods.image_folder import FIVE, IMAGE_NETWORKS, KINDS
@@ -281,7 +281,7 @@ def offer_enquiry(enquiry: AnyEnquiry) -> str | None:
     started = None
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Start", type="primary", icon=":material/play_arrow:", key="start enquiry"):
-            started = request_enquiry(enquiry)
+            started = request_answer(EnquiryJob(enquiry=enquiry))
         st.markdown(f"About {say_duration(seconds)}.")
         download_button(
             "Save as YAML", enquiry_yaml(enquiry), "enquiry.yaml", "text/yaml", type="tertiary",
@@ -299,15 +299,14 @@ def show_enquiry(key: str, enquiry: AnyEnquiry, facts: DeltaGenerator) -> None:
     if has_reply(key):
         _show_reply(key, enquiry, load_reply(key))
         return
-    state = enquiry_state(enquiry)
-    if is_working(
-        state, partial(enquiry_state, enquiry), kind.title, partial(cancel_enquiry, enquiry)
-    ):  # fmt: skip
+    job = EnquiryJob(enquiry=enquiry)
+    state = answer_state(job)
+    if is_working(state, partial(answer_state, job), kind.title, partial(stop, job)):
         return
     if state.state == "missing":
         st.caption("It was stopped before it was answered.")
     if st.button("Ask again", key="enquiry again", type="primary"):
-        request_enquiry(enquiry)
+        request_answer(job)
         st.rerun()
 
 

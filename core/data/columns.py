@@ -17,9 +17,11 @@ from core.data.profile import LARGEST_LOG2
 from core.data.roles import (
     ABOUT_SAMPLES,
     ROW_NUMBER,
+    SUMMARY,
     Role,
     describe_genes,
     describes_samples,
+    says_mean,
 )
 from core.data.simulate import read_symbols
 from core.data.taken import BESIDE, ENOUGH_ROWS, LISTED, NUMBERS, Taken, are_row_numbers
@@ -31,11 +33,15 @@ ENOUGH = 8
 ALMOST_ALL = 0.95
 FAMILY = 3
 """Other columns of a name's shape, such as G12 beside G7, from which it is a gene among genes."""
+PROBE = "_at"
+"""How names of Affymetrix's probe sets end, however else they are made."""
 MOST_CODES = 60
 """Different values from which a column is no code of a class."""
 ALIKE, UNLIKE = 0.6, 0.2
 """Rank correlation with the typical sample: of most samples at least, and at most of what isn't."""
 GENES_COMPARED = 2000
+MANY_READS = 20
+"""Reads that most genes reach in some sample, where a column of 0 and 1 stands out."""
 EXACT = 2**24
 """Whole numbers from which float32 has gaps."""
 MOST_REPAIRED = 50
@@ -184,6 +190,9 @@ def _judge_genes(taken: Taken) -> Iterator[_Judgement]:
         ):
             judged.add(at)
             yield _Judgement(at, "ignore", "the numbers of the rows", programs)
+        elif SUMMARY.fullmatch(name) and not is_gene(name):
+            judged.add(at)
+            yield _Judgement(at, "ignore", "its name is that of a sum or mean", True)
         elif describes_samples(name) and not is_gene(name):
             judged.add(at)
             yield _Judgement(at, "label", "its name describes samples", True)
@@ -193,12 +202,16 @@ def _judge_genes(taken: Taken) -> Iterator[_Judgement]:
         return
     families = pd.Series([_shape(name) for name in names])
     alone = (families.map(families.value_counts()) <= FAMILY).to_numpy()
+    alone &= [not name.endswith(PROBE) for name in names]
     codes = _find_codes(taken, whole & rest & (highest > lowest))
     odd = _find_odd(whole, lowest, highest, rest)
-    for at in sorted({*codes, *odd}):
-        why = codes.get(at) or odd[at]
-        if at in codes or alone[at] or is_gene(names[at]):
-            yield _Judgement(at, "label", why, False)
+    flags = _find_flags(whole, lowest, highest, rest)
+    for at in sorted({*codes, *odd, *flags}):
+        gene = is_gene(names[at])  # one that is hardly expressed has few reads
+        if at in codes or (at in odd and (alone[at] or gene)):
+            yield _Judgement(at, "label", codes.get(at) or odd[at], False)
+        elif at in flags and alone[at] and not gene:
+            yield _Judgement(at, "label", flags[at], False)
 
 
 def _measure(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -272,6 +285,19 @@ def _find_odd(
     return found
 
 
+def _find_flags(
+    whole: np.ndarray, lowest: np.ndarray, highest: np.ndarray, rest: np.ndarray
+) -> dict[int, str]:
+    """Columns of 0 and 1 among counts of which most reach far higher."""
+    varies = rest & (highest > lowest)
+    if not varies.any() or whole[varies].mean() < ALMOST_ALL:
+        return {}
+    if np.median(highest[varies]) < MANY_READS:
+        return {}
+    flags = np.flatnonzero(varies & whole & (lowest == 0) & (highest == 1))
+    return dict.fromkeys(map(int, flags), "only 0 and 1 where the others count reads")
+
+
 def sort_out_samples(
     taken: Taken, roles: Mapping[str, Role], known: Collection[str], notes: Notes
 ) -> None:
@@ -329,6 +355,9 @@ def _judge_samples(taken: Taken) -> Iterator[_Judgement]:
         if at not in judged and are_row_numbers(taken.x[at], name or None):
             judged.add(at)
             yield _Judgement(at, "ignore", "the numbers of the rows", False)
+        elif at not in judged and says_mean(name):
+            judged.add(at)
+            yield _Judgement(at, "ignore", "its name says that it is a mean or a spread", False)
     few = np.isnan(taken.x).mean(axis=1) > 0.5
     rest = [at for at in range(len(names)) if at not in judged and not few[at]]
     if len(rest) <= ENOUGH or taken.x.shape[1] < 2 * ENOUGH:

@@ -23,6 +23,7 @@ from core.data.column_names import (
 from core.data.notes import Notes, Repair
 from core.data.simulate import read_symbols
 from core.data.text import Table
+from core.errors import InputError
 
 Orientation = Literal["auto", "samples_in_rows", "genes_in_rows"]
 NAMES, DESCRIBED, ANNOTATED, CORNER, ALIKE, SPREAD, SHAPE = 4.0, 3.0, 2.0, 1.5, 1.0, 1.0, 0.3
@@ -95,6 +96,17 @@ def find_orientation(
     return "genes_in_rows" if genes else "samples_in_rows"
 
 
+def refuse_turned(samples: np.ndarray, genes: np.ndarray, source: str) -> None:
+    """Raise InputError for a file with samples and genes of its own in which they stand swapped."""
+    names = [str(name) for name in samples]
+    if _share_of_genes(names) > 0.5 + _share_of_genes([str(name) for name in genes]):
+        raise InputError(
+            f"{source} has genes ({', '.join(names[:3])}, …) where a file of its kind has samples. "
+            "Store it turned (in Python adata.T, in R t(x)), or read it with samples in rows if "
+            "these are samples."
+        )
+
+
 def _list_clues(
     table: Table, ids: int | None, first: list[str], header: list[str], known: Collection[str]
 ) -> list[_Clue]:
@@ -104,7 +116,8 @@ def _list_clues(
         why = f"{found} samples stand in the table of labels as well"
         return [_Clue(-NAMES if in_rows >= in_columns else NAMES, why)]
     if table.describing:
-        return [_Clue(NAMES, "it is so in every GCT file")]
+        first_one = table.names[min(table.describing)]
+        return [_Clue(NAMES, f"the column {first_one} describes genes")]
     return [
         _judge_names(first, header),
         *_judge_described(table, header),

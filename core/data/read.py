@@ -16,7 +16,7 @@ from core.data.gene_symbols import find_symbols, use_symbols
 from core.data.labels import clean_labels
 from core.data.matrix import Matrix
 from core.data.notes import Notes
-from core.data.orientation import Orientation, find_orientation
+from core.data.orientation import Orientation, find_orientation, refuse_turned
 from core.data.profile import detect_scale
 from core.data.roles import (
     ABOUT_SAMPLES,
@@ -96,6 +96,8 @@ def read_dataset(
         read = turn_other_shapes(read, matrix.name, notes)
     if isinstance(read, Matrix):
         notes.add(read.notes)
+        if orientation == "auto":
+            refuse_turned(read.samples, read.genes, matrix.name)
         taken = take_matrix(read, roles)
     else:
         notes.add(read.notes)

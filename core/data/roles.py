@@ -64,6 +64,19 @@ ABOUT_WORDS = frozenset({
 """Words that stand in names of what is known about samples, and in no gene symbol."""
 ABOUT_WHOLE = frozenset({"y", "os", "pfs", "dfs", "dss", "pfi", "dfi", "rfs", "efs", "ttp"})
 """Names that say so when nothing else stands beside them."""
+ABOUT_SHORT = frozenset({
+    "tumor", "tumour", "cancer", "disease", "normal", "malignant", "type", "subtype", "cohort",
+    "site", "tissue", "smoker",
+})  # fmt: skip
+"""The same, of names of one or two words only: tumor protein p53 is a gene."""
+SUMMARY = re.compile(
+    r"(grand|column|col|row)?[ _.-]?(totals?|sums?|means?|averages?|avg|medians?|sd|sem|stdev|std|"
+    r"stderr|variance)([ _.:(].*)?",
+    re.IGNORECASE,
+)
+"""Names of what a spreadsheet counts below the last row, or beside the last column."""
+MEANS = frozenset({"mean", "average", "avg", "median", "sem", "stdev", "stderr"})
+"""Words in a column's name that say that it was counted out of others, as in Group A mean."""
 ROW_NUMBER = re.compile(
     r"|x(\.\d+)?|unnamed: ?\d+(\.\d+)*|index|level_\d+|\.\.\.1|#|idx|"
     r"row[ ._]?(names?|numbers?|ids?)?|s\.? ?no\.?|no\.?|nr\.?",
@@ -82,7 +95,8 @@ ABOUT_GENES = re.compile(
     r"basemean.*|basevar|(log2?|ln)?(fold(change)?|fc)[ab]?|lfc|(log2?fc|log2foldchange|lfc).*|"
     r"lfcse|stat|(p|q)val(ue)?s?|(p|q)val(ue)?[a-z].*|p?adj(usted)?(p|pval|pvalue)?|padj.*|fdr.*|"
     r"adjp(val|value)?.*|bonferroni|ave(rage)?expr(ession)?|logcpm|"
-    r"mean|median|average|avg|sd|stdev|variance|cv|rowsums?|rowmeans?"
+    r"mean|median|average|avg|sd|sem|stdev|stderr|variance|cv|total|sum|rowsums?|rowmeans?|"
+    r".*detectionp(val(ue)?)?\d*"
 )
 """Names, without case and punctuation, of what programs tell about genes beside samples."""
 BESIDE_TESTS = frozenset("ptbfz") | {"lr"}
@@ -119,7 +133,15 @@ def describes_samples(name: str) -> bool:
     words = [word.lower() for word in WORD.findall(name)]
     if not ABOUT_WORDS.isdisjoint(words):
         return True
+    if len(words) <= 2 and not ABOUT_SHORT.isdisjoint(words):
+        return True
     return bool(words) and words[0] in ABOUT_WHOLE and len(words) == 1
+
+
+@cache
+def says_mean(name: str) -> bool:
+    """Whether a column's name says that it holds a mean or a spread of others."""
+    return not MEANS.isdisjoint(word.lower() for word in WORD.findall(name))
 
 
 def describe_genes(names: Collection[str]) -> set[str]:
@@ -159,8 +181,14 @@ def suggest_label(data: AnnData) -> str | None:
 
 
 def suggest_group(data: AnnData) -> str | None:
-    """The column that most likely holds the patient, by its name."""
-    return find_column(data, GROUP_NAMES)
+    """The column that most likely holds the patient: by its name, with several samples each.
+
+    One that differs in every sample, as samples' barcodes do under PatientID, is taken only where
+    no other has the name.
+    """
+    named = [c for name in GROUP_NAMES for c in data.obs.columns if plain(c) == name]
+    repeated = (column for column in named if data.obs[column].nunique() < data.n_obs)
+    return next(repeated, next(iter(named), None))
 
 
 def suggest_batch(data: AnnData) -> str | None:

@@ -17,7 +17,7 @@ ENDINGS = re.compile(
     r"|[._-]?ReadsPerGene(?:[._-]out)?"
     r"|[._-](?:(?:coord_?)?sort(?:ed)?|dedup(?:ped|licated)?|mark_?dup(?:licates)?|rmdup)"
     r"|[._-](?:rna_seq|(?:augmented_)?star_gene_counts|htseq|star|featurecounts|(?:gene_)?counts?)"
-    r"|[._-](?:genes|isoforms|abundance|quant|gene_quantification)"
+    r"|[._-](?:genes|isoforms|gene_abund(?:ances?)?|abundance|quant|gene_quantification)"
     r"|_S\d+(?:_L\d{3})?(?:_R[12])?(?:_001)?|_L\d{3}(?:_R[12])?(?:_001)?|_R[12](?:_001)?"
     r")$"
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from core.data.column_names import METADATA_NAMES, MISSING
+from core.data.column_names import METADATA_NAMES, MISSING, SAMPLE_ID_NAMES
 from core.data.notes import Notes
 from core.data.roles import GROUP_NAMES, plain, suggest_group
 from core.data.sample_names import WAYS, Way, find_frames, take_file_name
@@ -20,8 +20,12 @@ BARCODE = re.compile(
 )
 """Tissue source site, participant and sample type of a TCGA barcode (GDC, TCGA barcode); R writes
 dots for its dashes."""
+DONOR = re.compile(r"(GTEX-[A-Z0-9]{4,5}|TARGET-\d{2}-[A-Z0-9]{6})(?=-|$)", re.IGNORECASE)
+"""The donor of a sample of GTEx, the patient of one of TARGET."""
 FILE_COLUMNS = {"file_id", "file_name", "filename", "file"}
 SAMPLE_COLUMNS = {"sample_id", "sample", "sample_name"}
+ID_COLUMNS = {*SAMPLE_ID_NAMES, *GROUP_NAMES, "id", "index", "name", "number", "no", "nr"}
+"""Names of columns by whose numbers samples may be called."""
 LISTED = 20
 """Most names that a note lists."""
 
@@ -200,7 +204,8 @@ def _match(
     rows = {}
     for column, values in enumerate(texts):
         found = set(map(str, values)) - set(MISSING)
-        if _may_be_names(found, len(values)):
+        called = plain(names[column]) if column < len(names) else ""
+        if _may_be_names(found, len(values), first=column == 0 or called in ID_COLUMNS):
             rows[column] = found
     for by, values in samples:
         for way in _ways(values, rows.values()):
@@ -217,9 +222,14 @@ def _match(
     return best
 
 
-def _may_be_names(texts: set[str], rows: int) -> bool:
-    """Whether a column can name samples: short numbers that repeat are ages, sizes or codes."""
-    return len(texts) == rows or any(len(text) > 4 or not text.isdigit() for text in texts)
+def _may_be_names(texts: set[str], rows: int, *, first: bool) -> bool:
+    """Whether a column can name samples.
+
+    Short numbers are ages, sizes, ranks or codes, unless they differ and stand in the first column
+    or in one that is called like ids.
+    """
+    words = any(len(text) > 4 or not text.isdigit() for text in texts)
+    return words or (len(texts) == rows and first)
 
 
 def _ways(samples: Sequence[str], rows: Iterable[set[str]]) -> Iterator[Way]:
@@ -333,7 +343,12 @@ def shorten_paths(samples: np.ndarray, notes: Notes) -> np.ndarray:
 
 
 def add_barcode_columns(data: AnnData, notes: Notes) -> None:
-    """Patient, site and sample type out of TCGA barcodes, where no column says them already."""
+    """Patient, site and sample type out of TCGA barcodes, where no column says them already; out of
+    names of GTEx and TARGET the patient."""
+    donors = [DONOR.match(name) for name in data.obs_names]
+    if all(donors) and suggest_group(data) is None:
+        data.obs["patient"] = [match[1] for match in donors]
+        notes.say(f"Taken from the names of the samples: patient (such as {donors[0][1]}).")
     matches = [BARCODE.fullmatch(name) for name in data.obs_names]
     if not all(matches):
         return

@@ -43,6 +43,24 @@ KINDS = ("raw_count", "raw_counts", "count", "counts", "read_count", "raw_read_c
          "expected_count", "normalized_count", "tpm", "ntpm", "fpkm", "rpkm", "nx",
          "normalized_read_count", "scaled_estimate")  # fmt: skip
 """Columns of values where there are several for one sample, the one to take first."""
+MEASURED = ("raw read count", "raw readcount", "read count", "readcount", "raw counts", "raw count",
+            "est counts", "expected count", "numreads", "counts", "count", "raw",
+            "normalized counts", "normalized count", "norm", "lfq intensity", "avg signal",
+            "signal", "tpm", "ntpm", "fpkm", "rpkm", "cpm", "abundance", "intensity",
+            "ibaq")  # fmt: skip
+"""Words that say beside a sample's name what a column holds, the one to take first."""
+BESIDE_MEASURED = ("conf lo", "conf hi", "status", "length", "effective length", "eff length",
+                   "detection pval", "detection p value", "detection", "bead stderr", "bead stdev",
+                   "avg nbeads", "narrays", "array stdev", "min signal", "max signal", "log2 ratio",
+                   "peptides", "unique peptides", "razor + unique peptides", "sequence coverage",
+                   "ms/ms count", "identification type", "scaled estimate")  # fmt: skip
+"""The same for what is no expression."""
+KIND_WORDS = "|".join(
+    re.escape(words).replace(r"\ ", "[ ._-]*")
+    for words in sorted({*MEASURED, *BESIDE_MEASURED}, key=len, reverse=True)
+)
+KIND_BEFORE = re.compile(rf"(?P<kind>{KIND_WORDS})[ ._:-]+(?P<sample>.+)", re.IGNORECASE)
+KIND_BEHIND = re.compile(rf"(?P<sample>.+?)[ ._:-]+(?P<kind>{KIND_WORDS})", re.IGNORECASE)
 LONG_GENES = ("gene_id", "gene", "gene_name", "symbol", "gene_symbol", "ensembl_gene_id")
 LONG_SAMPLES = ("icgc_sample_id", "sample_id", "sample", "sample_name", "sampleid", "barcode",
                 "icgc_specimen_id", "cell_line", "tissue", "cell_type")  # fmt: skip
@@ -59,7 +77,7 @@ def turn_other_shapes(table: Table, source: str, notes: Notes) -> Table | Matrix
 
     Raises InputError as `take_kind` and `pivot` do.
     """
-    table = take_kind(table, notes)
+    table = take_kind_in_names(take_kind(table, notes), notes)
     if (one := take_sample_table(table)) is not None:
         title, column, genes, values = one
         notes.say(
@@ -103,7 +121,8 @@ def _take(table: Table, title: str, gene: int, value: int) -> tuple:
 def take_kind(table: Table, notes: Notes) -> Table:
     """Of several columns a sample (Firehose: raw_count, scaled_estimate, …), one kind.
 
-    The row below the header says what each column is. Other tables are given back as they are.
+    The row below the header says what each column is. Where it names each column, it is the header,
+    and the one above has groups of samples. Other tables are given back as they are.
 
     Raises:
         InputError: the kinds are unknown.
@@ -116,6 +135,11 @@ def take_kind(table: Table, notes: Notes) -> Table:
     repeated = len(set(table.names[1:])) < len(table.names) - 1
     if len(found) > 1 and not repeated:
         return table
+    if len(found) == len(kinds) - 1 > 1 and all(found) and not _first_of(KINDS, found):
+        group = table.names[0] or "group"
+        notes.say(f"The header is the line that begins with {row}; the one above is {group}.")
+        above = {group: ["", *table.names[1:]]}
+        return replace(table, names=[row, *kinds[1:]], above=above)
     taken = _first_of(KINDS, found) or (found[0] if len(found) == 1 else None)
     if taken is None:
         raise InputError(
@@ -133,6 +157,53 @@ def take_kind(table: Table, notes: Notes) -> Table:
         text_at={n: table.text_at[c] for n, c in enumerate(columns) if c in table.text_at},
         above={},
     )
+
+
+def take_kind_in_names(table: Table, notes: Notes) -> Table:
+    """Of several columns a sample (S1_readcount, S1_fpkm), one kind, named by the samples.
+
+    So write Cufflinks, tximport, GenomeStudio, MaxQuant and many who sequence for others: a word
+    before or behind a sample's name, and the same samples for each word. Other tables are given
+    back as they are.
+    """
+    for form in (KIND_BEHIND, KIND_BEFORE):
+        found: dict[str, dict[str, int]] = {}
+        for place, name in enumerate(table.names):
+            if match := form.fullmatch(name):
+                found.setdefault(_letters(match["kind"]), {})[match["sample"]] = place
+        most = max(map(len, found.values()), default=0)
+        whole = [kind for kind, samples in found.items() if len(samples) == most > 1]
+        taken = next(
+            (kind for kind in map(_letters, MEASURED) if kind in whole
+             and all(map(table.is_number, found[kind].values()))), None,
+        )  # fmt: skip
+        if taken is None or len(whole) < 2:
+            continue
+        places = found[taken]
+        others = [kind for kind in found if kind != taken and found[kind].keys() <= places.keys()]
+        gone = {place for kind in others for place in found[kind].values()}
+        examples = ", ".join(table.names[next(iter(found[kind].values()))] for kind in others)
+        first = next(iter(places))
+        notes.say(
+            f"Each sample has several columns; {table.names[places[first]]} was taken for {first}, "
+            f"not {examples}."
+        )
+        called = {place: sample for sample, place in places.items()}
+        left = [place for place in range(len(table.names)) if place not in gone]
+        new = {place: at for at, place in enumerate(left)}
+        return replace(
+            table,
+            names=[called.get(place, table.names[place]) for place in left],
+            number_at={new[c]: at for c, at in table.number_at.items() if c in new},
+            text_at={new[c]: texts for c, texts in table.text_at.items() if c in new},
+            above={name: [row[c] for c in left] for name, row in table.above.items()},
+            describing=frozenset(new[c] for c in left if c and c not in called),
+        )
+    return table
+
+
+def _letters(words: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", words.lower())
 
 
 def _first_of(wanted: Sequence[str], names: Sequence[str]) -> str | None:

@@ -14,6 +14,7 @@ from core.data.column_names import (
     MISSING_NUMBERS,
     SAMPLE_ID_NAMES,
 )
+from core.data.columns import is_gene
 from core.data.matrix import Matrix
 from core.data.notes import Notes
 from core.data.roles import ABOUT_SAMPLES, Role, describe_genes
@@ -61,7 +62,7 @@ def id_column(
         for index, name in enumerate(lower)
         if name in names and (name or index == 0)
     ]
-    if not named and (lower[0] not in METADATA_NAMES and not _looks_measured(table.texts(0))):
+    if not named and lower[0] not in METADATA_NAMES and not _is_measured(table):
         named = [0]
     texts = {index: table.texts(index) for index in dict.fromkeys([*named, *table.text_at])}
     several = [
@@ -84,9 +85,10 @@ def id_column(
     return next(iter([*several, *named]), None)
 
 
-def _looks_measured(texts: np.ndarray) -> bool:
-    numbers = pd.to_numeric(pd.Series(texts), errors="coerce")
-    return bool(numbers.notna().all() and (numbers % 1 != 0).any())
+def _is_measured(table: Table) -> bool:
+    """Whether the first column holds no ids, but fractions, or numbers under the name of a gene."""
+    numbers = pd.to_numeric(pd.Series(table.texts(0)), errors="coerce")
+    return bool(numbers.notna().all() and (is_gene(table.names[0]) or (numbers % 1 != 0).any()))
 
 
 def _are_numbers(texts: np.ndarray) -> bool:

@@ -5,7 +5,7 @@ in memory as text and never as anything wider than float32.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -270,6 +270,8 @@ class _Collector:
         """Lines that were read."""
         self.values = 0
         """Numbers that were read."""
+        self.foreign = False
+        """Whether a block wasn't in UTF-8."""
         columns = range(len(form.names))
         ids = {0, *form.describing}
         self.kinds: dict[int, pa.DataType] = {
@@ -284,8 +286,25 @@ class _Collector:
     def add(self, block: bytes) -> None:
         """Take the next lines."""
         if block and not block.isspace():
+            self._tell_encoding(block)
             self._add_rows(block)
         self.line += _count_lines(block)
+
+    def _tell_encoding(self, block: bytes) -> None:
+        """Tell once, with an example, that letters aren't in UTF-8: others may be meant."""
+        if self.foreign or block.isascii():
+            return
+        try:
+            block.decode("utf-8")
+        except UnicodeDecodeError as error:
+            self.foreign = True
+            around = re.compile(rb"[^\s,;\"]*").match
+            start = re.search(rb"[^\s,;\"]*$", block[: error.start])
+            word = decode(start[0] + around(block, error.start)[0])
+            self.form.notes.say(
+                f"{self.name} isn't written in UTF-8; its letters were read as those of Windows, "
+                f"such as {word[:40]}."
+            )
 
     def _add_rows(self, block: bytes) -> None:
         try:
@@ -317,6 +336,8 @@ class _Collector:
             column: _trim(table.column(column))
             for column, kind in self.kinds.items() if pa.types.is_string(kind)
         }  # fmt: skip
+        if table.num_rows < _count_lines(block):
+            self._refuse_swallowed_lines(block, texts)
         kept = texts[0] != ""
         for row in np.flatnonzero(~kept):
             filled = any(texts[column][row] for column in texts)
@@ -333,6 +354,26 @@ class _Collector:
             raise InputError(
                 f"{self.name} has more than {MAX_VALUES:,} values. Keep fewer genes or samples."
             )
+
+    def _refuse_swallowed_lines(self, block: bytes, texts: Mapping[int, np.ndarray]) -> None:
+        """Raise InputError where a cell goes over several lines that are rows of their own.
+
+        So it is with 5" in a description and the next quotation mark far below.
+        """
+        between = len(self.form.names) - 1
+        for column, cells in texts.items():
+            for cell in cells:
+                if cell.count(self.form.delimiter) < between or not re.search(r"[\r\n]", cell):
+                    continue
+                start = cell.split(self.form.delimiter, 1)[0]
+                rows = split_cells(iterate_lines(block), self.form.delimiter, self.line, self.name)
+                swallowed = re.split(r"\r\n|\r|\n", cell)
+                line = next(row.line for row in rows if cell in row.cells) - len(swallowed) + 1
+                raise InputError(
+                    f"{self.name}, line {line}, column {self.form.names[column]}: a quotation mark "
+                    f"before {start[:40]!r} is closed {len(swallowed) - 1} lines below only, and "
+                    "the rows between would be lost. Remove it, or write it twice."
+                )
 
     def _find_lines(self, block: bytes, kept: np.ndarray) -> np.ndarray:
         """(kept rows,) the line on which each stands; blank lines aren't among the rows."""

@@ -70,11 +70,13 @@ class Row:
 
 
 def decode(content: bytes) -> str:
-    """Text in UTF-8, else in Latin-1."""
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
+    """Text in UTF-8, else in Windows-1252, where that knows all bytes, else in Latin-1."""
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return content.decode("latin-1")
 
 
 def iterate_lines(block: bytes) -> Iterator[str]:

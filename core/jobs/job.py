@@ -3,6 +3,8 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
@@ -205,6 +207,33 @@ class Pace:
         return f", about {say_duration(seconds)} left"
 
 
+_listening: ContextVar[Reporter | None] = ContextVar("listening", default=None)
+
+
+@contextmanager
+def listening(reporter: Reporter) -> Iterator[None]:
+    """Have `stop_if_cancelled` ask this reporter within."""
+    before = _listening.set(reporter)
+    try:
+        yield
+    finally:
+        _listening.reset(before)
+
+
+def stop_if_cancelled() -> None:
+    """Raise Cancelled where the job that this is a part of shall stop; does nothing in no job.
+
+    For long loops that know no reporter, such as the training of a small network among many.
+    """
+    if reporter := _listening.get():
+        _stop_if_told(reporter)
+
+
+def _stop_if_told(reporter: Reporter) -> None:
+    if reporter.cancelled():
+        raise Cancelled("Cancelled by the user.")
+
+
 def stoppable(reporter: Reporter, words: str) -> Callable[[int, int], None]:
     """What tells a reporter, twice a second, that so many of so many `words` are done.
 
@@ -214,8 +243,7 @@ def stoppable(reporter: Reporter, words: str) -> Callable[[int, int], None]:
 
     def tell(done: int, total: int) -> None:
         nonlocal told
-        if reporter.cancelled():
-            raise Cancelled("Cancelled by the user.")
+        _stop_if_told(reporter)
         if done == total or time.monotonic() - told > 0.5:
             told = time.monotonic()
             left = pace.say_left(done, total)

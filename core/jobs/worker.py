@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 
 from core.devices import is_out_of_memory, named_devices
 from core.errors import Cancelled, GeneCanvasError, InputError, StoreError
-from core.jobs.job import KINDS, Job, Lane, Reporter, job_class
+from core.jobs.job import KINDS, Job, Lane, Reporter, job_class, listening
 from core.jobs.processor import let_go, prepare_torch
 from core.jobs.queue import Queue, living_in
 from core.jobs.record import JobRecord, JobState, Requests, Worker, log_path, write_listing
@@ -292,7 +292,8 @@ def do_job(
     try:
         if job.uses_torch:
             prepare_torch(device, job.lane)
-        job.run(folder, reporter, device)
+        with listening(reporter):
+            job.run(folder, reporter, device)
     except Cancelled as error:
         state, reason = JobState.CANCELLED, str(error)
         if reporter.terminated:

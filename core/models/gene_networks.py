@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from core.jobs.job import stop_if_cancelled
 from core.models.gene_models import FEATURES, UNITS, UNTOLD, scale_of
 
 BATCH = 32
@@ -272,6 +273,8 @@ def train(
 ) -> None:
     """Train what of a network asks for gradients, with Adam.
 
+    Raises Cancelled between two passes where the job that this is a part of shall stop.
+
     Args:
         network: all that is trained.
         loss: of a batch, whose rows it is given.
@@ -288,6 +291,7 @@ def train(
     order = np.random.default_rng(seed)
     best, least, waited = None, np.inf, 0
     for _ in range(epochs):
+        stop_if_cancelled()
         network.train()
         for rows in np.array_split(order.permutation(samples), -(-samples // batch)):
             optimiser.zero_grad()

@@ -36,8 +36,8 @@ from core.runs.result import (
 from core.runs.store import RunRecord, RunStore, unlisted_runs
 from core.runs.training import TrainJob, drop_checkpoints
 from core.scratch import clean_scratch
+from core.words import DAY
 
-DAY = 86_400
 COMPUTED = ("measures/*.npy", "baselines/*.npy", "baselines/*.csv", "baselines/*.json",
             "attributions/*.npz", "attributions/*.csv", "attributions/*.json")  # fmt: skip
 """Files of a run that are computed again when they are gone."""

@@ -25,14 +25,13 @@ from core.jobs.store import JobStore
 from core.runs.spec import RunSpec
 from core.runs.speed import load_speeds
 from core.runs.study import open_study
+from core.words import DAY
 
 if TYPE_CHECKING:
     import torch
 
     from core.models.heads import LinearHead
 
-FRESH = 24 * 3600
-"""Seconds for which what was measured holds: the computer may have been busy."""
 SOLVED_WITH = 500
 """Samples; of more, the time goes with the square of their number."""
 
@@ -181,7 +180,8 @@ def drop_stale() -> None:
 
 
 def _is_fresh(path: Path) -> bool:
-    return time.time() - path.stat().st_mtime < FRESH
+    """Whether what was measured still holds: the computer may have been busy."""
+    return time.time() - path.stat().st_mtime < DAY
 
 
 def ask_estimate(job: EstimateJob) -> Estimate | None:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from core.jobs.job import Inputs, Job, Reporter, stoppable
-from core.jobs.launch import find, request
-from core.jobs.record import JobState
+from core.jobs.launch import request
 from core.runs.outcome import compute_baselines, missing_baselines
 from core.runs.result import load_spec
 
@@ -48,11 +47,3 @@ def baselines_job(runs: Sequence[str], second: str | None = None) -> BaselinesJo
 def request_baselines(runs: Sequence[str], second: str | None = None) -> None:
     """Have the missing baseline models of finished runs fitted in the background."""
     request(baselines_job(runs, second))
-
-
-def baselines_state(runs: Sequence[str], second: str | None = None) -> tuple[str, str]:
-    """Whether what these runs lack is being fitted: working, failed or idle, and why it failed."""
-    record = find(baselines_job(runs, second))
-    if record is None or record.state in (JobState.DONE, JobState.CANCELLED):
-        return "idle", ""
-    return ("failed", record.reason or "") if record.state.finished else ("working", "")

@@ -9,10 +9,11 @@ from core.errors import InputError
 from core.files import UNREADABLE, read_json
 from core.home import DATASET_ID, RUN_ID, home
 from core.runs.doctor import Finding
+from core.transfer.asked import SPEC
 from core.transfer.enquiring import REPLY, load_reply, parse_enquiry
 from core.transfer.pictures import list_images, load_images
 from core.transfer.spec import TransferSpec
-from core.transfer.transferring import RESULT, SPEC, load_transfer
+from core.transfer.transferring import RESULT, load_transfer
 
 
 def examine_transfers(repair: bool) -> Iterator[Finding]:

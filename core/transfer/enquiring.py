@@ -21,18 +21,15 @@ from core.files import read_json, write_atomic, write_json
 from core.home import DATASET_ID, home
 from core.identity import raised_versions
 from core.images.references import add_reference
-from core.jobs.here import do_here
-from core.jobs.job import Inputs, Job, Reporter, stoppable
-from core.jobs.launch import AnswerState, answer_state, request, stop
-from core.jobs.store import JobStore
+from core.jobs.job import Inputs, Reporter, stoppable
 from core.records import Registry
+from core.transfer.asked import SPEC, AskedJob, answer_here, find_asked, transfer_folder
 from core.transfer.enquiry import Kind, Preview, Reply
 from core.transfer.imbalance import IMBALANCE, ImbalanceEnquiry
 from core.transfer.orthologs import keep_orthologs
 from core.transfer.pictures import PICTURES, ImagesEnquiry
 from core.transfer.programs import PROGRAMS, ProgramsEnquiry
 from core.transfer.spec import say_problems
-from core.transfer.transferring import SPEC, transfer_folder
 from core.transfer.two_species import SPECIES, SpeciesEnquiry
 
 REPLY = "reply.json"
@@ -114,10 +111,11 @@ def enquiry_yaml(enquiry: AnyEnquiry) -> str:
     )
 
 
-class EnquiryJob(Job):
+class EnquiryJob(AskedJob):
     """An enquiry's reply and its tables, in a folder of transfers."""
 
     kind: ClassVar[str] = "enquiry"
+    leaves: ClassVar[str] = REPLY
 
     enquiry: AnyEnquiry
 
@@ -136,16 +134,8 @@ class EnquiryJob(Job):
         named = ENQUIRIES[self.enquiry.question].datasets(self.enquiry)
         return Inputs(tuple(dict.fromkeys(named)))
 
-    def effort(self) -> tuple:
-        return (self.kind, self.key)
-
-    @property
-    def place(self) -> Path:
-        """The folder of what it leaves."""
-        return transfer_folder(self.key)
-
-    def stands(self) -> bool:
-        return (self.place / REPLY).exists()
+    def check(self) -> None:
+        preview(self.enquiry)
 
     def run(self, folder: Path, reporter: Reporter, device: str) -> None:
         if self.stands():
@@ -170,42 +160,16 @@ def ask_here(enquiry: AnyEnquiry, progress: Callable[[float, str], None]) -> Rep
     Raises InputError where it can't be asked; nothing is stored then.
     """
     job = EnquiryJob(enquiry=enquiry)
-    if not job.stands():
-        preview(enquiry)
-    do_here(job, progress)
+    answer_here(job, progress)
     return load_reply(job.key)
-
-
-def request_enquiry(enquiry: AnyEnquiry) -> str:
-    """Have it answered in the background, unless it is; gives its id.
-
-    Raises InputError where it can't be asked; nothing is stored then.
-    """
-    job = EnquiryJob(enquiry=enquiry)
-    if not job.stands():
-        preview(enquiry)
-        request(job)
-    return job.key
-
-
-def enquiry_state(enquiry: AnyEnquiry) -> AnswerState:
-    """Whether its reply stands, and how far it is."""
-    return answer_state(EnquiryJob(enquiry=enquiry))
-
-
-def cancel_enquiry(enquiry: AnyEnquiry) -> None:
-    """Have it stop, unless it has ended."""
-    stop(EnquiryJob(enquiry=enquiry))
 
 
 def load_enquiry(key: str) -> AnyEnquiry | None:
     """What is asked under an id, whether it is answered, runs or waits; None where nothing is."""
     with suppress(OSError, ValueError):
         return _READER.validate_python(read_json(transfer_folder(key) / SPEC))
-    record = None
-    with suppress(InputError):
-        record = JobStore().get(key) if JobStore.exists() else None
-    return record.job.enquiry if record and isinstance(record.job, EnquiryJob) else None
+    job = find_asked(key)
+    return job.enquiry if isinstance(job, EnquiryJob) else None
 
 
 def has_reply(key: str) -> bool:

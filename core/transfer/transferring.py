@@ -16,14 +16,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.errors import DamageError, InputError
 from core.files import read_json, write_json
-from core.home import RUN_ID, home, need_right_to_change
+from core.home import home, need_right_to_change
 from core.identity import raised_versions
-from core.jobs.here import do_here
-from core.jobs.job import Inputs, Job, Reporter, stoppable
-from core.jobs.launch import AnswerState, answer_state, request, stop
-from core.jobs.store import JobStore
+from core.jobs.job import Inputs, Reporter, stoppable
 from core.models.baselines import BASELINES
 from core.scratch import scratch
+from core.transfer.asked import SPEC, AskedJob, answer_here, find_asked, transfer_folder
 from core.transfer.cohorts import open_material
 from core.transfer.deciding import Deciding, find_deciding
 from core.transfer.experiment import (
@@ -41,7 +39,7 @@ from core.transfer.references import MODEL
 from core.transfer.spec import TransferSpec
 from core.transfer.verdict import CONTROLS, Gain, Scored, judge, say_gains, say_line, summarise
 
-SPEC, ROWS, RESULT = "spec.json", "rows.jsonl", "result.json"
+ROWS, RESULT = "rows.jsonl", "result.json"
 EXAMINED_DRAWS = 3
 """Draws in which methods are asked what they say of themselves."""
 
@@ -172,17 +170,11 @@ def gain_table(gains: Sequence[Gain]) -> pd.DataFrame:
     )
 
 
-def transfer_folder(key: str) -> Path:
-    """Where a transfer stands; raises InputError unless `key` is an id."""
-    if not RUN_ID.fullmatch(key):
-        raise InputError(f"Expected a transfer id of 16 hexadecimal digits, got {key[:80]!r}.")
-    return home() / "transfers" / key
-
-
-class TransferJob(Job):
+class TransferJob(AskedJob):
     """Rows of an experiment, and the verdict."""
 
     kind: ClassVar[str] = "transfer"
+    leaves: ClassVar[str] = RESULT
 
     spec: TransferSpec
 
@@ -203,16 +195,8 @@ class TransferJob(Job):
     def inputs(self) -> Inputs:
         return Inputs(tuple(dict.fromkeys(cohort.dataset for cohort in self.spec.cohorts)))
 
-    def effort(self) -> tuple:
-        return (self.kind, self.key)
-
-    @property
-    def place(self) -> Path:
-        """The folder of what it leaves."""
-        return transfer_folder(self.key)
-
-    def stands(self) -> bool:
-        return (self.place / RESULT).exists()
+    def check(self) -> None:
+        check_transfer(self.spec)
 
     def run(self, folder: Path, reporter: Reporter, device: str) -> None:
         if self.stands():
@@ -280,32 +264,8 @@ def transfer_here(spec: TransferSpec, progress: Callable[[float, str], None]) ->
     Raises InputError where it can't be done; nothing is stored then.
     """
     job = TransferJob(spec=spec)
-    if not job.stands():
-        check_transfer(spec)
-    do_here(job, progress)
+    answer_here(job, progress)
     return load_transfer(job.key)
-
-
-def request_transfer(spec: TransferSpec) -> str:
-    """Have it done in the background, unless it stands or is under way; gives its id.
-
-    Raises InputError where it can't be done; nothing is stored then.
-    """
-    job = TransferJob(spec=spec)
-    if not job.stands():
-        check_transfer(spec)
-        request(job)
-    return job.key
-
-
-def transfer_state(spec: TransferSpec) -> AnswerState:
-    """Whether it stands, and how far it is."""
-    return answer_state(TransferJob(spec=spec))
-
-
-def cancel_transfer(spec: TransferSpec) -> None:
-    """Have it stop, unless it has ended; its rows stay, and it goes on from there."""
-    stop(TransferJob(spec=spec))
 
 
 def is_done(key: str) -> bool:
@@ -339,12 +299,10 @@ def load_spec(key: str) -> TransferSpec:
     """
     with suppress(OSError, ValueError):
         return TransferSpec.model_validate(read_json(transfer_folder(key) / SPEC))
-    record = None
-    with suppress(InputError):
-        record = JobStore().get(key) if JobStore.exists() else None
-    if record is None or not isinstance(record.job, TransferJob):
+    job = find_asked(key)
+    if not isinstance(job, TransferJob):
         raise InputError(f"There is no transfer {key[:6]} here.")
-    return record.job.spec
+    return job.spec
 
 
 def list_transfers() -> list[Earlier]:

@@ -24,7 +24,13 @@ from core.errors import InputError
 
 TABLE_ENDINGS = {"csv", "tsv", "txt", "tab", "gct", "xlsx", "xls", "parquet", "feather", "h5ad",
                  "h5", "loom", "mat", "sf", "results", "counts", "count"}  # fmt: skip
-NOT_TABLES = re.compile(r"(?i)manifest|readme|annotations\.txt|md5|filelist\.txt")
+NOT_TABLES = re.compile(
+    r"(?i)manifest|readme|annotations\.txt|md5|filelist\.txt|SJ\.out\.tab|abundance\.h5$"
+)
+"""What lies beside tables, or says the same in another format, as kallisto's abundance.h5."""
+OF_GENES = (("quant.sf", "quant.genes.sf"), (".isoforms.results", ".genes.results"),
+            ("abundance.tsv", "abundance.gene.tsv"))  # fmt: skip
+"""Endings of a sample's transcripts and of its genes."""
 MATRIX = re.compile(r"(?i)matrix\.mtx(\.gz)?$")
 GENES, CELLS = ("features.tsv", "genes.tsv"), ("barcodes.tsv",)
 TRIED = 4
@@ -53,7 +59,22 @@ def open_archive(path: Path) -> Iterator[tuple[Archive, list[str]]]:
             if PACKED_ENDINGS.sub("", name).rpartition(".")[2].lower() in TABLE_ENDINGS
             and not NOT_TABLES.search(PurePosixPath(name).name)
         ]  # fmt: skip
-        yield archive, fitting or archive.names
+        yield archive, _leave_transcripts(fitting or archive.names)
+
+
+def _leave_transcripts(names: list[str]) -> list[str]:
+    """Files without those of transcripts whose genes stand beside."""
+    known = set(names)
+    return [name for name in names if _name_genes(name) not in known]
+
+
+def _name_genes(name: str) -> str | None:
+    """What the file of a sample's genes is called; None unless this is one of its transcripts."""
+    plain = PACKED_ENDINGS.sub("", name)
+    for transcripts, genes in OF_GENES:
+        if plain.endswith(transcripts):
+            return plain.removesuffix(transcripts) + genes + name[len(plain) :]
+    return None
 
 
 def list_tables(path: Path) -> list[str]:
@@ -136,6 +157,8 @@ def _read_bundle(archive: Archive, names: list[str], progress: Progress | None) 
             "of labels.",
         )
     title, column = next(iter(titles.items()))
+    if any(_name_genes(name) in names for name in archive.names):
+        notes.say("The files of transcripts were left out for those of genes beside them.")
     notes.say(f"{len(columns)} files of {title}, one per sample; the column {column} was taken.")
     samples = name_samples(members)
     obs = pd.DataFrame(index=samples)

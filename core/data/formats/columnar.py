@@ -1,5 +1,6 @@
 """Parquet and Feather."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from core.data.matrix import as_texts, check_size
 from core.data.text import Table
 from core.errors import InputError
 
+NAMELESS = re.compile(r"__index_level_\d+__")
+"""What pandas calls an index without a name."""
 VALUES_AT_A_TIME = 20_000_000
 ROWS_AT_A_TIME = 20_000
 
@@ -89,6 +92,9 @@ def _take_batches(
         raise ValueError(f"{rows} rows are announced, {done} are there")
     described = (schema.pandas_metadata or {}).get("index_columns", [])
     indices = [names.index(name) for name in described if isinstance(name, str) and name in names]
+    if indices and NAMELESS.fullmatch(names[indices[0]]) and indices[0] in numeric:
+        names[indices[0]] = "index"  # rows' numbers that are left of a table some were taken out of
+        indices = []
     return Table(
         names=[name.strip() for name in names],
         source=path.name,

@@ -35,7 +35,8 @@ def _find_reader(path: Path) -> "Reader":
     if kind == "zip":
         try:
             with zipfile.ZipFile(path) as archive:
-                workbook = any(name.startswith("xl/") for name in archive.namelist())
+                names = archive.namelist()
+                workbook = "content.xml" in names or any(n.startswith("xl/") for n in names)
         except UNPACKING:
             workbook = False
         kind = "excel" if workbook else "archive"

@@ -225,7 +225,7 @@ def open_content(path: Path) -> Iterator[PackedFile]:
 
 
 def iterate_blocks(stream: PackedFile, name: str) -> Iterator[bytes]:
-    """The lines of a text in UTF-8 or Latin-1, about 32 MB of whole lines at a time.
+    """The lines of a text in UTF-8, Windows-1252 or Latin-1, about 32 MB of whole lines at a time.
 
     A byte order mark is removed, UTF-16 is recoded. Every block ends with a line's end.
 
