@@ -9,23 +9,27 @@ import torchvision
 
 from core.errors import InputError, WeightsError
 from core.models.backbones import BACKBONES
+from core.models.network import save_network
 from core.tissue.body import Body, build_body
+from core.tissue.fitted import FoldModel
 from core.tissue.frozen import frozen_features, images, symmetries
+from core.tissue.gradcam import map_genes
 from core.tissue.learning import learn
 from core.tissue.look import looker
 from core.tissue.network import (
     Genes,
     TileNetwork,
     fit_network,
+    network_path,
     predict_tiles,
     smallest_group,
     trainer,
 )
-from core.tissue.networks import LIGHT, NETWORKS, PUBLISHED, kept_parameters, seen_side
+from core.tissue.networks import LIGHT, NETWORKS, PUBLISHED, has_maps, kept_parameters, seen_side
 from core.tissue.result import summarise
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import TissueSpec
-from core.tissue.targets import choose_others
+from core.tissue.targets import Scaling, choose_others
 
 SPEC = TissueSpec(
     tissue="0" * 16, genes=4, backbone="squeezenet1_1", weights="scratch", train=True, epochs=1
@@ -177,3 +181,27 @@ def test_auxiliary_genes_are_those_that_many_training_spots_have() -> None:
     counts = np.zeros((20, 4))
     counts[:, 0] = counts[:2, 1] = counts[:1, 2] = 1
     assert choose_others(counts, np.array([0])).tolist() == [1]
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "efficientnet_b0", "inception_v3"])
+def test_grad_cam_adds_up_to_what_the_network_says_and_turns_with_the_tile(name, tmp_path) -> None:
+    draw, side = np.random.default_rng(0), 128
+    spec = TissueSpec(tissue="0" * 16, backbone=name, weights="scratch", train=True)
+    network = TileNetwork(build_body(name, "scratch", side, seed=0), 3, 2)
+    torch.nn.init.normal_(network.heads.weight)
+    network.eval()
+    save_network(network, network_path(tmp_path, 0))
+    scaling = Scaling(np.zeros(3), np.ones(3))
+    model = FoldModel(np.array(["P"]), np.array(list("ABC")), scaling, None, None)
+    tile = draw.integers(0, 256, (side, side, 3)).astype(np.uint8)
+    found = map_genes(spec, tmp_path, 0, model, tile, "cpu")
+    assert found.shape[0] == found.shape[1] > 1
+    said = predict_tiles(network, tile[None], "cpu")[0] - network.heads.bias[:3].detach().numpy()
+    size = abs(found).sum(axis=(0, 1))
+    np.testing.assert_allclose(found.sum(axis=(0, 1)) / size, said / size, atol=1e-4)
+    turned = map_genes(spec, tmp_path, 0, model, np.rot90(tile).copy(), "cpu")
+    np.testing.assert_allclose(turned, np.rot90(found), atol=1e-4 * abs(found).max())
+
+
+def test_transformers_have_no_maps() -> None:
+    assert [name for name in NETWORKS.names if not has_maps(name)] == ["vit_b_16", "vit_b_32"]
