@@ -165,6 +165,8 @@ class AnswerState(NamedTuple):
     """missing, working, done or failed"""
     fraction: float
     message: str
+    stopped: bool = False
+    """Whether it is missing because it was cancelled; or, at work still, will stop in a moment."""
 
 
 def answer_state(job: Job) -> AnswerState:
@@ -173,10 +175,13 @@ def answer_state(job: Job) -> AnswerState:
         return AnswerState("done", 1.0, "")
     record = find(job)
     if record is None or record.state in (JobState.DONE, JobState.CANCELLED):
-        return AnswerState("missing", 0.0, "")
+        cancelled = record is not None and record.state == JobState.CANCELLED
+        return AnswerState("missing", 0.0, "", stopped=cancelled)
     if record.state.finished:
         return AnswerState("failed", 0.0, record.reason or "")
-    return AnswerState("working", record.done / max(record.total, 1), say_far(record))
+    stopping = JobStore().requests(record.id).cancel
+    words = "stopping" if stopping else say_far(record)
+    return AnswerState("working", record.done / max(record.total, 1), words, stopped=stopping)
 
 
 def say_far(record: JobRecord) -> str:
