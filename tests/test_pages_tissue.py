@@ -85,7 +85,7 @@ def test_visium_sections_are_brought_through_the_page(tmp_path) -> None:
     assert not app.error
     [record] = list_tissues()
     assert (record.name, record.sections, record.genes) == ("S1, S2", {"S1": 19, "S2": 19}, 8)
-    assert "No column says the patient" in words(app), "the page shows what was read"
+    assert "No patient is named" in words(app), "the page shows what was read"
     assert button(app, "Predict genes")
 
 

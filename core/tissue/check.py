@@ -44,7 +44,7 @@ def check_tissue(tissue: Tissue) -> list[Finding]:
         found.append(
             _warn(
                 "no_patients",
-                "No column says the patient. Sections can be left out instead; that is too good "
+                "No patient is named. Sections can be left out instead; that is too good "
                 "where they are of the same patient.",
             )
         )

@@ -15,6 +15,7 @@ from core.files import UNREADABLE, write_array, write_atomic, write_json
 from core.identity import identify
 from core.tissue.fitted import FoldModel
 from core.tissue.learning import MODELS, Learned
+from core.tissue.networks import NETWORKS
 from core.tissue.scores import LIMITS, patients_needed
 from core.tissue.spec import TissueSpec
 from core.tissue.store import tissue_folder
@@ -128,7 +129,7 @@ class TissueResult(BaseModel):
     def title(self, model: str) -> str:
         """A model in words, within a sentence."""
         if model in ("frozen", "trained"):
-            return f"the {model} {self.spec.backbone}"
+            return f"the {model} {NETWORKS[self.spec.backbone].title}"
         return MODELS[model].lower()
 
 
