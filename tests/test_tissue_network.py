@@ -12,7 +12,7 @@ from core.models.backbones import BACKBONES
 from core.models.network import save_network
 from core.tissue.body import Body, build_body
 from core.tissue.fitted import FoldModel
-from core.tissue.frozen import frozen_features, images, symmetries
+from core.tissue.frozen import frozen_features, images, lie_as, symmetries
 from core.tissue.gradcam import map_genes
 from core.tissue.learning import learn
 from core.tissue.look import looker
@@ -42,6 +42,13 @@ def test_a_tile_may_lie_in_eight_ways() -> None:
     assert len(ways) == 8
     turned = np.ascontiguousarray(np.rot90(tiles, 1, (1, 2)))
     assert {way.numpy().tobytes() for way in symmetries(images(turned))} == ways
+
+
+def test_each_tile_of_a_batch_lies_in_its_own_way() -> None:
+    batch = torch.arange(8 * 3 * 25.0).reshape(8, 3, 5, 5)
+    found = lie_as(batch, torch.arange(8))
+    for number, way in enumerate(symmetries(batch)):
+        torch.testing.assert_close(found[number], way[number], rtol=0, atol=0)
 
 
 def test_features_of_the_mean_over_symmetries_know_no_direction() -> None:
@@ -79,7 +86,7 @@ def test_a_network_is_trained_for_each_patient_with_the_other_genes_beside(tmp_p
     assert seen == [[(12, 4), (12, 6)]] * 6, "two patients, three targets; 6 other genes"
     result, _ = summarise(SPEC, genes, learned, tissue.patients)
     assert result.main == "trained"
-    assert "by the trained squeezenet1_1" in result.verdict()[1]
+    assert "by the trained SqueezeNet 1.1" in result.verdict()[1]
     assert len(list(tmp_path.glob("*_*.npy"))) == 6
     look = looker(SPEC, tmp_path, 32, "cpu")
     for fold, model in enumerate(learned["normalised"].models):
