@@ -26,6 +26,7 @@ from core.tissue.spots import Tissue
 from core.tissue.stain import repaint_sections
 from core.tissue.store import add_tissue, delete_tissue, get_tissue, list_tissues, load_tissue
 from core.tissue.targets import TARGETS, Scaling, choose_genes, transform
+from tests.tissues import paint
 
 SPEC = TissueSpec(tissue="0" * 16, genes=40)
 
@@ -237,20 +238,6 @@ def write(folder: Path, tissue: Tissue, **changes: object) -> dict[str, object]:
             "tiles": folder / "tiles.npz"}  # fmt: skip
 
 
-def paint(folder: Path, tissue: Tissue) -> None:
-    """One image a section, of the tiles at their places, wider than high."""
-    from PIL import Image
-
-    for section in tissue.sections:
-        own = tissue.spots["section"] == section
-        image = np.full((200, 260, 3), 255, np.uint8)
-        for (x, y), tile in zip(
-            tissue.spots.loc[own, ["x", "y"]].to_numpy(int), tissue.tiles[own], strict=True
-        ):
-            image[y - 8 : y + 8, x - 8 : x + 8] = tile
-        Image.fromarray(image).save(folder / f"slide_{section}.png")
-
-
 def test_files_are_read_as_they_were_written_and_stored_once(tmp_path: Path) -> None:
     tissue = simulate_tissue(2, 20, 8, driven=2)
     files = write(tmp_path, tissue)
@@ -271,6 +258,8 @@ def test_files_are_read_as_they_were_written_and_stored_once(tmp_path: Path) -> 
 
 
 def test_tiles_are_cut_from_whole_images_at_the_spots(tmp_path: Path) -> None:
+    from PIL import Image
+
     tissue = simulate_tissue(2, 20, 8, driven=2)
     files = write(tmp_path, tissue)
     paint(tmp_path, tissue)
@@ -283,8 +272,29 @@ def test_tiles_are_cut_from_whole_images_at_the_spots(tmp_path: Path) -> None:
     )
     assert len(left.spots) == 39
     assert left.notes.found[0].code == "off_image"
-    with pytest.raises(InputError, match="lie off its image"):
+    with pytest.raises(InputError, match=r"lie off its image .*, or of one of another size"):
         read_tissue(**write(tmp_path, tissue, x=9999.0) | {"tiles": None}, images=tmp_path)
+    # higher than wide, so that swapped places leave the image
+    swapped = {"x": tissue.spots["y"], "y": tissue.spots["x"] + 150}
+    for path in tmp_path.glob("slide_*.png"):
+        Image.fromarray(np.full((260, 100, 3), 200, np.uint8)).save(path)
+    files = write(tmp_path, tissue, x=swapped["y"], y=swapped["x"]) | {"tiles": None}
+    with pytest.raises(InputError, match="With x and y swapped they would lie on it"):
+        read_tissue(**files, images=tmp_path, width=16)
+
+
+def test_places_of_a_smaller_image_are_doubted(tmp_path: Path) -> None:
+    from PIL import Image
+
+    tissue = simulate_tissue(2, 20, 8, driven=2)
+    paint(tmp_path, tissue)
+    for path in tmp_path.glob("slide_*.png"):
+        image = Image.open(path).crop((0, 0, 120, 100))  # spots reach to 98 and 78
+        image.resize((360, 300) if "S2" in path.stem else image.size).save(path)
+    files = write(tmp_path, tissue) | {"tiles": None}
+    read = read_tissue(**files, images=tmp_path, width=16)
+    [found] = [finding.message for finding in read.notes.found if finding.code == "small_scale"]
+    assert "Section S2: all spots lie in the upper left of its image, within 25% of its" in found
 
 
 def test_swapped_axes_are_told_by_the_darkness_of_the_tissue(tmp_path: Path) -> None:
@@ -313,37 +323,6 @@ def test_a_table_without_sections_is_one_section_called_after_its_file(tmp_path:
     assert read.spots.index.tolist() == tissue.spots.index[1:].tolist()
     np.testing.assert_array_equal(read.tiles, tissue.tiles[1:])
     assert "no_patients" in {finding.code for finding in read.notes.found}
-
-
-def test_visium_folders_are_read_as_space_ranger_writes_them(tmp_path: Path) -> None:
-    tissue = simulate_tissue(2, 20, 8, driven=2)
-    paint(tmp_path, tissue)
-    for section in tissue.sections:
-        own = tissue.take((tissue.spots["section"] == section).to_numpy())
-        spatial = tmp_path / section / "spatial"
-        spatial.mkdir(parents=True)
-        (tmp_path / f"slide_{section}.png").rename(spatial / "tissue_hires_image.png")
-        (spatial / "scalefactors_json.json").write_text('{"tissue_hires_scalef": 0.5}')
-        barcodes = [f"{'ACGT'[n % 4]}{'ACGT'[n // 4 % 4]}{'ACGT'[n // 16]}TTT-1" for n in range(20)]
-        places = [
-            f"{barcode},{int(n > 0)},0,{n},{2 * y:.0f},{2 * x:.0f}"
-            for n, (barcode, x, y) in enumerate(
-                zip(barcodes, own.spots["x"], own.spots["y"], strict=True)
-            )
-        ]
-        head = "barcode,in_tissue,array_row,array_col,pxl_row_in_fullres,pxl_col_in_fullres"
-        old = section == "S1"  # the first version has no header
-        name = "tissue_positions_list.csv" if old else "tissue_positions.csv"
-        (spatial / name).write_text("\n".join(places if old else [head, *places]))
-        write_10x(tmp_path / section / "filtered_feature_bc_matrix.h5", own, barcodes)
-    read = read_visium([tmp_path / name for name in tissue.sections], width=16, side=16)
-    kept = np.arange(40) % 20 > 0
-    assert read.spots.index[0] == "S1_CAATTT-1"
-    np.testing.assert_array_equal(read.tiles, tissue.tiles[kept])
-    order = [list(read.genes).index(gene) for gene in tissue.genes]
-    np.testing.assert_array_equal(read.counts[:, order], tissue.counts[kept])
-    with pytest.raises(InputError, match="Expected a folder as Space Ranger writes it"):
-        read_visium([tmp_path])
 
 
 def write_h5ad(path: Path, tissue: Tissue, *, scale: float = 0.5, **changes: object) -> None:
@@ -422,23 +401,6 @@ def test_zarr_folders_are_refused_with_the_way_to_h5ad(tmp_path: Path) -> None:
         read_visium([tmp_path / "spots.zarr"])
 
 
-def write_10x(path: Path, tissue: Tissue, barcodes: list[str]) -> None:
-    """Counts as 10x Genomics' HDF5, genes x barcodes in columns."""
-    import h5py
-    from scipy import sparse
-
-    matrix = sparse.csr_array(tissue.counts.astype(np.int32))
-    with h5py.File(path, "w") as file:
-        group = file.create_group("matrix")
-        for name in ("data", "indices", "indptr"):
-            group[name] = getattr(matrix, name)
-        group["shape"] = np.array(tissue.counts.T.shape)
-        group["barcodes"] = np.array(barcodes, "S")
-        features = group.create_group("features")
-        features["id"] = features["name"] = np.array(tissue.genes, "S")
-        features["feature_type"] = np.array(["Gene Expression"] * len(tissue.genes), "S")
-
-
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -489,6 +451,18 @@ def test_traps_are_named() -> None:
     with pytest.raises(InputError, match="Some spots have no patient"):
         next(split(Tissue(tissue.spots.assign(patient=""), tissue.genes, tissue.counts,
                           tissue.tiles), "patient"))  # fmt: skip
+
+
+def test_spots_of_few_reads_are_left_out_and_told(tmp_path: Path) -> None:
+    tissue = simulate_tissue(2, 20, 8, driven=2)
+    files = write(tmp_path, tissue, reads=[499.0] + [500.0] * 39)
+    read = read_tissue(**files)
+    assert len(read.spots) == 39
+    [found] = [finding.message for finding in read.notes.found if finding.code == "few_reads"]
+    assert found == "1 of 40 spots have fewer than 500 reads and are left out."
+    assert len(read_tissue(**files, fewest_reads=499).spots) == 40
+    with pytest.raises(InputError, match="Only 0 spots have 5000 reads or more"):
+        read_tissue(**files, fewest_reads=5000)
 
 
 # --- the job ------------------------------------------------------------------------------------

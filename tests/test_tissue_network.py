@@ -9,23 +9,27 @@ import torchvision
 
 from core.errors import InputError, WeightsError
 from core.models.backbones import BACKBONES
+from core.models.network import save_network
 from core.tissue.body import Body, build_body
-from core.tissue.frozen import frozen_features, images, symmetries
+from core.tissue.fitted import FoldModel
+from core.tissue.frozen import frozen_features, images, lie_as, symmetries
+from core.tissue.gradcam import map_genes
 from core.tissue.learning import learn
 from core.tissue.look import looker
 from core.tissue.network import (
     Genes,
     TileNetwork,
     fit_network,
+    network_path,
     predict_tiles,
     smallest_group,
     trainer,
 )
-from core.tissue.networks import LIGHT, NETWORKS, PUBLISHED, kept_parameters, seen_side
+from core.tissue.networks import LIGHT, NETWORKS, PUBLISHED, has_maps, kept_parameters, seen_side
 from core.tissue.result import summarise
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import TissueSpec
-from core.tissue.targets import choose_others
+from core.tissue.targets import Scaling, choose_others
 
 SPEC = TissueSpec(
     tissue="0" * 16, genes=4, backbone="squeezenet1_1", weights="scratch", train=True, epochs=1
@@ -38,6 +42,13 @@ def test_a_tile_may_lie_in_eight_ways() -> None:
     assert len(ways) == 8
     turned = np.ascontiguousarray(np.rot90(tiles, 1, (1, 2)))
     assert {way.numpy().tobytes() for way in symmetries(images(turned))} == ways
+
+
+def test_each_tile_of_a_batch_lies_in_its_own_way() -> None:
+    batch = torch.arange(8 * 3 * 25.0).reshape(8, 3, 5, 5)
+    found = lie_as(batch, torch.arange(8))
+    for number, way in enumerate(symmetries(batch)):
+        torch.testing.assert_close(found[number], way[number], rtol=0, atol=0)
 
 
 def test_features_of_the_mean_over_symmetries_know_no_direction() -> None:
@@ -75,7 +86,7 @@ def test_a_network_is_trained_for_each_patient_with_the_other_genes_beside(tmp_p
     assert seen == [[(12, 4), (12, 6)]] * 6, "two patients, three targets; 6 other genes"
     result, _ = summarise(SPEC, genes, learned, tissue.patients)
     assert result.main == "trained"
-    assert "by the trained squeezenet1_1" in result.verdict()[1]
+    assert "by the trained SqueezeNet 1.1" in result.verdict()[1]
     assert len(list(tmp_path.glob("*_*.npy"))) == 6
     look = looker(SPEC, tmp_path, 32, "cpu")
     for fold, model in enumerate(learned["normalised"].models):
@@ -177,3 +188,27 @@ def test_auxiliary_genes_are_those_that_many_training_spots_have() -> None:
     counts = np.zeros((20, 4))
     counts[:, 0] = counts[:2, 1] = counts[:1, 2] = 1
     assert choose_others(counts, np.array([0])).tolist() == [1]
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "efficientnet_b0", "inception_v3"])
+def test_grad_cam_adds_up_to_what_the_network_says_and_turns_with_the_tile(name, tmp_path) -> None:
+    draw, side = np.random.default_rng(0), 128
+    spec = TissueSpec(tissue="0" * 16, backbone=name, weights="scratch", train=True)
+    network = TileNetwork(build_body(name, "scratch", side, seed=0), 3, 2)
+    torch.nn.init.normal_(network.heads.weight)
+    network.eval()
+    save_network(network, network_path(tmp_path, 0))
+    scaling = Scaling(np.zeros(3), np.ones(3))
+    model = FoldModel(np.array(["P"]), np.array(list("ABC")), scaling, None, None)
+    tile = draw.integers(0, 256, (side, side, 3)).astype(np.uint8)
+    found = map_genes(spec, tmp_path, 0, model, tile, "cpu")
+    assert found.shape[0] == found.shape[1] > 1
+    said = predict_tiles(network, tile[None], "cpu")[0] - network.heads.bias[:3].detach().numpy()
+    size = abs(found).sum(axis=(0, 1))
+    np.testing.assert_allclose(found.sum(axis=(0, 1)) / size, said / size, atol=1e-4)
+    turned = map_genes(spec, tmp_path, 0, model, np.rot90(tile).copy(), "cpu")
+    np.testing.assert_allclose(turned, np.rot90(found), atol=1e-4 * abs(found).max())
+
+
+def test_transformers_have_no_maps() -> None:
+    assert [name for name in NETWORKS.names if not has_maps(name)] == ["vit_b_16", "vit_b_32"]

@@ -25,6 +25,7 @@ from core.runs.execute import Silent, execute
 from core.runs.spec import RunSpec
 from core.tissue.answers import delete_answer, expected_bytes, list_answers, require_room
 from core.tissue.doctor import examine_tissues
+from core.tissue.frozen import frozen_features
 from core.tissue.job import PredictTissueJob, SeeTissueJob, TissueJob, ask, job_of
 from core.tissue.predicting import (
     add_predicted,
@@ -36,7 +37,7 @@ from core.tissue.result import answer_folder, load_answer
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import TissueSpec
 from core.tissue.spots import Tissue
-from core.tissue.store import add_tissue, tissue_folder
+from core.tissue.store import add_tissue, load_tissue, tissue_folder
 
 
 @pytest.fixture
@@ -99,9 +100,27 @@ def test_where_a_gene_is_seen_is_told_by_the_model_that_has_not_seen_the_spot(as
         do_here(SeeTissueJob(asked=asked, spot="X"), lambda *_: None)
     do_here(SeeTissueJob(asked=asked, spot="S2_1x1"), lambda *_: None)
     effects = load_effects(asked, "S2_1x1")
-    assert effects.shape == (8, 8, len(load_answer(asked).genes))
-    assert np.isfinite(effects).all()
-    assert abs(effects).max() < 0.5, "a tile of one colour is seen everywhere alike"
+    assert effects.covered.shape == (8, 8, len(load_answer(asked).genes))
+    assert np.isfinite(effects.covered).all()
+    assert abs(effects.covered).max() < 0.5, "a tile of one colour is seen everywhere alike"
+    assert effects.mapped is None, "no network looks"
+
+
+def test_a_frozen_network_shows_its_genes_by_grad_cam_too() -> None:
+    record = add_tissue(simulate_tissue(3, 12, 12, driven=4, side=64), "planted")
+    asked = TissueSpec(tissue=record.id, backbone="squeezenet1_1", weights="scratch")
+    do_here(TissueJob(asked=asked), lambda *_: None)
+    do_here(SeeTissueJob(asked=asked, spot="S2_1x1"), lambda *_: None)
+    mapped = load_effects(asked, "S2_1x1").mapped
+    answer = load_answer(asked)
+    assert mapped.shape == (4, 4, len(answer.genes))
+    model = answer.models[1]
+    assert model.left_out.tolist() == ["P2"]
+    at = answer.genes.set_index("gene")["place"].loc[model.genes].to_numpy()
+    tile = load_tissue(record.id).tiles[load_tissue(record.id).spots.index == "S2_1x1"]
+    features = frozen_features(tile, "squeezenet1_1", "scratch")
+    expected = features @ model.line.weights
+    np.testing.assert_allclose(mapped.sum(axis=(0, 1))[at], expected[0], rtol=1e-3, atol=1e-4)
 
 
 def test_the_command_predicts_and_writes_what_other_programs_read(

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from tifffile import TiffWriter, imwrite
 
-from core.data.apart import tiles_apart
+from core.data.apart import cut_apart
 from core.data.formats import slides
 from core.data.formats.pictures import cut_tiles
 from core.data.formats.slides import Slide, Unpacked, open_picture
@@ -37,9 +37,10 @@ def test_tiled_images_are_read_by_region(tmp_path, picture) -> None:
     for box, side in (((25, 10, 125, 90), 80), ((2.5, 3.25, 20.5, 21.25), 18)):
         np.testing.assert_array_equal(found.take(box, side), whole.take(box, side))
     places = np.array([[20.0, 30], [129, 30]])
-    tiles, dark = cut_tiles(path, None, places, 16, 16)
+    tiles, dark, size = cut_tiles(path, None, places, 16, 16)
     np.testing.assert_array_equal(tiles[0], picture[22:38, 12:28])
     assert np.isnan(dark[0]).tolist() == [False, True]
+    assert size == (130, 90)
 
 
 def test_of_a_pyramid_the_level_is_read_that_is_fine_enough(tmp_path) -> None:
@@ -86,7 +87,7 @@ def test_aperio_slides_are_read_by_region(tmp_path, picture) -> None:
     whole = Unpacked(Image.fromarray(picture))
     box = (25, 10, 125, 90)
     np.testing.assert_array_equal(found.take(box, 80), whole.take(box, 80))
-    tiles, _ = tiles_apart(path, np.array([[20.0, 30]]), 16, 16)
+    tiles, _, _ = cut_apart(path, np.array([[20.0, 30]]), 16, 16)
     np.testing.assert_array_equal(tiles[0], picture[22:38, 12:28])
 
 
@@ -104,7 +105,7 @@ def test_slides_of_several_files_are_refused(tmp_path, picture) -> None:
 def test_the_process_without_rights_reads_slides(tmp_path, picture) -> None:
     path = tmp_path / "slide.svs"
     imwrite(path, picture, tile=(32, 48), compression="zlib", photometric="rgb")
-    tiles, _ = tiles_apart(path, np.array([[20.0, 30]]), 16, 16)
+    tiles, _, _ = cut_apart(path, np.array([[20.0, 30]]), 16, 16)
     np.testing.assert_array_equal(tiles[0], picture[22:38, 12:28])
 
 

@@ -141,6 +141,8 @@ def is_working(
     """
     if state.state == "failed":
         st.error(f"{what} failed. {escape_markdown(state.message)}")
+    if state.state == "missing" and state.stopped:
+        st.caption(f"{what}: cancelled.")
     if state.state != "working":
         return False
     st.fragment(_wait_for, run_every=1)(look, what, cancel)
@@ -157,7 +159,7 @@ def _wait_for(
     words = f"{what}: {escape_markdown(state.message)}" if state.message else what
     st.progress(min(state.fraction, 1.0), f"{words}. It is safe to close this tab.")
     if cancel:
-        st.button("Cancel", key=f"cancel {what}", on_click=cancel)
+        st.button("Cancel", key=f"cancel {what}", on_click=cancel, disabled=state.stopped)
 
 
 def _cancel(asked: PredictRequest) -> None:

@@ -1,19 +1,29 @@
 """What the page Histology shows of an answer: verdict, genes, what was read."""
 
+from functools import partial
+
 import streamlit as st
 
 from core.escape import escape_markdown
 from core.explain.enrichment import over_representation
 from core.glossary import define
 from core.images.references import read_gene_sets, reference_file
+from core.jobs.launch import answer_state, stop
 from core.plots.tissue import gene_ranks, model_bars
-from core.tissue.job import job_of
-from core.tissue.result import TissueAnswer, load_answer, scores_table
+from core.tissue.job import ask, job_of
+from core.tissue.result import (
+    TissueAnswer,
+    TissueResult,
+    find_other_auxiliary,
+    other_auxiliary,
+    scores_table,
+)
 from core.tissue.store import TissueRecord
 from ui.explain_sets import say_significant, show_set_table
 from ui.forms import ask_number
 from ui.gene_sets import pick_sets
-from ui.parts import decimals, download_table, say_finding, show_figure
+from ui.parts import decimals, download_table, errors, say_finding, show_figure
+from ui.predict import is_working
 from ui.tissue_about import about_models, about_ranks
 
 TITLES = {
@@ -29,7 +39,8 @@ GENE = "gene"
 def show_verdict(answer: TissueAnswer) -> None:
     """The sentence to believe first, what stands beside it, and the bars of all models."""
     first, *others = answer.result.verdict()
-    table = scores_table(answer.result)
+    other = find_other_auxiliary(answer.result.spec)
+    table = scores_table(answer.result, other)
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(f"#### {escape_markdown(first)}")
@@ -40,7 +51,7 @@ def show_verdict(answer: TissueAnswer) -> None:
             "over sections.", help=define("depth of a spot"),
         )  # fmt: skip
         if answer.result.spec.train:
-            st.caption(say_auxiliary(answer))
+            _show_auxiliary(answer, other)
     with right:
         show_figure(
             model_bars(table, LIMIT, TITLES), table, f"models_{answer.result.spec.tissue}",
@@ -56,23 +67,26 @@ def show_verdict(answer: TissueAnswer) -> None:
             )
 
 
-def say_auxiliary(answer: TissueAnswer) -> str:
-    """What the same training reaches without the auxiliary head, or with it, once that is known."""
+def _show_auxiliary(answer: TissueAnswer, other: TissueResult | None) -> None:
+    """What the same training reaches without the auxiliary head, or a button that asks it."""
     spec = answer.result.spec
-    other = spec.changed(auxiliary=0.0 if spec.auxiliary else 1.0)
     without = "without" if spec.auxiliary else "with"
-    if not job_of(other).stands():
-        return (
-            f"To see what the auxiliary head changes, ask the same {without} it (*More*, "
-            f"*Auxiliary weight* {other.auxiliary:g})."
+    if other is not None:
+        own, found = (result.get("trained", "normalised") for result in (answer.result, other))
+        st.caption(
+            f"The same {without} the auxiliary head: {found.above[1]} genes above 0.3, mean r "
+            f"{found.mean:.2f}; here {own.above[1]}, mean r {own.mean:.2f}. What lies within the "
+            "intervals (*All models*) is no difference."
         )
-    own, found = (
-        result.get("trained", "normalised") for result in (answer.result, load_answer(other).result)
-    )
-    return (
-        f"The same {without} the auxiliary head: {found.above[1]} genes above 0.3, mean r "
-        f"{found.mean:.2f}; here {own.above[1]}, mean r {own.mean:.2f}."
-    )
+        return
+    job = job_of(other_auxiliary(spec))
+    state, what = answer_state(job), f"Training {without} the auxiliary head"
+    if not is_working(state, partial(answer_state, job), what, partial(stop, job)):
+        if st.button(f"Train it {without} the auxiliary head too", key="ask auxiliary"):
+            with errors():
+                ask(job)
+                st.rerun()
+        st.caption("It takes about as long as this one, and then stands beside it.")
 
 
 def show_genes(answer: TissueAnswer, gene: str) -> None:

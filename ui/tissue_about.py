@@ -55,12 +55,15 @@ def about_tile(gene: str) -> About:
     """Of a spot's tile."""
     return About(
         "What the image shows around the spot; on request by how much the prediction of "
-        f"{escape_markdown(gene)} falls when a place is covered.",
-        "One spot; 64 places, each covered in turn.",
+        f"{escape_markdown(gene)} falls when a place is covered, or, of networks that have maps, "
+        "what each place of the last one adds to it (Grad-CAM).",
+        "One spot; 64 places, each covered in turn, or the places of the network's last map.",
         "A place is painted in the tile's mean colour, and the model that has not seen this "
-        "patient is asked again. In SD of the training spots.",
+        "patient is asked again. Grad-CAM: each channel of the map times its mean gradient, both "
+        "signs. In SD of the training spots.",
         "Red places raise the prediction. It says where the model looks, not which cells make the "
-        "gene; small effects everywhere mean that the whole tile counts.",
+        "gene; small effects everywhere mean that the whole tile counts. A place of the last map "
+        "has seen much of the tile around it.",
     )
 
 

@@ -1,7 +1,6 @@
 """What the page Histology asks: which spots, who is held out, and what looks at the tiles."""
 
 from functools import partial
-from pathlib import Path
 from typing import Any, get_args
 
 import streamlit as st
@@ -12,10 +11,9 @@ from core.jobs.launch import answer_state, stop
 from core.models.own_weights import list_own_weights, require_own_weights
 from core.scratch import scratch
 from core.tissue.answers import expected_bytes
-from core.tissue.containers import read_spatial
+from core.tissue.containers import is_visium, read_any_tissue
 from core.tissue.job import ask, job_of
 from core.tissue.networks import NETWORKS
-from core.tissue.read import read_tissue
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import NO_NETWORK, TissueSpec
 from core.tissue.spots import Tissue
@@ -54,10 +52,14 @@ def bring_spots() -> None:
     """The simulated tissue by one click, or files of one's own."""
     if st.button("Load a simulated tissue", help="Ten genes follow the hue, all others the depth."):
         _use(simulate_tissue(), "Simulated tissue")
-    table = st.file_uploader(
-        "Table of spots, or an h5ad file with places", key="tissue spots",
-        help="Columns section, patient, x and y (pixels of the image), ids in the first column. Or "
-        "h5ad as squidpy and scanpy keep it: then nothing else is needed.",
+    spots = st.file_uploader(
+        "Tables of spots, an h5ad file with places, or Visium sections", key="tissue spots",
+        accept_multiple_files=True,
+        help="Tables: columns section, patient, x and y (pixels of the image), ids in the first "
+        "column; or a table a section, called as it. h5ad as squidpy and scanpy keep it. Visium: "
+        "Space Ranger's folders as zip or tar, or its files, such as "
+        "NAME_filtered_feature_bc_matrix.h5 and NAME_spatial.tar.gz. With h5ad and Visium nothing "
+        "else is needed.",
     )  # fmt: skip
     left, right = st.columns(2)
     counts = left.file_uploader(
@@ -71,24 +73,24 @@ def bring_spots() -> None:
         "called as their sections, such as B4.jpg. Tiled TIFFs may be of any size.",
     )  # fmt: skip
     st.caption("Files stay on the computer that runs this app. Nothing is sent anywhere.")
-    whole = table is not None and table.name.endswith(".h5ad")
-    ready = table is not None and (whole or bool(tiles))
-    if st.button("Read and store", type="primary", disabled=not ready):
+    names = [upload.name for upload in spots]
+    whole = names and all(name.endswith(".h5ad") or is_visium(name) for name in names)
+    if st.button("Read and store", type="primary", disabled=not (whole or (names and tiles))):
         with errors(), st.spinner("Reading"):
-            _use(_read(table, counts, tiles, whole), table.name.rpartition(".")[0] or table.name)
+            _use(*_read(spots, counts, tiles))
 
 
-def _read(table: Any, counts: Any, tiles: list[Any], whole: bool) -> Tissue:
-    """What was uploaded; raises InputError, told in place."""
+def _read(spots: list[Any], counts: Any, tiles: list[Any]) -> tuple[Tissue, str]:
+    """What was uploaded, and what to call it; raises InputError, told in place."""
     with scratch() as folder:
-        paths = [hold(upload) for upload in tiles]
-        own = next((path for path in paths if path.suffix in (".npz", ".npy")), None)
-        for path in paths:
-            (folder / Path(path.name).name).symlink_to(path)
-        images = folder if paths and own is None else None
-        if whole:
-            return read_spatial(hold(table), images)
-        return read_tissue([hold(table)], hold(counts) if counts else None, own, images)
+        paths, beside = [hold(upload) for upload in spots], [hold(upload) for upload in tiles]
+        own = next((path for path in beside if path.suffix in (".npz", ".npy")), None)
+        for path in beside:
+            (folder / path.name).symlink_to(path)
+        images = folder if beside and own is None else None
+        tissue = read_any_tissue(paths, hold(counts) if counts else None, own, images)
+        own_name = len(paths) == 1 and not is_visium(paths[0].name)
+        return tissue, paths[0].stem if own_name else ", ".join(tissue.sections)
 
 
 def _use(tissue: Tissue, name: str) -> None:

@@ -23,6 +23,12 @@ from ui.tissue_about import about_section, about_tile
 
 STRONGEST = 2.0
 """SD of the strongest colour."""
+COVERED, MAPPED = "covering", "Grad-CAM"
+WAYS = {
+    COVERED: "Red: covering this place lowers the prediction. Blue: it raises it.",
+    MAPPED: "Red: this place of the network's last map raises the prediction. Blue: it lowers it.",
+}
+"""How a gene is found on a tile, and what its colours say."""
 SPOT = "spot"
 """The part of the link that names the spot whose tile is shown."""
 
@@ -112,29 +118,28 @@ def _show_tile(
     """A spot's tile, its values, and on request where a model sees the gene."""
     job = SeeTissueJob(asked=answer.result.spec, spot=spot["spot"])
     state = answer_state(job)
-    effects = None
-    if state.state == "done":
-        effects = load_effects(job.asked, job.spot)[..., place]
+    effects, said = None, ""
     name = str(spot["spot"])
     st.markdown(f"**{escape_markdown(name)}**")
+    if state.state == "done":
+        found = load_effects(job.asked, job.spot)
+        way = COVERED
+        if found.mapped is not None:
+            way = st.segmented_control(
+                "Seen by", [COVERED, MAPPED], default=COVERED, required=True, key="seen by",
+                help="Covering paints one of 64 places after the other in the tile's mean colour. "
+                "Grad-CAM (Selvaraju et al. 2017) takes each channel of the network's last map "
+                "times its mean gradient: its places add up to the prediction less a constant.",
+            )  # fmt: skip
+        effects = (found.covered if way == COVERED else found.mapped)[..., place]
+        said = " " + WAYS[way]
     data = pd.DataFrame(spot).T if effects is None else pd.DataFrame(effects)
-    alt = f"The tile of {name}: {gene} measured {spot['measured']:.2f}, predicted "
-    alt += f"{spot['predicted']:.2f} SD."
-    if effects is not None:
-        alt += " Red: covering this place lowers the prediction, blue: it raises it."
+    values = f"measured {spot['measured']:.2f}, predicted {spot['predicted']:.2f} SD."
     show_figure(
-        tile_view(tile, effects),
-        data,
-        f"tile_{name}",
-        alt=alt,
-        key="tile",
-        about=about_tile(gene),
-    )
-    st.caption(
-        f"{escape_markdown(gene)}: measured {spot['measured']:.2f}, predicted "
-        f"{spot['predicted']:.2f} SD."
-        + ("" if effects is None else " Red: covering this place lowers the prediction.")
-    )
+        tile_view(tile, effects), data, f"tile_{name}", key="tile", about=about_tile(gene),
+        alt=f"The tile of {name}: {gene} {values}{said}",
+    )  # fmt: skip
+    st.caption(f"{escape_markdown(gene)}: {values}{said}")
     if effects is None and not is_working(state, partial(answer_state, job), "Covering the tile"):
         st.button(
             "Where is it seen?", key="see tile", on_click=ask, args=(job,),

@@ -12,7 +12,7 @@ from core.escape import write_csv
 from core.files import write_atomic
 from core.jobs.here import do_here
 from core.tissue.answers import delete_answer, list_answers
-from core.tissue.containers import read_spatial, read_visium
+from core.tissue.containers import read_any_tissue
 from core.tissue.job import PredictTissueJob, job_of
 from core.tissue.networks import NETWORKS
 from core.tissue.predicting import (
@@ -21,8 +21,13 @@ from core.tissue.predicting import (
     load_prediction,
     prediction_as_anndata,
 )
-from core.tissue.read import FEWEST_READS, read_tissue
-from core.tissue.result import TissueAnswer, load_answer, scores_table
+from core.tissue.read import FEWEST_READS
+from core.tissue.result import (
+    TissueAnswer,
+    find_other_auxiliary,
+    load_answer,
+    scores_table,
+)
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import NO_NETWORK, TissueSpec
 from core.tissue.store import (
@@ -45,7 +50,8 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "spots", type=Path, nargs="+",
         help="tables of spots: section, patient, x, y; or one a section, called as it; or Space "
-        "Ranger's folders (Visium), one a section; or an h5ad file with places (squidpy)",
+        "Ranger's folders (Visium), one a section, or archives of them, or their files; or an h5ad "
+        "file with places (squidpy)",
     )  # fmt: skip
     parser.add_argument("--counts", type=Path, help="counts with the same ids")
     parser.add_argument("--tiles", type=Path, help="ready tiles in the spots' order: .npz or .npy")
@@ -106,12 +112,7 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
 def add(options: argparse.Namespace) -> int:
     """What was read, and what is doubtful about it."""
     how = {name: getattr(options, name) for name in ("width", "side", "fewest_reads")}
-    if all(path.is_dir() for path in options.spots):
-        tissue = read_visium(options.spots, **how)
-    elif [path.suffix for path in options.spots] == [".h5ad"]:
-        tissue = read_spatial(options.spots[0], options.images, **how)
-    else:
-        tissue = read_tissue(options.spots, options.counts, options.tiles, options.images, **how)
+    tissue = read_any_tissue(options.spots, options.counts, options.tiles, options.images, **how)
     return _show(options, add_tissue(tissue, options.name or options.spots[0].stem))
 
 
@@ -149,8 +150,9 @@ def learn(options: argparse.Namespace) -> int:
         if path := getattr(options, name):
             document[name] = str(path)
     shown = answer.genes.drop(columns="place").head(SHOWN)
+    table = scores_table(answer.result, find_other_auxiliary(answer.result.spec))
     lines = [
-        *answer.result.verdict(), "", scores_table(answer.result).round(2).to_string(index=False),
+        *answer.result.verdict(), "", table.round(2).to_string(index=False),
         "", shown.round(2).to_string(index=False),
     ]  # fmt: skip
     return give(options, document, "\n".join(lines))

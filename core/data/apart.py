@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -66,33 +67,41 @@ def read_apart(
         return _take(folder)
 
 
-def unpack_apart(path: Path, name: str, folder: Path) -> Path | None:
-    """Copy the file of that bare name out of an archive; None when there is none.
+def unpack_apart(path: Path, patterns: Sequence[str], folder: Path) -> dict[str, Path]:
+    """Copy files out of an archive whose bare names fit one of some patterns, as `fnmatch` has it.
 
-    Raises InputError for a damaged archive. The copy lies in a folder of its own below `folder`.
+    Gives their names in the archive, with where each copy lies: in a folder of its own below
+    `folder`. Raises InputError for a damaged archive.
     """
     place = Path(tempfile.mkdtemp(dir=folder))
-    _run({"do": "unpack", "path": str(path.absolute()), "name": name}, place)
-    found = read_json(place / "unpacked.json")
-    return None if found is None else place / found
+    _run({"do": "unpack", "path": str(path.absolute()), "patterns": list(patterns)}, place)
+    return {name: place / found for name, found in read_json(place / "unpacked.json").items()}
 
 
-def tiles_apart(
-    path: Path, places: np.ndarray | None, width: float = 0, side: int = 0, part: str | None = None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Tiles cut out of an image, with how dark it is; or, without places, tiles that are ready.
+def tiles_apart(path: Path) -> np.ndarray:
+    """Tiles that are ready: (tiles, side, side, 3) uint8; raises InputError for anything else."""
+    with scratch() as folder:
+        _run({"do": "tiles", "path": str(path.absolute())}, folder)
+        return np.load(folder / "tiles.npy", allow_pickle=False)
+
+
+def cut_apart(
+    path: Path, places: np.ndarray, width: float, side: int, part: str | None = None
+) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
+    """Tiles cut out of an image, how dark it is there, and its columns and rows.
 
     The arguments are those of `core.data.formats.pictures.cut_tiles`. Raises InputError for a file
     that isn't right.
     """
-    asked = {"do": "tiles", "path": str(path.absolute()), "width": width, "side": side,
-             "part": part, "places": None if places is None else places.tolist()}  # fmt: skip
+    asked = {"do": "cut", "path": str(path.absolute()), "width": width, "side": side,
+             "part": part, "places": places.tolist()}  # fmt: skip
     with scratch() as folder:
         _run(asked, folder)
-        tiles = np.load(folder / "tiles.npy", allow_pickle=False)
-        if places is None:
-            return tiles, None
-        return tiles, np.load(folder / "dark.npy", allow_pickle=False)
+        tiles, dark = (
+            np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("tiles", "dark")
+        )
+        columns, rows = read_json(folder / "size.json")
+        return tiles, dark, (columns, rows)
 
 
 def places_apart(path: Path) -> dict[str, Any]:

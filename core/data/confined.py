@@ -13,6 +13,7 @@ import select
 import sys
 import tempfile
 import time
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -82,13 +83,16 @@ def _do(asked: dict[str, Any], path: Path, folder: Path) -> None:
         (folder / "parts.json").write_text(answer, encoding="utf-8")
     elif asked["do"] == "unpack":
         with Archive(path, folder) as archive:
-            names = (name for name in archive.names if PurePosixPath(name).name == asked["name"])
-            member = next(names, None)
-            place = None if member is None else archive.extract(member)
-        answer = json.dumps(None if place is None else str(place.relative_to(folder)))
-        (folder / "unpacked.json").write_text(answer, encoding="utf-8")
+            found = {
+                name: str(archive.extract(name).relative_to(folder))
+                for name in archive.names
+                if any(fnmatchcase(PurePosixPath(name).name, one) for one in asked["patterns"])
+            }
+        (folder / "unpacked.json").write_text(json.dumps(found), encoding="utf-8")
     elif asked["do"] == "tiles":
-        _take_tiles(asked, path, folder)
+        np.save(folder / "tiles.npy", read_tiles(path), allow_pickle=False)
+    elif asked["do"] == "cut":
+        _cut(asked, path, folder)
     elif asked["do"] == "places":
         (folder / "places.json").write_text(json.dumps(read_places(path)), encoding="utf-8")
     elif asked["do"] == "picture":
@@ -98,14 +102,12 @@ def _do(asked: dict[str, Any], path: Path, folder: Path) -> None:
         hand_over(read_here(path, request), folder)
 
 
-def _take_tiles(asked: dict[str, Any], path: Path, folder: Path) -> None:
-    if asked["places"] is None:
-        tiles = read_tiles(path)
-    else:
-        places = np.array(asked["places"], dtype=float)
-        tiles, dark = cut_tiles(path, asked["part"], places, asked["width"], asked["side"])
-        np.save(folder / "dark.npy", dark, allow_pickle=False)
+def _cut(asked: dict[str, Any], path: Path, folder: Path) -> None:
+    places = np.array(asked["places"], dtype=float)
+    tiles, dark, size = cut_tiles(path, asked["part"], places, asked["width"], asked["side"])
     np.save(folder / "tiles.npy", tiles, allow_pickle=False)
+    np.save(folder / "dark.npy", dark, allow_pickle=False)
+    (folder / "size.json").write_text(json.dumps(size), encoding="utf-8")
 
 
 class _Shown:

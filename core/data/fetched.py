@@ -1,5 +1,6 @@
 """Public data on this computer: fetched once, kept, read. Also those of a user's own addresses."""
 
+import glob
 import hashlib
 import os
 import re
@@ -221,8 +222,10 @@ def _locate(name: str, paths: list[Path], folder: Path) -> Path:
         if path.name == name:
             return path
     for path in paths:
-        if detect_format(path) != "text" and (place := unpack_apart(path, name, folder)):
-            return place
+        if detect_format(path) == "text":
+            continue
+        if found := unpack_apart(path, [glob.escape(name)], folder):
+            return next(iter(found.values()))
     raise InputError(
         f"Expected {name} in {', '.join(path.name for path in paths)}; it isn't there."
     )

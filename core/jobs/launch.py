@@ -162,6 +162,8 @@ class AnswerState(NamedTuple):
     """missing, working, done or failed"""
     fraction: float
     message: str
+    stopped: bool = False
+    """Whether it is missing because it was cancelled; or, at work still, will stop in a moment."""
 
 
 def answer_state(job: Job) -> AnswerState:
@@ -170,10 +172,13 @@ def answer_state(job: Job) -> AnswerState:
     if job.stands():  # looked at last: a job that ends meanwhile is done, not missing
         return AnswerState("done", 1.0, "")
     if record is None or record.state in (JobState.DONE, JobState.CANCELLED):
-        return AnswerState("missing", 0.0, "")
+        cancelled = record is not None and record.state == JobState.CANCELLED
+        return AnswerState("missing", 0.0, "", stopped=cancelled)
     if record.state.finished:
         return AnswerState("failed", 0.0, record.reason or "")
-    return AnswerState("working", record.done / max(record.total, 1), record.message)
+    stopping = JobStore().requests(record.id).cancel
+    words = "stopping" if stopping else record.message
+    return AnswerState("working", record.done / max(record.total, 1), words, stopped=stopping)
 
 
 def cancel(job: str) -> None:

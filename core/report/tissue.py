@@ -11,7 +11,12 @@ from core.report.contents import Block, Chart, Code, Points, Remark, Report, Sec
 from core.report.references import Bibliography
 from core.report.render import write_report
 from core.tissue.networks import NETWORKS
-from core.tissue.result import TissueAnswer, load_answer, scores_table
+from core.tissue.result import (
+    TissueAnswer,
+    find_other_auxiliary,
+    load_answer,
+    scores_table,
+)
 from core.tissue.spec import TissueSpec
 from core.tissue.spots import lay_out, spacing
 from core.tissue.store import get_tissue, load_tissue
@@ -54,7 +59,7 @@ def write_tissue_report(spec: TissueSpec, path: Path) -> Path:
 
 
 def _tell_result(answer: TissueAnswer) -> list[Block]:
-    table = scores_table(answer.result)
+    table = scores_table(answer.result, find_other_auxiliary(answer.result.spec))
     titles = {name: words.partition(":")[0] for name, words in TARGETS.items()}
     return [
         Points(answer.result.verdict()[1:]),

@@ -37,10 +37,24 @@ class Body(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Features of all images."""
-        if images.shape[-1] != self.side:
-            images = interpolate(images, size=(self.side,) * 2, mode="bilinear", antialias=True)
-        found = self.layers(images)
+        found = self.layers(self._bring(images))
         return found.mean(dim=(2, 3)) if found.ndim == 4 else found
+
+    def maps(self, images: Tensor) -> Tensor:
+        """The last map (batch, channels, rows, columns), whose means over places are the features.
+
+        Not of a transformer, which has none.
+        """
+        kept = []
+        pool = getattr(self.layers, "avgpool", nn.Identity())
+        with pool.register_forward_pre_hook(lambda _, given: kept.append(given[0])):
+            found = self.layers(self._bring(images))
+        return kept[0] if kept else found
+
+    def _bring(self, images: Tensor) -> Tensor:
+        if images.shape[-1] == self.side:
+            return images
+        return interpolate(images, size=(self.side,) * 2, mode="bilinear", antialias=True)
 
 
 def build_body(network: str, weights: str, side: int, seed: int) -> Body:

@@ -10,6 +10,8 @@ WHITE = 0.05
 """Tiles that are less dark than this show hardly any tissue."""
 BLACK = 8
 """Of 255, in red, green and blue: no tissue is that dark over a whole edge of its tile."""
+SMALL = 0.5
+"""Of an image's width and height: spots that all lie in so much of its upper left are doubtful."""
 CLEARLY = 0.15
 """By how much a correlation has to be higher before another reading of coordinates is named."""
 
@@ -42,7 +44,7 @@ def check_tissue(tissue: Tissue) -> list[Finding]:
         found.append(
             _warn(
                 "no_patients",
-                "No column says the patient. Sections can be left out instead; that is too good "
+                "No patient is named. Sections can be left out instead; that is too good "
                 "where they are of the same patient.",
             )
         )
@@ -98,6 +100,38 @@ def check_turns(section: str, dark: np.ndarray, reads: np.ndarray) -> list[Findi
         "section before you trust a result."
     )
     return [_warn("turned", message)]
+
+
+def check_scale(section: str, places: np.ndarray, size: tuple[int, int]) -> list[Finding]:
+    """Whether places (spots, 2) may be in pixels of a smaller image than one of that size."""
+    across, down = places.max(axis=0) / size
+    if max(across, down) > SMALL:
+        return []
+    message = (
+        f"Section {section}: all spots lie in the upper left of its image, within {across:.0%} of "
+        f"its width and {down:.0%} of its height. Are the places in pixels of a smaller version of "
+        "it? Give that version, or multiply the places."
+    )
+    return [_warn("small_scale", message)]
+
+
+def say_off_image(section: str, image: str, outside: np.ndarray) -> str:
+    """The refusal of a section most of whose spots aren't on its image.
+
+    Args:
+        section: its name.
+        image: the name of the image's file.
+        outside: (TURNS, spots) whether a spot is off the image, by each reading of the places.
+    """
+    number, spots = outside[0].sum(), outside.shape[1]
+    best = int(outside.mean(axis=1).argmin())
+    other = "or of one of another size?"
+    if outside[best].mean() < 0.1:
+        other = f"with x to the right and y downwards? With {TURNS[best]} they would lie on it."
+    return (
+        f"{number} of {spots} spots of section {section} lie off its image {image}. Are the places "
+        f"in pixels of this very image, {other}"
+    )
 
 
 def correlate_reads(dark: np.ndarray, reads: np.ndarray) -> float:

@@ -11,6 +11,12 @@ from core.tissue.body import build_body
 MEAN, SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's red, green and blue."""
 BATCH = 64
+STEPS = torch.tensor(
+    [[0, 0, 0], [1, 1, 0], [0, 1, 1], [1, 0, 1], [0, 0, 1], [1, 1, 1], [0, 1, 0], [1, 0, 0]],
+    dtype=torch.bool,
+)
+"""(ways, 3): whether rows and columns are swapped, then turned upside down, then mirrored, in the
+order of `symmetries`: three copies of a batch instead of eight."""
 
 
 class Paint(nn.Module):
@@ -35,6 +41,18 @@ def symmetries(batch: Tensor) -> list[Tensor]:
     """The eight ways in which tiles (tiles, 3, side, side) may lie: quarter turns, mirrored."""
     turns = [torch.rot90(batch, k, (2, 3)) for k in range(4)]
     return [*turns, *(turn.flip(3) for turn in turns)]
+
+
+def lie_as(batch: Tensor, ways: Tensor) -> Tensor:
+    """Tiles (tiles, 3, side, side), each in that of its `symmetries` which (tiles,) ways say."""
+    turned = batch
+    for done, swap in zip(
+        STEPS.to(batch.device)[ways].T[..., None, None, None],
+        (lambda one: one.transpose(2, 3), lambda one: one.flip(2), lambda one: one.flip(3)),
+        strict=True,
+    ):
+        turned = torch.where(done, swap(turned), turned)
+    return turned
 
 
 def frozen_features(

@@ -10,6 +10,7 @@ from core.jobs.job import Inputs, Job, Lane, Reporter, stoppable
 from core.jobs.launch import request
 from core.tissue.answers import require_room
 from core.tissue.learning import learn
+from core.tissue.networks import NETWORKS
 from core.tissue.predicting import (
     effects_path,
     find_effects,
@@ -29,7 +30,7 @@ class TissueJob(Job):
     asked: TissueSpec
 
     def title(self) -> str:
-        how = self.asked.backbone if self.asked.has_network else "colour"
+        how = NETWORKS[self.asked.backbone].title if self.asked.has_network else "colour"
         return f"Genes of tissue {self.asked.tissue[:6]} by {how}"
 
     def inputs(self) -> Inputs:

@@ -21,7 +21,7 @@ from core.errors import DamageError, InputError
 from core.files import write_array
 from core.models.network import save_network
 from core.tissue.body import Body, build_body
-from core.tissue.frozen import Paint, symmetries
+from core.tissue.frozen import STEPS, Paint, lie_as, symmetries
 from core.tissue.learning import Train
 from core.tissue.networks import NETWORKS
 from core.tissue.spec import TissueSpec
@@ -54,14 +54,11 @@ class TileNetwork(nn.Module):
 
     def forward(self, batch: Tensor) -> Tensor:
         """What both heads say."""
-        ways = symmetries(batch)
         if not self.training:
-            return torch.stack([self.heads(self.body(way)) for way in ways]).mean(dim=0)
-        drawn = torch.randint(len(ways), (len(batch), 1, 1, 1), device=batch.device)
-        turned = batch
-        for number, way in enumerate(ways):
-            turned = torch.where(drawn == number, way, turned)
-        return self.heads(self.body(turned))
+            said = [self.heads(self.body(way)) for way in symmetries(batch)]
+            return torch.stack(said).mean(dim=0)
+        ways = torch.randint(len(STEPS), (len(batch),), device=batch.device)
+        return self.heads(self.body(lie_as(batch, ways)))
 
 
 class Genes:

@@ -81,6 +81,11 @@ def kept_parameters(network: str) -> int:
     return NETWORKS[network].parameters - UNUSED.get(network, 0)
 
 
+def has_maps(network: str) -> bool:
+    """Whether a network's features are means of maps over places, as a transformer's are not."""
+    return getattr(NETWORKS[network], "patch", 1) == 1
+
+
 def seen_side(network: str, side: int) -> int:
     """Pixels a side in which a network sees tiles of `side` pixels: as many, where it can."""
     record = NETWORKS[network]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from core.identity import identify
 from core.tissue.features import colour_features
 from core.tissue.fitted import cover, effect_of_cells, predict_expression
 from core.tissue.look import looker
+from core.tissue.networks import has_maps
 from core.tissue.result import VERSION, TissueAnswer, answer_folder, load_answer
 from core.tissue.spec import TissueSpec
 from core.tissue.spots import Tissue
@@ -90,17 +92,33 @@ def load_prediction(asked: TissueSpec, section: str) -> Prediction:
         raise DamageError(f"{folder} is damaged. Delete it and ask again.") from None
 
 
+class Effects(NamedTuple):
+    """Where on a spot's tile a model sees its genes, in the order of the answer's places; in SD.
+
+    NaN of genes that the fold did not choose.
+    """
+
+    covered: np.ndarray
+    """(CELLS, CELLS, genes) by how much the prediction falls when a cell is covered."""
+    mapped: np.ndarray | None
+    """(rows, columns, genes) what each place of the network's last map adds (Grad-CAM); None where
+    no network with maps looks, or its last map has a single place."""
+
+
 def effects_path(asked: TissueSpec, spot: str) -> Path:
-    """Where the effects of a tile's cells stand."""
+    """Where the effects of a tile's cells stand; they are written last."""
     return answer_folder(asked) / "cells" / f"{identify('spot', {'spot': spot})}.npy"
 
 
+def _map_path(asked: TissueSpec, spot: str) -> Path:
+    return effects_path(asked, spot).with_suffix(".map.npy")
+
+
 def find_effects(asked: TissueSpec, spot: str, device: str) -> None:
-    """By how much each gene's prediction falls when a cell of a spot's tile is covered, in SD.
+    """Find and keep where a spot's tile shows its genes to the model that has not seen the spot.
 
     A cell is covered with the tile's mean colour (occlusion: Zeiler and Fergus 2014,
-    arXiv:1311.2901). The model is that of the fold which has not seen the spot. Kept as (CELLS,
-    CELLS, genes), in the order of the answer's places; NaN of genes that the fold did not choose.
+    arXiv:1311.2901).
 
     Raises InputError where there is no such spot.
     """
@@ -113,20 +131,32 @@ def find_effects(asked: TissueSpec, spot: str, device: str) -> None:
     fold = next(n for n, model in enumerate(models) if unseen in model.left_out)
     own = np.flatnonzero(tissue.spots["section"] == tissue.spots["section"].iloc[row])
     tiles = repaint_sections(tissue.tiles[own], np.zeros(len(own)), models[fold].stains)
-    tiles = cover(tiles[np.flatnonzero(own == row)[0]])
-    look = looker(asked, answer.folder, tiles.shape[1], device)
-    effect = effect_of_cells(look(fold, models[fold], tiles))
-    found = np.full((*effect.shape[:2], len(answer.genes)), np.nan, np.float32)
+    tile = tiles[np.flatnonzero(own == row)[0]]
     places = answer.genes.set_index("gene")["place"].loc[models[fold].genes].to_numpy()
-    found[..., places] = effect
-    write_array(effects_path(asked, spot), found)
+
+    def keep(path: Path, effect: np.ndarray) -> None:
+        found = np.full((*effect.shape[:2], len(answer.genes)), np.nan, np.float32)
+        found[..., places] = effect
+        write_array(path, found)
+
+    if asked.has_network and has_maps(asked.backbone):
+        from core.tissue.gradcam import map_genes  # loads torch
+
+        mapped = map_genes(asked, answer.folder, fold, models[fold], tile, device)
+        if mapped.shape[0] > 1:
+            keep(_map_path(asked, spot), mapped)
+    look = looker(asked, answer.folder, len(tile), device)
+    keep(effects_path(asked, spot), effect_of_cells(look(fold, models[fold], cover(tile))))
 
 
-def load_effects(asked: TissueSpec, spot: str) -> np.ndarray:
-    """(CELLS, CELLS, genes) as `find_effects` kept them; DamageError where that broke."""
-    path = effects_path(asked, spot)
+def load_effects(asked: TissueSpec, spot: str) -> Effects:
+    """What `find_effects` kept; DamageError where that broke."""
+    path, mapped = effects_path(asked, spot), _map_path(asked, spot)
     try:
-        return np.load(path, allow_pickle=False)
+        return Effects(
+            np.load(path, allow_pickle=False),
+            np.load(mapped, allow_pickle=False) if mapped.exists() else None,
+        )
     except UNREADABLE:
         raise DamageError(f"{path} is damaged. Delete it and ask again.") from None
 

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from core.data.apart import tiles_apart
+from core.data.apart import cut_apart, tiles_apart
 from core.data.formats.asking import read_description
 from core.data.notes import Notes
 from core.data.read import read_dataset
 from core.data.text import Table
 from core.errors import InputError
-from core.tissue.check import check_tissue, check_turns
+from core.tissue.check import check_scale, check_tissue, check_turns, say_off_image
 from core.tissue.spots import COLUMNS, Tissue, spacing
 
 IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".svs", ".ndpi", ".scn", ".bif", ".czi")
@@ -71,7 +71,7 @@ def read_tissue(
         raise InputError(f"Two spots are called {table.index[again][0]!r}. Ids have to be unique.")
     ready = None
     if tiles is not None:
-        ready, _ = tiles_apart(tiles, None)
+        ready = tiles_apart(tiles)
         if len(ready) != len(table):
             raise InputError(
                 f"{tiles.name} holds {len(ready):,} tiles, the table of spots has {len(table):,} "
@@ -223,14 +223,10 @@ def cut(
             continue
         places = table.loc[own, ["x", "y"]].to_numpy(float)
         pixels = width or spacing(places)
-        tiles, dark = tiles_apart(picture.path, places, pixels, side, picture.library)
+        tiles, dark, size = cut_apart(picture.path, places, pixels, side, picture.library)
         outside = np.isnan(dark[0])
         if outside.mean() > 0.5:
-            raise InputError(
-                f"{outside.sum()} of {len(places)} spots of section {section} lie off its image "
-                f"{picture.path.name}. Are the places in pixels of this very image, or of one of "
-                "another size?"
-            )
+            raise InputError(say_off_image(section, picture.path.name, np.isnan(dark)))
         if outside.any():
             notes.warn(
                 "off_image",
@@ -238,10 +234,13 @@ def cut(
                 "image and are left out.",
             )
         notes.found.extend(check_turns(section, dark, table.loc[own, "reads"].to_numpy(float)))
+        notes.found.extend(check_scale(section, places, size))
         notes.say(f"Section {section}: tiles of {pixels:.0f} pixels of {picture.path.name}.")
         found[own], kept[own] = tiles, ~outside
     if not kept.any():
-        raise InputError("No section has an image. Images are called as it: SECTION.jpg.")
+        raise InputError(
+            f"No section has an image. Images are called as their sections: {section}.jpg."
+        )
     return table[kept], found[kept], kept
 
 

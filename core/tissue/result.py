@@ -15,6 +15,7 @@ from core.files import UNREADABLE, write_array, write_atomic, write_json
 from core.identity import identify
 from core.tissue.fitted import FoldModel
 from core.tissue.learning import MODELS, Learned
+from core.tissue.networks import NETWORKS
 from core.tissue.scores import LIMITS, patients_needed
 from core.tissue.spec import TissueSpec
 from core.tissue.store import tissue_folder
@@ -128,7 +129,7 @@ class TissueResult(BaseModel):
     def title(self, model: str) -> str:
         """A model in words, within a sentence."""
         if model in ("frozen", "trained"):
-            return f"the {model} {self.spec.backbone}"
+            return f"the {model} {NETWORKS[self.spec.backbone].title}"
         return MODELS[model].lower()
 
 
@@ -242,12 +243,35 @@ def load_answer(spec: TissueSpec) -> TissueAnswer:
     return TissueAnswer(result, table, folder)
 
 
-def scores_table(result: TissueResult) -> pd.DataFrame:
-    """A row a model and target, in the order in which they are to be believed."""
+def other_auxiliary(spec: TissueSpec) -> TissueSpec:
+    """The same training without the auxiliary head; or with it, where it has none."""
+    return spec.changed(auxiliary=0.0 if spec.auxiliary else 1.0)
+
+
+def find_other_auxiliary(spec: TissueSpec) -> TissueResult | None:
+    """What came of `other_auxiliary`; None where nothing is trained, or it wasn't asked."""
+    other = other_auxiliary(spec)
+    if not spec.train or not (answer_folder(other) / RESULT).exists():
+        return None
+    return load_answer(other).result
+
+
+def scores_table(result: TissueResult, other: TissueResult | None = None) -> pd.DataFrame:
+    """A row a model and target, in the order in which they are to be believed.
+
+    Args:
+        result: of a question.
+        other: of `other_auxiliary`, whose trained network stands beside.
+    """
+    scores = [(score, MODELS[score.model]) for score in result.scores]
+    if other is not None:
+        head = "no auxiliary head" if result.spec.auxiliary else "with the auxiliary head"
+        title = f"{MODELS['trained']}, {head}"
+        scores += [(score, title) for score in other.scores if score.model == "trained"]
     return pd.DataFrame(
         {
             "target": score.target,
-            "model": MODELS[score.model],
+            "model": title,
             **{f"r > {limit:g}": n for limit, n in zip(LIMITS, score.above, strict=True)},
             "mean r": score.mean,
             "from": None if score.interval is None else score.interval[0],
@@ -255,7 +279,7 @@ def scores_table(result: TissueResult) -> pd.DataFrame:
             "error": score.error,
         }
         for target in TARGETS
-        for score in result.scores
+        for score, title in scores
         if score.target == target
     )
 

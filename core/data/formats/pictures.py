@@ -45,8 +45,8 @@ def read_tiles(path: Path) -> np.ndarray:
 
 def cut_tiles(
     path: Path, part: str | None, places: np.ndarray, width: float, side: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Tiles around places of a whole image, and how dark it is there.
+) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
+    """Tiles around places of a whole image, how dark it is there, and how large it is.
 
     Args:
         path: a JPEG, PNG or TIFF image, or an h5ad file.
@@ -58,7 +58,7 @@ def cut_tiles(
     Returns:
         (n, side, side, 3) uint8 tiles, white where they reach out of the image; (TURNS, n) mean
         darkness, 0 for white to 1 for black, at the places that each way of reading the
-        coordinates gives, NaN where that is outside.
+        coordinates gives, NaN where that is outside; the image's columns and rows.
     """
     picture = open_spatial_image(path, part) if part else open_picture(path)
     columns, rows = picture.size
@@ -74,7 +74,7 @@ def cut_tiles(
             dark[turn, number] = 1 - values.mean() / 255
             if turn == 0:
                 tiles[number] = values
-    return tiles, dark
+    return tiles, dark, (columns, rows)
 
 
 def read_whole(path: Path, side: int) -> np.ndarray:
