@@ -3,11 +3,14 @@
 Homes inside it, of people, guests and the lab, are saved with it. Every file of a home but the list
 of jobs is replaced as a whole, and logs only grow, so that a second name for it (a hard link) holds
 what it was at that moment. SQLite copies the lists itself.
+
+What several homes share is one file with several names (`core.sharing`). It is packed once, under
+the first of them; the document says of the others whose content they are.
 """
 
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +34,10 @@ from core.jobs.store import DOOMED, JobStore
 from core.scratch import scratch
 
 DOCUMENT, LIST = "backup.json", "runs.sqlite"
+VERSION = 2
+"""Of what is written: 1 packed every name with a content of its own."""
+LONGEST_NAME, LONGEST_PART = 1000, 255
+"""What a further name of a file may have: characters in all, bytes between two slashes."""
 COMPUTED = ("estimates", "features", "layouts", "tmp")
 """Folders of what is computed again when it is needed, and of what is on its way."""
 
@@ -41,10 +48,12 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["genecanvas backup"] = "genecanvas backup"
-    version: Literal[1] = 1
+    version: Literal[1, 2] = VERSION
     written_by: str
     created: datetime
     """When it was begun."""
+    same: dict[str, str] = {}
+    """Name of a file that isn't packed -> the packed one that it is another name of."""
 
 
 def write_backup(path: Path, progress: Callable[[int, int], None] = lambda *_: None) -> Path:
@@ -75,7 +84,8 @@ def write_backup(path: Path, progress: Callable[[int, int], None] = lambda *_: N
         files = sorted(file for file in held.rglob("*") if file.is_file())
         if not files:
             raise InputError(f"{place} holds nothing yet.")
-        document = Document(written_by=__version__, created=begun)
+        packed_once, same = _tell_names_apart(files, held)
+        document = Document(written_by=__version__, created=begun, same=same)
         write_json(held / DOCUMENT, document.model_dump(mode="json"))
 
         def pack(temporary: Path) -> None:
@@ -83,9 +93,9 @@ def write_backup(path: Path, progress: Callable[[int, int], None] = lambda *_: N
                 temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False
             ) as packed:
                 packed.write(held / DOCUMENT, DOCUMENT)
-                for number, file in enumerate(files, 1):
-                    packed.write(file, file.relative_to(held).as_posix())
-                    progress(number, len(files))
+                for number, (name, file) in enumerate(packed_once.items(), 1):
+                    packed.write(file, name)
+                    progress(number, len(packed_once))
 
         write_atomic(path, pack)
     return path
@@ -154,14 +164,33 @@ def _hold(source: Path, place: Path, left_out: set[Path]) -> None:
         shutil.rmtree(place)
 
 
+def _tell_names_apart(
+    files: Sequence[Path], folder: Path
+) -> tuple[dict[str, Path], dict[str, str]]:
+    """The first name of each file on the disk, with the file; and further names -> the first."""
+    first: dict[tuple[int, int], str] = {}
+    once: dict[str, Path] = {}
+    same: dict[str, str] = {}
+    for file in files:
+        name, found = file.relative_to(folder).as_posix(), file.stat()
+        known = first.setdefault((found.st_dev, found.st_ino), name)
+        if known == name:
+            once[name] = file
+        else:
+            same[name] = known
+    return once, same
+
+
 def _unpack(path: Path, folder: Path) -> None:
     if not path.is_file() or not zipfile.is_zipfile(path):
         raise InputError(f"{path} is no zip file. Expected a backup that GeneCanvas wrote.")
     try:
         with closing(zipfile.ZipFile(path)) as packed:
             packed.extract(DOCUMENT, folder)
-            Document.model_validate(read_json(folder / DOCUMENT))
+            document = _read_document(folder / DOCUMENT, path)
             packed.extractall(folder)
+        for name, known in document.same.items():
+            _name_again(folder, name, known)
     except (*UNREADABLE, *UNZIPPING, ValidationError) as error:
         if isinstance(error, OSError):
             raise
@@ -171,3 +200,35 @@ def _unpack(path: Path, folder: Path) -> None:
     for listed in [folder, *homes_inside(folder)]:
         if (listed / LIST).exists():
             JobStore(listed / LIST).list()
+
+
+def _read_document(file: Path, path: Path) -> Document:
+    said = read_json(file)
+    if (
+        isinstance(said, dict)
+        and isinstance(said.get("version"), int)
+        and said["version"] > VERSION
+    ):
+        by = str(said.get("written_by"))[:20]
+        raise InputError(f"{path} was written by a later version, {by}: restore it with that one.")
+    return Document.model_validate(said)
+
+
+def _name_again(folder: Path, name: str, known: str) -> None:
+    """Give an unpacked file a further name; raises ValueError unless both are names inside.
+
+    Lists of jobs are written into, so that one is never another's.
+    """
+    for said in (name, known):
+        parts = said.split("/")
+        longest = max(len(part.encode()) for part in parts)
+        if len(said) > LONGEST_NAME or longest > LONGEST_PART or {"", ".", "..", LIST} & {*parts}:
+            raise ValueError(f"{said!r} is no name that a file can have here")
+    new, given = folder / name, folder / known
+    if new.exists() or not given.is_file():
+        raise ValueError(f"{name!r} is there itself, or {known!r} isn't, whose content it has")
+    with suppress(FileExistsError, NotADirectoryError):  # said below
+        new.parent.mkdir(parents=True, exist_ok=True)
+    if not new.parent.is_dir():
+        raise ValueError(f"{name!r} lies in what is no folder")
+    link(given, new)

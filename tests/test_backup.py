@@ -1,6 +1,7 @@
 """Backup: what is restored is what was there, also while jobs write."""
 
 import errno
+import json
 import os
 import sqlite3
 import zipfile
@@ -153,6 +154,59 @@ def test_what_is_no_whole_backup_makes_no_home(tmp_path: Path) -> None:
         restore_backup(path, open_home())
     with pytest.raises(InputError, match="lies in"):
         write_backup(open_home() / "a.zip")
+
+
+def packed(path: Path, files: dict[str, str], **document: object) -> Path:
+    """A backup as anybody could write it."""
+    said = {"version": 2, "written_by": "x", "created": "2030-01-01T00:00Z"} | document
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("backup.json", json.dumps(said))
+        for name, text in files.items():
+            file.writestr(name, text)
+    return path
+
+
+def test_further_names_of_a_file_are_given_again(tmp_path: Path) -> None:
+    path = packed(
+        tmp_path / "a.zip", {"a/b.txt": "b"}, same={"a/c.txt": "a/b.txt", "d/e": "a/b.txt"}
+    )
+    place = restore_backup(path, tmp_path / "restored")
+    assert tree(place) == {"a/b.txt": b"b", "a/c.txt": b"b", "d/e": b"b"}
+    assert (place / "d/e").samefile(place / "a/b.txt")
+
+
+def test_a_backup_of_the_first_version_is_restored(tmp_path: Path) -> None:
+    path = packed(tmp_path / "a.zip", {"a.txt": "a", "b.txt": "a"}, version=1)
+    assert tree(restore_backup(path, tmp_path / "restored")) == {"a.txt": b"a", "b.txt": b"a"}
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("../stolen", "a.txt"), ("b.txt", "../secret"), ("b.txt", "{secret}"),
+        ("{secret}", "a.txt"),
+        ("folder/../../stolen", "a.txt"), ("./b.txt", "a.txt"), ("folder//b", "a.txt"),
+        ("", "a.txt"), ("b.txt", ""), ("b.txt", "missing"), ("a.txt", "a.txt"), ("b.txt", "folder"),
+        ("a.txt/b", "a.txt"), ("a.txt/b/c", "a.txt"), ("b\0", "a.txt"), ("x" * 256, "a.txt"),
+        ("x/" * 600 + "x", "a.txt"), ("backup.json", "a.txt"), ("people/x/runs.sqlite", "a.txt"),
+        ("b.txt", "\ud800"),
+    ],
+)  # fmt: skip
+def test_further_names_stay_inside(tmp_path: Path, name: str, known: str) -> None:
+    (tmp_path / "secret").write_text("secret")
+    files = {"a.txt": "a", "folder/file": "f", "runs.sqlite": ""}
+    name, known = (said.format(secret=tmp_path / "secret") for said in (name, known))
+    path = packed(tmp_path / "a.zip", files, same={name: known})
+    with pytest.raises(InputError, match="no whole backup"):
+        restore_backup(path, tmp_path / "homes" / "restored")
+    assert {file.name for file in tmp_path.rglob("*") if file.is_file()} == {"a.zip", "secret"}
+    assert (tmp_path / "secret").stat().st_nlink == 1
+
+
+def test_a_backup_in_a_later_form_is_told_from_a_damaged_one(tmp_path: Path) -> None:
+    path = packed(tmp_path / "a.zip", {"a.txt": "a"}, version=3, written_by="9.9", more=True)
+    with pytest.raises(InputError, match=r"later version, 9\.9: restore it with that"):
+        restore_backup(path, tmp_path / "restored")
 
 
 def test_a_backup_of_a_later_version_makes_no_home(tmp_path: Path) -> None:

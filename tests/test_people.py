@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import zipfile
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -371,6 +372,38 @@ def test_a_backup_has_all_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             assert len(JobStore().list()) == 1
     assert [note.id for note in sharing.list_shared()] == [dataset]
     with at(sharing.guest_home(sharing.find_invitation(token)), looks=True):
+        assert len(load_dataset(dataset)) == 50
+
+
+def test_a_backup_has_what_several_share_once_and_so_does_what_is_restored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna, bert, cleo = homes(*NAMES)
+    with at(anna):
+        dataset = add_dataset(data(), "of Anna").id
+    alone = write_backup(tmp_path / "alone.zip").stat().st_size
+    with at(anna):
+        size = (dataset_folder(dataset) / "data.h5ad").stat().st_size
+        sharing.share("dataset", dataset)
+        sharing.invite("dataset", dataset)
+    for place in (bert, cleo):
+        with at(place):
+            sharing.take("dataset", dataset)
+    path = write_backup(tmp_path / "all.zip")
+    with zipfile.ZipFile(path) as packed:
+        assert [info.file_size for info in packed.infolist()].count(size) == 1
+    assert path.stat().st_size < alone + size / 2
+    monkeypatch.setenv("GENECANVAS_HOME", str(restore_backup(path, tmp_path / "again")))
+    again = homes(*NAMES)
+    paths = [place / "datasets" / dataset / "data.h5ad" for place in again]
+    assert len({path.stat().st_ino for path in paths}) == 1
+    assert paths[0].stat().st_nlink == 5  # with the lab's and the guest's
+    with at(again[0]):
+        delete_dataset(dataset)
+    for place in again[1:]:
+        with at(place):
+            assert len(load_dataset(dataset)) == 50
+    with at(server_home() / "lab", looks=True):
         assert len(load_dataset(dataset)) == 50
 
 
