@@ -9,7 +9,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -120,15 +120,6 @@ def link(file: Path, new: Path) -> None:
         if error.errno not in NO_LINKS:
             raise
         shutil.copy2(file, new)
-
-
-def tree_size(folder: Path) -> int:
-    """Bytes of all files in a folder; what is deleted at this moment counts as nothing."""
-    total = 0
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            total += path.stat().st_size if path.is_file() else 0
-    return total
 
 
 def _is_empty(folder: Path) -> bool:

@@ -31,6 +31,7 @@ from core.home import (
     working_homes,
 )
 from core.plain_yaml import parse_yaml
+from core.sizes import forget_size
 
 RULES = "people.yaml"
 SHARED = "GENECANVAS_SIGN_IN"
@@ -204,6 +205,7 @@ def clear_home(key: str) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+    forget_size(folder)
 
 
 def join_files(path: Path) -> None:

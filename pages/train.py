@@ -97,6 +97,7 @@ def start(specs: Sequence[RunSpec], explain: bool, study: str) -> None:
     with st.spinner("Checking the settings"):
         preflight_apart(specs[0], open_dataset(specs[0].cohort.dataset))
     store = RunStore()
+    store.need_quota_for(specs)
     record, new = store.submit(specs[0], study=study if len(specs) > 1 else None)
     if explain:
         explain_after(record)
@@ -115,6 +116,7 @@ def start_study(specs: Sequence[RunSpec], study: str) -> None:
         for spec in specs:
             preflight_apart(spec, open_dataset(spec.cohort.dataset))
     store = RunStore()
+    store.need_quota_for(specs)
     submitted = [store.submit(spec, study=study) for spec in specs]
     ensure_workers()
     if old := sum(not new for _, new in submitted):

@@ -9,19 +9,24 @@ import pytest
 from core.devices import CLUSTER, cluster
 from core.errors import InputError
 from core.files import write_json
+from core.home import at
 from core.jobs.computers import Computer
 from core.jobs.job import KINDS, Lane
 from core.jobs.queue import Queue
 from core.jobs.record import JobState, Worker
 from core.jobs.store import MOST_DEATHS, JobStore
+from core.people import welcome
+from core.runs.store import RunStore
 from tests.counting import CountJob, QueuedCount
+from tests.runs import make
 
 pytest.importorskip("core.cluster.nodes", exc_type=ImportError, reason="Ray isn't installed")
 
 from core.cluster.attempt import PLACE, Attempt, end_all
+from core.cluster.coordinator import find_needs
 from core.cluster.nodes import say_differences, share
 from core.cluster.post import Asked, Post, Told
-from core.cluster.task import find_home
+from core.cluster.task import LINKED, Order, _where, find_home
 
 
 class LocalCount(QueuedCount):
@@ -205,3 +210,23 @@ def test_other_versions_are_said_in_a_sentence() -> None:
         "It has torch none instead of 2.15.0, so that its numbers might differ. Install the same "
         "there, then it gets jobs."
     )
+
+
+def test_a_persons_weights_file_is_sought_in_their_home(home: Path) -> None:
+    home.mkdir()
+    (home / "people.yaml").write_text("admins: [anna@lab.org]\n")
+    place = welcome("anna@lab.org").home
+    with at(place):
+        brought = Path("brought/net-0123456789abcdef.safetensors")
+        (place / "brought").mkdir()
+        (place / brought).write_bytes(b"")
+        spec = make("0" * 64, network={"image_size": 32, "weights": f"file:{brought.name}"})
+        record, _ = RunStore().submit(spec)
+        store = JobStore()
+    needs = find_needs(store, record)
+    assert needs == (f"datasets/{'0' * 64}", str(brought))
+    inner = str(place.relative_to(home))
+    order = Order("", 1, record.id, "train", {}, "", "", "", needs, str(home), inner, "", 1, {})
+    assert _where(str(brought), order, home) == place / brought
+    assert _where("weights/net.pth", order, home) == home / "weights/net.pth"
+    assert "brought" in LINKED

@@ -419,8 +419,8 @@ def test_unknown_names_and_addresses() -> None:
 
 
 def test_the_limit_on_what_is_kept(mirror: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert quota.usage() == {"datasets": 0, "downloads": 0}
-    assert quota.limit() == quota.room() == 50 * 10**9
+    assert quota.usage() == {"datasets": 0, "downloads": 0, "brought": 0}
+    assert quota.limit() == quota.require_room(0, "nothing") == 50 * 10**9
     entry = shrink(CATALOGUE["uci"])
     fetch(entry)
     data = simulate(60, 500)[0]
@@ -428,10 +428,10 @@ def test_the_limit_on_what_is_kept(mirror: Site, monkeypatch: pytest.MonkeyPatch
     used = quota.usage()
     assert used["downloads"] >= kept(entry)
     assert used["datasets"] > 4 * 60 * 500
-    assert quota.room() == quota.limit() - sum(used.values())
+    assert quota.taken(anew=True) == sum(used.values())
 
     monkeypatch.setenv("GENECANVAS_LIMIT_GB", str((sum(used.values()) + 1000) / 1e9))
-    assert quota.room() == pytest.approx(1000, abs=2)
+    assert quota.require_room(0, "nothing") == pytest.approx(1000, abs=2)
     data.X = data.X + 1
     with pytest.raises(
         InputError, match=r"'two' needs 0.2 MB, and 0.0 MB are left.*raise GENECANV"

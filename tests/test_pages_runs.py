@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+import torchvision
 from streamlit.testing.v1 import AppTest
 
 from core.data.simulate import simulate
@@ -20,6 +22,8 @@ from core.jobs.job import Lane
 from core.jobs.record import JobState
 from core.jobs.store import MOST_DEATHS, JobStore
 from core.jobs.worker import Stop, run_one
+from core.models.own_weights import list_brought
+from core.plain_yaml import parse_yaml
 from core.runs.explaining import ExplainJob, explain_run
 from core.runs.preflight import preflight_apart
 from core.runs.recipes import CARDS
@@ -104,6 +108,40 @@ def test_only_files_of_the_weights_folder_are_offered(dataset: str) -> None:
     (weights_folder() / "notes.txt").write_text("no weights")
     app.run()
     assert app.selectbox(key="weights file").options == ["words.pth"]
+
+
+def test_weights_are_brought_chosen_and_deleted(dataset: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(torchvision.models.squeezenet1_1().state_dict(), tmp_path / "net.pth")
+    app = open_custom()
+    app.selectbox(key="weights kind").select("file").run()
+    app.session_state["own weights"] = True
+    app.run()
+    app.file_uploader(key="bring weights 0").upload("net.pth", b"words", "").run()
+    button(app, "Keep it").click().run()
+    assert not app.exception
+    assert "net.pth" in app.error[0].value
+    assert "There is no weights file yet" in app.error[1].value
+    content = (tmp_path / "net.pth").read_bytes()
+    app.file_uploader(key="bring weights 0").upload("net.pth", content, "").run()
+    button(app, "Keep it").click().run()
+    assert not app.exception
+    assert not app.error
+    [brought] = list_brought()
+    said = app.toast[0].value.replace("\\", "")
+    assert said == f"Kept as {brought.name}. It fits SqueezeNet 1.1."
+    assert app.selectbox(key="weights file").value == brought.name
+    assert f"weights: file:{brought.name}" in app.code[0].value
+    preflight_apart(
+        RunSpec.model_validate(parse_yaml(app.code[0].value, "it")), load_dataset(dataset)
+    )
+    run = queue_run(dataset, network={"image_size": 32, "weights": f"file:{brought.name}"})
+    button(app, "Delete").click().run()
+    assert "needed by" in app.toast[0].value
+    RunStore().cancel(run)
+    button(app, "Delete").click().run()
+    assert list_brought() == []
+    assert "There is no weights file yet" in app.error[0].value
 
 
 def test_a_page_says_the_same_of_every_other_path(dataset: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import people, sharing
+from core import people, sharing, sizes
 from core.backup import restore_backup, write_backup
 from core.data.simulate import simulate
 from core.data.store import add_dataset, delete_dataset, list_datasets, load_dataset
@@ -281,6 +281,74 @@ def test_the_disk_of_a_person_has_a_limit(rules: Path) -> None:
     with at(bert), pytest.raises(InputError, match="may be stored"):
         add_dataset(data(), "too large")
     assert add_dataset(data(), "of the server").samples == 50
+
+
+def test_a_person_may_have_so_many_runs_in_the_queue(rules: Path) -> None:
+    rules.write_text("admins: [anna@lab.org]\nquota: {queued_runs: 2}\n")
+    _, bert = homes(*NAMES[:2])
+
+    def ask(seed: int) -> str:
+        return RunStore().submit(make("0" * 64, seed=seed))[0].id
+
+    with at(bert):
+        first, _ = ask(1), ask(2)
+        said = "2 runs of yours wait or run, 1 more are asked for, and 2 may wait"
+        with pytest.raises(InputError, match=said):
+            ask(3)
+        assert ask(2)  # is there already, and takes no other place
+        JobStore().submit(CountJob(to=1))  # answers to pages aren't runs
+        assert len(RunStore().list()) == 2
+        store, _ = Queue().claim(Worker("cpu", Lane.QUEUE, 0))
+        with pytest.raises(InputError, match="and 2 may"):
+            ask(3)  # one that runs counts as well
+        store.finish(first, JobState.DONE)
+        ask(3)
+        assert ask(1) == first  # done
+        with pytest.raises(InputError, match="and 2 may"):
+            ask(4)
+    with at(server_home()):
+        people.set_quota(bert.name, Quota(queued_runs=3))
+    with at(bert):
+        ask(4)
+        with pytest.raises(InputError, match="2 more are asked for, and 3 may"):
+            RunStore().need_quota_for(make("0" * 64, seed=seed) for seed in (1, 4, 5, 6))
+        assert len(RunStore().list()) == 4
+    with at(server_home()):
+        for seed in range(5):
+            ask(seed)  # the server's own home has no limit
+
+
+def test_a_full_home_takes_no_more_jobs_until_something_is_deleted(
+    rules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.sizes.FRESH", 1e9)  # nothing is measured without need
+    rules.write_text("admins: [anna@lab.org]\nquota: {disk_gb: 0.0009}\n")
+    (bert,) = homes("bert@lab.org")
+    with at(bert):
+        JobStore().submit(CountJob(to=1))
+        first = add_dataset(data(), "one").id
+        measured = []
+        real = sizes.tree_size
+        monkeypatch.setattr(
+            "core.sizes.tree_size", lambda path: measured.append(path) or real(path)
+        )
+        for number in range(20):
+            JobStore().submit(CountJob(to=2 + number))
+        assert measured == []
+        (bert / "large").write_bytes(bytes(1_000_000))
+        JobStore().submit(CountJob(to=50))  # not known yet
+
+        def fill_up() -> None:
+            for seed in range(1, 30):
+                add_dataset(data(seed), f"more {seed}")  # what this process adds is known
+
+        with pytest.raises(InputError, match="may be stored in your home"):
+            fill_up()
+        with pytest.raises(InputError, match=r"Your home takes .* MB, and may take 0.9 MB"):
+            JobStore().submit(CountJob(to=51))
+        delete_dataset(first)
+        (bert / "large").unlink()
+        JobStore().submit(CountJob(to=51))
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ import streamlit as st
 
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown
-from core.files import tree_size
 from core.home import LAB, at, home, server_home
 from core.jobs.store import JobStore
 from core.people import SHARED, Quota, is_shared
 from core.sharing import TOKEN, end_invitation, find_invitation, list_invitations
+from core.sizes import recent_size
 from ui.signin import SERVER, VISIT, find_place, is_admin, person, signed_in, visited
 
 PAGE_OF = {"dataset": "data", "run": "run", "story": "story"}
@@ -109,7 +109,7 @@ def _offer_sign_out(words: str) -> None:
 
 
 def _show_use(quota: Quota) -> None:
-    taken = tree_size(home()) / 1e9
+    taken = recent_size(home(), anew=True) / 1e9
     st.caption(f"{taken:,.2f} GB on disk{_of(quota.disk_gb, 'GB')}")
     if JobStore.exists():
         hours = JobStore().device_hours()

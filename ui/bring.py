@@ -365,7 +365,7 @@ def _make_unique(names: pd.Index) -> list[str]:
 
 def show_catalogue() -> None:
     """Public datasets, each with its licence and one button."""
-    taken, limit = sum(quota.usage().values()), quota.limit()
+    taken, limit = quota.taken(anew=True), quota.limit()
     st.caption(
         f"Fetched once, then usable without a network. Stored so far: {taken / 1e9:.2f} of "
         f"{limit / 1e9:.0f} GB."

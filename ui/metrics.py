@@ -15,10 +15,10 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.errors import GeneCanvasError, InputError
-from core.files import tree_size
 from core.home import at, home, server_home
 from core.jobs.launch import count_workers
 from core.jobs.queue import Queue
+from core.sizes import tree_size
 from ui import watch
 from ui.limits import taken
 

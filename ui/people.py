@@ -7,13 +7,13 @@ import streamlit as st
 
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown
-from core.files import tree_size
 from core.home import at, server_home
 from core.jobs.launch import cancel
 from core.jobs.record import JobRecord
 from core.jobs.store import JobStore
 from core.people import Person, Quota, clear_home, list_people, load_rules, set_quota
 from core.sharing import Invitation, forget_person, list_invitations, list_shared
+from core.sizes import recent_size
 from ui.parts import pick_row
 from ui.signin import is_admin
 
@@ -43,7 +43,7 @@ def _describe(person: Person, admin: bool) -> dict[str, object]:
             "name": person.name,
             "admin": "yes" if admin else "",
             "last seen": f"{person.seen:%Y-%m-%d %H:%M}",
-            "GB": round(tree_size(person.home) / 1e9, 2),
+            "GB": round(recent_size(person.home) / 1e9, 2),
             "datasets": sum(1 for _ in person.home.glob("datasets/*/record.json")),
             "runs": sum(record.kind == "train" for record in records),
             "at work": sum(not record.state.finished for record in records),

@@ -12,11 +12,9 @@ from core.data.store import DatasetRecord
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown
 from core.glossary import define
-from core.home import weights_folder
 from core.images.layouts import LAYOUTS
 from core.models.backbones import BACKBONES, Backbone
 from core.models.imagenet import fetch_imagenet
-from core.models.own_weights import list_own_weights
 from core.models.spec import NetworkSpec
 from core.runs.paper import paper_study
 from core.runs.recipes import CARDS, NETWORK, fill_recipe, is_here
@@ -31,6 +29,7 @@ from ui.forms import HOLDS, ask_field, ask_genes, ask_record
 from ui.kept import cache_data
 from ui.layouts import ask_layout
 from ui.parts import decided, finished_runs, name_runs, open_dataset, pick_role, say_samples
+from ui.weights import ask_file
 
 
 def ask_samples(record: DatasetRecord) -> tuple[Choices, dict[str, Any]]:
@@ -274,18 +273,12 @@ def ask_weights(backbone: str) -> str:
     kinds = {
         "scratch": "From scratch (random)",
         "imagenet": "ImageNet (torchvision's file)",
-        "file": "A file in the weights folder",
+        "file": "A weights file of mine",
         "run": "A finished run of the same network",
     }
     kind = st.selectbox("Initial weights", list(kinds), format_func=kinds.get, key="weights kind")
     if kind == "file":
-        files = list_own_weights()
-        if not files:
-            raise InputError(
-                f"There is no weights file yet. Put a .pth, .pt or .safetensors file into "
-                f"{weights_folder()}, then choose it here."
-            )
-        return "file:" + st.selectbox("File", files, key="weights file")
+        return f"file:{ask_file()}"
     if kind == "run":
         runs = [run for run in finished_runs() if run.spec.network.backbone == backbone]
         if not runs:

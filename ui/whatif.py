@@ -135,6 +135,7 @@ def ask(record: RunRecord, children: Children, *, go: bool = False) -> None:
         for _, child in children:
             preflight_apart(child, open_dataset(child.cohort.dataset))
     store = RunStore()
+    store.need_quota_for(child for _, child in children)
     study = f"Genes left out of {record.name}" if len(children) > 1 else None
     asked = [store.submit(child, name, parent=record.id, study=study) for name, child in children]
     if st.session_state.get(EXPLAIN, True) and len(children) == 1:

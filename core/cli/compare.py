@@ -119,6 +119,7 @@ def train_study(options: argparse.Namespace) -> int:
         for spec in specs:
             preflight(spec)
     store = RunStore()
+    store.need_quota_for(specs)
     submitted = [store.submit(spec, study=study.name) for spec in specs]
     runs = list(dict.fromkeys(record.id for record, _ in submitted))
     say(f"{study.name}: {len(runs)} runs, {sum(new for _, new in submitted)} of them new")

@@ -250,11 +250,12 @@ class Coordinator:
 def find_needs(store: JobStore, record: JobRecord) -> tuple[str, ...]:
     """Paths within the home of all that a job reads, and of what jobs that it reads began with.
 
-    What is missing is left out: the job says so. Weights are those of the server.
+    What is missing is left out: the job says so. `weights/` is the server's.
     """
     place, found, jobs, seen = store.path.parent, [], [record.job], set()
     while jobs:
-        inputs = jobs.pop().inputs()
+        with at(place):
+            inputs = jobs.pop().inputs()
         found += [f"datasets/{id}" for id in inputs.datasets]
         found += [f"models/{id}" for id in inputs.models]
         found += [f"tissues/{id}" for id in inputs.tissues]

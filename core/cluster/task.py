@@ -28,7 +28,7 @@ from core.jobs.record import JobState
 from core.jobs.worker import do_job, print_to
 from core.scratch import clean_scratch, scratch
 
-LINKED = ("datasets", "models", "tissues", "weights")
+LINKED = ("brought", "datasets", "models", "tissues", "weights")
 """Folders of a home that jobs read, and that hold the same on all computers."""
 CARE = 10
 """Times as long as sending what was written took, nothing is sent anew."""
@@ -127,7 +127,7 @@ def _link(view: Path, place: Path, order: Order) -> None:
 
 
 def _where(path: str, order: Order, view: Path) -> Path:
-    """Where a path of the job's home is; weights are of the server."""
+    """Where a path of the job's home is; the weights folder is the server's."""
     return view / path if path.startswith("weights") else view / order.inner / path
 
 

@@ -16,7 +16,7 @@ from anndata import AnnData
 from core.data.apart import unpack_apart
 from core.data.catalogue import CATALOGUE, PublicDataset, PublicFile
 from core.data.formats.asking import detect_format
-from core.data.quota import require_room, room
+from core.data.quota import require_room
 from core.data.read import read_dataset
 from core.download import MAX_BYTES, describe_digest, download, hash_file, unfinished
 from core.errors import InputError
@@ -176,13 +176,13 @@ def _fetch_file(
         sha256 = _check_by_hand(path, file)
     else:
         begun = unfinished(path)
-        require_room(max((file.size or 0) - begun, 1), f"The download of {file.name}")
+        room = require_room(max((file.size or 0) - begun, 1), f"The download of {file.name}")
         sha256 = download(
             url,
             path,
             size=file.size,
             digest=file.digest,
-            limit=min(MAX_BYTES, room() + begun),
+            limit=min(MAX_BYTES, room + begun),
             progress=progress and (lambda done, total: progress(file.name, done, total)),
             cancelled=cancelled,
         )

@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from core.devices import CLUSTER
 from core.errors import DamageError, InputError
-from core.files import tree_size
 from core.home import home, server_of
 from core.jobs.database import Database
 from core.jobs.job import KINDS, Job, Lane, job_class, kinds_of
@@ -29,6 +28,8 @@ from core.jobs.record import (
 from core.lease import is_held
 from core.logs import log_event
 from core.people import owner_of
+from core.sizes import recent_size
+from core.words import say_size
 
 DOOMED = "deleted-"
 """Begins the name of a job's folder while it is deleted."""
@@ -100,34 +101,47 @@ class JobStore(Database, Generic[Record]):
             log_event("job queued", job=id, kind=job.kind)
         return self.get(id), new
 
-    def need_quota(self, job: Job) -> None:
-        """Raise InputError where whose home this is may not queue a job of that kind now."""
+    def need_quota(self, *jobs: Job) -> None:
+        """Raise InputError where whose home this is may not queue these jobs together now.
+
+        Those that are done, wait or run already take no further place.
+        """
         person = owner_of(self.path.parent)
         if person is None:
             return
         may, hours = person.may_take, 0.0
-        if job.lane == Lane.QUEUE and may.queued_runs is not None:
+        keys = {job.key for job in jobs if job.lane == Lane.QUEUE}
+        if keys and may.queued_runs is not None:
             with self._reading() as db:
-                queued = db.execute(
-                    "SELECT count(*) FROM jobs WHERE lane = ? AND key IS NOT ? "
-                    "AND state IN ('queued', 'paused', 'running')",
-                    (Lane.QUEUE, job.key),
-                ).fetchone()[0]
-            if queued >= may.queued_runs:
+                rows = db.execute(
+                    "SELECT key, state FROM jobs WHERE lane = ? "
+                    "AND state IN ('queued', 'paused', 'running', 'done')",
+                    (Lane.QUEUE,),
+                ).fetchall()
+            queued = sum(row["state"] != JobState.DONE for row in rows)
+            more = len(keys - {row["key"] for row in rows})
+            if more and queued + more > may.queued_runs:
                 raise InputError(
-                    f"{queued} runs of yours wait or run, and {may.queued_runs} may. Wait for one, "
-                    "or cancel one under Work."
+                    f"{queued} runs of yours wait or run, {more} more are asked for, and "
+                    f"{may.queued_runs} may wait or run at once. Wait for some, or cancel some "
+                    "under Work."
                 )
-        if may.disk_gb is not None and (taken := tree_size(self.path.parent)) > may.disk_gb * 1e9:
-            raise InputError(
-                f"Your home takes {taken / 1e9:.1f} GB, and may take {may.disk_gb:g}. Delete what "
-                "is no longer needed, or ask whoever looks after the server."
-            )
+        if may.disk_gb is not None:
+            self._need_disk(may.disk_gb)
         if may.device_hours is not None and (hours := self.device_hours()) >= may.device_hours:
             raise InputError(
                 f"Your jobs took {hours:.1f} hours of a device in the last 7 days, and may take "
                 f"{may.device_hours:g}. Wait until the first of them are a week ago, or ask "
                 "whoever looks after the server."
+            )
+
+    def _need_disk(self, gigabytes: float) -> None:
+        """Raise InputError where this home takes more than it may."""
+        place, most = self.path.parent, gigabytes * 1e9
+        if recent_size(place) > most and (taken := recent_size(place, anew=True)) > most:
+            raise InputError(
+                f"Your home takes {say_size(taken)}, and may take {say_size(int(most))}. Delete "
+                "what is no longer needed, or ask whoever looks after the server."
             )
 
     def begin(self, job: Job, worker: Worker) -> Record:

@@ -68,7 +68,7 @@ def load_weights(
         if start is None:
             raise WeightsError(f"Expected a network of run {value} to start from, got none.")
         path, source = start.path, f"Weights of run {value}, fold {start.fold + 1},"
-    left_out = _assign(network, spec, path)
+    left_out = _assign(network, path)
     sentence = f"{source} from {path.name}."
     if left_out:
         sentence += f" Random to begin with: {', '.join(left_out)}."
@@ -116,7 +116,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         reason = (
             "holds Python objects other than tensors, which are never opened here because they "
             "can run code"
-            if "Unsupported" in str(error)
+            if "unsupported" in str(error).lower()
             else "is damaged, cut short, or no weights file at all"
         )
         raise WeightsError(f"{path} {reason}. {expected}") from None
@@ -131,23 +131,37 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _assign(network: "GeneImageNetwork", spec: NetworkSpec, path: Path) -> list[str]:
-    """Copy a file's tensors into the network; returns the head's layers that don't get any."""
-    record = spec.record
-    tensors = name_as_today(read_tensors(path), record.stages[-1])
+def compare_stages(network: "GeneImageNetwork", tensors: Mapping[str, Tensor]) -> str:
+    """How a file's tensors differ from the network's stages, in words; empty if they fit."""
     own = network.state_dict()
-    if not any(name.startswith("stages.") for name in tensors):
-        last = f"{record.classifier}."
-        names = {theirs: mine for mine, theirs in network.torchvision_names().items()}
-        tensors = {
-            names.get(name, f"head.{name}" if name.startswith(record.head[-1]) else name): tensor
-            for name, tensor in tensors.items()
-            if not name.startswith(last)
-        }
     stages = {name: tensor for name, tensor in own.items() if name.startswith("stages.")}
-    body = {name: tensor for name, tensor in tensors.items() if not name.startswith("head.")}
-    if differences := describe_differences(stages, body):
-        raise WeightsError(f"{path} does not hold the weights of {record.title}: {differences}")
+    named = _name_as_own(network, tensors)
+    body = {name: tensor for name, tensor in named.items() if not name.startswith("head.")}
+    return describe_differences(stages, body)
+
+
+def _name_as_own(network: "GeneImageNetwork", tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A file's tensors under the network's own names, without ImageNet's classifier."""
+    record = network.spec.record
+    tensors = name_as_today(tensors, record.stages[-1])
+    if any(name.startswith("stages.") for name in tensors):
+        return tensors
+    last = f"{record.classifier}."
+    names = {theirs: mine for mine, theirs in network.torchvision_names().items()}
+    return {
+        names.get(name, f"head.{name}" if name.startswith(record.head[-1]) else name): tensor
+        for name, tensor in tensors.items()
+        if not name.startswith(last)
+    }
+
+
+def _assign(network: "GeneImageNetwork", path: Path) -> list[str]:
+    """Copy a file's tensors into the network; returns the head's layers that don't get any."""
+    given, own = read_tensors(path), network.state_dict()
+    if differences := compare_stages(network, given):
+        title = network.spec.record.title
+        raise WeightsError(f"{path} does not hold the weights of {title}: {differences}")
+    tensors = _name_as_own(network, given)
     fitting = {
         name: tensor
         for name, tensor in tensors.items()

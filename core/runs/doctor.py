@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from core.data.quota import BROUGHT
 from core.data.store import check_dataset_file, damaged_datasets, list_datasets, mend_record
 from core.download import hash_file
 from core.errors import InputError, StoreError
@@ -84,6 +85,7 @@ def tidy() -> None:
     clean_scratch()
     clean_scratch(place / "datasets")
     clean_scratch(place / "models")
+    clean_scratch(place / BROUGHT)
     for path in place.rglob(".*"):
         # half of a file that was being written; files in use are minutes old at most
         if path.is_file() and path.suffix != ".lease" and path.parent != place / "tmp":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -52,6 +53,10 @@ class RunStore(JobStore[RunRecord]):
         if spec.cohort.dataset is None:
             raise InputError("The run's cohort has no dataset: give it the id of a stored one.")
         return super().submit(TrainJob(spec=spec.within()), name, parent=parent, study=study)
+
+    def need_quota_for(self, specs: Iterable[RunSpec]) -> None:
+        """Raise InputError where these runs can't be queued together: all of them are, or none."""
+        self.need_quota(*(TrainJob(spec=spec.within()) for spec in specs))
 
     def add_epoch(self, run: str, fold: int, row: dict[str, Any]) -> None:
         """Store an epoch's measurements; an epoch that is trained again replaces itself."""

@@ -12,6 +12,7 @@ from core.errors import InputError
 from core.files import link
 from core.home import home, run_folder, working_homes
 from core.jobs.job import Inputs, Job, Lane, Reporter
+from core.models.own_weights import path_at_home
 from core.runs.spec import RunSpec
 
 
@@ -51,8 +52,8 @@ class TrainJob(Job):
         kind, _, value = network.weights.partition(":")
         files = ()
         if kind in ("imagenet", "file"):
-            name = network.record.file if kind == "imagenet" else Path(value).name
-            files = (f"weights/{name}",)
+            own = kind == "file"
+            files = (path_at_home(value) if own else f"weights/{network.record.file}",)
         return Inputs((self.spec.cohort.dataset,), (value,) if kind == "run" else (), files=files)
 
     def effort(self) -> tuple:

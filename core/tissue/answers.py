@@ -7,9 +7,10 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from core.errors import InputError
-from core.files import UNREADABLE, tree_size
+from core.files import UNREADABLE
 from core.home import home, need_right_to_change
 from core.jobs.store import JobStore
+from core.sizes import tree_size
 from core.tissue.networks import NETWORKS, kept_parameters
 from core.tissue.predicting import prediction_folder
 from core.tissue.result import RESULT, TissueResult
