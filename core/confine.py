@@ -7,12 +7,16 @@ documentation). What the system can't do is left out; the readers don't rest on 
 """
 
 import ctypes
+import errno
 import os
 import resource
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from core.errors import GeneCanvasError
 
 _READ = 1 << 2 | 1 << 3
 """Landlock: reading files and listing folders."""
@@ -34,6 +38,47 @@ class _Ruleset(ctypes.Structure):
 class _PathBeneath(ctypes.Structure):
     _pack_ = 1
     _fields_ = [("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32)]
+
+
+@contextmanager
+def alone_with(
+    path: Path, place: Path, what: str, *, memory: int, too_much: str, written: int, seconds: int
+) -> Iterator[None]:
+    """Leave this process what somebody brought, and a folder to write to, and no other right.
+
+    What goes wrong within is one sentence on standard error, as `core.processes.read_alone` expects
+    it, and ends the process with status 2. To be called before there are threads.
+
+    Args:
+        path: a file or folder.
+        place: the folder.
+        what: such as "weights file".
+        memory: bytes that the process may take.
+        too_much: how more is called, such as "more than 16 GB of memory".
+        written: bytes that a file may have that it writes.
+        seconds: of a processor.
+    """
+    give_up_network()
+    give_up_files([path, *interpreter_files()], [place])
+    limit_resources(memory=memory, written=written, seconds=seconds)
+    tempfile.tempdir = str(place)
+    try:
+        yield
+    except GeneCanvasError as error:
+        _end(str(error))
+    except MemoryError:
+        _end(f"{path.name} needs {too_much} to be read.")
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _end("The disk is full. Free some room, and try again.")
+        _end(f"{path.name} can't be read: {error.strerror or error}.")
+    except Exception as error:  # a damaged file has the libraries raise anything
+        _end(f"{path.name} can't be read as a {what}: {error!s:.300}.")
+
+
+def _end(message: str) -> None:
+    print(" ".join(message.split()), file=sys.stderr, flush=True)
+    sys.exit(2)
 
 
 def limit_resources(*, memory: int, written: int, seconds: int) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from core.errors import InputError
 from core.home import home
 
 ROOT = Path(__file__).parents[1]
@@ -24,6 +25,29 @@ def run_module(module: str, document: Any = None) -> subprocess.CompletedProcess
         env={**os.environ, "GENECANVAS_HOME": str(home())},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+def read_alone(module: str, path: Path, place: Path, what: str) -> str:
+    """What a module prints that reads what somebody brought (`core.confine.alone_with`).
+
+    Args:
+        module: such as "core.predict.opening".
+        path: the file or folder.
+        place: where the module may write.
+        what: such as "model folder".
+
+    Raises:
+        InputError: in one sentence, what is wrong with it.
+    """
+    answer = run_module(module, {"path": str(path), "place": str(place)})
+    if answer.returncode == 2:
+        raise InputError(answer.stderr.strip().splitlines()[-1])
+    if answer.returncode:
+        raise InputError(
+            f"{path.name} is damaged, or takes more memory or time than a {what} may: reading it "
+            "came to no end."
+        )
+    return answer.stdout
 
 
 def start_detached(

@@ -150,13 +150,7 @@ def take_kind(table: Table, notes: Notes) -> Table:
     if len(found) > 1:
         others = ", ".join(kind for kind in found if kind != taken)
         notes.say(f"Each sample has several columns; {taken} was taken, not {others}.")
-    return replace(
-        table,
-        names=[row, *(table.names[place] for place in columns[1:])],
-        number_at={n: table.number_at[c] for n, c in enumerate(columns) if c in table.number_at},
-        text_at={n: table.text_at[c] for n, c in enumerate(columns) if c in table.text_at},
-        above={},
-    )
+    return table.keep(columns, [row, *(table.names[place] for place in columns[1:])], above={})
 
 
 def take_kind_in_names(table: Table, notes: Notes) -> Table:
@@ -190,14 +184,11 @@ def take_kind_in_names(table: Table, notes: Notes) -> Table:
         )
         called = {place: sample for sample, place in places.items()}
         left = [place for place in range(len(table.names)) if place not in gone]
-        new = {place: at for at, place in enumerate(left)}
-        return replace(
-            table,
-            names=[called.get(place, table.names[place]) for place in left],
-            number_at={new[c]: at for c, at in table.number_at.items() if c in new},
-            text_at={new[c]: texts for c, texts in table.text_at.items() if c in new},
+        return table.keep(
+            left,
+            [called.get(place, table.names[place]) for place in left],
             above={name: [row[c] for c in left] for name, row in table.above.items()},
-            describing=frozenset(new[c] for c in left if c and c not in called),
+            describing=frozenset(at for at, c in enumerate(left) if c and c not in called),
         )
     return table
 

@@ -5,9 +5,10 @@ in memory as text and never as anything wider than float32.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,17 @@ class Table:
     """(rows,) line of the file in which each row stands; None: from the second on."""
     notes: Notes = field(default_factory=Notes)
     """What was understood of the form of the file."""
+
+    def keep(self, columns: Sequence[int], names: Sequence[str], **changed: Any) -> "Table":
+        """Some of the columns, under other names; `changed` are further fields."""
+        new = {column: place for place, column in enumerate(columns)}
+        return replace(
+            self,
+            names=list(names),
+            number_at={new[c]: place for c, place in self.number_at.items() if c in new},
+            text_at={new[c]: texts for c, texts in self.text_at.items() if c in new},
+            **changed,
+        )
 
     def line(self, row: int) -> int:
         """The line of the file in which a row stands."""

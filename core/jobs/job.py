@@ -226,10 +226,11 @@ def stop_if_cancelled() -> None:
     For long loops that know no reporter, such as the training of a small network among many.
     """
     if reporter := _listening.get():
-        _stop_if_told(reporter)
+        stop_if_told(reporter)
 
 
-def _stop_if_told(reporter: Reporter) -> None:
+def stop_if_told(reporter: Reporter) -> None:
+    """Raise Cancelled where the user wants the job to stop."""
     if reporter.cancelled():
         raise Cancelled("Cancelled by the user.")
 
@@ -243,7 +244,7 @@ def stoppable(reporter: Reporter, words: str) -> Callable[[int, int], None]:
 
     def tell(done: int, total: int) -> None:
         nonlocal told
-        _stop_if_told(reporter)
+        stop_if_told(reporter)
         if done == total or time.monotonic() - told > 0.5:
             told = time.monotonic()
             left = pace.say_left(done, total)

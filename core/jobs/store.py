@@ -113,13 +113,18 @@ class JobStore(Database, Generic[Record]):
         keys = {job.key for job in jobs if job.lane == Lane.QUEUE}
         if keys and may.queued_runs is not None:
             with self._reading() as db:
-                rows = db.execute(
-                    "SELECT key, state FROM jobs WHERE lane = ? "
-                    "AND state IN ('queued', 'paused', 'running', 'done')",
+                queued = db.execute(
+                    "SELECT count(*) FROM jobs WHERE lane = ? "
+                    "AND state IN ('queued', 'paused', 'running')",
                     (Lane.QUEUE,),
-                ).fetchall()
-            queued = sum(row["state"] != JobState.DONE for row in rows)
-            more = len(keys - {row["key"] for row in rows})
+                ).fetchone()[0]
+                there = db.execute(
+                    "SELECT count(DISTINCT key) FROM jobs WHERE lane = ? AND state IN "
+                    "('queued', 'paused', 'running', 'done') "
+                    "AND key IN (SELECT value FROM json_each(?))",
+                    (Lane.QUEUE, json.dumps(sorted(keys))),
+                ).fetchone()[0]
+            more = len(keys) - there
             if more and queued + more > may.queued_runs:
                 raise InputError(
                     f"{queued} runs of yours wait or run, {more} more are asked for, and "

@@ -4,10 +4,8 @@ Its tensors are written anew as safetensors. The process gives up the network, a
 and more memory and time than they need. What is wrong is one sentence on standard error.
 """
 
-import errno
 import json
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,8 +13,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from core.confine import give_up_files, give_up_network, interpreter_files, limit_resources
-from core.errors import GeneCanvasError, WeightsError
+from core.confine import alone_with
+from core.errors import WeightsError
 from core.models.backbones import BACKBONES
 from core.models.network import GeneImageNetwork
 from core.models.spec import NetworkSpec
@@ -32,38 +30,27 @@ def main() -> None:
     asked = json.load(sys.stdin)
     path, place = Path(asked["path"]), Path(asked["place"])
     size = path.stat().st_size
-    give_up_network()
-    give_up_files([path, *interpreter_files()], [place])
-    limit_resources(memory=MEMORY + TIMES * size, written=2 * size + 2**20, seconds=SECONDS)
-    tempfile.tempdir = str(place)
-    try:
+    with alone_with(
+        path, place, "weights file", memory=MEMORY + TIMES * size,
+        too_much="more memory than a file of its size may", written=2 * size + 2**20,
+        seconds=SECONDS,
+    ):  # fmt: skip
         tensors = read_numbers(path)
         save_file(tensors, place / "weights.safetensors")
         print(json.dumps(find_fitting(tensors)))
-    except GeneCanvasError as error:
-        _end(str(error).replace(str(path), path.name))
-    except MemoryError:
-        _end(f"{path.name} needs more memory than a file of its size may to be read.")
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            _end("The disk is full. Free some room, and try again.")
-        _end(f"{path.name} can't be read: {error.strerror or error}.")
-    except Exception as error:  # a damaged file has the libraries raise anything
-        _end(f"{path.name} can't be read as a weights file: {error!s:.300}.")
-
-
-def _end(message: str) -> None:
-    print(" ".join(message.split()), file=sys.stderr, flush=True)
-    sys.exit(2)
 
 
 def read_numbers(path: Path) -> dict[str, Tensor]:
     """A file's tensors, each with a memory of its own.
 
     Raises:
-        WeightsError: there are none, one isn't dense, or one holds what is no number.
+        WeightsError: it is no weights file or holds none; one isn't dense, or holds what is no
+            number.
     """
-    tensors = read_tensors(path)
+    try:
+        tensors = read_tensors(path)
+    except WeightsError as error:  # whoever brought it knows no folder of this computer
+        raise WeightsError(str(error).replace(str(path), path.name)) from None
     if not tensors:
         raise WeightsError(f"{path.name} holds no tensors. Expected those of a network.")
     for name, tensor in tensors.items():

@@ -18,7 +18,7 @@ from core.errors import InputError, WeightsError
 from core.home import home, need_right_to_change, server_home, weights_folder
 from core.jobs.store import JobStore
 from core.people import is_shared
-from core.processes import run_module
+from core.processes import read_alone
 from core.scratch import scratch
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
@@ -72,20 +72,13 @@ def bring_weights(path: Path) -> Fitting:
     require_room(size, f"The weights file {path.name}")
     _brought().mkdir(parents=True, exist_ok=True)
     with scratch(_brought()) as place:
-        answer = run_module("core.models.bringing", {"path": str(path), "place": str(place)})
-        if answer.returncode == 2:
-            raise InputError(answer.stderr.strip().splitlines()[-1])
-        if answer.returncode:
-            raise InputError(
-                f"{path.name} is damaged, or takes more memory or time than a weights file may: "
-                "reading it came to no end."
-            )
+        fitting = read_alone("core.models.bringing", path, place, "weights file")
         kept = place / "weights.safetensors"
         require_room(max(kept.stat().st_size - size, 0), f"What {path.name} unpacks to")
         stem = re.sub(r"[^A-Za-z0-9_.]+", "-", path.stem).strip("-._")[:LONGEST_STEM] or "weights"
         name = f"{stem}-{hash_file(kept, 'sha256')[:16]}.safetensors"
         kept.replace(_brought() / name)
-    return Fitting(name, json.loads(answer.stdout))
+    return Fitting(name, json.loads(fitting))
 
 
 def delete_brought(name: str) -> None:

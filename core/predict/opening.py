@@ -7,7 +7,6 @@ these, and more memory and time than they need. What is wrong is one sentence on
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -15,17 +14,15 @@ import re
 import shutil
 import stat
 import sys
-import tempfile
 import zipfile
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from core.confine import give_up_files, give_up_network, interpreter_files, limit_resources
+from core.confine import alone_with
 from core.data.formats.unpack import copy_limited, most_unpacked
 from core.download import hash_file
-from core.errors import GeneCanvasError
 from core.files import unzipping, write_json
 from core.predict.checked import (
     check_fold,
@@ -66,27 +63,12 @@ def main() -> None:
     """Read the folder that standard input names, and print the id under which it is kept."""
     asked = json.load(sys.stdin)
     path, place = Path(asked["path"]), Path(asked["place"])
-    give_up_network()
-    give_up_files([path, *interpreter_files()], [place])
-    limit_resources(memory=MEMORY, written=max(MOST_BYTES.values()), seconds=SECONDS)
-    tempfile.tempdir = str(place)
-    try:
+    too_much = f"more than {MEMORY / 2**30:.0f} GB of memory"
+    with alone_with(
+        path, place, "model folder", memory=MEMORY, too_much=too_much,
+        written=max(MOST_BYTES.values()), seconds=SECONDS,
+    ):  # fmt: skip
         print(open_folder(path, place))
-    except GeneCanvasError as error:
-        _end(str(error))
-    except MemoryError:
-        _end(f"{path.name} needs more than {MEMORY / 2**30:.0f} GB of memory to be read.")
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            _end("The disk is full. Free some room, and try again.")
-        _end(f"{path.name} can't be read: {error.strerror or error}.")
-    except Exception as error:  # a damaged file has the libraries raise anything
-        _end(f"{path.name} can't be read as a model folder: {error!s:.300}.")
-
-
-def _end(message: str) -> None:
-    print(" ".join(message.split()), file=sys.stderr, flush=True)
-    sys.exit(2)
 
 
 def open_folder(path: Path, place: Path) -> str:

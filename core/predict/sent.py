@@ -10,7 +10,7 @@ from core.errors import InputError
 from core.files import UNREADABLE, read_json, write_json
 from core.home import RUN_ID, home, need_right_to_change, sent_folder
 from core.jobs.store import JobStore
-from core.processes import run_module
+from core.processes import read_alone
 from core.runs.result import kept_sent
 from core.runs.store import RunStore
 from core.scratch import scratch
@@ -53,15 +53,7 @@ def import_model(path: Path) -> str:
     if not path.exists():
         raise InputError(f"There is no file or folder {path}.")
     with scratch(home() / "models") as place:
-        answer = run_module("core.predict.opening", {"path": str(path), "place": str(place)})
-        if answer.returncode == 2:
-            raise InputError(answer.stderr.strip().splitlines()[-1])
-        if answer.returncode:
-            raise InputError(
-                f"{path.name} is damaged, or takes more memory or time than a model folder may: "
-                "reading it came to no end."
-            )
-        model = answer.stdout.split()[-1]
+        model = read_alone("core.predict.opening", path, place, "model folder").split()[-1]
         folder = sent_folder(model)
         if folder.exists() and kept_sent(model).problem is None:
             return model

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, ClassVar
 from anndata import AnnData
 from pydantic import BaseModel, ConfigDict
 
-from core.errors import Cancelled, InputError
+from core.errors import InputError
 from core.files import write_json
 from core.home import home
-from core.jobs.job import Job, Reporter
+from core.jobs.job import Job, Reporter, stop_if_told
 from core.jobs.launch import answer_state, ensure_workers, request
 from core.jobs.store import JobStore
 from core.runs.spec import RunSpec
@@ -86,8 +86,7 @@ class EstimateJob(Job):
         import torch
 
         reporter.progress(0, 1, "measuring a few batches")
-        if reporter.cancelled():
-            raise Cancelled("Cancelled by the user.")
+        stop_if_told(reporter)
         if device.startswith("cuda"):  # as the training may, for which it speaks
             torch.cuda.set_per_process_memory_fraction(1.0, device)
         write_json(self.path, self._measure(torch.device(device)).model_dump(mode="json"))

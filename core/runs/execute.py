@@ -16,10 +16,10 @@ import torch
 from anndata import AnnData
 
 from core.data.notes import Finding
-from core.errors import Cancelled, DamageError, InputError
+from core.errors import DamageError, InputError
 from core.escape import read_csv, write_csv
 from core.files import UNREADABLE, read_json, write_atomic, write_json
-from core.jobs.job import KNOWN_AFTER
+from core.jobs.job import KNOWN_AFTER, stop_if_told
 from core.models.network import GeneImageNetwork, build_network, load_ahead, save_network
 from core.runs.leaks import (
     Start,
@@ -556,5 +556,4 @@ class Watch:
 
     def stop_if_asked(self) -> None:
         """Raise Cancelled when the user wants the run to stop."""
-        if self.reporter.cancelled():
-            raise Cancelled("Cancelled by the user.")
+        stop_if_told(self.reporter)

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, ClassVar
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from core.errors import Cancelled
 from core.files import write_json
 from core.home import home
-from core.jobs.job import Job, Lane, Pace, Reporter
+from core.jobs.job import Job, Lane, Pace, Reporter, stop_if_told
 from core.jobs.launch import AnswerState, answer_state, request, stop
 from core.models.backbones import BACKBONES
 from core.models.spec import NetworkSpec
@@ -134,8 +133,7 @@ class SpeedJob(Job):
         total, pace = len(self.networks) * len(self.sizes), Pace()
         for number, backbone in enumerate(self.networks):
             for place, size in enumerate(self.sizes):
-                if reporter.cancelled():
-                    raise Cancelled("Cancelled by the user.")
+                stop_if_told(reporter)
                 done = number * len(self.sizes) + place
                 words = f"{BACKBONES[backbone].title}, {size} pixels{pace.say_left(done, total)}"
                 reporter.progress(done, total, words)
