@@ -745,3 +745,6 @@ def register_backbone(record: Backbone) -> None:
 
 def _ignore(share: float, text: str) -> None:
     """Say nothing."""
+
+
+extensions.load_extensions()

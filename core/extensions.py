@@ -1,8 +1,9 @@
 """Layouts, methods and networks of one's own: Python files that every process reads at its start.
 
 `GENECANVAS_EXTENSIONS` names them, as `PATH` names folders: with a colon between two. Each is run
-once, when `core` is imported, and registers its records through `genecanvas`. They are programs
-with all rights of whoever starts GeneCanvas, so they are never taken from the home folder.
+once, when `core` or `genecanvas` is imported, and registers its records through `genecanvas`. They
+are programs with all rights of whoever starts GeneCanvas, so they are never taken from the home
+folder.
 """
 
 import os
@@ -29,6 +30,8 @@ def load_extensions() -> None:
     by a program that lacks what its owner asked for.
     """
     global _loading
+    if _loading:
+        return
     for text in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
         path = Path(text).expanduser().resolve()
         if path.stem in sys.modules:

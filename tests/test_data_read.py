@@ -229,7 +229,7 @@ def assert_read_back(frame: pd.DataFrame, path: Path, orientation: str) -> None:
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("orientation", ["samples_in_rows", "genes_in_rows"])
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(frame=matrices())
 def test_what_was_written_is_read_back_equal(

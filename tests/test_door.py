@@ -122,17 +122,27 @@ def test_the_instructions_for_ones_own_records_work(tmp_path: Path) -> None:
     assert answer.returncode == 0, answer.stderr
 
 
+MINE = (
+    "import genecanvas as gcv\n"
+    "gcv.register_layout(gcv.LayoutMethod(name='mine', title='Mine', help='', reference='',\n"
+    "    complexity='', quick_genes=1, placement=gcv.SORTED,\n"
+    "    embedding=gcv.Embedding(lambda genes, seed: genes.x[:2].T)))\n"
+)
+
+
 def test_what_only_this_process_knows_is_not_queued(tmp_path: Path) -> None:
+    """Beside a record that a file brings."""
+    (tmp_path / "ours.py").write_text(MINE.replace("mine", "ours"))
     answer = run_python(
-        "import genecanvas as gcv\n"
-        "gcv.register_layout(gcv.LayoutMethod(name='mine', title='Mine', help='', reference='',\n"
-        "    complexity='', quick_genes=1, placement=gcv.SORTED,\n"
-        "    embedding=gcv.Embedding(lambda genes, seed: genes.x[:2].T)))\n"
+        MINE + "from core.extensions import require_shared\n"
+        "require_shared([gcv.RunSpec(cohort=gcv.Cohort(label='tumour_type'),\n"
+        "    layout={'name': 'ours'}).layout.name])\n"
         "adata, _ = gcv.simulate(60, 200)\n"
         "spec = gcv.RunSpec(cohort=gcv.Cohort(label='tumour_type'), layout={'name': 'mine'})\n"
         "try: gcv.Store().submit(adata, spec)\n"
         "except gcv.GeneCanvasError as error: print(error, len(gcv.Store().runs()))\n",
         tmp_path,
+        GENECANVAS_EXTENSIONS=str(tmp_path / "ours.py"),
     )
     assert answer.returncode == 0, answer.stderr
     assert "'mine' was registered in this process only" in answer.stdout

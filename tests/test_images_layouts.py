@@ -65,7 +65,7 @@ def fit(
 
 
 @pytest.mark.parametrize("name", LAYOUTS.names)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 5))
 def test_every_gene_has_a_place_and_by_default_of_its_own(
     name: str, data: st.DataObject, seed: int
