@@ -70,6 +70,8 @@ LEFT = {
     "export": "model.zip",
 }
 """What other jobs than attributions leave in a run's folder."""
+TYPES = {"tumour_type": ["BRCA", "KIRC"]}
+"""Of the simulated ones; two are quicker than five."""
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +143,7 @@ def small_enquiry(dataset: str) -> AnyEnquiry:
     sets = "".join(f"set {n}\t\t" + "\t".join(genes[n : n + 30]) + "\n" for n in range(0, 90, 30))
     path = open_home() / "sets.gmt"
     path.write_text(sets)
-    cohort = {"dataset": dataset}
+    cohort = {"dataset": dataset, "where": TYPES}
     return parse_enquiry({"question": "programs", "source": cohort, "target": cohort,
                           "gene_sets": add_reference(path)})  # fmt: skip
 
@@ -149,7 +151,12 @@ def small_enquiry(dataset: str) -> AnyEnquiry:
 def make_spec(dataset: str, epochs: int = 2) -> RunSpec:
     return RunSpec.parse(
         {
-            "cohort": {"dataset": dataset, "label": "tumour_type", "group": "patient"},
+            "cohort": {
+                "dataset": dataset,
+                "label": "tumour_type",
+                "group": "patient",
+                "where": TYPES,
+            },
             "preparation": {"genes": 60},
             "network": {"image_size": 32, "pool": 2},
             "training": {"epochs": epochs, "batch_size": 16, "precision": "float32"},
@@ -169,11 +176,10 @@ def make_job(kind: str) -> Job:
     asked = PredictRequest(model=run, cohort=Cohort(dataset=dataset, label="tumour_type"))
     about = {"about": run, "asked": asked}
     site = {"dataset": dataset, "label": "tumour_type", "group": "patient"}
-    types = {"tumour_type": ["BRCA", "KIRC"]}
     transfer = TransferSpec.parse(
         {
-            "sources": [{**site, "where": {**types, "batch": ["batch 2", "batch 3"]}}],
-            "target": {**site, "where": {**types, "batch": ["batch 1", "batch 4"]}},
+            "sources": [{**site, "where": {**TYPES, "batch": ["batch 2", "batch 3"]}}],
+            "target": {**site, "where": {**TYPES, "batch": ["batch 1", "batch 4"]}},
             "budgets": [5, "all"],
             "draws": 4,
         }
