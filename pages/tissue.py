@@ -25,18 +25,19 @@ def show_page() -> None:
         )
         bring_spots()
         return
-    facts, drawer = show_line("Histology", "Tissue")
-    with drawer:
-        record = pick_tissue()
-    say_facts(facts, record.name, record.size)
-    if not record.has_counts:
+    with st.container(gap=None):  # so that the first picture stands high
+        facts, drawer = show_line("Histology", "Tissue")
+        with drawer:
+            record = pick_tissue()
+        say_facts(facts, record.name, record.size)
+        asked = ask_question(record) if record.has_counts else None
+    if asked is None:
         st.info(
             "These spots have no counts: nothing can be learned from them. Choose another tissue, "
             "predict its genes, and open *Predict another section* there."
         )
         _show_record(record)
         return
-    asked = ask_question(record)
     if not is_answered(asked):
         _show_record(record)
         return

@@ -1,5 +1,9 @@
 """Regions of large images, stains, and genes that vary over the tissue."""
 
+import io
+import struct
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,7 +14,7 @@ from core.data.formats import slides
 from core.data.formats.pictures import cut_tiles
 from core.data.formats.slides import Slide, Unpacked, open_picture
 from core.errors import InputError
-from core.tissue.learning import choose
+from core.tissue.learning import choose, learn
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spatial import moran, moran_over_sections, neighbours
 from core.tissue.spec import TissueSpec
@@ -91,6 +95,65 @@ def test_aperio_slides_are_read_by_region(tmp_path, picture) -> None:
     np.testing.assert_array_equal(tiles[0], picture[22:38, 12:28])
 
 
+SCN = """<scn xmlns="http://www.leica-microsystems.com/scn/2010/10/01">
+<collection name="" sizeX="2600" sizeY="900"><image name=""><creationDate/><device model=""/>
+<pixels><dimension sizeX="130" sizeY="90" ifd="0"/>
+<dimension sizeX="65" sizeY="45" ifd="1"/></pixels>
+<view sizeX="1300" sizeY="900" offsetX="0" offsetY="0"/><scanSettings><objectiveSettings>
+<objective>20</objective></objectiveSettings><illuminationSettings><illuminationSource>brightfield
+</illuminationSource></illuminationSettings></scanSettings></image></collection></scn>"""
+
+
+def write_scn(path: Path, levels: list[np.ndarray]) -> None:
+    """As Leica's scanners write them: the first description says what lies where on the glass."""
+    with TiffWriter(path, bigtiff=True) as writer:
+        for level, pixels in enumerate(levels):
+            how = {"description": SCN.replace("\n", "")} if not level else {}
+            writer.write(
+                pixels, tile=(32, 48), photometric="rgb", compression="zlib", metadata=None, **how
+            )
+
+
+def write_ndpi(path: Path, levels: list[np.ndarray]) -> None:
+    """As Hamamatsu's scanners write them: a JPEG a level, addresses of eight bytes."""
+    file, link = bytearray(b"II*\0" + bytes(8)), 4
+    for level, pixels in enumerate(levels):
+        packed, start = io.BytesIO(), len(file)
+        Image.fromarray(pixels).save(packed, "JPEG", quality=98, subsampling=0)
+        file += b"Hamamatsu\0" + packed.getvalue()
+        file += bytes(-len(file) % 8)
+        struct.pack_into("<Q", file, link, len(file))
+        [lens] = struct.unpack("<I", struct.pack("<f", 20 / 2**level))
+        rows, columns, _ = pixels.shape
+        tags = [
+            (256, 4, 1, columns), (257, 4, 1, rows), (259, 3, 1, 7), (271, 2, 10, start),
+            (273, 4, 1, start + 10), (279, 4, 1, packed.tell()), (65420, 4, 1, 1),
+            (65421, 11, 1, lens), (65424, 9, 1, 0),
+        ]  # fmt: skip
+        file += struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *t) for t in tags)
+        link = len(file)
+        file += bytes(8 + 4 * len(tags))
+    path.write_bytes(file)
+
+
+@pytest.mark.parametrize(("write", "vendor"), [(write_scn, "leica"), (write_ndpi, "hamamatsu")])
+def test_slides_of_other_scanners_are_read_by_region(tmp_path, picture, write, vendor) -> None:
+    path = tmp_path / f"slide.{write.__name__[6:]}"
+    write(path, [picture, picture[::2, ::2].copy()])
+    found = open_picture(path)
+    assert isinstance(found, Slide)
+    assert found.slide.properties["openslide.vendor"] == vendor
+    assert found.slide.level_count == 2
+    tiles, _, _ = cut_apart(path, np.array([[20.0, 30]]), 16, 16)
+    np.testing.assert_allclose(tiles[0], picture[22:38, 12:28], atol=3)  # JPEG rounds
+
+
+def test_a_damaged_slide_is_told_in_a_sentence(tmp_path) -> None:
+    (tmp_path / "slide.czi").write_bytes(b"ZISRAWFILE" + bytes(600))
+    with pytest.raises(InputError, match=r"slide\.czi is damaged, or of a kind"):
+        open_picture(tmp_path / "slide.czi")
+
+
 def test_slides_of_several_files_are_refused(tmp_path, picture) -> None:
     """Hamamatsu's VMS names other files, which could be any."""
     vms = tmp_path / "slide.vms"
@@ -139,6 +202,21 @@ def test_sections_of_other_stains_are_brought_to_that_of_the_training_ones() -> 
     assert after < before / 4
     assert abs(found[:8].astype(float) - one).mean() < 2, "the reference hardly changes"
     np.testing.assert_array_equal(repaint_sections(tiles, sections, None), tiles)
+
+
+def test_the_stain_that_all_are_brought_to_is_of_the_training_patients_alone() -> None:
+    tissue = simulate_tissue(3, 9, 8, driven=2)
+    held_out = (tissue.spots["patient"] == "P3").to_numpy()
+    tiles = tissue.tiles.copy()
+    tiles[held_out] = tiles[held_out][..., ::-1] // 2
+    other = Tissue(tissue.spots, tissue.genes, tissue.counts, tiles)
+    for fold, same in enumerate((False, False, True)):  # P1, P2 and P3 are left out
+        before, after = (
+            learn(some, SPEC.changed(stain="macenko"), targets=("normalised",))[1]["normalised"]
+            .models[fold].stains.colours
+            for some in (tissue, other)
+        )  # fmt: skip
+        assert np.array_equal(before, after) == same
 
 
 # --- genes that vary over the tissue ------------------------------------------------------------

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from core.errors import InputError
@@ -37,6 +38,14 @@ def test_visium_folders_are_read_as_space_ranger_writes_them(tmp_path: Path) -> 
     np.testing.assert_array_equal(larger.spots[["x", "y"]], 2 * read.spots[["x", "y"]])
 
 
+def test_counts_of_all_spots_do_where_those_under_tissue_are_not_there(tmp_path: Path) -> None:
+    write_visium(tmp_path, simulate_tissue(1, 20, 8, driven=2))
+    own = tmp_path / "S1/filtered_feature_bc_matrix.h5"
+    filtered = read_visium([own.parent])
+    own.rename(own.with_name("raw_feature_bc_matrix.h5"))
+    pd.testing.assert_frame_equal(read_visium([own.parent]).spots, filtered.spots)
+
+
 def write_places(folder: Path, content: bytes) -> None:
     """The positions of a section."""
     (folder / "spatial/tissue_positions.csv").write_bytes(content)
@@ -49,6 +58,7 @@ def write_places(folder: Path, content: bytes) -> None:
         (lambda f: (f / "filtered_feature_bc_matrix.h5").unlink(), "matrix.h5 of section S2 is"),
         (lambda f: (f / "spatial/tissue_hires_image.png").unlink(), "image.png of section S2 is"),
         (lambda f: (f / "spatial/scalefactors_json.json").write_text("{}"), "no tissue_hires_sca"),
+        (lambda f: (f / "spatial/tissue_positions.parquet").touch(), "Section S2 is Visium HD"),
         (lambda f: write_places(f, b"\xff\xfe\0"), "is no table of tissue positions"),
         (lambda f: write_places(f, b"a,b\n1,2"), "is no table of tissue positions"),
         (
@@ -100,12 +110,16 @@ def test_visium_sections_are_told_apart_in_archives_and_loose_files(tmp_path: Pa
     assert unpack(Path(matrix), packed) == ["Breast_1"]
     loose = [second / "filtered_feature_bc_matrix.h5", *sorted((second / "spatial").iterdir())]
     assert unpack(*loose) == ["section"]
+    lowres = second / "spatial/tissue_lowres_image.png"
+    lowres.write_bytes(b"passed over")
+    assert unpack(*loose, lowres) == ["section"]
     assert unpack(Path(matrix), *sorted((first / "spatial").iterdir())) == ["Breast_1"]
     (tmp_path / "of x.tar.gz/A/outs/notes.csv").write_text("a,b")
     for files, words in (
         ([both, loose[1]], "Which section is scalefactors_json.json of"),
         ([*loose, pack(tmp_path / "spatial.zip", second / "spatial", ".")], "is there twice"),
-        ([*loose, tmp_path / "of x.tar.gz/A/outs/notes.csv"], "is none of Space Ranger's files"),
+        ([*loose, tmp_path / "of x.tar.gz/A/outs/notes.csv"], "none of the files that are read"),
+        ([lowres], "tissue_lowres_image.png is none of"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=words):
             unpack(*map(Path, files))

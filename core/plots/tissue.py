@@ -126,7 +126,9 @@ def gene_ranks(table: pd.DataFrame, marked: str) -> go.Figure:
     )  # fmt: skip
     figure.add_hline(0, line_width=1, line_color="#808080")
     figure.update_xaxes(title_text="genes, the best predicted first")
-    figure.update_yaxes(title_text="median r over held-out sections")
+    seen = table[[column for column, _, _ in looks]]
+    room = [seen.min().min() - 0.05, seen.max().max() + 0.15]  # the chosen gene's name stands above
+    figure.update_yaxes(title_text="median r over held-out sections", range=room)
     figure.update_layout(height=330, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom",
                                              "x": 0, "traceorder": "reversed"})  # fmt: skip
     return finish(figure, 50)
@@ -146,11 +148,12 @@ def model_bars(table: pd.DataFrame, limit: str, titles: dict[str, str]) -> go.Fi
         figure.add_bar(
             y=escape_all(own["model"].tolist()), x=own[limit], orientation="h", name=title,
             marker={"color": COLOURS[place]}, text=own[limit], textposition="outside",
-            cliponaxis=False, hovertemplate="%{y}: %{x} genes<extra></extra>",
+            textfont={"size": 10}, constraintext="none", cliponaxis=False,
+            hovertemplate="%{y}: %{x} genes<extra></extra>",
         )  # fmt: skip
     figure.update_xaxes(title_text=f"genes with {limit}", rangemode="tozero")
     figure.update_layout(
-        height=300, barmode="group", bargap=0.25,
+        height=100 + 50 * table["model"].nunique(), barmode="group", bargap=0.25,
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0,
                 "traceorder": "reversed"},
     )  # fmt: skip

@@ -29,11 +29,20 @@ from core.tissue.spots import COLUMNS, Tissue
 
 ZARR = ("zarr.json", ".zgroup", ".zattrs")
 """Files that zarr's folders have, by its versions."""
-MATRIX = "filtered_feature_bc_matrix.h5"
+MATRIX, RAW = "filtered_feature_bc_matrix.h5", "raw_feature_bc_matrix.h5"
+"""Counts of the spots under tissue, and of all spots."""
 PLACES, OLD_PLACES = "tissue_positions.csv", "tissue_positions_list.csv"
+HD_PLACES = "tissue_positions.parquet"
 SCALES, IMAGE = "scalefactors_json.json", "tissue_hires_image.png"
-SPATIAL = (PLACES, OLD_PLACES, SCALES, IMAGE)
+SPATIAL = (PLACES, OLD_PLACES, HD_PLACES, SCALES, IMAGE)
 """What Space Ranger's folder `spatial` holds; the matrix lies beside that folder."""
+PARTS = (MATRIX, RAW, *SPATIAL)
+UNUSED = (
+    "tissue_lowres_image.png", "aligned_fiducials.jpg", "aligned_tissue_image.jpg",
+    "detected_tissue_image.jpg", "cytassist_image.tiff", "spatial_enrichment.csv",
+    "barcode_fluorescence_intensity.csv",
+)  # fmt: skip
+"""What else lies in that folder, and is passed over."""
 _PACKED = re.compile(r"(?<!\.csv)(?<!\.tsv)(?<!\.txt)\.(zip|tar|tgz|tar\.\w+)$", re.IGNORECASE)
 _NAMELESS = re.compile(r"(^|[ ._-])(spatial|outs)$", re.IGNORECASE)
 """Names of folders, or ends of them, that name no section."""
@@ -71,7 +80,7 @@ def read_any_tissue(
 
 def is_visium(name: str) -> bool:
     """Whether a file's name is that of one of Space Ranger's, or of an archive."""
-    return bool(_PACKED.search(name)) or name.endswith((MATRIX, *SPATIAL))
+    return bool(_PACKED.search(name)) or name.endswith((*PARTS, *UNUSED))
 
 
 def unpack_visium(files: Sequence[Path], folder: Path) -> list[Path]:
@@ -87,13 +96,13 @@ def unpack_visium(files: Sequence[Path], folder: Path) -> list[Path]:
         folder: where archives are unpacked, and the folders made.
 
     Raises:
-        InputError: none of Space Ranger's files is there, one isn't one of them, is there twice, or
+        InputError: none of these files is there, one isn't one of them, is there twice, or
             can't be told to be of a section; or an archive is damaged.
     """
     found: dict[str, dict[str, Path]] = {}
-    for path in files:
+    for path in [path for path in files if not path.name.endswith(UNUSED)] or files:
         packed = detect_format(path) in ARCHIVES
-        patterns = [f"*{name}" for name in (MATRIX, *SPATIAL)]
+        patterns = [f"*{name}" for name in PARTS]
         members = unpack_apart(path, patterns, folder) if packed else {path.name: path}
         if not members:
             raise InputError(
@@ -129,11 +138,11 @@ def unpack_visium(files: Sequence[Path], folder: Path) -> list[Path]:
 
 def _name_member(member: PurePosixPath, around: str) -> tuple[str, str]:
     """The section of one of Space Ranger's files, empty where nothing names it; and which it is."""
-    kind = next((name for name in (MATRIX, *SPATIAL) if member.name.endswith(name)), None)
+    kind = next((name for name in PARTS if member.name.endswith(name)), None)
     if kind is None:
         raise InputError(
-            f"{member.name} is none of Space Ranger's files. Expected {MATRIX}, {PLACES}, {SCALES} "
-            f"and {IMAGE}, or an archive of them."
+            f"{member.name} is none of the files that are read here. Expected Space Ranger's "
+            f"{MATRIX}, {PLACES}, {SCALES} and {IMAGE}, or an archive of them."
         )
     before = member.name.removesuffix(kind).rstrip(" ._-")
     for name in (before, *reversed(member.parts[:-1]), around):
@@ -152,9 +161,9 @@ def read_visium(
 ) -> Tissue:
     """Read Space Ranger's folders, one a section, called as it; the patient isn't known from them.
 
-    Each has `filtered_feature_bc_matrix.h5` and `spatial` with tissue_positions (either version's),
-    scalefactors_json.json and tissue_hires_image.png, from which tiles are cut. Spots beside the
-    tissue are left out.
+    Each has `filtered_feature_bc_matrix.h5` (or the raw one) and `spatial` with tissue_positions
+    (either version's), scalefactors_json.json and tissue_hires_image.png, from which tiles are cut.
+    Spots beside the tissue are left out.
 
     Args:
         folders: of the sections.
@@ -175,12 +184,13 @@ def read_visium(
     notes, tables, counts = Notes(), [], []
     pictures: dict[str, Picture | None] = {}
     for folder in folders:
-        data = read_dataset(_need(folder, MATRIX))
+        whole = (folder / RAW).exists() and not (folder / MATRIX).exists()
+        data = read_dataset(_need(folder, RAW if whole else MATRIX))
         table = _read_visium_places(folder, scaled=images is None)
         table = table[table.index.isin(data.obs_names)]
         if table.empty:
             raise InputError(
-                f"No spot under tissue of section {folder.name} has counts in its {MATRIX}. Are "
+                f"No spot under tissue of section {folder.name} has counts in its matrix. Are "
                 "these files of one section?"
             )
         data = data[table.index]
@@ -278,6 +288,11 @@ def _read_visium_places(folder: Path, scaled: bool) -> pd.DataFrame:
 
     Or, where that is asked for, of the image of high resolution, by the folder's own scale.
     """
+    if (folder / "spatial" / HD_PLACES).exists():
+        raise InputError(
+            f"Section {folder.name} is Visium HD ({HD_PLACES}), which isn't read: its bins are "
+            "much smaller than a spot. Expected a section of Visium's spots."
+        )
     old = (folder / "spatial" / OLD_PLACES).exists()
     path = _need(folder, f"spatial/{OLD_PLACES if old else PLACES}")
     names = ["barcode", "in_tissue", "array_row", "array_col", VISIUM_Y, VISIUM_X]

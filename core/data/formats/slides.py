@@ -82,7 +82,10 @@ def open_picture(path: Path) -> Picture:
         try:
             return Slide(OpenSlide(path), path)
         except OpenSlideError as error:
-            raise InputError(f"{path.name} is damaged: {error}.") from None
+            raise InputError(
+                f"{path.name} is damaged, or of a kind that OpenSlide doesn't read ({error}). Save "
+                "it as a tiled TIFF by the scanner's own program."
+            ) from None
     Image.MAX_IMAGE_PIXELS = None  # the size is looked at below, before anything is unpacked
     try:
         image = Image.open(path, formats=KINDS)
