@@ -6,6 +6,8 @@ import streamlit as st
 
 from core.compare.records import REPEATS
 from core.data.store import DatasetRecord, list_datasets
+from core.errors import InputError
+from core.escape import escape_markdown
 from core.jobs.launch import ensure_workers, foresee
 from core.runs.explaining import ExplainJob
 from core.runs.preflight import preflight_apart
@@ -55,7 +57,8 @@ def show_launch() -> None:
         else:
             specs, name = ask_study(record, common)
         show_cost(max(specs, key=lambda spec: spec.network.record.parameters), len(specs))
-        if st.button("Start the study", type="primary", key="start"):
+        allowed = say_limits(specs)
+        if st.button("Start the study", type="primary", key="start", disabled=not allowed):
             start_study(specs, f"{name}, {specs[0].id[:6]}")
         return
     if level == "quick":
@@ -69,9 +72,10 @@ def show_launch() -> None:
             "Then rank its genes", True, key=EXPLAIN, persist_state="session", width="content",
             help="Integrated gradients start by themselves when the training has ended.",
         )  # fmt: skip
-        started = st.button("Start training", type="primary", key="start")
-    with cost:
-        show_cost(spec, len(specs), among)
+        with cost:
+            show_cost(spec, len(specs), among)
+            allowed = say_limits(specs)
+        started = st.button("Start training", type="primary", key="start", disabled=not allowed)
     with st.expander("This run as YAML, for the command line"):
         st.code(spec.to_yaml(), language="yaml")
         st.caption("Save it as run.yaml and start it with `genecanvas run run.yaml`.")
@@ -90,6 +94,16 @@ def repeat(spec: RunSpec, record: DatasetRecord) -> list[RunSpec]:
     ):  # fmt: skip
         return [spec]
     return [other_seed(spec, spec.seed + more) for more in range(REPEATS)]
+
+
+def say_limits(specs: Sequence[RunSpec]) -> bool:
+    """Whether a person's limits let them queue these runs; says why not before they ask."""
+    try:
+        RunStore().need_quota_for(specs)
+    except InputError as error:
+        st.warning(escape_markdown(str(error)))
+        return False
+    return True
 
 
 def start(specs: Sequence[RunSpec], explain: bool, study: str) -> None:

@@ -12,6 +12,7 @@ from core import sharing
 from core.data.groups import keep_group
 from core.data.simulate import simulate
 from core.data.store import add_dataset, list_datasets, load_dataset
+from core.errors import InputError
 from core.files import read_json, write_json
 from core.home import at, dataset_folder, home, run_folder, serve_one, serve_people, server_home
 from core.people import list_people, welcome
@@ -21,6 +22,7 @@ from core.tissue.simulate import simulate_tissue
 from core.tissue.store import add_tissue
 from tests.earlier_homes import LATEST, unpack_home
 from tests.pages import MAIN, button, open_page, words
+from tests.runs import make
 from ui import signin
 from ui.kept import cache_data
 
@@ -223,6 +225,108 @@ def test_only_admins_have_the_page_of_people(seat: Seat, ids: dict[str, str]) ->
         assert not app.exception
         assert ANNA in everything(app)
         assert SECRET not in everything(app)
+
+
+@pytest.fixture
+def overview(seat: Seat) -> AppTest:
+    """What an admin sees of Bert, who has data, shares it, and has two runs in the queue."""
+    with at(welcome_home(BERT)):
+        dataset = add_dataset(simulate(50, 200)[0], COHORT).id
+        sharing.share("dataset", dataset)
+        sharing.invite("dataset", dataset)
+        for seed in (1, 2):
+            RunStore().submit(make(dataset, seed=seed), SECRET)
+    with at(welcome_home(ANNA)):
+        add_dataset(simulate(50, 200, seed=1)[0], "of Anna")
+    seat.name = ADMIN
+    app = look("people")
+    bert = next(n for n, name in enumerate(app.dataframe[0].value["name"]) if name == BERT)
+    app.session_state["people"] = {"selection": {"rows": [bert], "columns": [], "cells": []}}
+    return app.run()
+
+
+def test_an_admin_stops_work_and_takes_back_and_clears(overview: AppTest) -> None:
+    app = overview
+    assert not app.exception
+    assert "At work: 2" in words(app).replace("**", "")
+    assert "2 × train, queued" in words(app)
+    assert "Shares 1 with the lab, 1 by guests' links." in words(app)
+    assert COHORT not in everything(app)
+    assert SECRET not in everything(app)
+    app.checkbox[0].check().run()
+    assert button(app, "Clear their home").disabled, "their work goes on"
+    app = button(app, "Stop all of it").click().run()
+    with at(welcome_home(BERT)):
+        assert [run.state for run in RunStore().list()] == ["cancelled"] * 2
+        assert len(list_datasets()) == 1
+    app = button(app, "Take that back").click().run()
+    with at(welcome_home(BERT)):
+        assert sharing.list_shared() == sharing.list_invitations() == []
+        assert len(list_datasets()) == 1, "it is still theirs"
+    assert "Take that back" not in {one.label for one in app.button}
+    app.checkbox[0].uncheck().run()
+    assert button(app, "Clear their home").disabled
+    app.checkbox[0].check().run()
+    app = button(app, "Clear their home").click().run()
+    assert not app.exception
+    with at(welcome_home(BERT)):
+        assert list_datasets() == RunStore().list() == []
+    with at(welcome_home(ANNA)):
+        assert len(list_datasets()) == 1
+    assert [person.name for person in list_people()] == [ADMIN, ANNA, BERT]
+
+
+def test_an_admin_gives_a_person_limits_which_hold_at_once(overview: AppTest, seat: Seat) -> None:
+    app = overview
+
+    def limit(title: str):
+        return next(box for box in app.number_input if box.label == title)
+
+    limit("Runs in the queue").set_value(2.5)
+    app = button(app, "Set them").click().run()
+    assert "whole" in app.error[0].value
+    limit("Runs in the queue").set_value(2)
+    limit("Hours of a device in 7 days").set_value(8)
+    app = button(app, "Set them").click().run()
+    assert not app.exception
+    assert not app.error
+    with at(welcome_home(BERT)):
+        [dataset] = list_datasets()
+        with pytest.raises(InputError, match="2 runs of yours wait or run"):
+            RunStore().submit(make(dataset.id, seed=3))
+    seat.name = BERT
+    app = look("data")
+    app.session_state["account"] = True
+    app.run()
+    assert "of 8 hours that you may take" in words(app)
+    assert "2 runs wait or run of 2" in words(app)
+    app = look("train")
+    assert "2 runs of yours wait or run, 3 more are asked for, and 2 may" in words(app)
+    assert button(app, "Start training").disabled
+    app.segmented_control(key="level").set_value("study").run()
+    assert "2 runs of yours wait or run" in words(app)
+    assert button(app, "Start the study").disabled
+
+
+def test_who_lost_the_right_can_press_nothing_that_is_still_shown(
+    overview: AppTest, home: Path
+) -> None:
+    (home / "people.yaml").write_text("admins: [other@lab.org]\n")
+    app = button(overview, "Stop all of it").click().run()
+    assert BERT not in everything(app)
+    with at(welcome_home(BERT)):
+        assert [run.state for run in RunStore().list()] == ["queued"] * 2
+
+
+def test_a_person_ends_their_guests_link(seat: Seat) -> None:
+    with at(welcome_home(ANNA)):
+        story = create_story(SECRET).id
+        token = sharing.invite("story", story)
+    app = look("data")
+    app.session_state["account"] = True
+    app.run()
+    button(app, "End it").click().run()
+    assert sharing.find_invitation(token) is None
 
 
 def test_one_person_alone_sees_nothing_of_all_this(home: Path) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown
 from core.home import LAB, at, home, server_home
+from core.jobs.job import Lane
 from core.jobs.store import JobStore
 from core.people import SHARED, Quota, is_shared
 from core.sharing import TOKEN, end_invitation, find_invitation, list_invitations
@@ -112,8 +113,13 @@ def _show_use(quota: Quota) -> None:
     taken = recent_size(home(), anew=True) / 1e9
     st.caption(f"{taken:,.2f} GB on disk{_of(quota.disk_gb, 'GB')}")
     if JobStore.exists():
-        hours = JobStore().device_hours()
+        store = JobStore()
+        hours = store.device_hours()
         st.caption(f"{hours:,.1f} hours of a device in 7 days{_of(quota.device_hours, 'hours')}")
+        queued = sum(
+            record.lane == Lane.QUEUE and not record.state.finished for record in store.list()
+        )
+        st.caption(f"{queued} runs wait or run{_of(quota.queued_runs, 'runs')}")
 
 
 def _of(most: float | None, unit: str) -> str:

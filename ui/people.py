@@ -75,7 +75,9 @@ def _show_person(person: Person) -> None:
                 set_quota(person.key, Quota.model_validate(given))
                 st.rerun()
             except ValueError:
-                st.error("A limit is a number above 0, or empty.")
+                st.error(
+                    "A limit is empty, or a number: GB above 0, whole runs, hours of 0 or more."
+                )
     with at(person.home):
         records = JobStore().list() if JobStore.exists() else []
     left_to_do = [record for record in records if not record.state.finished]
