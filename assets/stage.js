@@ -1,4 +1,6 @@
-// The keys of the stage. Windows of one story go together: a slide that is called up in one is shown in all.
+// The keys of the stage. Windows of one story go together: a slide that is called up in one is shown in all, and the notes
+// ask for it when they are drawn, since they may not have been there to hear it.
+const ASK = 0;
 let stop;
 let told = {};
 
@@ -6,10 +8,11 @@ export default function ({ parentElement, data, setStateValue, setTriggerValue }
   stop?.();
   const { story, slide, slides, notes } = data;
   const others = new BroadcastChannel(`genecanvas story ${story}`);
+  let at = slide;
   const show = (wanted) => {
-    const next = Math.min(Math.max(1, wanted), slides);
-    if (next !== slide) setTriggerValue("slide", next);
-    return next;
+    at = Math.min(Math.max(1, wanted), slides);
+    if (at !== slide) setTriggerValue("slide", at);
+    return at;
   };
   const call = (wanted) => others.postMessage(show(wanted));
   const openNotes = () => open(`${location.pathname}?story=${story}&slide=${slide}&notes=1`, `notes ${story}`, "width=900,height=700");
@@ -35,7 +38,11 @@ export default function ({ parentElement, data, setStateValue, setTriggerValue }
     told = size;
     setStateValue("size", size);
   };
-  others.onmessage = ({ data: wanted }) => show(wanted);
+  others.onmessage = ({ data: wanted }) => {
+    if (wanted !== ASK) show(wanted);
+    else if (!notes) others.postMessage(at);
+  };
+  if (notes) others.postMessage(ASK);
   addEventListener("keydown", press);
   addEventListener("resize", measure);
   measure();

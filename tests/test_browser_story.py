@@ -46,8 +46,7 @@ def test_a_story_is_made_and_presented_with_the_keyboard(
     with page.context.expect_page() as opened:
         page.keyboard.press("n")
     notes = opened.value
-    settle(notes)
-    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")  # before the notes are there to hear of it
     expect(title).to_have_text("One class")
     expect(notes.get_by_text("This is the last slide.")).to_be_visible()
     notes.keyboard.press("Home")
