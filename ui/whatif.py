@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import InputError
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.explain.methods import METHODS, Recipe
 from core.glossary import define
 from core.images.references import list_references, read_gene_sets, reference_file
@@ -400,8 +400,8 @@ def _show_answer(record: RunRecord, child: RunRecord) -> None:
         show_effect(record, child)
         _say_first(child)
     else:
-        reason = f": {(child.reason or '').partition(chr(10))[0]}" if child.reason else "."
-        st.caption(escape_markdown(f"{str(child.state).capitalize()}{reason}"))
+        reason = f": {child.why}" if child.why else "."
+        st.caption(escape_message(f"{str(child.state).capitalize()}{reason}"))
 
 
 def _say_effect(record: RunRecord, effect: Effect) -> str:
