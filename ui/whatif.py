@@ -40,6 +40,7 @@ from core.runs.whatif import (
     other_seed,
     permuted_labels,
     read_drop_series,
+    say_places,
     shuffled_layout,
     without_genes,
     without_value,
@@ -395,7 +396,7 @@ def _show_answer(record: RunRecord, child: RunRecord) -> None:
             effect = compare_to_parent(record, child)
             st.markdown(
                 f":green-badge[retrained] {escape_markdown(_say_effect(record, effect))}"
-                + ("" if child.spec.preparation.gene_list else " Other genes took the places.")
+                f" {say_places(child.spec)}"
             )
         show_effect(record, child)
         _say_first(child)
@@ -497,8 +498,8 @@ def show_series(record: RunRecord, children: list[RunRecord]) -> None:
             "The accuracy of what-ifs without the top genes of a class, and without as many random "
             "ones.",
             f"{len(table)} what-ifs, each on the samples that it and its parent held out.",
-            "Each was trained anew; other genes took the places of those left out. Bars are 95 % "
-            "Wilson intervals of a share.",
+            "Each was trained anew; other genes took the places of those left out, as far as there "
+            "are any. Bars are 95 % Wilson intervals of a share.",
             "The top genes matter by as much as their curve lies below the random one. Where it "
             "doesn't, other genes carry the same signal.",
         ),
