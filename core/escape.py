@@ -19,6 +19,9 @@ _PERCENT = re.compile(r"(?<=\d) (?=%)")
 _NUMBERED = re.compile(r"^(\d+)\.")
 _SYMBOL = re.compile(r"(?<!\S)(\\[<>~-])(?=(?:=|\\-\\>|\\[->])(?!\S))")
 _EMOJI = re.compile(r"\\:(?=(?:[\w/]|\\[_+-])+\\:)")
+_CODE = re.compile(r"`([^`]+)`")
+_MAIL = re.compile(r"(?<=[\w.+-])@(?=\w)")
+"""What GitHub's Markdown takes for an address of somebody, and makes a link."""
 _NOTHING = ":red[]"
 """Markdown that shows nothing. Streamlit draws arrows, dashes, emoji and icons in text that was
 escaped too, but not across a directive."""
@@ -32,12 +35,26 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 def escape_markdown(text: str) -> str:
     """Text that Streamlit's Markdown shows as it is, on one line.
 
-    Addresses in it become links that show themselves; nothing is fetched until one is clicked. A
-    number stays on the line of its per cent sign.
+    Addresses of pages in it become links that show themselves; nothing is fetched until one is
+    clicked. A number stays on the line of its per cent sign.
     """
-    escaped = _MARKS.sub(r"\\\1", _PERCENT.sub("\xa0", " ".join(text.split())))
+    return _escape(" ".join(text.split()))
+
+
+def escape_message(text: str) -> str:
+    """A sentence of the program's own as `escape_markdown`, commands in backticks as code.
+
+    A name in it that holds backticks is plain text all the same: nothing in code is more.
+    """
+    parts = _CODE.split(" ".join(text.split()))  # words and code in turn
+    return "".join(f"`{part}`" if at % 2 else _escape(part) for at, part in enumerate(parts))
+
+
+def _escape(line: str) -> str:
+    escaped = _MARKS.sub(r"\\\1", _PERCENT.sub("\xa0", line))
     escaped = _NUMBERED.sub(r"\1\\.", escaped)
-    return _EMOJI.sub(rf"\\:{_NOTHING}", _SYMBOL.sub(rf"\1{_NOTHING}", escaped))
+    escaped = _EMOJI.sub(rf"\\:{_NOTHING}", _SYMBOL.sub(rf"\1{_NOTHING}", escaped))
+    return _MAIL.sub(f"{_NOTHING}@", escaped)
 
 
 def escape_chart(text: str) -> str:

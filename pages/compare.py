@@ -8,7 +8,7 @@ from core.compare.comparison import compare
 from core.compare.effects import grid_of
 from core.compare.records import Comparison
 from core.errors import DamageError
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.runs.outcome import Outcome, kept_second, load_outcome, missing_baselines
 from core.runs.result import load_result
 from core.training.tasks import TASKS
@@ -68,7 +68,7 @@ def leave_out_damaged(runs: list[str]) -> list[str]:
         try:
             load_result(run)
         except DamageError as error:
-            st.warning(escape_markdown(f"Left out: {error}"))
+            st.warning(escape_message(f"Left out: {error}"))
         else:
             whole.append(run)
     return whole
@@ -101,7 +101,7 @@ def show_page() -> None:
     key = json.dumps(by_run)
     outcomes, damaged = read_outcomes(key, by_run)
     for what in damaged:
-        st.warning(escape_markdown(f"Left out: {what}"))
+        st.warning(escape_message(f"Left out: {what}"))
     if damaged:
         read_outcomes.clear()  # they may be mended
     runs = [outcome.run for outcome in outcomes]

@@ -10,8 +10,8 @@ from core.data.store import (
     list_datasets,
     mend_record,
 )
-from core.escape import escape_markdown
-from core.home import dataset_folder
+from core.escape import escape_markdown, escape_message
+from core.home import dataset_folder, only_looks
 from core.people import is_shared
 from core.runs.store import RunStore, drop_dataset
 from ui.bring import offer_examples, show_catalogue, show_upload
@@ -89,7 +89,7 @@ def show_dataset(record: DatasetRecord, line: Line) -> None:
                 format_func=lambda name: VIEWS[name][0],
                 label_visibility="collapsed", key="data view", **HOLDS,
             )  # fmt: skip
-            if st.button("Add a dataset", icon=":material/add:"):
+            if not only_looks() and st.button("Add a dataset", icon=":material/add:"):
                 ask_for_more()
         with errors():
             VIEWS[view][1](record, decided(record))
@@ -108,7 +108,7 @@ def show_keeping(record: DatasetRecord) -> None:
             download_table(
                 lambda: simulate()[1], "planted_genes", "Planted marker genes (CSV)", key="truth"
             )
-        if st.button("Delete this dataset"):
+        if not only_looks() and st.button("Delete this dataset"):
             st.session_state[DELETING] = record.id
     if st.session_state.get(DELETING) == record.id:
         ask_to_delete(record)
@@ -140,7 +140,7 @@ def ask_to_delete(record: DatasetRecord) -> None:
 def show_damaged(damaged: DamagedDataset) -> None:
     """A dataset whose record can't be read: why, and two ways out."""
     with st.container(border=True):
-        st.error(escape_markdown(damaged.why))
+        st.error(escape_message(damaged.why))
         with st.container(horizontal=True), errors():
             if st.button("Make its record again", key=f"mend {damaged.id}"):
                 mend_record(damaged.id)

@@ -69,7 +69,7 @@ def show_launch() -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         specs = repeat(spec, record) if level == "quick" else [spec]
         explain = st.checkbox(
-            "Then rank its genes", True, key=EXPLAIN, persist_state="session", width="content",
+            "Then rank its genes", True, key=EXPLAIN, **HOLDS, width="content",
             help="Integrated gradients start by themselves when the training has ended.",
         )  # fmt: skip
         with cost:

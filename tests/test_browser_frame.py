@@ -196,10 +196,11 @@ def test_a_link_holds_what_was_chosen_and_back_leads_to_the_page_before(
     page.get_by_role("link", name="Compare").click()
     page.wait_for_url(re.compile("/compare"))
     settle(page)
-    expect(page).to_have_title("Compare · GeneCanvas")
+    expect(page).to_have_title("Compare – GeneCanvas")
     page.go_back()
     page.wait_for_url(link)
     settle(page)
+    expect(page).to_have_title(re.compile(r"^\S.* · [\d,]+ samples · Gene images – GeneCanvas$"))
     press(page, DRAWER)
     expect(page.get_by_role("spinbutton", name="Image size")).to_have_value("48")
     with new_page(browser) as other:

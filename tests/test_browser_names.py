@@ -44,7 +44,7 @@ class Listener:
             f"![{what}]({url})",
             f"<img src='{url}' onerror='window.ran = 1'>",
             "<script>window.ran = 1</script> %{x}",
-            f"<a href='{url}'>$x^2$</a>",
+            f"<a href='{url}'>$x^2$</a> me@lab.example",
             f"[:red[{what}]]({url})",
         )
         return f"={tries[self.names % len(tries)]}"
@@ -143,6 +143,7 @@ def look(page: Page) -> None:
     assert page.locator("main .katex, main script, main svg a").count() == 0
     links = page.locator("main a[href^='http://127.0.0.1']").all_text_contents()
     assert [text for text in links if not text.startswith("http://")] == []  # or show themselves
+    assert page.locator("main a[href^='mailto']").count() == 0
     # A red box may say that a tiny network guesses; no page may fail.
     expect(page.get_by_test_id("stException")).to_have_count(0)
 

@@ -249,6 +249,17 @@ def test_zip_in_zip_and_paths_that_climb_do_no_harm(tmp_path: Path) -> None:
     assert not list(tmp_path.parent.rglob("evil.csv"))
 
 
+def test_a_torn_h5ad_is_said_in_our_words(tmp_path: Path) -> None:
+    path = tmp_path / "torn.h5ad"
+    AnnData(np.ones((4, 6), np.float32)).write_h5ad(path)
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(
+        InputError, match=r"^torn\.h5ad is damaged, cut short.*made it\.$"
+    ) as refused:
+        read_dataset(path)
+    assert "eof" not in str(refused.value)
+
+
 def test_nothing_in_a_matlab_file_or_h5ad_is_unpickled(tmp_path: Path) -> None:
     path = tmp_path / "a.mat"
     savemat(path, {"x": np.ones((2, 2)), "s": {"a": 1}})

@@ -12,6 +12,7 @@ from core.escape import (
     escape_chart,
     escape_formulas,
     escape_markdown,
+    escape_message,
     restore_formulas,
 )
 
@@ -65,10 +66,16 @@ def test_what_was_saved_is_read_back(names: list[str]) -> None:
         (":heart:", r"\::red[]heart\:"),
         (":material/home:", r"\::red[]material/home\:"),
         ("significant at 5 %", "significant at 5\xa0%"),
+        ("jo_x@lab.example", r"jo\_x:red[]@lab.example"),
     ],
 )
 def test_markdown(name: str, shown: str) -> None:
     assert escape_markdown(name) == shown
+
+
+def test_commands_in_a_sentence_are_code_and_names_are_not() -> None:
+    said = escape_message("There is no run `a*b`. `runs list` shows *all*; ` is one")
+    assert said == r"There is no run `a*b`. `runs list` shows \*all\*; \` is one"
 
 
 def test_charts() -> None:

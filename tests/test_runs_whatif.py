@@ -32,6 +32,7 @@ from core.runs.whatif import (
     other_seed,
     permuted_labels,
     read_drop_series,
+    say_places,
     shuffled_layout,
     without_genes,
     without_value,
@@ -115,6 +116,17 @@ def test_what_cannot_be_asked_is_refused(parent: RunSpec) -> None:
         without_value(parent, "batch", "a", ["a"])
     with pytest.raises(InputError, match="at least one gene"):
         without_genes(parent, [])
+
+
+def test_whether_other_genes_take_the_places_is_said(parent: RunSpec) -> None:
+    genes = load_dataset(parent.cohort.dataset).var_names.tolist()
+    few = parent.model_copy(
+        update={"preparation": parent.preparation.model_copy(update={"genes": len(genes) - 20})}
+    )
+    assert say_places(without_genes(few, genes[:20])) == "Other genes took the places."
+    said = f"the {len(genes) - 21} genes that are left"
+    assert said in say_places(without_genes(few, genes[:21]))
+    assert say_places(only_genes(few, genes[:9])) == ""
 
 
 def test_half_of_the_training_tests_the_same_samples(parent: RunSpec) -> None:

@@ -5,7 +5,7 @@ import os
 import streamlit as st
 
 from core.errors import GeneCanvasError, InputError
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.home import LAB, at, home, server_home
 from core.jobs.job import Lane
 from core.jobs.store import JobStore
@@ -28,10 +28,10 @@ def let_in() -> None:
     except GeneCanvasError as error:
         st.title("GeneCanvas")
         if visited():
-            st.warning(escape_markdown(str(error)))
+            st.warning(escape_message(str(error)))
             st.session_state.pop(VISIT)
         elif signed_in() is not None:
-            st.warning(escape_markdown(str(error)))
+            st.warning(escape_message(str(error)))
             _offer_sign_out("Sign in as somebody else")
         else:
             st.markdown("Several people share this server, each with a home of their own.")
@@ -143,4 +143,4 @@ def _end(key: str) -> None:
         try:
             end_invitation(key)
         except InputError as error:
-            st.toast(escape_markdown(str(error)))
+            st.toast(escape_message(str(error)))

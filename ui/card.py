@@ -9,7 +9,7 @@ from core.data.notes import Finding
 from core.data.prepare import PreparationSpec
 from core.data.store import DatasetRecord
 from core.errors import InputError
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.plots.data import class_sizes
 from core.plots.findings import say_class_sizes
 from core.runs.spec import say_option
@@ -64,7 +64,7 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
         try:
             show_samples(record, choices)
         except InputError as error:
-            st.caption(f"No map of the samples. {escape_markdown(str(error))}")
+            st.caption(f"No map of the samples. {escape_message(str(error))}")
     with found:
         show_decisions(record, choices)
         say_sizes(card)

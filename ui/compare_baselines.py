@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.data.store import get_record
 from core.errors import InputError
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.glossary import define
 from core.jobs.launch import answer_state
 from core.runs.fitting import baselines_job, request_baselines
@@ -55,7 +55,7 @@ def show_missing(runs: list[str], second: str | None) -> None:
         st.fragment(wait_for_baselines, run_every=1)(runs, second, len(missing))
         return
     if state.state == "failed":
-        st.error(f"The baseline models could not be fitted. {escape_markdown(state.message)}")
+        st.error(f"The baseline models could not be fitted. {escape_message(state.message)}")
     baselines, lacking = TASKS[load_result(runs[0]).task].baselines, {name for _, name in missing}
     titles = ", ".join(record.title for record in baselines if record.name in lacking)
     networks = any(baselines[name].is_network for name in lacking)

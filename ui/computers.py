@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.devices import cluster, devices
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.jobs.computers import Computer, Computers, last_seen
 from core.jobs.launch import look_at_cluster
 from core.jobs.store import JobStore
@@ -50,7 +50,7 @@ def _show_cluster() -> None:
         st.caption("Looking for the cluster. That takes some seconds.")
         return
     if seen.problem:
-        st.error(escape_markdown(seen.problem))
+        st.error(escape_message(seen.problem))
         return
     names = {}
     if JobStore.exists():

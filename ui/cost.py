@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.errors import GeneCanvasError, InputError
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.jobs.record import JobState
 from core.runs.estimate import Estimate, EstimateJob, ask_estimate, estimate_job
 from core.runs.preflight import say_consequences
@@ -103,7 +103,7 @@ def show_cost(spec: RunSpec, runs: int = 1, among: Sequence[RunSpec] = ()) -> No
         for sentence in said:
             st.caption(f":material/info: {escape_markdown(sentence)}")
     except GeneCanvasError as error:
-        st.warning(escape_markdown(str(error)))
+        st.warning(escape_message(str(error)))
 
 
 def show_duration(spec: RunSpec, runs: int) -> None:
@@ -118,7 +118,7 @@ def show_duration(spec: RunSpec, runs: int) -> None:
                 return
             seconds = cost.seconds
     except GeneCanvasError as error:
-        st.caption(escape_markdown(str(error)))
+        st.caption(escape_message(str(error)))
         return
     st.markdown(f"about **{say_duration(runs * seconds)}**", width="content")
 

@@ -5,7 +5,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.explain.methods import BASELINE_PROFILES, METHODS, THROUGH, BaselineProfile, Recipe
 from core.images.layout import GeneLayout
 from core.jobs.launch import ensure_workers, foresee
@@ -197,7 +197,7 @@ def show_request(
     """
     state = explanation_state(run, recipe, evidence=evidence)
     if state.state == "failed":
-        st.error(f"{escape_markdown(what)} could not be computed. {escape_markdown(state.message)}")
+        st.error(f"{escape_markdown(what)} could not be computed. {escape_message(state.message)}")
     if state.state == "working":
         st.fragment(_wait_for, run_every=1)(run, recipe, what, evidence)
         return

@@ -11,6 +11,8 @@ from ui.parts import decided, pick_dataset
 
 CLOSED = "drawers closed"
 """Where the session counts how often a drawer was closed by a button in it."""
+SHOWN = "shown on the tab"
+"""Where the session keeps what the page shows, after which the browser's tab is titled."""
 
 
 class Line(NamedTuple):
@@ -47,8 +49,10 @@ def close_drawer() -> None:
 
 
 def say_facts(place: DeltaGenerator, *facts: str | None) -> None:
-    """Fill the line with what is known; what is None is left out."""
-    place.markdown(escape_markdown(" · ".join(fact for fact in facts if fact)))
+    """Fill the line with what is known, and title the tab after it; what is None is left out."""
+    said = " · ".join(fact for fact in facts if fact)
+    place.markdown(escape_markdown(said))
+    st.session_state[SHOWN] = said
 
 
 def show_dataset_line(title: str, drawer: str) -> tuple[DatasetRecord | None, Line]:

@@ -18,7 +18,7 @@ from core.data.notes import Finding
 from core.data.roles import suggest_batch, suggest_group, suggest_label
 from core.data.store import DatasetRecord, get_record, list_datasets, load_dataset
 from core.errors import GeneCanvasError, InputError
-from core.escape import escape_formulas, escape_markdown
+from core.escape import escape_formulas, escape_markdown, escape_message
 from core.files import UNWRITABLE, describe_os_error
 from core.glossary import define
 from core.plots.figures import TARGETS
@@ -62,7 +62,7 @@ def errors() -> Iterator[None]:
     try:
         yield
     except GeneCanvasError as error:
-        st.error(escape_markdown(str(error)))
+        st.error(escape_message(str(error)))
     except Exception as error:
         if isinstance(error, OSError) and error.errno in UNWRITABLE:
             st.error(escape_markdown(describe_os_error(error)))
@@ -145,7 +145,7 @@ def say_finding(finding: Finding, repair: Callable[[], None] | None = None) -> N
     """One finding, and the button that repairs it where this can be done."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
-            f"{BADGES[finding.severity]} {escape_markdown(finding.message)}", width="stretch"
+            f"{BADGES[finding.severity]} {escape_message(finding.message)}", width="stretch"
         )
         if finding.repair and repair:
             st.button(

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import GeneCanvasError, InputError
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.home import at, server_home
 from core.jobs.launch import cancel
 from core.jobs.record import JobRecord
@@ -141,4 +141,4 @@ def _attempt(action, *args) -> None:
         with at(server_home()):
             action(*args)
     except GeneCanvasError as error:
-        st.toast(escape_markdown(str(error)))
+        st.toast(escape_message(str(error)))

@@ -11,7 +11,7 @@ import streamlit as st
 from core import __version__
 from core.data.store import get_record, list_datasets
 from core.errors import GeneCanvasError
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.runs.result import load_result
 from core.runs.store import RunStore
 from core.stories import (
@@ -95,7 +95,7 @@ def _ask(view: View) -> None:
         story = create_story(title).id if title.strip() or chosen == NEW else chosen
         kept = pin(story, view, caption)
     except GeneCanvasError as error:
-        st.error(escape_markdown(str(error)))
+        st.error(escape_message(str(error)))
         return
     st.session_state[LAST] = story
     st.toast(f"Pinned to “{escape_markdown(kept.title)}”: {len(kept.views)} views.")

@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.jobs.launch import AnswerState
 from core.predict.matching import MatchCard
 from core.predict.model import Model, load_model
@@ -140,7 +140,7 @@ def is_working(
         cancel: stops it, where it can be stopped by itself.
     """
     if state.state == "failed":
-        st.error(f"{what} failed. {escape_markdown(state.message)}")
+        st.error(f"{what} failed. {escape_message(state.message)}")
     if state.state == "missing" and state.stopped:
         st.caption(f"{what}: cancelled.")
     if state.state != "working":
@@ -156,7 +156,7 @@ def _wait_for(
     state = look()
     if state.state != "working":
         st.rerun()
-    words = f"{what}: {escape_markdown(state.message)}" if state.message else what
+    words = f"{what}: {escape_message(state.message)}" if state.message else what
     st.progress(min(state.fraction, 1.0), f"{words}. It is safe to close this tab.")
     if cancel:
         st.button("Cancel", key=f"cancel {what}", on_click=cancel, disabled=state.stopped)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.data.store import list_datasets
 from core.errors import DamageError
-from core.escape import escape_markdown
+from core.escape import escape_message
 from core.evaluation.metrics import METRICS
 from core.predict.earlier import Earlier, delete_prediction, list_predictions
 from core.predict.model import Model
@@ -27,7 +27,7 @@ def read_or_mend(read: Callable[[PredictRequest], _Read], asked: PredictRequest)
     try:
         return read(asked)
     except DamageError as error:
-        st.error(escape_markdown(str(error)))
+        st.error(escape_message(str(error)))
         if st.button("Delete what is damaged", key="delete damaged"):
             with errors():
                 delete_prediction(asked.model, asked.key)

@@ -8,7 +8,7 @@ import streamlit as st
 from core.compare.gap import explain_gap
 from core.data.notes import Finding
 from core.errors import DamageError
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.glossary import define
 from core.jobs.launch import ensure_workers
 from core.jobs.record import JobState
@@ -85,7 +85,7 @@ def show_ended(record: RunRecord) -> None:
 
 def show_damage(record: RunRecord, error: DamageError) -> None:
     """What is wrong with a run's files, and the button that prepares it for being made again."""
-    st.error(escape_markdown(str(error)))
+    st.error(escape_message(str(error)))
     act("Prepare it for being made again", reopen, record.id, key="reopen",
         help="What is damaged is set aside; then the run can be resumed.")  # fmt: skip
 
@@ -119,12 +119,9 @@ def repeats_of(record: RunRecord) -> dict[str, str]:
 
 
 def show_reason(record: RunRecord) -> None:
-    """Why a run has no result, and the button that goes on."""
+    """Why a run has no result, and the button that goes on; its log is folded below."""
     show = st.info if record.state == JobState.CANCELLED else st.error
-    reason, _, log = (record.reason or "").partition("\n")
-    show(escape_markdown(reason))
-    if log:
-        st.code(log, language=None)
+    show(escape_message(record.why))
     if st.button("Resume", type="primary", key="resume"):
         RunStore().resume(record.id)
         ensure_workers()

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.errors import GeneCanvasError
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.jobs.record import JobState
 from core.jobs.store import LONGEST_NAME
 from core.runs.result import load_result
 from core.runs.store import RunRecord, RunStore
 from core.words import say_duration
+from ui.line import SHOWN
 from ui.parts import go_to_run, name_dataset, name_runs, say_asked, starred_first
 from ui.share import offer_sharing
 from ui.work import BADGES, act
@@ -22,6 +23,7 @@ def show_line(record: RunRecord, records: Sequence[RunRecord]) -> None:
         act("★" if record.starred else "☆", _star, record, key=f"star {record.id}",
             type="tertiary", help="Lists show a starred run first.")  # fmt: skip
         st.title(escape_markdown(record.name), anchor=False, width="content")
+        st.session_state[SHOWN] = record.name
         if record.state.resumable:  # else the page below says it, second by second
             st.markdown(BADGES[record.state], width="content")
         with st.popover(
@@ -78,7 +80,7 @@ def _ask_label(record: RunRecord) -> None:
         try:
             RunStore().label(record.id, **{field: st.session_state[f"{field} {record.id}"]})
         except GeneCanvasError as error:
-            st.toast(escape_markdown(str(error)))
+            st.toast(escape_message(str(error)))
 
     st.text_input(
         "Name", record.name, max_chars=LONGEST_NAME, key=f"name {record.id}",

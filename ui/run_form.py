@@ -10,7 +10,7 @@ from core.data.cohort import GENE
 from core.data.prepare import PreparationSpec
 from core.data.store import DatasetRecord
 from core.errors import GeneCanvasError, InputError
-from core.escape import escape_markdown
+from core.escape import escape_message
 from core.glossary import define
 from core.images.layouts import LAYOUTS
 from core.models.backbones import BACKBONES, Backbone
@@ -122,7 +122,7 @@ def offer_imagenet(backbone: Backbone) -> None:
         fetch_imagenet(backbone, lambda done, total: bar.progress(min(done / total, 1.0)))
     except GeneCanvasError as error:
         bar.empty()
-        st.error(escape_markdown(str(error)))
+        st.error(escape_message(str(error)))
         return
     st.rerun()
 

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import GeneCanvasError, InputError
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.home import home
 from core.jobs.job import Lane
 from core.jobs.launch import at_once, ensure_workers
@@ -87,7 +87,7 @@ def show_damaged(store: RunStore) -> None:
     """Runs that can't be understood, and those that the list has lost, with what can be done."""
     for run in store.damaged():
         with st.container(border=True):
-            st.error(escape_markdown(f"Run {run.id}, {run.name}: {run.why}"))
+            st.error(escape_message(f"Run {run.id}, {run.name}: {run.why}"))
             act("Delete it", store.delete, run.id, key=f"delete {run.id}")
     if lost := unlisted_runs():
         one = len(lost) == 1

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from core.errors import GeneCanvasError
-from core.escape import escape_markdown
+from core.escape import escape_message
 from core.home import LAB, at, only_looks
 from core.people import is_shared
 from core.sharing import (
@@ -104,4 +104,4 @@ def _attempt(action, *args) -> None:
     try:
         action(*args)
     except GeneCanvasError as error:
-        st.toast(escape_markdown(str(error)))
+        st.toast(escape_message(str(error)))

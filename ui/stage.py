@@ -6,10 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import GeneCanvasError
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.plots.stage import enlarge, name_point, restore_figure
 from core.report.render import say_cell
 from core.stories import Pinned, Story, View, load_story, load_view
+from ui.line import SHOWN
 from ui.parts import ROOT, go_to
 from ui.story import open_view
 
@@ -38,6 +39,7 @@ STAGE = st.components.v2.component(
 def show_stage() -> None:
     """The slide that the link names, or the speaker's window of it."""
     story = load_story(st.query_params.get("story", ""))
+    st.session_state[SHOWN] = story.title
     slides = story.slides
     if not slides:
         go_to("story", {"id": story.id})
@@ -102,7 +104,7 @@ def _show_slide(story: Story, slide: list[Pinned], number: int, size: dict[str, 
                 st.markdown(f"{level} {escape_markdown(pinned.caption or view.finding)}")
                 _draw(view, f"{story.id} {number} {place}", letters, room)
             except GeneCanvasError as error:
-                st.error(escape_markdown(str(error)))
+                st.error(escape_message(str(error)))
 
 
 def _draw(view: View, key: str, letters: int, room: int) -> None:

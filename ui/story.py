@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.errors import GeneCanvasError
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.plots.stage import restore_figure
 from core.stories import (
     LONGEST_CAPTION,
@@ -42,7 +42,7 @@ def show_damaged() -> None:
     """The stories that can't be read, each with the one thing that can be done."""
     for story in damaged_stories():
         with st.container(border=True):
-            st.error(escape_markdown(story.why))
+            st.error(escape_message(story.why))
             if st.button("Delete this story", key=f"drop {story.id}"):
                 delete_story(story.id)
                 st.rerun()
@@ -147,7 +147,7 @@ def _change(story: str, change: Callable[[Story], Story]) -> None:
     try:
         change_story(story, change)
     except GeneCanvasError as error:
-        st.toast(escape_markdown(str(error)))
+        st.toast(escape_message(str(error)))
 
 
 def _show_pinned(story: Story, place: int, pinned: Pinned, slide: str) -> None:
@@ -186,7 +186,7 @@ def _show_pinned(story: Story, place: int, pinned: Pinned, slide: str) -> None:
             view = load_view(story.id, pinned.view)
             _draw_small(view, key)
         except GeneCanvasError as error:
-            st.error(escape_markdown(str(error)))
+            st.error(escape_message(str(error)))
             return
         st.caption(escape_markdown(f"{view.source} · pinned {view.pinned.astimezone():%-d %b %Y}"))
     if open_page.button("Open this view →", key=f"open {key}", type="tertiary"):

@@ -9,7 +9,7 @@ import streamlit as st
 from core.data.cohort import Cohort
 from core.data.store import DatasetRecord, list_datasets
 from core.errors import GeneCanvasError, InputError
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.transfer.asked import request_answer
 from core.transfer.enquiring import AnyEnquiry, load_enquiry
 from core.transfer.methods import TRANSFER_METHODS
@@ -41,7 +41,7 @@ def asked_before() -> tuple[str, TransferSpec | AnyEnquiry] | None:
     try:
         return key, load_enquiry(key) or load_spec(key)
     except GeneCanvasError as error:
-        st.warning(escape_markdown(str(error)))
+        st.warning(escape_message(str(error)))
         return None
 
 
@@ -238,7 +238,7 @@ def offer_start(spec: TransferSpec) -> None:
     """How long it will take, and the button that starts it."""
     seconds, fits, words, refusal = _look_ahead(spec.model_dump_json())
     if refusal:
-        st.error(escape_markdown(refusal))
+        st.error(escape_message(refusal))
         return
     st.caption(escape_markdown(" ".join(words)))
     with st.container(horizontal=True, vertical_alignment="center"):

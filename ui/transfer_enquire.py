@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.data.cohort import Cohort
 from core.data.store import DatasetRecord, list_datasets
 from core.errors import GeneCanvasError
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.jobs.launch import answer_state, stop
 from core.models.own_weights import list_own_weights, require_own_weights
 from core.plots.transfer import reply_scores
@@ -275,7 +275,7 @@ def offer_enquiry(enquiry: AnyEnquiry) -> str | None:
     """How long it will take, and the button that starts it; the id of what was started."""
     seconds, words, refusal = _look_ahead(enquiry.model_dump_json())
     if refusal:
-        st.error(escape_markdown(refusal))
+        st.error(escape_message(refusal))
         return None
     st.caption(escape_markdown(" ".join(words)))
     started = None

@@ -8,7 +8,7 @@ import streamlit as st
 from anndata import AnnData
 
 from core.data.prepare import Preprocessor
-from core.escape import escape_markdown
+from core.escape import escape_message
 from core.images.layout import GeneLayout
 from core.images.layouts import LAYOUTS, LayoutSpec
 from core.images.quality import MEASURES, Measure
@@ -70,7 +70,7 @@ def lay_out(trial: Trial, *, key: str) -> GeneLayout | None:
     state = request_trial(trial)
     title = name_layout(trial.layout)
     if state.state == "failed":
-        st.error(f"{title}: {escape_markdown(state.message)}")
+        st.error(f"{title}: {escape_message(state.message)}")
         st.button("Try again", key=f"{key} again", on_click=forget_trial, args=(trial,))
     else:
         _watch(trial, key)
@@ -84,7 +84,7 @@ def _watch(trial: Trial, key: str) -> None:
     if state.state in ("done", "failed") or trial.layout_path.exists():
         st.rerun()
     method = LAYOUTS[trial.layout.name]
-    st.status(f"{method.title}: {escape_markdown(state.message)}, {state.seconds:.0f} s so far")
+    st.status(f"{method.title}: {escape_message(state.message)}, {state.seconds:.0f} s so far")
     st.caption(
         "It is computed beside the page: go on working, or choose another layout and come back. "
         f"Once it stands, it is saved. For n genes it takes {method.complexity}."
@@ -118,9 +118,9 @@ def _watch_quality(trials: list[Trial]) -> None:
         for trial, state in zip(trials, states, strict=True):
             title = name_layout(trial.layout)
             if state.state == "failed":
-                st.error(f"{title}: {escape_markdown(state.message)}")
+                st.error(f"{title}: {escape_message(state.message)}")
             elif state.state != "done":
-                said = escape_markdown(state.message)
+                said = escape_message(state.message)
                 st.status(f"{title}: {said}, {state.seconds:.0f} s so far")
         done = [trial for trial, state in zip(trials, states, strict=True) if state.state == "done"]
         if done:

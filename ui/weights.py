@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.errors import GeneCanvasError, InputError
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.home import only_looks
 from core.models.own_weights import (
     SUFFIXES,
@@ -53,7 +53,7 @@ def _show_own() -> None:
             try:
                 fitting = bring_weights(hold(upload))
             except GeneCanvasError as error:
-                st.error(escape_markdown(str(error)))
+                st.error(escape_message(str(error)))
                 return
         st.session_state[COUNT], st.session_state[FILE] = count + 1, fitting.name
         fits = ", ".join(fitting.networks)
@@ -73,4 +73,4 @@ def _delete(name: str) -> None:
     try:
         delete_brought(name)
     except GeneCanvasError as error:
-        st.toast(escape_markdown(str(error)))
+        st.toast(escape_message(str(error)))

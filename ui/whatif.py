@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import InputError
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.explain.methods import METHODS, Recipe
 from core.glossary import define
 from core.images.references import list_references, read_gene_sets, reference_file
@@ -40,6 +40,7 @@ from core.runs.whatif import (
     other_seed,
     permuted_labels,
     read_drop_series,
+    say_places,
     shuffled_layout,
     without_genes,
     without_value,
@@ -395,13 +396,13 @@ def _show_answer(record: RunRecord, child: RunRecord) -> None:
             effect = compare_to_parent(record, child)
             st.markdown(
                 f":green-badge[retrained] {escape_markdown(_say_effect(record, effect))}"
-                + ("" if child.spec.preparation.gene_list else " Other genes took the places.")
+                f" {say_places(child.spec)}"
             )
         show_effect(record, child)
         _say_first(child)
     else:
-        reason = f": {(child.reason or '').partition(chr(10))[0]}" if child.reason else "."
-        st.caption(escape_markdown(f"{str(child.state).capitalize()}{reason}"))
+        reason = f": {child.why}" if child.why else "."
+        st.caption(escape_message(f"{str(child.state).capitalize()}{reason}"))
 
 
 def _say_effect(record: RunRecord, effect: Effect) -> str:
@@ -497,8 +498,8 @@ def show_series(record: RunRecord, children: list[RunRecord]) -> None:
             "The accuracy of what-ifs without the top genes of a class, and without as many random "
             "ones.",
             f"{len(table)} what-ifs, each on the samples that it and its parent held out.",
-            "Each was trained anew; other genes took the places of those left out. Bars are 95 % "
-            "Wilson intervals of a share.",
+            "Each was trained anew; other genes took the places of those left out, as far as there "
+            "are any. Bars are 95 % Wilson intervals of a share.",
             "The top genes matter by as much as their curve lies below the random one. Where it "
             "doesn't, other genes carry the same signal.",
         ),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import streamlit as st
 
 from core.errors import GeneCanvasError
-from core.escape import escape_markdown
+from core.escape import escape_markdown, escape_message
 from core.jobs.job import Lane
 from core.jobs.launch import at_once, cancel, ensure_workers
 from core.jobs.queue import records_in_turn
@@ -121,7 +121,7 @@ def _show_unfinished(record: JobRecord, expected: Expected | None) -> None:
 def _show_failed(record: JobRecord) -> None:
     with st.container(border=True, key=f"job_{record.id}"):
         st.markdown(f"{BADGES[record.state]} {escape_markdown(record.name)}")
-        st.caption(escape_markdown((record.reason or "").partition("\n")[0]))
+        st.caption(escape_message(record.why))
         with st.container(horizontal=True):
             act("Try again", JobStore().resume, record.id, key=f"work again {record.id}")
             if record.kind != RUN:  # a run is deleted where its result would be
@@ -203,6 +203,6 @@ def act(label: str, action: Callable, *args: object, key: str, **looks: object) 
         try:
             action(*args)
         except GeneCanvasError as error:
-            st.toast(escape_markdown(str(error)))
+            st.toast(escape_message(str(error)))
 
     st.button(label, key=key, on_click=attempt, **looks)

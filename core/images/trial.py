@@ -174,7 +174,7 @@ def request_trial(trial: Trial) -> TrialState:
         return TrialState("working", record.message, max(seconds, 0.0))
     if record.state == JobState.CANCELLED:
         return TrialState("failed", "The computation was stopped.", 0.0)
-    return TrialState("failed", record.reason or "", 0.0)
+    return TrialState("failed", record.why, 0.0)
 
 
 def stop_trial(trial: Trial) -> None:

@@ -175,7 +175,7 @@ def answer_state(job: Job) -> AnswerState:
         cancelled = record is not None and record.state == JobState.CANCELLED
         return AnswerState("missing", 0.0, "", stopped=cancelled)
     if record.state.finished:
-        return AnswerState("failed", 0.0, record.reason or "")
+        return AnswerState("failed", 0.0, record.why)
     stopping = JobStore().requests(record.id).cancel
     words = "stopping" if stopping else record.message
     return AnswerState("working", record.done / max(record.total, 1), words, stopped=stopping)

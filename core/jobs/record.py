@@ -74,6 +74,11 @@ class JobRecord(BaseModel):
         """The job's folder, which also holds its log."""
         return self.job.folder(self.id)
 
+    @property
+    def why(self) -> str:
+        """Why it has no result, in a sentence, without the end of its log; empty if not known."""
+        return (self.reason or "").partition("\n")[0]
+
 
 class DamagedJob(NamedTuple):
     """A job whose content this program doesn't understand: it can only be deleted."""

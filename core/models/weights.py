@@ -116,7 +116,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         reason = (
             "holds Python objects other than tensors, which are never opened here because they "
             "can run code"
-            if "unsupported" in str(error).lower()
+            if "unsupported global" in str(error).lower()
             else "is damaged, cut short, or no weights file at all"
         )
         raise WeightsError(f"{path} {reason}. {expected}") from None

@@ -8,6 +8,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from core.data.cohort import Cohort
+from core.data.store import get_record
 from core.errors import InputError
 from core.evaluation.differences import LEVEL, mcnemar, say_verdict
 from core.evaluation.intervals import gather, weigh
@@ -212,6 +213,20 @@ def genes_left_out(parent: RunSpec, child: RunSpec) -> tuple[str, ...]:
     """The genes that the child leaves out and its parent doesn't; of another change none."""
     left = tuple(g for g in child.preparation.without if g not in set(parent.preparation.without))
     return left if left and child == without_genes(parent, left) else ()
+
+
+def say_places(child: RunSpec) -> str:
+    """What stands on the image where genes were left out; empty where the genes were listed, or
+    the dataset is no longer here."""
+    if child.preparation.gene_list:
+        return ""
+    try:
+        left = get_record(child.cohort.dataset).genes - len(child.preparation.without)
+    except InputError:
+        return ""
+    if left >= child.preparation.genes:
+        return "Other genes took the places."
+    return f"No others took all the places: the image has the {left:,} genes that are left."
 
 
 def describe_difference(parent: RunSpec, child: RunSpec, run: str) -> str:

@@ -7,6 +7,7 @@ import streamlit as st
 from core.people import is_shared
 from ui.account import let_in, pages_of_guest, show_where
 from ui.help import show_step
+from ui.line import SHOWN
 from ui.pin import PAGE
 from ui.signin import is_admin, signed_in
 from ui.work import show_work
@@ -36,6 +37,12 @@ def open_first_page() -> None:
     st.switch_page(pages[first], query_params=st.query_params.to_dict())
 
 
+def title_tab(shown: str) -> None:
+    """Name the browser's tab after what the page shows, as far as it has said so, and the page."""
+    words = " · ".join(filter(None, (shown, page.title if page != start else "")))
+    st.set_page_config(page_title=f"{words} – GeneCanvas" if words else "GeneCanvas")
+
+
 st.set_page_config(page_icon=str(ROOT / "assets/icon.svg"), layout="wide")
 st.logo(str(ROOT / "assets/logo.svg"), size="large")
 let_in()
@@ -60,11 +67,14 @@ guest = pages_of_guest()
 if guest is not None:
     shown = {name: shown[name] for name in ("start", *guest)}
 page = st.navigation(list(shown.values()), position="top")
-st.set_page_config(page_title="GeneCanvas" if page == start else f"{page.title} · GeneCanvas")
+if page.url_path != st.session_state.get(PAGE):
+    title_tab("")  # not what the page before showed
 st.session_state[PAGE] = page.url_path
+st.session_state[SHOWN] = ""
 if page != stage:
     if guest is None:
         show_work()
     show_where()
     show_step()
 page.run()
+title_tab(st.session_state[SHOWN])

@@ -33,8 +33,12 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
             yield file
     except (InputError, MemoryError):
         raise
-    except Exception as error:  # a damaged file can fail in any way
-        raise InputError(f"{path.name} is not an h5ad file that can be read: {error}") from None
+    except Exception:  # a damaged file can fail in any way, in words of the library's own
+        why = "its parts can't be read" if h5py.is_hdf5(path) else "it doesn't begin as HDF5 does"
+        raise InputError(
+            f"{path.name} is damaged, cut short, or not an h5ad file: {why}. Download it again, or "
+            "write it again with the program that made it."
+        ) from None
 
 
 def _walk(file: h5py.File, name: str) -> Iterator[tuple[str, h5py.Dataset]]:
