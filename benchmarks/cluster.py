@@ -227,7 +227,8 @@ def main() -> None:
             if computers > 1:
                 doomed = grid.add()
             time_waiting(options.waiting, computers, 10 + 100 * computers)
-        train_study(options.runs, grid, doomed)
+        if options.runs:
+            train_study(options.runs, grid, doomed)
         child = launch._started[JobStore().lease_path(CLUSTER)][0]
         child.terminate()
         child.wait()

@@ -611,13 +611,19 @@ class JobStore(Database, Generic[Record]):
                 (job,),
             ).fetchone()[0]
 
-    def waiting(self, lane: Lane = Lane.QUEUE, *, on_cluster: bool = False) -> int:
-        """How many jobs of a lane could be claimed now, by this computer's workers or a cluster."""
+    def waiting(
+        self, lane: Lane = Lane.QUEUE, *, on_cluster: bool = False, most: int | None = None
+    ) -> int:
+        """How many jobs of a lane could be claimed now, by this computer's workers or a cluster.
+
+        With `most` no more than so many are counted, which is quick however many there are.
+        """
         kinds = kinds_of(on_cluster=on_cluster)
         with self._reading() as db:
             return db.execute(
-                f"SELECT count(*) FROM jobs WHERE {READY} AND lane = ? AND {_any_of(kinds)}",
-                (lane, *kinds),
+                f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE {READY} AND lane = ? "
+                f"AND {_any_of(kinds)} LIMIT ?)",
+                (lane, *kinds, -1 if most is None else most),
             ).fetchone()[0]
 
     def unfinished(self) -> int:
