@@ -4,7 +4,8 @@
 
 Starts a cluster of one to three computers of a CPU each on this machine's loopback, with a home of
 its own. First jobs that mostly wait (two seconds each), with one, two and three computers: their
-throughput shows what submitting, starting and ending costs, however few cores the machine has. Then
+throughput shows what submitting, starting and ending costs, however few cores the machine has. The
+coordinator is first watched idle, so that what a job itself costs can be told. Then
 a study of tiny runs on three computers, while a task is killed, then a computer, then the
 coordinator; what was trained twice is counted in the list of jobs. Costs are seconds of processor
 of the coordinator and of its post, from /proc, less those of their start; the clock is that of the
@@ -19,7 +20,7 @@ import signal
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 os.environ["GENECANVAS_HOME"] = tempfile.mkdtemp(prefix="cluster")
@@ -36,7 +37,7 @@ from core.jobs.computers import last_seen
 from core.jobs.job import KINDS
 from core.jobs.launch import look_after_jobs, look_at_cluster
 from core.jobs.queue import Queue
-from core.jobs.record import JobState, Worker, read_log
+from core.jobs.record import JobRecord, JobState, Worker, read_log
 from core.jobs.store import JobStore
 from core.runs.store import RunStore
 from tests.clusters import Cluster, cluster
@@ -44,6 +45,8 @@ from tests.counting import QueuedCount
 from tests.runs import make
 
 KINDS["queued count"] = "tests.counting:QueuedCount"
+IDLE = 20
+"""Seconds for which the coordinator is watched without jobs."""
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -89,41 +92,55 @@ def time_lists(jobs: int = 200, steps: int = 20) -> None:
     store, queue, worker = JobStore(), Queue(), Worker(CLUSTER)
     for n in range(jobs):
         store.submit(QueuedCount(to=1000 + n))
-    spent = dict.fromkeys(("claim and begin", "a step's progress and event", "end"), 0.0)
+    alone, together = "a step told alone", f"a step told with {jobs - 1} others"
+    spent = dict.fromkeys(("claim and begin", alone, together, "end"), 0.0)
+    attempts = []
     for _ in range(jobs):
         started = time.process_time()
         _, record = queue.claim(worker)
-        attempt = Attempt.begin(record, 1)
+        attempts.append((record, Attempt.begin(record, 1)))
         begun = time.process_time()
-        for step in range(steps):
-            store.set_progress(record.id, step, steps, "an epoch")
-            store.add_event(record.id, 0, step, {"epoch": step, "loss": 0.5})
+        tell_step(store, [record], 0, steps)
         told = time.process_time()
+        spent["claim and begin"] += begun - started
+        spent[alone] += told - begun
+    begun = time.process_time()
+    for step in range(1, steps):
+        tell_step(store, [record for record, _ in attempts], step, steps)
+    spent[together] += (time.process_time() - begun) / (steps - 1)
+    begun = time.process_time()
+    for record, attempt in attempts:
         attempt.end(record.folder)
         store.finish(record.id, JobState.DONE)
-        ended = time.process_time()
-        for name, seconds in zip(spent, (begun - started, told - begun, ended - told), strict=True):
-            spent[name] += seconds
-    spent["a step's progress and event"] /= steps
-    words = "; ".join(f"{name} {1000 * s / jobs:.1f} ms" for name, s in spent.items())
+    spent["end"] += time.process_time() - begun
+    words = "; ".join(f"{name} {1000 * s / jobs:.2f} ms" for name, s in spent.items())
     with sqlite3.connect(store.path) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     size = store.path.stat().st_size / jobs
-    started = time.process_time()
-    store.list()
-    listing = 1000 * (time.process_time() - started) / jobs
     print(
         f"Without Ray, processor: {words}; a job of {steps} steps takes {size / 1000:.1f} kB of "
-        f"the list, and {listing:.2f} ms to be read",
+        "the list",
         flush=True,
     )
     for record in store.list():
         store.delete(record.id)
 
 
+def tell_step(store: JobStore, records: Sequence[JobRecord], step: int, steps: int) -> None:
+    """Write a step of several jobs."""
+    store.tell(
+        {record.id: (step, steps, "an epoch") for record in records},
+        [(record.id, 0, step, {"epoch": step, "loss": 0.5}) for record in records],
+    )
+
+
 def time_waiting(jobs: int, computers: int, first: int) -> None:
-    """Jobs that wait two seconds each."""
+    """Jobs that wait two seconds each, and what the coordinator does without any."""
     wait_for(lambda: at_once() == computers)
+    time.sleep(5)
+    started, before = time.monotonic(), processor(coordinator())
+    time.sleep(IDLE)
+    idle = (processor(coordinator()) - before) / (time.monotonic() - started)
     store = JobStore()
     before = processor(coordinator()), processor(post())
     started = time.monotonic()
@@ -134,8 +151,9 @@ def time_waiting(jobs: int, computers: int, first: int) -> None:
     spent = processor(coordinator()) - before[0], processor(post()) - before[1]
     print(
         f"{computers} computers: {jobs} jobs in {seconds:.1f} s, {60 * jobs / seconds:.1f} a "
-        f"minute; a job costs the coordinator {1000 * spent[0] / jobs:.0f} ms of processor, the "
-        f"post {1000 * spent[1] / jobs:.0f} ms",
+        f"minute; a job costs the coordinator {1000 * spent[0] / jobs:.0f} ms of processor, "
+        f"{1000 * (spent[0] - idle * seconds) / jobs:.0f} without the {1000 * idle:.1f} ms a "
+        f"second that it takes idle; the post {1000 * spent[1] / jobs:.0f} ms",
         flush=True,
     )
 
@@ -209,7 +227,8 @@ def main() -> None:
             if computers > 1:
                 doomed = grid.add()
             time_waiting(options.waiting, computers, 10 + 100 * computers)
-        train_study(options.runs, grid, doomed)
+        if options.runs:
+            train_study(options.runs, grid, doomed)
         child = launch._started[JobStore().lease_path(CLUSTER)][0]
         child.terminate()
         child.wait()

@@ -136,7 +136,7 @@ def where() -> Place:
         return place
     folder = _named()
     folder.mkdir(parents=True, exist_ok=True)
-    return Place(folder.resolve())
+    return Place(folder)
 
 
 def _named() -> Path:

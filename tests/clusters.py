@@ -11,16 +11,16 @@ SMALL = 80 * 2**20
 
 
 class Cluster:
-    """Computers of a CPU each, of which the first can't be taken away."""
+    """Computers of a CPU each, of which the first can't be taken away and may have none."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str], first: int) -> None:
         from ray.cluster_utils import Cluster
 
         self._environment = environment
         with self._as_started():
             self._cluster = Cluster()
             # A computer that is gone is missed after three seconds instead of a minute.
-            self._add(no_monitor=True, _system_config={
+            self._add(num_cpus=first, no_monitor=True, _system_config={
                 "health_check_initial_delay_ms": 0, "health_check_period_ms": 1000,
                 "health_check_timeout_ms": 5000, "health_check_failure_threshold": 3,
             })  # fmt: skip
@@ -29,17 +29,19 @@ class Cluster:
     def address(self) -> str:
         return self._cluster.address
 
-    def add(self, home: Path | None = None) -> object:
-        """A computer; one with a home of its own doesn't see the coordinator's."""
+    def add(self, **environment: Path) -> object:
+        """A computer on which Ray is started with more in the environment.
+
+        With a GENECANVAS_HOME of its own it doesn't see the coordinator's home.
+        """
         with self._as_started():
-            if home is not None:
-                os.environ["GENECANVAS_HOME"] = str(home)
+            os.environ.update({name: str(value) for name, value in environment.items()})
             return self._add()
 
     def _add(self, **looks: object) -> object:
         return self._cluster.add_node(
-            num_cpus=1, object_store_memory=SMALL, include_dashboard=False,
-            include_log_monitor=False, node_ip_address="127.0.0.1", wait=False, **looks,
+            object_store_memory=SMALL, include_dashboard=False, include_log_monitor=False,
+            node_ip_address="127.0.0.1", wait=False, **{"num_cpus": 1} | looks,
         )  # fmt: skip
 
     def kill(self, computer: object) -> None:
@@ -58,14 +60,18 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """A cluster whose token is in the environment meanwhile."""
+def cluster(first: int = 1) -> Iterator[Cluster]:
+    """A cluster whose token is in the environment meanwhile.
+
+    Args:
+        first: CPUs of the computer that can't be taken away, 0 or 1.
+    """
     environment = {
         "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789" * 4,
         "RAY_USAGE_STATS_ENABLED": "0",
     }  # fmt: skip
     with mock.patch.dict(os.environ, environment):
-        started = Cluster(environment)
+        started = Cluster(environment, first)
         try:
             yield started
         finally:

@@ -148,8 +148,8 @@ def test_the_post_writes_into_the_folder_of_a_living_attempt_only(tmp_path: Path
     post.expect("one", str(tmp_path / "one"))
     post.ask({"one": Asked(enough=True)})
     assert (post.tell("one", told).cancel, post.tell("one", told).enough) == (False, True)
-    assert post.collect(0) == [("one", told)] * 2
-    assert post.collect(0) == []
+    assert post.collect() == [("one", told)] * 2
+    assert post.collect() == []
     content = np.frombuffer(b"numbers", np.uint8)
     post.keep("one", "folds/0/model", content)
     post.keep("one", "checkpoint", content)

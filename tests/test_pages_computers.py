@@ -43,25 +43,32 @@ def test_the_page_lists_the_computers_of_a_cluster(capsys: pytest.CaptureFixture
     try:
         write_json(Path(store.path.parent, "computers.json"), {"address": "10.0.0.5:6379"})
         assert last_seen() is None, "damaged"
-        alike = Computer(name="one", cpus=4, gpus=0, memory=10**9, sees_home=True, jobs=(id,))
+        alike = Computer(
+            name="one", cpus=4, gpus=0, memory=10**9, versions={"Python": "3.11.7"},
+            sees_home=True, jobs=(id,),
+        )  # fmt: skip
         why = "It has torch none instead of 2.15.0, so …"
-        unlike = Computer(name="two", cpus=8, gpus=0, memory=10**9, why_unused=why)
+        unlike = Computer(
+            name="two", cpus=8, gpus=0, memory=10**9, versions={"torch": "none"}, why_unused=why
+        )
+        new = Computer(name="new", cpus=8, gpus=0, memory=10**9, why_unused="It hasn't said yet.")
         Computers(
             address="10.0.0.5:6379", seen="2026-01-01T00:00:00Z", at_once=3,
-            computers=(alike, unlike),
+            computers=(alike, unlike, new, new),
         ).save()  # fmt: skip
         assert (at_once(Lane.QUEUE), at_once(Lane.INTERACTIVE)) == (3, 2)
         app = open_page("computers")
         assert not app.exception
-        assert "**1 of 2** computers get trainings, 3 at a time." in say_all(app)
+        assert "**1 of 4** computers get trainings, 3 at a time." in say_all(app)
         table = app.dataframe[0].value
-        assert table["trains"].tolist() == ["Counting to 3", "–"]
-        assert table["gets trainings"].tolist() == ["yes", "no"]
+        assert table["trains"].tolist() == ["Counting to 3", "–", "–", "–"]
+        assert table["gets trainings"].tolist() == ["yes", "no", "no", "no"]
         assert "two gets none. It has torch none instead of 2.15.0" in say_all(app)
         assert main(["computers"]) == 0
-        assert capsys.readouterr().out.splitlines() == [
+        assert capsys.readouterr().out.splitlines()[:2] == [
             f"one: 4 CPUs, 0 GPUs, trains {id}", f"two: 8 CPUs, 0 GPUs, {why}",
         ]  # fmt: skip
-        assert table["files"].tolist() == ["reads the home itself", "are sent"]
+        assert table["files"].tolist() == ["reads the home itself", "are sent", "–", "–"]
+        assert say_all(app).count("new gets none") == 1
     finally:
         lease.release()

@@ -6,13 +6,17 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from core.data.cohort import Cohort
 from core.errors import InputError
+from core.files import write_json
 from core.home import run_folder
+from core.jobs.job import Lane
 from core.jobs.migrations import MIGRATIONS
 from core.jobs.record import JobState
 from core.jobs.store import MOST_DEATHS
@@ -53,6 +57,50 @@ def test_what_people_call_a_run_is_no_part_of_it() -> None:
     for name in (" ", "x" * 201):
         with pytest.raises(InputError, match="1 to 200 characters"):
             store.label(record.id, name=name)
+
+
+def test_a_run_in_a_list_follows_its_dataset_that_comes(home: Path) -> None:
+    store = RunStore()
+    store.submit(spec())
+    asked = store.list()[0].spec.preparation.genes
+    write_json(home / "datasets" / ("0" * 64) / "record.json", {"genes": asked - 1})
+    assert [one.spec.preparation.genes for one in store.list()] == [asked - 1]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: store.waiting(most=1),
+        lambda store: store.claim("cpu"),
+        lambda store: store.turn(Lane.QUEUE),
+        lambda store: store.submit(spec(seed=1)),
+        lambda store: store.find_id("0123"),
+        lambda store: store.all_requests(),
+        lambda store: store.tell({"0" * 16: (1, 2, "half")}, []),
+        lambda store: store.finish("0" * 16, JobState.DONE),
+        lambda store: store.unfinished_records(Lane.QUEUE),
+    ],
+)  # fmt: skip
+def test_what_is_asked_again_and_again_never_reads_the_whole_list(
+    ask: Callable[[RunStore], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, statements = RunStore(), []
+    connect = sqlite3.connect
+
+    def listen(*args, **kwargs) -> sqlite3.Connection:
+        db = connect(*args, **kwargs)
+        db.set_trace_callback(statements.append)
+        return db
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", listen)
+        with suppress(InputError):  # there is no such run
+            ask(store)
+    asked = [text for text in statements if text.startswith(("SELECT", "UPDATE", "INSERT"))]
+    assert asked
+    with closing(connect(store.path)) as db:
+        steps = [row[3] for text in asked for row in db.execute(f"EXPLAIN QUERY PLAN {text}")]
+    assert not [step for step in steps if step in ("SCAN jobs", "SCAN spent", "SCAN events")]
 
 
 def test_runs_are_claimed_once_in_order_of_submission() -> None:

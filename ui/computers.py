@@ -8,10 +8,12 @@ import streamlit as st
 from core.devices import cluster, devices
 from core.escape import escape_markdown, escape_message
 from core.jobs.computers import Computer, Computers, last_seen
+from core.jobs.job import Lane
 from core.jobs.launch import look_at_cluster
 from core.jobs.store import JobStore
 from core.words import say_duration
 from ui.line import say_facts, show_line
+from ui.parts import errors
 
 WORDS = {"cpu": "the processor", "cuda": "GPU"}
 
@@ -24,7 +26,6 @@ def show_computers() -> None:
         say_facts(facts, "this computer")
         _show_here()
         return
-    look_at_cluster()
     say_facts(facts, f"Ray cluster {address}")
     st.fragment(_show_cluster, run_every=2)()
 
@@ -44,32 +45,34 @@ def _name_device(device: str) -> str:
 
 
 def _show_cluster() -> None:
-    """What the coordinator saw last."""
-    seen = last_seen()
-    if seen is None:
-        st.caption("Looking for the cluster. That takes some seconds.")
-        return
-    if seen.problem:
-        st.error(escape_message(seen.problem))
-        return
-    names = {}
-    if JobStore.exists():
-        names = {
-            record.id: record.name for record in JobStore().list() if not record.state.finished
-        }
-    ago = say_duration(max((datetime.now(UTC) - seen.seen).total_seconds(), 1))
-    st.markdown(f"{_count(seen)} Looked at {ago} ago.")
-    st.dataframe(
-        pd.DataFrame([_row(computer, names) for computer in seen.computers]),
-        hide_index=True, key="computers",
-    )  # fmt: skip
-    for computer in seen.computers:
-        if computer.why_unused:
-            st.markdown(escape_markdown(f"{computer.name} gets none. {computer.why_unused}"))
-    st.caption(
-        "Answers to pages, such as explanations, are computed on the computer of this app. "
-        "[Setting up a cluster](/docs?read=docs/cluster.md)"
-    )
+    """What the coordinator saw last; there is one while somebody looks."""
+    with errors():
+        look_at_cluster()
+        seen = last_seen()
+        if seen is None:
+            st.caption(
+                "Looking for the cluster. That takes some seconds, or a minute where it doesn't "
+                "answer."
+            )
+            return
+        if seen.problem:
+            st.error(escape_message(seen.problem))
+            return
+        names = {}
+        if JobStore.exists():
+            names = {record.id: record.name for record in JobStore().unfinished_records(Lane.QUEUE)}
+        ago = say_duration(max((datetime.now(UTC) - seen.seen).total_seconds(), 1))
+        st.markdown(f"{_count(seen)} Looked at {ago} ago.")
+        st.dataframe(
+            pd.DataFrame([_row(computer, names) for computer in seen.computers]),
+            hide_index=True, key="computers",
+        )  # fmt: skip
+        for words in dict.fromkeys(map(_say_unused, seen.computers)):
+            st.markdown(escape_markdown(words))
+        st.caption(
+            "Answers to pages, such as explanations, are computed on the computer of this app. "
+            "[Setting up a cluster](/docs?read=docs/cluster.md)"
+        )
 
 
 def _count(seen: Computers) -> str:
@@ -77,9 +80,15 @@ def _count(seen: Computers) -> str:
     return f"**{used} of {len(seen.computers)}** computers get trainings, {seen.at_once} at a time."
 
 
+def _say_unused(computer: Computer) -> str:
+    """Why a computer gets no trainings; empty where it gets some."""
+    return computer.why_unused and f"{computer.name} gets none. {computer.why_unused}"
+
+
 def _row(computer: Computer, names: dict[str, str]) -> dict[str, str | int | float]:
     gpus = f"{computer.gpus} {computer.kind}".strip() if computer.gpus else "none"
     versions = computer.versions
+    files = "reads the home itself" if computer.sees_home else "are sent"
     return {
         "computer": computer.name,
         "trains": "; ".join(names.get(job, "a training") for job in computer.jobs) or "–",
@@ -87,7 +96,7 @@ def _row(computer: Computer, names: dict[str, str]) -> dict[str, str | int | flo
         "CPUs": computer.cpus,
         "GPUs": gpus,
         "memory, GB": round(computer.memory / 1e9, 1),
-        "files": "reads the home itself" if computer.sees_home else "are sent",
+        "files": files if versions else "–",
         "Python": versions.get("Python", "–"),
         "torch": versions.get("torch", "–"),
         "GeneCanvas": versions.get("GeneCanvas", "–"),

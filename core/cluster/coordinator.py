@@ -10,6 +10,7 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,23 +29,20 @@ from core.jobs.computers import Computers
 from core.jobs.job import KINDS, Lane
 from core.jobs.queue import Queue
 from core.jobs.record import JobRecord, JobState, Worker, write_listing
-from core.jobs.store import JobStore
-from core.jobs.worker import (
-    Stop,
-    StoreReporter,
-    keep_quiet,
-    persist,
-    read_program,
-    warm_seconds,
-)
+from core.jobs.store import JobStore, Progress
+from core.jobs.worker import Stop, persist, read_program, warm_seconds
 from core.lease import Lease
 from core.logs import log_event, start_log
 
 LOOK = 2.0
 """Seconds between two looks at the computers of the cluster."""
+LOOK_AT_PROGRAM = 10.0
+"""Seconds between two looks at the files of this program."""
 PAUSE = 0.5
-"""Seconds for which nothing is done where nothing is heard."""
+"""Seconds between two passes, unless a task ends."""
 WORKER = Worker(CLUSTER)
+RUN_ATTEMPT = ray.remote(max_retries=0, max_calls=1)(run_attempt)
+"""Made once: Ray takes some 10 ms to send a function for the first time."""
 
 
 class Running:
@@ -52,7 +50,10 @@ class Running:
 
     def __init__(self, store: JobStore, record: JobRecord, attempt: Attempt) -> None:
         self.store, self.record, self.attempt, self.own = store, record, attempt, record.folder
-        self.reporter = StoreReporter(store, record, keep_quiet)
+        self.progress: Progress | None = 0, 1, "Waits for a computer of the cluster"
+        """What isn't in the list yet of how far it is."""
+        self.events: list[tuple[int, int, dict[str, Any]]] = []
+        """What isn't in the list yet of what it measured."""
         self.task: ray.ObjectRef | None = None
         self.node: str | None = None
         """Where it runs; None until it has begun."""
@@ -73,30 +74,32 @@ class Coordinator:
         self.post = start_post(self.place)
         self.nodes = Nodes(self.place, self.token)
         self.share = self.nodes.share()
-        self._heard = self.post.collect.remote(PAUSE)
-        self._looked, self._saved = 0.0, ""
+        self._saved = ""
+        self._asked: dict[str, Asked] = {}
 
     def serve(self, stop: Stop) -> None:
         """Go on until there has been nothing to do for some minutes, or the program changes."""
-        program, idle = read_program(), time.monotonic()
-        looked_at_program = idle
+        program, leaving, asked = read_program(), False, False
+        idle = looked_at_program = time.monotonic()
+        looked = 0.0
         with self.queue.kept_open() as changed:
-            leaving = asked = False
             while not stop.asked:
                 now = time.monotonic()
-                if now - self._looked > LOOK:
-                    self._look()
-                if now - looked_at_program > LOOK:
+                if now - looked_at_program > LOOK_AT_PROGRAM:
                     leaving, looked_at_program = read_program() != program, now
-                if not leaving:
+                news = changed()
+                if now - looked > LOOK:
+                    looked, news = now, True
+                    self._look()
+                    if self.running or (not leaving and self._waiting()):
+                        idle = now
+                    elif leaving or now - idle >= warm_seconds():
+                        return
+                if news and not leaving:
                     self._submit()
-                if changed() or asked:
+                if news or asked:
                     asked = self._pass_on()
                 self._listen()
-                if self.running or (not leaving and self._waiting()):
-                    idle = time.monotonic()
-                elif leaving or time.monotonic() - idle >= warm_seconds():
-                    return
 
     def _waiting(self) -> int:
         return persist(self.queue, lambda: self.queue.waiting(Lane.QUEUE, on_cluster=True))
@@ -104,7 +107,6 @@ class Coordinator:
     # --- the computers ----------------------------------------------------------------------
 
     def _look(self) -> None:
-        self._looked = time.monotonic()
         if self.nodes.look():
             self.share = self.nodes.share()
         self._save()
@@ -144,7 +146,7 @@ class Coordinator:
                 one = self.running[attempt.name] = Running(store, record, attempt)
                 ray.get(self.post.expect.remote(attempt.name, str(attempt.folder)))
                 one.task = self._start(one)
-                _say(one, 0, 1, "Waits for a computer of the cluster")
+            _write([one])
             log_event(
                 "job started", job=record.id, kind=record.kind, lane=record.lane, device=CLUSTER
             )
@@ -161,7 +163,7 @@ class Coordinator:
         options: dict[str, Any] = {}
         if unused := self.nodes.unused:
             options["label_selector"] = {"ray.io/node-id": f"!in({','.join(unused)})"}
-        task = ray.remote(max_retries=0, max_calls=1)(run_attempt).options(
+        task = RUN_ATTEMPT.options(
             num_cpus=self.share.threads, num_gpus=self.share.gpus, name=record.id, **options
         )
         return task.remote(order, self.post)
@@ -169,16 +171,26 @@ class Coordinator:
     def _pass_on(self) -> bool:
         """Tell tasks what is asked of them, and end those that don't hear; whether any is asked."""
         asked = {}
-        for store in {one.store.path: one.store for one in self.running.values()}.values():
+        for several in self._by_home():
+            store = several[0].store
             requests = persist(store, store.all_requests)
-            overdue = persist(store, store.overdue)
-            for name, one in self.running.items():
-                if one.store.path == store.path and (request := requests.get(one.record.id)):
-                    asked[name] = Asked(request.cancel, request.enough)
+            overdue = persist(store, store.overdue) if requests else {}
+            for one in several:
+                if request := requests.get(one.record.id):
+                    asked[one.attempt.name] = Asked(request.cancel, request.enough)
                     if request.cancel and (one.node is None or one.record.id in overdue):
                         self._force(one)
-        self.post.ask.remote(asked)
+        if asked != self._asked:
+            self.post.ask.remote(asked)
+            self._asked = asked
         return bool(asked)
+
+    def _by_home(self) -> list[list[Running]]:
+        """What runs, that of each home together."""
+        found: dict[Path, list[Running]] = {}
+        for one in self.running.values():
+            found.setdefault(one.store.path, []).append(one)
+        return [*found.values()]
 
     def _force(self, one: Running) -> None:
         if not one.forced:
@@ -186,36 +198,28 @@ class Coordinator:
             ray.cancel(one.task, force=True)
 
     def _listen(self) -> None:
-        """Wait a moment for what tasks tell, and for those that end."""
+        """Wait until a task ends, at most a moment; then hear what all have told."""
+        if not self.running:
+            time.sleep(PAUSE)
+            return
         tasks = {one.task: one for one in self.running.values()}
-        ready, _ = ray.wait([self._heard, *tasks], num_returns=1, timeout=PAUSE, fetch_local=False)
-        ended = [tasks[ref] for ref in ready if ref in tasks]
-        if ended or self._heard in ready:
-            if ended:  # what they told last is in the post by now
-                others = ray.wait(list(tasks), num_returns=len(tasks), timeout=0, fetch_local=False)
-                ended = [tasks[ref] for ref in others[0]]
-            self._hear(ray.get(self._heard))
-            if ended:
-                self._hear(ray.get(self.post.collect.remote(0)))
-            self._heard = self.post.collect.remote(PAUSE)
-        for one in ended:
-            self._end(one)
+        ended, _ = ray.wait([*tasks], num_returns=1, timeout=PAUSE, fetch_local=False)
+        self._hear(ray.get(self.post.collect.remote()))  # what the ended told last is there
+        for task in ended:
+            self._end(tasks[task])
 
     def _hear(self, all_told: list[tuple[str, Told]]) -> None:
-        latest: dict[str, tuple[int, int, str]] = {}
         begun = False
         for name, told in all_told:
             if one := self.running.get(name):
                 begun = begun or one.node is None
                 one.node = told.node
-                for event in told.events:
-                    one.advanced = True
-                    one.reporter.event(*event)
+                one.progress = told.progress or one.progress
+                one.events += told.events
+                one.advanced = one.advanced or bool(told.events)
                 note(one.own, told.log)
-                if told.progress:
-                    latest[name] = told.progress
-        for name, progress in latest.items():
-            _say(self.running[name], *progress)
+        for several in self._by_home():
+            _write(several)
         if begun:
             self._save()
 
@@ -237,12 +241,12 @@ class Coordinator:
         store, job = one.store, one.record.id
         with at(store.path.parent):
             one.attempt.end(one.own)
-            with suppress(StoreError):
-                persist(store, one.reporter.write_events)
+            _write([one], patiently=True)
             if lost:
                 blamed = not one.advanced
                 persist(store, lambda: store.lose(job, WORKER, blamed=blamed))
             else:
+                del self.tries[store.path, job]
                 persist(store, lambda: store.finish(job, JobState(state), reason))
         log_event("job ended", job=job, kind=one.record.kind, state=state or "lost")
 
@@ -270,9 +274,22 @@ def find_needs(store: JobStore, record: JobRecord) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _say(one: Running, done: int, total: int, text: str) -> None:
-    with suppress(StoreError):
-        one.store.set_progress(one.record.id, done, total, text)
+def _write(several: Sequence[Running], *, patiently: bool = False) -> None:
+    """Put into the list of a home what its running jobs told, as soon as it can be written.
+
+    What can't is kept until the next time; `patiently` waits for it, unless it never will be.
+    """
+    store = several[0].store
+    progress = {one.record.id: one.progress for one in several if one.progress}
+    events = [(one.record.id, *event) for one in several for event in one.events]
+    if progress or events:
+        with suppress(StoreError):
+            if patiently:
+                persist(store, lambda: store.tell(progress, events))
+            else:
+                store.tell(progress, events)
+            for one in several:
+                one.progress, one.events = None, []
 
 
 def main() -> None:
@@ -286,9 +303,9 @@ def main() -> None:
     if address is None:
         raise InputError("GENECANVAS_RAY isn't set, so that there is no cluster to submit to.")
     lease = Lease(JobStore(queue.path).lease_path(*WORKER))
-    stop.listen()
     while lease.acquire():
         connect(address)
+        stop.listen()  # after Ray, which would end the process in the middle of what it does
         for store in queue.stores():
             with at(store.path.parent):
                 end_all(store)

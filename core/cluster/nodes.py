@@ -44,6 +44,9 @@ def describe_here(home: str, token: str) -> Answer:
     return Answer(platform.node(), versions, find_home(home, token) is not None)
 
 
+DESCRIBE_HERE = ray.remote(max_retries=0, num_cpus=0)(describe_here)
+
+
 def _digest_program() -> str:
     """The first digits of the SHA-256 over the files of `core`, and of extensions."""
     digest = hashlib.sha256()
@@ -92,8 +95,7 @@ class Nodes:
         found = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
         for id in found.keys() - self._asked.keys():
             strategy = NodeAffinitySchedulingStrategy(id, soft=False)
-            ask = ray.remote(max_retries=0, num_cpus=0)(describe_here)
-            self._asked[id] = ask.options(scheduling_strategy=strategy).remote(
+            self._asked[id] = DESCRIBE_HERE.options(scheduling_strategy=strategy).remote(
                 self._home, self._token
             )
         for id, ref in self._asked.items():

@@ -8,7 +8,7 @@ list of jobs.
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Condition
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,38 +38,51 @@ class Asked(NamedTuple):
     """Seconds until it tells again."""
 
 
+class Sent(NamedTuple):
+    """A file that is kept for the computers that ask for it."""
+
+    version: tuple[int, int]
+    """When it was written, and its size."""
+    content: ray.ObjectRef
+    attempts: set[str]
+    """Those that asked for it and run."""
+
+
 class Post:
     """What the actor does; `start_post` starts one."""
 
     def __init__(self, home: str) -> None:
         self._home = Path(home)
-        self._changed = Condition()
+        self._lock, self._sending = Lock(), Lock()
         self._folders: dict[str, Path] = {}
         self._asked: dict[str, Asked] = {}
         self._told: list[tuple[str, Told]] = []
-        self._sent: dict[Path, tuple[tuple[int, int], ray.ObjectRef]] = {}
+        self._sent: dict[Path, Sent] = {}
 
     # --- for the coordinator ----------------------------------------------------------------
 
     def expect(self, attempt: str, folder: str) -> None:
         """Listen to an attempt that is about to begin, and writes into that folder."""
-        with self._changed:
+        with self._lock:
             self._folders[attempt] = Path(folder)
 
     def forget(self, attempt: str) -> None:
-        """Take nothing of an attempt any more."""
-        with self._changed:
+        """Take nothing of an attempt any more, and let go of what only it was sent."""
+        with self._lock:
             self._folders.pop(attempt, None)
+        with self._sending:
+            for sent in self._sent.values():
+                sent.attempts.discard(attempt)
+            self._sent = {path: sent for path, sent in self._sent.items() if sent.attempts}
 
     def ask(self, asked: dict[str, Asked]) -> None:
         """Say what is asked of attempts; of those that aren't named nothing is."""
-        with self._changed:
+        with self._lock:
             self._asked = asked
 
-    def collect(self, seconds: float) -> list[tuple[str, Told]]:
-        """What was told since the last call; waits so long until there is something."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._told, seconds)
+    def collect(self) -> list[tuple[str, Told]]:
+        """What was told since the last call."""
+        with self._lock:
             told, self._told = self._told, []
             return told
 
@@ -77,11 +90,10 @@ class Post:
 
     def tell(self, attempt: str, told: Told) -> Asked:
         """Pass on what an attempt tells; one that nobody waits for any more shall stop."""
-        with self._changed:
+        with self._lock:
             if attempt not in self._folders:
                 return Asked(cancel=True)
             self._told.append((attempt, told))
-            self._changed.notify_all()
             pace = max(Asked().pace, len(self._folders) / CALM)
             return self._asked.get(attempt, Asked())._replace(pace=pace)
 
@@ -93,15 +105,23 @@ class Post:
             found += [str(file.relative_to(self._home)) for file in files if _is_whole(file)]
         return found
 
-    def fetch(self, path: str) -> ray.ObjectRef:
-        """A file's bytes; Ray brings an object to each computer once."""
+    def fetch(self, attempt: str, path: str) -> ray.ObjectRef:
+        """A file's bytes; Ray brings an object to each computer once.
+
+        It is kept while attempts run that asked for it.
+        """
         file = self._locate(path)
-        stat = file.stat()
-        version = stat.st_mtime_ns, stat.st_size
-        if self._sent.get(file, (None, None))[0] != version:
-            content = np.memmap(file, np.uint8, "r") if stat.st_size else np.empty(0, np.uint8)
-            self._sent[file] = version, ray.put(content)
-        return self._sent[file][1]
+        with self._sending:
+            if attempt not in self._folders:
+                raise KeyError(attempt)
+            stat = file.stat()
+            version = stat.st_mtime_ns, stat.st_size
+            sent = self._sent.get(file)
+            if sent is None or sent.version != version:
+                content = np.memmap(file, np.uint8, "r") if stat.st_size else np.empty(0, np.uint8)
+                sent = self._sent[file] = Sent(version, ray.put(content), set())
+            sent.attempts.add(attempt)
+            return sent.content
 
     def list_begun(self, attempt: str) -> list[str]:
         """The files that an attempt goes on from."""

@@ -6,6 +6,7 @@ its attempt only.
 """
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from core.cluster.post import Asked, Told
 from core.errors import GeneCanvasError
 from core.files import UNREADABLE, read_json
-from core.home import home
+from core.home import PEOPLE, home
 from core.jobs.computers import FILE
 from core.jobs.job import KINDS, Job, job_class
 from core.jobs.record import JobState
@@ -116,6 +117,8 @@ def find_home(there: str, token: str) -> Path | None:
 
 
 def _link(view: Path, place: Path, order: Order) -> None:
+    """Have what the job needs where it looks for it, and where others may have its result."""
+    (place / PEOPLE).symlink_to(view / PEOPLE)
     for name in LINKED:
         source = _where(name, order, view)
         source.mkdir(exist_ok=True)
@@ -142,12 +145,13 @@ def _bring(cache: Path, place: Path, order: Order, post: ray.actor.ActorHandle) 
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         asked = str(_where(need, order, Path()))
-        with scratch(target.parent) as temporary:
-            for path in ray.get(post.list_files.remote([asked])):
-                content = ray.get(ray.get(post.fetch.remote(path)))
-                _write(temporary / Path(path).relative_to(Path(asked).parent), content)
-            with suppress(OSError):  # missing, or another task was quicker
-                (temporary / target.name).rename(target)
+        arriving = place / "arriving"  # which goes with this process, also where it is killed
+        for path in ray.get(post.list_files.remote([asked])):
+            content = ray.get(ray.get(post.fetch.remote(order.attempt, path)))
+            _write(arriving / Path(path).relative_to(Path(asked).parent), content)
+        with suppress(OSError):  # missing, or another task was quicker
+            (arriving / target.name).rename(target)
+        shutil.rmtree(arriving, ignore_errors=True)
     folder = place / order.own
     folder.mkdir(parents=True)
     for name in ray.get(post.list_begun.remote(order.attempt)):

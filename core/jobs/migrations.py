@@ -105,6 +105,11 @@ CREATE TABLE spent (
 );
 CREATE INDEX spent_by_end ON spent (ended);
 """,
+    """
+CREATE INDEX jobs_by_start ON jobs (lane, started);
+CREATE INDEX spent_by_start ON spent (lane, started);
+CREATE INDEX jobs_by_place ON jobs (place);
+""",
 ]
 """What turns a store of version 0, 1, … into one of the next version.
 

@@ -20,6 +20,9 @@ from core.jobs.record import JobRecord, JobState, Worker
 from core.jobs.store import JobStore
 from core.people import owner_of
 
+COUNTED = 100
+"""Jobs of a home that are counted: no computer has as many workers."""
+
 
 class Queue:
     """The stores of all homes."""
@@ -40,9 +43,12 @@ class Queue:
         return found
 
     def waiting(self, lane: Lane, *, on_cluster: bool = False) -> int:
-        """How many jobs of a lane could be claimed now, by this computer's workers or a cluster."""
+        """How many jobs of a lane could be claimed now, by this computer's workers or a cluster.
+
+        Of each home no more than `COUNTED`.
+        """
         return sum(
-            store.waiting(lane, on_cluster=on_cluster)
+            store.waiting(lane, on_cluster=on_cluster, most=COUNTED)
             for store in self.stores()
             if _may_go_on(store)
         )
@@ -60,7 +66,7 @@ class Queue:
         ready = [
             store
             for store in self.stores()
-            if store.waiting(worker.lane, on_cluster=on_cluster) and _may_go_on(store)
+            if store.waiting(worker.lane, on_cluster=on_cluster, most=1) and _may_go_on(store)
         ]
         for store in sorted(ready, key=lambda store: store.turn(worker.lane)):
             if record := store.claim(*worker):
@@ -180,5 +186,6 @@ def position(store: JobStore, job: str) -> int:
     others = [other for other in Queue().stores() if other.path != store.path]
     turn = store.turn(record.lane)
     return own and own + sum(
-        min(other.waiting(record.lane), own - (other.turn(record.lane) > turn)) for other in others
+        min(other.waiting(record.lane, most=own), own - (other.turn(record.lane) > turn))
+        for other in others
     )

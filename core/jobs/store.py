@@ -5,9 +5,10 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -46,9 +47,13 @@ RUN = "train"
 BY_USER = "Cancelled by the user."
 LONGEST_NAME = 200
 """Characters."""
+REMEMBERED = 10_000
+"""Jobs of lists that a process keeps as they were read: 10 kB each."""
 
 
 Record = TypeVar("Record", bound=JobRecord)
+Progress = tuple[int, int, str]
+"""Steps that are done, steps in all, and a message."""
 
 
 class JobStore(Database, Generic[Record]):
@@ -192,9 +197,15 @@ class JobStore(Database, Generic[Record]):
 
     def find_id(self, prefix: str) -> str:
         """The id of the one job that begins so, be it damaged; raises as `find` does."""
-        matches = [id for id in self.ids() if prefix and id.startswith(prefix)]
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT id FROM jobs WHERE ? != '' AND id >= ? AND id < ? "
+                "AND kind = coalesce(?, kind) ORDER BY id LIMIT 5",
+                (prefix, prefix, f"{prefix}\U0010ffff", self.kind),
+            )
+            matches = [row["id"] for row in rows]
         if len(matches) != 1:
-            found = ", ".join(sorted(matches)[:5]) or "none"
+            found = ", ".join(matches) or "none"
             raise InputError(
                 f"Expected one {self._what} whose id begins with {prefix!r}, found {found}."
             )
@@ -202,14 +213,17 @@ class JobStore(Database, Generic[Record]):
 
     def ids(self) -> set[str]:
         """All jobs, the damaged ones too."""
-        return {row["id"] for row in self._rows()}
+        with self._reading() as db:
+            rows = db.execute("SELECT id FROM jobs WHERE kind = coalesce(?, kind)", (self.kind,))
+            return {row["id"] for row in rows}
 
     def list(self) -> list[Record]:
         """All jobs, the newest first, by order of submission: clocks may go backwards.
 
         Without those that `damaged` lists.
         """
-        found = [self._to_record(row) for row in self._rows()]
+        here = _look_at_datasets()
+        found = [self._to_record(row, here) for row in self._rows()]
         return [record for record in found if isinstance(record, JobRecord)]
 
     def unfinished_records(self, lane: Lane) -> Sequence[Record]:
@@ -239,10 +253,14 @@ class JobStore(Database, Generic[Record]):
     def _what(self) -> str:
         return "run" if self.kind == "train" else "job"
 
-    def _to_record(self, row: sqlite3.Row) -> Record | DamagedJob:
+    def _to_record(
+        self, row: sqlite3.Row, here: tuple[str, int] | None = None
+    ) -> Record | DamagedJob:
+        """The record of a row; with what `_look_at_datasets` gave its job is remembered."""
         fields = {name: row[name] for name in row.keys() if name not in UNSEEN}  # noqa: SIM118
         try:
-            return self.record_type(**fields, job=_read_job(row))
+            job = _recall_job(row["kind"], row["content"], here) if here else _read_job(row)
+            return self.record_type(**fields, job=job)
         except (InputError, ValueError) as error:
             why = f"Its specification is damaged, or of another version of this program: {error}"
             return DamagedJob(row["id"], row["name"], row["state"], why)
@@ -284,18 +302,32 @@ class JobStore(Database, Generic[Record]):
 
     def set_progress(self, job: str, done: int, total: int, message: str) -> None:
         """Say how far a running job is."""
-        with self._transaction(lasting=False) as db:
-            db.execute(
-                "UPDATE jobs SET done = ?, total = ?, message = ? WHERE id = ?",
-                (done, total, message, job),
-            )
+        self.tell({job: (done, total, message)}, [])
 
     def add_event(self, job: str, part: int, step: int, row: dict[str, Any]) -> None:
         """Store what was measured at a step; one that is done again replaces itself."""
+        self.tell({}, [(job, part, step, row)])
+
+    def tell(
+        self,
+        progress: Mapping[str, Progress],
+        events: Sequence[tuple[str, int, int, dict[str, Any]]],
+    ) -> None:
+        """Store how far running jobs are, and what was measured, all in one transaction.
+
+        Args:
+            progress: id of a job -> steps that are done, steps in all, a message.
+            events: job, part, step and what was measured; a step that is done again replaces
+                itself.
+        """
         with self._transaction(lasting=False) as db:
-            db.execute(
+            db.executemany(
+                "UPDATE jobs SET done = ?, total = ?, message = ? WHERE id = ?",
+                [(*told, job) for job, told in progress.items()],
+            )
+            db.executemany(
                 "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?)",
-                (job, part, step, json.dumps(row)),
+                [(job, part, step, json.dumps(row)) for job, part, step, row in events],
             )
 
     def events(self, job: str) -> Sequence[tuple[int, dict[str, Any]]]:
@@ -579,13 +611,19 @@ class JobStore(Database, Generic[Record]):
                 (job,),
             ).fetchone()[0]
 
-    def waiting(self, lane: Lane = Lane.QUEUE, *, on_cluster: bool = False) -> int:
-        """How many jobs of a lane could be claimed now, by this computer's workers or a cluster."""
+    def waiting(
+        self, lane: Lane = Lane.QUEUE, *, on_cluster: bool = False, most: int | None = None
+    ) -> int:
+        """How many jobs of a lane could be claimed now, by this computer's workers or a cluster.
+
+        With `most` no more than so many are counted, which is quick however many there are.
+        """
         kinds = kinds_of(on_cluster=on_cluster)
         with self._reading() as db:
             return db.execute(
-                f"SELECT count(*) FROM jobs WHERE {READY} AND lane = ? AND {_any_of(kinds)}",
-                (lane, *kinds),
+                f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE {READY} AND lane = ? "
+                f"AND {_any_of(kinds)} LIMIT ?)",
+                (lane, *kinds, -1 if most is None else most),
             ).fetchone()[0]
 
     def unfinished(self) -> int:
@@ -715,10 +753,10 @@ class JobStore(Database, Generic[Record]):
         with self._reading() as db:
             return tuple(
                 db.execute(
-                    "SELECT count(CASE WHEN state = 'running' THEN 1 END), "
-                    "max(coalesce(max(started), ''), (SELECT coalesce(max(started), '') FROM spent "
-                    "WHERE lane = ?)) FROM jobs WHERE lane = ?",
-                    (lane, lane),
+                    "SELECT (SELECT count(*) FROM jobs WHERE state = 'running' AND lane = :lane), "
+                    "max((SELECT coalesce(max(started), '') FROM jobs WHERE lane = :lane), "
+                    "(SELECT coalesce(max(started), '') FROM spent WHERE lane = :lane))",
+                    {"lane": lane},
                 ).fetchone()
             )
 
@@ -843,6 +881,20 @@ def _identify_one(db: sqlite3.Connection, id: str, job: Job) -> None:
 def _read_job(row: sqlite3.Row) -> Job:
     """Raises InputError or ValueError when it can't be understood."""
     return _restore(row["kind"], json.loads(row["content"]))
+
+
+def _look_at_datasets() -> tuple[str, int]:
+    """What changes where a dataset comes or goes: a job is read by what is known of its dataset."""
+    folder = home() / "datasets"
+    with suppress(FileNotFoundError):
+        return str(folder), folder.stat().st_mtime_ns
+    return str(folder), 0
+
+
+@lru_cache(REMEMBERED)
+def _recall_job(kind: str, content: str, here: tuple[str, int]) -> Job:
+    """As `_read_job`; pages read the same long list again and again."""
+    return _restore(kind, json.loads(content))
 
 
 def _restore(kind: str, content: dict[str, Any]) -> Job:

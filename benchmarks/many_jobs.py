@@ -1,0 +1,156 @@
+"""A list of very many runs: its size, and how long the queue, the coordinator and pages wait.
+
+    python -m benchmarks.many_jobs [--jobs 1000000] [--steps 20] [--told 100000]
+
+Makes lists of a thousand jobs, ten thousand and so on in a home of its own: runs of one
+specification that differ in their seed, all done but a hundred that wait, of which `--told` told
+`--steps` epochs. Times are seconds of this process's processor, the best of several; the first call
+on a list isn't among them. At the end all of them wait at once.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+os.environ["GENECANVAS_HOME"] = tempfile.mkdtemp(prefix="many")
+os.environ["GENECANVAS_DEVICES"] = "cpu"
+os.environ["GENECANVAS_RAY"] = "127.0.0.1:1"
+
+from core.devices import CLUSTER
+from core.jobs.job import Lane
+from core.jobs.queue import Queue
+from core.jobs.record import JobState, Worker
+from core.jobs.store import JobStore
+from core.runs.store import RunStore
+from core.runs.training import TrainJob
+from tests.runs import make
+
+WAITING = 100
+EPOCH = {
+    "epoch": 7, "train_loss": 0.4321098765, "validation_loss": 0.5432109876,
+    "validation_accuracy": 0.8765432109, "validation_balanced_accuracy": 0.8654321098,
+    "learning_rate": 0.0009876543, "seconds": 4.3210987,
+}  # fmt: skip
+"""What an epoch tells, about."""
+
+
+def fill(store: JobStore, first: int, jobs: int, told: int, steps: int) -> None:
+    """Append jobs to a list: the last `WAITING` wait, the others are done."""
+    db = sqlite3.connect(store.path)
+    db.execute("PRAGMA synchronous = OFF")
+    columns = [row[1] for row in db.execute("PRAGMA table_info(jobs)")]
+    like = dict(zip(columns, db.execute("SELECT * FROM jobs LIMIT 1").fetchone(), strict=True))
+    content = json.loads(like["content"])
+
+    def rows() -> Iterator[tuple]:
+        for n in range(first, first + jobs):
+            waits = n >= first + jobs - WAITING
+            id = f"{n * 0x9E3779B97F4A7C15 % 2**64:016x}"
+            then = f"2026-01-01T00:00:00.{n % 10**6:06d}+00:00"
+            yield tuple(
+                (like | {
+                    "id": id, "key": id, "place": n, "content": json.dumps(content | {"seed": n}),
+                    "state": "queued" if waits else "done", "started": None if waits else then,
+                    "finished": None if waits else then,
+                }).values()
+            )  # fmt: skip
+
+    db.execute("UPDATE jobs SET state = 'done'")
+    with db:
+        db.executemany(f"INSERT INTO jobs VALUES ({', '.join('?' * len(columns))})", rows())
+        db.executemany(
+            "INSERT INTO needs VALUES (?, ?)",
+            ((f"{n * 0x9E3779B97F4A7C15 % 2**64:016x}", "0" * 64)
+             for n in range(first, first + jobs)),
+        )  # fmt: skip
+    size = measure(store, db)
+    with db:
+        db.executemany(
+            "INSERT INTO events VALUES (?, 0, ?, ?)",
+            ((f"{n * 0x9E3779B97F4A7C15 % 2**64:016x}", step, json.dumps(EPOCH))
+             for n in range(first, first + told) for step in range(steps)),
+        )  # fmt: skip
+    grown = measure(store, db) - size
+    db.close()
+    print(
+        f"{first + jobs:>9} jobs: the list takes {size / (first + jobs):.0f} bytes a job and "
+        f"{grown / max(told * steps, 1):.0f} an epoch",
+        flush=True,
+    )
+
+
+def measure(store: JobStore, db: sqlite3.Connection) -> int:
+    """Bytes of a list."""
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return store.path.stat().st_size
+
+
+def best(do: Callable[[], object], times: int) -> float:
+    """Milliseconds of processor that something takes."""
+    found = []
+    for _ in range(times + 1):
+        started = time.process_time()
+        do()
+        found.append(time.process_time() - started)
+    return 1000 * min(found[1:])
+
+
+def time_list(store: JobStore) -> None:
+    """Say how long it takes to ask a list, and to change it."""
+    queue, runs, worker = Queue(), RunStore(), Worker(CLUSTER)
+    some = runs.unfinished_records(Lane.QUEUE)[0].id
+    new = iter(TrainJob(spec=make("0" * 64, seed=seed)) for seed in range(10**9, 2 * 10**9))
+    step = {some: (1, 2, "an epoch")}, [(some, 0, 1, EPOCH)]
+
+    def go_round() -> None:
+        _, record = queue.claim(worker)
+        store.finish(record.id, JobState.DONE)
+
+    with queue.kept_open() as changed:
+        asked = {
+            "look whether anything changed": (changed, 100),
+            "count what waits": (lambda: queue.waiting(Lane.QUEUE, on_cluster=True), 5),
+            "claim the next and end it": (go_round, 5),
+            "write a step of a run": (lambda: store.tell(*step), 20),
+            "submit one": (lambda: store.submit(next(new)), 5),
+            "find one by the first digits of its id": (lambda: runs.find_id(some[:12]), 5),
+            "list what waits": (lambda: runs.unfinished_records(Lane.QUEUE), 3),
+            "place in the queue": (lambda: store.position(some), 5),
+            "count kinds and states": (store.counts, 2),
+            "read the whole list": (runs.list, 1),
+        }  # fmt: skip
+        for name, (do, times) in asked.items():
+            print(f"          {name}: {best(do, times):.3g} ms", flush=True)
+
+
+def main() -> None:
+    """Grow a list."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--jobs", type=int, default=1_000_000)
+    parser.add_argument("--told", type=int, default=100_000)
+    parser.add_argument("--steps", type=int, default=20)
+    options = parser.parse_args()
+    store = JobStore()
+    store.submit(TrainJob(spec=make("0" * 64)))
+    there, wanted = 1, 1000
+    while there < options.jobs:
+        wanted = min(wanted, options.jobs)
+        last = wanted == options.jobs
+        fill(store, there, wanted - there, options.told if last else 0, options.steps)
+        there, wanted = wanted, wanted * 10
+        time_list(store)
+    with sqlite3.connect(store.path) as db:
+        db.execute("UPDATE jobs SET state = 'queued'")
+    print(f"{there:>9} jobs, all of which wait", flush=True)
+    time_list(store)
+    shutil.rmtree(Path(os.environ["GENECANVAS_HOME"]))
+
+
+if __name__ == "__main__":
+    main()
