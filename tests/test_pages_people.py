@@ -5,10 +5,12 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import streamlit as st
+from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.testing.v1 import AppTest
 
 from core import sharing
@@ -465,3 +467,29 @@ def test_what_pages_remember_is_of_a_home(seat: Seat) -> None:
             assert read("x") == read("x", _more=1)
     assert len(asked) == 2
     read.clear()
+
+
+def test_what_a_session_left_that_is_gone_is_nobodys(seat: Seat, monkeypatch) -> None:
+    """Its files stay for a while: who has not signed in was taken for who began it."""
+    user = {"is_logged_in": True}
+    sessions = {"anna": SimpleNamespace(session=SimpleNamespace(_user_info=user))}
+    files = SimpleNamespace(
+        _files_by_session_and_coord={"anna": {"0": "f1"}}, _storage=MemoryMediaFileStorage("/media")
+    )
+    runtime = SimpleNamespace(
+        _session_mgr=SimpleNamespace(get_session_info=sessions.get), media_file_mgr=files
+    )
+    monkeypatch.setattr(signin, "get_instance", lambda: runtime)
+    monkeypatch.setattr(signin, "_name_in", lambda said: ANNA if said else None)
+    upload, file = "/_stcore/upload_file/anna/1", "/media/f1.csv"
+
+    def refused(name: str | None) -> list[bool]:
+        monkeypatch.setattr(signin, "name_of_request", lambda _: name)
+        return [
+            bool(signin.refuse({"type": "http", "path": path, "headers": []}))
+            for path in (upload, file)
+        ]
+
+    assert [refused(ANNA), refused(BERT), refused(None)] == [[False] * 2, [True] * 2, [True] * 2]
+    sessions.clear()
+    assert [refused(ANNA), refused(BERT), refused(None)] == [[True] * 2] * 3
