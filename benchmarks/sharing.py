@@ -197,8 +197,11 @@ async def attack(tried: Tried, me: Person, others: list[Person], files: list[str
             status, came = await asyncio.to_thread(ask, path, named, PROXY, method, b"x" * 1000)
             tried.note("files into others' sessions", came, status == 403)
     for file in files:
-        status, came = await asyncio.to_thread(ask, file, named)
-        tried.note("others' files by their address", came, status == 403)
+        await reach(tried, file, me)
+    for path in ("/metrics", "/_stcore/metrics", "/_stcore/message", "/_stcore/component/x"):
+        for more in ([], [("X-Forwarded-For", "127.0.0.1")], [("X-Real-IP", "127.0.0.1")]):
+            status, came = await asyncio.to_thread(ask, path, [*named, *more])
+            tried.note("numbers of the server", came, status >= 400)
     for trick in TRICKS:
         for page, (key, _) in PAGES.items():
             await look(tried, "path tricks in links", me.tab(), page, f"{key}={trick[:300]}")
@@ -213,6 +216,18 @@ async def attack(tried: Tried, me: Person, others: list[Person], files: list[str
             ask, f"/_stcore/upload_file/{own.session}/1", named, PROXY, "PUT", bytes(LARGE)
         )
         tried.note("uploads of 1.1 GB", came, status >= 400 or status == 0)
+
+
+async def reach(tried: Tried, file: str, me: Person) -> None:
+    """Ask for another's file: whole, a part of it, under a name and a type of one's own."""
+    named = [(HEADER, me.name)]
+    for path, headers in (
+        (file, named), (file, [*named, ("Range", "bytes=0-99")]), (f"{file}?title=x", named),
+        (f"{file.rpartition('.')[0]}.txt", named), (f"/{file}", named),
+        (file.replace("/media/", "/media/./"), named), (file, [*named, ("X-Original-URL", file)]),
+    ):  # fmt: skip
+        status, came = await asyncio.to_thread(ask, path, headers)
+        tried.note("others' files by their address", came, status in (403, 404))
 
 
 async def work(person: Person, tabs: int, rounds: int, times: list[float], missing: list[str],
@@ -269,8 +284,7 @@ async def measure(options: argparse.Namespace, people: list[Person]) -> None:
     await asyncio.gather(*working)
     late = sorted(files)
     for file in late:
-        status, came = await asyncio.to_thread(ask, file, [(HEADER, hostile.name)])
-        tried.note("others' files by their address", came, status == 403)
+        await reach(tried, file, hostile)
     print(f"{PEOPLE} people, {tabs * len(honest) + 6} sessions at once, "
           f"{len(times)} own pages opened, {sum(tried.counts.values())} hostile tries, "
           f"{time.perf_counter() - begun:.0f} s, median page {median(times):.1f} s")  # fmt: skip

@@ -12,6 +12,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import string
 from contextlib import suppress
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -37,6 +38,7 @@ RULES = "people.yaml"
 SHARED = "GENECANVAS_SIGN_IN"
 """How people sign in; "" or unset: nobody does, and everything is one person's."""
 LONGEST_NAME = 200
+_SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 class Quota(BaseModel):
@@ -68,12 +70,12 @@ class Rules(BaseModel):
 
     def is_admin(self, name: str) -> bool:
         """Whether somebody of that name looks after the server."""
-        return name.casefold() in {admin.casefold() for admin in self.admins}
+        return _small(name) in map(_small, self.admins)
 
     def lets_in(self, name: str) -> bool:
         """Whether somebody of that name may use the server."""
-        small = name.casefold()
-        return self.is_admin(name) or any(fnmatchcase(small, m.casefold()) for m in self.members)
+        small = _small(name)
+        return self.is_admin(name) or any(fnmatchcase(small, _small(m)) for m in self.members)
 
 
 class Person(BaseModel):
@@ -130,7 +132,16 @@ def load_rules() -> Rules:
 
 def key_of(name: str) -> str:
     """The key of whoever signs in under a name; large and small letters are one."""
-    return hashlib.sha256(f"person\0{name.casefold()}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"person\0{_small(name)}".encode()).hexdigest()[:16]
+
+
+def _small(name: str) -> str:
+    """A name as it is compared.
+
+    Of A to Z alone: elsewhere letters are called one that are typed as two, such as the long s,
+    which is an s, or the sign of kelvins, and whoever may choose a name would be somebody else.
+    """
+    return name.translate(_SMALL)
 
 
 def person_home(key: str) -> Path:

@@ -1,28 +1,40 @@
 """Pages of a server that several people share: nobody finds what is another's, by whatever link."""
 
+import ast
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import streamlit as st
+from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.testing.v1 import AppTest
 
 from core import sharing
 from core.data.groups import keep_group
 from core.data.simulate import simulate
-from core.data.store import add_dataset, list_datasets, load_dataset
+from core.data.store import add_dataset, delete_dataset, list_datasets, load_dataset
 from core.errors import InputError
 from core.files import read_json, write_json
 from core.home import at, dataset_folder, home, run_folder, serve_one, serve_people, server_home
+from core.images.references import add_reference
 from core.people import list_people, welcome
 from core.runs.store import RunStore
 from core.stories import create_story, list_stories
 from core.tissue.simulate import simulate_tissue
 from core.tissue.store import add_tissue
-from tests.earlier_homes import LATEST, unpack_home
+from core.transfer.asked import transfer_folder
+from core.transfer.methods.image_folder import Images
+from core.transfer.pictures import keep_images
+from core.transfer.spec import TransferSpec
+from core.transfer.transferring import TransferJob
+from tests.earlier_homes import HOMES, LATEST, unpack_home
 from tests.pages import MAIN, button, open_page, words
 from tests.runs import make
+from tests.transfers import add_pair
 from ui import signin
 from ui.kept import cache_data
 
@@ -58,9 +70,10 @@ def ids(seat: Seat, tmp_path: Path) -> dict[str, str]:
     for path in (tmp_path / "unpacked" / "home").iterdir():
         shutil.move(path, place / path.name)
     with at(place):
-        [dataset] = list_datasets()
-        record = read_json(dataset_folder(dataset.id) / "record.json")
-        write_json(dataset_folder(dataset.id) / "record.json", record | {"name": COHORT})
+        [old] = list_datasets()
+        record = read_json(dataset_folder(old.id) / "record.json")
+        write_json(dataset_folder(old.id) / "record.json", record | {"name": COHORT})
+        dataset = add_dataset(simulate(50, 200, seed=7)[0], COHORT)
         keep_group(dataset.id, SECRET, list(load_dataset(dataset.id).obs_names[:5]))
         for run in RunStore().list():
             RunStore().label(run.id, name=SECRET, note=SECRET, tags=SECRET)
@@ -72,25 +85,82 @@ def ids(seat: Seat, tmp_path: Path) -> dict[str, str]:
             "story": create_story(SECRET).id,
             "tissue": add_tissue(simulate_tissue(spots=20), SECRET).id,
             "model": model,
+            "study": SECRET,
+            **keep_things(SECRET, tmp_path),
         }
 
 
 LINKS = [
-    ("data", "dataset", "dataset"),
-    ("images", "dataset", "dataset"),
-    ("train", "dataset", "dataset"),
-    ("run", "id", "run"),
-    ("compare", "runs", "run"),
-    ("explain", "run", "run"),
-    ("predict", "run", "run"),
-    ("predict", "run", "model"),
-    ("predict", "samples", "dataset"),
-    ("tissue", "tissue", "tissue"),
-    ("transfer", "target", "dataset"),
-    ("transfer", "id", "run"),
-    ("story", "id", "story"),
-    ("present", "story", "story"),
+    ("data", {"dataset": "dataset"}),
+    ("images", {"dataset": "dataset"}),
+    ("train", {"dataset": "dataset"}),
+    ("train", {"run": "run"}),
+    ("run", {"id": "run"}),
+    ("compare", {"runs": "run", "detail": "run", "study": "study"}),
+    ("explain", {"run": "run", "sets": "sets"}),
+    ("predict", {"run": "run", "samples": "dataset"}),
+    ("predict", {"run": "model"}),
+    ("tissue", {"tissue": "tissue", "sections": "tissue"}),
+    ("transfer", {"target": "dataset", "source": "dataset", "id": "transfer"}),
+    ("transfer", {"ask": "images", "images": "images"}),
+    ("story", {"id": "story"}),
+    ("present", {"story": "story"}),
 ]
+"""Page -> the parts of its link that name a thing, and what of the ids stands there."""
+NAMELESS = {"computers", "docs", "lab", "people"}
+"""Pages whose links name nothing of a home."""
+VIEWS = {
+    "class", "cohort", "distorted", "gene", "method", "metric", "notes", "other section", "read",
+    "sample", "section", "slide", "spot", "together", "two_groups", "view",
+}  # fmt: skip
+"""Parts of links that choose within what a page shows already."""
+RANDOM = re.compile(r'file_id: "\w+"|uuid: "\w+"|T_[0-9a-f]{5}')
+"""Names of downloads and of coloured tables, others each time."""
+DOORS = {"guest", "in"}
+"""Parts that say whose home is looked at; tests of their own."""
+
+
+def link_parts() -> set[str]:
+    """All parts of links that the pages read, found in their code."""
+    found = set()
+    for path in [*(MAIN.parents[2] / "ui").rglob("*.py"), *(MAIN.parents[2] / "pages").glob("*")]:
+        tree = ast.parse(path.read_text()) if path.suffix == ".py" else ast.Module([], [])
+        names = {
+            node.targets[0].id: node.value.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+            and isinstance(node.value, ast.Constant)
+        }  # fmt: skip
+        for node in ast.walk(tree):
+            said: list[ast.expr] = []
+            if isinstance(node, ast.Subscript) and _is_link(node.value):
+                said = [node.slice]
+            elif isinstance(node, ast.Compare) and _is_link(node.comparators[0]):
+                said = [node.left]
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).startswith("pick"):
+                said = [word.value for word in node.keywords if word.arg == "key"]
+                said += node.args[3:4] if ast.unparse(node.func) == "pick" else []
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                reads = _is_link(node.func.value) and node.func.attr in ("get", "get_all", "pop")
+                said = node.args[:1] if reads else []
+            elif isinstance(node, ast.FunctionDef) and node.name.startswith("pick"):
+                named = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+                said = [default for one, default in named if one.arg == "key" and default]
+            for one in said:
+                part = names.get(one.id) if isinstance(one, ast.Name) else ast.literal_eval(one)
+                found.add(part or ast.unparse(one))
+    return found - {"key", "GENE", "LINK"}  # handed through `pick`; named by another module
+
+
+def _is_link(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "query_params"
+
+
+def test_every_page_and_every_part_of_a_link_is_walked() -> None:
+    """Whoever adds one says here what of another's it could name."""
+    pages = {path.stem for path in (MAIN.parents[2] / "pages").glob("*.py")}
+    assert pages == {page for page, _ in LINKS} | NAMELESS
+    assert link_parts() == {part for _, link in LINKS for part in link} | VIEWS | DOORS
 
 
 def look(page: str, **query: str) -> AppTest:
@@ -110,30 +180,70 @@ def everything(app: AppTest) -> str:
     return "\n".join(said)
 
 
-def test_no_page_tells_whether_anothers_thing_exists(seat: Seat, ids: dict[str, str]) -> None:
+@pytest.fixture
+def bert(seat: Seat, tmp_path: Path) -> Path:
+    """Bert's home, with things of his own, so that pages get as far as they can.
+
+    No dataset: of one pages measure by themselves how long a training takes, which ends when it
+    will.
+    """
+    unpack_home(HOMES[0], tmp_path / "earlier" / "home")
     with at(server_home()):
-        bert = welcome(BERT).home
+        place = welcome(BERT).home
+    for path in (tmp_path / "earlier" / "home").iterdir():
+        shutil.move(path, place / path.name)
+    with at(place):
+        keep_things("of Bert", tmp_path)
+        create_story("of Bert")
+        add_tissue(simulate_tissue(spots=20, seed=1), "of Bert")
+        for dataset in list_datasets():
+            delete_dataset(dataset.id)
+    return place
+
+
+def keep_things(name: str, folder: Path) -> dict[str, str]:
+    """Gene sets, images and a question of transfer, under a name; gives their ids."""
+    sets = folder / "sets.gmt"
+    sets.write_text(f"{name.upper()}\tx\t{name}A\t{name}B\n")
+    pixels, labels = np.full((8, 4, 4, 3), len(name), np.uint8), np.arange(8) % 2
+    classes, names = (f"{name} a", f"{name} b"), tuple(f"{name} {n}" for n in range(8))
+    images = Images(names, pixels, classes, labels, np.array(names))
+    pair = add_pair()
+    spec = TransferSpec(**pair, seed=len(name))
+    key = TransferJob(spec=spec).key
+    write_json(transfer_folder(key) / "spec.json", spec.model_dump(mode="json"))
+    return {
+        "sets": add_reference(sets, name), "images": keep_images(images, name), "transfer": key,
+    }  # fmt: skip
+
+
+def test_no_page_tells_whether_anothers_thing_exists(
+    seat: Seat, ids: dict[str, str], bert: Path
+) -> None:
     st.cache_data.clear()
     st.cache_resource.clear()
-    seen = 0
-    for page, key, kind in LINKS:
+    seen = set()
+    for page, link in LINKS:
         seat.name = ANNA
-        own = look(page, **{key: ids[kind]})
+        own = look(page, **{key: ids.get(kind, kind) for key, kind in link.items()})
         assert not own.exception, (page, own.exception)
-        seen += SECRET in everything(own)
+        seen |= {page} if SECRET in everything(own) else set()
         seat.name = BERT
-        his = look(page, **{key: ids[kind]})
-        unknown = "f0" * (len(ids[kind]) // 2)
-        none = look(page, **{key: unknown})
+        asked = {key: ids.get(kind, kind) for key, kind in link.items()}
+        unknown = {
+            key: ("f0" * 32)[: len(ids[kind])] if kind in ids else kind
+            for key, kind in link.items()
+        }
+        his, none = look(page, **asked), look(page, **unknown)
         assert not his.exception, (page, his.exception)
         assert SECRET not in everything(his), page
-        said, expected = everything(his), everything(none)
-        for whole, other in ((ids[kind], unknown),):
+        said, expected = (RANDOM.sub("", everything(app)) for app in (his, none))
+        for key in link:
             for size in (64, 20, 16, 12, 8, 6):
-                said = said.replace(whole[:size], "ID")
-                expected = expected.replace(other[:size], "ID")
+                said = said.replace(asked[key][:size], "ID")
+                expected = expected.replace(unknown[key][:size], "ID")
         assert said == expected, page
-    assert seen >= 8, "Anna sees what is hers, so the caches know it"
+    assert seen == {page for page, _ in LINKS}, "Anna sees what is hers, so the caches know it"
     assert not [path for path in bert.rglob("*") if SECRET in path.name]
 
 
@@ -141,8 +251,8 @@ def test_who_has_not_signed_in_sees_a_button_and_nothing_else(
     seat: Seat, ids: dict[str, str]
 ) -> None:
     seat.name = None
-    for page, key, kind in LINKS:
-        app = look(page, **{key: ids[kind]})
+    for page, link in LINKS:
+        app = look(page, **{key: ids.get(kind, kind) for key, kind in link.items()})
         assert [button.label for button in app.button] == ["Sign in"], page
         assert SECRET not in everything(app)
     assert [person.name for person in list_people()] == [ANNA]
@@ -357,3 +467,29 @@ def test_what_pages_remember_is_of_a_home(seat: Seat) -> None:
             assert read("x") == read("x", _more=1)
     assert len(asked) == 2
     read.clear()
+
+
+def test_what_a_session_left_that_is_gone_is_nobodys(seat: Seat, monkeypatch) -> None:
+    """Its files stay for a while: who has not signed in was taken for who began it."""
+    user = {"is_logged_in": True}
+    sessions = {"anna": SimpleNamespace(session=SimpleNamespace(_user_info=user))}
+    files = SimpleNamespace(
+        _files_by_session_and_coord={"anna": {"0": "f1"}}, _storage=MemoryMediaFileStorage("/media")
+    )
+    runtime = SimpleNamespace(
+        _session_mgr=SimpleNamespace(get_session_info=sessions.get), media_file_mgr=files
+    )
+    monkeypatch.setattr(signin, "get_instance", lambda: runtime)
+    monkeypatch.setattr(signin, "_name_in", lambda said: ANNA if said else None)
+    upload, file = "/_stcore/upload_file/anna/1", "/media/f1.csv"
+
+    def refused(name: str | None) -> list[bool]:
+        monkeypatch.setattr(signin, "name_of_request", lambda _: name)
+        return [
+            bool(signin.refuse({"type": "http", "path": path, "headers": []}))
+            for path in (upload, file)
+        ]
+
+    assert [refused(ANNA), refused(BERT), refused(None)] == [[False] * 2, [True] * 2, [True] * 2]
+    sessions.clear()
+    assert [refused(ANNA), refused(BERT), refused(None)] == [[True] * 2] * 3

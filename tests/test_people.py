@@ -370,10 +370,18 @@ def test_rules_that_say_nothing_let_nobody_in(rules: Path, text: str | None, say
 def test_who_may_come(rules: Path) -> None:
     rules.write_text("admins: [Anna@lab.org]\nmembers: ['*@lab.org']\n")
     assert welcome("ANNA@lab.org").key == welcome("anna@LAB.org").key
+    rules.write_text("admins: [boss@lab.org]\nmembers: ['*@lab.org']\n")
+    for name in ("bo\u017fs@lab.org", "bo\xdf@lab.org", "BO\u017fS@lab.org"):
+        assert welcome(name).key != people.key_of("boss@lab.org"), "another letter, somebody else"
+        assert not people.load_rules().is_admin(name)
+    rules.write_text("admins: [Anna@lab.org]\nmembers: ['*@\u212aab.org']\n")
+    with pytest.raises(InputError):
+        welcome("eve@kab.org")
+    rules.write_text("admins: [Anna@lab.org]\nmembers: ['*@lab.org']\n")
     for name in ("eve@evil.org", "eve@lab.org.evil.org", "", "x\ny@lab.org", "a" * 300):
         with pytest.raises(InputError):
             welcome(name)
-    assert len(people.list_people()) == 1
+    assert len(people.list_people()) == 3
 
 
 def test_weights_of_a_shared_server_are_those_of_its_folder(

@@ -122,12 +122,12 @@ def refuse(scope: Scope) -> str:
     asking = name_of_request(headers)
     if path.startswith(uploads := address_of("_stcore/upload_file/")):
         session = unquote(path.removeprefix(uploads)).partition("/")[0]
-        if name_of_session(session) != asking:
+        if not is_begun_by(session, asking):
             return "This session is not yours."
     if path.startswith(files := address_of("media/")):
         file = path.removeprefix(files).partition(".")[0]
-        known = {name_of_session(session) for session in _sessions_with(file)}
-        if asking not in known | _made_for(file):
+        given = any(is_begun_by(session, asking) for session in _sessions_with(file))
+        if not given and asking not in _made_for(file):
             return "There is no such file in a session of yours."
     return ""
 
@@ -160,10 +160,10 @@ def name_of_request(headers: Headers) -> str | None:
         return None
 
 
-def name_of_session(session: str) -> str | None:
-    """Under which name a session was begun; None of one that nobody has signed in to, or isn't."""
+def is_begun_by(session: str, name: str | None) -> bool:
+    """Whether a session is there that was begun under a name; None: that nobody signed in to."""
     info = get_instance()._session_mgr.get_session_info(session)
-    return None if info is None else _name_in(info.session._user_info)
+    return info is not None and _name_in(info.session._user_info) == name
 
 
 def signed_in() -> str | None:
