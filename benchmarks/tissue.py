@@ -91,6 +91,7 @@ def main() -> None:
     parser.add_argument(
         "--keep", type=Path, help="folder in which trained answers stay, so that it can go on"
     )
+    parser.add_argument("--epochs", type=int, help="of trained networks, instead of EPOCHS")
     parser.add_argument("--symmetric", action="store_true", help="mean over the 8 symmetries")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -166,7 +167,7 @@ def trained(options: argparse.Namespace) -> None:
                 spec = TissueSpec(
                     tissue="0" * 16, held_out=held_out, backbone=backbone,
                     weights=start_from(options, backbone), train=True,
-                    epochs=EPOCHS[name][backbone],
+                    epochs=options.epochs or EPOCHS[name][backbone],
                 )  # fmt: skip
                 rows += train_both(tissue, spec, target, options.keep / name, plain=not number)
         print(f"## {name}: {len(tissue.spots):,} spots, {SIDES[name]} pixels\n")

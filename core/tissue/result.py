@@ -23,7 +23,7 @@ from core.tissue.targets import TARGETS, Target
 
 RESULT, TABLE = "result.json", "genes.csv"
 
-VERSION = 3
+VERSION = 4
 """Raised when the same question gets other numbers."""
 
 Limits = tuple[float, float]
