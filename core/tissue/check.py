@@ -24,16 +24,17 @@ def check_tissue(tissue: Tissue) -> list[Finding]:
         found.append(
             _warn(
                 "blank_tiles",
-                f"{blank.sum()} of {len(blank)} tiles are nearly white: the spots stand beside the "
-                "tissue, or the places don't fit the image.",
+                f"{blank.sum():,} of {len(blank):,} tiles are nearly white: the spots stand beside "
+                "the tissue, or the places don't fit the image.",
             )
         )
     if (cut := black_edges(tissue.tiles)).any():
         found.append(
             _warn(
                 "black_edges",
-                f"{cut.sum()} of {len(cut)} tiles have a black edge: they reach out of the image, "
-                "and black counts as dark tissue. Leave these spots out, or cut smaller tiles.",
+                f"{cut.sum():,} of {len(cut):,} tiles have a black edge: they reach out of the "
+                "image, and black counts as dark tissue. Leave these spots out, or cut smaller "
+                "tiles.",
             )
         )
     found += _check_copies(tissue)

@@ -102,8 +102,8 @@ def finish(
     if not enough.all():
         notes.warn(
             "few_reads",
-            f"{(~enough).sum()} of {len(enough)} spots have fewer than {fewest_reads} reads and "
-            "are left out.",
+            f"{(~enough).sum():,} of {len(enough):,} spots have fewer than {fewest_reads} reads "
+            "and are left out.",
         )
     if enough.sum() < 3:
         raise InputError(
@@ -176,8 +176,8 @@ def _join_counts(
     if len(known) < len(table):
         notes.warn(
             "no_counts",
-            f"{len(table) - len(known)} of {len(table)} spots have no counts in {path.name} and "
-            "are left out.",
+            f"{len(table) - len(known):,} of {len(table):,} spots have no counts in {path.name} "
+            "and are left out.",
         )
     matrix, genes = take_counts(data[place[known]], path.name)
     table = table.iloc[known].copy()
