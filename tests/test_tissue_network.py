@@ -26,7 +26,7 @@ from core.tissue.network import (
     trainer,
 )
 from core.tissue.networks import LIGHT, NETWORKS, PUBLISHED, has_maps, kept_parameters, seen_side
-from core.tissue.result import summarise
+from core.tissue.result import answer_folder, summarise
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import TissueSpec
 from core.tissue.targets import Scaling, choose_others
@@ -71,6 +71,15 @@ def test_a_network_begins_at_the_training_mean() -> None:
     network = TileNetwork(Body(torch.nn.Identity(), 8, 3), 5, 2)
     tiles = simulate_tissue(1, 4, 4, driven=0, side=8).tiles
     np.testing.assert_array_equal(predict_tiles(network, tiles, "cpu"), np.zeros((4, 5)))
+
+
+def test_answers_from_before_are_found_but_those_of_a_trained_b5() -> None:
+    """Who changes the numbers of a question changes the name of its folder."""
+    question = TissueSpec(tissue="0" * 16, backbone="efficientnet_b5", weights="scratch")
+    asked = [question, question.changed(train=True), TissueSpec(tissue="0" * 16)]
+    assert [answer_folder(one).name for one in asked] == [
+        "382a0054882051a4", "0f61057af5877f0c", "83a86d3a7e26ad21",
+    ]  # fmt: skip
 
 
 def test_a_network_is_trained_for_each_patient_with_the_other_genes_beside(tmp_path: Path) -> None:

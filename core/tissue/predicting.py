@@ -16,7 +16,7 @@ from core.tissue.features import colour_features
 from core.tissue.fitted import cover, effect_of_cells, predict_expression
 from core.tissue.look import looker
 from core.tissue.networks import has_maps
-from core.tissue.result import VERSION, TissueAnswer, answer_folder, load_answer
+from core.tissue.result import TissueAnswer, answer_folder, load_answer, with_version
 from core.tissue.spec import TissueSpec
 from core.tissue.spots import Tissue
 from core.tissue.stain import repaint_sections
@@ -52,8 +52,8 @@ class Prediction:
 
 def prediction_folder(asked: TissueSpec, section: str) -> Path:
     """Where a prediction stands."""
-    document = {"version": VERSION, **asked.model_dump(mode="json")}
-    return tissue_folder(section) / "predictions" / identify("tissue_prediction", document)
+    key = identify("tissue_prediction", with_version(asked))
+    return tissue_folder(section) / "predictions" / key
 
 
 def has_prediction(asked: TissueSpec, section: str) -> bool:

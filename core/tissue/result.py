@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,8 +24,10 @@ from core.tissue.targets import TARGETS, Target
 
 RESULT, TABLE = "result.json", "genes.csv"
 
-VERSION = 4
+VERSION = 3
 """Raised when the same question gets other numbers."""
+VERSIONS = {"efficientnet_b5": 4}
+"""Of networks that are trained, where only theirs were raised."""
 
 Limits = tuple[float, float]
 
@@ -213,8 +216,13 @@ def tabulate(genes: np.ndarray, learned: Mapping[Target, Learned], main: str) ->
 
 def answer_folder(spec: TissueSpec) -> Path:
     """Where the answer to a question stands."""
-    key = identify("tissue", {"version": VERSION, **spec.model_dump(mode="json")})
-    return tissue_folder(spec.tissue) / "answers" / key
+    return tissue_folder(spec.tissue) / "answers" / identify("tissue", with_version(spec))
+
+
+def with_version(spec: TissueSpec) -> dict[str, Any]:
+    """What a question's answers are found by: the question, and the version of its numbers."""
+    version = VERSIONS.get(spec.backbone, VERSION) if spec.train else VERSION
+    return {"version": version, **spec.model_dump(mode="json")}
 
 
 def save_answer(
