@@ -2,9 +2,12 @@
 
 import ast
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 from core.processes import ROOT
@@ -169,6 +172,45 @@ def test_nginx_says_who_asks_and_nobody_else_can() -> None:
     assert int(setting("proxy_read_timeout", text)[0].rstrip("s")) > 2 * ping
     assert setting("ssl_protocols", text) == ["TLSv1.2 TLSv1.3"]
     assert "$request_uri" not in text[text.index("log_format") : text.index("limit_req_zone")]
+
+
+@pytest.mark.skipif(not shutil.which("nginx"), reason="there is no nginx here")
+def test_nginx_reads_both_files(tmp_path: Path) -> None:
+    name = "lab.example.org"
+    (tmp_path / "tls").mkdir()
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}",
+         "-keyout", "tls/privkey.pem", "-out", "tls/fullchain.pem"],
+        cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+    for file in ("nginx.conf", "genecanvas.conf"):
+        text = (DEPLOY / "nginx" / file).read_text()
+        for here, there in (
+            ("/etc/genecanvas/tls", "tls"),
+            (" /tmp/", " "),
+            ("listen ", "listen 10"),
+        ):
+            text = text.replace(here, there)  # ports that need no rights
+        (tmp_path / file).write_text(text)
+    command = ["nginx", "-t", "-p", f"{tmp_path}", "-c", f"{tmp_path}/nginx.conf"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd here")
+def test_systemd_reads_the_units(tmp_path: Path) -> None:
+    """Under another name of the program, which isn't installed where its tests run."""
+    for path in (DEPLOY / "systemd").iterdir():
+        text = path.read_text().replace("/opt/genecanvas/.venv/bin/genecanvas", "/bin/true")
+        (tmp_path / path.name).write_text(text)
+    gpu = tmp_path / "genecanvas.service.d"
+    gpu.mkdir()
+    (tmp_path / "gpu.conf").rename(gpu / "gpu.conf")
+    units = sorted(str(path) for path in tmp_path.glob("genecanvas*") if path.is_file())
+    command = ["systemd-analyze", "verify", "--man=no", *units]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    assert "Unknown" not in said.stderr, said.stderr
 
 
 def test_the_unit_gives_no_rights_but_those_by_which_readers_give_up_theirs() -> None:

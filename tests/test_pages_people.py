@@ -1,8 +1,10 @@
 """Pages of a server that several people share: nobody finds what is another's, by whatever link."""
 
 import ast
+import json
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,8 +12,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import streamlit as st
+from itsdangerous import TimestampSigner
+from starlette.datastructures import Headers
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.testing.v1 import AppTest
+from streamlit.web.server.starlette import starlette_websocket
+from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
 from core import sharing
 from core.data.groups import keep_group
@@ -493,3 +500,16 @@ def test_what_a_session_left_that_is_gone_is_nobodys(seat: Seat, monkeypatch) ->
     assert [refused(ANNA), refused(BERT), refused(None)] == [[False] * 2, [True] * 2, [True] * 2]
     sessions.clear()
     assert [refused(ANNA), refused(BERT), refused(None)] == [[True] * 2] * 3
+
+
+def test_a_cookie_that_has_expired_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENECANVAS_SIGN_IN", "openid")
+    monkeypatch.setattr(starlette_websocket, "get_cookie_secret", lambda: "s" * 64)
+    said = json.dumps({"is_logged_in": True, "email": ANNA, "email_verified": True})
+    for days, name in ((0, ANNA), (29, ANNA), (32, None)):
+        with monkeypatch.context() as patch:
+            then = int(time.time()) - days * 86_400
+            patch.setattr(TimestampSigner, "get_timestamp", lambda _, then=then: then)
+            cookie = create_signed_value("s" * 64, USER_COOKIE_NAME, said)
+        headers = {"cookie": f"{USER_COOKIE_NAME}={cookie.decode()}"}
+        assert signin.name_of_request(Headers(headers)) == name

@@ -3,9 +3,12 @@
 import os
 import shutil
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
+from threading import Barrier, Event
 
 import pytest
 from hypothesis import given, settings
@@ -449,6 +452,44 @@ def test_a_backup_has_all_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert [note.id for note in sharing.list_shared()] == [dataset]
     with at(sharing.guest_home(sharing.find_invitation(token)), looks=True):
         assert len(load_dataset(dataset)) == 50
+
+
+def test_a_backup_while_everybody_works_has_what_was_done_when_it_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = homes(*NAMES)
+    begun, over = Barrier(len(places) + 1), Event()
+
+    def work(place: Path) -> None:
+        with at(place):
+            for number in count(1):
+                JobStore().submit(CountJob(to=number))
+                create_story(f"story {number}")
+                if number == 5:
+                    begun.wait(60)
+                if over.is_set():
+                    return
+
+    for place in places:
+        with at(place):
+            dataset = add_dataset(data(), place.name).id
+            sharing.share("dataset", dataset)
+    with ThreadPoolExecutor(len(places)) as beside:
+        working = [beside.submit(work, place) for place in places]
+        begun.wait(60)
+        path = write_backup(tmp_path / "all.zip")
+        over.set()
+    assert all(one.exception() is None for one in working)
+    monkeypatch.setenv("GENECANVAS_HOME", str(restore_backup(path, tmp_path / "again")))
+    for place in homes(*NAMES):
+        with at(place):
+            assert [record.name for record in list_datasets()] == [place.name]
+            assert len(load_dataset(dataset)) == 50
+            jobs = JobStore().list()
+            assert {record.job.to for record in jobs} == set(range(1, len(jobs) + 1)), "no gap"
+            assert {f"story {n}" for n in range(1, 6)} <= {one.title for one in list_stories()}
+            assert len(jobs) >= 5
+    assert [note.by for note in sharing.list_shared()] == [place.name for place in places[::-1]]
 
 
 def test_a_backup_has_what_several_share_once_and_so_does_what_is_restored(

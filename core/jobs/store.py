@@ -133,8 +133,8 @@ class JobStore(Database, Generic[Record]):
             if more and queued + more > may.queued_runs:
                 raise InputError(
                     f"{queued} runs of yours wait or run, {more} more are asked for, and "
-                    f"{may.queued_runs} may wait or run at once. Wait for some, or cancel some "
-                    "under Work."
+                    f"{may.queued_runs} may wait or run at once. Ask for fewer, wait for some, or "
+                    "cancel some under Work."
                 )
         if may.disk_gb is not None:
             self._need_disk(may.disk_gb)
