@@ -154,7 +154,8 @@ def mark_clicked(figure: go.Figure, layout: GeneLayout, gene: str | None) -> Non
 
 def _beside(row: int, col: int, columns: int) -> str:
     """Where a gene's name stands from its pixel, so that the image's edge doesn't cut it."""
-    side = "left" if col > 0.85 * columns else "right" if col < 0.15 * columns else "center"
+    along = col / max(columns - 1, 1)
+    side = "left" if along > 0.85 else "right" if along < 0.15 else "center"
     return f"{'top' if row > 2 else 'bottom'} {side}"
 
 
