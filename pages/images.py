@@ -27,7 +27,7 @@ from ui.painting import (
     show_samples,
 )
 from ui.parts import decided, download_table, errors, go_to, pick_role, say_samples
-from ui.trials import lay_out, prepare
+from ui.trials import lay_out, prepare, show_quality
 
 POINTERS = {"click": "Click a gene", "draw": "Draw around genes"}
 
@@ -72,53 +72,47 @@ def show_images(painting: Painting, record: DatasetRecord) -> None:
         "Show", VIEWS, default="mean", required=True, format_func=VIEWS.get, key="image view",
         **HOLDS, label_visibility="collapsed",
     )  # fmt: skip
-    large = view in ("mean", "difference", "groups")
-    if large:
-        image, side = st.columns([8, 5], gap="medium")
-        places = [side] * 3
+    if view == "compare":  # two large images, and below them what is chosen
+        image, side = st.container(), st.container(horizontal=True)
+        choices, picked = st.container(), st.container()
     else:
-        places = st.columns([3, 3, 4])
-    which, find, point = places if view != "classes" else [places[1], places[0], places[2]]
-    chosen = classes.names[0]
-    if view not in ("classes", "groups"):
-        chosen = which.selectbox("Class shown", classes.names, key="class shown", **HOLDS)
-    with find:
+        image, right = st.columns([8, 5], gap="medium")
+        side, choices, picked = right.container(), right.container(), right.container()
+    chosen, trials = classes.names[0], []
+    with side:
+        if view not in ("classes", "groups"):
+            chosen = st.selectbox("Class shown", classes.names, key="class shown", **HOLDS)
         gene = find_name(
             "Find a gene", painting.genes, key="gene", placeholder="type, or click a pixel"
         )
-    drawing = view not in ("classes", "samples") and point.segmented_control(
-        "Mouse", POINTERS, default="click", required=True, format_func=POINTERS.get,
-        key="pointer", **HOLDS,
-        help="On large images: a click shows one gene; drawn around, genes become a list.",
-    ) == "draw"  # fmt: skip
-
-    def show_picked() -> None:
+        drawing = view not in ("classes", "samples") and st.segmented_control(
+            "Mouse", POINTERS, default="click", required=True, format_func=POINTERS.get,
+            key="pointer", **HOLDS,
+            help="On large images: a click shows one gene; drawn around, genes become a list.",
+        ) == "draw"  # fmt: skip
+    with image, errors():
+        if view == "groups":
+            show_groups(painting, record, samples, gene, choices)
+        elif view == "classes":
+            titles = [
+                f"{name} (n = {n})" for name, n in zip(classes.names, classes.sizes, strict=True)
+            ]
+            limits = share_limits(classes.means, diverging=classes.means.min() < 0)
+            show_many(painting, classes.means, titles, gene, limits)
+        elif view == "samples":
+            show_samples(painting, chosen, gene, choices)
+        elif view == "compare":
+            trials = show_compared(painting, record, classes, chosen, gene, choices)
+        else:
+            show_one(painting, classes, chosen, view, gene)
+        say_painting(painting)
+    with picked:
         if drawing:
             show_drawn(painting, record, classes)
         else:
             show_gene(painting, gene)
-
-    if large:
-        choices = side.container()
-        with image, errors():
-            if view == "groups":
-                show_groups(painting, record, samples, gene, choices)
-            else:
-                show_one(painting, classes, chosen, view, gene)
-            say_painting(painting)
-        with side:
-            show_picked()
-        return
-    if view == "classes":
-        titles = [f"{name} (n = {n})" for name, n in zip(classes.names, classes.sizes, strict=True)]
-        limits = share_limits(classes.means, diverging=classes.means.min() < 0)
-        show_many(painting, classes.means, titles, gene, limits)
-    elif view == "samples":
-        show_samples(painting, chosen, gene)
-    else:
-        show_compared(painting, record, classes, chosen, gene)
-    show_picked()
-    say_painting(painting)
+    if trials:
+        show_quality(trials)
 
 
 def say_painting(painting: Painting) -> None:

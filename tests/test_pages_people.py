@@ -301,6 +301,17 @@ def test_a_run_is_shared_and_taken(seat: Seat, ids: dict[str, str]) -> None:
     assert "held-out samples are right" in words(app)
 
 
+def test_a_guest_of_a_dataset_is_not_offered_what_is_refused(
+    seat: Seat, ids: dict[str, str]
+) -> None:
+    with at(welcome_home(ANNA)):
+        token = sharing.invite("dataset", ids["dataset"])
+    seat.name = None
+    app = look("data", dataset=ids["dataset"], guest=token)
+    assert COHORT in everything(app)
+    assert not {"Add a dataset", "Delete this dataset"} & {button.label for button in app.button}
+
+
 def test_a_guest_looks_at_one_run_and_changes_nothing(seat: Seat, ids: dict[str, str]) -> None:
     with at(welcome_home(ANNA)):
         token = sharing.invite("run", ids["run"])

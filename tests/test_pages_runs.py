@@ -104,6 +104,7 @@ def test_only_files_of_the_weights_folder_are_offered(dataset: str) -> None:
     app = open_custom()
     app.selectbox(key="weights kind").select("file").run()
     assert "There is no weights file yet" in app.error[0].value
+    assert app.number_input(key="epochs").value > 0  # the rest of the form stands
     (weights_folder() / "words.pth").write_text("some words, no network")
     (weights_folder() / "notes.txt").write_text("no weights")
     app.run()

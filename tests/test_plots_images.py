@@ -46,6 +46,12 @@ def test_genes_on_one_pixel_are_named_together_with_their_mean() -> None:
     assert "text" not in grid.data[0].to_plotly_json()
 
 
+def test_a_found_gene_is_named_on_every_small_image() -> None:
+    grid = image_grid(sharing(), np.ones((5, 3)), list("abcde"), marked=["C"], columns=2)
+    named = [note.xref for note in grid.layout.annotations if note.text == "C"]
+    assert named == ["x", "x2", "x3", "x4", "x5"]
+
+
 def test_means_of_classes_stand_under_the_pointer_as_the_pixel_shows_them() -> None:
     means = {"a<b": np.array([1.0, 2.0, 4.0]), "%{x}": np.array([0.0, 1.0, 0.5])}
     figure = gene_image(sharing(), np.array([1.0, 3.0, 5.0]), means=means)
@@ -71,6 +77,7 @@ def test_a_gene_is_marked_as_by_a_click_and_the_revision_tells_images_apart() ->
     mark_clicked(figure, layout, "C")
     mark = figure.data[-1]
     assert (mark.x[0], mark.y[0], mark.text[0]) == (1, 1, "C")
+    assert mark.textposition == "bottom left"  # the image's edge doesn't cut the name
     assert mark.unselected.marker.opacity == 0  # a click on another gene hides it
     [pointers] = [trace for trace in figure.data if trace.name == "genes"]
     assert pointers.marker.opacity == 0

@@ -124,7 +124,7 @@ def test_whether_other_genes_take_the_places_is_said(parent: RunSpec) -> None:
         update={"preparation": parent.preparation.model_copy(update={"genes": len(genes) - 20})}
     )
     assert say_places(without_genes(few, genes[:20])) == "Other genes took the places."
-    said = f"the {len(genes) - 21} genes that are left"
+    said = f"not enough others to take the places: the image has {len(genes) - 21} genes"
     assert said in say_places(without_genes(few, genes[:21]))
     assert say_places(only_genes(few, genes[:9])) == ""
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.data.cohort import Cohort
 from core.data.prepare import Z_LIMIT
@@ -24,7 +25,7 @@ from ui.forms import ask_number
 from ui.kept import cache_resource
 from ui.layouts import ask_layout
 from ui.parts import errors, show_figure
-from ui.trials import LOOK, Prepared, lay_out, name_layout, prepare, show_quality
+from ui.trials import LOOK, Prepared, lay_out, name_layout, prepare
 
 VIEWS = {
     "mean": "Class mean",
@@ -34,7 +35,8 @@ VIEWS = {
     "groups": "Modules, chromosomes, sets",
     "compare": "Compare layouts",
 }
-SHOWN = 8  # samples side by side
+COLUMNS = 3  # of small images
+SHOWN = 9  # samples side by side
 HOVERED = 12  # classes whose mean stands under the pointer, and how many means go to the browser
 HOVERED_MEANS = 100_000  # for it: half a megabyte
 SECONDS = 1.2  # a sample is shown while playing
@@ -207,8 +209,9 @@ def show_many(
     """Several images side by side on one colour scale."""
     figure = image_grid(
         painting.layout, images, titles, diverging=limits[0] < 0, limits=limits,
-        marked=[gene] if gene else [], name=painting.name,
+        marked=[gene] if gene else [], name=painting.name, columns=COLUMNS,
     )  # fmt: skip
+    figure.update_annotations(font_size=12)  # a sample's name has the room of its image
 
     def table() -> pd.DataFrame:
         values = pd.DataFrame(images, columns=painting.layout.genes)
@@ -221,18 +224,18 @@ def show_many(
     )  # fmt: skip
 
 
-def show_samples(painting: Painting, chosen: str, gene: str | None) -> None:
-    """The samples of a class, some at a time or one after the other."""
+def show_samples(painting: Painting, chosen: str, gene: str | None, place: DeltaGenerator) -> None:
+    """The samples of a class, some at a time or one after the other, as is chosen in `place`."""
     rows = np.flatnonzero(painting.labels == chosen)
     names = painting.prepared.data.obs_names[rows].tolist()
     limits = (-Z_LIMIT, Z_LIMIT) if painting.unit else (0.0, 1.0)
-    first, play = st.columns([1, 3], vertical_alignment="bottom")
-    with first:
+    with place:
         start = ask_number(
             "Starting with sample", 1, len(rows), 1, step=SHOWN, key=f"first {chosen}",
             help=f"{chosen} has {len(rows):,} samples; {SHOWN} are shown at a time.",
         )  # fmt: skip
-    if play.toggle("Play through them, one after the other", key="play"):
+        plays = st.toggle("Play through them, one after the other", key="play")
+    if plays:
         show_playing(painting, rows, names, gene, limits)
         return
     part = slice(start - 1, start - 1 + SHOWN)
@@ -260,12 +263,20 @@ def show_playing(
 
 
 def show_compared(
-    painting: Painting, record: DatasetRecord, classes: ClassMeans, chosen: str, gene: str | None
-) -> None:
-    """The same class or sample on two layouts, on one colour scale, and the measures of both."""
+    painting: Painting,
+    record: DatasetRecord,
+    classes: ClassMeans,
+    chosen: str,
+    gene: str | None,
+    place: DeltaGenerator,
+) -> list[Trial]:
+    """The same class or sample on two layouts, on one colour scale, as is chosen in `place`.
+
+    Returns the layouts whose measures stand below them: both, and the control.
+    """
     rows = np.flatnonzero(painting.labels == chosen)
     names = painting.prepared.data.obs_names[rows].tolist()
-    what, beside = st.columns(2, gap="large")
+    what, beside = place.columns(2, gap="large")
     with what:
         sample = st.selectbox(
             "Shown on both", ["", *names], key=f"compared {chosen}",
@@ -286,14 +297,13 @@ def show_compared(
         painting.trial.model_copy(update={"layout": spec})
         for spec in (painting.trial.layout, other_spec, LayoutSpec(name="random"))
     ]
-    sides = st.columns(2, gap="large")
-    for place, trial, key in zip(sides, trials[:2], ("left", "right"), strict=True):
-        with place, errors():
+    sides = st.columns(2, gap="medium")
+    for side, trial, key in zip(sides, trials[:2], ("left", "right"), strict=True):
+        with side, errors():
             layout = lay_out(trial, key=key)
             if layout is None:
                 continue
             st.markdown(f"**{name_layout(trial.layout)}**")
-            st.caption(layout.describe())
             figure = gene_image(
                 layout, values, diverging=limits[0] < 0, limits=limits, name=painting.name,
                 means=under_pointer(classes, chosen),
@@ -308,4 +318,5 @@ def show_compared(
                     signed=limits[0] < 0,
                 ),
             )  # fmt: skip
-    show_quality([trial for at, trial in enumerate(trials) if trial not in trials[:at]])
+            st.caption(layout.describe())
+    return [trial for at, trial in enumerate(trials) if trial not in trials[:at]]

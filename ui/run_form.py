@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.data.choices import Choices
 from core.data.cohort import GENE
@@ -30,6 +31,9 @@ from ui.kept import cache_data
 from ui.layouts import ask_layout
 from ui.parts import decided, finished_runs, name_runs, open_dataset, pick_role, say_samples
 from ui.weights import ask_file
+
+STARTS = ("weights", "allow_leak")
+"""Fields of a network that say what it starts from."""
 
 
 def ask_samples(record: DatasetRecord) -> tuple[Choices, dict[str, Any]]:
@@ -185,7 +189,7 @@ def ask_custom(record: DatasetRecord, choices: Choices, common: dict[str, Any]) 
     split_column, network_column, training_column = st.columns(3, gap="large")
     with network_column:
         st.markdown("### Network")
-        network = ask_network()
+        network, start = ask_network()
     with split_column:
         st.markdown("### Split and gene-images", help=define("split"))
         split = ask_split(record)
@@ -206,6 +210,8 @@ def ask_custom(record: DatasetRecord, choices: Choices, common: dict[str, Any]) 
         else:
             training = ask_training(TASKS[common["task"]])
         seed = ask_field(RunSpec, "seed", key="seed")
+    with start:  # last: where there is nothing to start from, the rest of the form stands
+        network |= ask_weights(network["backbone"])
     return RunSpec.parse(
         {
             **common,
@@ -237,10 +243,10 @@ def ask_split(record: DatasetRecord) -> dict[str, Any]:
     return split
 
 
-def ask_network() -> dict[str, Any]:
-    """The network, what it starts from, and its head."""
+def ask_network() -> tuple[dict[str, Any], DeltaGenerator]:
+    """The network and its head, and the place of what it starts from."""
     backbone = ask_record(BACKBONES, "Network", key="backbone", default=NETWORK)
-    weights = ask_weights(backbone)
+    start = st.container()
     head = ask_field(NetworkSpec, "head", key="network head")
     solved = head == "linear"
     freeze = st.selectbox(
@@ -253,23 +259,21 @@ def ask_network() -> dict[str, Any]:
         help="Frozen layers keep their initial weights, and what they give is computed once and "
         "saved, so that a retrain takes seconds.",
     )  # fmt: skip
-    network = {"backbone": backbone, "weights": weights, "head": head, "freeze": freeze,
-               "allow_leak": False, "edge": "padded", "products": False}  # fmt: skip
+    network = {"backbone": backbone, "head": head, "freeze": freeze, "edge": "padded",
+               "products": False}  # fmt: skip
     if solved:
         network["products"] = ask_field(NetworkSpec, "products", key="network products")
-    if weights.startswith("run:"):
-        network["allow_leak"] = ask_field(NetworkSpec, "allow_leak", key="network allow_leak")
     network["image_size"] = ask_field(NetworkSpec, "image_size", key="network image_size")
     unused = SOLVED["network"] if solved else {}
     with st.expander("More network settings"):
         for name in NetworkSpec.model_fields:
-            if name not in network and name not in unused:
+            if name not in network and name not in unused and name not in STARTS:
                 network[name] = ask_field(NetworkSpec, name, key=f"network {name}")
-    return network
+    return network, start
 
 
-def ask_weights(backbone: str) -> str:
-    """What the network starts from."""
+def ask_weights(backbone: str) -> dict[str, Any]:
+    """What the network starts from: the fields `STARTS`."""
     kinds = {
         "scratch": "From scratch (random)",
         "imagenet": "ImageNet (torchvision's file)",
@@ -278,15 +282,17 @@ def ask_weights(backbone: str) -> str:
     }
     kind = st.selectbox("Initial weights", list(kinds), format_func=kinds.get, key="weights kind")
     if kind == "file":
-        return f"file:{ask_file()}"
+        return {"weights": f"file:{ask_file()}", "allow_leak": False}
     if kind == "run":
         runs = [run for run in finished_runs() if run.spec.network.backbone == backbone]
         if not runs:
             st.error(f"There is no finished run of {BACKBONES[backbone].title} to start from yet.")
-            return "run:"
+            return {"weights": "run:", "allow_leak": False}
         names = name_runs(runs)
-        return "run:" + st.selectbox("Run", list(names), format_func=names.get, key="weights run")
-    return kind
+        run = st.selectbox("Run", list(names), format_func=names.get, key="weights run")
+        leak = ask_field(NetworkSpec, "allow_leak", key="network allow_leak")
+        return {"weights": f"run:{run}", "allow_leak": leak}
+    return {"weights": kind, "allow_leak": False}
 
 
 def ask_training(task: Task) -> dict[str, Any]:

@@ -145,11 +145,18 @@ def mark_clicked(figure: go.Figure, layout: GeneLayout, gene: str | None) -> Non
     row, col = layout.pixel_of(gene)
     figure.add_scatter(
         x=[col], y=[row], mode="markers+text", text=[escape_chart(gene)], hoverinfo="skip",
-        showlegend=False, textposition="top center" if row > 2 else "bottom center",
+        showlegend=False, textposition=_beside(row, col, layout.shape[1]),
         marker=DOT | {"line": {"color": PAPER, "width": 2}},
         textfont={"color": CLICKED, "size": 15, "shadow": f"0 0 3px {PAPER}, 0 0 3px {PAPER}"},
         unselected={"marker": {"opacity": 0}, "textfont": {"color": "rgba(0,0,0,0)"}},
     )  # fmt: skip
+
+
+def _beside(row: int, col: int, columns: int) -> str:
+    """Where a gene's name stands from its pixel, so that the image's edge doesn't cut it."""
+    along = col / max(columns - 1, 1)
+    side = "left" if along > 0.85 else "right" if along < 0.15 else "center"
+    return f"{'top' if row > 2 else 'bottom'} {side}"
 
 
 def let_draw(figure: go.Figure) -> int:

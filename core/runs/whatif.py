@@ -226,7 +226,7 @@ def say_places(child: RunSpec) -> str:
         return ""
     if left >= child.preparation.genes:
         return "Other genes took the places."
-    return f"No others took all the places: the image has the {left:,} genes that are left."
+    return f"There were not enough others to take the places: the image has {left:,} genes."
 
 
 def describe_difference(parent: RunSpec, child: RunSpec, run: str) -> str:
