@@ -87,7 +87,7 @@ def ids(seat: Seat, tmp_path: Path) -> dict[str, str]:
         model = "ab" * 8
         write_json(home() / "models" / model / "listing.json", {"name": SECRET})
         return {
-            "dataset": dataset.id,
+            "dataset": dataset.id[:12],
             "run": next(run.id for run in RunStore().list() if run.state == "done"),
             "story": create_story(SECRET).id,
             "tissue": add_tissue(simulate_tissue(spots=20), SECRET).id,
@@ -109,7 +109,7 @@ LINKS = [
     ("predict", {"run": "model"}),
     ("tissue", {"tissue": "tissue", "sections": "tissue"}),
     ("transfer", {"target": "dataset", "source": "dataset", "id": "transfer"}),
-    ("transfer", {"ask": "images", "images": "images"}),
+    ("transfer", {"ask": "images", "images": "pictures"}),
     ("story", {"id": "story"}),
     ("present", {"story": "story"}),
 ]
@@ -220,7 +220,8 @@ def keep_things(name: str, folder: Path) -> dict[str, str]:
     key = TransferJob(spec=spec).key
     write_json(transfer_folder(key) / "spec.json", spec.model_dump(mode="json"))
     return {
-        "sets": add_reference(sets, name), "images": keep_images(images, name), "transfer": key,
+        "sets": add_reference(sets, name), "pictures": keep_images(images, name)[:12],
+        "transfer": key,
     }  # fmt: skip
 
 
