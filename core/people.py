@@ -12,7 +12,6 @@ import hashlib
 import os
 import secrets
 import shutil
-import string
 from contextlib import suppress
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -38,7 +37,6 @@ RULES = "people.yaml"
 SHARED = "GENECANVAS_SIGN_IN"
 """How people sign in; "" or unset: nobody does, and everything is one person's."""
 LONGEST_NAME = 200
-_SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 class Quota(BaseModel):
@@ -136,12 +134,12 @@ def key_of(name: str) -> str:
 
 
 def _small(name: str) -> str:
-    """A name as it is compared.
+    """A name as it is compared: in small letters, where one is the other's capital.
 
-    Of A to Z alone: elsewhere letters are called one that are typed as two, such as the long s,
-    which is an s, or the sign of kelvins, and whoever may choose a name would be somebody else.
+    Elsewhere letters are called one that are typed as two, such as the long s, which is an s, or
+    the sign of kelvins, and whoever may choose a name would be somebody else.
     """
-    return name.translate(_SMALL)
+    return "".join(low if (low := c.lower()).upper() == c else c for c in name)
 
 
 def person_home(key: str) -> Path:

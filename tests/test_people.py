@@ -373,6 +373,9 @@ def test_rules_that_say_nothing_let_nobody_in(rules: Path, text: str | None, say
 def test_who_may_come(rules: Path) -> None:
     rules.write_text("admins: [Anna@lab.org]\nmembers: ['*@lab.org']\n")
     assert welcome("ANNA@lab.org").key == welcome("anna@LAB.org").key
+    assert {people.key_of("\xc5sa \xd6berg"), people.key_of("\xe5sa \xf6berg")} == {
+        "a9c46b2f885160ed"
+    }
     rules.write_text("admins: [boss@lab.org]\nmembers: ['*@lab.org']\n")
     for name in ("bo\u017fs@lab.org", "bo\xdf@lab.org", "BO\u017fS@lab.org"):
         assert welcome(name).key != people.key_of("boss@lab.org"), "another letter, somebody else"
