@@ -44,7 +44,7 @@ PAGES = (
     "data", "data?data+view=Groups", "data?data+view=Heat+map", "data?data+view=Values", "images",
     "images?image+view=All+classes", "train", "run?id={run}", "compare",
     "explain?run={explained}&method=saliency", "predict",
-    "tissue", "docs", "transfer", "story", "present?story={story}&slide=1",
+    "tissue", "computers", "docs", "transfer", "story", "present?story={story}&slide=1",
 )  # fmt: skip
 COLOUR = "getComputedStyle(document.querySelector('.stApp')).colorScheme"
 HEADINGS = "[...document.querySelectorAll('h1, h2, h3, h4')].filter(h => h.checkVisibility())"

@@ -114,15 +114,21 @@ def test_nothing_is_fetched_from_elsewhere(server: Server, page: Page) -> None:
     assert [url for url in asked if not url.startswith(own)] == []
 
 
-@pytest.mark.parametrize(
-    ("scheme", "background"), [("light", "rgb(255, 255, 255)"), ("dark", "rgb(17, 24, 28)")]
-)
-def test_light_and_dark_follow_the_system(
-    server: Server, browser: Browser, scheme: str, background: str
+COLOURS = {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 24, 28)"}
+
+
+@pytest.mark.parametrize(("scheme", "other"), [("light", "dark"), ("dark", "light")])
+def test_light_and_dark_follow_the_system_until_they_are_switched(
+    server: Server, browser: Browser, scheme: str, other: str
 ) -> None:
     with new_page(browser, color_scheme=scheme) as page:
         open_page(page, f"{server.url}/data")
-        expect(page.get_by_test_id("stApp")).to_have_css("background-color", background)
+        app = page.get_by_test_id("stApp")
+        expect(app).to_have_css("background-color", COLOURS[scheme])
+        page.get_by_role("button", name="Light or dark").click()
+        expect(app).to_have_css("background-color", COLOURS[other])
+        open_page(page, f"{server.url}/train")  # on every page from then on
+        expect(app).to_have_css("background-color", COLOURS[other])
 
 
 def test_a_bad_upload_then_a_good_one(server: Server, page: Page, tmp_path: Path) -> None:

@@ -88,3 +88,17 @@ def test_two_genes_are_painted(home: Path) -> None:
     app = open_page("images")
     assert not app.exception
     assert not app.error
+
+
+@pytest.mark.parametrize("name", ["fold.json", "model.safetensors"])
+def test_predict_begins_with_a_run_that_is_whole(runs: list[str], name: str) -> None:
+    for run in runs:  # of a version that kept no hashes
+        result = read_json(run_folder(run) / "result.json")
+        write_json(run_folder(run) / "result.json", result | {"files": hash_kept(run_folder(run))})
+    (run_folder(runs[0]) / "folds/0" / name).unlink()
+    app = open_page("predict")
+    assert not app.exception
+    assert not app.error
+    assert app.query_params["run"] == runs[1]
+    asked = open_page("predict", run=runs[0])
+    assert asked.query_params["run"] == runs[0], "whoever asks for it sees what is wrong"

@@ -45,6 +45,26 @@ def test_a_group_is_made_by_labels(dataset: str) -> None:
     assert "T1 against all others: 1 of 8 genes differ" in words(app)
 
 
+def test_samples_drawn_around_are_kept_as_a_group_or_left_out(dataset: str) -> None:
+    def draw(app: AppTest) -> AppTest:
+        points = [{"customdata": [name]} for name in ("S1", "S2")]
+        app.session_state["samples_pca"] = {"selection": {"points": points}}
+        return app.run()
+
+    app = draw(open_page("data"))
+    assert not app.exception
+    assert "## 2 samples" in words(app)
+    [name] = [field for field in app.text_input if field.label == "Name of a group"]
+    name.set_value("outer")
+    button(app, "Keep as a group").click()
+    draw(app)
+    assert [(group.name, sorted(group.samples)) for group in list_groups(dataset)] == [
+        ("outer", ["S1", "S2"])
+    ]
+    button(draw(app), "Leave these samples out").click().run()
+    assert load_choices(dataset).cohort.leave_out == ("S1", "S2")
+
+
 def test_two_groups_are_compared_and_trained_on(dataset: str) -> None:
     one = keep_group(dataset, "high", [f"S{n}" for n in range(6, 12)])
     keep_group(dataset, "low", [f"S{n}" for n in range(5)])

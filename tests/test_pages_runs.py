@@ -18,6 +18,7 @@ from core.errors import WeightsError
 from core.explain.methods import Recipe
 from core.files import write_json
 from core.home import run_folder, weights_folder
+from core.jobs.here import do_here
 from core.jobs.job import Lane
 from core.jobs.record import JobState
 from core.jobs.store import MOST_DEATHS, JobStore
@@ -27,6 +28,7 @@ from core.plain_yaml import parse_yaml
 from core.runs.explaining import ExplainJob, explain_run
 from core.runs.preflight import preflight_apart
 from core.runs.recipes import CARDS
+from core.runs.silenced import SilenceJob
 from core.runs.spec import PRESETS, RunSpec
 from core.runs.store import RunStore, log_path
 from tests.pages import button, charts, open_page, words
@@ -292,6 +294,19 @@ def test_what_if_is_asked_once_and_stands_beside_its_parent(
     app = button(app.run(), "Labels permuted →").click().run()
     assert app.title[0].value == "Labels permuted"
     assert "What if: labels permuted?" in words(app)
+
+    gene = load_dataset(dataset).var_names[0]
+    app = open_page("run", id=parent)
+    app = app.selectbox(key="what if").select("without some genes").run()
+    app = app.text_area(key="what if genes").set_value(gene).run()
+    button(app, "Ask").click().run()
+    silence = SilenceJob(about=parent, genes=(gene,))
+    assert JobStore().look_up(silence) is not None, "the trained network is asked at once"
+    JobStore().delete(silence.key)
+    do_here(silence, lambda *_: None)
+    said = words(open_page("run", id=parent))
+    assert re.search(r"not retrained\] \w+ (stays|goes from) .*; overall", said)
+    assert "with it at the training mean" in said
 
 
 def test_a_queued_a_running_and_a_dead_run(dataset: str) -> None:

@@ -10,9 +10,11 @@ from core.jobs.store import JobStore
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from tests.counting import CountJob
-from tests.pages import open_page, words
+from tests.pages import button, open_page, words
 from tests.test_pages_runs import busy_worker  # noqa: F401
 from ui.docs import split_page
+from ui.help import STEPS
+from ui.pin import PAGE
 
 
 def open_work(app: AppTest) -> AppTest:
@@ -87,6 +89,16 @@ def test_a_training_is_opened_from_any_page(jobs: dict[str, str]) -> None:
     assert not app.exception
     assert app.title[0].value == RunStore().get(jobs["run"]).name
     assert app.query_params["id"] == jobs["run"]
+
+
+def test_the_tour_leads_through_five_pages_and_is_left() -> None:
+    app = button(open_page("data"), "Or look around first: five steps").click().run()
+    for number, (page, said) in enumerate(STEPS, start=1):
+        assert not app.exception
+        assert app.session_state[PAGE] == page
+        assert f"{number} of 5. {said}" in words(app)
+        app = button(app, "Next" if number < 5 else "Leave the tour").click().run()
+    assert "5 of 5" not in words(app)
 
 
 def test_the_docs_are_pages_of_the_app() -> None:

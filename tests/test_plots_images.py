@@ -1,13 +1,17 @@
 """Figures of gene-images, read back number by number."""
 
+from collections.abc import Iterable
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from core.images.layout import GeneLayout
-from core.plots.data import class_sizes, sample_map
+from core.plots.data import class_sizes, differences, sample_map
+from core.plots.explain import volcano
 from core.plots.figures import (
+    ROOM,
     class_colours,
     expression_by_class,
     gene_image,
@@ -141,12 +145,22 @@ def boxes(figure: go.Figure, side: int, scale: float) -> dict[str, tuple[float, 
     for note in figure.layout.annotations:
         if note.xref == "paper":  # about free pixels
             continue
-        far = note.showarrow is not False
-        right = note.ax if far else note.xshift
-        down = note.ay if far else -note.yshift
-        x, y = (note.x + 0.5) * scale + right, (note.y + 0.5) * scale + down
-        found[note.text] = x - 4 * len(note.text), y - 8, x + 4 * len(note.text), y + 8
+        found[note.text] = box_of(note, (note.x + 0.5) * scale, (note.y + 0.5) * scale)
     return found
+
+
+def box_of(note: go.layout.Annotation, x: float, y: float) -> tuple[float, ...]:
+    """What a name covers whose point stands so far from the left and from the top."""
+    far = note.showarrow is not False
+    x += note.ax if far else note.xshift
+    y += note.ay if far else -note.yshift
+    return x - 4 * len(note.text), y - 8, x + 4 * len(note.text), y + 8
+
+
+def expect_apart(covered: Iterable[tuple[float, ...]]) -> None:
+    for one, other in combinations(covered, 2):
+        apart = one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+        assert apart
 
 
 def test_names_of_genes_side_by_side_cover_neither_each_other_nor_a_mark() -> None:
@@ -157,13 +171,32 @@ def test_names_of_genes_side_by_side_cover_neither_each_other_nor_a_mark() -> No
     covered = boxes(figure, 320, 10)
     assert {"MARKED", "GENE0", "GENE1", "EDGE"} <= covered.keys()
     assert len(covered) > 7, "most find room"
-    for one, other in combinations(covered.values(), 2):
-        apart = one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
-        assert apart
+    expect_apart(covered.values())
     for name, (left, top, right, bottom) in covered.items():
         assert name == "MARKED" or (left >= 0 and top >= 0 and right <= 320 and bottom <= 320)
     far = [note for note in figure.layout.annotations if note.showarrow]
     assert len(far) > 1, "a line leads to a name that stands apart"
+
+
+def test_names_on_a_volcano_cover_no_other_name() -> None:
+    near = np.arange(12)
+    table = pd.DataFrame(
+        {"gene": [f"GENE{n}" for n in near] + ["FAR"], "log2fc": [*(2 + 0.01 * near), -3.0],
+         "score": [*(0.9 + 0.001 * near), 0.1], "rank": range(1, 14), "tied": 1,
+         "p": [*(1e-9 + 1e-10 * near), 1.0], "fdr": [*[1e-6] * 12, 1.0]}
+    )  # fmt: skip
+    for figure, up in (
+        (volcano(table, ["GENE0"], ["GENE1"]), table["score"]),
+        (differences(table, "a", "b", "log2 fold change"), -np.log10(table["p"])),
+    ):
+        across = [ROOM[0] / np.ptp(table["log2fc"]), ROOM[1] / np.ptp(up)]
+        covered = [
+            box_of(note, (note.x + 3) * across[0], (up.max() - note.y) * across[1])
+            for note in figure.layout.annotations
+        ]
+        assert len(covered) > 6, "most find room"
+        expect_apart(covered)
+        assert not [trace for trace in figure.data if "text" in (trace.mode or "")]
 
 
 def test_a_gene_alone_is_named_right_beside_it() -> None:

@@ -14,11 +14,11 @@ from core.compare.comparison import compare, compare_runs
 from core.compare.effects import cross_settings, grid_of, measure_effects
 from core.compare.latex import latex_table
 from core.compare.learning_curve import measure_curves
-from core.compare.settings import without_controls
+from core.compare.settings import name_levels, without_controls
 from core.compare.wrong import find_wrong_samples
 from core.data.cohort import Cohort
 from core.data.simulate import simulate
-from core.data.store import add_dataset, delete_dataset
+from core.data.store import add_dataset, delete_dataset, load_dataset
 from core.errors import InputError
 from core.evaluation.differences import corrected_t, mcnemar, paired_interval
 from core.evaluation.metrics import CLASS_METRICS
@@ -295,11 +295,17 @@ def test_runs_on_other_classes_or_samples_are_told_apart(dataset: str) -> None:
         f"VGG16 · all samples · {first} as {second}",
         f"VGG16 · tumour_type is {first} or {second} · classes as given",
     ]
-    one, other = (setup.name for setup in compare_runs(without).setups[:2])
-    assert one != other
-    assert all(
-        re.fullmatch(r"VGG16 · samples left out: 1 \([0-9a-f]{4}\)", name) for name in (one, other)
-    )
+    left_out = {setup.name for setup in compare_runs(without).setups[:2]}
+    assert left_out == {f"VGG16 · samples left out: {name}" for name in study.samples[:2]}
+
+
+def test_long_lists_are_said_by_some_names_and_never_taken_for_each_other(dataset: str) -> None:
+    genes = load_dataset(dataset).var_names[:6].tolist()
+    lists = [[*genes[:2], gene, genes[5]] for gene in genes[2:4]]
+    runs = [finish_run(dataset, 0.2, preparation={"without": names}) for names in lists]
+    levels = name_levels([load_outcome(run) for run in runs], "preparation.without")
+    said = f"4 ({genes[0]}, {genes[1]} … {genes[5]})"
+    assert list(levels.values()) == [f"{said}, list 1", f"{said}, list 2"]
 
 
 def test_a_run_given_twice_and_none_are_refused(dataset: str) -> None:

@@ -5,6 +5,7 @@ from functools import partial
 
 import streamlit as st
 
+from core.errors import GeneCanvasError
 from core.escape import escape_markdown, escape_message
 from core.jobs.launch import AnswerState
 from core.predict.matching import MatchCard
@@ -70,8 +71,17 @@ def take_model() -> None:
 
 
 def pick_model(models: dict[str, str]) -> str:
-    """A select box of models, kept in the link."""
-    return pick("Model", list(models), models.__getitem__, "run")
+    """A select box of models, kept in the link; at first the first one that is whole."""
+    whole = next(filter(_is_whole, models), None)
+    return pick("Model", sorted(models, key=lambda id: id != whole), models.__getitem__, "run")
+
+
+def _is_whole(model: str) -> bool:
+    """Whether a model can be read and none of its files is gone; their content isn't looked at."""
+    try:
+        return open_model(model).folds[0].kept.gone is None
+    except GeneCanvasError:
+        return False
 
 
 @cache_resource(max_entries=4, show_spinner=False)

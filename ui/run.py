@@ -57,10 +57,9 @@ def show_ended(record: RunRecord) -> None:
         show_damage(record, error)
         show_facts(record)
         return
-    for name in result.files:
-        if not (kept_by(record.id).folder / name).exists():
-            show_damage(record, kept_by(record.id).damage(name))
-            break
+    kept = kept_by(record.id)
+    if gone := kept.gone:
+        show_damage(record, kept.damage(gone))
     findings, repeats = result.findings or [], repeats_of(record)
     show_headline(record, repeats, findings)
     with errors():

@@ -71,7 +71,7 @@ def show_samples(record: DatasetRecord, choices: Choices) -> None:
     """Samples on a map; a lasso says who they are and can leave them out."""
     data, scores, titles = locate(record.id, choices.model_dump_json())
     chart = st.container()
-    left, right, third = st.columns(3)
+    left, right, third = st.columns([2, 3, 2])
     columns, colour, groups = list(data.obs.columns), "group", np.full(data.n_obs, "all samples")
     if columns:
         colour = left.selectbox(

@@ -1,7 +1,7 @@
 """In which settings runs differ, and how these are said in few words."""
 
+from collections import Counter
 from collections.abc import Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ SAID_ALONE = ("cohort.where", "cohort.merge", "network.backbone")
 """Settings whose values say by themselves what they are of."""
 COUNTED = ("training.epochs", "preparation.genes")
 """Settings that are numbers of what their title says."""
+LISTED = 3
+"""Names of a list that are all said."""
 
 
 def control_of(spec: RunSpec) -> str | None:
@@ -68,29 +70,35 @@ def say_settings(spec: RunSpec, names: Sequence[str]) -> list[str]:
 
 
 def say_value(name: str, value: Any) -> str:
-    """A setting's value in words that people read.
-
-    Of lists only their length and, because two may be equally long, a digest is said.
-    """
+    """A setting's value in words that people read; of a long list its length and some names."""
     if name == "cohort.where":
         chosen = [f"{column} is {' or '.join(values)}" for column, values in value.items()]
         return ", ".join(chosen) or "all samples"
     if name == "cohort.merge":
         return ", ".join(f"{one} as {other}" for one, other in value.items()) or "classes as given"
     if isinstance(value, list):
-        digest = blake2b("\n".join(value).encode(), digest_size=2).hexdigest()
-        return f"{len(value)} ({digest})" if value else "none"
+        if len(value) <= LISTED:
+            return ", ".join(value) or "none"
+        return f"{len(value)} ({value[0]}, {value[1]} … {value[-1]})"
     return say_option(name, value)
 
 
 def name_levels(outcomes: Sequence[Outcome], setting: str) -> dict[str, str]:
-    """A setting's values as `measure_effects` names them -> in words that people read."""
+    """A setting's values as `measure_effects` names them -> in words that people read.
+
+    Lists that differ only in names that aren't said are numbered.
+    """
     values = [outcome.settings.get(setting, UNUSED) for outcome in outcomes]
-    return {str(value): say_value(setting, value) for value in values}
+    words = {str(value): say_value(setting, value) for value in values}
+    alike = Counter(words.values())
+    return {
+        level: f"{said}, list {number}" if alike[said] > 1 else said
+        for number, (level, said) in enumerate(words.items(), start=1)
+    }
 
 
 def say_setting(name: str, value: Any) -> str:
-    """A setting in a few words: '4 epochs', 'genes left out: 3 (1f0a)', 'tumour_type is KIRC'.
+    """A setting in a few words: '4 epochs', 'tumour_type is KIRC', 'genes left out: 9 (A, B … Z)'.
 
     Of a path only its end is said: 'initial weights: file net.pth' for 'file:/a/net.pth'.
     """

@@ -11,10 +11,12 @@ from core.escape import escape_all, escape_chart
 from core.plots.figures import (
     COLOURS,
     DIVERGING,
+    GREY,
     SEQUENTIAL,
     SHADES,
     class_colours,
     finish,
+    name_points,
 )
 
 MANY_POINTS = 3000
@@ -22,7 +24,6 @@ MANY_POINTS = 3000
 OTHER = "rgba(140,140,140,0.7)"
 """Values beyond the palette, and samples without a value."""
 WRONG = "#B2182B"
-GREY = "#888888"
 MOST_ROWS = 100
 """Genes of a heat map up to which each is named."""
 MOST_NAMED = 30
@@ -300,10 +301,8 @@ def differences(table: pd.DataFrame, one: str, other: str, unit: str) -> go.Figu
             hovertemplate="<b>%{text}</b><br>%{x:+.2f}, FDR %{customdata[1]:.2g}<extra></extra>",
         )  # fmt: skip
     named = table[found].head(LABELLED)
-    figure.add_scatter(
-        x=named["log2fc"], y=sure[named.index], mode="text", text=escape_all(named["gene"]),
-        textposition="top center", showlegend=False, hoverinfo="skip",
-    )  # fmt: skip
+    points = zip(named["log2fc"], sure[named.index], strict=True)
+    name_points(figure, dict(zip(named["gene"], points, strict=True)), table["log2fc"], sure)
     figure.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dot"})
     figure.update_xaxes(title_text=escape_chart(unit))
     figure.update_yaxes(title_text="−log10 p")

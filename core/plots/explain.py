@@ -10,9 +10,8 @@ from plotly.subplots import make_subplots
 from core.escape import escape_all, escape_chart
 from core.explain.genes import top_rows
 from core.images.layout import GeneLayout
-from core.plots.figures import COLOURS, INK, PAPER, finish
+from core.plots.figures import COLOURS, GREY, INK, PAPER, finish, name_points
 
-GREY = "#888888"
 BAND = "rgba(140,140,140,0.3)"
 LABELLED = 12
 """So many of the first genes of a volcano are named."""
@@ -48,10 +47,10 @@ def volcano(table: pd.DataFrame, both: Collection[str], only: Collection[str]) -
             hovertemplate="<b>%{text}</b><br>rank %{customdata}, score %{y:.3g}, log2 fold change "
             "%{x:.2f}<extra></extra>",
         )  # fmt: skip
-    figure.add_scatter(
-        x=named["log2fc"], y=named["score"], mode="text", text=escape_all(named["gene"]),
-        showlegend=False, textposition="top center", hoverinfo="skip",
-    )  # fmt: skip
+    points = zip(named["log2fc"], named["score"], strict=True)
+    name_points(
+        figure, dict(zip(named["gene"], points, strict=True)), table["log2fc"], table["score"]
+    )
     figure.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dot"})
     figure.update_xaxes(title_text="log2 fold change, class against the others")
     figure.update_yaxes(title_text="score")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -22,6 +23,7 @@ MANY_SAMPLES, FEW_SAMPLES = 3000, 50
 """With more than so many samples in all, classes of more than a few are drawn as boxes alone."""
 NAMED = 4
 """Genes of one pixel that are named under the pointer; more are counted."""
+GREY = "#888888"
 INK, PAPER = "#1B262C", "#FFFFFF"
 """What marks a gene: dark with a light rim, so that it shows on every colour."""
 TARGETS = "genes"
@@ -37,6 +39,8 @@ REACHES = (8, 26, 44, 64, 88)
 """Pixels between a gene and its name, the nearest that is free; from the second on a line leads
 from one to the other."""
 DOT = {"color": CLICKED, "size": 10}
+ROOM = (760, 360)
+"""Pixels that the points of a chart take at least, by which their names are placed."""
 
 
 SHADES = 3
@@ -210,31 +214,73 @@ def name_genes(
                 _box(x, y, 24, 24),
                 _box(x + mark.ax, y + mark.ay, 9 * len(mark.text) + 14, 26),
             ]
-    shown = []
-    for gene, (x, y) in points.items():
-        place = _find_place(x, y, 8 * len(gene) + 4, taken, side)
-        if place is None:
-            continue
-        right, down, far = place
-        taken.append(_box(x + right, y + down, 8 * len(gene) + 4, 16))
+    places = _place_names(points, taken, (side, side))
+    for gene, place in places.items():
         row, col = pixels[gene]
-        shown.append((col, row, gene))
         figure.add_annotation(
             x=col, y=row, text=escape_chart(gene), font={"color": INK, "size": 13},
-            bgcolor="rgba(255,255,255,0.7)", borderpad=0,
-            **{"showarrow": True, "ax": right, "ay": down, "arrowhead": 0, "arrowwidth": 1.2,
-               "arrowcolor": INK, "standoff": 3}
-            if far else {"showarrow": False, "xshift": right, "yshift": -down},
+            bgcolor="rgba(255,255,255,0.7)", borderpad=0, arrowcolor=INK, **place,
         )  # fmt: skip
-    if not shown:
+    if not places:
         return
-    columns, rows, names = zip(*shown, strict=True)
+    rows, columns = zip(*(pixels[gene] for gene in places), strict=True)
     figure.add_scatter(
-        x=columns, y=rows, mode="markers", text=escape_all(names), hoverinfo="skip",
+        x=columns, y=rows, mode="markers", text=escape_all(places), hoverinfo="skip",
         showlegend=False,
         marker={"color": INK, "size": 5, "line": {"color": PAPER, "width": 1.5}},
         unselected={"marker": {"opacity": 1}},
     )  # fmt: skip
+
+
+def name_points(
+    figure: go.Figure, points: Mapping[str, tuple[float, float]], x: np.ndarray, y: np.ndarray
+) -> None:
+    """Name points of a chart, each as near as it covers no other name and no point that is named.
+
+    Args:
+        figure: the chart.
+        points: name -> x and y, the most important first; those whose name finds no room have none.
+        x: of all points; finite ones say how far the axis goes.
+        y: the same.
+    """
+    (left, right), (low, high) = ((np.nanmin(each), np.nanmax(each)) for each in (x, y))
+    across, up = ROOM[0] / ((right - left) or 1), ROOM[1] / ((high - low) or 1)
+    pixels = {
+        name: ((at - left) * across, (high - height) * up) for name, (at, height) in points.items()
+    }
+    taken = [_box(*pixel, 10, 10) for pixel in pixels.values()]
+    for name, place in _place_names(pixels, taken, ROOM).items():
+        at, height = points[name]
+        figure.add_annotation(
+            x=at, y=height, text=escape_chart(name), borderpad=0, arrowcolor=GREY, **place
+        )
+
+
+def _place_names(
+    points: Mapping[str, tuple[float, float]], taken: list[tuple], room: tuple[float, float]
+) -> dict[str, dict[str, Any]]:
+    """Where names stand beside their points: name -> what an annotation says of it.
+
+    Args:
+        points: name -> pixels from the left and from the top, the most important first; names that
+            find no room are left out.
+        taken: left, top, right and bottom of what names may not cover.
+        room: width and height in pixels, over which no name reaches.
+    """
+    found, taken = {}, [*taken]
+    for name, (x, y) in points.items():
+        wide = 8 * len(name) + 4
+        place = _find_place(x, y, wide, taken, room)
+        if place is None:
+            continue
+        right, down, far = place
+        taken.append(_box(x + right, y + down, wide, 16))
+        found[name] = (
+            {"showarrow": True, "ax": right, "ay": down, "arrowhead": 0, "arrowwidth": 1.2,
+             "standoff": 3}
+            if far else {"showarrow": False, "xshift": right, "yshift": -down}
+        )  # fmt: skip
+    return found
 
 
 def _box(x: float, y: float, wide: float, high: float) -> tuple[float, float, float, float]:
@@ -243,7 +289,7 @@ def _box(x: float, y: float, wide: float, high: float) -> tuple[float, float, fl
 
 
 def _find_place(
-    x: float, y: float, wide: float, taken: Sequence[tuple], side: int
+    x: float, y: float, wide: float, taken: Sequence[tuple], room: tuple[float, float]
 ) -> tuple[float, float, bool] | None:
     """Where a name of that width stands from its gene, rightwards and downwards, and whether it
     needs a line; None where no place is free."""
@@ -251,7 +297,7 @@ def _find_place(
         for right, down in SIDES:
             place = right * (wide / 2 + reach), down * (reach + 7)
             left, top, end, bottom = box = _box(x + place[0], y + place[1], wide, 16)
-            inside = left >= 0 and end <= side and top >= 0 and bottom <= side
+            inside = left >= 0 and end <= room[0] and top >= 0 and bottom <= room[1]
             if inside and not any(_meet(box, other) for other in taken):
                 return *place, number > 0
     return None

@@ -145,6 +145,11 @@ class Kept:
             return str(error)
         return None
 
+    @property
+    def gone(self) -> str | None:
+        """The first of the files that the result answers for that isn't there; None if all are."""
+        return next((name for name in self.result.files if not (self.folder / name).exists()), None)
+
     def check(self, name: str) -> Path:
         """Where a file stands.
 
