@@ -9,6 +9,8 @@ from core.data.store import DatasetRecord
 from core.escape import escape_markdown
 from ui.parts import decided, pick_dataset
 
+DRAWER = 420
+"""Pixels of a drawer's width: names of datasets and runs are long."""
 CLOSED = "drawers closed"
 """Where the session counts how often a drawer was closed by a button in it."""
 SHOWN = "shown on the tab"
@@ -39,7 +41,7 @@ def show_line(title: str, drawer: str | None = None) -> Line:
             number = st.session_state.get(CLOSED, 0)
             opened = st.popover(
                 drawer, icon=":material/tune:", type="tertiary", key=f"drawer {number}"
-            )
+            ).container(width=DRAWER)
     return Line(facts, opened)
 
 

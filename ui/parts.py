@@ -201,6 +201,11 @@ def name_runs(records: Sequence[RunRecord]) -> dict[str, str]:
         words += [] if record.state == "done" else [str(record.state)]
         words += [say_asked(record, "%d %b %H:%M:%S")] if equal[record.name] > 1 else []
         names[record.id] = " · ".join(words)
+    return tell_apart(names)
+
+
+def tell_apart(names: dict[str, str]) -> dict[str, str]:
+    """Id -> name, with the beginning of the id where several things have that name."""
     twice = Counter(names.values())
     return {id: f"{name} · {id[:6]}" if twice[name] > 1 else name for id, name in names.items()}
 
