@@ -7,7 +7,7 @@ import streamlit as st
 from core.compare.records import REPEATS
 from core.data.store import DatasetRecord, list_datasets
 from core.errors import InputError
-from core.escape import escape_markdown
+from core.escape import escape_message
 from core.jobs.launch import ensure_workers, foresee
 from core.runs.explaining import ExplainJob
 from core.runs.preflight import preflight_apart
@@ -101,7 +101,7 @@ def say_limits(specs: Sequence[RunSpec]) -> bool:
     try:
         RunStore().need_quota_for(specs)
     except InputError as error:
-        st.warning(escape_markdown(str(error)))
+        st.warning(escape_message(str(error)))
         return False
     return True
 

@@ -10,6 +10,7 @@ from core.data.store import add_dataset
 from core.models.baselines import BASELINES
 from tests.browser import Server, expect_no_failure, open_page, press, settle
 from tests.test_runs_compare import finish_run, keep_images, leave_the_rest
+from tests.workers import in_place_of_the_worker
 
 PLAIN = tuple(record.name for record in BASELINES if not record.is_network)
 """Baseline models that are fitted here: networks take their time, and stand already."""
@@ -23,15 +24,16 @@ def dataset(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_two_hundred_runs_and_plain_models(dataset: str, server: Server, page: Page) -> None:
     networks = ("vgg16", "vgg19", "resnet50", "resnet101", "squeezenet1_1")
-    runs = [
-        finish_run(
-            dataset, 0.1 + 0.05 * place + 0.02 * (augmentation == "none"), seed=seed,
-            network={"backbone": backbone}, training={"augmentation": augmentation},
-        )
-        for seed in range(20)
-        for place, backbone in enumerate(networks)
-        for augmentation in ("none", "expression")
-    ]  # fmt: skip
+    with in_place_of_the_worker():
+        runs = [
+            finish_run(
+                dataset, 0.1 + 0.05 * place + 0.02 * (augmentation == "none"), seed=seed,
+                network={"backbone": backbone}, training={"augmentation": augmentation},
+            )
+            for seed in range(20)
+            for place, backbone in enumerate(networks)
+            for augmentation in ("none", "expression")
+        ]  # fmt: skip
     for run in runs[:2]:
         keep_images(run)
         leave_the_rest(run, but=PLAIN)

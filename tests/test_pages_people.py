@@ -306,7 +306,8 @@ def test_a_guest_of_a_dataset_is_not_offered_what_is_refused(
     seat: Seat, ids: dict[str, str]
 ) -> None:
     with at(welcome_home(ANNA)):
-        token = sharing.invite("dataset", ids["dataset"])
+        [dataset] = [one.id for one in list_datasets() if one.id.startswith(ids["dataset"])]
+        token = sharing.invite("dataset", dataset)
     seat.name = None
     app = look("data", dataset=ids["dataset"], guest=token)
     assert COHORT in everything(app)

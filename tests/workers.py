@@ -3,10 +3,13 @@
 import os
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 
 from core.jobs.worker import start
+from core.lease import Lease
+from core.runs.store import RunStore
 from tests.interpreter import Process
 
 
@@ -30,6 +33,17 @@ def _work(environment: dict[str, str], largest_file: int | None, kinds: dict[str
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     start({"kinds": kinds})
+
+
+@contextmanager
+def in_place_of_the_worker() -> Iterator[None]:
+    """Be the worker that trains: a server beside has none take what this process queues."""
+    lease = Lease(RunStore().lease_path("cpu"))
+    assert lease.acquire(), "another worker is at work"
+    try:
+        yield
+    finally:
+        lease.release()
 
 
 def end_of(worker: BaseProcess) -> int:

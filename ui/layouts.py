@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.data.store import DatasetRecord
 from core.errors import InputError
-from core.escape import escape_markdown
+from core.escape import escape_message
 from core.images.layouts import LAYOUTS, LayoutMethod, LayoutSpec
 from core.images.references import (
     LARGEST,
@@ -114,7 +114,7 @@ def ask_reference(record: DatasetRecord, kind: Kind, *, key: str) -> str | None:
         max_upload_size=LARGEST // 2**20,
     )  # fmt: skip
     if st.session_state.get(error_key):
-        st.error(escape_markdown(st.session_state[error_key]))
+        st.error(escape_message(st.session_state[error_key]))
     if chosen is None:
         return None
     known = count_known(record.id, kind, chosen)
