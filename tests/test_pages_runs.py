@@ -298,6 +298,9 @@ def test_what_if_is_asked_once_and_stands_beside_its_parent(
     gene = load_dataset(dataset).var_names[0]
     app = open_page("run", id=parent)
     app = app.selectbox(key="what if").select("without some genes").run()
+    app = app.text_area(key="what if genes").set_value("no such gene").run()
+    [error] = app.error
+    assert "None of these 3 genes is in the dataset" in error.value
     app = app.text_area(key="what if genes").set_value(gene).run()
     button(app, "Ask").click().run()
     silence = SilenceJob(about=parent, genes=(gene,))
