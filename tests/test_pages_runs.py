@@ -60,15 +60,19 @@ def train_queue() -> None:
 @pytest.mark.parametrize(
     ("page", "label", "target"),
     [
+        ("images", "Bring data", "Data"),
         ("train", "Bring data", "Data"),
         ("run", "Train a network", "Train"),
         ("compare", "Train a network", "Train"),
         ("explain", "Train a network", "Train"),
+        ("predict", "Train a network", "Train"),
     ],
 )
 def test_an_empty_page_leads_on(page: str, label: str, target: str) -> None:
     app = open_page(page)
     assert not app.exception
+    opened = [popover.proto.popover.label for popover in app.get("popover")]
+    assert opened == ["Help", "Work"], "the way on stands on the page, beside no empty drawer"
     app = button(app, label).click().run()
     assert app.title[0].value == target
 
