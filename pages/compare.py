@@ -76,8 +76,8 @@ def leave_out_damaged(runs: list[str]) -> list[str]:
 
 def show_page() -> None:
     """Pick runs; what they reach, the sentences that follow, where they differ, and why."""
-    facts, drawer = show_line("Compare", "Runs and score")
     records = finished_runs()
+    facts, drawer = show_line("Compare", "Runs and score" if records else None)
     if not records:
         show_empty("There is no finished run to compare yet.", "Train a network", "train")
         return

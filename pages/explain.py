@@ -171,8 +171,8 @@ def is_computed(record: RunRecord, recipe: Recipe) -> bool:
 
 def show_page() -> None:
     """Pick a run and the question; then its answer, seen from several sides."""
-    facts, drawer = show_line("Explain", "Run and method")
     records = finished_runs()
+    facts, drawer = show_line("Explain", "Run and method" if records else None)
     if not records:
         show_empty("There is no finished run to explain yet.", "Train a network", "train")
         return

@@ -44,8 +44,8 @@ VIEWS = {
 
 def show_page() -> None:
     """The question and its answer; what was asked before, what the model stands, sending it."""
-    facts, drawer = show_line("Predict", "Model and samples")
     models = list_models()
+    facts, drawer = show_line("Predict", "Model and samples" if models else None)
     if not models:
         show_empty("There is no finished run to predict with yet.", "Train a network", "train")
         with st.expander("Or bring a model that somebody sent"):

@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.escape import escape_markdown
 from core.runs.store import RunRecord, RunStore
+from ui.line import show_line as show_title
 from ui.parts import WANTED_RUN, errors, go_to, show_empty
 from ui.run import show_ended, show_rest
 from ui.run_about import show_facts, show_line
@@ -24,7 +25,7 @@ def find_run(store: RunStore, records: list[RunRecord]) -> RunRecord | None:
         return by_id[last] if last in by_id else records[0]
     if wanted in by_id:
         return by_id[wanted]
-    st.title("Run")
+    show_title("Run")
     if wanted in {run.id for run in store.damaged()}:
         show_damaged(store)
     else:
@@ -43,7 +44,7 @@ def show_page() -> None:
     store.reconcile()
     records = store.list()
     if not records:
-        st.title("Run")
+        show_title("Run")
         show_damaged(store)
         show_empty("There is no run yet.", "Train a network", "train")
         return

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.compare.records import REPEATS
-from core.data.store import DatasetRecord, list_datasets
+from core.data.store import DatasetRecord
 from core.errors import InputError
 from core.escape import escape_message
 from core.jobs.launch import ensure_workers, foresee
@@ -18,8 +18,8 @@ from core.runs.whatif import other_seed
 from ui.card import recall_warnings
 from ui.cost import show_cost
 from ui.forms import HOLDS
-from ui.line import place_columns, say_facts, show_dataset_line, show_line
-from ui.parts import errors, go_to_run, open_dataset, say_finding, show_empty
+from ui.line import place_columns, say_facts, show_dataset_line
+from ui.parts import errors, go_to_run, open_dataset, say_finding
 from ui.run_form import ask_custom, ask_paper, ask_quick, ask_samples
 from ui.runs import show_runs
 from ui.speed import show_speed
@@ -141,11 +141,7 @@ def start_study(specs: Sequence[RunSpec], study: str) -> None:
 if "run" in st.query_params:  # links of earlier versions
     go_to_run(st.query_params["run"])
 with errors():
-    if list_datasets():
-        show_launch()
-    else:
-        show_line("Train")
-        show_empty("Training needs a dataset.", "Bring data", "data")
+    show_launch()
 with errors():
     show_runs()
 with errors():

@@ -20,13 +20,6 @@ def dataset() -> DatasetRecord:
     return add_dataset(data, "small")
 
 
-def test_without_data_the_page_leads_to_it() -> None:
-    app = open_page("images")
-    assert not app.exception
-    app = button(app, "Bring data").click().run()
-    assert app.title[0].value == "Data"
-
-
 def test_first_view_says_what_it_is_fitted_on(dataset: DatasetRecord) -> None:
     app = open_page("images")
     assert not app.exception

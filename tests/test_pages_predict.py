@@ -78,14 +78,6 @@ def view(app: AppTest, name: str) -> AppTest:
     return app
 
 
-def test_without_a_run_the_page_leads_to_training() -> None:
-    app = open_page("predict")
-    assert not app.exception
-    assert "no finished run to predict with" in words(app)
-    button(app, "Train a network").click().run()
-    assert app.title[0].value == "Train"
-
-
 def test_from_the_question_to_the_card_to_the_calls(run: str) -> None:
     dataset = add_dataset(others(), "others").id
     app = open_page("predict", run=run, samples=dataset[:12])

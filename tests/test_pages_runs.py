@@ -60,15 +60,19 @@ def train_queue() -> None:
 @pytest.mark.parametrize(
     ("page", "label", "target"),
     [
+        ("images", "Bring data", "Data"),
         ("train", "Bring data", "Data"),
         ("run", "Train a network", "Train"),
         ("compare", "Train a network", "Train"),
         ("explain", "Train a network", "Train"),
+        ("predict", "Train a network", "Train"),
     ],
 )
 def test_an_empty_page_leads_on(page: str, label: str, target: str) -> None:
     app = open_page(page)
     assert not app.exception
+    opened = [popover.proto.popover.label for popover in app.get("popover")]
+    assert opened == ["Help", "Work"], "the way on stands on the page, beside no empty drawer"
     app = button(app, label).click().run()
     assert app.title[0].value == target
 
@@ -298,6 +302,9 @@ def test_what_if_is_asked_once_and_stands_beside_its_parent(
     gene = load_dataset(dataset).var_names[0]
     app = open_page("run", id=parent)
     app = app.selectbox(key="what if").select("without some genes").run()
+    app = app.text_area(key="what if genes").set_value("no such gene").run()
+    [error] = app.error
+    assert "None of these 3 genes is in the dataset" in error.value
     app = app.text_area(key="what if genes").set_value(gene).run()
     button(app, "Ask").click().run()
     silence = SilenceJob(about=parent, genes=(gene,))

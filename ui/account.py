@@ -14,6 +14,8 @@ from core.sharing import TOKEN, end_invitation, find_invitation, list_invitation
 from core.sizes import recent_size
 from ui.signin import SERVER, VISIT, find_place, is_admin, person, signed_in, visited
 
+WIDE = 420
+"""Pixels of what Account shows: names of what guests look at are long."""
 PAGE_OF = {"dataset": "data", "run": "run", "story": "story"}
 """The page on which a guest looks at what their link opens."""
 
@@ -95,7 +97,7 @@ def show_account() -> None:
         if not opened.open:
             return
         st.markdown(f"**{escape_markdown(who.name)}**")
-        with at(who.home):
+        with at(who.home), st.container(width=WIDE):
             _show_use(who.may_take)
             _show_invitations()
         if visited() is None and is_admin():
@@ -128,14 +130,11 @@ def _of(most: float | None, unit: str) -> str:
 
 def _show_invitations() -> None:
     for one in list_invitations():
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(
-                f"Guests may look at {escape_markdown(one.note.name)} until "
-                f"{one.note.until:%Y-%m-%d}"
-            )
-            st.button(
-                "End it", key=f"end {one.key}", on_click=_end, args=(one.key,), type="tertiary"
-            )
+        said, end = st.columns([4, 1], vertical_alignment="center")
+        said.caption(
+            f"Guests may look at {escape_markdown(one.note.name)} until {one.note.until:%Y-%m-%d}"
+        )
+        end.button("End it", key=f"end {one.key}", on_click=_end, args=(one.key,), type="tertiary")
 
 
 def _end(key: str) -> None:

@@ -5,10 +5,12 @@ from typing import NamedTuple
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.data.store import DatasetRecord
+from core.data.store import DatasetRecord, list_datasets
 from core.escape import escape_markdown
-from ui.parts import decided, pick_dataset
+from ui.parts import decided, pick_dataset, show_empty
 
+DRAWER = 420
+"""Pixels of a drawer's width: names of datasets and runs are long."""
 CLOSED = "drawers closed"
 """Where the session counts how often a drawer was closed by a button in it."""
 SHOWN = "shown on the tab"
@@ -39,7 +41,7 @@ def show_line(title: str, drawer: str | None = None) -> Line:
             number = st.session_state.get(CLOSED, 0)
             opened = st.popover(
                 drawer, icon=":material/tune:", type="tertiary", key=f"drawer {number}"
-            )
+            ).container(width=DRAWER)
     return Line(facts, opened)
 
 
@@ -56,10 +58,14 @@ def say_facts(place: DeltaGenerator, *facts: str | None) -> None:
 
 
 def show_dataset_line(title: str, drawer: str) -> tuple[DatasetRecord | None, Line]:
-    """The line of a page on a dataset, whose box is in the drawer; None without any dataset."""
-    line = show_line(title, drawer)
+    """The line of a page on a dataset, whose box is in the drawer; None, and a way out, without."""
+    datasets = list_datasets()
+    line = show_line(title, drawer if datasets else None)
+    if not datasets:
+        show_empty("There is no dataset yet.", "Bring data", "data")
+        return None, line
     with line.drawer:
-        return pick_dataset(), line
+        return pick_dataset(datasets), line
 
 
 def place_columns(record: DatasetRecord, line: Line) -> DeltaGenerator:

@@ -16,7 +16,7 @@ from core.data.choices import Choices, load_choices, save_choices
 from core.data.cohort import Cohort
 from core.data.notes import Finding
 from core.data.roles import suggest_batch, suggest_group, suggest_label
-from core.data.store import DatasetRecord, get_record, list_datasets, load_dataset
+from core.data.store import DatasetRecord, get_record, load_dataset
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_formulas, escape_markdown, escape_message
 from core.files import UNWRITABLE, describe_os_error
@@ -82,13 +82,10 @@ def open_dataset(dataset: str) -> AnnData:
     return load_dataset(dataset)
 
 
-def pick_dataset(*, key: str = "dataset") -> DatasetRecord | None:
-    """A select box of the stored datasets, kept in the link; None, and a way out, without any."""
-    records = {record.id[:12]: record for record in list_datasets()}
-    if not records:
-        show_empty("There is no dataset yet.", "Bring data", "data")
-        return None
-    chosen = pick("Dataset", list(records), lambda name: records[name].name, key)
+def pick_dataset(datasets: Sequence[DatasetRecord]) -> DatasetRecord:
+    """A select box of stored datasets, kept in the link."""
+    records = {record.id[:12]: record for record in datasets}
+    chosen = pick("Dataset", list(records), lambda name: records[name].name, "dataset")
     return records[chosen]
 
 
@@ -201,6 +198,11 @@ def name_runs(records: Sequence[RunRecord]) -> dict[str, str]:
         words += [] if record.state == "done" else [str(record.state)]
         words += [say_asked(record, "%d %b %H:%M:%S")] if equal[record.name] > 1 else []
         names[record.id] = " · ".join(words)
+    return tell_apart(names)
+
+
+def tell_apart(names: dict[str, str]) -> dict[str, str]:
+    """Id -> name, with the beginning of the id where several things have that name."""
     twice = Counter(names.values())
     return {id: f"{name} · {id[:6]}" if twice[name] > 1 else name for id, name in names.items()}
 

@@ -23,7 +23,7 @@ from core.predict.predicting import (
 from core.predict.request import PredictRequest
 from core.predict.sent import import_model, list_sent
 from ui.kept import cache_resource
-from ui.parts import errors, finished_runs, name_runs, pick, starred_first
+from ui.parts import errors, finished_runs, name_runs, pick, starred_first, tell_apart
 from ui.uploads import hold
 
 CHECKED = "checked models and samples"
@@ -33,11 +33,8 @@ CHECKED = "checked models and samples"
 def list_models() -> dict[str, str]:
     """Id -> words of everything that can predict: finished runs, and models that were sent."""
     models = name_runs(starred_first(finished_runs()))
-    sent = {
-        model.id: f"{'★ ' * model.starred}{model.name} · sent · {model.id[:6]}"
-        for model in list_sent()
-    }
-    return models | sent
+    sent = {model.id: f"{'★ ' * model.starred}{model.name} · sent" for model in list_sent()}
+    return models | tell_apart(sent)
 
 
 def say_sender(model: Model) -> None:

@@ -73,6 +73,7 @@ def explain_after(record: RunRecord) -> None:
 def show_whatif(record: RunRecord) -> None:
     """One question to a finished run, as a sentence; the answers stand below it."""
     foresee(TrainJob)
+    children: Children = []
     with st.container(horizontal=True, vertical_alignment="bottom", key="what_if", gap="small"):
         question = st.selectbox(
             "What if it were trained", _questions(record), key="what if", help=define("what-if"),

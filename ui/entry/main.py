@@ -72,9 +72,9 @@ if page.url_path != st.session_state.get(PAGE):
 st.session_state[PAGE] = page.url_path
 st.session_state[SHOWN] = ""
 if page != stage:
-    if guest is None:
-        show_work()
     show_where()
     show_step()
+    if guest is None:  # last: it stands beside the title that follows
+        show_work()
 page.run()
 title_tab(st.session_state[SHOWN])
