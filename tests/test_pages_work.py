@@ -93,6 +93,9 @@ def test_a_training_is_opened_from_any_page(jobs: dict[str, str]) -> None:
 
 def test_the_tour_leads_through_five_pages_and_is_left() -> None:
     app = button(open_page("data"), "Or look around first: five steps").click().run()
+    app = button(app, "Leave the tour").click().run()
+    app.session_state["help"] = True
+    app = button(app.run(), "A tour of five steps").click().run()
     for number, (page, said) in enumerate(STEPS, start=1):
         assert not app.exception
         assert app.session_state[PAGE] == page

@@ -18,13 +18,18 @@ STEPS = (
      "says what speaks against it."),
 )  # fmt: skip
 """Page and words of each step of the tour."""
-TOUR = "tour"
+TOUR = "step of the tour"
 """Where the session keeps the step that it is at."""
 
 
 def show_help() -> None:
     """A button beside Work: the tour, the glossary, and the way to the docs."""
-    with st.popover("Help", type="tertiary", icon=":material/help:", on_change="rerun") as opened:
+    key = (
+        "help on tour" if TOUR in st.session_state else "help"
+    )  # another, closed one when it begins
+    with st.popover(
+        "Help", key=key, type="tertiary", icon=":material/help:", on_change="rerun"
+    ) as opened:
         if not opened.open:
             return
         if st.button("A tour of five steps", key="tour", icon=":material/explore:"):
@@ -49,13 +54,15 @@ def show_step() -> None:
     step = st.session_state.get(TOUR)
     if step is None:
         return
-    with st.container(border=True, horizontal=True, vertical_alignment="center", key="tour_step"):
-        st.markdown(f"{step + 1} of {len(STEPS)}. {STEPS[step][1]}", width="stretch")
-        if step + 1 < len(STEPS) and st.button("Next", type="primary", key="tour next"):
-            _go(step + 1)
-        if st.button("Leave the tour", key="tour end"):
-            del st.session_state[TOUR]
-            st.rerun()
+    with st.container(border=True, key="tour_step"):
+        said, ways = st.columns([4, 1], vertical_alignment="center")
+        said.markdown(f"{step + 1} of {len(STEPS)}. {STEPS[step][1]}")
+        with ways, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
+            if step + 1 < len(STEPS) and st.button("Next", type="primary", key="tour next"):
+                _go(step + 1)
+            if st.button("Leave the tour", key="tour end"):
+                del st.session_state[TOUR]
+                st.rerun()
 
 
 def _go(step: int) -> None:
