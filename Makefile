@@ -8,10 +8,9 @@ BIN := .venv/bin
 run: .venv/run.stamp
 	$(BIN)/genecanvas app --server.port $(PORT)
 
-# Three processes share the files, as tests that wait for other processes leave two cores idle for a
-# third of the time; a browser, its server and a worker need both cores for themselves.
+# Two processes share the files; a browser, its server and a worker need both cores for themselves.
 test: .venv/test.stamp browser lint
-	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore-glob='*/test_browser_*'
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore-glob='*/test_browser_*'
 	$(BIN)/python -m pytest tests/test_browser_*.py
 
 lint: .venv/test.stamp

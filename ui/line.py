@@ -27,7 +27,9 @@ class Line(NamedTuple):
 
 
 def show_line(title: str, drawer: str | None = None) -> Line:
-    """A page's title, with room for facts, and a drawer for what is rarely changed.
+    """A page's title, a drawer for what is rarely changed, and room for facts.
+
+    The facts come last, as they do in time: what stood beside them would move.
 
     Args:
         title: the page's.
@@ -35,14 +37,13 @@ def show_line(title: str, drawer: str | None = None) -> Line:
     """
     with st.container(horizontal=True, vertical_alignment="center", key="page_line"):
         st.title(title, anchor=False, width="content")
-        facts = st.container(key="page_facts", width="content")
-        opened = st.container()
         if drawer:
             number = st.session_state.get(CLOSED, 0)
             opened = st.popover(
                 drawer, icon=":material/tune:", type="tertiary", key=f"drawer {number}"
             ).container(width=DRAWER)
-    return Line(facts, opened)
+        facts, rest = st.container(key="page_facts", width="content"), st.container()
+    return Line(facts, opened if drawer else rest)
 
 
 def close_drawer() -> None:
