@@ -24,11 +24,9 @@ TOUR = "step of the tour"
 
 def show_help() -> None:
     """A button beside Work: the tour, the glossary, and the way to the docs."""
-    key = (
-        "help on tour" if TOUR in st.session_state else "help"
-    )  # another, closed one when it begins
+    touring = " on tour" * (TOUR in st.session_state)  # another, closed one when it begins
     with st.popover(
-        "Help", key=key, type="tertiary", icon=":material/help:", on_change="rerun"
+        "Help", key=f"help{touring}", type="tertiary", icon=":material/help:", on_change="rerun"
     ) as opened:
         if not opened.open:
             return

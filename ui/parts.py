@@ -96,8 +96,17 @@ def pick_run(records: list[RunRecord], *, key: str = "run") -> RunRecord:
     return by_id[pick("Run", list(by_id), names.__getitem__, key)]
 
 
-def pick(label: str, options: list[str], words: Callable[[str], str], key: str) -> str:
-    """A select box whose value stands in the link and survives a change of page and a reload."""
+def pick(
+    label: str,
+    options: list[str],
+    words: Callable[[str], str],
+    key: str,
+    first: Callable[[], str] | None = None,
+) -> str:
+    """A select box whose value stands in the link and survives a change of page and a reload.
+
+    Where none was chosen before it is `first`'s, or the first one.
+    """
     wanted = st.query_params.get(key) or st.session_state.get(f"last {key}")
     if wanted is not None and wanted not in options:
         st.warning(
@@ -110,7 +119,9 @@ def pick(label: str, options: list[str], words: Callable[[str], str], key: str) 
     def follow() -> None:
         st.query_params[key] = st.session_state[box]
 
-    st.session_state[box] = wanted if wanted in options else options[0]
+    if wanted not in options:
+        wanted = first() if first else options[0]
+    st.session_state[box] = wanted
     chosen = st.selectbox(label, options, format_func=words, key=box, on_change=follow)
     st.session_state[f"last {key}"] = chosen
     if st.query_params.get(key) != chosen:

@@ -69,8 +69,10 @@ def take_model() -> None:
 
 def pick_model(models: dict[str, str]) -> str:
     """A select box of models, kept in the link; at first the first one that is whole."""
-    whole = next(filter(_is_whole, models), None)
-    return pick("Model", sorted(models, key=lambda id: id != whole), models.__getitem__, "run")
+    ids = list(models)
+    return pick(
+        "Model", ids, models.__getitem__, "run", lambda: next(filter(_is_whole, ids), ids[0])
+    )
 
 
 def _is_whole(model: str) -> bool:

@@ -45,6 +45,7 @@ kinds of the program that started them, so that one more entry is all that a new
 
 KNOWN_AFTER = 2.0
 """Seconds of work that tell how long the rest takes."""
+BY_USER = "Cancelled by the user."
 
 
 class Lane(StrEnum):
@@ -232,7 +233,7 @@ def stop_if_cancelled() -> None:
 def stop_if_told(reporter: Reporter) -> None:
     """Raise Cancelled where the user wants the job to stop."""
     if reporter.cancelled():
-        raise Cancelled("Cancelled by the user.")
+        raise Cancelled(BY_USER)
 
 
 def stoppable(reporter: Reporter, words: str) -> Callable[[int, int], None]:

@@ -16,7 +16,7 @@ from core.devices import CLUSTER
 from core.errors import DamageError, InputError
 from core.home import home, server_of
 from core.jobs.database import Database
-from core.jobs.job import KINDS, Job, Lane, job_class, kinds_of
+from core.jobs.job import BY_USER, KINDS, Job, Lane, job_class, kinds_of
 from core.jobs.record import (
     DamagedJob,
     JobRecord,
@@ -44,7 +44,6 @@ KEPT_SPENT_DAYS = 60
 """Days for which is known how long jobs held their devices."""
 RUN = "train"
 """The kind of jobs whose results are runs, which stay when what they began with is gone."""
-BY_USER = "Cancelled by the user."
 LONGEST_NAME = 200
 """Characters."""
 REMEMBERED = 10_000
