@@ -117,6 +117,11 @@ def on_which(job: str) -> bool | None:
     return found[0] if found else None
 
 
+def why_unused() -> list[str]:
+    """What is said of the computers that get no jobs."""
+    return sorted(one.why_unused for one in last_seen().computers if one.why_unused)
+
+
 def log_of(job: str) -> str:
     return read_log(JobStore().get(job).folder, 10**6)
 
@@ -177,7 +182,8 @@ def test_jobs_tell_how_they_go_and_hear_what_is_asked_of_them(grid: Grid, anna: 
         launch.cancel(cancelled)
         wait_until(lambda: store.get(cancelled).state == JobState.CANCELLED, LONG)
         hog.kill()
-    unlike, first = sorted(one.why_unused for one in last_seen().computers if one.why_unused)
+    wait_until(lambda: "It hasn't said yet what it is." not in why_unused(), LONG)
+    unlike, first = why_unused()
     assert first == "It lends no processor."
     assert unlike.startswith(f"It has numpy 9.9 instead of {np.__version__}, so that")
     store.resume(cancelled)
@@ -186,7 +192,7 @@ def test_jobs_tell_how_they_go_and_hear_what_is_asked_of_them(grid: Grid, anna: 
     assert [row["number"] for _, row in store.events(cancelled)][:3] == [1, 2, 3]
     with pytest.raises(InputError, match="Cancel it first"):
         store.delete(cancelled)
-    [apart] = [id for id in counts if on_which(id) is False]
+    [apart] = [id for id in counts if on_which(id) is False]  # known once it has counted
     wait_until(lambda: [*anna.glob(f"jobs/.attempts/{apart}-*/{apart}/counted.json")], LONG)
     killed = process_of(apart)
     os.kill(killed, signal.SIGKILL)
