@@ -1,5 +1,8 @@
 """Data: bring an expression matrix, see what was understood, repair and prepare it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import streamlit as st
 
 from core.data.simulate import simulate
@@ -10,21 +13,31 @@ from core.data.store import (
     list_datasets,
     mend_record,
 )
+from core.errors import DamageError
 from core.escape import escape_markdown, escape_message
 from core.home import dataset_folder, only_looks
 from core.people import is_shared
+from core.runs.doctor import damaged_decisions, set_aside_decisions
 from core.runs.store import RunStore, drop_dataset
 from ui.bring import offer_examples, show_catalogue, show_upload
 from ui.card import show_card
 from ui.forms import HOLDS
 from ui.help import begin_tour
 from ui.join import show_join
-from ui.line import Line, place_columns, say_dataset, show_dataset_line, show_line
+from ui.line import (
+    Line,
+    place_columns,
+    say_dataset,
+    show_dataset_line,
+    show_line,
+    show_looking,
+)
 from ui.parts import decided, download_table, errors, name_runs, pick_role
 from ui.prepare import show_prepare
 from ui.sample_groups import show_groups
 from ui.share import offer_sharing
 from ui.values import show_heat_map, show_values
+from ui.work import act
 
 VIEWS = {
     "card": ("Overview", show_card),
@@ -78,7 +91,7 @@ def ask_for_more() -> None:
 
 def show_dataset(record: DatasetRecord, line: Line) -> None:
     """The roles of the columns, and one of the views; what is damaged can still be deleted."""
-    with errors():
+    with mending(record):
         with place_columns(record, line):
             for role in ("label", "group", "batch"):
                 pick_role(record, role)
@@ -91,10 +104,22 @@ def show_dataset(record: DatasetRecord, line: Line) -> None:
             )  # fmt: skip
             if not only_looks() and st.button("Add a dataset", icon=":material/add:"):
                 ask_for_more()
-        with errors():
+        with mending(record):
             VIEWS[view][1](record, decided(record))
     offer_sharing("dataset", record.id)
     show_keeping(record)
+
+
+@contextmanager
+def mending(record: DatasetRecord) -> Iterator[None]:
+    """As `errors`; what was decided about the dataset and is damaged can be set aside."""
+    with errors():
+        try:
+            yield
+        except DamageError as error:
+            st.error(escape_message(str(error)))
+            if not only_looks() and damaged_decisions(record.id):
+                act("Set it aside", set_aside_decisions, record.id, key="set aside")
 
 
 def show_keeping(record: DatasetRecord) -> None:
@@ -141,6 +166,8 @@ def show_damaged(damaged: DamagedDataset) -> None:
     """A dataset whose record can't be read: why, and two ways out."""
     with st.container(border=True):
         st.error(escape_message(damaged.why))
+        if only_looks():
+            return
         with st.container(horizontal=True), errors():
             if st.button("Make its record again", key=f"mend {damaged.id}"):
                 mend_record(damaged.id)
@@ -151,7 +178,9 @@ def show_damaged(damaged: DamagedDataset) -> None:
 
 
 with errors():
-    if not list_datasets():
+    if not list_datasets() and only_looks():
+        show_looking("Data", "No dataset is shared here.")
+    elif not list_datasets():
         show_line("Data")
         for damaged in damaged_datasets():
             show_damaged(damaged)

@@ -12,6 +12,7 @@ from core.explain.evidence import judge_data
 from core.explain.measures import MEASURES, RANDOM_ORDERS, Evidence, Light
 from core.explain.methods import METHODS, Recipe
 from core.glossary import define
+from core.home import only_looks
 from core.jobs.launch import ensure_workers
 from core.jobs.record import JobState
 from core.plots.explain import randomisation_steps, removal_curves
@@ -183,7 +184,7 @@ def offer_permuted(record: RunRecord) -> None:
         st.caption("This run is such a control itself.")
     elif state is not None:
         _say_state(state)
-    elif st.button("Train it with permuted labels", key="permuted"):
+    elif not only_looks() and st.button("Train it with permuted labels", key="permuted"):
         request_permuted(record.id)
         ensure_workers()
         st.rerun()
@@ -197,7 +198,7 @@ def offer_planted(record: RunRecord, recipe: Recipe) -> None:
         control = None
     state = control and _find_state(control)
     if control is None or state is None:
-        if st.button("Train the planted self-test", key="planted"):
+        if not only_looks() and st.button("Train the planted self-test", key="planted"):
             request_planted(record.id, open_dataset(record.spec.cohort.dataset))
             ensure_workers()
             st.rerun()

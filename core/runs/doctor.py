@@ -15,12 +15,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from core.data.choices import CHOICES, load_choices
+from core.data.groups import GROUPS, list_groups
 from core.data.quota import BROUGHT
 from core.data.store import check_dataset_file, damaged_datasets, list_datasets, mend_record
 from core.download import hash_file
-from core.errors import InputError, StoreError
+from core.errors import DamageError, InputError, StoreError
 from core.files import UNREADABLE, read_json
-from core.home import RUN_ID, home, run_folder
+from core.home import RUN_ID, dataset_folder, home, need_right_to_change, run_folder
 from core.images.references import REFERENCE_ID
 from core.jobs.job import Lane
 from core.jobs.record import JobState
@@ -153,12 +155,31 @@ def damage_of(run: str) -> str | None:
     return None
 
 
+def damaged_decisions(dataset: str) -> dict[str, str]:
+    """What was decided about a dataset and can't be read: file -> what is wrong."""
+    found = {}
+    for name, read in ((CHOICES, load_choices), (GROUPS, list_groups)):
+        try:
+            read(dataset)
+        except DamageError as error:
+            found[name] = str(error)
+    return found
+
+
+def set_aside_decisions(dataset: str) -> None:
+    """Set damaged files of what was decided about a dataset aside, so that it is decided anew."""
+    need_right_to_change()
+    for name in damaged_decisions(dataset):
+        _set_aside(dataset_folder(dataset) / name)
+
+
 def reopen(run: str) -> str:
     """Set the damaged files of a run that is done aside, so that resuming makes them again.
 
     Folds that are whole are kept, and the others are trained anew, to the same numbers on the same
     kind of machine. Returns what will be done.
     """
+    need_right_to_change()
     again = []
     folder = run_folder(run)
     for place in sorted(folder.glob("folds/*")):
@@ -242,6 +263,12 @@ def _examine_datasets(repair: bool) -> Iterator[Finding]:
             yield Finding(f"Dataset {record.name!r}", str(error),
                           "delete it on the page Data and add its file again",
                           mended=False)  # fmt: skip
+        damaged = damaged_decisions(record.id)
+        if repair:
+            set_aside_decisions(record.id)
+        for why in damaged.values():
+            remedy = "set aside" if repair else "--repair sets it aside"
+            yield Finding(f"Dataset {record.name!r}", why, remedy, mended=repair)
 
 
 def _examine_runs(repair: bool) -> Iterator[Finding]:
