@@ -1,8 +1,5 @@
 """Data: bring an expression matrix, see what was understood, repair and prepare it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import streamlit as st
 
 from core.data.simulate import simulate
@@ -13,11 +10,9 @@ from core.data.store import (
     list_datasets,
     mend_record,
 )
-from core.errors import DamageError
 from core.escape import escape_markdown, escape_message
 from core.home import dataset_folder, only_looks
 from core.people import is_shared
-from core.runs.doctor import damaged_decisions, set_aside_decisions
 from core.runs.store import RunStore, drop_dataset
 from ui.bring import offer_examples, show_catalogue, show_upload
 from ui.card import show_card
@@ -32,12 +27,12 @@ from ui.line import (
     show_line,
     show_looking,
 )
+from ui.mend import mending_decisions
 from ui.parts import decided, download_table, errors, name_runs, pick_role
 from ui.prepare import show_prepare
 from ui.sample_groups import show_groups
 from ui.share import offer_sharing
 from ui.values import show_heat_map, show_values
-from ui.work import act
 
 VIEWS = {
     "card": ("Overview", show_card),
@@ -91,7 +86,7 @@ def ask_for_more() -> None:
 
 def show_dataset(record: DatasetRecord, line: Line) -> None:
     """The roles of the columns, and one of the views; what is damaged can still be deleted."""
-    with mending(record):
+    with mending_decisions(record.id):
         with place_columns(record, line):
             for role in ("label", "group", "batch"):
                 pick_role(record, role)
@@ -104,22 +99,10 @@ def show_dataset(record: DatasetRecord, line: Line) -> None:
             )  # fmt: skip
             if not only_looks() and st.button("Add a dataset", icon=":material/add:"):
                 ask_for_more()
-        with mending(record):
+        with mending_decisions(record.id):
             VIEWS[view][1](record, decided(record))
     offer_sharing("dataset", record.id)
     show_keeping(record)
-
-
-@contextmanager
-def mending(record: DatasetRecord) -> Iterator[None]:
-    """As `errors`; what was decided about the dataset and is damaged can be set aside."""
-    with errors():
-        try:
-            yield
-        except DamageError as error:
-            st.error(escape_message(str(error)))
-            if not only_looks() and damaged_decisions(record.id):
-                act("Set it aside", set_aside_decisions, record.id, key="set aside")
 
 
 def show_keeping(record: DatasetRecord) -> None:

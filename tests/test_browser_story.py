@@ -91,10 +91,10 @@ def test_a_chart_is_saved_on_white_with_what_it_shows(
     page.get_by_role("button", name="PDF", exact=True).first.click()
     page.wait_for_function("window.printed")
     assert page.evaluate("window.printed").startswith("<svg")
-    drawn = re.search(r'<svg.* width="([\d.]+)" height="([\d.]+)"', picture).groups()
-    for times in (2, 3):
+    drawn = re.search(r'<svg[^>]*? width="([\d.]+)" height="([\d.]+)"', picture).groups()
+    for name, times in (("PNG", 2), ("PNG ×3", 3)):
         with page.expect_download() as download:
-            page.get_by_role("button", name=f"PNG ×{times}", exact=True).first.click()
+            page.get_by_role("button", name=name, exact=True).first.click()
         head = Path(download.value.path()).read_bytes()[:24]
         for size, pixels in zip(drawn, (head[16:20], head[20:24]), strict=True):
             assert int.from_bytes(pixels, "big") == pytest.approx(times * float(size), abs=times)

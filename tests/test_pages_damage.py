@@ -95,6 +95,17 @@ def test_what_was_decided_and_is_damaged_is_set_aside(home: Path, name: str, vie
     assert (dataset_folder(dataset) / f"{name}.damaged").exists()
 
 
+def test_what_was_computed_and_is_damaged_is_removed_and_computed_again(runs: list[str]) -> None:
+    [torn] = run_folder(runs[1]).glob("attributions/saliency.npz")
+    torn.write_bytes(b"torn")
+    app = open_page("explain", run=runs[1], method="saliency")
+    assert not app.exception
+    assert f"saliency.npz of run {runs[1]} is damaged. Remove it" in words(app)
+    app = button(app, "Remove what is damaged").click().run()
+    assert not app.error
+    assert button(app, "Compute Saliency")
+
+
 def test_a_run_whose_network_is_gone_shows_its_result_and_can_be_made_again(
     runs: list[str],
 ) -> None:

@@ -28,7 +28,7 @@ def show_prepare(record: DatasetRecord, choices: Choices) -> None:
     key = f"prepare {record.id[:12]} {hash(version)}"
     left, middle, right = st.columns(3, gap="large")
     with left:
-        st.markdown("### The samples")
+        st.markdown("## The samples")
         where = ask_where(record.columns, key=key, chosen=choices.cohort.where)
         if left_out := choices.cohort.leave_out:
             kept_out = st.multiselect(
@@ -39,7 +39,7 @@ def show_prepare(record: DatasetRecord, choices: Choices) -> None:
     asked = {}
     for column, (title, names) in zip((middle, right), STEPS.items(), strict=True):
         with column:
-            st.markdown(f"### {title}")
+            st.markdown(f"## {title}")
             for name in names:
                 asked[name] = ask_field(
                     PreparationSpec, name, key=f"{key} {name}",
@@ -63,7 +63,7 @@ def show_prepare(record: DatasetRecord, choices: Choices) -> None:
 
 def say_preparation(record: DatasetRecord, choices: Choices) -> None:
     """How its samples are prepared; InputError where none of the listed genes is here."""
-    st.markdown("### So it is prepared")
+    st.markdown("## So it is prepared")
     data, spec = used_samples(record.id, choices), choices.preparation
     steps = spec.describe(str(data.uns["scale"]))
     st.markdown(

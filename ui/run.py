@@ -24,6 +24,7 @@ from ui.about import about_confusion, about_observed
 from ui.account import pages_of_guest
 from ui.beside import show_side_by_side
 from ui.bundles import offer_run_bundle
+from ui.mend import mending_computed
 from ui.parts import (
     BADGES,
     DAMAGED,
@@ -69,7 +70,7 @@ def show_ended(record: RunRecord) -> None:
     left, right = st.columns([5, 9], gap="medium")
     with left:
         show_confusion(result, predictions)
-    with right, errors():
+    with right, mending_computed(record.id):
         show_genes(record)
     with errors():
         show_whatif(record)

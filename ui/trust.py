@@ -226,7 +226,7 @@ def show_removal(by_name: dict[str, Evidence], recipe: Recipe) -> None:
     titles = {"deletion": "Genes taken away", "insertion": "Genes put back"}
     curves = {title: by_name[name].details for name, title in titles.items()}
     data = pd.concat([pd.DataFrame(by_name[name].details).assign(measure=name) for name in titles])
-    st.markdown("### The class score without, and with, the top genes")
+    st.markdown("## The class score without, and with, the top genes")
     st.caption(
         "A good ranking falls (rises) faster than random orders of the genes, whose range is grey. "
         "Removal favours smooth maps, so it can fail a map, never prove it."
@@ -250,7 +250,7 @@ def show_randomisation(row: Evidence, recipe: Recipe) -> None:
     """How like the map stays while the network's layers are made random."""
     layers, similarity = row.details["layers"], row.details["similarity"]
     st.markdown(
-        "### Parameter-randomisation test: the map while the weights become random",
+        "## Parameter-randomisation test: the map while the weights become random",
         help=define("parameter-randomisation test"),
     )
     st.caption(

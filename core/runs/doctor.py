@@ -282,9 +282,10 @@ def _examine_runs(repair: bool) -> Iterator[Finding]:
         if damage is not None:
             remedy = reopen(record.id) if repair else "--repair lets it be resumed"
             yield Finding(thing, damage, remedy, mended=repair)
-        for path in _damaged_computed(run_folder(record.id)):
-            if repair:
-                path.unlink()
+        damaged = damaged_computed(record.id)
+        if repair and damaged:
+            drop_computed(record.id)
+        for path in damaged:
             remedy = "removed" if repair else "--repair removes it"
             yield Finding(thing, f"{path.relative_to(run_folder(record.id))} is damaged",
                           f"{remedy}: it is computed again when it is asked for",
@@ -296,6 +297,18 @@ def _examine_sent(repair: bool) -> Iterator[Finding]:
         if RUN_ID.fullmatch(folder.name) and (problem := kept_sent(folder.name).problem):
             yield Finding(f"Model {folder.name}", problem, "import its folder again, or delete it: "
                           f"`genecanvas models delete {folder.name}`", mended=False)  # fmt: skip
+
+
+def damaged_computed(run: str) -> list[Path]:
+    """Files that were computed of a run, and would be again, and can't be read."""
+    return list(_damaged_computed(run_folder(run)))
+
+
+def drop_computed(run: str) -> None:
+    """Remove those files."""
+    need_right_to_change()
+    for path in damaged_computed(run):
+        path.unlink()
 
 
 def _damaged_computed(folder: Path) -> Iterator[Path]:
