@@ -94,7 +94,7 @@ def show_page() -> None:
         facts, name_dataset(first.spec.cohort.dataset), first.spec.cohort.label,
         f"{len(runs)} run{'s' if len(runs) > 1 else ''}", metric.title,
     )  # fmt: skip
-    runs = leave_out_damaged(runs)
+    chosen, runs = runs, leave_out_damaged(runs)
     by_run: dict[str, tuple[str, ...]] = {run: (kept_second(run) or "",) for run in runs}
     for run, name in missing_baselines(runs):
         by_run[run] += (name,)
@@ -106,6 +106,9 @@ def show_page() -> None:
         read_outcomes.clear()  # they may be mended
     runs = [outcome.run for outcome in outcomes]
     if not runs:
+        show_empty(
+            "None of these runs can be read.", "Have one made again", "run", {"id": chosen[0]}
+        )
         return
     key = json.dumps([key, runs])
     comparison = read_comparison(key, metric.name, outcomes)

@@ -19,7 +19,15 @@ from ui.card import show_card
 from ui.forms import HOLDS
 from ui.help import begin_tour
 from ui.join import show_join
-from ui.line import Line, place_columns, say_dataset, show_dataset_line, show_line
+from ui.line import (
+    Line,
+    place_columns,
+    say_dataset,
+    show_dataset_line,
+    show_line,
+    show_looking,
+)
+from ui.mend import mending_decisions
 from ui.parts import decided, download_table, errors, name_runs, pick_role
 from ui.prepare import show_prepare
 from ui.sample_groups import show_groups
@@ -78,7 +86,7 @@ def ask_for_more() -> None:
 
 def show_dataset(record: DatasetRecord, line: Line) -> None:
     """The roles of the columns, and one of the views; what is damaged can still be deleted."""
-    with errors():
+    with mending_decisions(record.id):
         with place_columns(record, line):
             for role in ("label", "group", "batch"):
                 pick_role(record, role)
@@ -91,7 +99,7 @@ def show_dataset(record: DatasetRecord, line: Line) -> None:
             )  # fmt: skip
             if not only_looks() and st.button("Add a dataset", icon=":material/add:"):
                 ask_for_more()
-        with errors():
+        with mending_decisions(record.id):
             VIEWS[view][1](record, decided(record))
     offer_sharing("dataset", record.id)
     show_keeping(record)
@@ -141,6 +149,8 @@ def show_damaged(damaged: DamagedDataset) -> None:
     """A dataset whose record can't be read: why, and two ways out."""
     with st.container(border=True):
         st.error(escape_message(damaged.why))
+        if only_looks():
+            return
         with st.container(horizontal=True), errors():
             if st.button("Make its record again", key=f"mend {damaged.id}"):
                 mend_record(damaged.id)
@@ -151,7 +161,9 @@ def show_damaged(damaged: DamagedDataset) -> None:
 
 
 with errors():
-    if not list_datasets():
+    if not list_datasets() and only_looks():
+        show_looking("Data", "No dataset is shared here.")
+    elif not list_datasets():
         show_line("Data")
         for damaged in damaged_datasets():
             show_damaged(damaged)

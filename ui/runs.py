@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown, escape_message
-from core.home import home
+from core.home import home, only_looks
 from core.jobs.job import Lane
 from core.jobs.launch import at_once, ensure_workers
 from core.jobs.queue import records_in_turn
@@ -88,8 +88,9 @@ def show_damaged(store: RunStore) -> None:
     for run in store.damaged():
         with st.container(border=True):
             st.error(escape_message(f"Run {run.id}, {run.name}: {run.why}"))
-            act("Delete it", store.delete, run.id, key=f"delete {run.id}")
-    if lost := unlisted_runs():
+            if not only_looks():
+                act("Delete it", store.delete, run.id, key=f"delete {run.id}")
+    if (lost := unlisted_runs()) and not only_looks():
         one = len(lost) == 1
         st.warning(
             f"{len(lost)} run{' has a folder' if one else 's have folders'} but "

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.errors import GeneCanvasError
 from core.escape import escape_markdown, escape_message
+from core.home import only_looks
 from core.plots.stage import restore_figure
 from core.stories import (
     LONGEST_CAPTION,
@@ -21,8 +22,9 @@ from core.stories import (
     list_stories,
     load_view,
 )
+from ui.account import pages_of_guest
 from ui.bundles import offer_story_bundle, offer_taking
-from ui.parts import PAGES, go_to, pick
+from ui.parts import PAGES, go_to, pick, show_empty
 from ui.pin import LAST
 from ui.report import offer_story_report
 from ui.share import offer_sharing
@@ -43,13 +45,16 @@ def show_damaged() -> None:
     for story in damaged_stories():
         with st.container(border=True):
             st.error(escape_message(story.why))
-            if st.button("Delete this story", key=f"drop {story.id}"):
+            if not only_looks() and st.button("Delete this story", key=f"drop {story.id}"):
                 delete_story(story.id)
                 st.rerun()
 
 
 def show_none() -> None:
     """What a story is, where there is none yet."""
+    if only_looks():
+        show_empty("No story is shared here.", "What the lab shares", "lab")
+        return
     with st.container(border=True):
         st.markdown("## There is no story yet.")
         st.markdown(
@@ -72,12 +77,20 @@ def pick_story() -> Story | None:
     if "id" not in st.query_params and st.session_state.get(LAST) in stories:
         st.query_params["id"] = st.session_state[LAST]
     left, right, other = st.columns([4, 1.2, 1.2], vertical_alignment="bottom")
-    with other:
-        offer_taking()
     with left:
         chosen = pick("Story", list(stories), lambda id: stories[id].title, "id")
+    if not only_looks():
+        with other:
+            offer_taking()
+        with right:
+            _offer_new()
+    st.session_state[LAST] = chosen
+    return stories[chosen]
+
+
+def _offer_new() -> None:
+    """A story of another title, without views."""
     with (
-        right,
         st.popover("New story", icon=":material/add:", width="stretch"),
         st.form("new story", border=False, clear_on_submit=True),
     ):
@@ -85,8 +98,6 @@ def pick_story() -> Story | None:
         if st.form_submit_button("Make it"):
             st.query_params["id"] = create_story(title).id
             st.rerun()
-    st.session_state[LAST] = chosen
-    return stories[chosen]
 
 
 def show_story(story: Story) -> None:
@@ -98,10 +109,12 @@ def show_story(story: Story) -> None:
         if story.views:
             offer_story_report(story.id)
             offer_story_bundle(story.id)
-        _offer_keeping(story)
+        if not only_looks():
+            _offer_keeping(story)
         offer_sharing("story", story.id)
     if not story.views:
-        st.info("Nothing is pinned to it yet: every chart has a Pin below it.")
+        more = "." if only_looks() else ": every chart has a Pin below it."
+        st.info(f"Nothing is pinned to it yet{more}")
         return
     st.caption(KEYS)
     slide = 0
@@ -162,20 +175,23 @@ def _show_pinned(story: Story, place: int, pinned: Pinned, slide: str) -> None:
     with right:
         st.caption(slide)
         st.text_area("Caption", pinned.caption, max_chars=LONGEST_CAPTION, height=75,
-                     key=f"caption {key}", on_change=keep, args=("caption",))  # fmt: skip
+                     key=f"caption {key}", on_change=keep, args=("caption",),
+                     disabled=only_looks())  # fmt: skip
         st.text_area("Notes for the speaker", pinned.notes, max_chars=LONGEST_NOTES, height=75,
-                     key=f"notes {key}", on_change=keep, args=("notes",))  # fmt: skip
-        if place:
+                     key=f"notes {key}", on_change=keep, args=("notes",),
+                     disabled=only_looks())  # fmt: skip
+        if place and not only_looks():
             st.checkbox("Beside the one before", pinned.beside, key=f"beside {key}",
                         on_change=keep, args=("beside",),
                         help="Two views stand side by side on a slide.")  # fmt: skip
         with st.container(horizontal=True, gap="small"):
             last = place == len(story.views) - 1
-            for label, icon, change, off in (
+            moves = (
                 ("Up", "arrow_upward", lambda found: found.moved(place, -1), not place),
                 ("Down", "arrow_downward", lambda found: found.moved(place, 1), last),
                 ("Remove", "close", lambda found: found.without(place), False),
-            ):
+            )
+            for label, icon, change, off in () if only_looks() else moves:
                 st.button(
                     label, icon=f":material/{icon}:", key=f"{label} {key}", type="tertiary",
                     disabled=off, on_click=_change, args=(story.id, change),
@@ -189,8 +205,14 @@ def _show_pinned(story: Story, place: int, pinned: Pinned, slide: str) -> None:
             st.error(escape_message(str(error)))
             return
         st.caption(escape_markdown(f"{view.source} · pinned {view.pinned.astimezone():%-d %b %Y}"))
-    if open_page.button("Open this view →", key=f"open {key}", type="tertiary"):
-        open_view(view)
+    with open_page:
+        offer_opening(view, key=f"open {key}")
+
+
+def offer_opening(view: View, *, key: str, **more: str) -> None:
+    """A button that opens the page that a view was pinned on; a guest has no such page."""
+    if pages_of_guest() is None and st.button("Open this view →", key=key, type="tertiary"):
+        open_view(view, **more)
 
 
 def open_view(view: View, **more: str) -> None:
