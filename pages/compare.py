@@ -28,7 +28,7 @@ from ui.compare_scores import (
 from ui.compare_settings import show_curves, show_grid
 from ui.kept import cache_resource
 from ui.line import say_facts, show_line
-from ui.parts import errors, finished_runs, name_dataset, show_empty
+from ui.parts import errors, finished_runs, name_dataset, say_offered, show_empty
 from ui.report import offer_study_report
 
 
@@ -83,6 +83,7 @@ def show_page() -> None:
         return
     with drawer:
         runs = pick_runs(pick_dataset_runs(pick_study(records)))
+        say_offered(len(records))
     if not runs:
         st.info("Choose at least one run.")
         return

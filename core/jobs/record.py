@@ -34,6 +34,10 @@ class JobState(StrEnum):
         return self in (JobState.FAILED, JobState.OUT_OF_MEMORY, JobState.CANCELLED)
 
 
+UNFINISHED = tuple(state for state in JobState if not state.finished)
+"""States of jobs that wait or run."""
+
+
 class JobRecord(BaseModel):
     """A job as the store knows it."""
 
