@@ -92,12 +92,13 @@ def show_dataset(record: DatasetRecord, line: Line) -> None:
             for role in ("label", "group", "batch"):
                 pick_role(record, role)
         say_dataset(record, line)
-        with st.container(horizontal=True, horizontal_alignment="distribute"):
-            view = st.segmented_control(
-                "View", VIEWS, default="card", required=True,
-                format_func=lambda name: VIEWS[name][0],
-                label_visibility="collapsed", key="data view", **HOLDS,
-            )  # fmt: skip
+        with st.container(horizontal=True):
+            with st.container():  # as wide as there is room: the button stands at the right end
+                view = st.segmented_control(
+                    "View", VIEWS, default="card", required=True,
+                    format_func=lambda name: VIEWS[name][0],
+                    label_visibility="collapsed", key="data view", **HOLDS,
+                )  # fmt: skip
             if not only_looks() and st.button("Add a dataset", icon=":material/add:"):
                 ask_for_more()
         with mending_decisions(record.id):

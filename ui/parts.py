@@ -11,6 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 from anndata import AnnData
+from streamlit.delta_generator import DeltaGenerator
 
 from core.data.choices import Choices, load_choices, save_choices
 from core.data.cohort import Cohort
@@ -349,6 +350,12 @@ def link_run(run: str) -> None:
     """A button that leads to the page of the run that is looked at."""
     if st.button("Open the run →", key="open run", type="tertiary"):
         go_to_run(run)
+
+
+def place_chart() -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Places for a chart at the top and, at its right, for what is asked and said about it."""
+    chart, said = st.columns([3, 2], gap="medium")
+    return chart, said
 
 
 def show_figure(

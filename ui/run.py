@@ -65,13 +65,13 @@ def show_ended(record: RunRecord) -> None:
         show_damage(record, kept.damage(gone))
     findings, repeats = result.findings or [], repeats_of(record)
     show_headline(record, repeats, findings)
-    with errors():
-        show_parent(record)
     left, right = st.columns([5, 9], gap="medium")
     with left:
         show_confusion(result, predictions)
     with right, mending_computed(record.id):
         show_genes(record)
+    with errors():
+        show_parent(record)
     with errors():
         show_whatif(record)
         show_answers(record)
