@@ -109,7 +109,8 @@ def show_dataset(record: DatasetRecord, line: Line) -> None:
 
 def show_keeping(record: DatasetRecord) -> None:
     """Where a dataset is kept, and how to delete it."""
-    with st.expander("Where this dataset is stored, and how to delete it"):
+    title = "Where this dataset is stored"
+    with st.expander(title if only_looks() else f"{title}, and how to delete it"):
         place = "" if is_shared() else f"`{dataset_folder(record.id)}` · "
         st.markdown(
             f"{place}{record.bytes / 1e6:.1f} MB · added {record.added[:16].replace('T', ' ')} UTC"

@@ -45,11 +45,13 @@ def show_groups(record: DatasetRecord, choices: Choices) -> None:
         pair = ask_pair(groups, data)
         if pair is None:
             st.markdown("## Compare two groups of samples, gene by gene")
-            st.markdown(
-                "Draw around samples on the map, or choose them by their labels below. The group "
-                "is then compared with another, or with all other samples: fold change, test and "
-                "false discovery rate of each gene. Two groups can be trained on as well."
-            )
+            if not only_looks():
+                st.markdown(
+                    "Draw around samples on the map, or choose them by their labels below. The "
+                    "group is then compared with another, or with all other samples: fold change, "
+                    "test and false discovery rate of each gene. Two groups can be trained on as "
+                    "well."
+                )
         found = st.container()
         if not needs_own_home("Groups are made"):
             with st.expander("Make a group by labels", expanded=len(groups) < 2):

@@ -166,36 +166,17 @@ def _change(story: str, change: Callable[[Story], Story]) -> None:
 def _show_pinned(story: Story, place: int, pinned: Pinned, slide: str) -> None:
     """The view, small, beside what is said about it and what can be done with it."""
     key = f"{story.id} {pinned.view} {place}"
-
-    def keep(field: str) -> None:
-        value = st.session_state[f"{field} {key}"]
-        _change(story.id, lambda found: found.with_view(place, **{field: value}))
-
     left, right = st.columns([5, 6], gap="medium")
     with right:
         st.caption(slide)
-        st.text_area("Caption", pinned.caption, max_chars=LONGEST_CAPTION, height=75,
-                     key=f"caption {key}", on_change=keep, args=("caption",),
-                     disabled=only_looks())  # fmt: skip
-        st.text_area("Notes for the speaker", pinned.notes, max_chars=LONGEST_NOTES, height=75,
-                     key=f"notes {key}", on_change=keep, args=("notes",),
-                     disabled=only_looks())  # fmt: skip
-        if place and not only_looks():
-            st.checkbox("Beside the one before", pinned.beside, key=f"beside {key}",
-                        on_change=keep, args=("beside",),
-                        help="Two views stand side by side on a slide.")  # fmt: skip
+        if only_looks():
+            st.markdown(f"**{escape_markdown(pinned.caption)}**")
+            st.markdown("  \n".join(map(escape_markdown, pinned.notes.splitlines())))
+        else:
+            _ask_words(story, place, pinned, key)
         with st.container(horizontal=True, gap="small"):
-            last = place == len(story.views) - 1
-            moves = (
-                ("Up", "arrow_upward", lambda found: found.moved(place, -1), not place),
-                ("Down", "arrow_downward", lambda found: found.moved(place, 1), last),
-                ("Remove", "close", lambda found: found.without(place), False),
-            )
-            for label, icon, change, off in () if only_looks() else moves:
-                st.button(
-                    label, icon=f":material/{icon}:", key=f"{label} {key}", type="tertiary",
-                    disabled=off, on_click=_change, args=(story.id, change),
-                )  # fmt: skip
+            if not only_looks():
+                _offer_moves(story, place, key)
             open_page = st.empty()
     with left:
         try:
@@ -207,6 +188,37 @@ def _show_pinned(story: Story, place: int, pinned: Pinned, slide: str) -> None:
         st.caption(escape_markdown(f"{view.source} · pinned {view.pinned.astimezone():%-d %b %Y}"))
     with open_page:
         offer_opening(view, key=f"open {key}")
+
+
+def _ask_words(story: Story, place: int, pinned: Pinned, key: str) -> None:
+    """The caption and the notes of a view, and whether it stands beside the one before."""
+
+    def keep(field: str) -> None:
+        value = st.session_state[f"{field} {key}"]
+        _change(story.id, lambda found: found.with_view(place, **{field: value}))
+
+    st.text_area("Caption", pinned.caption, max_chars=LONGEST_CAPTION, height=75,
+                 key=f"caption {key}", on_change=keep, args=("caption",))  # fmt: skip
+    st.text_area("Notes for the speaker", pinned.notes, max_chars=LONGEST_NOTES, height=75,
+                 key=f"notes {key}", on_change=keep, args=("notes",))  # fmt: skip
+    if place:
+        st.checkbox("Beside the one before", pinned.beside, key=f"beside {key}",
+                    on_change=keep, args=("beside",),
+                    help="Two views stand side by side on a slide.")  # fmt: skip
+
+
+def _offer_moves(story: Story, place: int, key: str) -> None:
+    """Buttons that move a view, or take it off the story."""
+    last = place == len(story.views) - 1
+    for label, icon, change, off in (
+        ("Up", "arrow_upward", lambda found: found.moved(place, -1), not place),
+        ("Down", "arrow_downward", lambda found: found.moved(place, 1), last),
+        ("Remove", "close", lambda found: found.without(place), False),
+    ):
+        st.button(
+            label, icon=f":material/{icon}:", key=f"{label} {key}", type="tertiary",
+            disabled=off, on_click=_change, args=(story.id, change),
+        )  # fmt: skip
 
 
 def offer_opening(view: View, *, key: str, **more: str) -> None:
