@@ -122,14 +122,16 @@ def pick(
     words: Callable[[str], str],
     key: str,
     first: Callable[[], str] | None = None,
+    missing: DeltaGenerator | None = None,
 ) -> str:
     """A select box whose value stands in the link and survives a change of page and a reload.
 
-    Where none was chosen before it is `first`'s, or the first one.
+    Where none was chosen before it is `first`'s, or the first one. What was chosen before and isn't
+    there is said in `missing`, else above the box.
     """
     wanted = st.query_params.get(key) or st.session_state.get(f"last {key}")
     if wanted is not None and wanted not in options:
-        st.warning(
+        (missing or st).warning(
             f"The {label.lower()} that was chosen before ({escape_markdown(wanted[:20])}) is not "
             "among those that this page shows."
         )
