@@ -28,7 +28,7 @@ from ui.compare_scores import (
 from ui.compare_settings import show_curves, show_grid
 from ui.kept import cache_resource
 from ui.line import say_facts, show_line
-from ui.parts import errors, finished_runs, name_dataset, place_chart, show_empty
+from ui.parts import errors, finished_runs, name_dataset, place_chart, say_offered, show_empty
 from ui.report import offer_study_report
 
 
@@ -83,6 +83,7 @@ def show_page() -> None:
         return
     with drawer:
         runs = pick_runs(pick_dataset_runs(pick_study(records)))
+        say_offered(len(records))
     if not runs:
         st.info("Choose at least one run.")
         return
@@ -94,7 +95,7 @@ def show_page() -> None:
         facts, name_dataset(first.spec.cohort.dataset), first.spec.cohort.label,
         f"{len(runs)} run{'s' if len(runs) > 1 else ''}", metric.title,
     )  # fmt: skip
-    runs = leave_out_damaged(runs)
+    chosen, runs = runs, leave_out_damaged(runs)
     by_run: dict[str, tuple[str, ...]] = {run: (kept_second(run) or "",) for run in runs}
     for run, name in missing_baselines(runs):
         by_run[run] += (name,)
@@ -106,6 +107,9 @@ def show_page() -> None:
         read_outcomes.clear()  # they may be mended
     runs = [outcome.run for outcome in outcomes]
     if not runs:
+        show_empty(
+            "None of these runs can be read.", "Have one made again", "run", {"id": chosen[0]}
+        )
         return
     key = json.dumps([key, runs])
     comparison = read_comparison(key, metric.name, outcomes)

@@ -9,7 +9,7 @@ from core.data.store import list_datasets
 from core.jobs.launch import answer_state, stop
 from core.transfer.spec import TransferSpec
 from core.transfer.transferring import TransferJob, is_done, load_transfer
-from ui.line import say_facts, show_line
+from ui.line import say_facts, show_line, show_looking
 from ui.parts import errors, name_dataset, place_chart, show_empty
 from ui.predict import is_working
 from ui.transfer_ask import LINK, ask_spec, asked_before, offer_start, start
@@ -124,4 +124,5 @@ def show_answer(key: str, spec: TransferSpec, facts: DeltaGenerator) -> None:
 
 
 with errors():
-    show_page()
+    if not show_looking("Transfer", "Transfers are asked in a home of your own."):
+        show_page()

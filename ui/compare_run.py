@@ -17,7 +17,7 @@ from core.runs.outcome import Outcome
 from ui.about import about_confusion, about_observed, about_reliability
 from ui.compare_scores import show_downloads
 from ui.kept import cache_resource
-from ui.parts import decimals, finished_runs, link_run, name_runs, show_figure
+from ui.parts import decimals, find_runs, link_run, name_runs, show_figure
 
 
 def show_run(outcomes: list[Outcome], metric: Metric, place: DeltaGenerator) -> None:
@@ -34,7 +34,7 @@ def show_run(outcomes: list[Outcome], metric: Metric, place: DeltaGenerator) -> 
     run = left.selectbox(
         "Run", list(by_id), key="detail", persist_state="session",
         index=list(by_id).index(wanted) if wanted in by_id else 0,
-        format_func=name_runs(finished_runs()).get, label_visibility="collapsed",
+        format_func=name_runs(find_runs(by_id)).get, label_visibility="collapsed",
     )  # fmt: skip
     st.query_params["detail"] = run
     outcome = by_id[run]

@@ -81,7 +81,7 @@ def show_statistics(table: pd.DataFrame, name: str, cls: str, task: Task) -> Non
         said.caption("No volcano: on this scale there are no fold changes.")
     only = table[table["gene"].isin(found.only_network)]
     if len(only):
-        st.markdown("### Only the network puts these first")
+        st.markdown("## Only the network puts these first")
         st.dataframe(
             only, hide_index=True, key="only network",
             column_order=["rank", "gene", "score", "welch", "logistic", "fdr", "auroc", "log2fc"],

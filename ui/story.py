@@ -7,6 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import GeneCanvasError
 from core.escape import escape_markdown, escape_message
+from core.home import only_looks
 from core.plots.stage import restore_figure
 from core.stories import (
     LONGEST_CAPTION,
@@ -21,9 +22,10 @@ from core.stories import (
     delete_story,
     load_view,
 )
+from ui.account import pages_of_guest
 from ui.bundles import offer_story_bundle, offer_taking
 from ui.line import close_drawer
-from ui.parts import PAGES, go_to, pick
+from ui.parts import PAGES, go_to, pick, show_empty
 from ui.pin import LAST
 from ui.report import offer_story_report
 from ui.share import offer_sharing
@@ -44,13 +46,16 @@ def show_damaged() -> None:
     for story in damaged_stories():
         with st.container(border=True):
             st.error(escape_message(story.why))
-            if st.button("Delete this story", key=f"drop {story.id}"):
+            if not only_looks() and st.button("Delete this story", key=f"drop {story.id}"):
                 delete_story(story.id)
                 st.rerun()
 
 
 def show_none() -> None:
     """What a story is, where there is none yet."""
+    if only_looks():
+        show_empty("No story is shared here.", "What the lab shares", "lab")
+        return
     with st.container(border=True):
         st.markdown("## There is no story yet.")
         st.markdown(
@@ -78,12 +83,15 @@ def pick_story(stories: Sequence[Story], drawer: DeltaGenerator) -> Story:
     missing = st.container()
     with drawer:
         chosen = pick("Story", list(by_id), lambda id: by_id[id].title, "id", missing=missing)
-        with st.form("new story", clear_on_submit=True):
-            title = st.text_input("A new story", placeholder="Lab meeting", max_chars=LONGEST_TITLE)
-            if st.form_submit_button("Make it", icon=":material/add:"):
-                st.query_params["id"] = create_story(title).id
-                st.rerun()
-        offer_taking(on_click=close_drawer)
+        if not only_looks():
+            with st.form("new story", clear_on_submit=True):
+                title = st.text_input(
+                    "A new story", placeholder="Lab meeting", max_chars=LONGEST_TITLE
+                )
+                if st.form_submit_button("Make it", icon=":material/add:"):
+                    st.query_params["id"] = create_story(title).id
+                    st.rerun()
+            offer_taking(on_click=close_drawer)
     st.session_state[LAST] = chosen
     return by_id[chosen]
 
@@ -95,7 +103,8 @@ def show_story(story: Story) -> None:
         slides = st.container()
     with slides:
         if not story.views:
-            st.info("Nothing is pinned to it yet: every chart has a Pin below it.")
+            more = "." if only_looks() else ": every chart has a Pin below it."
+            st.info(f"Nothing is pinned to it yet{more}")
         slide = 0
         for place, pinned in enumerate(story.views):
             beside = place and _stands_beside(story, place)
@@ -112,7 +121,8 @@ def _show_ways_out(story: Story) -> None:
         if st.button("Present", type="primary", icon=":material/slideshow:", key="present",
                      disabled=not story.views):  # fmt: skip
             go_to("present", {"story": story.id, "slide": "1"})
-        _offer_keeping(story)
+        if not only_looks():
+            _offer_keeping(story)
         offer_sharing("story", story.id)
         if story.views:
             offer_story_report(story.id)
@@ -162,33 +172,17 @@ def _change(story: str, change: Callable[[Story], Story]) -> None:
 def _show_pinned(story: Story, place: int, pinned: Pinned, slide: str) -> None:
     """The view, small, beside what is said about it and what can be done with it."""
     key = f"{story.id} {pinned.view} {place}"
-
-    def keep(field: str) -> None:
-        value = st.session_state[f"{field} {key}"]
-        _change(story.id, lambda found: found.with_view(place, **{field: value}))
-
     left, right = st.columns([5, 6], gap="medium")
     with right:
         st.caption(slide)
-        st.text_area("Caption", pinned.caption, max_chars=LONGEST_CAPTION, height=75,
-                     key=f"caption {key}", on_change=keep, args=("caption",))  # fmt: skip
-        st.text_area("Notes for the speaker", pinned.notes, max_chars=LONGEST_NOTES, height=75,
-                     key=f"notes {key}", on_change=keep, args=("notes",))  # fmt: skip
-        if place:
-            st.checkbox("Beside the one before", pinned.beside, key=f"beside {key}",
-                        on_change=keep, args=("beside",),
-                        help="Two views stand side by side on a slide.")  # fmt: skip
+        if only_looks():
+            st.markdown(f"**{escape_markdown(pinned.caption)}**")
+            st.markdown("  \n".join(map(escape_markdown, pinned.notes.splitlines())))
+        else:
+            _ask_words(story, place, pinned, key)
         with st.container(horizontal=True, gap="small"):
-            last = place == len(story.views) - 1
-            for label, icon, change, off in (
-                ("Up", "arrow_upward", lambda found: found.moved(place, -1), not place),
-                ("Down", "arrow_downward", lambda found: found.moved(place, 1), last),
-                ("Remove", "close", lambda found: found.without(place), False),
-            ):
-                st.button(
-                    label, icon=f":material/{icon}:", key=f"{label} {key}", type="tertiary",
-                    disabled=off, on_click=_change, args=(story.id, change),
-                )  # fmt: skip
+            if not only_looks():
+                _offer_moves(story, place, key)
             open_page = st.empty()
     with left:
         try:
@@ -198,8 +192,45 @@ def _show_pinned(story: Story, place: int, pinned: Pinned, slide: str) -> None:
             st.error(escape_message(str(error)))
             return
         st.caption(escape_markdown(f"{view.source} · pinned {view.pinned.astimezone():%-d %b %Y}"))
-    if open_page.button("Open this view →", key=f"open {key}", type="tertiary"):
-        open_view(view)
+    with open_page:
+        offer_opening(view, key=f"open {key}")
+
+
+def _ask_words(story: Story, place: int, pinned: Pinned, key: str) -> None:
+    """The caption and the notes of a view, and whether it stands beside the one before."""
+
+    def keep(field: str) -> None:
+        value = st.session_state[f"{field} {key}"]
+        _change(story.id, lambda found: found.with_view(place, **{field: value}))
+
+    st.text_area("Caption", pinned.caption, max_chars=LONGEST_CAPTION, height=75,
+                 key=f"caption {key}", on_change=keep, args=("caption",))  # fmt: skip
+    st.text_area("Notes for the speaker", pinned.notes, max_chars=LONGEST_NOTES, height=75,
+                 key=f"notes {key}", on_change=keep, args=("notes",))  # fmt: skip
+    if place:
+        st.checkbox("Beside the one before", pinned.beside, key=f"beside {key}",
+                    on_change=keep, args=("beside",),
+                    help="Two views stand side by side on a slide.")  # fmt: skip
+
+
+def _offer_moves(story: Story, place: int, key: str) -> None:
+    """Buttons that move a view, or take it off the story."""
+    last = place == len(story.views) - 1
+    for label, icon, change, off in (
+        ("Up", "arrow_upward", lambda found: found.moved(place, -1), not place),
+        ("Down", "arrow_downward", lambda found: found.moved(place, 1), last),
+        ("Remove", "close", lambda found: found.without(place), False),
+    ):
+        st.button(
+            label, icon=f":material/{icon}:", key=f"{label} {key}", type="tertiary",
+            disabled=off, on_click=_change, args=(story.id, change),
+        )  # fmt: skip
+
+
+def offer_opening(view: View, *, key: str, **more: str) -> None:
+    """A button that opens the page that a view was pinned on; a guest has no such page."""
+    if pages_of_guest() is None and st.button("Open this view →", key=key, type="tertiary"):
+        open_view(view, **more)
 
 
 def open_view(view: View, **more: str) -> None:
