@@ -196,13 +196,13 @@ def show_page() -> None:
     if recipe is None or not is_computed(record, recipe):
         return
     with mending_computed(record.id):
-        show_answer(record, recipe, cls, view, row)
+        show_answer(record, recipe, cls, view, warning)
 
 
 def show_answer(
-    record: RunRecord, recipe: Recipe, cls: str, view: str, row: DeltaGenerator
+    record: RunRecord, recipe: Recipe, cls: str, view: str, warning: DeltaGenerator
 ) -> None:
-    """The answer from one side; what warns of it in the row above."""
+    """The answer from one side; what warns of it in its place in the row above."""
     found, table = read_attribution(record.id, recipe), read_genes(record.id, recipe, cls)
     layout = load_fitted(record.id, load_result(record.id).scored[0]).layout
     with warning:
