@@ -1,7 +1,7 @@
 """Every page for everyone: by eye, by keyboard, by voice, in narrow windows, in light and dark."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,11 @@ from playwright.sync_api import Page, expect
 
 from core.data.groups import keep_group
 from core.data.store import list_datasets, load_dataset
+from core.explain.methods import Recipe
+from core.images.references import add_reference
+from core.runs.explain import class_genes
+from core.runs.explaining import explain_run
+from core.runs.result import load_result
 from core.runs.store import RunStore
 from core.stories import create_story, list_stories, pin
 from tests.browser import Server, expect_no_failure, expect_place, open_page, settle
@@ -40,10 +45,15 @@ def find_barriers(page: Page) -> list[str]:
     ]
 
 
+EXPLAIN = "explain?run={explained}&method=saliency&sets={sets}"
+REGIONS = "explain?run={explained}&method=gradcam"
+VIEWS = ("Chosen samples", "Trust card", "Against statistics", "Gene sets", "Known markers",
+         "Side by side")  # fmt: skip
+"""Views of Explain beside its first; they and a table of regions are looked at in one scheme."""
 PAGES = (
     "data", "data?data+view=Groups", "data?data+view=Heat+map", "data?data+view=Values", "images",
     "images?image+view=All+classes", "train", "run?id={run}", "compare",
-    "explain?run={explained}&method=saliency", "predict",
+    EXPLAIN, "predict",
     "tissue", "computers", "docs", "transfer", "story", "present?story={story}&slide=1",
 )  # fmt: skip
 COLOUR = "getComputedStyle(document.querySelector('.stApp')).colorScheme"
@@ -64,26 +74,54 @@ def fill(home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     }
 
 
-def test_no_page_has_barriers(filled: Server, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+def explain_more(run: str, folder: Path) -> str:
+    """Regions beside the genes of a run, and gene sets of these, whose id is given back."""
+    explain_run(run, Recipe("gradcam"), lambda *_: None)
+    genes = class_genes(run, Recipe("saliency"), load_result(run).classes[0])["gene"].tolist()
+    sets = folder / "sets.gmt"
+    sets.write_text("FIRST\tx\t" + "\t".join(genes[:8]) + "\nOTHERS\tx\t" + "\t".join(genes[8:16]))
+    return add_reference(sets, "Sets")
+
+
+def switch(page: Page, scheme: str) -> None:
+    """Show the page that is open in light or dark."""
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function(f"{COLOUR} === '{scheme}'")
+    settle(page)
+
+
+def look_at(page: Page, schemes: Iterable[str] = ("light", "dark")) -> dict[str, list]:
+    """The barriers of the page that is open: in each scheme, and in the order of its headings."""
+    found = {}
+    for scheme in schemes:
+        switch(page, scheme)
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        found[scheme] = find_barriers(page)
+    levels = page.evaluate(f"{HEADINGS}.map(heading => Number(heading.tagName[1]))")
+    jumps = [pair for pair in zip([0, *levels], levels, strict=False) if pair[1] > pair[0] + 1]
+    found["headings"] = [levels] if jumps or levels.count(1) != 1 else []
+    return {what: said for what, said in found.items() if said}
+
+
+def test_no_page_has_barriers(
+    filled: Server, page: Page, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     ids = fill(filled.home, monkeypatch)
+    ids["sets"] = explain_more(ids["explained"], tmp_path)
     page.set_viewport_size({"width": 1280, "height": 900})
     schemes, found = ["light", "dark"], {}
     for name in PAGES:
         page.emulate_media(color_scheme=schemes[0])
         open_page(page, f"{filled.url}/{name.format(**ids)}")
         settle(page)
-        for scheme in schemes:
-            page.emulate_media(color_scheme=scheme)
-            page.wait_for_function(f"{COLOUR} === '{scheme}'")
-            settle(page)
-            expect(page.get_by_test_id("stException")).to_have_count(0)
-            if barriers := find_barriers(page):
-                found[name, scheme] = barriers
-        levels = page.evaluate(f"{HEADINGS}.map(heading => Number(heading.tagName[1]))")
-        jumps = [pair for pair in zip([0, *levels], levels, strict=False) if pair[1] > pair[0] + 1]
-        if jumps or levels.count(1) != 1:
-            found[name, "headings"] = [levels]
+        found |= {(name, what): said for what, said in look_at(page, schemes).items()}
         schemes.reverse()  # so that half of the pages are opened in the dark
+        if name == EXPLAIN:
+            for view, scheme in zip(VIEWS, 3 * schemes, strict=True):
+                page.get_by_text(view, exact=True).click()
+                found |= {(view, what): said for what, said in look_at(page, [scheme]).items()}
+            open_page(page, f"{filled.url}/{REGIONS.format(**ids)}")
+            found |= {(REGIONS, what): said for what, said in look_at(page, schemes[:1]).items()}
     assert not found
 
 
