@@ -12,6 +12,7 @@ from core.data.store import (
 )
 from core.escape import escape_markdown, escape_message
 from core.home import dataset_folder, only_looks
+from core.jobs.which import Which
 from core.people import is_shared
 from core.runs.store import RunStore, drop_dataset
 from ui.bring import offer_examples, show_catalogue, show_upload
@@ -91,12 +92,13 @@ def show_dataset(record: DatasetRecord, line: Line) -> None:
             for role in ("label", "group", "batch"):
                 pick_role(record, role)
         say_dataset(record, line)
-        with st.container(horizontal=True, horizontal_alignment="distribute"):
-            view = st.segmented_control(
-                "View", VIEWS, default="card", required=True,
-                format_func=lambda name: VIEWS[name][0],
-                label_visibility="collapsed", key="data view", **HOLDS,
-            )  # fmt: skip
+        with st.container(horizontal=True):
+            with st.container():  # as wide as there is room: the button stands at the right end
+                view = st.segmented_control(
+                    "View", VIEWS, default="card", required=True,
+                    format_func=lambda name: VIEWS[name][0],
+                    label_visibility="collapsed", key="data view", **HOLDS,
+                )  # fmt: skip
             if not only_looks() and st.button("Add a dataset", icon=":material/add:"):
                 ask_for_more()
         with mending_decisions(record.id):
@@ -126,17 +128,18 @@ def show_keeping(record: DatasetRecord) -> None:
 @st.dialog("Delete this dataset?", on_dismiss=lambda: st.session_state.pop(DELETING, None))
 def ask_to_delete(record: DatasetRecord) -> None:
     """Which runs it would leave without their samples, and the button that deletes it."""
-    used = [run for run in RunStore().list() if run.spec.cohort.dataset == record.id]
+    which = Which(input=record.id)
+    used, count = RunStore().list(which, most=NAMED_RUNS), RunStore().count(which)
     st.markdown(f"**{escape_markdown(record.name)}**, {record.samples:,} samples.")
     if used:
         st.markdown(
-            f"{len(used)} run{'s' if len(used) > 1 else ''} used it. Results stay, but nothing can "
+            f"{count:,} run{'s' if count > 1 else ''} used it. Results stay, but nothing can "
             "be explained or resumed:"
         )
         names = name_runs(used)
-        st.markdown("\n".join(f"- {escape_markdown(names[run.id])}" for run in used[:NAMED_RUNS]))
-        if len(used) > NAMED_RUNS:
-            st.caption(f"and {len(used) - NAMED_RUNS} more")
+        st.markdown("\n".join(f"- {escape_markdown(names[run.id])}" for run in used))
+        if count > NAMED_RUNS:
+            st.caption(f"and {count - NAMED_RUNS:,} more")
     if st.button("Yes, delete it", type="primary"):
         with errors():
             drop_dataset(record.id)

@@ -183,10 +183,11 @@ def show_page() -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom", key="explain_row")
     with row:
         recipe, cls = ask_question(record, drawer)
-        view = st.segmented_control(
-            "View", VIEWS, default="genes", required=True, format_func=VIEWS.get,
-            key="explain view", label_visibility="collapsed", **HOLDS,
-        )  # fmt: skip
+        with st.container():  # as wide as there is room: what comes later stands at the right end
+            view = st.segmented_control(
+                "View", VIEWS, default="genes", required=True, format_func=VIEWS.get,
+                key="explain view", label_visibility="collapsed", **HOLDS,
+            )  # fmt: skip
     if recipe is not None:
         say_facts(facts, say_question(record, recipe, cls), record.name)
     if recipe is None or not is_computed(record, recipe):

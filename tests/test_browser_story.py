@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset
-from tests.browser import Server, expect_no_failure, open_page, press, settle
+from tests.browser import Server, expect_first_chart, expect_no_failure, open_page, press, settle
 from tests.test_browser_frame import click_pixel
 
 
@@ -34,6 +34,7 @@ def test_a_story_is_made_and_presented_with_the_keyboard(
     page.get_by_role("link", name="Story").click()
     settle(page)
     expect(page.get_by_text("Slide 2")).to_be_visible()
+    expect_first_chart(page)
     press(page, "Down")
     expect(page.get_by_label("Caption", exact=True).first).to_have_value("All classes side by side")
     page.get_by_role("button", name="Present", exact=True).focus()

@@ -106,6 +106,25 @@ def test_what_was_computed_and_is_damaged_is_removed_and_computed_again(runs: li
     assert button(app, "Compute Saliency")
 
 
+def test_the_list_says_which_runs_are_damaged_and_which_it_has_lost(
+    runs: list[str], home: Path
+) -> None:
+    damaged, lost = runs
+    with sqlite3.connect(home / "runs.sqlite") as db:
+        db.execute("UPDATE jobs SET content = 'torn' WHERE id = ?", (damaged,))
+        db.execute("DELETE FROM jobs WHERE id = ?", (lost,))
+    app = open_page("train")
+    assert [error.value for error in app.error if f"Run {damaged}" in error.value]
+    assert [text.value for text in app.warning] == ["1 run has a folder but is not in the list."]
+    app = button(app, "List again").click().run()
+    assert RunStore().get(lost).state == JobState.DONE
+    assert not app.warning
+    assert open_page("run").query_params["id"] == lost, "the last one that isn't damaged"
+    app = button(open_page("train"), "Delete it").click().run()
+    assert not app.exception
+    assert RunStore().ids() == {lost}
+
+
 def test_a_run_whose_network_is_gone_shows_its_result_and_can_be_made_again(
     runs: list[str],
 ) -> None:

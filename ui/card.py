@@ -11,16 +11,21 @@ from core.data.store import DatasetRecord
 from core.errors import InputError
 from core.escape import escape_markdown, escape_message
 from core.home import only_looks
+from core.jobs.record import JobState
+from core.jobs.which import Which
 from core.plots.data import class_sizes
 from core.plots.findings import say_class_sizes
 from core.runs.spec import say_option
+from core.runs.store import RunStore
 from ui.about import About
 from ui.account import pages_of_guest
 from ui.bring import show_corner, show_notes
-from ui.parts import finished_runs, go_to, go_to_run, say_finding, show_figure
+from ui.parts import go_to, go_to_run, say_finding, show_figure
 from ui.sample_map import change, show_samples, used_samples
 
 SCALES = {"counts": "counts", "linear": "TPM-like", "log2": "log2"}
+LATE = 50
+"""The last finished runs."""
 TAKEN_BACK = {"where": {}, "leave_out": (), "merge": {}}
 """What is undone when decisions about samples are taken back; columns keep their roles."""
 WORST_FIRST = ("error", "warning", "info")
@@ -105,9 +110,21 @@ def show_ways_on(record: DatasetRecord, *, blocked: bool) -> None:
             go_to("images")
         if not only_looks() and st.button("Train on these →", type="primary", disabled=blocked):
             go_to("train")
-        runs = [run.id for run in finished_runs() if run.spec.cohort.dataset == record.id]
-        if runs and st.button("See its last run →"):
-            go_to_run(runs[0])
+        last = find_last_run(record.id)
+        if last and st.button("See its last run →"):
+            go_to_run(last)
+
+
+def find_last_run(dataset: str) -> str | None:
+    """The last finished run of a dataset, which in most cases is one of the last of all."""
+    store, done = RunStore(), [JobState.DONE]
+    late = [
+        run
+        for run in store.list(Which(states=done), most=LATE)
+        if run.spec.cohort.dataset == dataset
+    ]
+    found = late or store.list(Which(states=done, input=dataset), most=1)
+    return found[0].id if found else None
 
 
 def say_sizes(card: DataCard) -> None:

@@ -65,13 +65,13 @@ def show_ended(record: RunRecord) -> None:
         show_damage(record, kept.damage(gone))
     findings, repeats = result.findings or [], repeats_of(record)
     show_headline(record, repeats, findings)
-    with errors():
-        show_parent(record)
     left, right = st.columns([5, 9], gap="medium")
     with left:
         show_confusion(result, predictions)
     with right, mending_computed(record.id):
         show_genes(record)
+    with errors():
+        show_parent(record)
     with errors():
         show_whatif(record)
         show_answers(record)
@@ -111,9 +111,10 @@ def show_headline(
 def repeats_of(record: RunRecord) -> dict[str, str]:
     """Run -> its first score in words, of the runs that ask the same on other splits."""
     same = record.spec.key_without("seed")
+    others = {one.id: one for one in finished_runs(record.study)}
     repeats = [
         one
-        for one in finished_runs()
+        for one in others.values()
         if one.spec.cohort == record.spec.cohort and one.spec.key_without("seed") == same
     ]
     repeats.sort(key=lambda one: one.spec.seed)
@@ -211,11 +212,11 @@ def show_predictions(result: RunResult, predictions: pd.DataFrame) -> None:
         download_table(predictions, "predictions", "All predictions (CSV)", key="predictions")
 
 
-def show_rest(record: RunRecord, records: list[RunRecord]) -> None:
+def show_rest(record: RunRecord) -> None:
     """What stands below any run: curves, other runs beside it, log, settings, and its end."""
     if record.state.finished:
         show_curves(record)
-    show_side_by_side(records, record)
+    show_side_by_side(record)
     with st.expander("Log", key="log", on_change="rerun") as log:
         if log.open:
             st.code(read_log(record.id) or "nothing yet", language=None)

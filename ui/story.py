@@ -1,8 +1,9 @@
 """A story as it is made: its views with captions and notes, and their order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import GeneCanvasError
 from core.escape import escape_markdown, escape_message
@@ -19,11 +20,11 @@ from core.stories import (
     create_story,
     damaged_stories,
     delete_story,
-    list_stories,
     load_view,
 )
 from ui.account import pages_of_guest
 from ui.bundles import offer_story_bundle, offer_taking
+from ui.line import close_drawer
 from ui.parts import PAGES, go_to, pick, show_empty
 from ui.pin import LAST
 from ui.report import offer_story_report
@@ -66,63 +67,68 @@ def show_none() -> None:
                 go_to("data")
             if st.button("Look at a run"):
                 go_to("run")
-            offer_taking("content")
-
-
-def pick_story() -> Story | None:
-    """The story of the link, or the one that was pinned to last; None without any."""
-    stories = {story.id: story for story in list_stories()}
-    if not stories:
-        return None
-    if "id" not in st.query_params and st.session_state.get(LAST) in stories:
-        st.query_params["id"] = st.session_state[LAST]
-    left, right, other = st.columns([4, 1.2, 1.2], vertical_alignment="bottom")
-    with left:
-        chosen = pick("Story", list(stories), lambda id: stories[id].title, "id")
-    if not only_looks():
-        with other:
             offer_taking()
-        with right:
-            _offer_new()
+
+
+def pick_story(stories: Sequence[Story], drawer: DeltaGenerator) -> Story:
+    """The story of the link, or the one that was pinned to last.
+
+    Args:
+        stories: those that are here.
+        drawer: where another one is chosen, made or taken.
+    """
+    by_id = {story.id: story for story in stories}
+    if "id" not in st.query_params and st.session_state.get(LAST) in by_id:
+        st.query_params["id"] = st.session_state[LAST]
+    missing = st.container()
+    with drawer:
+        chosen = pick("Story", list(by_id), lambda id: by_id[id].title, "id", missing=missing)
+        if not only_looks():
+            with st.form("new story", clear_on_submit=True):
+                title = st.text_input(
+                    "A new story", placeholder="Lab meeting", max_chars=LONGEST_TITLE
+                )
+                if st.form_submit_button("Make it", icon=":material/add:"):
+                    st.query_params["id"] = create_story(title).id
+                    st.rerun()
+            offer_taking(on_click=close_drawer)
     st.session_state[LAST] = chosen
-    return stories[chosen]
-
-
-def _offer_new() -> None:
-    """A story of another title, without views."""
-    with (
-        st.popover("New story", icon=":material/add:", width="stretch"),
-        st.form("new story", border=False, clear_on_submit=True),
-    ):
-        title = st.text_input("Title", placeholder="Lab meeting", max_chars=LONGEST_TITLE)
-        if st.form_submit_button("Make it"):
-            st.query_params["id"] = create_story(title).id
-            st.rerun()
+    return by_id[chosen]
 
 
 def show_story(story: Story) -> None:
     """Its ways out, and its views one below the other."""
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(gap="xxsmall"):
+        _show_ways_out(story)
+        slides = st.container()
+    with slides:
+        if not story.views:
+            more = "." if only_looks() else ": every chart has a Pin below it."
+            st.info(f"Nothing is pinned to it yet{more}")
+        slide = 0
+        for place, pinned in enumerate(story.views):
+            beside = place and _stands_beside(story, place)
+            slide += not beside
+            with st.container(border=True, key=f"pinned {place}"):
+                said = f"Slide {slide}" + (", beside" if beside else "")
+                _show_pinned(story, place, pinned, said)
+
+
+def _show_ways_out(story: Story) -> None:
+    """Buttons to present, keep and pass it on; those that the browser draws later come last."""
+    ways, keys = st.columns([6, 5], vertical_alignment="center")
+    with ways, st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Present", type="primary", icon=":material/slideshow:",
                      disabled=not story.views):  # fmt: skip
             go_to("present", {"story": story.id, "slide": "1"})
-        if story.views:
-            offer_story_report(story.id)
-            offer_story_bundle(story.id)
         if not only_looks():
             _offer_keeping(story)
         offer_sharing("story", story.id)
-    if not story.views:
-        more = "." if only_looks() else ": every chart has a Pin below it."
-        st.info(f"Nothing is pinned to it yet{more}")
-        return
-    st.caption(KEYS)
-    slide = 0
-    for place, pinned in enumerate(story.views):
-        beside = place and _stands_beside(story, place)
-        slide += not beside
-        with st.container(border=True, key=f"pinned {place}"):
-            _show_pinned(story, place, pinned, f"Slide {slide}" + (", beside" if beside else ""))
+        if story.views:
+            offer_story_report(story.id)
+            offer_story_bundle(story.id)
+    if story.views:
+        keys.caption(KEYS)
 
 
 def _stands_beside(story: Story, place: int) -> bool:

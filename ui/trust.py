@@ -19,7 +19,7 @@ from core.plots.explain import randomisation_steps, removal_curves
 from core.runs.explain import RunAttribution, measure_run_skill
 from core.runs.explaining import explanation_state
 from core.runs.result import load_result
-from core.runs.store import RunRecord, RunStore
+from core.runs.store import RunRecord
 from core.runs.trust import (
     TrustCard,
     load_evidence,
@@ -32,7 +32,7 @@ from core.runs.whatif import permuted_labels
 from core.training.tasks import TASKS
 from ui.about import About
 from ui.explain import describe, show_request
-from ui.parts import open_dataset, show_figure
+from ui.parts import find_runs, open_dataset, show_figure
 from ui.pin import offer_pin
 
 BADGES: dict[Light, str] = {
@@ -214,7 +214,7 @@ def offer_planted(record: RunRecord, recipe: Recipe) -> None:
 
 def _find_state(run: str) -> JobState | None:
     """A run's state; None for a run that was never asked for or was deleted."""
-    return next((record.state for record in RunStore().list() if record.id == run), None)
+    return next((record.state for record in find_runs([run])), None)
 
 
 def _say_state(state: JobState) -> None:

@@ -15,6 +15,7 @@ from core.home import only_looks
 from core.images.references import list_references, read_gene_sets, reference_file
 from core.jobs.launch import ensure_workers, foresee
 from core.jobs.record import JobState
+from core.jobs.which import Which
 from core.models.backbones import BACKBONES
 from core.plots.whatif import drop_curves, recall_changes
 from core.runs.explaining import ExplainJob, explanation_state
@@ -51,7 +52,7 @@ from ui.about import About
 from ui.cost import show_duration
 from ui.explain import read_genes
 from ui.forms import ask_number
-from ui.parts import errors, go_to_run, needs_own_home, open_dataset, show_figure
+from ui.parts import errors, find_runs, go_to_run, needs_own_home, open_dataset, show_figure
 
 Children = list[tuple[str, RunSpec]]
 """What each child is called, and its specification."""
@@ -326,9 +327,9 @@ OF_CLASSES = ("without more and more top genes (a series)", "without a class",
 
 def show_parent(record: RunRecord) -> None:
     """What a what-if changed against the run that it was asked of, with the way there."""
-    parent = next((one for one in RunStore().list() if one.id == record.parent), None)
-    if parent is None:
+    if record.parent is None or not (found := find_runs([record.parent])):
         return
+    [parent] = found
     words = describe_difference(parent.spec, record.spec, parent.id)
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -341,7 +342,7 @@ def show_parent(record: RunRecord) -> None:
 
 def show_answers(record: RunRecord) -> None:
     """The what-ifs of a run, the newest first: how far they are, and what they answer."""
-    children = [one for one in RunStore().list() if one.parent == record.id]
+    children = RunStore().list(Which(parent=record.id))
     if not children:
         return
     left = [child.id for child in children if _is_awaited(child)]
@@ -355,9 +356,7 @@ def _watch_answers(run: str, left: list[str]) -> None:
     with errors():
         store = RunStore()
         store.reconcile()
-        records = store.list()
-        record = next(one for one in records if one.id == run)
-        children = [one for one in records if one.parent == run]
+        record, children = store.get(run), store.list(Which(parent=run))
         awaited = [child.id for child in children if _is_awaited(child)]
         if set(left) - set(awaited):
             st.rerun()
