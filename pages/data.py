@@ -12,6 +12,7 @@ from core.data.store import (
 )
 from core.escape import escape_markdown, escape_message
 from core.home import dataset_folder, only_looks
+from core.jobs.which import Which
 from core.people import is_shared
 from core.runs.store import RunStore, drop_dataset
 from ui.bring import offer_examples, show_catalogue, show_upload
@@ -19,7 +20,15 @@ from ui.card import show_card
 from ui.forms import HOLDS
 from ui.help import begin_tour
 from ui.join import show_join
-from ui.line import Line, place_columns, say_dataset, show_dataset_line, show_line
+from ui.line import (
+    Line,
+    place_columns,
+    say_dataset,
+    show_dataset_line,
+    show_line,
+    show_looking,
+)
+from ui.mend import mending_decisions
 from ui.parts import decided, download_table, errors, name_runs, pick_role
 from ui.prepare import show_prepare
 from ui.sample_groups import show_groups
@@ -78,20 +87,21 @@ def ask_for_more() -> None:
 
 def show_dataset(record: DatasetRecord, line: Line) -> None:
     """The roles of the columns, and one of the views; what is damaged can still be deleted."""
-    with errors():
+    with mending_decisions(record.id):
         with place_columns(record, line):
             for role in ("label", "group", "batch"):
                 pick_role(record, role)
         say_dataset(record, line)
-        with st.container(horizontal=True, horizontal_alignment="distribute"):
-            view = st.segmented_control(
-                "View", VIEWS, default="card", required=True,
-                format_func=lambda name: VIEWS[name][0],
-                label_visibility="collapsed", key="data view", **HOLDS,
-            )  # fmt: skip
+        with st.container(horizontal=True):
+            with st.container():  # as wide as there is room: the button stands at the right end
+                view = st.segmented_control(
+                    "View", VIEWS, default="card", required=True,
+                    format_func=lambda name: VIEWS[name][0],
+                    label_visibility="collapsed", key="data view", **HOLDS,
+                )  # fmt: skip
             if not only_looks() and st.button("Add a dataset", icon=":material/add:"):
                 ask_for_more()
-        with errors():
+        with mending_decisions(record.id):
             VIEWS[view][1](record, decided(record))
     offer_sharing("dataset", record.id)
     show_keeping(record)
@@ -99,7 +109,8 @@ def show_dataset(record: DatasetRecord, line: Line) -> None:
 
 def show_keeping(record: DatasetRecord) -> None:
     """Where a dataset is kept, and how to delete it."""
-    with st.expander("Where this dataset is stored, and how to delete it"):
+    title = "Where this dataset is stored"
+    with st.expander(title if only_looks() else f"{title}, and how to delete it"):
         place = "" if is_shared() else f"`{dataset_folder(record.id)}` · "
         st.markdown(
             f"{place}{record.bytes / 1e6:.1f} MB · added {record.added[:16].replace('T', ' ')} UTC"
@@ -117,17 +128,18 @@ def show_keeping(record: DatasetRecord) -> None:
 @st.dialog("Delete this dataset?", on_dismiss=lambda: st.session_state.pop(DELETING, None))
 def ask_to_delete(record: DatasetRecord) -> None:
     """Which runs it would leave without their samples, and the button that deletes it."""
-    used = [run for run in RunStore().list() if run.spec.cohort.dataset == record.id]
+    which = Which(input=record.id)
+    used, count = RunStore().list(which, most=NAMED_RUNS), RunStore().count(which)
     st.markdown(f"**{escape_markdown(record.name)}**, {record.samples:,} samples.")
     if used:
         st.markdown(
-            f"{len(used)} run{'s' if len(used) > 1 else ''} used it. Results stay, but nothing can "
+            f"{count:,} run{'s' if count > 1 else ''} used it. Results stay, but nothing can "
             "be explained or resumed:"
         )
         names = name_runs(used)
-        st.markdown("\n".join(f"- {escape_markdown(names[run.id])}" for run in used[:NAMED_RUNS]))
-        if len(used) > NAMED_RUNS:
-            st.caption(f"and {len(used) - NAMED_RUNS} more")
+        st.markdown("\n".join(f"- {escape_markdown(names[run.id])}" for run in used))
+        if count > NAMED_RUNS:
+            st.caption(f"and {count - NAMED_RUNS:,} more")
     if st.button("Yes, delete it", type="primary"):
         with errors():
             drop_dataset(record.id)
@@ -141,6 +153,8 @@ def show_damaged(damaged: DamagedDataset) -> None:
     """A dataset whose record can't be read: why, and two ways out."""
     with st.container(border=True):
         st.error(escape_message(damaged.why))
+        if only_looks():
+            return
         with st.container(horizontal=True), errors():
             if st.button("Make its record again", key=f"mend {damaged.id}"):
                 mend_record(damaged.id)
@@ -151,7 +165,9 @@ def show_damaged(damaged: DamagedDataset) -> None:
 
 
 with errors():
-    if not list_datasets():
+    if not list_datasets() and only_looks():
+        show_looking("Data", "No dataset is shared here.")
+    elif not list_datasets():
         show_line("Data")
         for damaged in damaged_datasets():
             show_damaged(damaged)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.escape import escape_markdown
 from core.explain.genes import top_rows
@@ -35,6 +36,7 @@ from ui.explain_statistics import ask_top, show_markers, show_statistics
 from ui.explain_table import ask_search, show_regions, show_table
 from ui.forms import HOLDS
 from ui.line import say_facts, show_line
+from ui.mend import mending_computed
 from ui.parts import download_table, errors, finished_runs, link_run, pick_run, show_empty
 from ui.trust import say_measured, say_skill, show_trust, warn_of_data
 
@@ -181,14 +183,23 @@ def show_page() -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom", key="explain_row")
     with row:
         recipe, cls = ask_question(record, drawer)
-        view = st.segmented_control(
-            "View", VIEWS, default="genes", required=True, format_func=VIEWS.get,
-            key="explain view", label_visibility="collapsed", **HOLDS,
-        )  # fmt: skip
+        with st.container():  # as wide as there is room: what comes later stands at the right end
+            view = st.segmented_control(
+                "View", VIEWS, default="genes", required=True, format_func=VIEWS.get,
+                key="explain view", label_visibility="collapsed", **HOLDS,
+            )  # fmt: skip
     if recipe is not None:
         say_facts(facts, say_question(record, recipe, cls), record.name)
     if recipe is None or not is_computed(record, recipe):
         return
+    with mending_computed(record.id):
+        show_answer(record, recipe, cls, view, row)
+
+
+def show_answer(
+    record: RunRecord, recipe: Recipe, cls: str, view: str, row: DeltaGenerator
+) -> None:
+    """The answer from one side; what warns of it in the row above."""
     found, table = read_attribution(record.id, recipe), read_genes(record.id, recipe, cls)
     layout = load_fitted(record.id, load_result(record.id).scored[0]).layout
     with row:
@@ -198,7 +209,7 @@ def show_page() -> None:
     if unseen := describe_unseen(record.id):
         st.warning(escape_markdown(unseen))
     name = f"{record.id}_{recipe.stem}_{cls}"
-    with errors():
+    with mending_computed(record.id):
         if view == "genes":
             show_genes(record, recipe, cls, table)
         elif view == "trust":

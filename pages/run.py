@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.escape import escape_markdown
+from core.jobs.which import Which
 from core.runs.store import RunRecord, RunStore
 from ui.line import show_line as show_title
 from ui.parts import WANTED_RUN, errors, go_to, show_empty
@@ -12,22 +13,24 @@ from ui.run_live import watch
 from ui.runs import show_damaged
 from ui.whatif import show_parent
 
+MANY = 20
+"""The newest runs, of which the first is shown that isn't damaged."""
 
-def find_run(store: RunStore, records: list[RunRecord]) -> RunRecord | None:
+
+def find_run(store: RunStore) -> RunRecord | None:
     """The run of the link, else the one that was looked at last, else the newest.
 
     None where the link names one that isn't here, or is damaged; then that is said.
     """
-    by_id = {record.id: record for record in records}
     wanted = st.session_state.pop(WANTED_RUN, None) or st.query_params.get("id")
-    if wanted is None:
-        last = st.session_state.get("last run")
-        return by_id[last] if last in by_id else records[0]
-    if wanted in by_id:
-        return by_id[wanted]
+    found = store.read(Which(ids=[wanted or st.session_state.get("last run", "")]))
+    if wanted is None and not found:
+        found = store.list(most=MANY) or store.read(most=1)
+    if found and isinstance(found[0], RunRecord):
+        return found[0]
     show_title("Run")
-    if wanted in {run.id for run in store.damaged()}:
-        show_damaged(store)
+    if found:
+        show_damaged(found[:1])
     else:
         st.warning(
             f"Run {escape_markdown(wanted[:20])} is not here: it was deleted, or the link is of "
@@ -42,19 +45,17 @@ def show_page() -> None:
     """The run that is asked for, in whatever state it is."""
     store = RunStore()
     store.reconcile()
-    records = store.list()
-    if not records:
+    if not store.count():
         show_title("Run")
-        show_damaged(store)
         show_empty("There is no run yet.", "Train a network", "train")
         return
-    record = find_run(store, records)
+    record = find_run(store)
     if record is None:
         return
     st.session_state["last run"] = record.id
     if st.query_params.get("id") != record.id:
         st.query_params["id"] = record.id
-    show_line(record, records)
+    show_line(record)
     if record.state.finished:
         show_ended(record)
     else:
@@ -62,7 +63,7 @@ def show_page() -> None:
             st.fragment(watch, run_every=1)(record.id)
         show_parent(record)
         show_facts(record)
-    show_rest(record, records)
+    show_rest(record)
 
 
 with errors():

@@ -160,6 +160,12 @@ def expect_place(page: Page, thing: Locator, holds: str) -> None:
     )
 
 
+def expect_first_chart(page: Page) -> None:
+    """The first chart stands at the top of the page, which is not scrolled."""
+    settle(page)
+    expect_place(page, page.locator(".js-plotly-plot").first, "0 < box.top && box.top <= 200")
+
+
 def expect_no_failure(page: Page) -> None:
     """No traceback and no red box stands on the page."""
     expect(page.get_by_test_id("stException")).to_have_count(0)

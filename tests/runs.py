@@ -1,5 +1,7 @@
 """Small runs, and answers of finished ones that are known, whatever these have learned."""
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 from sklearn.metrics import confusion_matrix
@@ -7,7 +9,7 @@ from sklearn.metrics import confusion_matrix
 from core.data.cohort import Cohort
 from core.escape import write_csv
 from core.files import read_json, write_json
-from core.home import run_folder
+from core.home import home, run_folder
 from core.runs.result import hash_kept, load_predictions, load_result
 from core.runs.spec import RunSpec
 
@@ -23,6 +25,26 @@ def make(dataset: str, **fields) -> RunSpec:
         }
         | fields
     )
+
+
+def list_more(run: str, count: int) -> list[str]:
+    """Append runs to the list that are as one of it but for their ids, with names of their own."""
+    ids = [f"{n:016x}" for n in range(1, count + 1)]
+    with closing(sqlite3.connect(home() / "runs.sqlite")) as db, db:
+        names = [row[1] for row in db.execute("PRAGMA table_info(jobs)")]
+        row = db.execute("SELECT * FROM jobs WHERE id = ?", (run,)).fetchone()
+        like = dict(zip(names, row, strict=True)) | {"key": None}
+        db.executemany(
+            f"INSERT INTO jobs VALUES ({', '.join('?' * len(names))})",
+            [
+                tuple((like | {"id": id, "name": f"Run {n}", "place": like["place"] + n}).values())
+                for n, id in enumerate(ids, start=1)
+            ],
+        )
+        db.executemany(
+            "INSERT INTO needs SELECT ?, input FROM needs WHERE job = ?", [(id, run) for id in ids]
+        )
+    return ids
 
 
 def rewrite(run: str, name: str, **fields) -> None:

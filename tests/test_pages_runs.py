@@ -20,11 +20,12 @@ from core.files import write_json
 from core.home import run_folder, weights_folder
 from core.jobs.here import do_here
 from core.jobs.job import Lane
-from core.jobs.record import JobState
+from core.jobs.record import JobRecord, JobState
 from core.jobs.store import MOST_DEATHS, JobStore
 from core.jobs.worker import Stop, run_one
 from core.models.own_weights import list_brought
 from core.plain_yaml import parse_yaml
+from core.runs.estimate import Estimate, EstimateJob
 from core.runs.explaining import ExplainJob, explain_run
 from core.runs.preflight import preflight_apart
 from core.runs.recipes import CARDS
@@ -32,7 +33,7 @@ from core.runs.silenced import SilenceJob
 from core.runs.spec import PRESETS, RunSpec
 from core.runs.store import RunStore, log_path
 from tests.pages import button, charts, open_page, words
-from tests.runs import guess
+from tests.runs import guess, list_more
 
 
 @pytest.fixture
@@ -238,15 +239,16 @@ def test_the_papers_study_is_queued_paused_and_goes_on(dataset: str, busy_worker
     assert not app.exception
     assert not app.error, [error.value for error in app.error]
     store = RunStore()
-    [(study, runs)] = store.studies().items()
-    assert len(runs) == 40
+    [study] = store.unfinished_studies()
+    assert store.count_states(study) == {JobState.QUEUED: 40}
     assert "Queue" in words(app)
     app = button(app, "Pause").click().run()
     assert {record.state for record in store.list()} == {JobState.PAUSED}
+    assert "Queue" not in words(app), "nothing in it"
     app = button(app, "Go on").click().run()
     assert {record.state for record in store.list()} == {JobState.QUEUED}
     app = button(app, "Cancel the rest").click().run()
-    assert {record.state for record in store.studies()[study]} == {JobState.CANCELLED}
+    assert store.count_states(study) == {JobState.CANCELLED: 40}
     assert not app.exception
 
 
@@ -274,6 +276,26 @@ def test_a_study_of_ticks_or_of_a_file_is_every_combination_once(
     assert button(app, "Start the study")
 
 
+def ask_how_long(app: AppTest, backbone: str, seconds: float) -> AppTest:
+    """Choose a network for a what-if; its batches, once measured, take that long."""
+    app = app.selectbox(key="what if").select("with another network").run()
+    for asked in _estimates():  # of the network that stood there first
+        JobStore().delete(asked.id)
+    app = app.selectbox(key="what if network").select(backbone).run()
+    assert "Measuring a few batches to tell how long this will take" in words(app)
+    [asked] = _estimates()
+    assert asked.job.spec.network.backbone == backbone
+    measured = Estimate(
+        seconds=seconds, peak_bytes=1, free_bytes=2, parameters=3, device="CPU"
+    )  # fmt: skip
+    write_json(asked.job.path, measured.model_dump())
+    return app.run()
+
+
+def _estimates() -> list[JobRecord]:
+    return [record for record in JobStore().list() if record.kind == EstimateJob.kind]
+
+
 def test_what_if_is_asked_once_and_stands_beside_its_parent(
     dataset: str, request: pytest.FixtureRequest
 ) -> None:
@@ -285,6 +307,7 @@ def test_what_if_is_asked_once_and_stands_beside_its_parent(
         app = app.selectbox(key="what if").select(question).run()
         assert not app.exception, question
         assert not app.error, question
+    assert "about **12 minutes**" in words(ask_how_long(app, "resnet50", 728))
     app = app.selectbox(key="what if").select("on permuted labels (control)").run()
     app = button(app, "Ask").click().run()
     assert not app.exception
@@ -444,6 +467,76 @@ def test_name_note_tags_and_star_are_kept_and_change_no_identity(dataset: str) -
     app = open_page("run", id=first)
     app.text_input(key=f"name {first}").set_value(" ").run()
     assert RunStore().get(first).name == "Figure *2*"
+
+
+def test_a_long_list_is_shown_in_parts_and_searched_as_a_whole(
+    dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it is, pages read no more of it than they show."""
+    first = queue_run(dataset)
+    RunStore().cancel(first)
+    ids = [first, *list_more(first, 250)]
+    RunStore().label(ids[3], note="sesame")
+    RunStore().label(ids[4], starred=True)
+    read = []
+    keep = JobStore.read
+
+    def count(*question: object, **more: object) -> list:
+        read.append(len(found := keep(*question, **more)))
+        return found
+
+    monkeypatch.setattr(JobStore, "read", count)
+    app = open_page("train")
+    table = app.dataframe[0].value
+    assert table["run"].tolist() == ["Run 4", *(f"Run {n}" for n in range(250, 151, -1))]
+    assert "The first 100 of 251. Click a run to open it." in words(app)
+    assert max(read) == 101
+    app = button(app, "Show more").click().run()
+    assert app.dataframe[0].value["run"].tolist()[-1] == "Run 52"
+    app = app.text_input(key="find run").set_value("Sesame").run()
+    assert app.dataframe[0].value[["run", "note"]].to_numpy().tolist() == [["Run 3", "sesame"]]
+    assert "\nClick a run to open it." in words(app)
+    app = app.text_input(key="find run").set_value("no such run").run()
+    assert app.dataframe[0].value.empty
+    assert not app.exception
+    read.clear()
+    app = open_page("run")
+    assert app.title[0].value == "Run 250"
+    assert len(app.selectbox(key=f"from {ids[250]}").options) == 99
+    assert "The page Train finds any run." in words(app)
+    assert max(read) == 100
+
+
+def test_of_very_many_finished_runs_the_last_are_offered_and_those_that_a_link_names(
+    dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ui.parts.OFFERED", 20)
+    run, store = queue_run(dataset), JobStore()
+    store.claim("cpu")
+    store.finish(run, JobState.DONE)
+    ids = [run, *list_more(run, 60)]
+    store.label(ids[2], starred=True)
+    last = [f"Run {n}" for n in range(60, 40, -1)]
+    app = open_page("explain")
+    assert app.selectbox[0].options == ["★ Run 2", *last]
+    assert "The last 20 finished runs, those with a star" in words(app)
+    app = open_page("explain", run=ids[5])
+    assert app.selectbox[0].options == ["★ Run 2", *last, "Run 5"]
+    assert app.selectbox[0].value == ids[5]
+    assert not app.warning
+
+
+def test_a_long_queue_says_how_much_of_it_stands_there(
+    dataset: str, busy_worker: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.jobs.queue.FORESEEN", 40)
+    run = queue_run(dataset)
+    ids = list_more(run, 60)
+    app = open_page("train")
+    assert not app.exception
+    assert "Queue: 61 waiting, here the first 40." in words(app).replace("*", "")
+    assert app.dataframe[0].value["run"].tolist()[-1] == "Run 39"
+    assert "after 60 others" in open_page("run", id=ids[-1]).get("progress")[0].proto.text
 
 
 def test_finished_runs_on_all_pages(dataset: str) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,15 @@ from core.files import write_json
 from core.home import run_folder
 from core.jobs.job import Lane
 from core.jobs.migrations import MIGRATIONS
-from core.jobs.record import JobState
+from core.jobs.queue import foreseen
+from core.jobs.record import UNFINISHED, JobState
 from core.jobs.store import MOST_DEATHS
+from core.jobs.which import Order, Which
 from core.lease import Lease, is_held
 from core.runs.spec import RunSpec
-from core.runs.store import RunStore, log_path
+from core.runs.store import RunStore, log_path, which_of
 from core.runs.training import remove_leftovers
+from tests.runs import list_more
 
 
 def spec(seed: int = 0) -> RunSpec:
@@ -79,7 +83,25 @@ def test_a_run_in_a_list_follows_its_dataset_that_comes(home: Path) -> None:
         lambda store: store.all_requests(),
         lambda store: store.tell({"0" * 16: (1, 2, "half")}, []),
         lambda store: store.finish("0" * 16, JobState.DONE),
-        lambda store: store.unfinished_records(Lane.QUEUE),
+        lambda store: store.list(most=1),
+        lambda store: store.list(order=Order.STARRED, most=100),
+        lambda store: store.list(Which(states=[JobState.DONE]), most=1000),
+        lambda store: store.list(Which(states=[JobState.DONE], starred=True)),
+        lambda store: store.list(Which(states=[JobState.DONE], input="0" * 64), most=1),
+        lambda store: store.list(Which(states=[JobState.RUNNING], study="grid")),
+        lambda store: store.list(Which(parent="0" * 16)),
+        lambda store: store.list(Which(ids=["0" * 16])),
+        lambda store: foreseen(store, Lane.QUEUE),
+        lambda store: store.list(
+            Which(states=[JobState.FAILED], lane=Lane.QUEUE, ended_since=datetime.now(UTC)),
+            Order.ENDED,
+        ),
+        lambda store: store.count(),
+        lambda store: store.count(Which(states=UNFINISHED)),
+        lambda store: store.count(Which(states=UNFINISHED, lane=Lane.QUEUE)),
+        lambda store: store.count_states("grid"),
+        lambda store: store.cancel_study("grid"),
+        lambda store: store.times(3600),
     ],
 )  # fmt: skip
 def test_what_is_asked_again_and_again_never_reads_the_whole_list(
@@ -105,6 +127,114 @@ def test_what_is_asked_again_and_again_never_reads_the_whole_list(
     assert read
     # a condition on an index, or the first or last of one that is sorted by what is asked for
     assert all("(" in step or "jobs_by_place" in step for step in read), read
+
+
+@pytest.mark.parametrize(
+    ("which", "order", "index"),
+    [
+        (Which(), Order.NEWEST, "jobs_by_kind (kind=?)"),
+        (Which(), Order.STARRED, "jobs_by_star (kind=?)"),
+        (Which(states=[JobState.DONE]), Order.NEWEST, "and_state (kind=? AND state=?)"),
+        (Which(states=[JobState.DONE], starred=True), Order.NEWEST, "star (kind=? AND starred=?)"),
+        (Which(states=[JobState.QUEUED], lane=Lane.QUEUE), Order.TURN, "(state=? AND lane=?)"),
+        (Which(states=[JobState.DONE], lane=Lane.QUEUE), Order.ENDED, "end (lane=? AND state=?)"),
+        (Which(states=UNFINISHED, study="grid"), None, "study (study=? AND state=?)"),
+        (Which(parent="0" * 16), Order.NEWEST, "jobs_by_parent (parent=?)"),
+        (Which(states=[JobState.DONE], input="0" * 64), None, "sqlite_autoindex_jobs_1 (id=?)"),
+        (Which(states=[JobState.DONE], ids=["0" * 16]), None, "sqlite_autoindex_jobs_1 (id=?)"),
+    ],
+)  # fmt: skip
+def test_of_a_list_only_those_are_looked_at_that_are_wanted(
+    which: Which, order: Order | None, index: str
+) -> None:
+    """By the index that leaves the fewest, and in its order, so that the first need no sorting."""
+    where, values = which.condition("train")
+    asked = f"SELECT rowid FROM jobs WHERE {where}" + (f" ORDER BY {order}" if order else "")
+    with closing(sqlite3.connect(RunStore().path)) as db:
+        steps = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {asked}", values)]
+    assert index in steps[0]
+    assert not any("TEMP B-TREE" in step for step in steps)
+
+
+def test_a_part_of_a_list_is_what_was_asked_for_in_order() -> None:
+    """Of equal times the run comes first that was submitted last."""
+    store = RunStore()
+    first = store.submit(spec(), study="grid")[0].id
+    store.claim("cpu")
+    store.finish(first, JobState.DONE)
+    ids = [first, *list_more(first, 300)]
+    newest = ids[::-1]
+    for order in (Order.NEWEST, Order.ENDED, Order.STARRED):
+        assert [run.id for run in store.list(order=order, most=120)] == newest[:120]
+    assert [run.id for run in store.list(order=Order.TURN, most=2)] == ids[:2]
+    store.label(ids[7], starred=True)
+    assert [run.id for run in store.list(order=Order.STARRED, most=2)] == [ids[7], newest[0]]
+    assert [run.id for run in store.list(Which(starred=True))] == [ids[7]]
+    assert [run.id for run in store.list(Which(ids=[ids[3], "0" * 16, ids[9]]))] == [ids[9], ids[3]]
+    assert store.count() == store.count(Which(states=[JobState.DONE], input="0" * 64)) == 301
+    assert store.count(Which(input="1" * 64)) == store.count(Which(states=UNFINISHED)) == 0
+    assert store.count_states("grid") == {JobState.DONE: 301}
+    hour = timedelta(hours=1)
+    for since, count in ((datetime.now(UTC) - hour, 301), (datetime.now(UTC) + hour, 0)):
+        assert store.count(Which(lane=Lane.QUEUE, ended_since=since)) == count
+    with closing(sqlite3.connect(store.path)) as db, db:
+        db.execute("UPDATE jobs SET content = 'torn' WHERE id = ?", (newest[1],))
+        db.execute("UPDATE jobs SET parent = ? WHERE id = ?", (first, ids[5]))
+    assert [run.id for run in store.read(most=3)] == newest[:3]
+    assert [run.id for run in store.list(most=3)] == [newest[0], newest[2]]
+    assert [run.id for run in store.list(Which(parent=first))] == [ids[5]]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [("ÄRGER", 1), ("frühling", 2), ("figure 2", 3), ("grid", 4), ("cancelled", 5), ("lung", 6),
+     ("50 %", None), ("_", None), ("sesame", None)],
+)  # fmt: skip
+def test_words_find_runs_wherever_they_stand(home: Path, words: str, found: int | None) -> None:
+    store = RunStore()
+    ids = [store.submit(spec())[0].id, *list_more(spec().id, 300)]
+    store.label(ids[1], name="Großer Ärger")
+    store.label(ids[2], note="im Frühling")
+    store.label(ids[3], tags="paper, Figure 2")
+    with closing(sqlite3.connect(store.path)) as db, db:
+        db.execute("UPDATE jobs SET study = 'Grid of 3' WHERE id = ?", (ids[4],))
+        db.execute("UPDATE needs SET input = ? WHERE job = ?", ("1" * 64, ids[6]))
+    store.cancel(ids[5])
+    record = {
+        "id": "1" * 64, "name": "TCGA lung", "source": "x", "added": "2026", "samples": 1,
+        "genes": 1, "bytes": 1, "scale": "counts", "columns": {}, "notes": [],
+    }  # fmt: skip
+    write_json(home / "datasets" / ("1" * 64) / "record.json", record)
+    runs = store.list(which_of(words), Order.STARRED, 100)
+    assert [run.id for run in runs] == ([] if found is None else [ids[found]])
+    assert [run.id for run in store.list(which_of(ids[found or 9][:16]))] == [ids[found or 9]]
+
+
+def test_what_begins_soon_is_told_and_what_begins_meanwhile_is_there_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("core.jobs.queue.FORESEEN", 3)
+    monkeypatch.setattr("core.jobs.queue.TOLD_BY", 2)
+    store = RunStore()
+    runs = [store.submit(spec(seed))[0].id for seed in range(10)]
+    for run in runs[:4]:
+        store.claim("cpu")
+        store.finish(run, JobState.DONE)
+    store.claim("cpu")
+    store.move_first(runs[9])
+    told = [runs[3], runs[2], runs[9], runs[5], runs[6], runs[4]]
+    assert [record.id for record in foreseen(store, Lane.QUEUE)] == told
+    ask, asked = store.list, []
+
+    def claim_between(*question: object) -> list:
+        asked.append(question)
+        if len(asked) == 3:  # what was done and what waits is known, what runs isn't
+            store.claim("cpu")
+        return ask(*question)
+
+    monkeypatch.setattr(store, "list", claim_between)
+    states = {record.id: record.state for record in foreseen(store, Lane.QUEUE)}
+    assert states[runs[9]] == JobState.RUNNING
 
 
 def test_runs_are_claimed_once_in_order_of_submission() -> None:
@@ -367,7 +497,8 @@ def test_a_study_waits_and_goes_on_as_one_thing() -> None:
     store = RunStore()
     alone = store.submit(spec(9))[0].id
     runs = [store.submit(spec(seed), study="grid")[0].id for seed in range(3)]
-    assert [record.id for record in store.studies()["grid"]] == runs
+    assert [record.id for record in store.list(Which(study="grid"), Order.TURN)] == runs
+    assert store.unfinished_studies() == ["grid"]
     assert store.claim("cpu").id == alone
     assert store.claim("cpu").id == runs[0]
     store.pause("grid")
@@ -377,6 +508,13 @@ def test_a_study_waits_and_goes_on_as_one_thing() -> None:
     store.unpause("grid")
     assert store.claim("cpu").id == runs[1]
     assert store.claim("cpu") is None
+    store.resume(runs[2])
+    store.cancel_study("grid")
+    assert [store.get(run).state for run in runs] == ["running", "running", "cancelled"]
+    assert [store.requests(run).cancel for run in (alone, *runs[:2])] == [False, True, True]
+    for run in runs[:2]:
+        store.finish(run, JobState.CANCELLED)
+    assert store.unfinished_studies() == []
 
 
 def test_a_known_run_joins_the_study_that_asks_for_it() -> None:

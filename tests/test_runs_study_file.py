@@ -10,6 +10,7 @@ from core.compare.comparison import compare_runs
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.errors import InputError
+from core.jobs.which import Which
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
 from core.runs.study_file import read_study
@@ -78,7 +79,8 @@ def test_one_command_gives_the_numbers_of_compare(
     document = json.loads(capsys.readouterr().out)
     assert (document.pop("study"), document.pop("failed")) == ("Two networks", [])
     assert document == json.loads(compare_runs(runs, "mcc").model_dump_json())
-    assert [record.id for record in RunStore().studies()["Two networks"]] == runs
+    [study] = {record.study for record in RunStore().list(Which(ids=runs))}
+    assert study == "Two networks"
 
 
 def test_nothing_is_queued_when_one_run_can_not_work(

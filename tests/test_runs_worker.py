@@ -198,9 +198,9 @@ def test_a_running_run_is_cancelled_and_a_stopped_worker_says_so(dataset: str) -
     )
     worker = start_worker()
     wait_until(lambda: len(store.epochs(cancelled)) >= 1)
-    store.cancel(cancelled)
     with pytest.raises(InputError, match="Cancel it first"):
         store.delete(cancelled)
+    store.cancel(cancelled)
     wait_until(lambda: store.get(cancelled).state == JobState.CANCELLED)
     store.delete(cancelled)
     assert not run_folder(cancelled).exists()

@@ -8,7 +8,9 @@ from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown, escape_message
 from core.home import LAB, at, home, server_home
 from core.jobs.job import Lane
+from core.jobs.record import UNFINISHED
 from core.jobs.store import JobStore
+from core.jobs.which import Which
 from core.people import SHARED, Quota, is_shared
 from core.sharing import TOKEN, end_invitation, find_invitation, list_invitations
 from core.sizes import recent_size
@@ -118,9 +120,7 @@ def _show_use(quota: Quota) -> None:
         store = JobStore()
         hours = store.device_hours()
         st.caption(f"{hours:,.1f} hours of a device in 7 days{_of(quota.device_hours, 'hours')}")
-        queued = sum(
-            record.lane == Lane.QUEUE and not record.state.finished for record in store.list()
-        )
+        queued = store.count(Which(states=UNFINISHED, lane=Lane.QUEUE))
         st.caption(f"{queued} runs wait or run{_of(quota.queued_runs, 'runs')}")
 
 

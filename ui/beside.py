@@ -7,30 +7,28 @@ import streamlit as st
 
 from core.compare.settings import name_setup, split_settings
 from core.jobs.record import JobState
+from core.jobs.which import Which
 from core.plots.figures import COLOURS
 from core.plots.runs import curves_side_by_side
 from core.runs.store import RunRecord, RunStore
 from ui.about import About
-from ui.parts import errors, name_runs, show_figure
+from ui.parts import OFFERED, errors, name_runs, show_figure
+
+STARTED = tuple(state for state in JobState if state.finished or state == JobState.RUNNING)
+"""States of runs that may have curves."""
 
 
-def show_side_by_side(records: Sequence[RunRecord], chosen: RunRecord) -> None:
+def show_side_by_side(chosen: RunRecord) -> None:
     """Curves of several runs in one chart: at first those that train, or are of one study."""
-    started = {record.id: record for record in records if record.done or record.state.finished}
-    if len(started) < 2:
+    store = RunStore()
+    if store.count(Which(states=STARTED)) < 2:
         return
-    related = [chosen.id] if chosen.id in started else []
-    related += [
-        record.id
-        for record in started.values()
-        if record.id != chosen.id
-        and (record.state == JobState.RUNNING or (chosen.study and record.study == chosen.study))
-    ]
-    training = sum(record.state == JobState.RUNNING for record in started.values())
+    training = store.count(Which(states=[JobState.RUNNING]))
     key = f"side by side {chosen.id}"
     with st.expander("Side by side", expanded=training > 1, key=key, on_change="rerun") as opened:
         if not opened.open:
             return
+        related, started = list_started(store, chosen)
         names = name_runs(list(started.values()))
         runs = st.multiselect(
             "Runs", list(started), default=related[: len(COLOURS)], key=f"beside {chosen.id}",
@@ -38,6 +36,24 @@ def show_side_by_side(records: Sequence[RunRecord], chosen: RunRecord) -> None:
         )  # fmt: skip
         live = any(started[run].state == JobState.RUNNING for run in runs)
         st.fragment(draw_curves, run_every=2 if live else None)(runs, live)
+
+
+def list_started(store: RunStore, chosen: RunRecord) -> tuple[list[str], dict[str, RunRecord]]:
+    """A run with those that train or are of its study; these and the last others by their ids.
+
+    Only runs that have done something, or have ended.
+    """
+    related = store.list(Which(states=[JobState.RUNNING]), most=OFFERED)
+    if chosen.study:
+        related += store.list(Which(study=chosen.study, states=STARTED), most=OFFERED)
+    others = store.list(Which(states=STARTED), most=OFFERED)
+    started = {
+        record.id: record
+        for record in (chosen, *related, *others)
+        if record.done or record.state.finished
+    }
+    first = dict.fromkeys(record.id for record in (chosen, *related) if record.id in started)
+    return [*first], started
 
 
 def draw_curves(runs: Sequence[str], live: bool) -> None:

@@ -10,15 +10,22 @@ from core.data.prepare import PreparationSpec
 from core.data.store import DatasetRecord
 from core.errors import InputError
 from core.escape import escape_markdown, escape_message
+from core.home import only_looks
+from core.jobs.record import JobState
+from core.jobs.which import Which
 from core.plots.data import class_sizes
 from core.plots.findings import say_class_sizes
 from core.runs.spec import say_option
+from core.runs.store import RunStore
 from ui.about import About
+from ui.account import pages_of_guest
 from ui.bring import show_corner, show_notes
-from ui.parts import finished_runs, go_to, go_to_run, say_finding, show_figure
+from ui.parts import go_to, go_to_run, say_finding, show_figure
 from ui.sample_map import change, show_samples, used_samples
 
 SCALES = {"counts": "counts", "linear": "TPM-like", "log2": "log2"}
+LATE = 50
+"""The last finished runs."""
 TAKEN_BACK = {"where": {}, "leave_out": (), "merge": {}}
 """What is undone when decisions about samples are taken back; columns keep their roles."""
 WORST_FIRST = ("error", "warning", "info")
@@ -77,14 +84,8 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
             st.caption(
                 "Once a class column is chosen and nothing stands in the way, go on from here."
             )
-        with st.container(horizontal=True):
-            if st.button("See gene-images →", disabled=wrong or not card.label):
-                go_to("images")
-            if st.button("Train on these →", type="primary", disabled=wrong or not card.label):
-                go_to("train")
-            runs = [run.id for run in finished_runs() if run.spec.cohort.dataset == record.id]
-            if runs and st.button("See its last run →"):
-                go_to_run(runs[0])
+        if pages_of_guest() is None:
+            show_ways_on(record, blocked=wrong or not card.label)
         if any(finding.code in ("label_ids", "label_numbers") for finding in card.findings):
             st.caption("The chosen column doesn't look like classes.")
         elif card.classes:
@@ -100,6 +101,30 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
         show_notes(record.notes)
         st.caption(escape_markdown(card.evidence))
         show_corner(used_samples(record.id, choices))
+
+
+def show_ways_on(record: DatasetRecord, *, blocked: bool) -> None:
+    """The buttons that lead on from a dataset; those that need a class may be blocked."""
+    with st.container(horizontal=True):
+        if st.button("See gene-images →", disabled=blocked):
+            go_to("images")
+        if not only_looks() and st.button("Train on these →", type="primary", disabled=blocked):
+            go_to("train")
+        last = find_last_run(record.id)
+        if last and st.button("See its last run →"):
+            go_to_run(last)
+
+
+def find_last_run(dataset: str) -> str | None:
+    """The last finished run of a dataset, which in most cases is one of the last of all."""
+    store, done = RunStore(), [JobState.DONE]
+    late = [
+        run
+        for run in store.list(Which(states=done), most=LATE)
+        if run.spec.cohort.dataset == dataset
+    ]
+    found = late or store.list(Which(states=done, input=dataset), most=1)
+    return found[0].id if found else None
 
 
 def say_sizes(card: DataCard) -> None:
@@ -142,6 +167,8 @@ def show_decisions(record: DatasetRecord, choices: Choices) -> None:
         st.markdown(
             f":green-badge[:material/check: decided] {' · '.join(decided)}", width="stretch"
         )
+        if only_looks():
+            return
         st.button(
             "Take it all back", type="tertiary",
             on_click=lambda: change(

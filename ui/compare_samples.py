@@ -19,7 +19,7 @@ from ui.parts import (
     decimals,
     download_table,
     errors,
-    finished_runs,
+    find_runs,
     name_runs,
     open_dataset,
     show_figure,
@@ -139,7 +139,8 @@ def show_sample(sample: str, outcomes: Sequence[Outcome]) -> None:
     )
     by_id = {outcome.run: outcome for outcome in outcomes if outcome.run in set(answers["run"])}
     classes = next(iter(by_id.values())).result.classes
-    shown, names = answers.head(SHOWN_ANSWERS), name_runs(finished_runs())
+    shown = answers.head(SHOWN_ANSWERS)
+    names = name_runs(find_runs(shown["run"].unique()))
     show_figure(
         answer_grid(
             shown[[f"p_{name}" for name in classes]].to_numpy(float),

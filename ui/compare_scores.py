@@ -17,7 +17,7 @@ from core.runs.outcome import DRAWS_BY_NAME, Outcome
 from core.runs.spec import setting_title
 from ui.about import About
 from ui.download import download_button
-from ui.parts import decimals, download_table, finished_runs, name_runs, show_figure
+from ui.parts import decimals, download_table, find_runs, name_runs, show_figure
 from ui.pin import offer_pin
 
 SHOWN_ROWS = 24
@@ -66,7 +66,7 @@ def say_comparison(comparison: Comparison) -> None:
 def show_table(comparison: Comparison) -> None:
     """The runs with their settings and scores, and what is equal in all."""
     st.markdown("## Runs", help=define("confidence interval"))
-    names = name_runs(finished_runs())
+    names = name_runs(find_runs(run.run for run in comparison.runs))
     rows = list_runs(comparison).assign(run=[names[run.run] for run in comparison.runs])
     differing = [setting_title(name) for name in comparison.runs[0].settings if name != "seed"]
     levels = {name: list(dict.fromkeys(rows[name])) for name in differing}
@@ -140,7 +140,7 @@ def show_differences(comparison: Comparison) -> None:
             "a": "first", "b": "second", "low": "from", "high": "to", "p": "exact McNemar p",
             "p_holm": "p, Holm", "note": "meaning",
         })  # fmt: skip
-        names = name_runs(finished_runs())
+        names = name_runs(find_runs({*rows["first"], *rows["second"]}))
         rows[["first", "second"]] = rows[["first", "second"]].apply(lambda ids: ids.map(names))
         if rows["p, Holm"].isna().all():
             rows = rows.drop(columns=["exact McNemar p", "p, Holm"])

@@ -8,9 +8,9 @@ import streamlit as st
 from core.devices import cluster, devices
 from core.escape import escape_markdown, escape_message
 from core.jobs.computers import Computer, Computers, last_seen
-from core.jobs.job import Lane
 from core.jobs.launch import look_at_cluster
 from core.jobs.store import JobStore
+from core.jobs.which import Which
 from core.words import say_duration
 from ui.line import say_facts, show_line
 from ui.parts import errors
@@ -60,7 +60,8 @@ def _show_cluster() -> None:
             return
         names = {}
         if JobStore.exists():
-            names = {record.id: record.name for record in JobStore().unfinished_records(Lane.QUEUE)}
+            jobs = [job for computer in seen.computers for job in computer.jobs]
+            names = {record.id: record.name for record in JobStore().list(Which(ids=jobs))}
         ago = say_duration(max((datetime.now(UTC) - seen.seen).total_seconds(), 1))
         st.markdown(f"{_count(seen)} Looked at {ago} ago.")
         st.dataframe(

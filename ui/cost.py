@@ -7,7 +7,9 @@ import streamlit as st
 
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown, escape_message
+from core.jobs.queue import TOLD_BY
 from core.jobs.record import JobState
+from core.jobs.which import Order, Which
 from core.runs.estimate import Estimate, EstimateJob, ask_estimate, estimate_job
 from core.runs.preflight import say_consequences
 from core.runs.spec import RunSpec
@@ -39,7 +41,7 @@ def _ask(specs: Sequence[RunSpec]) -> tuple[str, ...]:
 
 def _is_wanted(asked: tuple[str, ...]) -> bool:
     """Whether it is measured: beside another training, which that makes slower, when asked for."""
-    training = any(record.state == JobState.RUNNING for record in RunStore().list())
+    training = RunStore().count(Which(states=[JobState.RUNNING])) > 0
     return not training or st.session_state.get(str(asked), False)
 
 
@@ -59,11 +61,11 @@ def find_seconds(specs: Sequence[RunSpec]) -> list[float | None]:
 
 
 def _find_like(spec: RunSpec) -> float | None:
-    """Seconds of the last run that takes as long; None where there was none."""
+    """Seconds of the last run that takes as long; None where there was none of late."""
     effort = TrainJob(spec=spec).effort()
-    for record in RunStore().list():
-        like = record.state == JobState.DONE and record.job.effort() == effort
-        if like and record.started and record.finished:
+    done = Which(states=[JobState.DONE], lane=TrainJob.lane)
+    for record in RunStore().list(done, Order.ENDED, TOLD_BY):
+        if record.job.effort() == effort and record.started and record.finished:
             return (record.finished - record.started).total_seconds()
     return None
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -11,16 +11,20 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 from anndata import AnnData
+from streamlit.delta_generator import DeltaGenerator
 
 from core.data.choices import Choices, load_choices, save_choices
 from core.data.cohort import Cohort
 from core.data.notes import Finding
 from core.data.roles import suggest_batch, suggest_group, suggest_label
-from core.data.store import DatasetRecord, get_record, load_dataset
+from core.data.store import DatasetRecord, can_be_opened, get_record, load_dataset
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_formulas, escape_markdown, escape_message
 from core.files import UNWRITABLE, describe_os_error
 from core.glossary import define
+from core.home import only_looks
+from core.jobs.record import JobState
+from core.jobs.which import Which
 from core.plots.figures import TARGETS
 from core.runs.result import RunResult, load_result
 from core.runs.store import RunRecord, RunStore
@@ -33,6 +37,8 @@ from ui.pin import offer_pin, say_source
 
 DAMAGED = "damaged"
 """What stands for the score of a run whose result can't be read."""
+OFFERED = 1000
+"""Finished runs that pages offer to choose from."""
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "pages"
 WANTED_RUN = "wanted run"
@@ -83,9 +89,21 @@ def open_dataset(dataset: str) -> AnnData:
 
 
 def pick_dataset(datasets: Sequence[DatasetRecord]) -> DatasetRecord:
-    """A select box of stored datasets, kept in the link."""
+    """A select box of stored datasets, kept in the link; at first the first one that is whole."""
     records = {record.id[:12]: record for record in datasets}
-    chosen = pick("Dataset", list(records), lambda name: records[name].name, "dataset")
+    names = list(records)
+
+    def is_whole(name: str) -> bool:
+        try:
+            load_choices(records[name].id)
+        except InputError:
+            return False
+        return can_be_opened(records[name].id)
+
+    chosen = pick(
+        "Dataset", names, lambda name: records[name].name, "dataset",
+        lambda: next(filter(is_whole, names), names[0]),
+    )  # fmt: skip
     return records[chosen]
 
 
@@ -93,7 +111,9 @@ def pick_run(records: list[RunRecord], *, key: str = "run") -> RunRecord:
     """A select box of runs, starred ones first, kept in the link."""
     by_id = {record.id: record for record in starred_first(records)}
     names = name_runs(records)
-    return by_id[pick("Run", list(by_id), names.__getitem__, key)]
+    chosen = by_id[pick("Run", list(by_id), names.__getitem__, key)]
+    say_offered(len(records))
+    return chosen
 
 
 def pick(
@@ -102,14 +122,16 @@ def pick(
     words: Callable[[str], str],
     key: str,
     first: Callable[[], str] | None = None,
+    missing: DeltaGenerator | None = None,
 ) -> str:
     """A select box whose value stands in the link and survives a change of page and a reload.
 
-    Where none was chosen before it is `first`'s, or the first one.
+    Where none was chosen before it is `first`'s, or the first one. What was chosen before and isn't
+    there is said in `missing`, else above the box.
     """
     wanted = st.query_params.get(key) or st.session_state.get(f"last {key}")
     if wanted is not None and wanted not in options:
-        st.warning(
+        (missing or st).warning(
             f"The {label.lower()} that was chosen before ({escape_markdown(wanted[:20])}) is not "
             "among those that this page shows."
         )
@@ -150,12 +172,12 @@ BADGES = {
 
 
 def say_finding(finding: Finding, repair: Callable[[], None] | None = None) -> None:
-    """One finding, and the button that repairs it where this can be done."""
+    """One finding, and the button that repairs it where this can be done and one may do it."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
             f"{BADGES[finding.severity]} {escape_message(finding.message)}", width="stretch"
         )
-        if finding.repair and repair:
+        if finding.repair and repair and not only_looks():
             st.button(
                 escape_markdown(finding.repair.title), key=f"repair {finding.code}",
                 icon=":material/build:", on_click=repair,
@@ -180,7 +202,7 @@ def pick_role(record: DatasetRecord, role: Literal["label", "group", "batch"]) -
     chosen = st.selectbox(
         title, columns, index=columns.index(now) if now in columns else None,
         key=f"{role} {record.id[:12]}", persist_state="session", help=help,
-        placeholder="choose the column" if role == "label" else "none",
+        placeholder="choose the column" if role == "label" else "none", disabled=only_looks(),
     )  # fmt: skip
     if chosen != now:
         save_choices(record.id, choices.changed(**{role: chosen}))
@@ -249,17 +271,62 @@ def name_dataset(dataset: str) -> str:
         return dataset[:12]
 
 
-def finished_runs() -> list[RunRecord]:
-    """Runs that have a result, the newest first."""
-    return [record for record in RunStore().list() if record.state == "done"]
+def finished_runs(study: str | None = None) -> list[RunRecord]:
+    """Runs that have a result, the newest first.
+
+    Of more than `OFFERED` the last ones, and behind them those that have a star, that the link or
+    the session names, and that are of the study.
+    """
+    store, done = RunStore(), [JobState.DONE]
+    found = {one.id: one for one in store.list(Which(states=done), most=OFFERED)}
+    if len(found) == OFFERED:
+        link = st.query_params
+        named = [link.get("run", ""), st.session_state.get("last run", "")]
+        named += link.get("runs", "").split(",")
+        of_study = Which(states=done, study=study or link.get("study", ""))
+        for which in (Which(states=done, starred=True), Which(states=done, ids=named), of_study):
+            for record in store.list(which, most=OFFERED):
+                found.setdefault(record.id, record)
+    return [*found.values()]
 
 
-def show_empty(text: str, button: str, page: str) -> None:
-    """Say what to do first, with the button that leads to that page."""
+def find_runs(runs: Iterable[str]) -> list[RunRecord]:
+    """The records of some runs, of those that are in the list."""
+    return RunStore().list(Which(ids=[*runs]))
+
+
+def say_offered(count: int) -> None:
+    """Say that there are more finished runs than are offered, where it is so."""
+    if count >= OFFERED:
+        st.caption(
+            f"The last {OFFERED:,} finished runs, those with a star and those of the link. Any "
+            "other is found on the page Train and opened from there."
+        )
+
+
+def needs_own_home(what: str) -> bool:
+    """Whether one only looks at this home; then it says that something is done in one's own.
+
+    Args:
+        what: the beginning of that sentence, such as "Genes can be ranked".
+    """
+    if not only_looks():
+        return False
+    st.caption(f"{what} in a home of your own; you are looking at what somebody shares.")
+    return True
+
+
+def show_empty(text: str, button: str, page: str, link: dict[str, str] | None = None) -> None:
+    """Say what to do first, with the button that leads to that page, or to a view of it.
+
+    Whoever only looks can't do it: the button leads to what the lab shares; a guest has none.
+    """
+    if only_looks():
+        button, page, link = "What the lab shares", "lab", None
     with st.container(border=True):
         st.markdown(f"## {text}")
-        if st.button(button, type="primary", key=f"empty {page}"):
-            go_to(page)
+        if pages_of_guest() is None and st.button(button, type="primary", key=f"empty {page}"):
+            go_to(page, link)
 
 
 def go_to(page: str, link: dict[str, str] | None = None) -> None:
@@ -285,6 +352,12 @@ def link_run(run: str) -> None:
     """A button that leads to the page of the run that is looked at."""
     if st.button("Open the run →", key="open run", type="tertiary"):
         go_to_run(run)
+
+
+def place_chart() -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Places for a chart at the top and, at its right, for what is asked and said about it."""
+    chart, said = st.columns([3, 2], gap="medium")
+    return chart, said
 
 
 def show_figure(

@@ -1,7 +1,5 @@
 """Who uses a server, what they take of it, and what they may: for those who look after it."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 import streamlit as st
 
@@ -9,8 +7,9 @@ from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown, escape_message
 from core.home import at, server_home
 from core.jobs.launch import cancel
-from core.jobs.record import JobRecord
-from core.jobs.store import JobStore
+from core.jobs.record import UNFINISHED
+from core.jobs.store import RUN, JobStore
+from core.jobs.which import Which
 from core.people import Person, Quota, clear_home, list_people, load_rules, set_quota
 from core.sharing import Invitation, forget_person, list_invitations, list_shared
 from core.sizes import recent_size
@@ -38,15 +37,15 @@ def _describe(person: Person, admin: bool) -> dict[str, object]:
     """What a row says of a person: how much, and nothing of what it is."""
     with at(person.home):
         store = JobStore() if JobStore.exists() else None
-        records = store.list() if store else []
+        counts = store.counts() if store else {}
         return {
             "name": person.name,
             "admin": "yes" if admin else "",
             "last seen": f"{person.seen:%Y-%m-%d %H:%M}",
             "GB": round(recent_size(person.home) / 1e9, 2),
             "datasets": sum(1 for _ in person.home.glob("datasets/*/record.json")),
-            "runs": sum(record.kind == "train" for record in records),
-            "at work": sum(not record.state.finished for record in records),
+            "runs": sum(count for (kind, _), count in counts.items() if kind == RUN),
+            "at work": sum(count for (_, state), count in counts.items() if state in UNFINISHED),
             "device hours, 7 days": round(store.device_hours(), 1) if store else 0.0,
         }
 
@@ -79,8 +78,8 @@ def _show_person(person: Person) -> None:
                     "A limit is empty, or a number: GB above 0, whole runs, hours of 0 or more."
                 )
     with at(person.home):
-        records = JobStore().list() if JobStore.exists() else []
-    left_to_do = [record for record in records if not record.state.finished]
+        counts = JobStore().counts() if JobStore.exists() else {}
+    left_to_do = {one: count for one, count in counts.items() if one[1] in UNFINISHED}
     with right:
         _show_work(person, left_to_do)
         _show_links(person)
@@ -96,14 +95,12 @@ def _show_person(person: Person) -> None:
         )  # fmt: skip
 
 
-def _show_work(person: Person, records: Sequence[JobRecord]) -> None:
-    st.markdown(f"**At work**: {len(records)}")
-    counts: dict[tuple[str, str], int] = {}
-    for record in records:
-        counts[record.kind, str(record.state)] = counts.get((record.kind, str(record.state)), 0) + 1
+def _show_work(person: Person, counts: dict[tuple[str, str], int]) -> None:
+    """How many of their jobs of each kind and state are at work, and the button that stops all."""
+    st.markdown(f"**At work**: {sum(counts.values()):,}")
     for (kind, state), count in counts.items():
-        st.caption(f"{count} × {kind}, {state}")
-    if records:
+        st.caption(f"{count:,} × {kind}, {state}")
+    if counts:
         st.button(
             "Stop all of it", key=f"stop {person.key}", on_click=_attempt, args=(_stop, person)
         )
@@ -124,9 +121,8 @@ def _show_links(person: Person) -> None:
 
 def _stop(person: Person) -> None:
     with at(person.home):
-        for record in JobStore().list():
-            if not record.state.finished:
-                cancel(record.id)
+        for record in JobStore().list(Which(states=UNFINISHED)):
+            cancel(record.id)
 
 
 def _clear(key: str) -> None:

@@ -23,7 +23,15 @@ from core.predict.predicting import (
 from core.predict.request import PredictRequest
 from core.predict.sent import import_model, list_sent
 from ui.kept import cache_resource
-from ui.parts import errors, finished_runs, name_runs, pick, starred_first, tell_apart
+from ui.parts import (
+    errors,
+    finished_runs,
+    name_runs,
+    pick,
+    say_offered,
+    starred_first,
+    tell_apart,
+)
 from ui.uploads import hold
 
 CHECKED = "checked models and samples"
@@ -70,9 +78,11 @@ def take_model() -> None:
 def pick_model(models: dict[str, str]) -> str:
     """A select box of models, kept in the link; at first the first one that is whole."""
     ids = list(models)
-    return pick(
+    chosen = pick(
         "Model", ids, models.__getitem__, "run", lambda: next(filter(_is_whole, ids), ids[0])
     )
+    say_offered(len(models) - len(list_sent()))
+    return chosen
 
 
 def _is_whole(model: str) -> bool:

@@ -1,42 +1,47 @@
 """What people call a run: the line above its page, its star, name, note and tags."""
 
-from collections.abc import Sequence
-
 import streamlit as st
 
 from core.errors import GeneCanvasError
 from core.escape import escape_markdown, escape_message
+from core.home import only_looks
 from core.jobs.record import JobState
 from core.jobs.store import LONGEST_NAME
+from core.jobs.which import Order
 from core.runs.result import load_result
 from core.runs.store import RunRecord, RunStore
 from core.words import say_duration
 from ui.line import SHOWN
-from ui.parts import go_to_run, name_dataset, name_runs, say_asked, starred_first
+from ui.parts import go_to_run, name_dataset, name_runs, say_asked
 from ui.share import offer_sharing
 from ui.work import BADGES, act
 
+OTHERS = 100
+"""Other runs that are offered on a run's page."""
 
-def show_line(record: RunRecord, records: Sequence[RunRecord]) -> None:
+
+def show_line(record: RunRecord) -> None:
     """Star, name and state of a run, what it is of, and the way to other runs."""
     with st.container(horizontal=True, vertical_alignment="center", key="run_line"):
-        act("★" if record.starred else "☆", _star, record, key=f"star {record.id}",
-            type="tertiary", help="Lists show a starred run first.")  # fmt: skip
+        if not only_looks():
+            act("★" if record.starred else "☆", _star, record, key=f"star {record.id}",
+                type="tertiary", help="Lists show a starred run first.")  # fmt: skip
         st.title(escape_markdown(record.name), anchor=False, width="content")
         st.session_state[SHOWN] = record.name
         if record.state.resumable:  # else the page below says it, second by second
             st.markdown(BADGES[record.state], width="content")
-        with st.popover(
-            "Name and notes", icon=":material/edit:", type="tertiary", help="Name and notes"
-        ):
-            _ask_label(record)
+        if not only_looks():
+            with st.popover(
+                "Name and notes", icon=":material/edit:", type="tertiary", help="Name and notes"
+            ):
+                _ask_label(record)
         if record.state == JobState.DONE:
             offer_sharing("run", record.id)
-        if len(records) > 1:
+        if len(RunStore().read(most=2)) > 1:
             with st.popover(
                 "Other runs", icon=":material/list:", type="tertiary", help="Other runs"
             ):
-                _pick_other(record, records)
+                _pick_other(record)
         facts = (name_dataset(record.spec.cohort.dataset), record.spec.cohort.label)
         with st.container(key="page_facts", width="content"):
             st.markdown(escape_markdown(" · ".join(facts)))
@@ -94,9 +99,10 @@ def _ask_label(record: RunRecord) -> None:
     st.caption("What you write here changes nothing about the run, and lists are searched for it.")
 
 
-def _pick_other(record: RunRecord, records: Sequence[RunRecord]) -> None:
-    """A select box of the other runs, starred ones first; choosing one leads to its page."""
-    others = [other.id for other in starred_first(records) if other.id != record.id]
+def _pick_other(record: RunRecord) -> None:
+    """A select box of other runs, starred ones first; choosing one leads to its page."""
+    records = RunStore().list(order=Order.STARRED, most=OTHERS)
+    others = [other.id for other in records if other.id != record.id]
     names = name_runs(records)
     chosen = st.selectbox(
         "Go to", others, index=None, format_func=names.get, placeholder="a run",
@@ -104,3 +110,5 @@ def _pick_other(record: RunRecord, records: Sequence[RunRecord]) -> None:
     )  # fmt: skip
     if chosen:
         go_to_run(chosen)
+    if len(records) == OTHERS:
+        st.caption("Those with a star, and the last ones. The page Train finds any run.")

@@ -10,10 +10,11 @@ import streamlit as st
 from core.escape import escape_markdown
 from core.jobs.job import Lane
 from core.jobs.launch import at_once, ensure_workers
-from core.jobs.queue import Queue, position
+from core.jobs.queue import Queue, foreseen, position
 from core.jobs.record import JobRecord, JobState
 from core.jobs.schedule import expect
 from core.jobs.store import RUN, JobStore
+from core.jobs.which import Which
 from core.plots.runs import confusion_matrix, learning_curves
 from core.runs.spec import RunSpec
 from core.runs.store import RunRecord, RunStore
@@ -63,17 +64,20 @@ def say_turn(record: RunRecord) -> str:
 def foresee_start(run: str) -> tuple[float | None, int]:
     """Seconds until a queued run begins, and how many jobs come before it.
 
-    None where the seconds aren't known: how long work of other people takes is not looked at.
+    None where the seconds aren't known: how long work of other people takes is not looked at, nor
+    when one begins that waits behind many.
     """
     store, lane, now = JobStore(), Lane.QUEUE, datetime.now(UTC)
     running = sum(worker.lane == lane for worker in Queue().running())
     place = position(store, run)
     before = running + max(place - 1, 0)
-    records = [record for record in store.list() if record.lane == lane]
-    own = sum(record.state == JobState.RUNNING for record in records)
+    own = store.count(Which(states=[JobState.RUNNING], lane=lane))
     if running > own or place > store.position(run):
         return None, before
-    start = expect(records, now, at_once(lane), measure_run)[run].start if place else now
+    if not place:
+        return 0.0, before
+    expected = expect(foreseen(store, lane), now, at_once(lane), measure_run).get(run)
+    start = expected and expected.start
     return (start - now).total_seconds() if start else None, before
 
 

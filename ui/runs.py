@@ -1,70 +1,87 @@
 """Runs on the page Train: the queue and its studies, and the list to come back to."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown, escape_message
-from core.home import home
+from core.home import home, only_looks
 from core.jobs.job import Lane
 from core.jobs.launch import at_once, ensure_workers
 from core.jobs.queue import records_in_turn
-from core.jobs.record import JobState
+from core.jobs.record import UNFINISHED, DamagedJob, JobState
 from core.jobs.schedule import Expected, expect
+from core.jobs.which import Order, Which
 from core.runs.doctor import list_again
-from core.runs.store import RunRecord, RunStore, bytes_of, unlisted_runs
+from core.runs.store import RunRecord, RunStore, unlisted_runs, which_of
+from core.sizes import tree_size
 from ui.kept import cache_data
-from ui.parts import errors, go_to_run, name_dataset, say_asked, say_score, starred_first
+from ui.parts import errors, go_to_run, name_dataset, say_asked, say_score
 from ui.run_live import SAFE, measure_run
 from ui.work import act
 
 MANY = 8
 """Runs, of more than which one is found by typing."""
+PAGE = 100
+"""Runs that the list shows at first, and more each time that somebody asks for more."""
+MEASURED = 1000
+"""Runs, of more than which isn't said what they take on the disk: that looks at all their files."""
 
 
 def show_runs() -> None:
     """The queue, the studies, and every run, each of which leads to its page."""
     store = RunStore()
     store.reconcile()
-    records = store.list()
     st.divider()
     st.markdown("## Runs")
-    show_damaged(store)
-    if not records:
+    count = store.count()
+    show_lost(find_unlisted())
+    if not count:
         st.caption("No run yet.")
         return
-    if waits(records):
+    if waits(store):
         with st.container():
             st.fragment(show_queue, run_every=5)()
-    show_studies()
-    show_list(records)
-    st.caption(say_disk_use(tuple(record.id for record in records)))
+    show_studies(store)
+    show_list(store, count)
+    st.caption(say_disk_use(count))
 
 
-def show_list(records: Sequence[RunRecord]) -> None:
-    """All runs, starred ones first; a click on one opens it."""
-    shown, wanted = starred_first(records), ""
-    if len(records) > MANY:
+def show_list(store: RunStore, count: int) -> None:
+    """Runs, starred ones first, as many as were asked for; a click on one opens it."""
+    wanted = ""
+    if count > MANY:
         wanted = st.text_input(
-            "Find a run", key="find run", placeholder="a part of its name, tags, note or dataset"
+            "Find a run",
+            key="find run",
+            placeholder="a part of its name, tags, note, study, state or dataset",
         ).strip()
+    pages = st.session_state.get(f"pages of runs {wanted}", 1)
+    found = store.read(which_of(wanted), Order.STARRED, pages * PAGE + 1)
+    shown = [one for one in found[: pages * PAGE] if isinstance(one, RunRecord)]
+    show_damaged(one for one in found if isinstance(one, DamagedJob))
     rows = [describe_run(record) for record in shown]
-    found = [n for n, row in enumerate(rows) if wanted.lower() in " ".join(row.values()).lower()]
-    table = pd.DataFrame([rows[n] for n in found], columns=list(rows[0]))
+    table = pd.DataFrame(rows, columns=None if rows else ["run", "result"])
     table = table.loc[:, [name in ("run", "result") or any(table[name]) for name in table]]
     event = st.dataframe(
-        table, hide_index=True, key=f"runs {wanted}", on_select="rerun",
+        table, hide_index=True, key=f"runs {wanted} {pages}", on_select="rerun",
         selection_mode="single-cell", height=min(36 * (len(table) + 1), 400),
         column_config={"★": st.column_config.TextColumn("★", width=40)},
     )  # fmt: skip
-    st.caption("Click a run to open it.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        more = len(found) > pages * PAGE
+        first = f"The first {len(shown):,}{'' if wanted else f' of {count:,}'}. " if more else ""
+        st.caption(f"{first}Click a run to open it.", width="content")
+        if more:
+            st.button(
+                "Show more", key="more runs", type="tertiary", on_click=st.session_state.update,
+                args=({f"pages of runs {wanted}": pages + 1},),
+            )  # fmt: skip
     if cells := event["selection"]["cells"]:
-        go_to_run(shown[found[cells[0][0]]].id)
+        go_to_run(shown[cells[0][0]].id)
 
 
 def describe_run(record: RunRecord) -> dict[str, str]:
@@ -83,13 +100,24 @@ def describe_run(record: RunRecord) -> dict[str, str]:
     }
 
 
-def show_damaged(store: RunStore) -> None:
-    """Runs that can't be understood, and those that the list has lost, with what can be done."""
-    for run in store.damaged():
+def show_damaged(damaged: Iterable[DamagedJob]) -> None:
+    """Runs that can't be understood, with what can be done."""
+    for run in damaged:
         with st.container(border=True):
             st.error(escape_message(f"Run {run.id}, {run.name}: {run.why}"))
-            act("Delete it", store.delete, run.id, key=f"delete {run.id}")
-    if lost := unlisted_runs():
+            if not only_looks():
+                act("Delete it", RunStore().delete, run.id, key=f"delete {run.id}")
+
+
+@cache_data(ttl=60, show_spinner=False)
+def find_unlisted() -> list[str]:
+    """As `unlisted_runs`, looked for once a minute: it looks at the folder of each run."""
+    return unlisted_runs()
+
+
+def show_lost(lost: Sequence[str]) -> None:
+    """Runs that the list has lost, with what can be done."""
+    if lost and not only_looks():
         one = len(lost) == 1
         st.warning(
             f"{len(lost)} run{' has a folder' if one else 's have folders'} but "
@@ -106,39 +134,43 @@ def list_all_again(runs: Sequence[str]) -> None:
             list_again(run)
         except GeneCanvasError as error:
             damaged.append(str(error))
+    find_unlisted.clear()
     if damaged:
         raise InputError(" ".join(damaged))
 
 
 @cache_data(ttl=60, show_spinner=False)
-def say_disk_use(runs: tuple[str, ...]) -> str:
-    """How much of the disk runs take, and what is kept so that frozen networks train quickly."""
+def say_disk_use(runs: int) -> str:
+    """How much of the disk runs take, and what is kept so that frozen networks train quickly.
+
+    The folders of more than `MEASURED` runs are not looked through.
+    """
     kept = sum(path.stat().st_size for path in (home() / "features").glob("*.npy"))
+    size = f", {tree_size(home() / 'runs') / 1e6:,.0f} MB on disk" if runs <= MEASURED else ""
     return (
-        f"{len(runs)} run{'s' if len(runs) > 1 else ''}, {sum(map(bytes_of, runs)) / 1e6:,.0f} MB "
-        f"on disk; computed features of frozen networks take {kept / 1e6:,.0f} MB and make room by "
-        "themselves."
+        f"{runs:,} run{'s' if runs > 1 else ''}{size}; computed features of frozen networks take "
+        f"{kept / 1e6:,.0f} MB and make room by themselves."
     )
 
 
-def waits(records: Sequence[RunRecord]) -> bool:
+def waits(store: RunStore) -> bool:
     """Whether more than one run is still to be trained: one alone has its own progress bar."""
-    return sum(not record.state.finished for record in records) > 1
+    return store.count(Which(states=[JobState.QUEUED, JobState.RUNNING])) > 1
 
 
 def show_queue() -> None:
     """What is trained and what waits, with when it will be done; one may be trained first."""
     with errors():
         store = RunStore()
-        records = store.list()
-        if not waits(records):
+        if not waits(store):
             st.rerun()
+        records = records_in_turn(store, Lane.QUEUE)
         expected = expect(
-            records_in_turn(store, Lane.QUEUE), datetime.now(UTC), at_once(Lane.QUEUE),
+            records, datetime.now(UTC), at_once(Lane.QUEUE),
             lambda record: measure_run(record) if isinstance(record, RunRecord) else None,
         )  # fmt: skip
         listed = sorted(
-            (record for record in records if record.id in expected),
+            (one for one in records if isinstance(one, RunRecord) and not one.state.finished),
             key=lambda record: (record.state != JobState.RUNNING, record.place),
         )
         ensure_workers()
@@ -155,8 +187,10 @@ def show_queue() -> None:
                 for record in listed
             ]
         )
-        waiting = sum(record.state == JobState.QUEUED for record in listed)
-        st.markdown(f"**Queue**: {waiting} waiting{say_end(listed, expected)}. {SAFE}")
+        first = sum(record.state == JobState.QUEUED for record in listed)
+        waiting = max(store.count(Which(states=[JobState.QUEUED])), first)
+        said = say_end(listed, expected) if waiting == first else f", here the first {first}"
+        st.markdown(f"**Queue**: {waiting:,} waiting{said}. {SAFE}")
         event = st.dataframe(
             table, hide_index=True, key="queue", on_select="rerun", selection_mode="single-row",
             height=min(36 * (len(table) + 1), 240),
@@ -185,11 +219,9 @@ def say_end(listed: Sequence[RunRecord], expected: dict[str, Expected]) -> str:
     return f", all done at about {say_time(max(ends))}"
 
 
-def show_studies() -> None:
+def show_studies(store: RunStore) -> None:
     """Each study that isn't done as one thing: its progress, and a pause."""
-    for study, records in RunStore().studies().items():
-        if all(record.state.finished for record in records):
-            continue
+    for study in store.unfinished_studies():
         with st.container(border=True):
             st.fragment(watch_study, run_every=2)(study)
 
@@ -198,34 +230,25 @@ def watch_study(study: str) -> None:
     """A study's progress, and what can be done with all that is left of it."""
     with errors():
         store = RunStore()
-        records = store.studies().get(study, [])
-        left = [record for record in records if not record.state.finished]
+        counts = store.count_states(study)
+        left = sum(counts.get(state, 0) for state in UNFINISHED)
         if not left:
             st.rerun()
-        shares = [
-            1.0 if record.state.finished else record.done / max(record.total, 1)
-            for record in records
-        ]
-        failed = sum(record.state.resumable for record in records)
-        paused = all(record.state == JobState.PAUSED for record in left)
-        name, ended = escape_markdown(study), len(records) - len(left)
-        text = f"**{name}**: {ended} of {len(records)} runs have ended"
-        text += f", {failed} of them without a result" if failed else ""
+        running = store.list(Which(study=study, states=[JobState.RUNNING]))
+        failed = sum(count for state, count in counts.items() if state.resumable)
+        paused = counts.get(JobState.PAUSED) == left
+        name, runs = escape_markdown(study), counts.total()
+        text = f"**{name}**: {runs - left:,} of {runs:,} runs have ended"
+        text += f", {failed:,} of them without a result" if failed else ""
         text += ", paused" if paused else ""
-        st.progress(float(np.mean(shares)), text)
+        done = runs - left + sum(record.done / max(record.total, 1) for record in running)
+        st.progress(min(done / runs, 1.0), text)
         with st.container(horizontal=True):
             if paused:
                 act("Go on", store.unpause, study, key=f"go on {study}")
             else:
                 act("Pause", store.pause, study, key=f"pause {study}",
                     help="What is trained now goes on.")  # fmt: skip
-            act("Cancel the rest", cancel_all, left, key=f"cancel {study}")
+            act("Cancel the rest", store.cancel_study, study, key=f"cancel {study}")
         if not paused:
             ensure_workers()
-
-
-def cancel_all(records: Sequence[RunRecord]) -> None:
-    """Cancel runs that may have ended by now."""
-    for record in records:
-        with suppress(GeneCanvasError):
-            RunStore().cancel(record.id)

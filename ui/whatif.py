@@ -11,9 +11,11 @@ from core.errors import InputError
 from core.escape import escape_markdown, escape_message
 from core.explain.methods import METHODS, Recipe
 from core.glossary import define
+from core.home import only_looks
 from core.images.references import list_references, read_gene_sets, reference_file
 from core.jobs.launch import ensure_workers, foresee
 from core.jobs.record import JobState
+from core.jobs.which import Which
 from core.models.backbones import BACKBONES
 from core.plots.whatif import drop_curves, recall_changes
 from core.runs.explaining import ExplainJob, explanation_state
@@ -50,7 +52,7 @@ from ui.about import About
 from ui.cost import show_duration
 from ui.explain import read_genes
 from ui.forms import ask_number
-from ui.parts import errors, go_to_run, open_dataset, show_figure
+from ui.parts import errors, find_runs, go_to_run, needs_own_home, open_dataset, show_figure
 
 Children = list[tuple[str, RunSpec]]
 """What each child is called, and its specification."""
@@ -72,6 +74,8 @@ def explain_after(record: RunRecord) -> None:
 
 def show_whatif(record: RunRecord) -> None:
     """One question to a finished run, as a sentence; the answers stand below it."""
+    if needs_own_home("What-ifs can be asked of it"):
+        return
     foresee(TrainJob)
     children: Children = []
     with st.container(horizontal=True, vertical_alignment="bottom", key="what_if", gap="small"):
@@ -98,6 +102,8 @@ def _questions(record: RunRecord) -> list[str]:
 
 def offer_without(record: RunRecord, genes: Sequence[str], *, key: str) -> None:
     """A button that asks for the run without some genes, and goes to its page."""
+    if only_looks():
+        return
     what = "it" if len(genes) == 1 else f"these {len(genes):,}"
     if st.button(f"What if without {what}?", key=key, icon=":material/alt_route:"):
         child = without_genes(record.spec, genes)
@@ -321,9 +327,9 @@ OF_CLASSES = ("without more and more top genes (a series)", "without a class",
 
 def show_parent(record: RunRecord) -> None:
     """What a what-if changed against the run that it was asked of, with the way there."""
-    parent = next((one for one in RunStore().list() if one.id == record.parent), None)
-    if parent is None:
+    if record.parent is None or not (found := find_runs([record.parent])):
         return
+    [parent] = found
     words = describe_difference(parent.spec, record.spec, parent.id)
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -336,7 +342,7 @@ def show_parent(record: RunRecord) -> None:
 
 def show_answers(record: RunRecord) -> None:
     """The what-ifs of a run, the newest first: how far they are, and what they answer."""
-    children = [one for one in RunStore().list() if one.parent == record.id]
+    children = RunStore().list(Which(parent=record.id))
     if not children:
         return
     left = [child.id for child in children if _is_awaited(child)]
@@ -350,9 +356,7 @@ def _watch_answers(run: str, left: list[str]) -> None:
     with errors():
         store = RunStore()
         store.reconcile()
-        records = store.list()
-        record = next(one for one in records if one.id == run)
-        children = [one for one in records if one.parent == run]
+        record, children = store.get(run), store.list(Which(parent=run))
         awaited = [child.id for child in children if _is_awaited(child)]
         if set(left) - set(awaited):
             st.rerun()

@@ -1,6 +1,6 @@
 """Work: everything that runs, waits or has failed, of any kind, behind a button on every page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import streamlit as st
@@ -10,9 +10,10 @@ from core.escape import escape_markdown, escape_message
 from core.jobs.job import Lane
 from core.jobs.launch import at_once, cancel, ensure_workers
 from core.jobs.queue import records_in_turn
-from core.jobs.record import JobRecord, JobState, read_log
+from core.jobs.record import UNFINISHED, JobRecord, JobState, read_log
 from core.jobs.schedule import Expected, expect
 from core.jobs.store import KEPT_DAYS, RUN, JobStore
+from core.jobs.which import Order, Which
 from core.words import say_duration
 from ui.account import show_account
 from ui.help import show_help
@@ -20,6 +21,9 @@ from ui.parts import errors, go_to, go_to_run
 from ui.predict_link import open_view
 from ui.theme import show_switch
 
+WAITS_OR_RUNS = Which(states=UNFINISHED)
+BROKEN = (JobState.FAILED, JobState.OUT_OF_MEMORY)
+"""States of jobs that have failed, not because somebody wanted it."""
 MOST = 15
 """Jobs that are listed of those that wait, and of those that have failed."""
 BADGES = {
@@ -44,7 +48,7 @@ def show_work() -> None:
             key="work_bar",
         ),
     ):
-        left = JobStore().unfinished() if JobStore.exists() else 0
+        left = JobStore().count(WAITS_OR_RUNS) if JobStore.exists() else 0
         if left:
             st.badge(f"{left} to do", color="blue")
         show_account()
@@ -65,38 +69,48 @@ def show_work() -> None:
 def show_jobs() -> None:
     """All jobs that aren't done, those that run first, then the last that failed."""
     with errors():
-        records = JobStore().list() if JobStore.exists() else []
-        left = [record for record in records if not record.state.finished]
-        failed = [
-            record
-            for record in records
-            if record.state in (JobState.FAILED, JobState.OUT_OF_MEMORY) and _is_recent(record)
-        ]
+        store = JobStore() if JobStore.exists() else None
+        left, failed = (_list_left(store), _list_failed(store)) if store else ([], [])
         if not left and not failed:
             st.caption("Nothing runs, waits or has failed.")
             return
-        if any(record.state == JobState.QUEUED for record in left):
+        if store.count(Which(states=[JobState.QUEUED])):
             ensure_workers()
         expected: dict[str, Expected] = {}
         for lane in Lane:
-            expected |= expect(records_in_turn(JobStore(), lane), datetime.now(UTC), at_once(lane))
-        left.sort(key=lambda r: (r.state != JobState.RUNNING, r.lane == Lane.QUEUE, r.place))
-        for record in left[:MOST]:
+            expected |= expect(records_in_turn(store, lane), datetime.now(UTC), at_once(lane))
+        for record in left:
             _show_unfinished(record, expected.get(record.id))
-        _say_more(left, "wait; the page Train lists them")
-        for record in failed[:MOST]:
+        _say_more(store.count(WAITS_OR_RUNS) - len(left), "wait; the page Train lists them")
+        for record in failed:
             _show_failed(record)
-        _say_more(failed, "have failed")
+        _say_more(sum(map(store.count, _recently_failed())) - len(failed), "have failed")
 
 
-def _is_recent(record: JobRecord) -> bool:
-    ended = record.finished or record.created
-    return datetime.now(UTC) - ended < timedelta(days=KEPT_DAYS)
+def _list_left(store: JobStore) -> list[JobRecord]:
+    """The first that run or wait: those that run before the others, then answers to pages."""
+    found: dict[str, JobRecord] = {}
+    for states in ([JobState.RUNNING], [JobState.QUEUED, JobState.PAUSED]):
+        for lane in (Lane.INTERACTIVE, Lane.QUEUE):
+            for record in store.list(Which(states=states, lane=lane), Order.TURN, MOST):
+                found[record.id] = record
+    return [*found.values()][:MOST]
 
 
-def _say_more(records: Sequence[JobRecord], what: str) -> None:
-    if len(records) > MOST:
-        st.caption(f"{len(records) - MOST} more {what}.")
+def _list_failed(store: JobStore) -> list[JobRecord]:
+    """The last that failed, of the last days."""
+    found = [job for which in _recently_failed() for job in store.list(which, Order.ENDED, MOST)]
+    return sorted(found, key=lambda job: job.finished, reverse=True)[:MOST]
+
+
+def _recently_failed() -> list[Which]:
+    since = datetime.now(UTC) - timedelta(days=KEPT_DAYS)
+    return [Which(states=BROKEN, lane=lane, ended_since=since) for lane in Lane]
+
+
+def _say_more(count: int, what: str) -> None:
+    if count > 0:
+        st.caption(f"{count:,} more {what}.")
 
 
 def _show_unfinished(record: JobRecord, expected: Expected | None) -> None:

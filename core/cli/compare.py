@@ -15,6 +15,7 @@ from core.evaluation.metrics import METRICS
 from core.jobs.here import do_here
 from core.jobs.launch import ensure_workers
 from core.jobs.record import JobState
+from core.jobs.which import Which
 from core.runs.fitting import baselines_job
 from core.runs.preflight import preflight
 from core.runs.result import load_result
@@ -144,7 +145,7 @@ def _follow_all(store: RunStore, runs: list[str]) -> list[RunRecord]:
     left = list(runs)
     while left:
         store.reconcile()
-        records = {record.id: record for record in store.list()}
+        records = {record.id: record for record in store.list(Which(ids=left))}
         for run in [run for run in left if records[run].state.finished]:
             left.remove(run)
             say(f"run {run} {records[run].state}, {len(left)} left: {records[run].name}")

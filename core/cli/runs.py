@@ -5,7 +5,7 @@ from typing import Any
 
 from core.cli.output import give
 from core.cli.parser import add_command, add_group
-from core.jobs.record import JobState
+from core.jobs.record import DamagedJob, JobState
 from core.runs.store import RunStore, unlisted_runs
 
 
@@ -29,7 +29,9 @@ def list_runs(options: argparse.Namespace) -> int:
     """All runs, damaged ones and those that aren't listed."""
     store = RunStore()
     store.reconcile()
-    records, damaged, lost = store.list(), store.damaged(), unlisted_runs()
+    found, lost = store.read(), unlisted_runs()
+    records = [run for run in found if not isinstance(run, DamagedJob)]
+    damaged = [run for run in found if isinstance(run, DamagedJob)]
     lines = [f"{record.id}  {record.state:9}  {record.name}" for record in records]
     lines += [f"{run.id}  damaged    {run.name}: {run.why}" for run in damaged]
     if lost:

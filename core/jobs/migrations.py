@@ -110,6 +110,15 @@ CREATE INDEX jobs_by_start ON jobs (lane, started);
 CREATE INDEX spent_by_start ON spent (lane, started);
 CREATE INDEX jobs_by_place ON jobs (place);
 """,
+    """
+DROP INDEX jobs_by_study;
+CREATE INDEX jobs_by_study ON jobs (study, state);
+CREATE INDEX jobs_by_kind ON jobs (kind);
+CREATE INDEX jobs_by_kind_and_state ON jobs (kind, state);
+CREATE INDEX jobs_by_star ON jobs (kind, starred);
+CREATE INDEX jobs_by_parent ON jobs (parent);
+CREATE INDEX jobs_by_end ON jobs (lane, state, finished);
+""",
 ]
 """What turns a store of version 0, 1, … into one of the next version.
 

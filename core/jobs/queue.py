@@ -18,10 +18,15 @@ from core.home import at, server_home, working_homes
 from core.jobs.job import Lane
 from core.jobs.record import JobRecord, JobState, Worker
 from core.jobs.store import JobStore
+from core.jobs.which import Order, Which
 from core.people import owner_of
 
 COUNTED = 100
 """Jobs of a home that are counted: no computer has as many workers."""
+FORESEEN = 500
+"""Jobs of a home that wait of which is told when they begin."""
+TOLD_BY = 500
+"""Jobs that were done last, which tell how long others take."""
 
 
 class Queue:
@@ -114,18 +119,35 @@ class Queue:
             yield changed
 
 
+def foreseen(store: JobStore, lane: Lane) -> list[JobRecord]:
+    """Jobs of a lane of a store: what was done last, what runs, and the first that wait.
+
+    As `core.jobs.schedule.expect` takes them.
+    """
+    done = Which(states=[JobState.DONE], lane=lane)
+    return store.list(done, Order.ENDED, TOLD_BY) + _unfinished(store, lane)
+
+
+def _unfinished(store: JobStore, lane: Lane) -> list[JobRecord]:
+    """Jobs of a lane that run, and the first `FORESEEN` that wait."""
+    waiting = store.list(Which(states=[JobState.QUEUED], lane=lane), Order.TURN, FORESEEN)
+    running = store.list(Which(states=[JobState.RUNNING], lane=lane))
+    # asked for in this order, a job that begins meanwhile is there: once, as one that runs
+    return [*{record.id: record for record in (*waiting, *running)}.values()]
+
+
 def records_in_turn(store: JobStore, lane: Lane) -> list[JobRecord]:
     """Jobs of a lane, as `core.jobs.schedule.expect` takes them, in the order in which turns go.
 
-    All of a store, and those of other homes that wait or run: these under ids that are none, so
-    that nothing of them is known but when they are done.
+    Those of a store that `foreseen` gives, and those of other homes that run or come first there:
+    these under ids that are none, so that nothing of them is known but when they are done.
     """
-    own = [record for record in store.list() if record.lane == lane]
+    own = foreseen(store, lane)
     homes = [(store.turn(lane), own)]
     for number, other in enumerate(Queue().stores()):
         if other.path != store.path:
             with at(other.path.parent):
-                left = other.unfinished_records(lane)
+                left = _unfinished(other, lane)
             homes.append(
                 (
                     other.turn(lane),

@@ -32,7 +32,8 @@ def expect(
     when is not counted on.
 
     Args:
-        records: all jobs of a lane; queued ones are taken in the order of `place`.
+        records: jobs of a lane; queued ones are taken in the order of `place`, and of those that
+            are done the first of an effort counts.
         now: the time.
         workers: how many jobs are run at once.
         measure: says how long a job takes of whose effort none has finished, if it knows.

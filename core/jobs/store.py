@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ from core.jobs.record import (
     read_log,
     write_listing,
 )
+from core.jobs.which import Order, Which
 from core.lease import is_held
 from core.logs import log_event
 from core.people import owner_of
@@ -42,6 +44,8 @@ KEPT_DAYS = 7
 """Days for which an interactive job that has ended is kept."""
 KEPT_SPENT_DAYS = 60
 """Days for which is known how long jobs held their devices."""
+ALL = Which()
+"""All jobs."""
 RUN = "train"
 """The kind of jobs whose results are runs, which stay when what they began with is gone."""
 LONGEST_NAME = 200
@@ -216,37 +220,44 @@ class JobStore(Database, Generic[Record]):
             rows = db.execute("SELECT id FROM jobs WHERE kind = coalesce(?, kind)", (self.kind,))
             return {row["id"] for row in rows}
 
-    def list(self) -> list[Record]:
-        """All jobs, the newest first, by order of submission: clocks may go backwards.
-
-        Without those that `damaged` lists.
-        """
-        here = _look_at_datasets()
-        found = [self._to_record(row, here) for row in self._rows()]
-        return [record for record in found if isinstance(record, JobRecord)]
-
-    def unfinished_records(self, lane: Lane) -> Sequence[Record]:
-        """Jobs of a lane that wait or run, the newest first."""
-        with self._reading() as db:
-            rows = db.execute(
-                "SELECT * FROM jobs WHERE kind = coalesce(?, kind) AND lane = ? "
-                "AND state IN ('queued', 'running') ORDER BY rowid DESC",
-                (self.kind, lane),
-            ).fetchall()
-        found = [self._to_record(row) for row in rows]
-        return [record for record in found if isinstance(record, JobRecord)]
+    def list(
+        self, which: Which = ALL, order: Order = Order.NEWEST, most: int | None = None
+    ) -> list[Record]:
+        """Jobs, the newest first: as `read`, without those that are damaged."""
+        return [record for record in self.read(which, order, most) if isinstance(record, JobRecord)]
 
     def damaged(self) -> Sequence[DamagedJob]:
-        """Jobs whose content can't be understood, the newest first."""
-        found = [self._to_record(row) for row in self._rows()]
-        return [record for record in found if isinstance(record, DamagedJob)]
+        """All jobs whose content can't be understood, the newest first."""
+        return [record for record in self.read() if isinstance(record, DamagedJob)]
 
-    def _rows(self) -> Sequence[sqlite3.Row]:
+    def read(
+        self, which: Which = ALL, order: Order = Order.NEWEST, most: int | None = None
+    ) -> Sequence[Record | DamagedJob]:
+        """Jobs, also those whose content can't be understood.
+
+        Args:
+            which: those that are wanted; by default all.
+            order: which of them come first.
+            most: no more than so many. Only they are read, however long the list is.
+        """
+        where, values = which.condition(self.kind)
+        # the inner question is answered by indices, which hold the number of each row
+        sql = (
+            f"SELECT * FROM jobs WHERE rowid IN (SELECT rowid FROM jobs WHERE {where} "
+            f"ORDER BY {order} LIMIT ?) ORDER BY {order}"
+        )
         with self._reading() as db:
-            return db.execute(
-                "SELECT * FROM jobs WHERE kind = coalesce(?, kind) ORDER BY rowid DESC",
-                (self.kind,),
-            ).fetchall()
+            db.create_function("fold", 1, str.casefold, deterministic=True)
+            rows = db.execute(sql, (*values, -1 if most is None else most)).fetchall()
+        here = _look_at_datasets()
+        return [self._to_record(row, here) for row in rows]
+
+    def count(self, which: Which = ALL) -> int:
+        """How many jobs there are, the damaged ones too."""
+        where, values = which.condition(self.kind)
+        with self._reading() as db:
+            db.create_function("fold", 1, str.casefold, deterministic=True)
+            return db.execute(f"SELECT count(*) FROM jobs WHERE {where}", values).fetchone()[0]
 
     @property
     def _what(self) -> str:
@@ -261,16 +272,27 @@ class JobStore(Database, Generic[Record]):
             job = _recall_job(row["kind"], row["content"], here) if here else _read_job(row)
             return self.record_type(**fields, job=job)
         except (InputError, ValueError) as error:
-            why = f"Its specification is damaged, or of another version of this program: {error}"
+            why = "What was asked of it is damaged, or of another version of this program."
+            if isinstance(error, InputError):  # in our words
+                why = f"{why} {error}"
             return DamagedJob(row["id"], row["name"], row["state"], why)
 
-    def studies(self) -> dict[str, Sequence[Record]]:
-        """Name of each study -> its jobs in the order of the queue; the newest study first."""
-        found: dict = {}
-        for record in self.list():
-            if record.study is not None:
-                found.setdefault(record.study, []).insert(0, record)
-        return found
+    def unfinished_studies(self) -> Sequence[str]:
+        """Names of the studies of which a job waits or runs, the newest first."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT study FROM jobs WHERE study IS NOT NULL GROUP BY study "
+                "HAVING max(state IN ('queued', 'paused', 'running')) ORDER BY max(rowid) DESC"
+            )
+            return [row["study"] for row in rows]
+
+    def count_states(self, study: str) -> Counter[JobState]:
+        """How many jobs of a study are in each state that any of them is in."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT state, count(*) FROM jobs WHERE study = ? GROUP BY state", (study,)
+            )
+            return Counter({JobState(state): count for state, count in rows})
 
     def pause(self, study: str) -> None:
         """Let the queued jobs of a study wait; one that is running goes on to its end."""
@@ -283,6 +305,11 @@ class JobStore(Database, Generic[Record]):
     def _change_study(self, study: str, old: JobState, new: JobState) -> None:
         with self._transaction() as db:
             db.execute("UPDATE jobs SET state = ? WHERE study = ? AND state = ?", (new, study, old))
+
+    def cancel_study(self, study: str) -> None:
+        """Stop all jobs of a study that haven't ended, as `cancel` does with one."""
+        with self._transaction() as db:
+            _cancel(db, "study = ?", study)
 
     def claim(self, device: str, lane: Lane = Lane.QUEUE, slot: int = 0) -> Record | None:
         """Take the first job of a lane that waits for no other, and mark it as running.
@@ -434,16 +461,8 @@ class JobStore(Database, Generic[Record]):
         Raises InputError when it has ended already.
         """
         with self._transaction() as db:
-            queued = db.execute(
-                "UPDATE jobs SET state = 'cancelled', reason = ?, finished = ? "
-                "WHERE id = ? AND state IN ('queued', 'paused')",
-                (BY_USER, _now(), job),
-            ).rowcount
-            running = db.execute(
-                "UPDATE jobs SET cancel = coalesce(cancel, ?) WHERE id = ? AND state = 'running'",
-                (time.time(), job),
-            ).rowcount
-        if not queued and not running:
+            stopped = _cancel(db, "id = ?", job)
+        if not stopped:
             raise InputError(
                 f"{self._what.capitalize()} {job} is {self.get(job).state} and can't be cancelled "
                 "any more."
@@ -625,13 +644,6 @@ class JobStore(Database, Generic[Record]):
                 (lane, *kinds, -1 if most is None else most),
             ).fetchone()[0]
 
-    def unfinished(self) -> int:
-        """How many jobs wait or run, of whatever lane."""
-        with self._reading() as db:
-            return db.execute(
-                "SELECT count(*) FROM jobs WHERE state IN ('queued', 'paused', 'running')"
-            ).fetchone()[0]
-
     def counts(self) -> dict[tuple[str, str], int]:
         """How many jobs there are of each kind and state."""
         with self._reading() as db:
@@ -645,21 +657,23 @@ class JobStore(Database, Generic[Record]):
         was resumed counts to its last start. Lasted: those that were done in the last `seconds`.
         """
         since = (_clock() - timedelta(seconds=seconds)).isoformat()
-        with self._reading() as db:
-            rows = db.execute(
-                "SELECT kind, state, created, started, finished FROM jobs "
-                "WHERE started IS NOT NULL AND (created > ? OR finished > ?)",
-                (since, since),
-            ).fetchall()
+        lanes = ", ".join(f"'{lane}'" for lane in Lane)
         found: dict = {}
-        for row in rows:
-            waited, lasted = found.setdefault(row["kind"], ([], []))
-            started = datetime.fromisoformat(row["started"])
-            if row["created"] > since:
-                waited.append((started - datetime.fromisoformat(row["created"])).total_seconds())
-            if row["state"] == JobState.DONE and row["finished"] > since:
-                finished = datetime.fromisoformat(row["finished"])
-                lasted.append((finished - started).total_seconds())
+        with self._reading() as db:
+            for place, (first, last, which) in enumerate(
+                (
+                    ("created", "started", "started > :since AND created > :since"),
+                    ("started", "finished", "state = 'done' AND finished > :since"),
+                )
+            ):
+                rows = db.execute(
+                    f"SELECT kind, {first}, {last} FROM jobs "
+                    f"WHERE lane IN ({lanes}) AND {which} AND {first} IS NOT NULL",
+                    {"since": since},
+                )
+                for kind, begun, ended in rows:
+                    lasted = datetime.fromisoformat(ended) - datetime.fromisoformat(begun)
+                    found.setdefault(kind, ([], []))[place].append(lasted.total_seconds())
         return found
 
     def running(self) -> dict[str, Worker]:
@@ -852,6 +866,20 @@ def _claim(db: sqlite3.Connection, worker: Worker, only: str | None = None) -> s
         "AND id = coalesce(?, id) ORDER BY place LIMIT 1) RETURNING *",
         (_now(), worker.device, worker.slot, worker.lane, *kinds, only),
     ).fetchone()
+
+
+def _cancel(db: sqlite3.Connection, which: str, value: str) -> int:
+    """Stop jobs at once that wait, and ask those that run to stop; how many."""
+    waiting = db.execute(
+        "UPDATE jobs SET state = 'cancelled', reason = ?, finished = ? "
+        f"WHERE {which} AND state IN ('queued', 'paused')",
+        (BY_USER, _now(), value),
+    ).rowcount
+    running = db.execute(
+        f"UPDATE jobs SET cancel = coalesce(cancel, ?) WHERE {which} AND state = 'running'",
+        (time.time(), value),
+    ).rowcount
+    return waiting + running
 
 
 def _any_of(kinds: Sequence[str]) -> str:

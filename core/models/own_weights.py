@@ -16,7 +16,9 @@ from core.data.quota import BROUGHT, require_room
 from core.download import hash_file
 from core.errors import InputError, WeightsError
 from core.home import home, need_right_to_change, server_home, weights_folder
+from core.jobs.record import UNFINISHED
 from core.jobs.store import JobStore
+from core.jobs.which import Which
 from core.people import is_shared
 from core.processes import read_alone
 from core.scratch import scratch
@@ -90,8 +92,9 @@ def delete_brought(name: str) -> None:
     if name not in {one.name for one in list_brought()}:
         raise InputError(f"There is no weights file {name} of yours any more.")
     path = f"{BROUGHT}/{name}"
-    for record in JobStore().list() if JobStore.exists() else []:
-        if not record.state.finished and path in record.job.inputs().files:
+    unfinished = Which(states=UNFINISHED)
+    for record in JobStore().list(unfinished) if JobStore.exists() else []:
+        if path in record.job.inputs().files:
             raise InputError(
                 f"{name} is needed by {record.name}, which isn't done. Cancel it, or wait for it."
             )

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from core.errors import InputError
 from core.files import UNREADABLE, read_json
 from core.home import RUN_ID, need_right_to_change
-from core.jobs.record import JobRecord
+from core.jobs.record import UNFINISHED, JobRecord
 from core.jobs.store import JobStore
+from core.jobs.which import Which
 from core.predict.labelled import Summary
 from core.predict.predicting import ASKED, SUMMARY
 from core.predict.request import PredictRequest, model_folder
@@ -61,8 +62,7 @@ def delete_prediction(model: str, key: str) -> None:
 
 
 def _unfinished() -> list[JobRecord]:
-    records = JobStore().list() if JobStore.exists() else []
-    return [record for record in records if not record.state.finished]
+    return JobStore().list(Which(states=UNFINISHED)) if JobStore.exists() else []
 
 
 def _works_on(folder: Path, job: object) -> bool:

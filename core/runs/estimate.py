@@ -21,7 +21,9 @@ from core.files import write_json
 from core.home import home
 from core.jobs.job import Job, Reporter, stop_if_told
 from core.jobs.launch import answer_state, ensure_workers, request
+from core.jobs.record import UNFINISHED
 from core.jobs.store import JobStore
+from core.jobs.which import Which
 from core.runs.spec import RunSpec
 from core.runs.speed import load_speeds
 from core.runs.study import open_study
@@ -196,8 +198,9 @@ def ask_estimate(job: EstimateJob) -> Estimate | None:
     state = answer_state(job)
     if state.state == "failed":
         raise InputError(f"{job.title()}: it can't be measured. {state.message}")
-    others = JobStore().list() if JobStore.exists() else []
-    if not any(other.kind == job.kind and not other.state.finished for other in others):
+    unfinished = Which(states=UNFINISHED, lane=job.lane)
+    others = JobStore().list(unfinished) if JobStore.exists() else []
+    if not any(other.kind == job.kind for other in others):
         request(job)
     ensure_workers()
     return None

@@ -12,6 +12,7 @@ from core.home import RUN_ID, home, run_folder
 from core.jobs import record as jobs
 from core.jobs.record import JobRecord
 from core.jobs.store import JobStore
+from core.jobs.which import Which
 from core.runs.spec import RunSpec
 from core.runs.training import TrainJob
 
@@ -69,11 +70,20 @@ class RunStore(JobStore[RunRecord]):
         return pd.DataFrame([{"fold": fold, **row} for fold, row in self.events(run)])
 
 
+def which_of(words: str) -> Which:
+    """Runs in whose name, tags, note, study, state or dataset's name some words stand."""
+    from core.data.store import list_datasets
+
+    folded = words.casefold()
+    named = [one.id for one in list_datasets() if folded in one.name.casefold()] if words else []
+    return Which(words=words, named=named)
+
+
 def unlisted_runs() -> list[str]:
     """Runs whose folders hold their specifications, but that the list doesn't name."""
-    folders = [path.parent.name for path in home().glob("runs/*/spec.json")]
-    listed = RunStore().ids() if RunStore.exists() else set()
-    return sorted(run for run in folders if RUN_ID.fullmatch(run) and run not in listed)
+    folders = {path.name for path in home().glob("runs/*") if RUN_ID.fullmatch(path.name)}
+    lost = folders - (RunStore().ids() if RunStore.exists() else set())
+    return sorted(run for run in lost if (run_folder(run) / "spec.json").exists())
 
 
 def drop_dataset(dataset: str) -> None:
