@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from core.data.groups import keep_group
 from core.data.store import list_datasets, load_dataset
@@ -156,6 +156,41 @@ def test_narrow_windows_keep_image_and_tabs(
         inside = "box.right <= 900 && document.scrollingElement.scrollWidth <= 900"
         expect_place(page, chart, f"box.width >= 280 && {inside}")
         expect(page.get_by_role("link", name="Story")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("name", "late", "comes", "stays"),
+    [
+        ("data", "ButtonGroup", "Overview", "Add a dataset"),
+        ("story", "DownloadButton", "Report (HTML)", "Title, deletion"),
+    ],
+)
+def test_what_is_drawn_late_moves_nothing_sideways(
+    filled: Server,
+    page: Page,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    late: str,
+    comes: str,
+    stays: str,
+) -> None:
+    """Part of the browser's program comes late, as on a slow line."""
+    fill(filled.home, monkeypatch)
+    held: list[Route] = []
+    part = re.compile(rf"/{late}\.[^/]*\.js$")
+    page.route(part, lambda route: held.append(route))
+    with page.expect_request(part):
+        page.goto(f"{filled.url}/{name}", wait_until="commit")
+    button = page.get_by_role("button", name=stays)
+    expect(button).to_be_visible()
+    page.evaluate("document.fonts.ready")
+    before = button.bounding_box()["x"]
+    page.unroute(part)
+    for route in held:
+        route.continue_()
+    expect(page.get_by_text(comes, exact=True)).to_be_visible()
+    settle(page)
+    assert button.bounding_box()["x"] == pytest.approx(before, abs=1)
 
 
 def test_the_genes_of_an_image_are_one_stop_of_the_keyboard(
