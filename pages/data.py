@@ -93,13 +93,15 @@ def show_dataset(record: DatasetRecord, line: Line) -> None:
                 pick_role(record, role)
         say_dataset(record, line)
         with st.container(horizontal=True):
-            with st.container():  # as wide as there is room: the button stands at the right end
+            with st.container():  # as wide as there is room
                 view = st.segmented_control(
                     "View", VIEWS, default="card", required=True,
                     format_func=lambda name: VIEWS[name][0],
                     label_visibility="collapsed", key="data view", **HOLDS,
                 )  # fmt: skip
-            if not only_looks() and st.button("Add a dataset", icon=":material/add:"):
+            if not only_looks() and st.button(
+                "Add a dataset", icon=":material/add:", key="add dataset"
+            ):
                 ask_for_more()
         with mending_decisions(record.id):
             VIEWS[view][1](record, decided(record))

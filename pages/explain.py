@@ -42,6 +42,8 @@ from ui.trust import say_measured, say_skill, show_trust, warn_of_data
 
 LABELLED = 10
 """So many of the first genes are named on the map."""
+WARNING = 112
+"""Pixels at the end of the row for a warning, which is known later than the rest."""
 VIEWS = {
     "genes": "Genes",
     "samples": "Chosen samples",
@@ -183,26 +185,27 @@ def show_page() -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom", key="explain_row")
     with row:
         recipe, cls = ask_question(record, drawer)
-        with st.container():  # as wide as there is room: what comes later stands at the right end
+        with st.container():  # as wide as there is room
             view = st.segmented_control(
                 "View", VIEWS, default="genes", required=True, format_func=VIEWS.get,
                 key="explain view", label_visibility="collapsed", **HOLDS,
             )  # fmt: skip
+        warning = st.container(width=WARNING)
     if recipe is not None:
         say_facts(facts, say_question(record, recipe, cls), record.name)
     if recipe is None or not is_computed(record, recipe):
         return
     with mending_computed(record.id):
-        show_answer(record, recipe, cls, view, row)
+        show_answer(record, recipe, cls, view, warning)
 
 
 def show_answer(
-    record: RunRecord, recipe: Recipe, cls: str, view: str, row: DeltaGenerator
+    record: RunRecord, recipe: Recipe, cls: str, view: str, warning: DeltaGenerator
 ) -> None:
-    """The answer from one side; what warns of it in the row above."""
+    """The answer from one side; what warns of it in its place in the row above."""
     found, table = read_attribution(record.id, recipe), read_genes(record.id, recipe, cls)
     layout = load_fitted(record.id, load_result(record.id).scored[0]).layout
-    with row:
+    with warning:
         warn_of_data(record.id)
     say_skill(record.id, cls)
     warn_of_regions(record.spec, found, recipe, layout, cls)

@@ -6,17 +6,22 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from core.data.groups import keep_group
 from core.data.store import list_datasets, load_dataset
 from core.explain.methods import Recipe
 from core.images.references import add_reference
+from core.jobs.here import do_here
 from core.runs.explain import class_genes
 from core.runs.explaining import explain_run
 from core.runs.result import load_result
 from core.runs.store import RunStore
 from core.stories import create_story, list_stories, pin
+from core.tissue.job import TissueJob
+from core.tissue.simulate import simulate_tissue
+from core.tissue.spec import TissueSpec
+from core.tissue.store import add_tissue
 from tests.browser import Server, expect_no_failure, expect_place, open_page, settle
 from tests.earlier_homes import LATEST, unpack_home
 from tests.test_stories import make_view
@@ -57,6 +62,19 @@ PAGES = (
     "tissue", "computers", "docs", "transfer", "story", "present?story={story}&slide=1",
 )  # fmt: skip
 COLOUR = "getComputedStyle(document.querySelector('.stApp')).colorScheme"
+PLACE = """(chart, spot) => {
+    const spots = chart._fullData.find(trace => trace.name === 'spots')
+    const [at, frame] = [spots.text.indexOf(spot), chart.getBoundingClientRect()]
+    const { xaxis, yaxis } = chart._fullLayout
+    return [frame.left + xaxis._offset + xaxis.l2p(spots.x[at]),
+            frame.top + yaxis._offset + yaxis.l2p(spots.y[at])]
+}"""
+"""Where a spot of a chart is in the window."""
+SEES = """([canvas, colour]) => {
+    const side = canvas.width, drawn = canvas.getContext('2d').getImageData(0, 0, side, side).data
+    return drawn.every((value, at) => Math.abs(value - [...colour, 255][at % 4]) <= 6)
+}"""
+"""Whether all of a canvas has about this colour."""
 HEADINGS = "[...document.querySelectorAll('h1, h2, h3, h4')].filter(h => h.checkVisibility())"
 
 
@@ -140,6 +158,41 @@ def test_narrow_windows_keep_image_and_tabs(
         expect(page.get_by_role("link", name="Story")).to_be_visible()
 
 
+@pytest.mark.parametrize(
+    ("name", "late", "comes", "stays"),
+    [
+        ("data", "ButtonGroup", "Overview", "Add a dataset"),
+        ("story", "DownloadButton", "Report (HTML)", "Title, deletion"),
+    ],
+)
+def test_what_is_drawn_late_moves_nothing_sideways(
+    filled: Server,
+    page: Page,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    late: str,
+    comes: str,
+    stays: str,
+) -> None:
+    """Part of the browser's program comes late, as on a slow line."""
+    fill(filled.home, monkeypatch)
+    held: list[Route] = []
+    part = re.compile(rf"/{late}\.[^/]*\.js$")
+    page.route(part, lambda route: held.append(route))
+    with page.expect_request(part):
+        page.goto(f"{filled.url}/{name}", wait_until="commit")
+    button = page.get_by_role("button", name=stays)
+    expect(button).to_be_visible()
+    page.evaluate("document.fonts.ready")
+    before = button.bounding_box()["x"]
+    page.unroute(part)
+    for route in held:
+        route.continue_()
+    expect(page.get_by_text(comes, exact=True)).to_be_visible()
+    settle(page)
+    assert button.bounding_box()["x"] == pytest.approx(before, abs=1)
+
+
 def test_the_genes_of_an_image_are_one_stop_of_the_keyboard(
     filled: Server, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,3 +211,31 @@ def test_the_genes_of_an_image_are_one_stop_of_the_keyboard(
     expect(page.get_by_role("heading", name=gene, exact=True)).to_be_visible()
     page.wait_for_url(re.compile(rf"gene={re.escape(gene)}(&|$)"))
     expect_no_failure(page)
+
+
+def test_the_tile_of_the_spot_under_the_pointer_is_shown_at_once(
+    filled: Server, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENECANVAS_HOME", str(filled.home))
+    tissue = simulate_tissue(3, 20, 12, driven=4)
+    colours = {"S1_1x0": (200, 40, 40), "S1_2x1": (40, 160, 40)}
+    for spot, colour in colours.items():
+        tissue.tiles[tissue.spots.index.get_loc(spot)] = colour
+    record = add_tissue(tissue, "planted")
+    do_here(TissueJob(asked=TissueSpec(tissue=record.id)), lambda *_: None)
+    open_page(page, f"{filled.url}/tissue?tissue={record.id}&section=S1&spot=S1_0x0")
+    shown = page.locator("figure").filter(has=page.locator("canvas"))
+    drawn = page.get_by_role("img", name="under the pointer")
+    address = page.url
+    for number, (spot, colour) in zip((1, 2), colours.items(), strict=True):
+        chart = page.locator(".js-plotly-plot").nth(number)
+        chart.scroll_into_view_if_needed()
+        page.mouse.move(*chart.evaluate(PLACE, spot))
+        expect(shown).to_contain_text(spot)
+        expect(shown).to_contain_text(re.compile(r"HUE\d, measured: -?\d\.\d\d SD"))
+        expect(shown).to_contain_text(re.compile(r"HUE\d, predicted: -?\d\.\d\d SD"))
+        page.wait_for_function(SEES, arg=[drawn.element_handle(), colour])
+        expect_place(page, drawn, "box.width >= 160 && box.height == box.width")
+    page.mouse.move(5, 5)
+    expect(shown).to_be_hidden()
+    assert page.url == address, "nothing was asked of the server"

@@ -116,9 +116,9 @@ def show_story(story: Story) -> None:
 
 def _show_ways_out(story: Story) -> None:
     """Buttons to present, keep and pass it on; those that the browser draws later come last."""
-    ways, keys = st.columns([6, 5], vertical_alignment="center")
+    ways, keys = st.columns([7, 5], vertical_alignment="center")
     with ways, st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Present", type="primary", icon=":material/slideshow:",
+        if st.button("Present", type="primary", icon=":material/slideshow:", key="present",
                      disabled=not story.views):  # fmt: skip
             go_to("present", {"story": story.id, "slide": "1"})
         if not only_looks():
@@ -142,7 +142,7 @@ def _stands_beside(story: Story, place: int) -> bool:
 
 def _offer_keeping(story: Story) -> None:
     """Its title, and deleting it."""
-    with st.popover("Title, deletion", icon=":material/edit:", type="tertiary"):
+    with st.popover("Title, deletion", icon=":material/edit:", type="tertiary", key="keeping"):
         st.text_input(
             "Title", story.title, max_chars=LONGEST_TITLE, key=f"title {story.id}",
             on_change=_retitle, args=(story.id,),
