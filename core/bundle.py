@@ -22,7 +22,7 @@ from anndata import AnnData
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core import __version__
-from core.data.choices import Choices, load_choices, save_choices
+from core.data.choices import CHOICES, Choices, load_choices, save_choices
 from core.data.cohort import nest_cohort
 from core.data.formats.asking import read_any
 from core.data.formats.unpack import copy_limited, most_unpacked
@@ -41,7 +41,7 @@ from core.runs.store import RunStore
 from core.scratch import scratch
 from core.stories import list_files, take_story
 
-DOCUMENT, MATRIX, CHOICES = "bundle.json", "data.h5ad", "choices.json"
+DOCUMENT, MATRIX = "bundle.json", "data.h5ad"
 BESIDE = (CHOICES, GROUPS)
 """What goes along with a matrix, where it is there."""
 MOST_FILES = 5000
@@ -246,9 +246,10 @@ def _read_document(place: Path, name: str) -> Document:
     """bundle.json, once all that it names is there, and is what it says."""
     try:
         document = Document.model_validate(read_json(place / DOCUMENT))
-    except (*UNREADABLE, ValidationError) as error:
-        words = " ".join(str(error).split())[:200]
-        raise InputError(f"{name}: {DOCUMENT} is missing or damaged ({words}).") from None
+    except (*UNREADABLE, ValidationError):
+        raise InputError(
+            f"{name}: {DOCUMENT} is missing or damaged. Ask for the bundle again."
+        ) from None
     files = {file.relative_to(place).as_posix() for file in place.rglob("*") if file.is_file()}
     if odd := sorted((files - {DOCUMENT}) ^ set(document.files)):
         raise InputError(f"{name}: {odd[0]!r:.120} is missing, or isn't named in {DOCUMENT}.")
@@ -287,10 +288,10 @@ def _keep_dataset(folder: Path, reference: Reference) -> None:
         if (folder / file).exists() and not there:
             try:
                 keep(folder.name, read_json(folder / file))
-            except (*UNREADABLE, ValidationError) as error:
-                words = " ".join(str(error).split())[:200]
+            except (*UNREADABLE, ValidationError):
                 raise InputError(
-                    f"What was decided about {name!r} ({file}) is damaged: {words}."
+                    f"What was decided about {name!r} ({file}) is damaged. Ask for the bundle "
+                    "again."
                 ) from None
 
 

@@ -195,9 +195,11 @@ def _read_story(folder: Path) -> Story:
     try:
         found = Story.model_validate(read_json(path))
         if found.id != folder.name:
-            raise ValueError(f"it says that it is story {found.id}")
-    except (*UNREADABLE, ValidationError) as error:
-        raise DamageError(f"The story {path} is damaged: {_say(error)}. Delete it.") from None
+            raise InputError(f"it says that it is story {found.id}")
+    except (*UNREADABLE, ValidationError, InputError) as error:
+        raise DamageError(
+            f"The story {folder.name} ({STORY}) is damaged: {_say(error)}. Delete it."
+        ) from None
     return found
 
 
@@ -253,16 +255,16 @@ def _read_view(folder: Path, view: str) -> View:
     path = folder / f"{view}.json"
     try:
         if not RUN_ID.fullmatch(view):
-            raise ValueError("that is no id of a view")
+            raise InputError("that is no id of a view")
         if path.stat().st_size > MOST_BYTES:
-            raise ValueError(f"it has more than {MOST_BYTES / 1e6:.0f} MB")
+            raise InputError(f"it has more than {MOST_BYTES / 1e6:.0f} MB")
         found = View.model_validate(read_json(path))
         if found.id != view:
-            raise ValueError("it isn't what was pinned")
+            raise InputError("it isn't what was pinned")
         check_figure(found)
     except (*UNREADABLE, ValidationError, InputError) as error:
         raise DamageError(
-            f"The view {path} is damaged: {_say(error)}. Remove it, and pin it anew."
+            f"The view {path.name} is damaged: {_say(error)}. Remove it, and pin it anew."
         ) from None
     return found
 
@@ -335,7 +337,9 @@ def _texts(part: Any, key: str = "figure") -> Iterator[tuple[str, str]]:
 
 
 def _say(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    if isinstance(error, InputError):  # in our words
+        return str(error).rstrip(".")
+    return "it is missing" if isinstance(error, FileNotFoundError) else "it can't be read"
 
 
 def _save(story: Story) -> None:

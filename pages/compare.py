@@ -28,7 +28,7 @@ from ui.compare_scores import (
 from ui.compare_settings import show_curves, show_grid
 from ui.kept import cache_resource
 from ui.line import say_facts, show_line
-from ui.parts import errors, finished_runs, name_dataset, say_offered, show_empty
+from ui.parts import errors, finished_runs, name_dataset, place_chart, say_offered, show_empty
 from ui.report import offer_study_report
 
 
@@ -95,7 +95,7 @@ def show_page() -> None:
         facts, name_dataset(first.spec.cohort.dataset), first.spec.cohort.label,
         f"{len(runs)} run{'s' if len(runs) > 1 else ''}", metric.title,
     )  # fmt: skip
-    runs = leave_out_damaged(runs)
+    chosen, runs = runs, leave_out_damaged(runs)
     by_run: dict[str, tuple[str, ...]] = {run: (kept_second(run) or "",) for run in runs}
     for run, name in missing_baselines(runs):
         by_run[run] += (name,)
@@ -107,14 +107,18 @@ def show_page() -> None:
         read_outcomes.clear()  # they may be mended
     runs = [outcome.run for outcome in outcomes]
     if not runs:
+        show_empty(
+            "None of these runs can be read.", "Have one made again", "run", {"id": chosen[0]}
+        )
         return
     key = json.dumps([key, runs])
     comparison = read_comparison(key, metric.name, outcomes)
-    view = pick_view(task)
-    if view != "scores":
-        st.markdown(f"**{escape_markdown(comparison.headline)}**")
+    left, beside = st.columns([7, 6], vertical_alignment="center")
+    with left:
+        view = pick_view(task)
+    headline = f"**{escape_markdown(comparison.headline)}**"
     if view == "scores":
-        chart, said = st.columns([3, 2], gap="medium")
+        chart, said = place_chart()
         with chart:
             show_scores(comparison, outcomes)
         with said:
@@ -123,21 +127,26 @@ def show_page() -> None:
             offer_study_report(runs, metric.name)
         show_table(comparison)
     elif view == "differences":
+        st.markdown(headline)
         show_differences(comparison)
         show_ranks(comparison)
         show_wins(comparison)
     elif view == "settings":
-        show_grid(grid_of(outcomes), metric)
+        show_grid(grid_of(outcomes), metric, headline)
         show_curves(key, outcomes, metric)
     elif view == "cost":
         show_cost(comparison)
+        st.markdown(headline)
     elif view == "published":
+        st.markdown(headline)
         show_published(
             comparison if metric.name == "accuracy" else read_comparison(key, "accuracy", outcomes)
         )
     elif view == "run":
-        show_run(outcomes, metric)
+        show_run(outcomes, metric, beside)
+        st.markdown(headline)
     else:
+        st.markdown(headline)
         show_samples(key, outcomes)
 
 

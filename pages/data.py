@@ -20,7 +20,15 @@ from ui.card import show_card
 from ui.forms import HOLDS
 from ui.help import begin_tour
 from ui.join import show_join
-from ui.line import Line, place_columns, say_dataset, show_dataset_line, show_line
+from ui.line import (
+    Line,
+    place_columns,
+    say_dataset,
+    show_dataset_line,
+    show_line,
+    show_looking,
+)
+from ui.mend import mending_decisions
 from ui.parts import decided, download_table, errors, name_runs, pick_role
 from ui.prepare import show_prepare
 from ui.sample_groups import show_groups
@@ -79,20 +87,23 @@ def ask_for_more() -> None:
 
 def show_dataset(record: DatasetRecord, line: Line) -> None:
     """The roles of the columns, and one of the views; what is damaged can still be deleted."""
-    with errors():
+    with mending_decisions(record.id):
         with place_columns(record, line):
             for role in ("label", "group", "batch"):
                 pick_role(record, role)
         say_dataset(record, line)
-        with st.container(horizontal=True, horizontal_alignment="distribute"):
-            view = st.segmented_control(
-                "View", VIEWS, default="card", required=True,
-                format_func=lambda name: VIEWS[name][0],
-                label_visibility="collapsed", key="data view", **HOLDS,
-            )  # fmt: skip
-            if not only_looks() and st.button("Add a dataset", icon=":material/add:"):
+        with st.container(horizontal=True):
+            with st.container():  # as wide as there is room
+                view = st.segmented_control(
+                    "View", VIEWS, default="card", required=True,
+                    format_func=lambda name: VIEWS[name][0],
+                    label_visibility="collapsed", key="data view", **HOLDS,
+                )  # fmt: skip
+            if not only_looks() and st.button(
+                "Add a dataset", icon=":material/add:", key="add dataset"
+            ):
                 ask_for_more()
-        with errors():
+        with mending_decisions(record.id):
             VIEWS[view][1](record, decided(record))
     offer_sharing("dataset", record.id)
     show_keeping(record)
@@ -100,7 +111,8 @@ def show_dataset(record: DatasetRecord, line: Line) -> None:
 
 def show_keeping(record: DatasetRecord) -> None:
     """Where a dataset is kept, and how to delete it."""
-    with st.expander("Where this dataset is stored, and how to delete it"):
+    title = "Where this dataset is stored"
+    with st.expander(title if only_looks() else f"{title}, and how to delete it"):
         place = "" if is_shared() else f"`{dataset_folder(record.id)}` · "
         st.markdown(
             f"{place}{record.bytes / 1e6:.1f} MB · added {record.added[:16].replace('T', ' ')} UTC"
@@ -143,6 +155,8 @@ def show_damaged(damaged: DamagedDataset) -> None:
     """A dataset whose record can't be read: why, and two ways out."""
     with st.container(border=True):
         st.error(escape_message(damaged.why))
+        if only_looks():
+            return
         with st.container(horizontal=True), errors():
             if st.button("Make its record again", key=f"mend {damaged.id}"):
                 mend_record(damaged.id)
@@ -153,7 +167,9 @@ def show_damaged(damaged: DamagedDataset) -> None:
 
 
 with errors():
-    if not list_datasets():
+    if not list_datasets() and only_looks():
+        show_looking("Data", "No dataset is shared here.")
+    elif not list_datasets():
         show_line("Data")
         for damaged in damaged_datasets():
             show_damaged(damaged)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.escape import escape_markdown
 from core.explain.genes import top_rows
@@ -35,11 +36,14 @@ from ui.explain_statistics import ask_top, show_markers, show_statistics
 from ui.explain_table import ask_search, show_regions, show_table
 from ui.forms import HOLDS
 from ui.line import say_facts, show_line
+from ui.mend import mending_computed
 from ui.parts import download_table, errors, finished_runs, link_run, pick_run, show_empty
 from ui.trust import say_measured, say_skill, show_trust, warn_of_data
 
 LABELLED = 10
 """So many of the first genes are named on the map."""
+WARNING = 112
+"""Pixels at the end of the row for a warning, which is known later than the rest."""
 VIEWS = {
     "genes": "Genes",
     "samples": "Chosen samples",
@@ -181,24 +185,34 @@ def show_page() -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom", key="explain_row")
     with row:
         recipe, cls = ask_question(record, drawer)
-        view = st.segmented_control(
-            "View", VIEWS, default="genes", required=True, format_func=VIEWS.get,
-            key="explain view", label_visibility="collapsed", **HOLDS,
-        )  # fmt: skip
+        with st.container():  # as wide as there is room
+            view = st.segmented_control(
+                "View", VIEWS, default="genes", required=True, format_func=VIEWS.get,
+                key="explain view", label_visibility="collapsed", **HOLDS,
+            )  # fmt: skip
+        warning = st.container(width=WARNING)
     if recipe is not None:
         say_facts(facts, say_question(record, recipe, cls), record.name)
     if recipe is None or not is_computed(record, recipe):
         return
+    with mending_computed(record.id):
+        show_answer(record, recipe, cls, view, warning)
+
+
+def show_answer(
+    record: RunRecord, recipe: Recipe, cls: str, view: str, warning: DeltaGenerator
+) -> None:
+    """The answer from one side; what warns of it in its place in the row above."""
     found, table = read_attribution(record.id, recipe), read_genes(record.id, recipe, cls)
     layout = load_fitted(record.id, load_result(record.id).scored[0]).layout
-    with row:
+    with warning:
         warn_of_data(record.id)
     say_skill(record.id, cls)
     warn_of_regions(record.spec, found, recipe, layout, cls)
     if unseen := describe_unseen(record.id):
         st.warning(escape_markdown(unseen))
     name = f"{record.id}_{recipe.stem}_{cls}"
-    with errors():
+    with mending_computed(record.id):
         if view == "genes":
             show_genes(record, recipe, cls, table)
         elif view == "trust":

@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.data.prepare import PreparationSpec
 from core.data.store import DatasetRecord
+from core.home import only_looks
 from core.images.layout import GeneLayout
 from core.images.layouts import LayoutSpec
 from core.images.trial import Trial
@@ -140,7 +141,7 @@ def show_page() -> None:
     prepared = prepare(trial)
     show_images(Painting(trial, layout, prepared, class_of(prepared, trial.cohort)), record)
     with st.container(horizontal=True):
-        if st.button("Train on these →", type="primary"):
+        if not only_looks() and st.button("Train on these →", type="primary"):
             st.session_state["level"] = "custom"  # the recommended recipe has its own layout
             go_to("train")
         offer_layout(layout)

@@ -7,7 +7,7 @@ from core.predict.model import Model
 from core.predict.predicting import Prediction
 from core.predict.request import PredictRequest
 from ui.bring import show_upload
-from ui.line import close_drawer, say_facts, show_line
+from ui.line import close_drawer, say_facts, show_line, show_looking
 from ui.parts import download_table, errors, link_run, show_empty
 from ui.predict import (
     ask_for_model,
@@ -126,4 +126,5 @@ def show_calls(found: Prediction, asked: PredictRequest, model: Model) -> None:
 
 
 with errors():
-    show_page()
+    if not show_looking("Predict", "Other samples are predicted in a home of your own."):
+        show_page()

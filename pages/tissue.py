@@ -2,10 +2,12 @@
 
 import streamlit as st
 
+from core.errors import DamageError
+from core.escape import escape_message
 from core.tissue.predicting import answer_as_anndata
 from core.tissue.result import load_answer
 from core.tissue.store import TissueRecord, list_tissues
-from ui.line import say_facts, show_line
+from ui.line import say_facts, show_line, show_looking
 from ui.parts import errors
 from ui.report import offer_tissue_report
 from ui.tissue import show_genes, show_tissue, show_verdict
@@ -41,7 +43,12 @@ def show_page() -> None:
     if not is_answered(asked):
         _show_record(record)
         return
-    answer = load_answer(asked)
+    try:
+        answer = load_answer(asked)
+    except DamageError as error:
+        st.error(escape_message(str(error)))
+        _show_record(record)
+        return
     show_verdict(answer)
     gene = show_section(record, answer)
     show_genes(answer, gene)
@@ -61,4 +68,5 @@ def _show_record(record: TissueRecord) -> None:
 
 
 with errors():
-    show_page()
+    if not show_looking("Histology", "Sections are asked in a home of your own."):
+        show_page()

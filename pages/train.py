@@ -8,6 +8,7 @@ from core.compare.records import REPEATS
 from core.data.store import DatasetRecord
 from core.errors import InputError
 from core.escape import escape_message
+from core.home import only_looks
 from core.jobs.launch import ensure_workers, foresee
 from core.runs.explaining import ExplainJob
 from core.runs.preflight import preflight_apart
@@ -18,7 +19,7 @@ from core.runs.whatif import other_seed
 from ui.card import recall_warnings
 from ui.cost import show_cost
 from ui.forms import HOLDS
-from ui.line import place_columns, say_facts, show_dataset_line
+from ui.line import place_columns, say_facts, show_dataset_line, show_looking
 from ui.parts import errors, go_to_run, open_dataset, say_finding
 from ui.run_form import ask_custom, ask_paper, ask_quick, ask_samples
 from ui.runs import show_runs
@@ -141,8 +142,10 @@ def start_study(specs: Sequence[RunSpec], study: str) -> None:
 if "run" in st.query_params:  # links of earlier versions
     go_to_run(st.query_params["run"])
 with errors():
-    show_launch()
+    if not show_looking("Train", "Networks are trained in a home of your own."):
+        show_launch()
 with errors():
     show_runs()
-with errors():
-    show_speed()
+if not only_looks():
+    with errors():
+        show_speed()

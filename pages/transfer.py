@@ -9,8 +9,8 @@ from core.data.store import list_datasets
 from core.jobs.launch import answer_state, stop
 from core.transfer.spec import TransferSpec
 from core.transfer.transferring import TransferJob, is_done, load_transfer
-from ui.line import say_facts, show_line
-from ui.parts import errors, name_dataset, show_empty
+from ui.line import say_facts, show_line, show_looking
+from ui.parts import errors, name_dataset, place_chart, show_empty
 from ui.predict import is_working
 from ui.transfer_ask import LINK, ask_spec, asked_before, offer_start, start
 from ui.transfer_enquire import ask_enquiry, offer_enquiry, show_enquiry
@@ -38,8 +38,9 @@ def show_page() -> None:
     question = _pick_question(of, opened is not None)
     if question != of:
         opened = None  # another question was chosen than the one whose answer stands in the link
+    answer = st.container()  # above what it is the answer to, which then is folded
     if question == CLASSES:
-        _show_classes(opened, line.facts)
+        _show_classes(opened, line.facts, answer)
     else:
         with st.expander("What is asked", expanded=opened is None, key=f"{question} question"):
             with errors():
@@ -49,7 +50,7 @@ def show_page() -> None:
                 st.query_params[LINK] = started
                 st.rerun()
         if opened is not None:
-            with errors():
+            with answer, errors():
                 show_enquiry(*opened, line.facts)
     show_earlier()
 
@@ -70,7 +71,9 @@ def _pick_question(of: str, is_open: bool) -> str:
     )  # fmt: skip
 
 
-def _show_classes(opened: tuple[str, TransferSpec] | None, facts: DeltaGenerator) -> None:
+def _show_classes(
+    opened: tuple[str, TransferSpec] | None, facts: DeltaGenerator, answer: DeltaGenerator
+) -> None:
     if len(list_datasets()) < FEWEST:
         show_empty(
             "A transfer needs two cohorts: one that is learned from, and the one in which classes "
@@ -87,7 +90,7 @@ def _show_classes(opened: tuple[str, TransferSpec] | None, facts: DeltaGenerator
         if spec is not None:
             offer_start(spec)
     if opened is not None:
-        with errors():
+        with answer, errors():
             show_answer(*opened, facts)
 
 
@@ -108,15 +111,18 @@ def show_answer(key: str, spec: TransferSpec, facts: DeltaGenerator) -> None:
     say_facts(facts, *said)
     job = TransferJob(spec=spec)
     state = answer_state(job)
-    if is_working(state, partial(answer_state, job), "Transfer", partial(stop, job)):
-        show_so_far(key, spec, working=True)
-    else:
-        if state.state == "missing":
-            st.caption("It was stopped. Rows that were done are kept.")
-        if st.button("Go on", key="transfer again", type="primary"):
-            start(spec)
-        show_so_far(key, spec, working=False)
+    chart, said = place_chart()
+    with said:
+        working = is_working(state, partial(answer_state, job), "Transfer", partial(stop, job))
+        if not working:
+            if state.state == "missing":
+                st.caption("It was stopped. Rows that were done are kept.")
+            if st.button("Go on", key="transfer again", type="primary"):
+                start(spec)
+    with chart:
+        show_so_far(key, spec, working)
 
 
 with errors():
-    show_page()
+    if not show_looking("Transfer", "Transfers are asked in a home of your own."):
+        show_page()

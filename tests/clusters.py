@@ -19,10 +19,11 @@ class Cluster:
         self._environment = environment
         with self._as_started():
             self._cluster = Cluster()
-            # A computer that is gone is missed after three seconds instead of a minute.
+            # A computer that is gone takes no calls, and is missed after three seconds instead of a
+            # minute; one that is only slow has a minute to answer each.
             self._add(num_cpus=first, no_monitor=True, _system_config={
                 "health_check_initial_delay_ms": 0, "health_check_period_ms": 1000,
-                "health_check_timeout_ms": 5000, "health_check_failure_threshold": 3,
+                "health_check_timeout_ms": 60_000, "health_check_failure_threshold": 3,
             })  # fmt: skip
 
     @property

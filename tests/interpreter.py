@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
@@ -93,7 +94,7 @@ def run(
     assert (capture_output, text, check) == (True, True, False)
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
         process = Popen(command, cwd=cwd, env=env, stdin=PIPE, stdout=out, stderr=errors)
-        with process.stdin as pipe:
+        with suppress(BrokenPipeError), process.stdin as pipe:  # it may have ended already
             pipe.write(input.encode())
         code = process.wait()
         said = []

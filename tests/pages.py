@@ -1,6 +1,7 @@
 """Pages without a browser: Streamlit's AppTest, from the main script as the server runs it."""
 
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -13,16 +14,23 @@ from streamlit.testing.v1 import AppTest
 manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 MAIN = Path(__file__).parents[1] / "ui/entry/main.py"
+LONG = 300
+"""Seconds that no page should need, on whatever machine; Streamlit would give it three."""
 
 
 def open_page(name: str, **query: str) -> AppTest:
     """A new session on a page, with nothing left in the caches of the one before."""
     st.cache_data.clear()
     st.cache_resource.clear()
-    app = AppTest.from_file(str(MAIN), default_timeout=300)
+    app = AppTest.from_file(str(MAIN), default_timeout=LONG)
     for key, value in query.items():
         app.query_params[key] = value
     return app.switch_page(f"../../pages/{name}.py").run()
+
+
+def run_script(script: Callable[[], None]) -> AppTest:
+    """A session on a page that is one function."""
+    return AppTest.from_function(script, default_timeout=LONG).run()
 
 
 def button(app: AppTest, label: str):

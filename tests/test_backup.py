@@ -69,11 +69,14 @@ def test_a_backup_of_a_home_at_work_holds_what_was_done_and_goes_on(
 ) -> None:
     store = JobStore()
     counted = [store.submit(CountJob(to=n))[0].id for n in (3, 4, 5)]
-    counting, _ = store.submit(CountJob(to=60, wait=0.02))
+    counting, _ = store.submit(CountJob(to=100_000, wait=0.02))  # until it is told to end
     ensure_workers()
     wait_until(lambda: all(store.get(job).state == JobState.DONE for job in counted))
     wait_until(lambda: store.get(counting.id).done > 0)
     path = write_backup(tmp_path / "a.zip")
+    seen = store.get(counting.id).done
+    wait_until(lambda: store.get(counting.id).done > seen)
+    store.stop_early(counting.id)
     wait_until(lambda: store.get(counting.id).state == JobState.DONE)
     enter(restore_backup(path, tmp_path / "restored"), monkeypatch)
     records = {record.id: record for record in JobStore().list()}
@@ -87,7 +90,10 @@ def test_a_backup_of_a_home_at_work_holds_what_was_done_and_goes_on(
         else:
             assert not record.folder.exists()
     look_after_jobs()  # what was running has no worker here
-    wait_until(lambda: all(record.state == JobState.DONE for record in JobStore().list()))
+    store = JobStore()
+    wait_until(lambda: store.get(counting.id).state == JobState.RUNNING)
+    store.stop_early(counting.id)
+    wait_until(lambda: all(record.state == JobState.DONE for record in store.list()))
 
 
 def test_the_list_is_of_one_moment(tmp_path: Path) -> None:

@@ -1,17 +1,27 @@
 """Every page for everyone: by eye, by keyboard, by voice, in narrow windows, in light and dark."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from core.data.groups import keep_group
 from core.data.store import list_datasets, load_dataset
+from core.explain.methods import Recipe
+from core.images.references import add_reference
+from core.jobs.here import do_here
+from core.runs.explain import class_genes
+from core.runs.explaining import explain_run
+from core.runs.result import load_result
 from core.runs.store import RunStore
 from core.stories import create_story, list_stories, pin
+from core.tissue.job import TissueJob
+from core.tissue.simulate import simulate_tissue
+from core.tissue.spec import TissueSpec
+from core.tissue.store import add_tissue
 from tests.browser import Server, expect_no_failure, expect_place, open_page, settle
 from tests.earlier_homes import LATEST, unpack_home
 from tests.test_stories import make_view
@@ -40,13 +50,31 @@ def find_barriers(page: Page) -> list[str]:
     ]
 
 
+EXPLAIN = "explain?run={explained}&method=saliency&sets={sets}"
+REGIONS = "explain?run={explained}&method=gradcam"
+VIEWS = ("Chosen samples", "Trust card", "Against statistics", "Gene sets", "Known markers",
+         "Side by side")  # fmt: skip
+"""Views of Explain beside its first; they and a table of regions are looked at in one scheme."""
 PAGES = (
     "data", "data?data+view=Groups", "data?data+view=Heat+map", "data?data+view=Values", "images",
     "images?image+view=All+classes", "train", "run?id={run}", "compare",
-    "explain?run={explained}&method=saliency", "predict",
+    EXPLAIN, "predict",
     "tissue", "computers", "docs", "transfer", "story", "present?story={story}&slide=1",
 )  # fmt: skip
 COLOUR = "getComputedStyle(document.querySelector('.stApp')).colorScheme"
+PLACE = """(chart, spot) => {
+    const spots = chart._fullData.find(trace => trace.name === 'spots')
+    const [at, frame] = [spots.text.indexOf(spot), chart.getBoundingClientRect()]
+    const { xaxis, yaxis } = chart._fullLayout
+    return [frame.left + xaxis._offset + xaxis.l2p(spots.x[at]),
+            frame.top + yaxis._offset + yaxis.l2p(spots.y[at])]
+}"""
+"""Where a spot of a chart is in the window."""
+SEES = """([canvas, colour]) => {
+    const side = canvas.width, drawn = canvas.getContext('2d').getImageData(0, 0, side, side).data
+    return drawn.every((value, at) => Math.abs(value - [...colour, 255][at % 4]) <= 6)
+}"""
+"""Whether all of a canvas has about this colour."""
 HEADINGS = "[...document.querySelectorAll('h1, h2, h3, h4')].filter(h => h.checkVisibility())"
 
 
@@ -64,26 +92,54 @@ def fill(home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     }
 
 
-def test_no_page_has_barriers(filled: Server, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+def explain_more(run: str, folder: Path) -> str:
+    """Regions beside the genes of a run, and gene sets of these, whose id is given back."""
+    explain_run(run, Recipe("gradcam"), lambda *_: None)
+    genes = class_genes(run, Recipe("saliency"), load_result(run).classes[0])["gene"].tolist()
+    sets = folder / "sets.gmt"
+    sets.write_text("FIRST\tx\t" + "\t".join(genes[:8]) + "\nOTHERS\tx\t" + "\t".join(genes[8:16]))
+    return add_reference(sets, "Sets")
+
+
+def switch(page: Page, scheme: str) -> None:
+    """Show the page that is open in light or dark."""
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function(f"{COLOUR} === '{scheme}'")
+    settle(page)
+
+
+def look_at(page: Page, schemes: Iterable[str] = ("light", "dark")) -> dict[str, list]:
+    """The barriers of the page that is open: in each scheme, and in the order of its headings."""
+    found = {}
+    for scheme in schemes:
+        switch(page, scheme)
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        found[scheme] = find_barriers(page)
+    levels = page.evaluate(f"{HEADINGS}.map(heading => Number(heading.tagName[1]))")
+    jumps = [pair for pair in zip([0, *levels], levels, strict=False) if pair[1] > pair[0] + 1]
+    found["headings"] = [levels] if jumps or levels.count(1) != 1 else []
+    return {what: said for what, said in found.items() if said}
+
+
+def test_no_page_has_barriers(
+    filled: Server, page: Page, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     ids = fill(filled.home, monkeypatch)
+    ids["sets"] = explain_more(ids["explained"], tmp_path)
     page.set_viewport_size({"width": 1280, "height": 900})
     schemes, found = ["light", "dark"], {}
     for name in PAGES:
         page.emulate_media(color_scheme=schemes[0])
         open_page(page, f"{filled.url}/{name.format(**ids)}")
         settle(page)
-        for scheme in schemes:
-            page.emulate_media(color_scheme=scheme)
-            page.wait_for_function(f"{COLOUR} === '{scheme}'")
-            settle(page)
-            expect(page.get_by_test_id("stException")).to_have_count(0)
-            if barriers := find_barriers(page):
-                found[name, scheme] = barriers
-        levels = page.evaluate(f"{HEADINGS}.map(heading => Number(heading.tagName[1]))")
-        jumps = [pair for pair in zip([0, *levels], levels, strict=False) if pair[1] > pair[0] + 1]
-        if jumps or levels.count(1) != 1:
-            found[name, "headings"] = [levels]
+        found |= {(name, what): said for what, said in look_at(page, schemes).items()}
         schemes.reverse()  # so that half of the pages are opened in the dark
+        if name == EXPLAIN:
+            for view, scheme in zip(VIEWS, 3 * schemes, strict=True):
+                page.get_by_text(view, exact=True).click()
+                found |= {(view, what): said for what, said in look_at(page, [scheme]).items()}
+            open_page(page, f"{filled.url}/{REGIONS.format(**ids)}")
+            found |= {(REGIONS, what): said for what, said in look_at(page, schemes[:1]).items()}
     assert not found
 
 
@@ -100,6 +156,41 @@ def test_narrow_windows_keep_image_and_tabs(
         inside = "box.right <= 900 && document.scrollingElement.scrollWidth <= 900"
         expect_place(page, chart, f"box.width >= 280 && {inside}")
         expect(page.get_by_role("link", name="Story")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("name", "late", "comes", "stays"),
+    [
+        ("data", "ButtonGroup", "Overview", "Add a dataset"),
+        ("story", "DownloadButton", "Report (HTML)", "Title, deletion"),
+    ],
+)
+def test_what_is_drawn_late_moves_nothing_sideways(
+    filled: Server,
+    page: Page,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    late: str,
+    comes: str,
+    stays: str,
+) -> None:
+    """Part of the browser's program comes late, as on a slow line."""
+    fill(filled.home, monkeypatch)
+    held: list[Route] = []
+    part = re.compile(rf"/{late}\.[^/]*\.js$")
+    page.route(part, lambda route: held.append(route))
+    with page.expect_request(part):
+        page.goto(f"{filled.url}/{name}", wait_until="commit")
+    button = page.get_by_role("button", name=stays)
+    expect(button).to_be_visible()
+    page.evaluate("document.fonts.ready")
+    before = button.bounding_box()["x"]
+    page.unroute(part)
+    for route in held:
+        route.continue_()
+    expect(page.get_by_text(comes, exact=True)).to_be_visible()
+    settle(page)
+    assert button.bounding_box()["x"] == pytest.approx(before, abs=1)
 
 
 def test_the_genes_of_an_image_are_one_stop_of_the_keyboard(
@@ -120,3 +211,31 @@ def test_the_genes_of_an_image_are_one_stop_of_the_keyboard(
     expect(page.get_by_role("heading", name=gene, exact=True)).to_be_visible()
     page.wait_for_url(re.compile(rf"gene={re.escape(gene)}(&|$)"))
     expect_no_failure(page)
+
+
+def test_the_tile_of_the_spot_under_the_pointer_is_shown_at_once(
+    filled: Server, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENECANVAS_HOME", str(filled.home))
+    tissue = simulate_tissue(3, 20, 12, driven=4)
+    colours = {"S1_1x0": (200, 40, 40), "S1_2x1": (40, 160, 40)}
+    for spot, colour in colours.items():
+        tissue.tiles[tissue.spots.index.get_loc(spot)] = colour
+    record = add_tissue(tissue, "planted")
+    do_here(TissueJob(asked=TissueSpec(tissue=record.id)), lambda *_: None)
+    open_page(page, f"{filled.url}/tissue?tissue={record.id}&section=S1&spot=S1_0x0")
+    shown = page.locator("figure").filter(has=page.locator("canvas"))
+    drawn = page.get_by_role("img", name="under the pointer")
+    address = page.url
+    for number, (spot, colour) in zip((1, 2), colours.items(), strict=True):
+        chart = page.locator(".js-plotly-plot").nth(number)
+        chart.scroll_into_view_if_needed()
+        page.mouse.move(*chart.evaluate(PLACE, spot))
+        expect(shown).to_contain_text(spot)
+        expect(shown).to_contain_text(re.compile(r"HUE\d, measured: -?\d\.\d\d SD"))
+        expect(shown).to_contain_text(re.compile(r"HUE\d, predicted: -?\d\.\d\d SD"))
+        page.wait_for_function(SEES, arg=[drawn.element_handle(), colour])
+        expect_place(page, drawn, "box.width >= 160 && box.height == box.width")
+    page.mouse.move(5, 5)
+    expect(shown).to_be_hidden()
+    assert page.url == address, "nothing was asked of the server"

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from core.data.simulate import simulate
 from core.data.store import add_dataset
 from core.models.baselines import BASELINES
-from tests.browser import Server, expect_no_failure, open_page, press, settle
+from tests.browser import Server, expect_first_chart, expect_no_failure, open_page, press, settle
 from tests.test_runs_compare import finish_run, keep_images, leave_the_rest
 from tests.workers import in_place_of_the_worker
 
@@ -44,6 +44,13 @@ def test_two_hundred_runs_and_plain_models(dataset: str, server: Server, page: P
     expect(page.get_by_text("Ranks over splits")).to_be_visible()
     page.get_by_text("Settings", exact=True).click()
     expect(page.get_by_text("What each setting does, on runs")).to_be_visible()
+    expect_first_chart(page)
+    page.get_by_text("Cost", exact=True).click()
+    expect(page.get_by_text("Seconds are those of the machine")).to_be_visible()
+    expect_first_chart(page)
+    page.get_by_text("One run", exact=True).click()
+    expect(page.get_by_text("Most confused")).to_be_visible()
+    expect_first_chart(page)
     expect_no_failure(page)
     page.wait_for_url(re.compile("runs=all"))
 

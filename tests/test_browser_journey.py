@@ -19,6 +19,7 @@ from core.runs.training import TrainJob
 from tests.browser import (
     Server,
     choose,
+    expect_first_chart,
     expect_no_failure,
     expect_place,
     open_page,
@@ -107,6 +108,7 @@ def test_from_the_example_to_its_genes(
     expect_no_failure(page)
     press(page, "Labels permuted →")
     expect(page.get_by_text("What if: labels permuted?")).to_be_visible()
+    expect_first_chart(page)
     expect(page.get_by_role("button", name=re.compile("^← SqueezeNet"))).to_be_visible()
     settle(page)
     page.go_back()

@@ -8,7 +8,8 @@ from playwright.sync_api import Page, expect
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset
-from tests.browser import Server, expect_no_failure, open_page, press, settle
+from tests.browser import Server, expect_first_chart, expect_no_failure, open_page, press, settle
+from tests.test_browser_frame import click_pixel
 
 
 def pin(page: Page, caption: str) -> None:
@@ -33,6 +34,7 @@ def test_a_story_is_made_and_presented_with_the_keyboard(
     page.get_by_role("link", name="Story").click()
     settle(page)
     expect(page.get_by_text("Slide 2")).to_be_visible()
+    expect_first_chart(page)
     press(page, "Down")
     expect(page.get_by_label("Caption", exact=True).first).to_have_value("All classes side by side")
     page.get_by_role("button", name="Present", exact=True).focus()
@@ -49,6 +51,9 @@ def test_a_story_is_made_and_presented_with_the_keyboard(
     page.keyboard.press("ArrowRight")  # before the notes are there to hear of it
     expect(title).to_have_text("One class")
     expect(notes.get_by_text("This is the last slide.")).to_be_visible()
+    settle(page)
+    gene = click_pixel(page, 0, 0.2, 0.2)
+    expect(page.locator("strong").get_by_text(gene, exact=True)).to_be_visible()
     notes.keyboard.press("Home")
     expect(title).to_have_text("All classes side by side")
     settle(page)
@@ -87,8 +92,11 @@ def test_a_chart_is_saved_on_white_with_what_it_shows(
     page.get_by_role("button", name="PDF", exact=True).first.click()
     page.wait_for_function("window.printed")
     assert page.evaluate("window.printed").startswith("<svg")
-    with page.expect_download() as download:
-        page.get_by_role("button", name="PNG ×3", exact=True).first.click()
-    width = int.from_bytes(Path(download.value.path()).read_bytes()[16:20], "big")
-    assert width == pytest.approx(3 * float(re.search(r'width="([\d.]+)"', picture)[1]), abs=3)
+    drawn = re.search(r'<svg[^>]*? width="([\d.]+)" height="([\d.]+)"', picture).groups()
+    for name, times in (("PNG", 2), ("PNG ×3", 3)):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=name, exact=True).first.click()
+        head = Path(download.value.path()).read_bytes()[:24]
+        for size, pixels in zip(drawn, (head[16:20], head[20:24]), strict=True):
+            assert int.from_bytes(pixels, "big") == pytest.approx(times * float(size), abs=times)
     expect_no_failure(page)

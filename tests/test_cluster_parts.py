@@ -13,7 +13,7 @@ from core.home import at
 from core.jobs.computers import Computer
 from core.jobs.job import KINDS, Lane
 from core.jobs.queue import Queue
-from core.jobs.record import JobState, Worker
+from core.jobs.record import JobState, Worker, read_log
 from core.jobs.store import MOST_DEATHS, JobStore
 from core.people import welcome
 from core.runs.store import RunStore
@@ -112,6 +112,13 @@ def test_files_of_a_job_are_with_its_attempt_until_one_rename_brings_them_back()
     names = ["counted.json", "listing.json", "log.txt", "more.json"]
     assert sorted(path.name for path in own.iterdir()) == names
     assert not [*own.parent.glob(f"{PLACE}/*")]
+
+
+def test_a_log_that_moves_to_an_attempt_while_it_is_looked_for_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "exists", lambda _: True)
+    assert read_log(tmp_path) == ""
 
 
 def test_what_a_dead_coordinator_left_goes_on_and_what_a_lost_computer_writes_does_not() -> None:

@@ -52,7 +52,7 @@ def test_groups_are_kept_by_what_is_in_them() -> None:
 def test_damaged_groups_are_named() -> None:
     dataset = add_dataset(make_data(), "six").id
     (dataset_folder(dataset) / "groups.json").write_text('{"groups": [{"name": ""}]}')
-    with pytest.raises(InputError, match=r"groups\.json is damaged"):
+    with pytest.raises(InputError, match=r"The groups of 'six' \(groups\.json\) are damaged\. Set"):
         list_groups(dataset)
 
 

@@ -101,7 +101,7 @@ def test_a_grid_with_repeats_and_baseline_models(dataset: str) -> None:
         "differences": ("Differences over splits", "Ranks over splits",
                         "How often each network wins"),
         "settings": ("One setting against another", "What each setting does"),
-        "cost": ("Cost beside benefit",),
+        "cost": ("Seconds are those of the machine",),
         "published": ("Published figures beside these", "Accuracies that others published"),
         "samples": ("Samples",),
         "run": ("Most confused",),

@@ -15,7 +15,7 @@ from core.data.simulate import simulate
 from core.data.store import add_dataset, list_datasets
 from core.runs.spec import RunSpec
 from core.runs.store import RunStore
-from tests.pages import button, charts, open_page, words
+from tests.pages import button, charts, open_page, run_script, words
 
 
 def table(samples: int = 24, genes: int = 12, classes: int = 2) -> pd.DataFrame:
@@ -410,7 +410,7 @@ def test_cohorts_that_are_here_are_joined() -> None:
 
         show_join()
 
-    app = AppTest.from_function(dialog, default_timeout=300).run()
+    app = run_script(dialog)
     app.multiselect(key="joined cohorts").select("here").select("there").run()
     ids = {record.name: record.id for record in list_datasets()}
     app.selectbox(key=f"joined class {ids['here']}").select("tumour_type")

@@ -21,16 +21,26 @@ from streamlit.web.server.starlette.starlette_app_utils import create_signed_val
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
 from core import sharing
+from core.data.choices import Choices, save_choices
+from core.data.cohort import Cohort
 from core.data.groups import keep_group
 from core.data.simulate import simulate
 from core.data.store import add_dataset, delete_dataset, list_datasets, load_dataset
 from core.errors import InputError
+from core.explain.methods import Recipe
 from core.files import read_json, write_json
 from core.home import at, dataset_folder, home, run_folder, serve_one, serve_people, server_home
 from core.images.references import add_reference
 from core.people import list_people, welcome
+from core.predict.predicting import request_match
+from core.predict.request import PredictRequest
+from core.runs.doctor import reopen, set_aside_decisions
+from core.runs.explaining import request_explanation
+from core.runs.fitting import request_baselines
+from core.runs.silenced import request_silence
 from core.runs.store import RunStore
-from core.stories import create_story, list_stories
+from core.runs.whatif import other_seed
+from core.stories import create_story, list_stories, pin
 from core.tissue.simulate import simulate_tissue
 from core.tissue.store import add_tissue
 from core.transfer.asked import transfer_folder
@@ -41,6 +51,7 @@ from core.transfer.transferring import TransferJob
 from tests.earlier_homes import HOMES, LATEST, unpack_home
 from tests.pages import MAIN, button, open_page, words
 from tests.runs import make
+from tests.test_stories import make_view
 from tests.transfers import add_pair
 from ui import signin
 from ui.kept import cache_data
@@ -302,16 +313,97 @@ def test_a_run_is_shared_and_taken(seat: Seat, ids: dict[str, str]) -> None:
     assert "held-out samples are right" in words(app)
 
 
-def test_a_guest_of_a_dataset_is_not_offered_what_is_refused(
-    seat: Seat, ids: dict[str, str]
-) -> None:
+MAY_LOOK = {
+    "Back to my own", "Take it", "What the lab shares", "See gene-images →", "See its last run →",
+    "More about its genes →", "Compare runs →", "Open the run →", "Present", "Open this view →",
+    "All runs",
+}  # fmt: skip
+"""Buttons of whoever only looks: none of them changes what is looked at."""
+
+
+def lab_links(ids: dict[str, str], explained: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Every page, and those views of it on which something is made."""
+    for page, link in LINKS:
+        yield page, {key: ids.get(kind, kind) for key, kind in link.items()}
+    for view in ("Overview", "Groups", "Prepare"):
+        yield "data", {"dataset": ids["dataset"], "data view": view}
+    yield "images", {"dataset": ids["dataset"], "image view": "Compare layouts"}
+    for view in ("Genes", "Trust card", "Gene sets", "Known markers", "Side by side"):
+        yield "explain", {"run": explained, "method": "saliency", "explain view": view}
+
+
+def test_who_only_looks_is_not_offered_what_is_refused(seat: Seat, ids: dict[str, str]) -> None:
+    with at(welcome_home(ANNA)):
+        explained = next(home().glob("runs/*/attributions/saliency.npz")).parts[-3]
+        pin(ids["story"], make_view(), "KRT5 is high")
+        for run in {ids["run"], explained}:
+            sharing.share("run", run)
+        for dataset in list_datasets():
+            sharing.share("dataset", dataset.id)
+        sharing.share("story", ids["story"])
+    seat.name = BERT
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    for page, link in lab_links(ids, explained):
+        app = look(page, **link, **{"in": "lab"})
+        assert not app.exception, (page, link)
+        assert {button.label for button in app.button} <= MAY_LOOK, (page, link)
+        assert not app.get("file_uploader"), (page, link)
+        assert not [area.label for area in app.text_area if not area.disabled], (page, link)
+        assert "Nothing can be changed here: you" not in words(app), (page, link)
+    app = look("run", id=ids["run"], **{"in": "lab"})
+    assert "It can be computed in a home of your own" in words(app)
+    assert "What-ifs can be asked of it in a home of your own" in words(app)
+
+
+def test_the_core_refuses_what_is_not_offered(seat: Seat, ids: dict[str, str]) -> None:
+    with at(welcome_home(ANNA)):
+        dataset = next(one.id for one in list_datasets() if one.id.startswith(ids["dataset"]))
+        run = RunStore().get(ids["run"])
+        before = sorted(home().rglob("*"))
+    recipe = Recipe("integrated_gradients")
+    with at(welcome_home(ANNA), looks=True):
+        for refused in (
+            lambda: request_explanation(run.id, recipe),
+            lambda: request_explanation(run.id, recipe, evidence=True),
+            lambda: RunStore().submit(other_seed(run.spec, 9), "x", parent=run.id),
+            lambda: RunStore().label(run.id, name="x"),
+            lambda: RunStore().resume(run.id),
+            lambda: RunStore().delete(run.id),
+            lambda: reopen(run.id),
+            lambda: request_baselines([run.id]),
+            lambda: request_silence(run.id, ("TP53",)),
+            lambda: keep_group(dataset, "x", ["a"]),
+            lambda: save_choices(dataset, Choices()),
+            lambda: set_aside_decisions(dataset),
+            lambda: pin(ids["story"], make_view(), "x"),
+            lambda: create_story("x"),
+            lambda: request_match(PredictRequest(model=run.id, cohort=Cohort(dataset=dataset))),
+        ):
+            with pytest.raises(InputError, match="Nothing can be changed here"):
+                refused()
+        assert sorted(home().rglob("*")) == before
+
+
+def test_a_guest_is_not_offered_what_is_refused(seat: Seat, ids: dict[str, str]) -> None:
     with at(welcome_home(ANNA)):
         [dataset] = [one.id for one in list_datasets() if one.id.startswith(ids["dataset"])]
-        token = sharing.invite("dataset", dataset)
+        pin(ids["story"], make_view(), "KRT5 is high")
+        tokens = {
+            "data": sharing.invite("dataset", dataset),
+            "run": sharing.invite("run", ids["run"]),
+            "story": sharing.invite("story", ids["story"]),
+        }
     seat.name = None
-    app = look("data", dataset=ids["dataset"], guest=token)
+    app = look("data", dataset=ids["dataset"], guest=tokens["data"])
     assert COHORT in everything(app)
-    assert not {"Add a dataset", "Delete this dataset"} & {button.label for button in app.button}
+    assert not app.button
+    for page, kind in (("run", "run"), ("story", "story"), ("present", "story")):
+        link = {"run": {"id": ids["run"]}, "story": {"id": ids["story"]},
+                "present": {"story": ids["story"]}}[page]  # fmt: skip
+        app = look(page, **link, guest=tokens[kind])
+        assert not app.exception
+        assert {button.label for button in app.button} <= {"Present"}, page
 
 
 def test_a_guest_looks_at_one_run_and_changes_nothing(seat: Seat, ids: dict[str, str]) -> None:
@@ -325,9 +417,6 @@ def test_a_guest_looks_at_one_run_and_changes_nothing(seat: Seat, ids: dict[str,
     assert "You are a guest" in words(app)
     other = look("data", dataset=ids["dataset"], guest=token)
     assert COHORT not in everything(other)
-    labels = {button.label for button in app.button}
-    if "☆" in labels:
-        button(app, "☆").click().run()
     with at(server_home()):
         place = sharing.guest_home(sharing.find_invitation(token))
     with at(place, looks=True):

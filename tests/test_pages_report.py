@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.data.simulate import simulate
 from core.data.store import add_dataset
-from tests.pages import open_page
+from tests.pages import open_page, run_script
 from tests.test_runs_compare import finish_run
 
 
@@ -28,4 +28,4 @@ def test_a_run_offers_its_report() -> None:
 
         offer_report("0" * 16)
 
-    assert labels(AppTest.from_function(script).run()) == ["Report (HTML)"]
+    assert labels(run_script(script)) == ["Report (HTML)"]

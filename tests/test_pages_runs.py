@@ -20,11 +20,12 @@ from core.files import write_json
 from core.home import run_folder, weights_folder
 from core.jobs.here import do_here
 from core.jobs.job import Lane
-from core.jobs.record import JobState
+from core.jobs.record import JobRecord, JobState
 from core.jobs.store import MOST_DEATHS, JobStore
 from core.jobs.worker import Stop, run_one
 from core.models.own_weights import list_brought
 from core.plain_yaml import parse_yaml
+from core.runs.estimate import Estimate, EstimateJob
 from core.runs.explaining import ExplainJob, explain_run
 from core.runs.preflight import preflight_apart
 from core.runs.recipes import CARDS
@@ -275,6 +276,26 @@ def test_a_study_of_ticks_or_of_a_file_is_every_combination_once(
     assert button(app, "Start the study")
 
 
+def ask_how_long(app: AppTest, backbone: str, seconds: float) -> AppTest:
+    """Choose a network for a what-if; its batches, once measured, take that long."""
+    app = app.selectbox(key="what if").select("with another network").run()
+    for asked in _estimates():  # of the network that stood there first
+        JobStore().delete(asked.id)
+    app = app.selectbox(key="what if network").select(backbone).run()
+    assert "Measuring a few batches to tell how long this will take" in words(app)
+    [asked] = _estimates()
+    assert asked.job.spec.network.backbone == backbone
+    measured = Estimate(
+        seconds=seconds, peak_bytes=1, free_bytes=2, parameters=3, device="CPU"
+    )  # fmt: skip
+    write_json(asked.job.path, measured.model_dump())
+    return app.run()
+
+
+def _estimates() -> list[JobRecord]:
+    return [record for record in JobStore().list() if record.kind == EstimateJob.kind]
+
+
 def test_what_if_is_asked_once_and_stands_beside_its_parent(
     dataset: str, request: pytest.FixtureRequest
 ) -> None:
@@ -286,6 +307,7 @@ def test_what_if_is_asked_once_and_stands_beside_its_parent(
         app = app.selectbox(key="what if").select(question).run()
         assert not app.exception, question
         assert not app.error, question
+    assert "about **12 minutes**" in words(ask_how_long(app, "resnet50", 728))
     app = app.selectbox(key="what if").select("on permuted labels (control)").run()
     app = button(app, "Ask").click().run()
     assert not app.exception

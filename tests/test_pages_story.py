@@ -1,5 +1,7 @@
 """The pages Story and Present: made before the meeting, shown in it, and what is damaged named."""
 
+from pathlib import Path
+
 import pytest
 
 from core.stories import change_story, create_story, load_story, pin
@@ -63,6 +65,25 @@ def test_a_slide_shows_its_views_and_the_speaker_has_notes(story: str) -> None:
     assert "Next: TP53 is low" in words(app)
 
 
-def test_a_link_to_nothing_says_so() -> None:
-    assert "There is no story" in words(open_page("present", story="ab" * 8))
-    assert "Expected a story's id" in words(open_page("present", story="../x"))
+def test_a_link_to_nothing_says_so_and_leads_on() -> None:
+    for link, said, way in (
+        ({"story": "ab" * 8}, "There is no story", "All stories"),
+        ({"story": "../x"}, "Expected a story's id", "All stories"),
+        ({}, "No story has been chosen", "Choose a story"),
+    ):
+        app = open_page("present", **link)
+        assert said in words(app)
+        assert bool(app.error) == bool(link)
+        app = button(app, way).click().run()
+        assert not app.exception
+        assert [title.value for title in app.title] == ["Story"]
+
+
+def test_damage_is_said_in_words(story: str, home: Path) -> None:
+    view = load_story(story).views[0].view
+    (home / "stories" / story / f"{view}.json").write_text('{"figure": 1}')
+    said = words(open_page("present", story=story, slide="1"))
+    assert f"The view {view}.json is damaged: it can't be read. Remove it, and pin it" in said
+    (home / "stories" / story / "story.json").write_text("{")
+    app = open_page("story")
+    assert f"The story {story} (story.json) is damaged: it can't be read. Delete it." in words(app)

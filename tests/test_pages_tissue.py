@@ -153,6 +153,12 @@ def test_an_answer_is_deleted_on_the_page_and_so_is_the_tissue(answered) -> None
     app.run()
     assert "Choose a row to delete an answer" in words(app)
     assert "patients left out; 250 genes" in str(app.dataframe[-1].value)
+    (answer_folder(spec) / "result.json").write_text("{")
+    app = open_page("tissue", tissue=record.id)
+    app.session_state["kept answers"] = True
+    app.run()
+    assert "is damaged. Delete the answer (the page Histology does that, below Kept" in words(app)
+    assert "not finished, or damaged" in str(app.dataframe[-1].value)
     app.session_state[f"answers {record.id[:6]} 1"] = {
         "selection": {"rows": [0], "columns": [], "cells": []}
     }

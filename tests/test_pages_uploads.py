@@ -4,8 +4,8 @@ from pathlib import Path
 
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
-from streamlit.testing.v1 import AppTest
 
+from tests.pages import run_script
 from ui.uploads import UNCLAIMED_SECONDS, drop_unclaimed
 
 
@@ -24,7 +24,7 @@ def take_one() -> None:
 
 
 def test_an_upload_is_a_private_file_and_no_longer_in_memory(home: Path) -> None:
-    app = AppTest.from_function(take_one).run()
+    app = run_script(take_one)
     app.file_uploader(key="file").upload("../../a.csv", b"gene,s1\nTP63,1\n", "text/csv").run()
     path = Path(app.text[0].value)
     assert path.read_bytes() == b"gene,s1\nTP63,1\n"

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
-from streamlit.testing.v1 import AppTest
 
 from core.errors import InputError
 from core.home import Place, at, serve_one, serve_people, server_home
@@ -28,6 +27,7 @@ from core.lease import Lease
 from core.people import welcome
 from core.processes import ROOT
 from tests.counting import CountJob
+from tests.pages import run_script
 from ui import health, limits, metrics, watch
 from ui.guard import Guard
 from ui.health import Health
@@ -128,7 +128,7 @@ def test_what_a_page_logs_carries_the_id_of_its_connection(monkeypatch) -> None:
 
     assert watch.find_request() == ""
     monkeypatch.setattr("streamlit.runtime.context.ContextProxy.headers", {"x-request-id": "abc"})
-    assert AppTest.from_function(page).run().text[0].value == "abc"
+    assert run_script(page).text[0].value == "abc"
 
 
 def test_settings_that_are_none_are_said_at_the_start(monkeypatch) -> None:
@@ -368,7 +368,7 @@ def test_a_tab_sends_no_more_than_so_much(monkeypatch) -> None:
             )
 
     monkeypatch.setattr("ui.uploads.upload_limit", lambda: 10)
-    app = AppTest.from_function(page).run()
+    app = run_script(page)
     app.file_uploader(key="f").upload("a.csv", b"a" * 80, "text/csv").run()
     assert app.text[0].value == "1"
     app.file_uploader(key="f").upload("b.csv", b"b", "text/csv").run()

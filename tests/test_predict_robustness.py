@@ -285,7 +285,7 @@ def test_it_is_a_job_whose_answer_stands_in_the_run_s_folder(
     assert robustness_state(run).state == "done"
     assert load_robustness(run) == answers["ranks"]
     robustness_path(run).write_text('{"metric": "accuracy"}')
-    with pytest.raises(DamageError, match=r"robustness\.json is damaged"):
+    with pytest.raises(DamageError, match=rf"robustness\.json of run {run} is damaged"):
         load_robustness(run)
 
 

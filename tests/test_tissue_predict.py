@@ -82,7 +82,7 @@ def test_genes_of_sections_without_counts_are_predicted(asked, other) -> None:
     assert data[0, "HUE1"].X.item() == pytest.approx(np.log2(1 + wanted), rel=1e-5)
     assert add_predicted(asked, section, "spot").samples == 60
     (prediction_folder(asked, section) / "about.json").write_text("{")
-    with pytest.raises(DamageError, match="is damaged"):
+    with pytest.raises(DamageError, match=r"is damaged\. Delete the answer"):
         load_prediction(asked, section)
 
 

@@ -12,6 +12,9 @@ from core.lease import Lease
 from core.runs.store import RunStore
 from tests.interpreter import Process
 
+LONG = 600
+"""Seconds that nothing should need, on whatever machine."""
+
 
 def start_worker(
     largest_file: int | None = None, kinds: dict[str, str] | None = None
@@ -22,7 +25,9 @@ def start_worker(
         largest_file: bytes of the largest file that it may write.
         kinds: jobs that it knows by other names than this process, see `tests.held`.
     """
-    worker = Process(target=_work, args=(dict(os.environ), largest_file, kinds or {}))
+    worker = Process(  # which ends with this process at the latest, also where the test fails
+        target=_work, args=(dict(os.environ), largest_file, kinds or {}), daemon=True
+    )
     worker.start()
     return worker
 
@@ -48,7 +53,7 @@ def in_place_of_the_worker() -> Iterator[None]:
 
 def end_of(worker: BaseProcess) -> int:
     """The exit code of a worker that has no more work."""
-    worker.join(200)
+    worker.join(LONG)
     assert worker.exitcode is not None, "it goes on"
     return worker.exitcode
 
@@ -64,7 +69,7 @@ def kill(worker: BaseProcess) -> None:
     worker.join()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 200) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = LONG) -> None:
     """Look again until something has come true."""
     end = time.monotonic() + seconds
     while not condition():

@@ -1,9 +1,9 @@
 """Bundles on pages: a story or a run to take along, and one that somebody sent."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 import streamlit as st
 
@@ -75,9 +75,9 @@ def read_bundle(**named: list[str]) -> bytes:
         return export_bundle(Path(folder) / "bundle.zip", **named).read_bytes()
 
 
-def offer_taking(width: Literal["stretch", "content"] = "stretch") -> None:
-    """The button that takes what somebody sent."""
-    if st.button("Take a bundle", icon=":material/upload:", width=width):
+def offer_taking(on_click: Callable[[], None] | None = None) -> None:
+    """The button that takes what somebody sent; a drawer that it stands in is closed by it."""
+    if st.button("Take a bundle", icon=":material/upload:", on_click=on_click):
         _take_bundle()
 
 

@@ -10,6 +10,7 @@ from core.data.prepare import PreparationSpec
 from core.data.store import DatasetRecord
 from core.errors import InputError
 from core.escape import escape_markdown, escape_message
+from core.home import only_looks
 from core.jobs.record import JobState
 from core.jobs.which import Which
 from core.plots.data import class_sizes
@@ -17,6 +18,7 @@ from core.plots.findings import say_class_sizes
 from core.runs.spec import say_option
 from core.runs.store import RunStore
 from ui.about import About
+from ui.account import pages_of_guest
 from ui.bring import show_corner, show_notes
 from ui.parts import go_to, go_to_run, say_finding, show_figure
 from ui.sample_map import change, show_samples, used_samples
@@ -82,14 +84,8 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
             st.caption(
                 "Once a class column is chosen and nothing stands in the way, go on from here."
             )
-        with st.container(horizontal=True):
-            if st.button("See gene-images →", disabled=wrong or not card.label):
-                go_to("images")
-            if st.button("Train on these →", type="primary", disabled=wrong or not card.label):
-                go_to("train")
-            last = find_last_run(record.id)
-            if last and st.button("See its last run →"):
-                go_to_run(last)
+        if pages_of_guest() is None:
+            show_ways_on(record, blocked=wrong or not card.label)
         if any(finding.code in ("label_ids", "label_numbers") for finding in card.findings):
             st.caption("The chosen column doesn't look like classes.")
         elif card.classes:
@@ -105,6 +101,18 @@ def show_card(record: DatasetRecord, choices: Choices) -> None:
         show_notes(record.notes)
         st.caption(escape_markdown(card.evidence))
         show_corner(used_samples(record.id, choices))
+
+
+def show_ways_on(record: DatasetRecord, *, blocked: bool) -> None:
+    """The buttons that lead on from a dataset; those that need a class may be blocked."""
+    with st.container(horizontal=True):
+        if st.button("See gene-images →", disabled=blocked):
+            go_to("images")
+        if not only_looks() and st.button("Train on these →", type="primary", disabled=blocked):
+            go_to("train")
+        last = find_last_run(record.id)
+        if last and st.button("See its last run →"):
+            go_to_run(last)
 
 
 def find_last_run(dataset: str) -> str | None:
@@ -159,6 +167,8 @@ def show_decisions(record: DatasetRecord, choices: Choices) -> None:
         st.markdown(
             f":green-badge[:material/check: decided] {' · '.join(decided)}", width="stretch"
         )
+        if only_looks():
+            return
         st.button(
             "Take it all back", type="tertiary",
             on_click=lambda: change(

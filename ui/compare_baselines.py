@@ -8,6 +8,7 @@ from core.data.store import get_record
 from core.errors import InputError
 from core.escape import escape_markdown, escape_message
 from core.glossary import define
+from core.home import only_looks
 from core.jobs.launch import answer_state
 from core.runs.fitting import baselines_job, request_baselines
 from core.runs.outcome import kept_second, missing_baselines
@@ -18,6 +19,8 @@ from ui.forms import HOLDS
 
 def show_request(runs: list[str]) -> None:
     """Fit the baseline models that these runs didn't fit by themselves, in a process of its own."""
+    if only_looks():
+        return
     place = st.container()
     second = pick_second(runs)
     with place:

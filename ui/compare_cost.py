@@ -49,7 +49,6 @@ def show_published(comparison: Comparison) -> None:
 def show_cost(comparison: Comparison) -> None:
     """What each network costs, beside what it reaches."""
     metric, table = METRICS[comparison.metric], list_costs(comparison)
-    st.markdown("## Cost beside benefit")
     show_figure(
         cost_dots(table.head(SHOWN_COSTS), metric.title, percent=metric.is_share,
                   plain=plain_score(comparison),

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.compare.batches import Batches, score_batches
 from core.compare.detail import Detail, list_values, look_closely, name_model
@@ -19,49 +20,57 @@ from ui.kept import cache_resource
 from ui.parts import decimals, find_runs, link_run, name_runs, show_figure
 
 
-def show_run(outcomes: list[Outcome], metric: Metric) -> None:
-    """One run's calibration, classes and confusion; and each batch that it held out."""
+def show_run(outcomes: list[Outcome], metric: Metric, place: DeltaGenerator) -> None:
+    """One run's calibration, classes and confusion; and each batch that it held out.
+
+    Args:
+        outcomes: the runs of which one is looked at.
+        metric: the score of its batches.
+        place: where the run and one of its models are chosen.
+    """
     by_id = {outcome.run: outcome for outcome in outcomes}
-    left, right = st.columns(2)
+    left, right = place.columns(2)
     wanted = st.query_params.get("detail")
     run = left.selectbox(
         "Run", list(by_id), key="detail", persist_state="session",
         index=list(by_id).index(wanted) if wanted in by_id else 0,
-        format_func=name_runs(find_runs(by_id)).get,
+        format_func=name_runs(find_runs(by_id)).get, label_visibility="collapsed",
     )  # fmt: skip
     st.query_params["detail"] = run
-    with left:
-        link_run(run)
     outcome = by_id[run]
-    if outcome.spec.split.kind == "leave_one_batch_out":
-        show_batches(read_batches(run, metric.name, outcome), outcome, metric)
     models = [name for name in outcome.proba if name != outcome.task.floor]
     model = right.selectbox(
         "Model", models, persist_state="session",
         key="model" if outcome.task.has_classes else "model of a number",
-        format_func=lambda name: name_model(name, outcome.task),
+        format_func=lambda name: name_model(name, outcome.task), label_visibility="collapsed",
     )  # fmt: skip
-    if not outcome.task.has_classes:
+    if outcome.task.has_classes:
+        show_classes(outcome, model, read_detail(run, model, outcome))
+    else:
         show_values(list_values(outcome, model), outcome.result.classes[0])
-        return
-    detail = read_detail(run, model, outcome)
-    st.markdown(escape_markdown(detail.confused))
+    if outcome.spec.split.kind == "leave_one_batch_out":
+        show_batches(read_batches(run, metric.name, outcome), outcome, metric)
+    link_run(run)
+
+
+def show_classes(outcome: Outcome, model: str, detail: Detail) -> None:
+    """Which classes a model takes for which, how sure it is of them, and how many it finds."""
     left, right = st.columns(2, gap="large")
     with left:
+        chart = st.container()
         percent = st.segmented_control(
-            "Cells",
-            ["samples", "row percent"],
-            default="samples",
-            key="cells",
-            persist_state="session",
-        )
-        counts = detail.confusion.set_index("true")
-        show_figure(
-            confusion_grid(counts.to_numpy(), list(counts), percent=percent == "row percent"),
-            detail.confusion, "confusion", key="confusion",
-            alt=say_confusion(counts.to_numpy(), list(counts)),
-            about=about_confusion(int(counts.to_numpy().sum()), "held-out samples"),
+            "Cells", ["samples", "row percent"], default="samples", key="cells",
+            persist_state="session", label_visibility="collapsed",
         )  # fmt: skip
+        counts = detail.confusion.set_index("true")
+        with chart:
+            show_figure(
+                confusion_grid(counts.to_numpy(), list(counts), percent=percent == "row percent"),
+                detail.confusion, "confusion", key="confusion",
+                alt=say_confusion(counts.to_numpy(), list(counts)),
+                about=about_confusion(int(counts.to_numpy().sum()), "held-out samples"),
+            )  # fmt: skip
+        st.markdown(escape_markdown(detail.confused))
         st.caption("Classes that are often confused stand side by side.")
     with right:
         show_figure(

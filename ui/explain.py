@@ -33,6 +33,7 @@ from core.runs.store import RunRecord
 from ui.forms import HOLDS, ask_record
 from ui.gene_sets import pick_sets
 from ui.kept import cache_data, cache_resource
+from ui.parts import needs_own_home
 
 GENE, DRAWN = "explained gene", "explained genes drawn"
 """Where the session keeps the gene that is looked at, and the genes that were drawn around."""
@@ -185,7 +186,7 @@ def describe(recipe: Recipe) -> str:
 def show_request(
     run: str, recipe: Recipe, *, what: str, button: str, duration: str, evidence: bool = False
 ) -> None:
-    """The button that computes an attribution or its trust card, and the progress.
+    """The button that computes an attribution or its trust card, where one may, and the progress.
 
     Args:
         run: a run's id.
@@ -201,8 +202,10 @@ def show_request(
     if state.state == "working":
         st.fragment(_wait_for, run_every=1)(run, recipe, what, evidence)
         return
-    foresee(ExplainJob)
     st.markdown(f"**{escape_markdown(what)}** has not been computed for this run yet.")
+    if needs_own_home("It can be computed"):
+        return
+    foresee(ExplainJob)
     st.caption(duration)
     if st.button(button, type="primary", key=f"compute {run} {evidence}"):
         request_explanation(run, recipe, evidence=evidence)

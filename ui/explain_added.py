@@ -75,7 +75,7 @@ def show_added(record: RunRecord, recipe: Recipe, cls: str, layout: GeneLayout) 
     members = table.loc[table["set"] == chosen, "genes"].item()
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown(f"### {escape_markdown(chosen)} on the gene-image")
+        st.markdown(f"## {escape_markdown(chosen)} on the gene-image")
         st.caption("Each gene in the colour of its share of its sets' scores; the set is circled.")
         genes = read_genes(record.id, recipe, cls)
         scores = genes.set_index("gene")["score"].reindex(layout.genes).fillna(0).to_numpy()
@@ -91,5 +91,5 @@ def show_added(record: RunRecord, recipe: Recipe, cls: str, layout: GeneLayout) 
             ),
         )  # fmt: skip
     with right:
-        st.markdown(f"### Its {len(members)} genes")
+        st.markdown(f"## Its {len(members)} genes")
         show_list(record, members, genes, f"{name}_set", key="added list")

@@ -1,6 +1,5 @@
 """Classes or methods side by side, on one colour scale."""
 
-from collections.abc import Collection
 from itertools import combinations
 
 import numpy as np
@@ -27,28 +26,30 @@ MOST = 6
 
 
 def show_side_by_side(run: str, recipe: Recipe, cls: str) -> None:
-    """Mean maps of several classes, or of one class by several methods."""
+    """Mean maps of several classes, or of one class by several methods, chosen beside them."""
     found = read_attribution(run, recipe)
     several = len(np.unique(found.labels)) > 1
     beside = networks_beside(run)
     sides = [*(["Classes"] if several else []), "Samples", "Methods"]
     sides += ["Networks on genes"] if beside else []
-    what = st.segmented_control(
-        "Compare", sides, default=sides[0], required=True,
-        key="compare what" if several else "compare what of a value", label_visibility="collapsed",
-    )  # fmt: skip
     genes = load_fitted(run, int(found.folds[0])).layout.genes
-    if what == "Classes":
-        values = pick_classes(found, genes, cls)
-    elif what == "Samples":
-        values = pick_samples(found, genes, cls)
-    elif what == "Methods":
-        values = pick_methods(run, recipe, genes, cls)
-    else:
-        values = pick_networks(run, recipe, genes, cls, beside)
-    if len(values) < 2:
-        st.info("Choose at least two.")
-        return
+    chart, said = st.columns([3, 1], gap="medium")
+    with said:
+        what = st.segmented_control(
+            "Compare", sides, default=sides[0], required=True, label_visibility="collapsed",
+            key="compare what" if several else "compare what of a value",
+        )  # fmt: skip
+        if what == "Classes":
+            values = pick_classes(found, genes, cls)
+        elif what == "Samples":
+            values = pick_samples(found, genes, cls)
+        elif what == "Methods":
+            values = pick_methods(run, recipe, genes, cls)
+        else:
+            values = pick_networks(run, recipe, genes, cls, beside)
+        if len(values) < 2:
+            st.info("Choose at least two.")
+            return
     comparable = list(values)
     if not METHODS[recipe.method].ranks_genes:
         comparable = []
@@ -57,7 +58,10 @@ def show_side_by_side(run: str, recipe: Recipe, cls: str) -> None:
         comparable = [describe(one) for one in alone if METHODS[one.method].ranks_genes]
     if what == "Networks on genes" and comparable:
         comparable = list(values)
-    show_maps(run, found, recipe, values, comparable, scaled=what not in ("Classes", "Samples"))
+    with chart:
+        show_maps(run, found, recipe, values, scaled=what not in ("Classes", "Samples"))
+    with said:
+        say_shared({name: values[name] for name in values if name in comparable})
 
 
 def pick_classes(found: RunAttribution, genes: np.ndarray, cls: str) -> dict[str, np.ndarray]:
@@ -140,10 +144,9 @@ def show_maps(
     found: RunAttribution,
     recipe: Recipe,
     values: dict[str, np.ndarray],
-    comparable: Collection[str],
     scaled: bool,
 ) -> None:
-    """The maps on one scale, and how many top genes each pair shares that ranks genes."""
+    """The maps on one scale."""
     layout = load_fitted(run, int(found.folds[0])).layout
     images = np.stack(list(values.values()))
     name = "share of the largest" if scaled else "attribution"
@@ -164,9 +167,12 @@ def show_maps(
             "they agree is no proof.",
         ),
     )  # fmt: skip
-    k = top_count(len(layout.genes))
-    ranked = {name: values[name] for name in values if name in comparable}
+
+
+def say_shared(ranked: dict[str, np.ndarray]) -> None:
+    """How many top genes each pair of rankings shares."""
     for (first, a), (second, b) in combinations(ranked.items(), 2):
+        k = top_count(len(a))
         shared = kuncheva(a, b, k)
         st.markdown(
             f"{escape_markdown(first)} and {escape_markdown(second)} share {max(shared, 0):.0%} of "

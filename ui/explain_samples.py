@@ -55,10 +55,12 @@ def ask_samples(record: RunRecord, recipe: Recipe, cls: str) -> Recipe | None:
         maps.append("Nearest neighbours (t-SNE)")
     left, right = st.columns([3, 2], gap="large")
     with left:
+        chart = st.container()
         chosen_map = st.segmented_control(
             "Map", maps, default=maps[0], required=True, key="explained samples map kind",
             label_visibility="collapsed",
         )  # fmt: skip
+    with chart:
         xy, axes = place_samples(record.id, chosen_map != maps[0], record.spec)
         wrong, groups = _judge(held, record.spec)
         figure = sample_map(xy[:, 0], xy[:, 1], held["sample"].tolist(), groups, (axes[0], axes[1]))

@@ -89,7 +89,7 @@ def show_network(
     found: pd.DataFrame, sets: Mapping[str, Sequence[str]], genes: Collection[str], name: str
 ) -> None:
     """Sets that pass as a network: related ones lie together; a click looks at a set."""
-    st.markdown("### Which of these sets are the same genes?")
+    st.markdown("## Which of these sets are the same genes?")
     left, _ = st.columns([1, 3])
     with left:
         limit = ask_number(
@@ -244,7 +244,7 @@ def show_set(
     members = table[table["gene"].isin(sets[chosen])]
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("### On the gene-image")
+        st.markdown("## On the gene-image")
         st.caption(
             f"{len(members)} of the set's {len(sets[chosen])} genes are on the image: circled, the "
             f"first {NAMED_GENES} of the ranking with their names."
@@ -267,7 +267,7 @@ def show_set(
             ),
         )  # fmt: skip
     with right:
-        st.markdown("### Along the ranking")
+        st.markdown("## Along the ranking")
         order = table.sort_values("score", ascending=False, kind="stable")
         hits = np.flatnonzero(order["gene"].isin(sets[chosen]))
         running = running_score(hits, order["score"].abs().to_numpy())

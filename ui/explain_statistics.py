@@ -26,7 +26,8 @@ def ask_top(table: pd.DataFrame, *, key: str) -> int:
 
 def show_statistics(table: pd.DataFrame, name: str, cls: str, task: Task) -> None:
     """The volcano, and what only the network uses."""
-    left, _ = st.columns([1, 3])
+    chart = st.container()
+    left, said = st.columns([1, 3], gap="medium", vertical_alignment="center")
     with left:
         k = ask_top(table, key="statistics top")
     if table["welch"].isna().any():
@@ -40,7 +41,7 @@ def show_statistics(table: pd.DataFrame, name: str, cls: str, task: Task) -> Non
     if not task.has_classes:
         apart = f"don't go with {escape_markdown(cls)} by themselves"
     fitted = table["logistic"].notna().any()
-    st.markdown(
+    said.markdown(
         f"Of the {k} top genes, **{len(found.welch)}** are also among the {k} that a "
         f"{task.gene_test} puts first"
         + (
@@ -57,27 +58,30 @@ def show_statistics(table: pd.DataFrame, name: str, cls: str, task: Task) -> Non
         )
     )
     if not fitted:
-        st.caption("An earlier version computed this, without the linear model's weights.")
+        said.caption("An earlier version computed this, without the linear model's weights.")
     if table["log2fc"].notna().any():
         data = table[["gene", "rank", "score", "log2fc", "fdr", "welch", "logistic"]]
-        show_figure(
-            volcano(table, {*found.welch, *found.logistic}, found.only_network), data,
-            f"{name}_volcano", key="volcano",
-            alt=f"Scores of the genes of {cls} against their log2 fold change",
-            about=About(
-                "Each gene's score against its log2 fold change between the class and the others.",
-                f"{len(data):,} genes on the image.",
-                f"Scores are means over the explained held-out samples; fold changes and the "
-                f"{task.gene_test} are of the run's samples.",
-                "Genes of a high score without a fold change are used with other genes, or are "
-                "noise. Genes of a large fold change need not be used: others may say the same.",
-            ),
-        )  # fmt: skip
+        with chart:
+            show_figure(
+                volcano(table, {*found.welch, *found.logistic}, found.only_network), data,
+                f"{name}_volcano", key="volcano",
+                alt=f"Scores of the genes of {cls} against their log2 fold change",
+                about=About(
+                    "Each gene's score against its log2 fold change between the class and the "
+                    "others.",
+                    f"{len(data):,} genes on the image.",
+                    f"Scores are means over the explained held-out samples; fold changes and the "
+                    f"{task.gene_test} are of the run's samples.",
+                    "Genes of a high score without a fold change are used with other genes, or are "
+                    "noise. Genes of a large fold change need not be used: others may say the "
+                    "same.",
+                ),
+            )  # fmt: skip
     elif task.has_classes:
-        st.caption("No volcano: on this scale there are no fold changes.")
+        said.caption("No volcano: on this scale there are no fold changes.")
     only = table[table["gene"].isin(found.only_network)]
     if len(only):
-        st.markdown("### Only the network puts these first")
+        st.markdown("## Only the network puts these first")
         st.dataframe(
             only, hide_index=True, key="only network",
             column_order=["rank", "gene", "score", "welch", "logistic", "fdr", "auroc", "log2fc"],

@@ -7,13 +7,14 @@ import streamlit as st
 from core.data.catalogue import CATALOGUE, PublicDataset
 from core.data.fetched import kept
 from core.escape import escape_markdown
+from core.home import only_looks
 from core.images.references import (
     add_public_sets,
     add_reference,
     list_references,
 )
 from ui.bring import fetch_with_bar
-from ui.parts import errors
+from ui.parts import errors, needs_own_home
 from ui.uploads import hold
 
 IN_USE = "last sets"
@@ -43,15 +44,16 @@ def pick_sets(prefix: str = "") -> str | None:
             "Collection of gene sets", options, key=key, format_func=names.get, on_change=take,
             index=options.index(now) if now else None, placeholder="choose stored sets",
         )  # fmt: skip
-    else:
+    elif not needs_own_home("Gene sets can be brought or fetched"):
         st.info(
             "Bring a file of gene sets, or fetch a public collection. They stay on this computer."
         )
-    with st.expander("Bring or fetch gene sets", expanded=not names), errors():
-        _bring(prefix)
-        for entry in CATALOGUE:
-            if entry.sets is not None:
-                _offer(entry, prefix)
+    if not only_looks():
+        with st.expander("Bring or fetch gene sets", expanded=not names), errors():
+            _bring(prefix)
+            for entry in CATALOGUE:
+                if entry.sets is not None:
+                    _offer(entry, prefix)
     if now is not None:
         st.query_params["sets"] = now
     return now

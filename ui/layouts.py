@@ -7,6 +7,7 @@ import streamlit as st
 from core.data.store import DatasetRecord
 from core.errors import InputError
 from core.escape import escape_message
+from core.home import only_looks
 from core.images.layouts import LAYOUTS, LayoutMethod, LayoutSpec
 from core.images.references import (
     LARGEST,
@@ -19,7 +20,7 @@ from core.images.references import (
 )
 from ui.forms import HOLDS, ask_field, ask_record, check_fields
 from ui.kept import cache_data
-from ui.parts import open_dataset
+from ui.parts import needs_own_home, open_dataset
 from ui.uploads import hold
 
 SMALLEST_CANVAS = 8
@@ -108,11 +109,13 @@ def ask_reference(record: DatasetRecord, kind: Kind, *, key: str) -> str | None:
             title, list(kept), format_func=kept.get, key=chosen_key, **HOLDS,
             help=wanted,
         )  # fmt: skip
-        place = st.popover("Add another file")
-    place.file_uploader(
-        f"Add a file of {title.lower()}", key=upload_key, on_change=keep, help=wanted,
-        max_upload_size=LARGEST // 2**20,
-    )  # fmt: skip
+        place = st.container() if only_looks() else st.popover("Add another file")
+    with place:
+        if not needs_own_home(f"A file of {title.lower()} can be added"):
+            st.file_uploader(
+                f"Add a file of {title.lower()}", key=upload_key, on_change=keep, help=wanted,
+                max_upload_size=LARGEST // 2**20,
+            )  # fmt: skip
     if st.session_state.get(error_key):
         st.error(escape_message(st.session_state[error_key]))
     if chosen is None:

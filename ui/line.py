@@ -7,6 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.data.store import DatasetRecord, list_datasets
 from core.escape import escape_markdown
+from core.home import only_looks
 from ui.parts import decided, pick_dataset, show_empty
 
 DRAWER = 420
@@ -44,6 +45,19 @@ def show_line(title: str, drawer: str | None = None) -> Line:
             ).container(width=DRAWER)
         facts, rest = st.container(key="page_facts", width="content"), st.container()
     return Line(facts, opened if drawer else rest)
+
+
+def show_looking(title: str, text: str) -> bool:
+    """Whether one only looks here; then the page says that, with the way on, in place of its own.
+
+    Args:
+        title: the page's.
+        text: what isn't here or can't be done, as a heading.
+    """
+    if only_looks():
+        show_line(title)
+        show_empty(text, "What the lab shares", "lab")
+    return only_looks()
 
 
 def close_drawer() -> None:

@@ -11,16 +11,18 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 from anndata import AnnData
+from streamlit.delta_generator import DeltaGenerator
 
 from core.data.choices import Choices, load_choices, save_choices
 from core.data.cohort import Cohort
 from core.data.notes import Finding
 from core.data.roles import suggest_batch, suggest_group, suggest_label
-from core.data.store import DatasetRecord, get_record, load_dataset
+from core.data.store import DatasetRecord, can_be_opened, get_record, load_dataset
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_formulas, escape_markdown, escape_message
 from core.files import UNWRITABLE, describe_os_error
 from core.glossary import define
+from core.home import only_looks
 from core.jobs.record import JobState
 from core.jobs.which import Which
 from core.plots.figures import TARGETS
@@ -43,7 +45,7 @@ WANTED_RUN = "wanted run"
 """Where the session keeps the run whose page was asked for last."""
 
 
-def _component(name: str) -> Callable[..., object]:
+def component(name: str) -> Callable[..., object]:
     """A component of our own out of its three files in `assets`."""
     return st.components.v2.component(
         f"genecanvas_{name}",
@@ -54,9 +56,9 @@ def _component(name: str) -> Callable[..., object]:
     )
 
 
-SAVE_IMAGE = _component("save_image")
+SAVE_IMAGE = component("save_image")
 """Buttons that save the chart beside them; plotly draws the file in the browser."""
-GENE_KEYS = _component("gene_keys")
+GENE_KEYS = component("gene_keys")
 """The genes of the image above as one stop of the keyboard."""
 
 
@@ -87,9 +89,21 @@ def open_dataset(dataset: str) -> AnnData:
 
 
 def pick_dataset(datasets: Sequence[DatasetRecord]) -> DatasetRecord:
-    """A select box of stored datasets, kept in the link."""
+    """A select box of stored datasets, kept in the link; at first the first one that is whole."""
     records = {record.id[:12]: record for record in datasets}
-    chosen = pick("Dataset", list(records), lambda name: records[name].name, "dataset")
+    names = list(records)
+
+    def is_whole(name: str) -> bool:
+        try:
+            load_choices(records[name].id)
+        except InputError:
+            return False
+        return can_be_opened(records[name].id)
+
+    chosen = pick(
+        "Dataset", names, lambda name: records[name].name, "dataset",
+        lambda: next(filter(is_whole, names), names[0]),
+    )  # fmt: skip
     return records[chosen]
 
 
@@ -108,14 +122,16 @@ def pick(
     words: Callable[[str], str],
     key: str,
     first: Callable[[], str] | None = None,
+    missing: DeltaGenerator | None = None,
 ) -> str:
     """A select box whose value stands in the link and survives a change of page and a reload.
 
-    Where none was chosen before it is `first`'s, or the first one.
+    Where none was chosen before it is `first`'s, or the first one. What was chosen before and isn't
+    there is said in `missing`, else above the box.
     """
     wanted = st.query_params.get(key) or st.session_state.get(f"last {key}")
     if wanted is not None and wanted not in options:
-        st.warning(
+        (missing or st).warning(
             f"The {label.lower()} that was chosen before ({escape_markdown(wanted[:20])}) is not "
             "among those that this page shows."
         )
@@ -156,12 +172,12 @@ BADGES = {
 
 
 def say_finding(finding: Finding, repair: Callable[[], None] | None = None) -> None:
-    """One finding, and the button that repairs it where this can be done."""
+    """One finding, and the button that repairs it where this can be done and one may do it."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
             f"{BADGES[finding.severity]} {escape_message(finding.message)}", width="stretch"
         )
-        if finding.repair and repair:
+        if finding.repair and repair and not only_looks():
             st.button(
                 escape_markdown(finding.repair.title), key=f"repair {finding.code}",
                 icon=":material/build:", on_click=repair,
@@ -186,7 +202,7 @@ def pick_role(record: DatasetRecord, role: Literal["label", "group", "batch"]) -
     chosen = st.selectbox(
         title, columns, index=columns.index(now) if now in columns else None,
         key=f"{role} {record.id[:12]}", persist_state="session", help=help,
-        placeholder="choose the column" if role == "label" else "none",
+        placeholder="choose the column" if role == "label" else "none", disabled=only_looks(),
     )  # fmt: skip
     if chosen != now:
         save_choices(record.id, choices.changed(**{role: chosen}))
@@ -288,12 +304,29 @@ def say_offered(count: int) -> None:
         )
 
 
-def show_empty(text: str, button: str, page: str) -> None:
-    """Say what to do first, with the button that leads to that page."""
+def needs_own_home(what: str) -> bool:
+    """Whether one only looks at this home; then it says that something is done in one's own.
+
+    Args:
+        what: the beginning of that sentence, such as "Genes can be ranked".
+    """
+    if not only_looks():
+        return False
+    st.caption(f"{what} in a home of your own; you are looking at what somebody shares.")
+    return True
+
+
+def show_empty(text: str, button: str, page: str, link: dict[str, str] | None = None) -> None:
+    """Say what to do first, with the button that leads to that page, or to a view of it.
+
+    Whoever only looks can't do it: the button leads to what the lab shares; a guest has none.
+    """
+    if only_looks():
+        button, page, link = "What the lab shares", "lab", None
     with st.container(border=True):
         st.markdown(f"## {text}")
-        if st.button(button, type="primary", key=f"empty {page}"):
-            go_to(page)
+        if pages_of_guest() is None and st.button(button, type="primary", key=f"empty {page}"):
+            go_to(page, link)
 
 
 def go_to(page: str, link: dict[str, str] | None = None) -> None:
@@ -319,6 +352,12 @@ def link_run(run: str) -> None:
     """A button that leads to the page of the run that is looked at."""
     if st.button("Open the run →", key="open run", type="tertiary"):
         go_to_run(run)
+
+
+def place_chart() -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Places for a chart at the top and, at its right, for what is asked and said about it."""
+    chart, said = st.columns([3, 2], gap="medium")
+    return chart, said
 
 
 def show_figure(

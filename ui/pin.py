@@ -12,6 +12,7 @@ from core import __version__
 from core.data.store import get_record, list_datasets
 from core.errors import GeneCanvasError
 from core.escape import escape_markdown, escape_message
+from core.home import only_looks
 from core.runs.result import load_result
 from core.runs.store import RunStore
 from core.stories import (
@@ -44,7 +45,7 @@ def offer_pin(
     *,
     key: str,
 ) -> None:
-    """The button; it asks for the story and the caption.
+    """The button, where one may pin; it asks for the story and the caption.
 
     Args:
         name: of the files of the chart or table.
@@ -53,6 +54,8 @@ def offer_pin(
         figure: the chart; None of a table.
         key: the button's.
     """
+    if only_looks():
+        return
     if st.button(
         "Pin", key=f"{key} pin", type="tertiary", icon=":material/push_pin:",
         help="Put it on a story, to be shown in a meeting or kept as a report.",

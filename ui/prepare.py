@@ -9,7 +9,7 @@ from core.errors import InputError
 from core.escape import escape_markdown
 from core.images.references import read_gene_sets
 from ui.forms import ask_field, ask_where, check_fields
-from ui.parts import errors
+from ui.parts import errors, needs_own_home
 from ui.sample_map import change, used_samples
 from ui.uploads import hold
 
@@ -21,11 +21,14 @@ STEPS = {
 
 def show_prepare(record: DatasetRecord, choices: Choices) -> None:
     """The form; saved choices hold on every page and in every later session."""
+    if needs_own_home("Another preparation is chosen"):
+        say_preparation(record, choices)
+        return
     version = choices.model_dump_json()
     key = f"prepare {record.id[:12]} {hash(version)}"
     left, middle, right = st.columns(3, gap="large")
     with left:
-        st.markdown("### The samples")
+        st.markdown("## The samples")
         where = ask_where(record.columns, key=key, chosen=choices.cohort.where)
         if left_out := choices.cohort.leave_out:
             kept_out = st.multiselect(
@@ -36,7 +39,7 @@ def show_prepare(record: DatasetRecord, choices: Choices) -> None:
     asked = {}
     for column, (title, names) in zip((middle, right), STEPS.items(), strict=True):
         with column:
-            st.markdown(f"### {title}")
+            st.markdown(f"## {title}")
             for name in names:
                 asked[name] = ask_field(
                     PreparationSpec, name, key=f"{key} {name}",
@@ -44,7 +47,6 @@ def show_prepare(record: DatasetRecord, choices: Choices) -> None:
                 )  # fmt: skip
     with right:
         asked["gene_list"] = ask_gene_list(key, choices.preparation.gene_list)
-    st.markdown("### So it is prepared")
     with errors():
         numbers = {name: value for name, value in asked.items() if isinstance(value, int | float)}
         check_fields(PreparationSpec, numbers)
@@ -52,23 +54,28 @@ def show_prepare(record: DatasetRecord, choices: Choices) -> None:
             cohort=choices.cohort.model_copy(update={"where": where, "leave_out": tuple(kept_out)}),
             preparation=PreparationSpec(**{**choices.preparation.model_dump(), **asked}),
         )  # fmt: skip
-        data = used_samples(record.id, new)
-        steps = new.preparation.describe(str(data.uns["scale"]))
-        st.markdown(
-            f"{data.n_obs:,} of {record.samples:,} samples; "
-            + escape_markdown("; ".join(steps))
-            + ". What is learned for this is learned from training samples only."
-        )
-        if new.preparation.gene_list:
-            present = len(set(new.preparation.gene_list) & set(data.var_names))
-            listed = len(new.preparation.gene_list)
-            if not present:
-                raise InputError("None of the listed genes is in this dataset.")
-            st.caption(f"{present:,} of the {listed:,} listed genes are in this dataset.")
+        say_preparation(record, new)
         st.button(
             "Use this preparation", type="primary", disabled=new == choices,
             on_click=lambda: change(record, new),
         )  # fmt: skip
+
+
+def say_preparation(record: DatasetRecord, choices: Choices) -> None:
+    """How its samples are prepared; InputError where none of the listed genes is here."""
+    st.markdown("## So it is prepared")
+    data, spec = used_samples(record.id, choices), choices.preparation
+    steps = spec.describe(str(data.uns["scale"]))
+    st.markdown(
+        f"{data.n_obs:,} of {record.samples:,} samples; "
+        + escape_markdown("; ".join(steps))
+        + ". What is learned for this is learned from training samples only."
+    )
+    if spec.gene_list:
+        present = len(set(spec.gene_list) & set(data.var_names))
+        if not present:
+            raise InputError("None of the listed genes is in this dataset.")
+        st.caption(f"{present:,} of the {len(spec.gene_list):,} listed genes are in this dataset.")
 
 
 def ask_gene_list(key: str, chosen: tuple[str, ...]) -> tuple[str, ...]:

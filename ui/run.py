@@ -10,6 +10,7 @@ from core.data.notes import Finding
 from core.errors import DamageError
 from core.escape import escape_markdown, escape_message
 from core.glossary import define
+from core.home import only_looks
 from core.jobs.launch import ensure_workers
 from core.jobs.record import JobState
 from core.plots.findings import say_confusion, say_observed
@@ -20,8 +21,10 @@ from core.runs.result import RunResult, headline, kept_by, load_predictions, loa
 from core.runs.store import RunRecord, RunStore, bytes_of, read_log
 from core.training.tasks import TASKS
 from ui.about import about_confusion, about_observed
+from ui.account import pages_of_guest
 from ui.beside import show_side_by_side
 from ui.bundles import offer_run_bundle
+from ui.mend import mending_computed
 from ui.parts import (
     BADGES,
     DAMAGED,
@@ -62,13 +65,13 @@ def show_ended(record: RunRecord) -> None:
         show_damage(record, kept.damage(gone))
     findings, repeats = result.findings or [], repeats_of(record)
     show_headline(record, repeats, findings)
-    with errors():
-        show_parent(record)
     left, right = st.columns([5, 9], gap="medium")
     with left:
         show_confusion(result, predictions)
-    with right, errors():
+    with right, mending_computed(record.id):
         show_genes(record)
+    with errors():
+        show_parent(record)
     with errors():
         show_whatif(record)
         show_answers(record)
@@ -85,8 +88,9 @@ def show_ended(record: RunRecord) -> None:
 def show_damage(record: RunRecord, error: DamageError) -> None:
     """What is wrong with a run's files, and the button that prepares it for being made again."""
     st.error(escape_message(str(error)))
-    act("Prepare it for being made again", reopen, record.id, key="reopen",
-        help="What is damaged is set aside; then the run can be resumed.")  # fmt: skip
+    if not only_looks():
+        act("Prepare it for being made again", reopen, record.id, key="reopen",
+            help="What is damaged is set aside; then the run can be resumed.")  # fmt: skip
 
 
 def show_headline(
@@ -153,16 +157,19 @@ def show_confusion(result: RunResult, predictions: pd.DataFrame) -> None:
 def show_ways_on(record: RunRecord, repeats: Mapping[str, str]) -> None:
     """The buttons to what other pages say of a finished run, and its report to keep."""
     with st.container(horizontal=True):
-        if st.button("More about its genes →"):
-            open_explain(record)
-        if len(repeats) > 1:
-            if st.button(f"Compare the {len(repeats)} splits →"):
-                go_to("compare", {"runs": ",".join(repeats)})
-        elif st.button("Compare runs →"):
-            go_to("compare")
+        if pages_of_guest() is None:
+            if st.button("More about its genes →"):
+                open_explain(record)
+            if len(repeats) > 1:
+                if st.button(f"Compare the {len(repeats)} splits →"):
+                    go_to("compare", {"runs": ",".join(repeats)})
+            elif st.button("Compare runs →"):
+                go_to("compare")
+        offer_report(record.id)
+        if only_looks():
+            return
         if st.button("Predict other samples →"):
             go_to("predict", {"run": record.id})
-        offer_report(record.id)
         offer_run_bundle(record)
         if st.button(
             "Make a story", icon=":material/slideshow:",
@@ -216,7 +223,7 @@ def show_rest(record: RunRecord) -> None:
     with st.expander("All settings"):
         st.code(record.spec.to_yaml(), language="yaml")
         st.caption(f"Run `{record.id}`. The same as YAML starts it from the command line.")
-    if record.state.finished:
+    if record.state.finished and not only_looks():
         with st.popover("Delete this run"):
             st.markdown(
                 "Its network, predictions and gene tables go too "

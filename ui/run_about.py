@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.errors import GeneCanvasError
 from core.escape import escape_markdown, escape_message
+from core.home import only_looks
 from core.jobs.record import JobState
 from core.jobs.store import LONGEST_NAME
 from core.jobs.which import Order
@@ -22,16 +23,18 @@ OTHERS = 100
 def show_line(record: RunRecord) -> None:
     """Star, name and state of a run, what it is of, and the way to other runs."""
     with st.container(horizontal=True, vertical_alignment="center", key="run_line"):
-        act("★" if record.starred else "☆", _star, record, key=f"star {record.id}",
-            type="tertiary", help="Lists show a starred run first.")  # fmt: skip
+        if not only_looks():
+            act("★" if record.starred else "☆", _star, record, key=f"star {record.id}",
+                type="tertiary", help="Lists show a starred run first.")  # fmt: skip
         st.title(escape_markdown(record.name), anchor=False, width="content")
         st.session_state[SHOWN] = record.name
         if record.state.resumable:  # else the page below says it, second by second
             st.markdown(BADGES[record.state], width="content")
-        with st.popover(
-            "Name and notes", icon=":material/edit:", type="tertiary", help="Name and notes"
-        ):
-            _ask_label(record)
+        if not only_looks():
+            with st.popover(
+                "Name and notes", icon=":material/edit:", type="tertiary", help="Name and notes"
+            ):
+                _ask_label(record)
         if record.state == JobState.DONE:
             offer_sharing("run", record.id)
         if len(RunStore().read(most=2)) > 1:

@@ -188,10 +188,10 @@ def ask_custom(record: DatasetRecord, choices: Choices, common: dict[str, Any]) 
     """Every field of a run, grouped."""
     split_column, network_column, training_column = st.columns(3, gap="large")
     with network_column:
-        st.markdown("### Network")
+        st.markdown("## Network")
         network, start = ask_network()
     with split_column:
-        st.markdown("### Split and gene-images", help=define("split"))
+        st.markdown("## Split and gene-images", help=define("split"))
         split = ask_split(record)
         layout = ask_layout(record, network["image_size"])
         genes = ask_genes(record, choices.preparation.genes)
@@ -200,7 +200,7 @@ def ask_custom(record: DatasetRecord, choices: Choices, common: dict[str, Any]) 
             default=choices.preparation.scaling,
         )  # fmt: skip
     with training_column:
-        st.markdown("### Training", help=define("fine-tuning"))
+        st.markdown("## Training", help=define("fine-tuning"))
         if network["head"] == "linear":
             st.caption(
                 "The linear head is solved, not trained: there are no epochs, no augmentation and "

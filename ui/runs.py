@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.errors import GeneCanvasError, InputError
 from core.escape import escape_markdown, escape_message
-from core.home import home
+from core.home import home, only_looks
 from core.jobs.job import Lane
 from core.jobs.launch import at_once, ensure_workers
 from core.jobs.queue import records_in_turn
@@ -105,7 +105,8 @@ def show_damaged(damaged: Iterable[DamagedJob]) -> None:
     for run in damaged:
         with st.container(border=True):
             st.error(escape_message(f"Run {run.id}, {run.name}: {run.why}"))
-            act("Delete it", RunStore().delete, run.id, key=f"delete {run.id}")
+            if not only_looks():
+                act("Delete it", RunStore().delete, run.id, key=f"delete {run.id}")
 
 
 @cache_data(ttl=60, show_spinner=False)
@@ -116,7 +117,7 @@ def find_unlisted() -> list[str]:
 
 def show_lost(lost: Sequence[str]) -> None:
     """Runs that the list has lost, with what can be done."""
-    if lost:
+    if lost and not only_looks():
         one = len(lost) == 1
         st.warning(
             f"{len(lost)} run{' has a folder' if one else 's have folders'} but "

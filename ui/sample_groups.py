@@ -16,6 +16,7 @@ from core.escape import escape_markdown
 from core.explain.differential import compare_groups, judge_groups
 from core.explain.genes import has_fold_change
 from core.glossary import define
+from core.home import only_looks
 from core.plots.data import differences
 from core.plots.figures import expression_by_class
 from core.plots.findings import say_differences, say_expression
@@ -25,7 +26,7 @@ from ui.explain_gene import say_links
 from ui.find import find_name
 from ui.forms import HOLDS
 from ui.kept import cache_resource
-from ui.parts import download_table, errors, go_to, say_finding, show_figure
+from ui.parts import download_table, errors, go_to, needs_own_home, say_finding, show_figure
 from ui.sample_map import show_samples, used_samples
 
 REST = "rest"
@@ -44,14 +45,17 @@ def show_groups(record: DatasetRecord, choices: Choices) -> None:
         pair = ask_pair(groups, data)
         if pair is None:
             st.markdown("## Compare two groups of samples, gene by gene")
-            st.markdown(
-                "Draw around samples on the map, or choose them by their labels below. The group "
-                "is then compared with another, or with all other samples: fold change, test and "
-                "false discovery rate of each gene. Two groups can be trained on as well."
-            )
+            if not only_looks():
+                st.markdown(
+                    "Draw around samples on the map, or choose them by their labels below. The "
+                    "group is then compared with another, or with all other samples: fold change, "
+                    "test and false discovery rate of each gene. Two groups can be trained on as "
+                    "well."
+                )
         found = st.container()
-        with st.expander("Make a group by labels", expanded=len(groups) < 2):
-            make_group(record, data)
+        if not needs_own_home("Groups are made"):
+            with st.expander("Make a group by labels", expanded=len(groups) < 2):
+                make_group(record, data)
         list_kept(record, groups, data)
     with picture, errors():
         if pair is None:
@@ -104,7 +108,7 @@ def list_kept(record: DatasetRecord, groups: list[SampleGroup], data: AnnData) -
                 + (f", and {out:,} that are left out on this page" if out else ""),
                 width="stretch",
             )
-            if st.button(
+            if not only_looks() and st.button(
                 "Forget", key=f"forget {group.id}", type="tertiary",
                 help=f"Forgets the group {escape_markdown(group.name)}; its samples stay.",
             ):  # fmt: skip
@@ -175,20 +179,28 @@ def show_pair(
         for found in against:
             say_finding(found)
         list_genes(table, one, other, folds)
-        with st.container(horizontal=True):
-            if st.button(
-                "Train on these two groups →", type="primary",
-                help="Their samples become a dataset of their own, with a column that says each "
-                "one's group.",
-            ):  # fmt: skip
-                train_on(record, choices, data, one, other)
-            st.button(
-                f"Use only {escape_markdown(one.name)} on all pages", key="use only",
-                help="All other samples are left out, until that is taken back under Overview.",
-                on_click=lambda: use_only(record, choices, data, one),
-            )  # fmt: skip
+        if not only_looks():
+            offer_use(record, choices, data, one, other)
     clicked = points[0].get("customdata") if points else None
     show_gene(data, table, one, other, clicked[0] if isinstance(clicked, list) else None)
+
+
+def offer_use(
+    record: DatasetRecord, choices: Choices, data: AnnData, one: SampleGroup, other: SampleGroup
+) -> None:
+    """Buttons that train on two groups, or leave out all samples but those of the first."""
+    with st.container(horizontal=True):
+        if st.button(
+            "Train on these two groups →", type="primary",
+            help="Their samples become a dataset of their own, with a column that says each "
+            "one's group.",
+        ):  # fmt: skip
+            train_on(record, choices, data, one, other)
+        st.button(
+            f"Use only {escape_markdown(one.name)} on all pages", key="use only",
+            help="All other samples are left out, until that is taken back under Overview.",
+            on_click=lambda: use_only(record, choices, data, one),
+        )  # fmt: skip
 
 
 def explain_test(data: AnnData, one: SampleGroup, other: SampleGroup, table: pd.DataFrame) -> About:

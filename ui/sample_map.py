@@ -19,7 +19,7 @@ from ui.about import About
 from ui.find import find_name
 from ui.forms import HOLDS
 from ui.kept import cache_resource
-from ui.parts import errors, open_dataset, show_figure
+from ui.parts import errors, needs_own_home, open_dataset, show_figure
 
 MAP_GENES = 1000
 """Most variable genes on which the map of samples rests."""
@@ -121,6 +121,8 @@ def show_samples(record: DatasetRecord, choices: Choices) -> None:
         return
     st.markdown(f"## {len(chosen)} samples")
     st.dataframe(data.obs.loc[chosen].rename_axis("sample").reset_index(), hide_index=True)
+    if needs_own_home("They can be kept as a group, or left out,"):
+        return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         offer_group(record, chosen, key="group of points")
         st.button(

@@ -10,9 +10,9 @@ from core.escape import escape_markdown, escape_message
 from core.plots.stage import enlarge, name_point, restore_figure
 from core.report.render import say_cell
 from core.stories import Pinned, Story, View, load_story, load_view
-from ui.line import SHOWN
-from ui.parts import ROOT, go_to
-from ui.story import open_view
+from ui.line import SHOWN, show_line
+from ui.parts import ROOT, go_to, show_empty
+from ui.story import offer_opening, open_view
 
 SIZE = "stage size"
 """Where the session keeps width and height of the window, in pixels."""
@@ -38,7 +38,9 @@ STAGE = st.components.v2.component(
 
 def show_stage() -> None:
     """The slide that the link names, or the speaker's window of it."""
-    story = load_story(st.query_params.get("story", ""))
+    story = _find_story()
+    if story is None:
+        return
     st.session_state[SHOWN] = story.title
     slides = story.slides
     if not slides:
@@ -68,6 +70,22 @@ def show_stage() -> None:
         else:
             with st.container(key="pair" if len(slides[number - 1]) > 1 else "one", gap="small"):
                 _show_slide(story, slides[number - 1], number, size)
+
+
+def _find_story() -> Story | None:
+    """The story of the link; where there is none, or it isn't here, that is said with a way on."""
+    wanted = st.query_params.get("story")
+    try:
+        if wanted:
+            return load_story(wanted)
+    except GeneCanvasError as error:
+        show_line("Present")
+        st.error(escape_message(str(error)))
+        show_empty("This story can't be shown.", "All stories", "story")
+    else:
+        show_line("Present")
+        show_empty("No story has been chosen to be presented.", "Choose a story", "story")
+    return None
 
 
 def _keep_size() -> None:
@@ -129,8 +147,7 @@ def _draw(view: View, key: str, letters: int, room: int) -> None:
             st.caption(escape_markdown(view.source))
         else:
             st.markdown(f"**{escape_markdown(named)}**", width="content")
-        if st.button("Open this view →", key=f"open {key}", type="tertiary"):
-            open_view(view, **({"gene": named} if named else {}))
+        offer_opening(view, key=f"open {key}", **({"gene": named} if named else {}))
 
 
 def _draw_table(view: View) -> None:

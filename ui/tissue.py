@@ -43,7 +43,7 @@ def show_verdict(answer: TissueAnswer) -> None:
     table = scores_table(answer.result, other)
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown(f"#### {escape_markdown(first)}")
+        st.markdown(f"## {escape_markdown(first)}")
         for line in others:
             st.markdown(escape_markdown(line))
         st.caption(

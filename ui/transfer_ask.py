@@ -50,11 +50,11 @@ def ask_spec() -> TransferSpec | None:
     records = {record.id[:12]: record for record in list_datasets()}
     left, right = st.columns(2, gap="large")
     with right:
-        st.markdown("### Target: where classes shall be told apart")
+        st.markdown("## Target: where classes shall be told apart")
         chosen = pick("Target", list(records), lambda name: records[name].name, "target")
         target = _ask_cohort(records[chosen], "target")
     with left:
-        st.markdown("### Sources: what is learned from")
+        st.markdown("## Sources: what is learned from")
         others = [name for name in records if name != chosen]
         sources = st.multiselect(
             "Sources", others, default=others[:1], format_func=lambda name: records[name].name,

@@ -48,6 +48,7 @@ from ui.parts import (
     errors,
     name_dataset,
     pick,
+    place_chart,
     show_empty,
     show_figure,
 )
@@ -312,25 +313,19 @@ def show_enquiry(key: str, enquiry: AnyEnquiry, facts: DeltaGenerator) -> None:
 
 def _show_reply(key: str, enquiry: AnyEnquiry, found: Reply) -> None:
     kind = ENQUIRIES[enquiry.question]
-    methods = [line for line in found.lines if line.role == "method"]
-    for line, said in zip(methods, found.verdicts, strict=True):
-        badge = BADGES[line.answer] if line.answer else ":gray-badge[no verdict]"
-        st.markdown(f"{badge} {escape_markdown(said)}")
-    if not methods:
-        st.info(escape_markdown(found.headline))
-    st.caption(
-        escape_markdown(
-            f"Of {found.items}. Intervals: 95 %; p values by Holm over all gains. "
-            f"{' '.join(found.notes)}"
-        )
-    )
     table = found.line_table()
-    if table["score"].notna().any():
-        show_figure(
-            reply_scores(table, found.measure, found.chance), table, f"lines_{key}",
-            key="enquiry lines", about=_about(found, kind.departs),
-            alt=f"{found.measure.capitalize()} of each line. {found.headline}",
-        )  # fmt: skip
+    if not table["score"].notna().any():
+        _show_verdicts(found)
+    else:
+        chart, said = place_chart()
+        with said:
+            _show_verdicts(found)
+        with chart:
+            show_figure(
+                reply_scores(table, found.measure, found.chance), table, f"lines_{key}",
+                key="enquiry lines", about=_about(found, kind.departs),
+                alt=f"{found.measure.capitalize()} of each line. {found.headline}",
+            )  # fmt: skip
         _show_lines(found.lines, found.measure)
     for name, says in found.tables.items():
         own = load_reply_table(key, name)
@@ -351,6 +346,22 @@ def _show_reply(key: str, enquiry: AnyEnquiry, found: Reply) -> None:
             on_click="ignore", key="enquiry spec",
         )  # fmt: skip
     st.caption(escape_markdown(f"{kind.reference} Departs: {kind.departs}"))
+
+
+def _show_verdicts(found: Reply) -> None:
+    """A sentence for each method, and what all of them rest on."""
+    methods = [line for line in found.lines if line.role == "method"]
+    for line, verdict in zip(methods, found.verdicts, strict=True):
+        badge = BADGES[line.answer] if line.answer else ":gray-badge[no verdict]"
+        st.markdown(f"{badge} {escape_markdown(verdict)}")
+    if not methods:
+        st.info(escape_markdown(found.headline))
+    st.caption(
+        escape_markdown(
+            f"Of {found.items}. Intervals: 95 %; p values by Holm over all gains. "
+            f"{' '.join(found.notes)}"
+        )
+    )
 
 
 def _show_numbers(table: pd.DataFrame) -> None:

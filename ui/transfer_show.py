@@ -25,7 +25,7 @@ from core.transfer.transferring import (
 from core.transfer.verdict import CONTROLS, FEWEST_DRAWS, Gain, find_method, judge, say_gains
 from ui.about import About
 from ui.download import download_button
-from ui.parts import decimals, download_table, name_dataset, show_figure
+from ui.parts import decimals, download_table, name_dataset, place_chart, show_figure
 from ui.report import offer_transfer_report
 
 SHOWN_EARLIER = 20
@@ -40,23 +40,24 @@ DASH = "–"
 
 
 def show_transfer(found: Transfer, key: str) -> None:
-    """The verdict first, then the chart, the table, the controls, and whether the source fits."""
-    preparation = _pick_preparation(found)
-    lines = found.by_line(preparation)
-    _show_verdicts(lines, found.source)
-    for reason in found.refused.items():
-        st.warning(f"{escape_markdown(find_method(reason[0]).title)}: {escape_markdown(reason[1])}")
-    st.caption(
-        f"{found.source_samples:,} samples of {escape_markdown(found.source)}, "
-        f"{found.target_patients:,} patients of {escape_markdown(found.target)}, of which each of "
-        f"{found.draws} draws holds {found.held_out} out; {found.genes:,} shared genes. Bands and "
-        "limits: 95 %, corrected t test over draws (Nadeau and Bengio 2003), p values by Holm over "
-        "the numbers of patients."
-    )
-    left, right = st.columns(2, gap="large")
+    """The charts with the verdict beside them, the table, the controls, whether the source fits."""
+    charts, said = place_chart()
+    with said:
+        preparation = _pick_preparation(found)
+        lines = found.by_line(preparation)
+        _show_verdicts(lines, found.source)
+        for name, reason in found.refused.items():
+            st.warning(f"{escape_markdown(find_method(name).title)}: {escape_markdown(reason)}")
+        st.caption(
+            f"{found.source_samples:,} samples of {escape_markdown(found.source)}, "
+            f"{found.target_patients:,} patients of {escape_markdown(found.target)}, of which each "
+            f"of {found.draws} draws holds {found.held_out} out; {found.genes:,} shared genes. "
+            "Bands and limits: 95 %, corrected t test over draws (Nadeau and Bengio 2003), p "
+            "values by Holm over the numbers of patients."
+        )
     table = gain_table([gain for gains in lines.values() for gain in gains])
     titles = [method.title for method in list_methods(found.spec)]
-    with left:
+    with charts:
         show_figure(
             gain_curves(table, SCORE, titles), table, f"gain_{key}", key="transfer gain",
             alt=f"Gain over the target alone. {found.headline}",
@@ -64,7 +65,7 @@ def show_transfer(found: Transfer, key: str) -> None:
         )  # fmt: skip
     scores = found.score_table()
     own = scores[(scores["variant"] == "own") & (scores["preparation"] == preparation)]
-    with right:
+    with charts:
         show_figure(
             score_curves(own.rename(columns={SCORES[0]: "score"}), SCORE, titles), own,
             f"auroc_{key}", key="transfer scores", alt=say_budgets(own, SCORES[0]),
@@ -76,7 +77,7 @@ def show_transfer(found: Transfer, key: str) -> None:
                 "AUROC on the held-out patients, which no method has seen in any form; the mean "
                 "over draws.",
                 "It says how good a method is; whether it beats the target alone says the chart "
-                "beside it, where both are compared draw by draw.",
+                "above it, where both are compared draw by draw.",
             ),
         )  # fmt: skip
     _show_table(own, table)

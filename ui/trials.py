@@ -21,7 +21,7 @@ from core.images.trial import (
     stop_trial,
 )
 from ui.kept import cache_resource
-from ui.parts import download_table, errors, open_dataset
+from ui.parts import download_table, errors, needs_own_home, open_dataset
 
 LOOK = {Trial: Trial.model_dump_json}
 """How Streamlit's caches tell trials apart."""
@@ -67,6 +67,8 @@ def lay_out(trial: Trial, *, key: str) -> GeneLayout | None:
         return _fit(trial.unlabelled)
     if trial.layout_path.exists():
         return _load(trial.unlabelled)
+    if needs_own_home("This layout takes a while: it can be computed"):
+        return None
     state = request_trial(trial)
     title = name_layout(trial.layout)
     if state.state == "failed":
@@ -105,7 +107,7 @@ def show_quality(trials: list[Trial]) -> None:
     st.markdown("## How good are they?")
     if all(trial.quality_path.exists() for trial in trials):
         show_measures(trials)
-    else:
+    elif not needs_own_home("That can be measured"):
         _watch_quality(trials)
 
 

@@ -12,6 +12,7 @@ from core.explain.evidence import judge_data
 from core.explain.measures import MEASURES, RANDOM_ORDERS, Evidence, Light
 from core.explain.methods import METHODS, Recipe
 from core.glossary import define
+from core.home import only_looks
 from core.jobs.launch import ensure_workers
 from core.jobs.record import JobState
 from core.plots.explain import randomisation_steps, removal_curves
@@ -183,7 +184,7 @@ def offer_permuted(record: RunRecord) -> None:
         st.caption("This run is such a control itself.")
     elif state is not None:
         _say_state(state)
-    elif st.button("Train it with permuted labels", key="permuted"):
+    elif not only_looks() and st.button("Train it with permuted labels", key="permuted"):
         request_permuted(record.id)
         ensure_workers()
         st.rerun()
@@ -197,7 +198,7 @@ def offer_planted(record: RunRecord, recipe: Recipe) -> None:
         control = None
     state = control and _find_state(control)
     if control is None or state is None:
-        if st.button("Train the planted self-test", key="planted"):
+        if not only_looks() and st.button("Train the planted self-test", key="planted"):
             request_planted(record.id, open_dataset(record.spec.cohort.dataset))
             ensure_workers()
             st.rerun()
@@ -225,7 +226,7 @@ def show_removal(by_name: dict[str, Evidence], recipe: Recipe) -> None:
     titles = {"deletion": "Genes taken away", "insertion": "Genes put back"}
     curves = {title: by_name[name].details for name, title in titles.items()}
     data = pd.concat([pd.DataFrame(by_name[name].details).assign(measure=name) for name in titles])
-    st.markdown("### The class score without, and with, the top genes")
+    st.markdown("## The class score without, and with, the top genes")
     st.caption(
         "A good ranking falls (rises) faster than random orders of the genes, whose range is grey. "
         "Removal favours smooth maps, so it can fail a map, never prove it."
@@ -249,7 +250,7 @@ def show_randomisation(row: Evidence, recipe: Recipe) -> None:
     """How like the map stays while the network's layers are made random."""
     layers, similarity = row.details["layers"], row.details["similarity"]
     st.markdown(
-        "### Parameter-randomisation test: the map while the weights become random",
+        "## Parameter-randomisation test: the map while the weights become random",
         help=define("parameter-randomisation test"),
     )
     st.caption(

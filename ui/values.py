@@ -105,7 +105,6 @@ def show_values(record: DatasetRecord, choices: Choices) -> None:
     quantiles, unit = found.quantiles, "log2 values"
     if found.scale != "log2":
         quantiles, unit = np.log2(np.maximum(quantiles, 0) + 1), f"log2({SCALES[found.scale]} + 1)"
-    st.markdown("## Values of each sample")
     table = pd.DataFrame(quantiles, columns=["p5", "p25", "median", "p75", "p95"])
     table.insert(0, "sample", data.obs_names)
     show_figure(

@@ -11,6 +11,7 @@ from core.errors import InputError
 from core.escape import escape_markdown, escape_message
 from core.explain.methods import METHODS, Recipe
 from core.glossary import define
+from core.home import only_looks
 from core.images.references import list_references, read_gene_sets, reference_file
 from core.jobs.launch import ensure_workers, foresee
 from core.jobs.record import JobState
@@ -51,7 +52,7 @@ from ui.about import About
 from ui.cost import show_duration
 from ui.explain import read_genes
 from ui.forms import ask_number
-from ui.parts import errors, find_runs, go_to_run, open_dataset, show_figure
+from ui.parts import errors, find_runs, go_to_run, needs_own_home, open_dataset, show_figure
 
 Children = list[tuple[str, RunSpec]]
 """What each child is called, and its specification."""
@@ -73,6 +74,8 @@ def explain_after(record: RunRecord) -> None:
 
 def show_whatif(record: RunRecord) -> None:
     """One question to a finished run, as a sentence; the answers stand below it."""
+    if needs_own_home("What-ifs can be asked of it"):
+        return
     foresee(TrainJob)
     children: Children = []
     with st.container(horizontal=True, vertical_alignment="bottom", key="what_if", gap="small"):
@@ -99,6 +102,8 @@ def _questions(record: RunRecord) -> list[str]:
 
 def offer_without(record: RunRecord, genes: Sequence[str], *, key: str) -> None:
     """A button that asks for the run without some genes, and goes to its page."""
+    if only_looks():
+        return
     what = "it" if len(genes) == 1 else f"these {len(genes):,}"
     if st.button(f"What if without {what}?", key=key, icon=":material/alt_route:"):
         child = without_genes(record.spec, genes)

@@ -218,10 +218,10 @@ class Coordinator:
                 one.events += told.events
                 one.advanced = one.advanced or bool(told.events)
                 note(one.own, told.log)
+        if begun:
+            self._save()  # first: of what counts in a list it is known where it runs
         for several in self._by_home():
             _write(several)
-        if begun:
-            self._save()
 
     def _end(self, one: Running) -> None:
         """End a job whose task has ended, or have it tried again."""

@@ -10,9 +10,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.data.cohort import Cohort, nest_cohort
 from core.data.prepare import PreparationSpec
-from core.errors import InputError
-from core.files import read_json, write_json
+from core.data.store import get_record
+from core.errors import DamageError, InputError
+from core.files import UNREADABLE, read_json, write_json
 from core.home import dataset_folder
+
+CHOICES = "choices.json"
 
 
 class Choices(BaseModel):
@@ -34,14 +37,17 @@ class Choices(BaseModel):
 
 
 def load_choices(dataset: str) -> Choices | None:
-    """What was decided about a stored dataset, or None; raises InputError for a damaged file."""
-    path = dataset_folder(dataset) / "choices.json"
+    """What was decided about a stored dataset, or None; raises DamageError for a damaged file."""
+    path = dataset_folder(dataset) / CHOICES
     if not path.exists():
         return None
     try:
         choices = Choices.model_validate(nest_cohort(read_json(path)))
-    except (ValueError, ValidationError) as error:
-        raise InputError(f"{path} is damaged: {error}. Delete it to choose anew.") from None
+    except (*UNREADABLE, ValidationError):
+        raise DamageError(
+            f"What was decided about {get_record(dataset).name!r} ({CHOICES}) is damaged. Set it "
+            "aside, to choose anew: the page Data does that, and `genecanvas doctor --repair`."
+        ) from None
     return choices.changed(dataset=dataset)
 
 
@@ -50,4 +56,4 @@ def save_choices(dataset: str, choices: Choices) -> None:
     folder = dataset_folder(dataset)
     if not folder.exists():
         raise InputError(f"There is no dataset {dataset[:12]}… any more.")
-    write_json(folder / "choices.json", choices.model_dump(mode="json"))
+    write_json(folder / CHOICES, choices.model_dump(mode="json"))

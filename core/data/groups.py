@@ -9,7 +9,8 @@ from anndata import AnnData
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.data.checks.looked_at import list_names
-from core.errors import InputError
+from core.data.store import get_record
+from core.errors import DamageError, InputError
 from core.files import UNREADABLE, read_json, write_json
 from core.home import dataset_folder
 from core.identity import identify
@@ -45,15 +46,17 @@ class Groups(BaseModel):
 
 
 def list_groups(dataset: str) -> list[SampleGroup]:
-    """The groups of a stored dataset, by name; raises InputError for a damaged file."""
+    """The groups of a stored dataset, by name; raises DamageError for a damaged file."""
     path = dataset_folder(dataset) / GROUPS
     if not path.exists():
         return []
     try:
         found = Groups.model_validate(read_json(path))
-    except (*UNREADABLE, ValidationError) as error:
-        words = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} is damaged: {words}. Delete it to make groups anew.") from None
+    except (*UNREADABLE, ValidationError):
+        raise DamageError(
+            f"The groups of {get_record(dataset).name!r} ({GROUPS}) are damaged. Set them aside, "
+            "to make groups anew: the page Data does that, and `genecanvas doctor --repair`."
+        ) from None
     return sorted(found.groups, key=lambda group: group.name)
 
 

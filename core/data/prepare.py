@@ -450,8 +450,10 @@ class Preprocessor:
             content["spec"] = PreparationSpec.model_validate_json(str(content["spec"]))
             content["scale"] = str(content["scale"])
             content["log_library"] = float(content["log_library"])
-        except UNREADABLE as error:
-            raise DamageError(f"The preparation {path} can't be read: {error}.") from None
+        except UNREADABLE:
+            raise DamageError(
+                f"The preparation ({path.name}) can't be read: it is cut short or damaged."
+            ) from None
         return cls(**content)
 
 

@@ -223,8 +223,8 @@ def get_record(dataset: str) -> DatasetRecord:
         return DatasetRecord.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise DamageError(
-            f"The record {path} is damaged. Delete the dataset and add its file again, or have the "
-            "record made again: `genecanvas doctor --repair`."
+            f"The record of dataset {dataset[:12]}… ({path.name}) is damaged. Have it made again "
+            "from the matrix: the page Data does that, and `genecanvas doctor --repair`."
         ) from None
 
 
@@ -241,6 +241,15 @@ def find_dataset(text: str) -> DatasetRecord:
     return matches[0]
 
 
+def can_be_opened(dataset: str) -> bool:
+    """Whether the file of a kept dataset's matrix is there as a whole; its content isn't read."""
+    try:
+        with h5py.File(dataset_folder(dataset) / "data.h5ad"):
+            return True
+    except OSError:
+        return False
+
+
 def load_dataset(dataset: str) -> AnnData:
     """Read a kept dataset, and compare its hash unless this process has done so before.
 
@@ -253,7 +262,7 @@ def load_dataset(dataset: str) -> AnnData:
         data = anndata.read_h5ad(path)
         data.obs = data.obs.astype(str).astype(object)
     except Exception as error:  # a damaged file can fail in any way
-        raise _say_damaged(record, f"can't be read ({error})") from None
+        raise _say_unreadable(record, error) from None
     data.uns = {
         "scale": record.scale,
         "source": record.source,
@@ -280,9 +289,9 @@ def check_dataset_file(dataset: str) -> None:
         whole = content_hash(data) == dataset
         data.file.close()
     except Exception as error:  # a damaged file can fail in any way
-        raise _say_damaged(record, f"can't be read ({error})") from None
+        raise _say_unreadable(record, error) from None
     if not whole:
-        raise _say_damaged(record, "is not what was added: its content has another hash")
+        raise _say_damaged(record, "is not what was added: its content has changed")
 
 
 def mend_record(dataset: str) -> DatasetRecord:
@@ -290,30 +299,47 @@ def mend_record(dataset: str) -> DatasetRecord:
 
     Raises InputError when the matrix is damaged.
     """
-    folder = dataset_folder(dataset)
+    path = dataset_folder(dataset) / "data.h5ad"
     try:
-        data = anndata.read_h5ad(folder / "data.h5ad")
+        data = anndata.read_h5ad(path)
         data.obs = data.obs.astype(str).astype(object)
         whole = content_hash(data) == dataset
+    except MemoryError:
+        raise
     except Exception:  # a damaged file can fail in any way
         whole = False
     if not whole:
-        raise DamageError(f"The matrix of dataset {dataset[:12]}… is damaged as well. Delete it.")
+        raise DamageError(
+            f"The matrix of dataset {dataset[:12]}… ({path.name}) is damaged as well. Delete the "
+            "dataset and add its file again."
+        )
     data.uns["notes"] = ["The record of this dataset was damaged and has been made anew."]
     name = str(data.uns["source"]) or dataset[:12]
-    record = _describe(data, name, folder / "data.h5ad", dataset)
-    write_json(folder / "record.json", record.model_dump(mode="json"))
+    record = _describe(data, name, path, dataset)
+    write_json(path.with_name("record.json"), record.model_dump(mode="json"))
     return record
 
 
 def _compare_hash(record: DatasetRecord, data: AnnData) -> None:
     if content_hash(data) != record.id:
-        raise _say_damaged(record, "is not what was added: its content has another hash")
+        raise _say_damaged(record, "is not what was added: its content has changed")
+
+
+def _say_unreadable(record: DatasetRecord, error: Exception) -> Exception:
+    """Why a matrix couldn't be read: it is damaged, unless memory or a right was missing."""
+    if isinstance(error, MemoryError):
+        return error
+    if isinstance(error, PermissionError):
+        return InputError(
+            f"The matrix of {record.name!r} (data.h5ad) may not be read by this user."
+        )
+    return _say_damaged(record, "can't be read: it is cut short or damaged")
 
 
 def _say_damaged(record: DatasetRecord, what: str) -> DamageError:
     return DamageError(
-        f"The stored matrix of {record.name!r} {what}. Delete the dataset and add its file again."
+        f"The matrix of {record.name!r} (data.h5ad) {what}. Delete the dataset and add its file "
+        "again."
     )
 
 
@@ -325,20 +351,17 @@ def read_column(dataset: str, column: str) -> pd.Series:
     path = dataset_folder(dataset) / "data.h5ad"
     if not path.exists():
         raise InputError(f"There is no dataset {dataset[:12]}… any more. Add its file again.")
-    return _read_column(str(path), column)
+    return _read_column(path, column)
 
 
 @lru_cache(maxsize=8)
-def _read_column(path: str, column: str) -> pd.Series:
+def _read_column(path: Path, column: str) -> pd.Series:
     """The column; a dataset never changes."""
     try:
         with h5py.File(path) as file:
             table = read_elem(file["obs"])
     except Exception as error:  # a damaged file can fail in any way
-        raise DamageError(
-            f"The stored matrix {path} can't be read ({error}). Delete the dataset and add its "
-            "file again."
-        ) from None
+        raise _say_unreadable(get_record(path.parent.name), error) from None
     table.index = table.index.astype(str)
     return table[column].astype(str)
 

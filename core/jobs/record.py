@@ -1,5 +1,7 @@
 """What the store says of a job: its record, its state, and who runs it."""
 
+import os
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -124,9 +126,7 @@ def log_path(folder: Path) -> Path:
 
 def read_log(folder: Path, lines: int = 40) -> str:
     """The last lines of a job's log; empty while there is none."""
-    path = log_path(folder)
-    if not path.exists():
-        return ""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 200 * lines))
+    with suppress(FileNotFoundError), log_path(folder).open("rb") as file:  # it may be moved
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 200 * lines))
         return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+    return ""

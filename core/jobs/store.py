@@ -272,7 +272,9 @@ class JobStore(Database, Generic[Record]):
             job = _recall_job(row["kind"], row["content"], here) if here else _read_job(row)
             return self.record_type(**fields, job=job)
         except (InputError, ValueError) as error:
-            why = f"Its specification is damaged, or of another version of this program: {error}"
+            why = "What was asked of it is damaged, or of another version of this program."
+            if isinstance(error, InputError):  # in our words
+                why = f"{why} {error}"
             return DamagedJob(row["id"], row["name"], row["state"], why)
 
     def unfinished_studies(self) -> Sequence[str]:

@@ -234,12 +234,15 @@ def restore_network(network: GeneImageNetwork, path: Path) -> None:
     """
     try:
         tensors = name_as_today(load_file(path), network.spec.record.stages[-1])
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError):
         raise WeightsError(
-            f"The trained network {path} can't be read ({error}). Train the run again."
+            f"The trained network ({path.name}) can't be read: it is cut short or damaged. Train "
+            "the run again."
         ) from None
     if differences := describe_differences(network.state_dict(), tensors):
-        raise WeightsError(f"The trained network {path} is of another architecture: {differences}")
+        raise WeightsError(
+            f"The trained network ({path.name}) is of another architecture: {differences}"
+        )
     network.load_state_dict(tensors)
 
 

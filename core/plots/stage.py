@@ -14,9 +14,8 @@ def restore_figure(document: dict[str, Any]) -> go.Figure:
     """A figure out of the JSON in which it was kept; raises DamageError if it isn't one."""
     try:
         return go.Figure(document)
-    except (ValueError, TypeError) as error:
-        words = " ".join(str(error).split())[:200]
-        raise DamageError(f"The chart can't be drawn: {words}. Pin it anew.") from None
+    except (ValueError, TypeError):
+        raise DamageError("This chart is damaged and can't be drawn. Pin it anew.") from None
 
 
 def enlarge(figure: go.Figure, size: int, ink: str) -> go.Figure:

@@ -281,5 +281,6 @@ def _read(asked: PredictRequest, name: str, record: type[_Record]) -> _Record:
 
 def _describe_damage(asked: PredictRequest, name: str) -> DamageError:
     return DamageError(
-        f"{asked.folder / name} is damaged. Delete the folder {asked.folder} and predict again."
+        f"What model {asked.model} said of these samples is damaged ({name}). Delete it, as the "
+        "page Predict offers, and predict again."
     )

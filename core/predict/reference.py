@@ -64,7 +64,8 @@ class _Arrays:
                 return cls.from_arrays({name: file[name] for name in file.files})
         except (*UNREADABLE, TypeError):
             raise DamageError(
-                f"{path} can't be read. Ask for the match card again: it is measured anew."
+                f"{path.name} can't be read: it is cut short or damaged. Ask for the match card "
+                "again: it is measured anew."
             ) from None
 
     @classmethod

@@ -334,7 +334,9 @@ def load_robustness(run: str) -> Robustness:
     except FileNotFoundError:
         raise InputError("This model hasn't been put to distorted samples yet.") from None
     except (OSError, ValidationError):
-        raise DamageError(f"{path} is damaged. Delete it and ask again.") from None
+        raise DamageError(
+            f"{path.name} of run {run} is damaged. Measure it again: the page Predict offers that."
+        ) from None
 
 
 class RobustnessJob(Job):

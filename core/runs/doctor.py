@@ -15,12 +15,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from core.data.choices import CHOICES, load_choices
+from core.data.groups import GROUPS, list_groups
 from core.data.quota import BROUGHT
 from core.data.store import check_dataset_file, damaged_datasets, list_datasets, mend_record
 from core.download import hash_file
-from core.errors import InputError, StoreError
+from core.errors import DamageError, InputError, StoreError
 from core.files import UNREADABLE, read_json
-from core.home import RUN_ID, home, run_folder
+from core.home import RUN_ID, dataset_folder, home, need_right_to_change, run_folder
 from core.images.references import REFERENCE_ID
 from core.jobs.job import Lane
 from core.jobs.record import JobState
@@ -153,12 +155,31 @@ def damage_of(run: str) -> str | None:
     return None
 
 
+def damaged_decisions(dataset: str) -> dict[str, str]:
+    """What was decided about a dataset and can't be read: file -> what is wrong."""
+    found = {}
+    for name, read in ((CHOICES, load_choices), (GROUPS, list_groups)):
+        try:
+            read(dataset)
+        except DamageError as error:
+            found[name] = str(error)
+    return found
+
+
+def set_aside_decisions(dataset: str) -> None:
+    """Set damaged files of what was decided about a dataset aside, so that it is decided anew."""
+    need_right_to_change()
+    for name in damaged_decisions(dataset):
+        _set_aside(dataset_folder(dataset) / name)
+
+
 def reopen(run: str) -> str:
     """Set the damaged files of a run that is done aside, so that resuming makes them again.
 
     Folds that are whole are kept, and the others are trained anew, to the same numbers on the same
     kind of machine. Returns what will be done.
     """
+    need_right_to_change()
     again = []
     folder = run_folder(run)
     for place in sorted(folder.glob("folds/*")):
@@ -242,6 +263,12 @@ def _examine_datasets(repair: bool) -> Iterator[Finding]:
             yield Finding(f"Dataset {record.name!r}", str(error),
                           "delete it on the page Data and add its file again",
                           mended=False)  # fmt: skip
+        damaged = damaged_decisions(record.id)
+        if repair:
+            set_aside_decisions(record.id)
+        for why in damaged.values():
+            remedy = "set aside" if repair else "--repair sets it aside"
+            yield Finding(f"Dataset {record.name!r}", why, remedy, mended=repair)
 
 
 def _examine_runs(repair: bool) -> Iterator[Finding]:
@@ -255,9 +282,10 @@ def _examine_runs(repair: bool) -> Iterator[Finding]:
         if damage is not None:
             remedy = reopen(record.id) if repair else "--repair lets it be resumed"
             yield Finding(thing, damage, remedy, mended=repair)
-        for path in _damaged_computed(run_folder(record.id)):
-            if repair:
-                path.unlink()
+        damaged = damaged_computed(record.id)
+        if repair and damaged:
+            drop_computed(record.id)
+        for path in damaged:
             remedy = "removed" if repair else "--repair removes it"
             yield Finding(thing, f"{path.relative_to(run_folder(record.id))} is damaged",
                           f"{remedy}: it is computed again when it is asked for",
@@ -269,6 +297,18 @@ def _examine_sent(repair: bool) -> Iterator[Finding]:
         if RUN_ID.fullmatch(folder.name) and (problem := kept_sent(folder.name).problem):
             yield Finding(f"Model {folder.name}", problem, "import its folder again, or delete it: "
                           f"`genecanvas models delete {folder.name}`", mended=False)  # fmt: skip
+
+
+def damaged_computed(run: str) -> list[Path]:
+    """Files that were computed of a run, and would be again, and can't be read."""
+    return list(_damaged_computed(run_folder(run)))
+
+
+def drop_computed(run: str) -> None:
+    """Remove those files."""
+    need_right_to_change()
+    for path in damaged_computed(run):
+        path.unlink()
 
 
 def _damaged_computed(folder: Path) -> Iterator[Path]:

@@ -186,8 +186,8 @@ def _find(run: str, recipe: Recipe, suffix: str) -> Path:
 
 def _say_damaged(path: Path) -> DamageError:
     return DamageError(
-        f"{path} is damaged. Delete it, or all that is damaged by `genecanvas doctor "
-        "--repair`; it is then computed again."
+        f"{path.name} of run {path.parent.parent.name} is damaged. Remove it (the pages Run and "
+        "Explain do that, and `genecanvas doctor --repair`); it is then computed again."
     )
 
 

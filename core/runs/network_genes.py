@@ -127,7 +127,8 @@ def network_genes(run: str, name: str, method: str = ATTRIBUTIONS[0]) -> pd.Data
         ]
     except UNREADABLE:
         raise DamageError(
-            f"{path} is damaged. Delete the file and fit the baseline models again."
+            f"{path.name} of run {run} is damaged. Remove it (the page Explain does that, and "
+            "`genecanvas doctor --repair`), and fit the baseline models again."
         ) from None
     return pd.concat(ranked, ignore_index=True)
 

@@ -16,6 +16,7 @@ from core.download import hash_file
 from core.errors import DamageError, InputError
 from core.escape import read_csv
 from core.evaluation.intervals import interval
+from core.files import UNREADABLE, read_json
 from core.home import run_folder, sent_folder
 from core.runs.spec import RunSpec
 from core.training.tasks import TASKS
@@ -173,9 +174,19 @@ class Kept:
 
     def damage(self, name: str) -> DamageError:
         """The error for a file that can't be read or isn't what was written."""
+        called = self.called
         return DamageError(
-            f"{name} of {self.title} is missing, damaged or not what was written. {self.remedy}"
+            f"{name} of {self.title}{f' ({called})' if called else ''} is missing, damaged or not "
+            f"what was written. {self.remedy}"
         )
+
+    @property
+    def called(self) -> str | None:
+        """What people call it; None where that isn't known."""
+        try:
+            return str(read_json(self.folder / "listing.json")["name"])
+        except UNREADABLE:
+            return None
 
     def _hash_of(self, name: str) -> str | None:
         """A file's SHA-256 when the run ended; None where nothing answers for it."""

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from core.errors import DamageError
 from core.files import UNREADABLE, write_atomic
 from core.tissue.ridge import Line
 from core.tissue.stain import Stains, repaint_sections
+from core.tissue.store import say_broken
 from core.tissue.targets import Scaling
 
 CELLS = 8
@@ -61,7 +61,7 @@ class FoldModel:
             scaling = Scaling(parts["mean"], parts["sd"])
             return cls(parts["left_out"], parts["genes"], scaling, line, stains)
         except UNREADABLE:
-            raise DamageError(f"{path} is damaged. Delete {path.parent} and ask again.") from None
+            raise say_broken(f"The model {path.name}") from None
 
 
 Look = Callable[[int, FoldModel, np.ndarray], np.ndarray]

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from core.errors import DamageError, InputError
+from core.errors import InputError
 from core.files import write_array
 from core.models.network import save_network
 from core.tissue.body import Body, build_body
@@ -25,6 +25,7 @@ from core.tissue.frozen import STEPS, Paint, lie_as, symmetries
 from core.tissue.learning import Train
 from core.tissue.networks import NETWORKS
 from core.tissue.spec import TissueSpec
+from core.tissue.store import say_broken
 from core.tissue.targets import Target
 from core.training.loop import FoldData, predict, train
 from core.training.objectives import Measurements
@@ -160,7 +161,7 @@ def open_network(spec: TissueSpec, folder: Path, fold: int, side: int) -> TileNe
         network = TileNetwork(body, outputs, 0)
         network.load_state_dict(tensors)
     except (OSError, SafetensorError, KeyError, RuntimeError):
-        raise DamageError(f"{path} is damaged. Delete {folder} and ask again.") from None
+        raise say_broken(f"The network {path.name}") from None
     return network
 
 

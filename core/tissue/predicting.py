@@ -9,7 +9,7 @@ import pandas as pd
 from anndata import AnnData
 
 from core.data.store import DatasetRecord, add_dataset
-from core.errors import DamageError, InputError
+from core.errors import InputError
 from core.files import UNREADABLE, read_json, write_array, write_json
 from core.identity import identify
 from core.tissue.features import colour_features
@@ -20,7 +20,7 @@ from core.tissue.result import TissueAnswer, answer_folder, load_answer, with_ve
 from core.tissue.spec import TissueSpec
 from core.tissue.spots import Tissue
 from core.tissue.stain import repaint_sections
-from core.tissue.store import get_tissue, load_tissue, tissue_folder
+from core.tissue.store import get_tissue, load_tissue, say_broken, tissue_folder
 from core.tissue.targets import SIZE
 
 VALUES, ABOUT = "values.npy", "about.json"
@@ -89,7 +89,7 @@ def load_prediction(asked: TissueSpec, section: str) -> Prediction:
     except FileNotFoundError:
         raise InputError("These sections have not been predicted yet.") from None
     except (*UNREADABLE, KeyError):
-        raise DamageError(f"{folder} is damaged. Delete it and ask again.") from None
+        raise say_broken("What was predicted of these sections") from None
 
 
 class Effects(NamedTuple):
@@ -158,7 +158,7 @@ def load_effects(asked: TissueSpec, spot: str) -> Effects:
             np.load(mapped, allow_pickle=False) if mapped.exists() else None,
         )
     except UNREADABLE:
-        raise DamageError(f"{path} is damaged. Delete it and ask again.") from None
+        raise say_broken("What was seen on this spot") from None
 
 
 # --- for other programs -------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from core.tissue.learning import MODELS, Learned
 from core.tissue.networks import NETWORKS
 from core.tissue.scores import LIMITS, patients_needed
 from core.tissue.spec import TissueSpec
-from core.tissue.store import tissue_folder
+from core.tissue.store import say_broken, tissue_folder
 from core.tissue.targets import TARGETS, Target
 
 RESULT, TABLE = "result.json", "genes.csv"
@@ -297,4 +297,4 @@ def _are(number: int) -> str:
 
 
 def _say_damaged(folder: Path) -> DamageError:
-    return DamageError(f"The answer in {folder} is damaged. Delete that folder and ask again.")
+    return say_broken(f"The answer {folder.name}")

@@ -163,6 +163,16 @@ def delete_tissue(tissue: str) -> None:
     store.forget_answers(tissue)
 
 
+def say_broken(what: str) -> DamageError:
+    """The error for a part of an answer that can't be read."""
+    return DamageError(
+        f"{what} is damaged. Delete the answer (the page Histology does that, below Kept answers) "
+        "and ask again."
+    )
+
+
 def _say_damaged(tissue: str, name: str) -> DamageError:
-    folder = tissue_folder(tissue)
-    return DamageError(f"{folder / name} is damaged. Delete the folder {folder} and read it again.")
+    return DamageError(
+        f"{name} of tissue {tissue} is damaged. Delete its folder, tissues/{tissue}, and read its "
+        "files again."
+    )

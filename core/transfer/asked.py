@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from core.errors import InputError
+from core.errors import DamageError, InputError
 from core.home import RUN_ID, home
 from core.jobs.here import do_here
 from core.jobs.job import Job
@@ -23,6 +23,14 @@ def transfer_folder(key: str) -> Path:
     if not RUN_ID.fullmatch(key):
         raise InputError(f"Expected a transfer id of 16 hexadecimal digits, got {key[:80]!r}.")
     return home() / "transfers" / key
+
+
+def say_broken(key: str, name: str) -> DamageError:
+    """The error for a file of an answer that can't be read."""
+    return DamageError(
+        f"{name} of transfer {key[:6]} is damaged. Delete it (the page Transfer does that, below "
+        "Asked before) and ask again."
+    )
 
 
 class AskedJob(Job):

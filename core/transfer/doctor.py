@@ -64,4 +64,4 @@ def examine_transfers(repair: bool) -> Iterator[Finding]:
             load_images(kept.id)
         except InputError as error:
             yield Finding(f"Images {kept.id[:12]}…", str(error),
-                          "delete the file and bring the folder again", mended=False)  # fmt: skip
+                          "bring the folder again", mended=False)  # fmt: skip

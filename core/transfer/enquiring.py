@@ -15,7 +15,7 @@ import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from core.data.store import find_dataset
-from core.errors import DamageError, InputError
+from core.errors import InputError
 from core.escape import read_csv, write_csv
 from core.files import read_json, write_atomic, write_json
 from core.home import DATASET_ID, home
@@ -23,7 +23,14 @@ from core.identity import raised_versions
 from core.images.references import add_reference
 from core.jobs.job import Inputs, Reporter, stoppable
 from core.records import Registry
-from core.transfer.asked import SPEC, AskedJob, answer_here, find_asked, transfer_folder
+from core.transfer.asked import (
+    SPEC,
+    AskedJob,
+    answer_here,
+    find_asked,
+    say_broken,
+    transfer_folder,
+)
 from core.transfer.enquiry import Kind, Preview, Reply
 from core.transfer.imbalance import IMBALANCE, ImbalanceEnquiry
 from core.transfer.orthologs import keep_orthologs
@@ -185,7 +192,7 @@ def load_reply(key: str) -> Reply:
     except FileNotFoundError:
         raise InputError(f"The enquiry {key[:6]} isn't answered yet.") from None
     except (OSError, ValidationError):
-        raise DamageError(f"{path} is damaged. Delete the folder and ask again.") from None
+        raise say_broken(key, path.name) from None
 
 
 def load_reply_table(key: str, name: str) -> pd.DataFrame:
@@ -200,7 +207,7 @@ def load_reply_table(key: str, name: str) -> pd.DataFrame:
                 table[column] = pd.to_numeric(table[column].replace("", None))
         return table
     except (OSError, ValueError):
-        raise DamageError(f"{path} is damaged. Delete the folder and ask again.") from None
+        raise say_broken(key, path.name) from None
 
 
 class EarlierEnquiry(NamedTuple):

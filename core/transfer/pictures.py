@@ -105,7 +105,9 @@ def keep_images(images: Images, name: str) -> str:
     arrays = _arrays(images)
     kept = _hash(arrays)
     path = _path(kept)
-    if not path.exists():
+    try:
+        load_images(kept)
+    except InputError:  # not there, or damaged
         write_atomic(path, lambda temporary: _write(temporary, arrays))
     if not path.with_suffix(".json").exists():
         counts = np.bincount(images.labels, minlength=len(images.classes)).tolist()
@@ -127,7 +129,7 @@ def load_images(kept: str) -> Images:
     except (*UNREADABLE, KeyError, EOFError):
         arrays = {}
     if not arrays or _hash(arrays) != kept:
-        raise DamageError(f"{path} is damaged. Delete it and bring the folder again.")
+        raise DamageError(f"The images {_name(kept)!r} are damaged. Bring their folder again.")
     return Images(
         tuple(map(str, arrays["names"])), arrays["pixels"], tuple(map(str, arrays["classes"])),
         arrays["labels"], arrays["patients"],

@@ -14,14 +14,21 @@ from typing import Any, ClassVar, NamedTuple
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from core.errors import DamageError, InputError
+from core.errors import InputError
 from core.files import read_json, write_json
 from core.home import home, need_right_to_change
 from core.identity import raised_versions
 from core.jobs.job import Inputs, Reporter, stoppable
 from core.models.baselines import BASELINES
 from core.scratch import scratch
-from core.transfer.asked import SPEC, AskedJob, answer_here, find_asked, transfer_folder
+from core.transfer.asked import (
+    SPEC,
+    AskedJob,
+    answer_here,
+    find_asked,
+    say_broken,
+    transfer_folder,
+)
 from core.transfer.cohorts import open_material
 from core.transfer.deciding import Deciding, find_deciding
 from core.transfer.experiment import (
@@ -281,7 +288,7 @@ def load_transfer(key: str) -> Transfer:
     except FileNotFoundError:
         raise InputError(f"Transfer {key[:6]} isn't done yet.") from None
     except (OSError, ValidationError):
-        raise DamageError(f"{path} is damaged. Delete the folder and ask again.") from None
+        raise say_broken(key, path.name) from None
 
 
 class Earlier(NamedTuple):
