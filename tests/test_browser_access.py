@@ -185,7 +185,6 @@ def test_what_is_drawn_late_moves_nothing_sideways(
     expect(button).to_be_visible()
     page.evaluate("document.fonts.ready")
     before = button.bounding_box()["x"]
-    page.unroute(part)
     for route in held:
         route.continue_()
     expect(page.get_by_text(comes, exact=True)).to_be_visible()
