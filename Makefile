@@ -8,10 +8,9 @@ BIN := .venv/bin
 run: .venv/run.stamp
 	$(BIN)/genecanvas app --server.port $(PORT)
 
-# Two processes share the files; a browser, its server and a worker need both cores for themselves.
+# Two processes share the files.
 test: .venv/test.stamp browser lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore-glob='*/test_browser_*'
-	$(BIN)/python -m pytest tests/test_browser_*.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

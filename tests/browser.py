@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 ARGUMENTS = ("--no-sandbox", "--use-gl=swiftshader", "--enable-unsafe-swiftshader",
@@ -38,9 +39,7 @@ class Server:
 
     def __init__(self, home: Path, entry: Sequence[str] = ("streamlit", "run", "app.py")) -> None:
         self.home, self.entry = home, entry
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.start()
 

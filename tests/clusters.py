@@ -70,6 +70,7 @@ def cluster(first: int = 1) -> Iterator[Cluster]:
     environment = {
         "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789" * 4,
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_memory_monitor_refresh_ms": "0",  # else it ends tasks where others fill the memory
     }  # fmt: skip
     with mock.patch.dict(os.environ, environment):
         started = Cluster(environment, first)

@@ -10,17 +10,21 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from core import sharing
 from core.data.simulate import simulate
-from core.data.store import add_dataset
+from core.data.store import add_dataset, list_datasets
 from core.home import at
 from core.people import key_of, list_people, welcome
-from tests.browser import Server
+from tests.browser import Server, open_page
 from tests.sessions import Tab
+from tests.test_browser_access import look_at
 
 PROXY, OTHER = "127.0.0.2", "127.0.0.3"
 ANNA, BERT = "anna@lab.org", "bert@lab.org"
 HEADER = "X-Forwarded-User"
 RULES = "admins: [admin@lab.org]\nmembers: ['*@lab.org']\n"
+FIRST_ROW = {"x": 16, "y": 52}
+"""Where the box before the first row of a table is, in pixels."""
 
 
 @pytest.fixture
@@ -120,11 +124,12 @@ def test_the_header_counts_from_the_proxy_alone(start: Callable[..., Server]) ->
 
 
 def test_one_signs_in_with_an_openid_provider(
-    start: Callable[..., Server], tmp_path: Path, page
+    start: Callable[..., Server], home: Path, tmp_path: Path, page
 ) -> None:
     pytest.importorskip("authlib")
     from tests.openid import CLIENT, SECRET, Provider
 
+    (home / "people.yaml").write_text(f"admins: ['{ANNA}']\n")
     provider = Provider()
     provider.claims = {"email": ANNA, "email_verified": True}
     secrets = tmp_path / "secrets.toml"
@@ -140,6 +145,15 @@ def test_one_signs_in_with_an_openid_provider(
     page.goto(f"{server.url}/data")
     page.get_by_role("button", name="Sign in").click()
     page.get_by_text("Secret cohort").first.wait_for()
+    with at(welcome(ANNA).home):
+        sharing.share("dataset", list_datasets()[0].id)
+    for name, said, scheme in (
+        ("lab", "Look at it →", "light"), ("people", "Take that back", "dark"),
+    ):  # fmt: skip
+        open_page(page, f"{server.url}/{name}")
+        page.get_by_test_id("stDataFrame").click(position=FIRST_ROW)
+        page.get_by_role("button", name=said).wait_for()
+        assert look_at(page, [scheme]) == {}, name
     cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
 
     for forged in ("", "x", cookies["_streamlit_user"][:-3] + "abc"):

@@ -4,7 +4,9 @@ import ast
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -139,6 +141,80 @@ def test_containers_have_no_rights_and_limits() -> None:
     assert all((DEPLOY / name).exists() for name in [*files, app["env_file"]])
     gpu = yaml.safe_load((DEPLOY / "compose.gpu.yaml").read_text())
     assert gpu["services"].keys() <= document["services"].keys()
+
+
+STRING = r"\S.*"
+COMPOSE = {
+    "name": r"[a-z0-9][a-z0-9_-]*",
+    "services.*.image": r"[a-z0-9./-]+(:[\w.-]+)?",
+    "services.*.build.context": STRING,
+    "services.*.build.dockerfile": STRING,
+    "services.*.build.args.*": STRING,
+    "services.*.env_file": STRING,
+    "services.*.ports": r"\d+:\d+(/(tcp|udp))?",
+    "services.*.sysctls.*": r"\d+",
+    "services.*.volumes": r"[\w./-]+:/[\w./-]+(:r[ow])?",
+    "services.*.tmpfs": r"/\S+",
+    "services.*.init": "True|False",
+    "services.*.read_only": "True|False",
+    "services.*.cap_drop": r"ALL|[A-Z_]+",
+    "services.*.security_opt": r"[\w-]+:\w+",
+    "services.*.mem_limit": r"[1-9]\d*[kmg]b?",
+    "services.*.pids_limit": r"[1-9]\d*",
+    "services.*.stop_grace_period": r"(\d+(h|m|s|ms|us))+",
+    "services.*.restart": r"no|always|on-failure(:\d+)?|unless-stopped",
+    "services.*.user": r"\d+(:\d+)?",
+    "services.*.network_mode": r"none|host|bridge|service:\S+|container:\S+",
+    "services.*.depends_on.*.condition": r"service_(started|healthy|completed_successfully)",
+    "services.*.deploy.resources.reservations.devices.driver": STRING,
+    "services.*.deploy.resources.reservations.devices.count": r"all|\d+",
+    "services.*.deploy.resources.reservations.devices.capabilities": STRING,
+    "volumes.*": "None",
+}
+"""Of the Compose specification what our files use: where a value stands, and what it may be."""
+
+
+def values(document: object, place: str = "") -> Iterator[tuple[str, str]]:
+    """All values of a document, each with its place; a list's stand at the place of the list."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            yield from values(value, f"{place}.{key}" if place else key)
+    elif isinstance(document, list):
+        for value in document:
+            yield from values(value, place)
+    else:
+        yield place, str(document)
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml"])
+def test_compose_knows_every_key_and_takes_every_value(name: str) -> None:
+    document = yaml.safe_load((DEPLOY / name).read_text())
+    forms = {
+        # a name that is ours has no dot, but for the last of a place, such as that of a sysctl
+        place: re.escape(place).replace(r"\*\.", r"[\w-]+\.").replace(r"\*", r"[\w.-]+")
+        for place in COMPOSE
+    }
+    for place, value in values(document):
+        [known] = [one for one, form in forms.items() if re.fullmatch(form, place)] or [None]
+        assert known, f"the specification has no {place}"
+        assert re.fullmatch(COMPOSE[known], value), f"{place}: {value}"
+    volumes = document.get("volumes", {})
+    for service in document["services"].values():
+        named = [one.split(":")[0] for one in service.get("volumes", [])]
+        assert {one for one in named if not one.startswith((".", "/"))} <= volumes.keys()
+        assert service.get("depends_on", {}).keys() <= document["services"].keys()
+
+
+def find_tool(name: str) -> str | None:
+    """A program of this environment, else of the computer."""
+    return shutil.which(name, path=Path(sys.executable).parent) or shutil.which(name)
+
+
+@pytest.mark.skipif(not find_tool("hadolint"), reason="there is no hadolint here")
+def test_a_linter_has_nothing_to_say_of_the_container() -> None:
+    command = [find_tool("hadolint"), "--no-color", DEPLOY / "Containerfile"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stdout + said.stderr
 
 
 def test_nginx_lets_through_what_the_app_takes() -> None:

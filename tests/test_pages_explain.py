@@ -433,8 +433,8 @@ def test_a_gene_of_the_link_is_shown_and_stays(run: str) -> None:
 
 def test_what_if_without_a_list(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ui.whatif.preflight_apart", lambda spec, data: None)
-    for part in ("whatif", "run_live"):
-        monkeypatch.setattr(f"ui.{part}.ensure_workers", lambda: None)
+    for part in ("ui.whatif", "ui.run_live", "core.jobs.launch"):
+        monkeypatch.setattr(f"{part}.ensure_workers", lambda: None)
     genes = class_genes(run, Recipe(), "BRCA")["gene"].tolist()
     app = open_page("explain", run=run)
     app.number_input(key="list top").set_value(5).run()

@@ -6,6 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -53,6 +54,7 @@ from tests.pages import MAIN, button, open_page, words
 from tests.runs import make
 from tests.test_stories import make_view
 from tests.transfers import add_pair
+from tests.workers import in_place_of_the_worker
 from ui import signin
 from ui.kept import cache_data
 
@@ -447,8 +449,13 @@ def test_only_admins_have_the_page_of_people(seat: Seat, ids: dict[str, str]) ->
 
 
 @pytest.fixture
-def overview(seat: Seat) -> AppTest:
-    """What an admin sees of Bert, who has data, shares it, and has two runs in the queue."""
+def overview(seat: Seat, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+    """What an admin sees of Bert, who has data, shares it, and has two runs in the queue.
+
+    They stay there: a page that measures what a run would cost has workers started for all that
+    waits.
+    """
+    monkeypatch.setenv("GENECANVAS_DEVICES", "cpu")
     with at(welcome_home(BERT)):
         dataset = add_dataset(simulate(50, 200)[0], COHORT).id
         sharing.share("dataset", dataset)
@@ -461,7 +468,10 @@ def overview(seat: Seat) -> AppTest:
     app = look("people")
     bert = next(n for n, name in enumerate(app.dataframe[0].value["name"]) if name == BERT)
     app.session_state["people"] = {"selection": {"rows": [bert], "columns": [], "cells": []}}
-    return app.run()
+    with ExitStack() as stack:
+        with at(server_home()):
+            stack.enter_context(in_place_of_the_worker())
+        yield app.run()
 
 
 def test_an_admin_stops_work_and_takes_back_and_clears(overview: AppTest) -> None:

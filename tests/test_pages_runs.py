@@ -118,7 +118,9 @@ def test_only_files_of_the_weights_folder_are_offered(dataset: str) -> None:
     assert app.selectbox(key="weights file").options == ["words.pth"]
 
 
-def test_weights_are_brought_chosen_and_deleted(dataset: str, tmp_path: Path) -> None:
+def test_weights_are_brought_chosen_and_deleted(
+    dataset: str, busy_worker: None, tmp_path: Path
+) -> None:
     torch.manual_seed(0)
     torch.save(torchvision.models.squeezenet1_1().state_dict(), tmp_path / "net.pth")
     app = open_custom()

@@ -107,6 +107,22 @@ def test_a_run_in_a_list_follows_its_dataset_that_comes(home: Path) -> None:
 def test_what_is_asked_again_and_again_never_reads_the_whole_list(
     ask: Callable[[RunStore], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    steps = plan_of(ask, monkeypatch)
+    read = [step for step in steps if re.match("(SCAN|SEARCH) (jobs|needs|spent|events)", step)]
+    assert read
+    # a condition on an index, or the first or last of one that is sorted by what is asked for
+    assert all("(" in step or "jobs_by_place" in step for step in read), read
+
+
+def test_what_waits_for_others_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred thousand runs that wait for a cluster are nothing to this computer's workers."""
+    steps = plan_of(lambda store: store.waiting(), monkeypatch)
+    assert any(step.endswith("jobs_by_kind_and_state (kind=? AND state=?)") for step in steps)
+    assert not any("jobs_by_state" in step for step in steps)
+
+
+def plan_of(ask: Callable[[RunStore], object], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The steps by which SQLite answers what is asked of a store."""
     store, statements = RunStore(), []
     connect = sqlite3.connect
 
@@ -122,11 +138,7 @@ def test_what_is_asked_again_and_again_never_reads_the_whole_list(
     asked = [text for text in statements if text.startswith(("SELECT", "UPDATE", "INSERT"))]
     assert asked
     with closing(connect(store.path)) as db:
-        steps = [row[3] for text in asked for row in db.execute(f"EXPLAIN QUERY PLAN {text}")]
-    read = [step for step in steps if re.match("(SCAN|SEARCH) (jobs|needs|spent|events)", step)]
-    assert read
-    # a condition on an index, or the first or last of one that is sorted by what is asked for
-    assert all("(" in step or "jobs_by_place" in step for step in read), read
+        return [row[3] for text in asked for row in db.execute(f"EXPLAIN QUERY PLAN {text}")]
 
 
 @pytest.mark.parametrize(

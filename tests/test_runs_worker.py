@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from core.runs.spec import RunSpec
 from core.runs.store import RunStore, read_log
 from core.runs.training import TrainJob
 from tests.held import has_stopped, held
+from tests.ports import free_port
 from tests.workers import end_of, kill, start_worker, train_queue, wait_until
 
 TINY = {
@@ -151,13 +151,10 @@ def test_a_server_without_pages_goes_on_with_what_a_killed_worker_left(
     run = store.submit(make_spec(dataset, training={"epochs": 6}))[0].id
     waiting = store.submit(make_spec(dataset, split={"test_size": 0.4}))[0].id
     kill_after(run, epochs=1)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     with (tmp_path / "server.log").open("wb") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true",
-             "--server.address", "127.0.0.1", "--server.port", str(port)],
+             "--server.address", "127.0.0.1", "--server.port", str(free_port())],
             cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=log, stderr=log,
         )  # fmt: skip
     try:

@@ -11,14 +11,11 @@ from pathlib import Path
 
 from core.processes import ROOT
 from core.serve import LONGEST_HEADER
+from tests.ports import free_port
+from tests.workers import LONG
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
-def wait_for(port: int, seconds: float = 120) -> None:
+def wait_for(port: int, seconds: float = LONG) -> None:
     for _ in range(int(seconds * 5)):
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5).read()
@@ -62,7 +59,7 @@ def test_a_killed_server_is_started_again_and_a_stopped_one_is_not() -> None:
         assert second != first
     finally:
         keeper.terminate()
-        assert keeper.wait(60) == 0
+        assert keeper.wait(LONG) == 0
     assert not Path(f"/proc/{second}").exists()
 
 
@@ -70,13 +67,13 @@ def test_a_server_that_can_not_start_is_not_started_for_ever() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         command = [sys.executable, "-m", "core.serve", f"--server.port={port}"]
-        assert subprocess.run(command, cwd=ROOT, check=False, timeout=120).returncode != 0
+        assert subprocess.run(command, cwd=ROOT, check=False, timeout=LONG).returncode != 0
 
 
 def test_no_other_computer_reaches_it_unless_told_in_so_many_words() -> None:
     command = [sys.executable, "-m", "core.serve", f"--server.port={free_port()}",
                "--server.address=0.0.0.0"]  # fmt: skip
-    ended = subprocess.run(command, cwd=ROOT, check=False, timeout=200, capture_output=True)
+    ended = subprocess.run(command, cwd=ROOT, check=False, timeout=LONG, capture_output=True)
     assert ended.returncode != 0
     assert b"GENECANVAS_OPEN_TO=everyone" in ended.stderr
     assert b"Traceback" not in ended.stderr

@@ -1,11 +1,13 @@
 """From tiles of tissue to genes: what is planted is found, what is depth is called so."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from anndata import read_h5ad
+from PIL import Image
 
 from core.errors import DamageError, InputError
 from core.jobs.here import do_here
@@ -20,6 +22,7 @@ from core.tissue.read import read_tissue
 from core.tissue.result import TissueResult, answer_folder, load_answer, summarise
 from core.tissue.ridge import Line, fit_ridge
 from core.tissue.scores import GeneScores, correlate, patients_needed, sign_test
+from core.tissue.sheet import arrange, make_sheet
 from core.tissue.simulate import simulate_tissue
 from core.tissue.spec import TissueSpec
 from core.tissue.spots import Tissue
@@ -463,6 +466,50 @@ def test_spots_of_few_reads_are_left_out_and_told(tmp_path: Path) -> None:
     assert len(read_tissue(**files, fewest_reads=499).spots) == 40
     with pytest.raises(InputError, match="Only 0 spots have 5000 reads or more"):
         read_tissue(**files, fewest_reads=5000)
+
+
+# --- the tile under the pointer -----------------------------------------------------------------
+
+
+def grey(rows: list[list[int]]) -> np.ndarray:
+    """A picture of these greys."""
+    return np.repeat(np.array(rows, np.uint8)[..., None], 3, axis=-1)
+
+
+def test_each_tile_stands_in_the_sheet_where_its_number_says() -> None:
+    tiles = np.stack([grey([[10 * n + 1, 10 * n + 2], [10 * n + 3, 10 * n + 4]]) for n in range(5)])
+    by_hand = grey([
+        [1, 2, 11, 12, 21, 22],
+        [3, 4, 13, 14, 23, 24],
+        [31, 32, 41, 42, 255, 255],
+        [33, 34, 43, 44, 255, 255],
+    ])  # fmt: skip
+    np.testing.assert_array_equal(arrange(tiles, 2), by_hand)
+    halved = arrange(np.stack([grey([[0, 4], [8, 12]]), grey([[100, 100], [20, 20]])]), 1)
+    np.testing.assert_array_equal(halved, grey([[6, 60]]))
+
+    colours = np.array([[200, 30, 30], [30, 200, 30], [30, 30, 200], [90, 20, 90], [20, 90, 90]])
+    plain = np.tile(colours[:, None, None].astype(np.uint8), (1, 16, 16, 1))
+    sheet = make_sheet(plain)
+    picture = np.asarray(Image.open(io.BytesIO(sheet.jpeg))).astype(int)
+    for number, colour in enumerate(colours):
+        row, column = (16 * place for place in divmod(number, sheet.columns))
+        assert (abs(picture[row : row + 16, column : column + 16] - colour) <= 4).all()
+    assert (sheet.side, sheet.columns) == (16, 3)
+
+
+def test_a_sheet_of_many_tiles_has_smaller_ones_and_none_is_left_out(monkeypatch) -> None:
+    assert make_sheet(np.zeros((2, 128, 128, 3), np.uint8)).side == 96
+    many = make_sheet(np.zeros((4000, 48, 48, 3), np.uint8))
+    assert (many.side, many.columns) == (40, 64), "blocks in the root of 8,000,000 / 4,000"
+    draw = np.random.default_rng(0)
+    noise = draw.integers(0, 256, (30, 64, 64, 3), dtype=np.uint8)
+    whole = make_sheet(noise)
+    monkeypatch.setattr("core.tissue.sheet.MOST_BYTES", len(whole.jpeg) - 1)
+    assert (whole.side, make_sheet(noise).side) == (64, 56)
+    monkeypatch.setattr("core.tissue.sheet.MOST_BYTES", 1)
+    least = make_sheet(noise)
+    assert (least.side, least.columns) == (16, 6)
 
 
 # --- the job ------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ WANTED_RUN = "wanted run"
 """Where the session keeps the run whose page was asked for last."""
 
 
-def _component(name: str) -> Callable[..., object]:
+def component(name: str) -> Callable[..., object]:
     """A component of our own out of its three files in `assets`."""
     return st.components.v2.component(
         f"genecanvas_{name}",
@@ -56,9 +56,9 @@ def _component(name: str) -> Callable[..., object]:
     )
 
 
-SAVE_IMAGE = _component("save_image")
+SAVE_IMAGE = component("save_image")
 """Buttons that save the chart beside them; plotly draws the file in the browser."""
-GENE_KEYS = _component("gene_keys")
+GENE_KEYS = component("gene_keys")
 """The genes of the image above as one stop of the keyboard."""
 
 

@@ -27,6 +27,7 @@ from core.tissue.store import TissueRecord, list_tissues
 from ui.download import download_button
 from ui.parts import errors, go_to, pick, show_figure
 from ui.predict import is_working
+from ui.spot_tile import show_tile_under_pointer
 from ui.tissue_about import about_other
 from ui.tissue_section import STRONGEST, open_tissue
 
@@ -78,10 +79,11 @@ def _show_map(record: TissueRecord, found: Prediction, gene: str) -> None:
     x, y = (tissue.spots[name].to_numpy(float)[own] for name in ("x", "y"))
     values = found.values[own, list(found.genes).index(gene)].astype(float)
     shown = (values - values.mean()) / (values.std() or 1)
-    names, width = tissue.spots.index[own], spacing(np.column_stack([x, y]))
-    picture, edges = lay_out(tissue.tiles[own], x, y, width)
+    names, tiles = tissue.spots.index[own], tissue.tiles[own]
+    width = spacing(np.column_stack([x, y]))
+    picture, edges = lay_out(tiles, x, y, width)
     table = pd.DataFrame({"spot": names, "x": x, "y": y, "predicted": values, "SD": shown})
-    left, _ = st.columns(2)
+    left, right = st.columns(2)
     with left:
         show_figure(
             section_map(
@@ -92,6 +94,8 @@ def _show_map(record: TissueRecord, found: Prediction, gene: str) -> None:
             alt=f"{gene} predicted in section {section}, which nobody measured here, in SD of its "
             f"{len(x)} spots.", about=about_other(gene, len(x)),
         )  # fmt: skip
+    with right:
+        show_tile_under_pointer(record.id, section, tiles, names, key="other tile")
 
 
 def _offer(record: TissueRecord, found: Prediction, job: PredictTissueJob) -> None:

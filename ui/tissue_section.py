@@ -18,6 +18,7 @@ from core.tissue.targets import TARGETS
 from ui.kept import cache_resource
 from ui.parts import pick, show_figure
 from ui.predict import is_working
+from ui.spot_tile import show_tile_under_pointer
 from ui.tissue import GENE, TITLES
 from ui.tissue_about import about_section, about_tile
 
@@ -70,13 +71,13 @@ def show_section(record: TissueRecord, answer: TissueAnswer) -> str:
         return gene
     values = {"measured": measured, "predicted": predicted, "error": predicted - measured}
     x, y = (tissue.spots[name].to_numpy(float)[own] for name in ("x", "y"))
-    names = tissue.spots.index[own]
+    names, tiles = tissue.spots.index[own], tissue.tiles[own]
     table = pd.DataFrame({"spot": names, "x": x, "y": y, **values})
     wanted = st.query_params.get(SPOT)
     spot = names.get_loc(wanted) if wanted in names else int(np.nanargmax(predicted))
     r = np.corrcoef(measured, predicted)[0, 1] if np.ptp(predicted) and np.ptp(measured) else 0.0
     width = spacing(np.column_stack([x, y]))
-    picture, edges = lay_out(tissue.tiles[own], x, y, width)
+    picture, edges = lay_out(tiles, x, y, width)
     columns = st.columns([1.25, 1.25, 0.8], gap="medium")
     for column, what in zip(columns[:2], ("measured", right), strict=True):
         key = f"section {what}"
@@ -93,10 +94,12 @@ def show_section(record: TissueRecord, answer: TissueAnswer) -> str:
                 about=about_section(gene, len(x)),
             )  # fmt: skip
     with columns[2]:
-        _show_tile(answer, tissue.tiles[own][spot], table.iloc[spot], gene, place)
+        _show_tile(answer, tiles[spot], table.iloc[spot], gene, place)
+        show_tile_under_pointer(record.id, section, tiles, names, key="tile")
     st.caption(
         f"In this section r = {r:.2f}, in SD of the training spots; the spots were held out. The "
-        "picture is put together from the tiles. A click on a spot shows its tile."
+        "picture is put together from the tiles. The tile of the spot under the pointer stands on "
+        "the right; a click keeps it there."
     )
     return gene
 

@@ -101,7 +101,10 @@ class Queue:
             watched: dict[Path, tuple[int, Callable[[], bool]]] = {}
 
             def changed() -> bool:
-                there = {path: path.stat().st_ino for path in _paths()}
+                there = {}
+                for path in _paths():
+                    with suppress(FileNotFoundError):  # its home is being cleared
+                        there[path] = path.stat().st_ino
                 found = False
                 for path in watched.keys() - there.keys():
                     del watched[path]  # its home was cleared

@@ -217,8 +217,8 @@ class JobStore(Database, Generic[Record]):
     def ids(self) -> set[str]:
         """All jobs, the damaged ones too."""
         with self._reading() as db:
-            rows = db.execute("SELECT id FROM jobs WHERE kind = coalesce(?, kind)", (self.kind,))
-            return {row["id"] for row in rows}
+            where, values = ALL.condition(self.kind)
+            return {row["id"] for row in db.execute(f"SELECT id FROM jobs WHERE {where}", values)}
 
     def list(
         self, which: Which = ALL, order: Order = Order.NEWEST, most: int | None = None
@@ -639,7 +639,8 @@ class JobStore(Database, Generic[Record]):
         kinds = kinds_of(on_cluster=on_cluster)
         with self._reading() as db:
             return db.execute(
-                f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE {READY} AND lane = ? "
+                # the + has SQLite begin with the kinds: most that wait may be for others
+                f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE {READY} AND +lane = ? "
                 f"AND {_any_of(kinds)} LIMIT ?)",
                 (lane, *kinds, -1 if most is None else most),
             ).fetchone()[0]

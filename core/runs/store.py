@@ -82,7 +82,7 @@ def which_of(words: str) -> Which:
 def unlisted_runs() -> list[str]:
     """Runs whose folders hold their specifications, but that the list doesn't name."""
     folders = {path.name for path in home().glob("runs/*") if RUN_ID.fullmatch(path.name)}
-    lost = folders - (RunStore().ids() if RunStore.exists() else set())
+    lost = folders - (JobStore().ids() if JobStore.exists() else set())
     return sorted(run for run in lost if (run_folder(run) / "spec.json").exists())
 
 
