@@ -77,7 +77,7 @@ def leave_out_damaged(runs: list[str]) -> list[str]:
 def show_page() -> None:
     """Pick runs; what they reach, the sentences that follow, where they differ, and why."""
     records = finished_runs()
-    facts, drawer = show_line("Compare", "Runs and score" if records else None)
+    facts, drawer, _ = show_line("Compare", "Runs and score" if records else None)
     if not records:
         show_empty("There is no finished run to compare yet.", "Train a network", "train")
         return

@@ -176,12 +176,12 @@ def is_computed(record: RunRecord, recipe: Recipe) -> bool:
 def show_page() -> None:
     """Pick a run and the question; then its answer, seen from several sides."""
     records = finished_runs()
-    facts, drawer = show_line("Explain", "Run and method" if records else None)
+    facts, drawer, missing = show_line("Explain", "Run and method" if records else None)
     if not records:
         show_empty("There is no finished run to explain yet.", "Train a network", "train")
         return
     with drawer:
-        record = pick_run(records)
+        record = pick_run(records, missing)
     row = st.container(horizontal=True, vertical_alignment="bottom", key="explain_row")
     with row:
         recipe, cls = ask_question(record, drawer)

@@ -45,14 +45,14 @@ VIEWS = {
 def show_page() -> None:
     """The question and its answer; what was asked before, what the model stands, sending it."""
     models = list_models()
-    facts, drawer = show_line("Predict", "Model and samples" if models else None)
+    facts, drawer, missing = show_line("Predict", "Model and samples" if models else None)
     if not models:
         show_empty("There is no finished run to predict with yet.", "Train a network", "train")
         with st.expander("Or bring a model that somebody sent"):
             take_model()
         return
     with drawer:
-        model = open_model(pick_model(models))
+        model = open_model(pick_model(models, missing))
         if st.button("Bring a model", icon=":material/add:", on_click=close_drawer):
             ask_for_model()
     say_sender(model)
@@ -61,7 +61,7 @@ def show_page() -> None:
         show_upload(use_samples)
         return
     with drawer:
-        record = pick_samples(model.spec.cohort.dataset)
+        record = pick_samples(model.spec.cohort.dataset, missing)
         if st.button("Bring samples", icon=":material/add:"):
             ask_for_file()
     own = record.id == model.spec.cohort.dataset

@@ -12,7 +12,7 @@ with errors():
     if not stories:
         show_none()
     else:
-        story = pick_story(stories, line.drawer)
+        story = pick_story(stories, line)
         many = len(story.views)
         say_facts(line.facts, story.title, f"{many} view{'s' if many != 1 else ''}")
         show_story(story)

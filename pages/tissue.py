@@ -28,9 +28,9 @@ def show_page() -> None:
         bring_spots()
         return
     with st.container(gap=None):  # so that the first picture stands high
-        facts, drawer = show_line("Histology", "Tissue")
+        facts, drawer, missing = show_line("Histology", "Tissue")
         with drawer:
-            record = pick_tissue()
+            record = pick_tissue(missing)
         say_facts(facts, record.name, record.size)
         asked = ask_question(record) if record.has_counts else None
     if asked is None:

@@ -1,12 +1,14 @@
 """Pages show damage at what is damaged, with the way out, and everything else as ever."""
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from streamlit.testing.v1.element_tree import Block, Warning
 
 from core.data.choices import Choices, save_choices
 from core.data.simulate import simulate
@@ -44,6 +46,26 @@ def test_a_damaged_record_is_made_again(runs: list[str]) -> None:
     app = open_page("data")
     button(app, "Make its record again").click().run()
     assert [again.id for again in list_datasets()] == [record.id]
+
+
+@pytest.mark.parametrize(
+    ("page", "link"),
+    [("data", "dataset"), ("explain", "run"), ("predict", "run"), ("predict", "samples")],
+)
+def test_a_link_to_what_is_gone_says_so_outside_the_drawer(
+    runs: list[str], page: str, link: str
+) -> None:
+    app = open_page(page, **{link: "f" * 12})
+    assert [text for text in seen(app.main) if "(ffffffffffff) is not among those" in text]
+
+
+def seen(block: Block) -> Iterator[str]:
+    """The warnings of a page but those that stand where something has to be opened."""
+    for part in block.children.values():
+        if isinstance(part, Warning):
+            yield part.value
+        elif isinstance(part, Block) and part.type != "popover":
+            yield from seen(part)
 
 
 def test_damaged_runs_stand_beside_the_others(runs: list[str], home: Path) -> None:

@@ -20,7 +20,7 @@ WORDS = {"cpu": "the processor", "cuda": "GPU"}
 
 def show_computers() -> None:
     """The page."""
-    facts, _ = show_line("Computers")
+    facts = show_line("Computers").facts
     address = cluster()
     if address is None:
         say_facts(facts, "this computer")

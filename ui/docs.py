@@ -32,7 +32,7 @@ def list_docs() -> dict[str, str]:
 def show_docs() -> None:
     """One file, chosen in a box or by a link of another."""
     docs = list_docs()
-    facts, _ = show_line("Docs")
+    facts = show_line("Docs").facts
     wanted = st.query_params.get("read", START)
     if wanted not in docs:
         st.warning(f"There is no page {escape_markdown(wanted[:80])} in the docs.")

@@ -25,6 +25,8 @@ class Line(NamedTuple):
     """Where `say_facts` writes what is looked at."""
     drawer: DeltaGenerator
     """What opens for what is rarely changed; the page itself where there is nothing."""
+    missing: DeltaGenerator
+    """Where it is said that what was chosen before isn't there: a drawer is closed."""
 
 
 def show_line(title: str, drawer: str | None = None) -> Line:
@@ -44,7 +46,7 @@ def show_line(title: str, drawer: str | None = None) -> Line:
                 drawer, icon=":material/tune:", type="tertiary", key=f"drawer {number}"
             ).container(width=DRAWER)
         facts, rest = st.container(key="page_facts", width="content"), st.container()
-    return Line(facts, opened if drawer else rest)
+    return Line(facts, opened if drawer else rest, st.container())
 
 
 def show_looking(title: str, text: str) -> bool:
@@ -80,7 +82,7 @@ def show_dataset_line(title: str, drawer: str) -> tuple[DatasetRecord | None, Li
         show_empty("There is no dataset yet.", "Bring data", "data")
         return None, line
     with line.drawer:
-        return pick_dataset(datasets), line
+        return pick_dataset(datasets, line.missing), line
 
 
 def place_columns(record: DatasetRecord, line: Line) -> DeltaGenerator:

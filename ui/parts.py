@@ -88,8 +88,13 @@ def open_dataset(dataset: str) -> AnnData:
     return load_dataset(dataset)
 
 
-def pick_dataset(datasets: Sequence[DatasetRecord]) -> DatasetRecord:
-    """A select box of stored datasets, kept in the link; at first the first one that is whole."""
+def pick_dataset(datasets: Sequence[DatasetRecord], missing: DeltaGenerator) -> DatasetRecord:
+    """A select box of stored datasets, kept in the link; at first the first one that is whole.
+
+    Args:
+        datasets: those that are here.
+        missing: where it is said that the one of the link isn't there.
+    """
     records = {record.id[:12]: record for record in datasets}
     names = list(records)
 
@@ -101,17 +106,22 @@ def pick_dataset(datasets: Sequence[DatasetRecord]) -> DatasetRecord:
         return can_be_opened(records[name].id)
 
     chosen = pick(
-        "Dataset", names, lambda name: records[name].name, "dataset",
+        "Dataset", names, lambda name: records[name].name, "dataset", missing,
         lambda: next(filter(is_whole, names), names[0]),
     )  # fmt: skip
     return records[chosen]
 
 
-def pick_run(records: list[RunRecord], *, key: str = "run") -> RunRecord:
-    """A select box of runs, starred ones first, kept in the link."""
+def pick_run(records: list[RunRecord], missing: DeltaGenerator) -> RunRecord:
+    """A select box of runs, starred ones first, kept in the link.
+
+    Args:
+        records: those that can be chosen.
+        missing: where it is said that the one of the link isn't there.
+    """
     by_id = {record.id: record for record in starred_first(records)}
     names = name_runs(records)
-    chosen = by_id[pick("Run", list(by_id), names.__getitem__, key)]
+    chosen = by_id[pick("Run", list(by_id), names.__getitem__, "run", missing)]
     say_offered(len(records))
     return chosen
 
@@ -121,13 +131,13 @@ def pick(
     options: list[str],
     words: Callable[[str], str],
     key: str,
-    first: Callable[[], str] | None = None,
     missing: DeltaGenerator | None = None,
+    first: Callable[[], str] | None = None,
 ) -> str:
     """A select box whose value stands in the link and survives a change of page and a reload.
 
     Where none was chosen before it is `first`'s, or the first one. What was chosen before and isn't
-    there is said in `missing`, else above the box.
+    there is said: in `missing` where the box stands in a drawer, else above the box.
     """
     wanted = st.query_params.get(key) or st.session_state.get(f"last {key}")
     if wanted is not None and wanted not in options:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import GeneCanvasError
 from core.escape import escape_markdown, escape_message
@@ -75,12 +76,18 @@ def take_model() -> None:
         st.rerun()
 
 
-def pick_model(models: dict[str, str]) -> str:
-    """A select box of models, kept in the link; at first the first one that is whole."""
+def pick_model(models: dict[str, str], missing: DeltaGenerator) -> str:
+    """A select box of models, kept in the link; at first the first one that is whole.
+
+    Args:
+        models: the words of each.
+        missing: where it is said that the one of the link isn't there.
+    """
     ids = list(models)
     chosen = pick(
-        "Model", ids, models.__getitem__, "run", lambda: next(filter(_is_whole, ids), ids[0])
-    )
+        "Model", ids, models.__getitem__, "run", missing,
+        lambda: next(filter(_is_whole, ids), ids[0]),
+    )  # fmt: skip
     say_offered(len(models) - len(list_sent()))
     return chosen
 

@@ -37,11 +37,12 @@ def ask_for_file() -> None:
     show_upload(use_samples)
 
 
-def pick_samples(own: str | None) -> DatasetRecord:
+def pick_samples(own: str | None, missing: DeltaGenerator) -> DatasetRecord:
     """A select box of the stored datasets, kept in the link; the model's own comes last.
 
     Args:
         own: the dataset that the model has learned from.
+        missing: where it is said that the one of the link isn't there.
     """
     datasets = sorted(list_datasets(), key=lambda record: record.id == own)
     records = {record.id[:12]: record for record in datasets}
@@ -52,7 +53,7 @@ def pick_samples(own: str | None) -> DatasetRecord:
         return f"{words} · the model comes from it" if record.id == own else words
 
     before = st.query_params.get("samples")
-    chosen = pick("Samples", list(records), name, "samples")
+    chosen = pick("Samples", list(records), name, "samples", missing)
     if before not in (None, chosen):
         st.query_params.pop("cohort", None)  # it is about other samples
     return records[chosen]

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import GeneCanvasError
 from core.escape import escape_markdown, escape_message
@@ -24,7 +23,7 @@ from core.stories import (
 )
 from ui.account import pages_of_guest
 from ui.bundles import offer_story_bundle, offer_taking
-from ui.line import close_drawer
+from ui.line import Line, close_drawer
 from ui.parts import PAGES, go_to, pick, show_empty
 from ui.pin import LAST
 from ui.report import offer_story_report
@@ -70,19 +69,18 @@ def show_none() -> None:
             offer_taking()
 
 
-def pick_story(stories: Sequence[Story], drawer: DeltaGenerator) -> Story:
+def pick_story(stories: Sequence[Story], line: Line) -> Story:
     """The story of the link, or the one that was pinned to last.
 
     Args:
         stories: those that are here.
-        drawer: where another one is chosen, made or taken.
+        line: the page's, in whose drawer another one is chosen, made or taken.
     """
     by_id = {story.id: story for story in stories}
     if "id" not in st.query_params and st.session_state.get(LAST) in by_id:
         st.query_params["id"] = st.session_state[LAST]
-    missing = st.container()
-    with drawer:
-        chosen = pick("Story", list(by_id), lambda id: by_id[id].title, "id", missing=missing)
+    with line.drawer:
+        chosen = pick("Story", list(by_id), lambda id: by_id[id].title, "id", line.missing)
         if not only_looks():
             with st.form("new story", clear_on_submit=True):
                 title = st.text_input(

@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 import streamlit as st
 from pydantic import ValidationError
+from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import InputError
 from core.jobs.launch import answer_state, stop
@@ -33,11 +34,15 @@ WORDS = {"mean": "mean count", "moran": "Moran's I", "as_read": "as it was read"
          "best": "best epoch"}  # fmt: skip
 
 
-def pick_tissue() -> TissueRecord:
-    """A select box of the stored tissues, kept in the link, and a way to bring another."""
+def pick_tissue(missing: DeltaGenerator) -> TissueRecord:
+    """A select box of the stored tissues, kept in the link, and a way to bring another.
+
+    Args:
+        missing: where it is said that the one of the link isn't there.
+    """
     records = {record.id: record for record in list_tissues()}
     names = {id: f"{record.name} · {record.size}" for id, record in records.items()}
-    chosen = records[pick("Tissue", list(names), names.__getitem__, "tissue")]
+    chosen = records[pick("Tissue", list(names), names.__getitem__, "tissue", missing)]
     if st.button("Bring spots", icon=":material/add:", width="stretch", on_click=close_drawer):
         _bring()
     return chosen
