@@ -1,6 +1,7 @@
 """Predict: a finished model meets samples of another cohort, and says what it does not know."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.data.store import list_datasets
 from core.predict.model import Model
@@ -8,7 +9,7 @@ from core.predict.predicting import Prediction
 from core.predict.request import PredictRequest
 from ui.bring import show_upload
 from ui.line import close_drawer, say_facts, show_line, show_looking
-from ui.parts import download_table, errors, link_run, show_empty
+from ui.parts import download_table, errors, link_run, place_chart, show_empty
 from ui.predict import (
     ask_for_model,
     is_matched,
@@ -23,7 +24,7 @@ from ui.predict import (
 )
 from ui.predict_ask import ask_for_file, ask_request, pick_samples, say_cohort, use_samples
 from ui.predict_calls import show_samples, show_summary
-from ui.predict_card import show_match
+from ui.predict_card import show_match, show_values
 from ui.predict_earlier import read_or_mend, show_earlier
 from ui.predict_effect import show_effect
 from ui.predict_export import show_export
@@ -69,10 +70,12 @@ def show_page() -> None:
         facts, models[model.id],
         f"on {record.name}, {record.samples:,} samples" + (", from which it comes" if own else ""),
     )  # fmt: skip
-    asked = ask_request(model, record)
-    say_cohort(asked.cohort, record)
+    picture, question = place_chart()
+    with question:
+        asked = ask_request(model, record)
+        say_cohort(asked.cohort, record)
     with errors():
-        show_answer(asked, model)
+        show_answer(asked, model, picture)
     show_earlier(model)
     show_robustness(model)
     show_export(model)
@@ -80,13 +83,16 @@ def show_page() -> None:
         link_run(model.id)
 
 
-def show_answer(asked: PredictRequest, model: Model) -> None:
-    """Whether the model fits; then, on request, its calls."""
-    if not is_matched(asked):
-        return
+def show_answer(asked: PredictRequest, model: Model, picture: DeltaGenerator) -> None:
+    """Whether the model fits, with a picture of the values; then, on request, its calls."""
+    with picture:
+        if not is_matched(asked):
+            return
     card = read_or_mend(read_match, asked)
     if card is None:
         return
+    with picture:
+        show_values(card)
     show_match(card)
     offer_training(asked, model, card)
     if card.refused:

@@ -61,17 +61,13 @@ def pick_samples(own: str | None, missing: DeltaGenerator) -> DatasetRecord:
 
 def ask_request(model: Model, record: DatasetRecord) -> PredictRequest:
     """What is known of the samples, how they are brought to training, and which are meant."""
-    first, second, third = st.columns([2, 2, 3])
-    cohort = _ask_cohort(model, record, first, second)
-    with third:
-        together = _ask_together()
-        two_groups = len(model.classes) == 2 and _ask_two_groups()
+    cohort = _ask_cohort(model, record)
+    together = _ask_together()
+    two_groups = len(model.classes) == 2 and _ask_two_groups()
     return PredictRequest(model=model.id, cohort=cohort, together=together, two_groups=two_groups)
 
 
-def _ask_cohort(
-    model: Model, record: DatasetRecord, left: DeltaGenerator, middle: DeltaGenerator
-) -> Cohort:
+def _ask_cohort(model: Model, record: DatasetRecord) -> Cohort:
     """Which of a dataset's samples are meant, and which columns say what is known about them."""
     classes, has_classes = model.classes, model.task.has_classes
     key, columns = f"{record.id[:12]} {form_number()}", list(record.columns)
@@ -79,6 +75,7 @@ def _ask_cohort(
     if (model.spec.cohort.label or "").startswith(f"{GENE}:"):
         labels = [model.spec.cohort.label, *columns]
     start = _start(model, record, labels)
+    left, right = st.columns(2)
     label = left.selectbox(
         "Known class" if has_classes else "Known value", labels,
         index=_place(labels, start.label), key=f"predict label {key}",
@@ -86,13 +83,12 @@ def _ask_cohort(
         help="A column that says what the samples really are, if that is known. It changes no "
         "call; the calls are then compared with it.",
     )  # fmt: skip
-    group = middle.selectbox(
+    group = right.selectbox(
         "Patient", columns, index=_place(columns, start.group),
         key=f"predict group {key}", placeholder="none", persist_state="session",
         help=define("patient"),
     )  # fmt: skip
-    left, right = st.columns(2)
-    with left, st.expander("Only some of the samples", on_change="rerun") as some:
+    with st.expander("Only some of the samples", on_change="rerun") as some:
         where = start.where
         if some.open:
             where = ask_where(record.columns, key=f"predict {key}", chosen=start.where)
@@ -101,8 +97,7 @@ def _ask_cohort(
     )
     if label is not None and has_classes:
         merge = start.merge if label == start.label else {}
-        with right:
-            cohort = cohort.changed(merge=_ask_classes(record, cohort, classes, merge))
+        cohort = cohort.changed(merge=_ask_classes(record, cohort, classes, merge))
     _link(cohort)
     return cohort
 

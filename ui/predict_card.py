@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.escape import escape_markdown
+from core.escape import escape_message
 from core.glossary import define
 from core.plots.predict import quantile_curves
 from core.predict.matching import MatchCard
@@ -16,8 +16,33 @@ MOST_MISSING = 12
 """Missing genes that are listed, the most important first."""
 
 
+def show_values(card: MatchCard) -> None:
+    """The values beside those of training: whether they are on one scale."""
+    curves = {"these samples": card.quantiles, "training": card.training_quantiles}
+    curves = {name: np.asarray(values) for name, values in curves.items() if len(values)}
+    table = pd.DataFrame(curves)
+    show_figure(
+        quantile_curves(curves, "log2 expression"), table, "quantiles",
+        alt="Quantiles of the expression values of these samples and of training",
+        about=About(
+            "The quantiles of the expression values of these samples and of training.",
+            f"{card.found:,} genes of the model that were found here, of all samples.",
+            "log2 values after the model's preparation of the scale, all genes and samples "
+            "together, before anything is done to bring the cohorts together.",
+            "Lines that lie on each other are no proof that single genes agree; lines that lie "
+            "apart are a warning.",
+        ),
+    )  # fmt: skip
+    st.caption(
+        "Values beside those of training: where the two lines lie apart, the cohorts were measured "
+        "or processed differently, and probabilities are less to be trusted."
+        if len(card.quantiles)
+        else "The values of training: of the model's genes there are none in these samples."
+    )
+
+
 def show_match(card: MatchCard) -> None:
-    """The card: what was found, its numbers, the genes that are missing, the values."""
+    """The card: its numbers, what was found, the genes that are missing."""
     numbers = st.columns(5)
     numbers[0].metric(
         "Genes found", f"{card.found:,} of {card.needed:,}", f"{card.share_found:.1%}",
@@ -34,37 +59,14 @@ def show_match(card: MatchCard) -> None:
         "Samples that the model has learned from are called, but count in no score: it knows them."
     )  # fmt: skip
     numbers[4].metric("Verdict", "does not fit" if card.refused else "can be called")
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        st.markdown("## What was found")
-        for finding in card.findings:
-            say_finding(finding)
-        if not (card.findings or card.translated or card.missing):
-            st.markdown("All genes are there under their names, and nothing else stands out.")
-        for sentence in card.translated:
-            st.markdown(f":gray-badge[:material/translate: genes] {escape_markdown(sentence)}")
-        _show_missing(card)
-    with right:
-        st.markdown("## Values beside those of training")
-        curves = {"these samples": card.quantiles, "training": card.training_quantiles}
-        curves = {name: np.asarray(values) for name, values in curves.items() if len(values)}
-        table = pd.DataFrame(curves)
-        show_figure(
-            quantile_curves(curves, "log2 expression"), table, "quantiles",
-            alt="Quantiles of the expression values of these samples and of training",
-            about=About(
-                "The quantiles of the expression values of these samples and of training.",
-                f"{card.found:,} genes of the model that were found here, of all samples.",
-                "log2 values after the model's preparation of the scale, all genes and samples "
-                "together, before anything is done to bring the cohorts together.",
-                "Lines that lie on each other are no proof that single genes agree; lines that lie "
-                "apart are a warning.",
-            ),
-        )  # fmt: skip
-        st.caption(
-            "Where the two lines lie apart, the cohorts were measured or processed differently, "
-            "and probabilities are less to be trusted."
-        )
+    st.markdown("## What was found")
+    for finding in card.findings:
+        say_finding(finding)
+    if not (card.findings or card.translated or card.missing):
+        st.markdown("All genes are there under their names, and nothing else stands out.")
+    for sentence in card.translated:
+        st.markdown(f":gray-badge[:material/translate: genes] {escape_message(sentence)}")
+    _show_missing(card)
 
 
 def _show_missing(card: MatchCard) -> None:
