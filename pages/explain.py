@@ -36,7 +36,7 @@ from ui.explain_statistics import ask_top, show_markers, show_statistics
 from ui.explain_table import ask_search, show_regions, show_table
 from ui.forms import HOLDS
 from ui.line import say_facts, show_line
-from ui.mend import mending_computed
+from ui.mend import mending_run
 from ui.parts import download_table, errors, finished_runs, link_run, pick_run, show_empty
 from ui.trust import say_measured, say_skill, show_trust, warn_of_data
 
@@ -182,6 +182,12 @@ def show_page() -> None:
         return
     with drawer:
         record = pick_run(records, missing)
+    with mending_run(record.id):
+        show_run(record, facts, drawer)
+
+
+def show_run(record: RunRecord, facts: DeltaGenerator, drawer: DeltaGenerator) -> None:
+    """The question, and its answer once that is computed."""
     row = st.container(horizontal=True, vertical_alignment="bottom", key="explain_row")
     with row:
         recipe, cls = ask_question(record, drawer)
@@ -193,9 +199,7 @@ def show_page() -> None:
         warning = st.container(width=WARNING)
     if recipe is not None:
         say_facts(facts, say_question(record, recipe, cls), record.name)
-    if recipe is None or not is_computed(record, recipe):
-        return
-    with mending_computed(record.id):
+    if recipe is not None and is_computed(record, recipe):
         show_answer(record, recipe, cls, view, warning)
 
 
@@ -212,7 +216,7 @@ def show_answer(
     if unseen := describe_unseen(record.id):
         st.warning(escape_markdown(unseen))
     name = f"{record.id}_{recipe.stem}_{cls}"
-    with mending_computed(record.id):
+    with mending_run(record.id):
         if view == "genes":
             show_genes(record, recipe, cls, table)
         elif view == "trust":

@@ -8,13 +8,14 @@ from core.predict.model import Model
 from core.predict.predicting import Prediction
 from core.predict.request import PredictRequest
 from ui.bring import show_upload
-from ui.line import close_drawer, say_facts, show_line, show_looking
+from ui.line import Line, close_drawer, say_facts, show_line, show_looking
 from ui.parts import download_table, errors, link_run, place_chart, show_empty
 from ui.predict import (
     ask_for_model,
     is_matched,
     is_predicted,
     list_models,
+    mending_model,
     open_model,
     pick_model,
     read_match,
@@ -46,28 +47,34 @@ VIEWS = {
 def show_page() -> None:
     """The question and its answer; what was asked before, what the model stands, sending it."""
     models = list_models()
-    facts, drawer, missing = show_line("Predict", "Model and samples" if models else None)
+    line = show_line("Predict", "Model and samples" if models else None)
     if not models:
         show_empty("There is no finished run to predict with yet.", "Train a network", "train")
         with st.expander("Or bring a model that somebody sent"):
             take_model()
         return
-    with drawer:
-        model = open_model(pick_model(models, missing))
+    with line.drawer:
+        chosen = pick_model(models, line.missing)
         if st.button("Bring a model", icon=":material/add:", on_click=close_drawer):
             ask_for_model()
+    with mending_model(chosen):
+        show_model(open_model(chosen), models[chosen], line)
+
+
+def show_model(model: Model, name: str, line: Line) -> None:
+    """What a model is asked, its answer, and what else can be done with it."""
     say_sender(model)
     if not list_datasets():
         st.markdown("## Bring the samples")
         show_upload(use_samples)
         return
-    with drawer:
-        record = pick_samples(model.spec.cohort.dataset, missing)
+    with line.drawer:
+        record = pick_samples(model.spec.cohort.dataset, line.missing)
         if st.button("Bring samples", icon=":material/add:"):
             ask_for_file()
     own = record.id == model.spec.cohort.dataset
     say_facts(
-        facts, models[model.id],
+        line.facts, name,
         f"on {record.name}, {record.samples:,} samples" + (", from which it comes" if own else ""),
     )  # fmt: skip
     picture, question = place_chart()

@@ -42,7 +42,7 @@ def show_page() -> None:
     if question == CLASSES:
         _show_classes(opened, line.facts, answer)
     else:
-        with st.expander("What is asked", expanded=opened is None, key=f"{question} question"):
+        with st.expander(_say_form(opened), expanded=opened is None, key=f"{question} question"):
             with errors():
                 enquiry = ask_enquiry(question)
                 started = offer_enquiry(enquiry) if enquiry is not None else None
@@ -71,6 +71,11 @@ def _pick_question(of: str, is_open: bool) -> str:
     )  # fmt: skip
 
 
+def _say_form(opened: object) -> str:
+    """What the form is called: below an answer it doesn't hold what that was asked."""
+    return "What is asked" if opened is None else "Ask something else"
+
+
 def _show_classes(
     opened: tuple[str, TransferSpec] | None, facts: DeltaGenerator, answer: DeltaGenerator
 ) -> None:
@@ -85,7 +90,7 @@ def _show_classes(
             "A few patients of your own, many of somebody else's: do theirs help? Each method is "
             "held against learning from yours alone, on the same held-out patients."
         )
-    with st.expander("What is asked", expanded=opened is None, key="transfer question"), errors():
+    with st.expander(_say_form(opened), expanded=opened is None, key="transfer question"), errors():
         spec = ask_spec()
         if spec is not None:
             offer_start(spec)

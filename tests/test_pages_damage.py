@@ -48,6 +48,16 @@ def test_a_damaged_record_is_made_again(runs: list[str]) -> None:
     assert [again.id for again in list_datasets()] == [record.id]
 
 
+@pytest.mark.parametrize("page", ["explain", "predict"])
+def test_a_button_leads_from_a_damaged_run_to_what_can_be_done(runs: list[str], page: str) -> None:
+    (run_folder(runs[0]) / "result.json").write_text("{")
+    app = open_page(page, run=runs[0])
+    assert not app.exception
+    assert f"result.json of run {runs[0]}" in words(app)
+    app = button(app, "See what can be done →").click().run()
+    assert button(app, "Prepare it for being made again")
+
+
 @pytest.mark.parametrize(
     ("page", "link"),
     [("data", "dataset"), ("explain", "run"), ("predict", "run"), ("predict", "samples")],

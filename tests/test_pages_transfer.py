@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import genecanvas as gcv
+from core.data.store import list_datasets
 from core.jobs.record import JobState
 from core.jobs.store import JobStore
 from core.transfer.enquiring import has_reply, list_enquiries, load_enquiry
@@ -44,6 +45,14 @@ def test_one_without_a_row_yet_is_shown_at_work_and_failed(home: Path) -> None:
     assert not app.exception
     assert "Transfer failed. The worker process died" in words(app)
     assert button(app, "Go on")
+
+
+def test_the_target_of_another_question_is_not_missed_where_it_is_learned_from(home: Path) -> None:
+    add_pair()
+    first, second = (record.id[:12] for record in list_datasets())
+    app = open_page("transfer", ask="species", source=first, target=first)
+    assert "chosen before" not in words(app)
+    assert app.query_params["target"] == second
 
 
 def test_the_page_asks_each_question_and_shows_its_reply(programs: dict) -> None:  # noqa: F811

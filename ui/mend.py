@@ -14,13 +14,19 @@ from core.runs.doctor import (
     drop_computed,
     set_aside_decisions,
 )
-from ui.parts import errors
+from ui.parts import errors, go_to_run
 from ui.work import act
+
+REMOVE = "Remove what is damaged"
 
 
 @contextmanager
 def mending(
-    thing: str, find: Callable[[str], object], mend: Callable[[str], None], label: str
+    thing: str,
+    find: Callable[[str], object],
+    mend: Callable[[str], None],
+    label: str,
+    elsewhere: Callable[[str], None] | None = None,
 ) -> Iterator[None]:
     """As `errors`; where something of a thing turns out to be damaged there is a button.
 
@@ -29,14 +35,19 @@ def mending(
         find: what of it is damaged and can be mended; nothing where the damage is elsewhere.
         mend: mends that.
         label: of the button.
+        elsewhere: offers the way to where the thing's other damage is mended.
     """
     with errors():
         try:
             yield
         except DamageError as error:
             st.error(escape_message(str(error)))
-            if not only_looks() and find(thing):
+            if only_looks():
+                return
+            if find(thing):
                 act(label, mend, thing, key=f"mend {label}")
+            elif elsewhere:
+                elsewhere(thing)
 
 
 def mending_decisions(dataset: str) -> AbstractContextManager[None]:
@@ -46,4 +57,14 @@ def mending_decisions(dataset: str) -> AbstractContextManager[None]:
 
 def mending_computed(run: str) -> AbstractContextManager[None]:
     """What was computed of a run is removed where it is damaged, to be computed again."""
-    return mending(run, damaged_computed, drop_computed, "Remove what is damaged")
+    return mending(run, damaged_computed, drop_computed, REMOVE)
+
+
+def mending_run(run: str) -> AbstractContextManager[None]:
+    """The same on other pages than the run's own, to which a button leads for all other damage."""
+    return mending(run, damaged_computed, drop_computed, REMOVE, _offer_run)
+
+
+def _offer_run(run: str) -> None:
+    if st.button("See what can be done →", key="damaged run"):
+        go_to_run(run)

@@ -1,6 +1,7 @@
 """What the page Predict has computed: the match card and the calls, with their progress."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 
 import streamlit as st
@@ -24,6 +25,7 @@ from core.predict.predicting import (
 from core.predict.request import PredictRequest
 from core.predict.sent import import_model, list_sent
 from ui.kept import cache_resource
+from ui.mend import mending_run
 from ui.parts import (
     errors,
     finished_runs,
@@ -90,6 +92,12 @@ def pick_model(models: dict[str, str], missing: DeltaGenerator) -> str:
     )  # fmt: skip
     say_offered(len(models) - len(list_sent()))
     return chosen
+
+
+def mending_model(model: str) -> AbstractContextManager[None]:
+    """As `errors`; a run that is damaged is mended on its page, to which a button leads."""
+    sent = {one.id for one in list_sent()}
+    return errors() if model in sent else mending_run(model)
 
 
 def _is_whole(model: str) -> bool:

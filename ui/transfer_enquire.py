@@ -82,6 +82,10 @@ def _cohorts(records: dict[str, DatasetRecord], with_source: bool) -> tuple[str,
     with left:
         source = pick("Source: what is learned from", names, words.__getitem__, "source")
     others = [name for name in names if name != source] + ([source] if with_source else [])
+    before = st.query_params.get("target"), st.session_state.get("last target")
+    if source in before and source not in others:  # it was chosen for another question
+        st.query_params.pop("target", None)
+        st.session_state.pop("last target", None)
     with right:
         target = pick("Target: where it is looked up", others, words.__getitem__, "target")
     return source, target
