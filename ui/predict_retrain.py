@@ -22,7 +22,7 @@ def offer_training(asked: PredictRequest, model: Model, card: MatchCard) -> None
 
     record = RunStore().get(model.id)
     with st.container(horizontal=True):
-        if card.missing:
+        if card.missing and card.found:
             offer_shared(record, shared, key="ask shared genes")
         if model.spec.preparation.across == "none":
             offer_quantiles(record, key="ask quantiles")

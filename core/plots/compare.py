@@ -116,7 +116,7 @@ def cost_dots(
         marks,
         {
             **axes, "height": 420 + 22 * len(table),
-            "yaxis": {"title": {"text": title}, "tickformat": ".0%" if percent else None},
+            "yaxis": {"title": {"text": title}, "tickformat": ".1~%" if percent else None},
             "legend": {"orientation": "h", "y": -0.22, "yanchor": "top"},
         },
     )  # fmt: skip

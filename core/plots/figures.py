@@ -348,14 +348,18 @@ def mark_free_pixels(figure: go.Figure, layout: GeneLayout) -> None:
 
 
 def _chequer(shape: tuple[int, int], xref: str, yref: str) -> dict:
-    """A chequer of one field a pixel (SVG, some hundred bytes) under an image with holes."""
+    """A chequer of two by two fields a pixel (SVG, some hundred bytes) under an image with holes.
+
+    With one field a pixel every other one looked like a gene of the middle value.
+    """
     rows, columns = shape
     light, dark = (f"fill='#808080' fill-opacity='{share}'" for share in FREE)
     picture = (
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{8 * columns}' height='{8 * rows}' "
         f"viewBox='0 0 {columns} {rows}' preserveAspectRatio='none' shape-rendering='crispEdges'>"
-        "<pattern id='fields' width='2' height='2' patternUnits='userSpaceOnUse'>"
-        f"<path {light} d='M0 0h1v2h1v-1h-2z'/><path {dark} d='M1 0h1v1h-2v1h1z'/></pattern>"
+        "<pattern id='fields' width='1' height='1' patternUnits='userSpaceOnUse'>"
+        f"<path {light} d='M0 0h.5v1h.5v-.5h-1z'/><path {dark} d='M.5 0h.5v.5h-1v.5h.5z'/>"
+        "</pattern>"
         f"<rect width='{columns}' height='{rows}' fill='url(#fields)'/></svg>"
     )
     return {

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.escape import escape_all, escape_chart
+from core.plots.data import MANY_POINTS
 from core.plots.figures import CLICKED, COLOURS, DIVERGING, finish
 
 HEIGHT, TILE = 410, 300
@@ -48,7 +49,8 @@ def section_map(
         sizey=low - top, sizing="stretch", layer="below", yanchor="top",
     )  # fmt: skip
     size = float(np.clip(0.75 * dot / max(right - left, (low - top) * 1.1) * HEIGHT, 4, 22))
-    figure.add_scattergl(
+    draw = figure.add_scattergl if len(x) > MANY_POINTS else figure.add_scatter
+    draw(
         x=x, y=y, mode="markers", text=escape_all(list(names)), customdata=values, name="spots",
         marker={
             "color": values, "colorscale": DIVERGING, "cmin": -limit, "cmax": limit, "opacity": 0.8,
@@ -58,7 +60,7 @@ def section_map(
         hovertemplate="%{text}<br>%{customdata:.2f} SD<extra></extra>",
     )  # fmt: skip
     if marked is not None:
-        figure.add_scattergl(
+        draw(
             x=[x[marked]], y=[y[marked]], mode="markers", hoverinfo="skip", name="chosen",
             marker={"symbol": "circle-open", "size": size + 6, "color": CLICKED,
                     "line": {"width": 3}},

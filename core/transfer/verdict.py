@@ -194,7 +194,7 @@ def _say_how(gain: Gain, source: str) -> str:
     titles = {
         "pooled": f"learning from {source} as well",
         "source_only": f"learning from {source} alone",
-        "pooled_weighted": f"learning from {source} as well, each target sample counted more,",
+        "pooled_weighted": f"learning from {source} as well with each target sample counted more",
     }
     method = find_method(gain.method)
     alone = method.learns_from == "target"  # the source has no part in it
