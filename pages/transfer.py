@@ -7,6 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.data.store import list_datasets
 from core.jobs.launch import answer_state, stop
+from core.transfer.enquiring import AnyEnquiry
 from core.transfer.spec import TransferSpec
 from core.transfer.transferring import TransferJob, is_done, load_transfer
 from ui.line import say_facts, show_line, show_looking
@@ -42,7 +43,7 @@ def show_page() -> None:
     if question == CLASSES:
         _show_classes(opened, line.facts, answer)
     else:
-        with st.expander(_say_form(opened), expanded=opened is None, key=f"{question} question"):
+        with _place_form(question, opened):
             with errors():
                 enquiry = ask_enquiry(question)
                 started = offer_enquiry(enquiry) if enquiry is not None else None
@@ -71,9 +72,12 @@ def _pick_question(of: str, is_open: bool) -> str:
     )  # fmt: skip
 
 
-def _say_form(opened: object) -> str:
-    """What the form is called: below an answer it doesn't hold what that was asked."""
-    return "What is asked" if opened is None else "Ask something else"
+def _place_form(name: str, opened: tuple[str, TransferSpec | AnyEnquiry] | None) -> DeltaGenerator:
+    """Where a form stands: folded below an answer, and not called what that was asked."""
+    return st.expander(
+        "What is asked" if opened is None else "Ask something else", expanded=opened is None,
+        key=f"{name} question",
+    )  # fmt: skip
 
 
 def _show_classes(
@@ -90,7 +94,7 @@ def _show_classes(
             "A few patients of your own, many of somebody else's: do theirs help? Each method is "
             "held against learning from yours alone, on the same held-out patients."
         )
-    with st.expander(_say_form(opened), expanded=opened is None, key="transfer question"), errors():
+    with _place_form("transfer", opened), errors():
         spec = ask_spec()
         if spec is not None:
             offer_start(spec)

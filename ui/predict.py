@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import GeneCanvasError
 from core.escape import escape_markdown, escape_message
+from core.home import sent_folder
 from core.jobs.launch import AnswerState
 from core.predict.matching import MatchCard
 from core.predict.model import Model, load_model
@@ -96,8 +97,7 @@ def pick_model(models: dict[str, str], missing: DeltaGenerator) -> str:
 
 def mending_model(model: str) -> AbstractContextManager[None]:
     """As `errors`; a run that is damaged is mended on its page, to which a button leads."""
-    sent = {one.id for one in list_sent()}
-    return errors() if model in sent else mending_run(model)
+    return errors() if sent_folder(model).exists() else mending_run(model)
 
 
 def _is_whole(model: str) -> bool:

@@ -111,10 +111,9 @@ def show_headline(
 def repeats_of(record: RunRecord) -> dict[str, str]:
     """Run -> its first score in words, of the runs that ask the same on other splits."""
     same = record.spec.key_without("seed")
-    others = {one.id: one for one in finished_runs(record.study)}
     repeats = [
         one
-        for one in others.values()
+        for one in finished_runs(record.study)
         if one.spec.cohort == record.spec.cohort and one.spec.key_without("seed") == same
     ]
     repeats.sort(key=lambda one: one.spec.seed)

@@ -11,7 +11,7 @@ from core.plots.stage import enlarge, name_point, restore_figure
 from core.report.render import say_cell
 from core.stories import Pinned, Story, View, load_story, load_view
 from ui.line import SHOWN, show_line
-from ui.parts import ROOT, go_to, show_empty
+from ui.parts import ROOT, component, go_to, show_empty
 from ui.story import offer_opening, open_view
 
 SIZE = "stage size"
@@ -27,12 +27,7 @@ CAPTION = 85
 INKS = {"dark": "#E8EEF1", "light": "#1B262C"}
 ROWS, COLUMNS = 14, 7
 """Of a table, as far as a slide has room."""
-STAGE = st.components.v2.component(
-    "genecanvas_stage",
-    html=(ROOT / "assets/stage.html").read_text(encoding="utf-8"),
-    css=(ROOT / "assets/stage.css").read_text(encoding="utf-8"),
-    js=(ROOT / "assets/stage.js").read_text(encoding="utf-8"),
-)
+STAGE = component("stage")
 """The keys, and below the slide what they do as buttons, with the number of the slide."""
 
 

@@ -88,6 +88,7 @@ class Database:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection that only reads; its `fold` makes large and small letters equal."""
         address = self.path.as_uri()
         if not os.access(self.path.parent, os.W_OK):
             address += "?mode=ro"
@@ -96,6 +97,7 @@ class Database:
         try:
             with closing(sqlite3.connect(address, timeout=30, uri=True)) as db:
                 db.row_factory = sqlite3.Row
+                db.create_function("fold", 1, str.casefold, deterministic=True)
                 yield db
         except sqlite3.DatabaseError as error:
             raise self._say_unusable(error) from error

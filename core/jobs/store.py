@@ -247,7 +247,6 @@ class JobStore(Database, Generic[Record]):
             f"ORDER BY {order} LIMIT ?) ORDER BY {order}"
         )
         with self._reading() as db:
-            db.create_function("fold", 1, str.casefold, deterministic=True)
             rows = db.execute(sql, (*values, -1 if most is None else most)).fetchall()
         here = _look_at_datasets()
         return [self._to_record(row, here) for row in rows]
@@ -256,7 +255,6 @@ class JobStore(Database, Generic[Record]):
         """How many jobs there are, the damaged ones too."""
         where, values = which.condition(self.kind)
         with self._reading() as db:
-            db.create_function("fold", 1, str.casefold, deterministic=True)
             return db.execute(f"SELECT count(*) FROM jobs WHERE {where}", values).fetchone()[0]
 
     @property

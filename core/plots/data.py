@@ -1,6 +1,6 @@
 """Figures about a dataset before anything is trained: samples on a map, ranges, missing values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,11 @@ SURE, LABELLED = 0.05, 12
 """False discovery rate below which a gene is coloured, and how many of these are named."""
 
 
+def draw_points(figure: go.Figure, count: int) -> Callable[..., go.Figure]:
+    """What adds points to a figure that has so many of them in all."""
+    return figure.add_scattergl if count > MANY_POINTS else figure.add_scatter
+
+
 def sample_map(
     x: np.ndarray, y: np.ndarray, names: Sequence[str], groups: Sequence[str], axes: tuple[str, str]
 ) -> go.Figure:
@@ -46,7 +51,7 @@ def sample_map(
     """
     figure = go.Figure()
     frame = pd.DataFrame({"x": x, "y": y, "name": names, "group": groups})
-    draw = figure.add_scattergl if len(frame) > MANY_POINTS else figure.add_scatter
+    draw = draw_points(figure, len(frame))
     order = frame["group"].value_counts().index.tolist()
     named = [group for group in order if group]
     coloured = named if len(named) <= SHADES * len(COLOURS) else named[: len(COLOURS)]
@@ -89,7 +94,7 @@ def sample_values(
         axes: titles of the two axes.
     """
     figure = go.Figure()
-    draw = figure.add_scattergl if len(x) > MANY_POINTS else figure.add_scatter
+    draw = draw_points(figure, len(x))
     draw(
         x=x, y=y, mode="markers", customdata=list(names), text=escape_all(names),
         marker={
@@ -293,7 +298,7 @@ def differences(table: pd.DataFrame, one: str, other: str, unit: str) -> go.Figu
         (found & (table["log2fc"] < 0), f"higher in {other}", colours[other], "triangle-down"),
     ):
         part = table[chosen]
-        draw = figure.add_scattergl if len(table) > MANY_POINTS else figure.add_scatter
+        draw = draw_points(figure, len(table))
         draw(
             x=part["log2fc"], y=sure[chosen], mode="markers", text=escape_all(part["gene"]),
             name=f"{escape_chart(title)} ({len(part):,})", customdata=part[["gene", "fdr"]],

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.escape import escape_all, escape_chart
-from core.plots.data import MANY_POINTS, OTHER
+from core.plots.data import OTHER, draw_points
 from core.plots.figures import COLOURS, class_colours, finish
 
 TRAINING, NEW = "training", "new"
@@ -30,7 +30,7 @@ def prediction_map(table: pd.DataFrame, groups: Sequence[str], axes: tuple[str, 
         axes: titles of the two axes.
     """
     figure = go.Figure()
-    draw = figure.add_scattergl if len(table) > MANY_POINTS else figure.add_scatter
+    draw = draw_points(figure, len(table))
     colours = class_colours(groups)
     for kind, (symbol, size, opacity) in MARKS.items():
         rows = table[table["kind"] == kind]

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.escape import escape_all, escape_chart
-from core.plots.data import MANY_POINTS
+from core.plots.data import draw_points
 from core.plots.figures import CLICKED, COLOURS, DIVERGING, finish
 
 HEIGHT, TILE = 410, 300
@@ -49,7 +49,7 @@ def section_map(
         sizey=low - top, sizing="stretch", layer="below", yanchor="top",
     )  # fmt: skip
     size = float(np.clip(0.75 * dot / max(right - left, (low - top) * 1.1) * HEIGHT, 4, 22))
-    draw = figure.add_scattergl if len(x) > MANY_POINTS else figure.add_scatter
+    draw = draw_points(figure, len(x))
     draw(
         x=x, y=y, mode="markers", text=escape_all(list(names)), customdata=values, name="spots",
         marker={

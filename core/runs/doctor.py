@@ -282,10 +282,9 @@ def _examine_runs(repair: bool) -> Iterator[Finding]:
         if damage is not None:
             remedy = reopen(record.id) if repair else "--repair lets it be resumed"
             yield Finding(thing, damage, remedy, mended=repair)
-        damaged = damaged_computed(record.id)
-        if repair and damaged:
-            drop_computed(record.id)
-        for path in damaged:
+        for path in damaged_computed(record.id):
+            if repair:
+                path.unlink()
             remedy = "removed" if repair else "--repair removes it"
             yield Finding(thing, f"{path.relative_to(run_folder(record.id))} is damaged",
                           f"{remedy}: it is computed again when it is asked for",
@@ -301,19 +300,9 @@ def _examine_sent(repair: bool) -> Iterator[Finding]:
 
 def damaged_computed(run: str) -> list[Path]:
     """Files that were computed of a run, and would be again, and can't be read."""
-    return list(_damaged_computed(run_folder(run)))
-
-
-def drop_computed(run: str) -> None:
-    """Remove those files."""
-    need_right_to_change()
-    for path in damaged_computed(run):
-        path.unlink()
-
-
-def _damaged_computed(folder: Path) -> Iterator[Path]:
+    found = []
     for pattern in COMPUTED:
-        for path in folder.glob(pattern):
+        for path in run_folder(run).glob(pattern):
             try:
                 if path.suffix == ".json":
                     read_json(path)
@@ -326,7 +315,15 @@ def _damaged_computed(folder: Path) -> Iterator[Path]:
                 else:
                     np.load(path, allow_pickle=False)
             except UNREADABLE:
-                yield path
+                found.append(path)
+    return found
+
+
+def drop_computed(run: str) -> None:
+    """Remove those files."""
+    need_right_to_change()
+    for path in damaged_computed(run):
+        path.unlink()
 
 
 def _examine_references(repair: bool) -> Iterator[Finding]:
